@@ -1,0 +1,56 @@
+"""What the directory answers."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from posthouse.errors import PosthouseError, Temporary
+from posthouse.store.model import Account, Domain
+
+
+class DestinationKind(enum.Enum):
+    """What an envelope recipient is to us."""
+
+    MAILBOX = "mailbox"
+    """An account here (also by `user+tag` or catch-all)."""
+    ALIAS = "alias"
+    """A local list of addresses."""
+    BACKUP = "backup"
+    """In a domain for which we are a backup MX."""
+    REMOTE = "remote"
+    """In a domain that is not ours."""
+    UNKNOWN = "unknown"
+    """In a domain of ours, but nobody has this address."""
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where mail for an address goes."""
+
+    kind: DestinationKind
+    address: str
+    """The address as given, with its domain in lower case A-label form."""
+    domain: Domain | None = None
+    account: Account | None = None
+    tag: str = ""
+    """What stood behind `+` in the local part."""
+    targets: tuple[str, ...] = ()
+    """ALIAS: the addresses it stands for, one level (not yet followed)."""
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """A proven identity."""
+
+    account: Account
+    mechanism: str
+    """"LOGIN", "PLAIN", "SCRAM-SHA-256", …"""
+    app_password_id: int | None = None
+
+
+class LoginFailed(PosthouseError):
+    """Wrong name or password, or a disabled account: the three are not told apart to the peer."""
+
+
+class LoginDelayed(Temporary):
+    """Too many failures from this address or for this account: not even tried."""

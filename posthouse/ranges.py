@@ -1,0 +1,191 @@
+"""A compact, ordered set of positive integers kept as disjoint ranges.
+
+IMAP's UIDs, vanished sets and sequence sets are nearly always a few long runs, so a mailbox of 100,000 costs
+a handful of numbers. Positions count from 1, as message sequence numbers do (RFC 9051 §2.3.1.2): `nth(1)` is
+the smallest member and `rank(x)` is the inverse. Immutable: operations return new sets.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, chain
+
+
+class Ranges:
+    """Disjoint ascending inclusive ranges. `len`, `in`, iteration and equality are those of the set."""
+
+    __slots__ = ("_ends", "_ranks", "_starts")
+
+    def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
+        """Take any inclusive (first, last) pairs; they are ordered, swapped and merged as needed."""
+        starts: list[int] = []
+        ends: list[int] = []
+        for first, last in sorted((a, b) if a <= b else (b, a) for a, b in pairs):
+            if ends and first <= ends[-1] + 1:
+                if last > ends[-1]:
+                    ends[-1] = last
+            else:
+                starts.append(first)
+                ends.append(last)
+        self._starts = starts
+        self._ends = ends
+        # _ranks[i] = how many members stand before range i; the last item is the size of the set
+        self._ranks = [0, *accumulate(e - s + 1 for s, e in zip(starts, ends, strict=True))]
+
+    @classmethod
+    def of(cls, members: Iterable[int]) -> Ranges:
+        """The set of any integers, in any order."""
+        return cls.of_sorted(sorted(set(members)))
+
+    @classmethod
+    def of_sorted(cls, members: Iterable[int]) -> Ranges:
+        """The set of strictly ascending integers, in one pass."""
+        pairs: list[tuple[int, int]] = []
+        first = last = None
+        for member in members:
+            if last is not None and member == last + 1:
+                last = member
+                continue
+            if first is not None and last is not None:
+                pairs.append((first, last))
+            first = last = member
+        if first is not None and last is not None:
+            pairs.append((first, last))
+        return cls._trusted(pairs)
+
+    @classmethod
+    def _trusted(cls, pairs: list[tuple[int, int]]) -> Ranges:
+        new = cls.__new__(cls)
+        new._starts = [a for a, _ in pairs]
+        new._ends = [b for _, b in pairs]
+        new._ranks = [0, *accumulate(b - a + 1 for a, b in pairs)]
+        return new
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Ranges:
+        """Read back what `str()` wrote: `1:5,9`. Raises ValueError on anything else."""
+        if isinstance(text, bytes):
+            text = text.decode("ascii")
+        pairs = []
+        for item in text.split(",") if text else ():
+            first, _, last = item.partition(":")
+            pairs.append((int(first), int(last or first)))
+        return cls(pairs)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """The inclusive (first, last) runs, ascending."""
+        return zip(self._starts, self._ends, strict=True)
+
+    def run_count(self) -> int:
+        """How many disjoint runs: what the set costs in memory and on the wire."""
+        return len(self._starts)
+
+    def __len__(self) -> int:
+        return self._ranks[-1]
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def __contains__(self, member: int) -> bool:
+        i = bisect_right(self._starts, member) - 1
+        return i >= 0 and member <= self._ends[i]
+
+    def __iter__(self) -> Iterator[int]:
+        return chain.from_iterable(range(a, b + 1) for a, b in zip(self._starts, self._ends, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ranges):
+            return NotImplemented
+        return self._starts == other._starts and self._ends == other._ends
+
+    def __hash__(self) -> int:
+        return hash((tuple(self._starts), tuple(self._ends)))
+
+    def __str__(self) -> str:
+        return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in self.pairs())
+
+    def __repr__(self) -> str:
+        return f"Ranges({str(self)!r})"
+
+    @property
+    def first(self) -> int:
+        """The smallest member. Raises IndexError on the empty set."""
+        return self._starts[0]
+
+    @property
+    def last(self) -> int:
+        """The largest member. Raises IndexError on the empty set."""
+        return self._ends[-1]
+
+    def nth(self, position: int) -> int:
+        """The member at a position counted from 1. Raises IndexError outside 1..len."""
+        if not 1 <= position <= self._ranks[-1]:
+            raise IndexError(position)
+        i = bisect_left(self._ranks, position) - 1
+        return self._starts[i] + position - self._ranks[i] - 1
+
+    def rank(self, member: int) -> int | None:
+        """The position of a member counted from 1, or None when it is not in the set."""
+        i = bisect_right(self._starts, member) - 1
+        if i < 0 or member > self._ends[i]:
+            return None
+        return self._ranks[i] + member - self._starts[i] + 1
+
+    def count_below(self, bound: int) -> int:
+        """How many members are smaller than `bound`."""
+        i = bisect_left(self._starts, bound) - 1
+        if i < 0:
+            return 0
+        return self._ranks[i] + min(bound - 1, self._ends[i]) - self._starts[i] + 1
+
+    def union(self, other: Ranges) -> Ranges:
+        """Members of either set."""
+        if not other:
+            return self
+        if not self:
+            return other
+        if other.first > self.last + 1:  # growing at the end, the common case
+            return Ranges._trusted([*self.pairs(), *other.pairs()])
+        return Ranges(chain(self.pairs(), other.pairs()))
+
+    def intersection(self, other: Ranges) -> Ranges:
+        """Members of both sets."""
+        found: list[tuple[int, int]] = []
+        i = j = 0
+        while i < len(self._starts) and j < len(other._starts):
+            first = max(self._starts[i], other._starts[j])
+            last = min(self._ends[i], other._ends[j])
+            if first <= last:
+                found.append((first, last))
+            if self._ends[i] < other._ends[j]:
+                i += 1
+            else:
+                j += 1
+        return Ranges._trusted(found)
+
+    def difference(self, other: Ranges) -> Ranges:
+        """Members of this set that are not in the other."""
+        if not other or not self:
+            return self
+        kept: list[tuple[int, int]] = []
+        j = 0
+        for first, last in self.pairs():
+            while j < len(other._starts) and other._ends[j] < first:
+                j += 1
+            k = j
+            while k < len(other._starts) and other._starts[k] <= last:
+                if other._starts[k] > first:
+                    kept.append((first, other._starts[k] - 1))
+                first = other._ends[k] + 1
+                k += 1
+            if first <= last:
+                kept.append((first, last))
+        return Ranges._trusted(kept)
+
+    __or__ = union
+    __and__ = intersection
+    __sub__ = difference
+
+
+EMPTY = Ranges()
