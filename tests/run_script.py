@@ -190,9 +190,7 @@ class Player:
             step = steps[i]
             if step.kind == "S?":
                 group = [step]
-                while (
-                    i + 1 < len(steps) and steps[i + 1].kind == "S?" and steps[i + 1].client == step.client
-                ):
+                while i + 1 < len(steps) and steps[i + 1].kind == "S?" and steps[i + 1].client == step.client:
                     i += 1
                     group.append(steps[i])
                 await self._unordered(group)
