@@ -122,3 +122,6 @@ OUTBOUND_PER_DESTINATION: Final = 10
 # --- login and accounts (sasl, accounts) ---------------------------------------------------------
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
+
+PLAYGROUND_CNAME_CHAIN: Final = 8
+"""Aliases that the playground's name server follows for one question; longer chains are loops."""
