@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,6 +151,13 @@ def test_curl_reads_by_pop3(house: LocalHouse, program: Find) -> None:
         url = f"{scheme}://127.0.0.1:{house.ports[scheme]}/"
         done = run(program("curl"), "-sk", "--ssl-reqd", "--user", f"{ALICE}:{ACCOUNTS[ALICE]}", url)
         assert done.stdout.startswith("1 "), done.stderr
+
+
+def fetchmail(program: Find, rc: Path) -> subprocess.CompletedProcess[str]:
+    home = str(rc.parent)
+    return run(
+        "env", f"FETCHMAILHOME={home}", program("fetchmail"), "-a", "-f", str(rc), "--pidfile", f"{home}/pid"
+    )
 
 
 def test_fetchmail_downloads_and_keeps(house: LocalHouse, program: Find, tmp_path: Path) -> None:
