@@ -125,3 +125,12 @@ OUTBOUND_PER_DESTINATION: Final = 10
 
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
+
+PLAYGROUND_START: Final = 30.0
+"""Seconds that a host of the playground may take to accept connections."""
+
+PLAYGROUND_STOP: Final = 20.0
+"""Seconds that a host of the playground may take to finish; then it is killed."""
+
+PLAYGROUND_COMMAND: Final = 60.0
+"""Seconds that one command of the playground may take."""
