@@ -132,5 +132,11 @@ PLAYGROUND_START: Final = 30.0
 PLAYGROUND_STOP: Final = 20.0
 """Seconds that a host of the playground may take to finish; then it is killed."""
 
+PLAYGROUND_REPLY: Final = 30.0
+"""Seconds that the tour waits for one line of a server."""
+
+PLAYGROUND_WAIT: Final = 60.0
+"""Seconds that the tour waits for a message to arrive."""
+
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
