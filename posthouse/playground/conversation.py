@@ -78,7 +78,7 @@ class Conversation:
         while True:
             line = await self.line(quiet=True)
             lines.append(line)
-            last = is_last(line) or not line and self._reader.at_eof()
+            last = is_last(line) or (not line and self._reader.at_eof())
             if len(lines) <= self.SHOWN or last:
                 self._say(f"   S: {line}")
             elif len(lines) == self.SHOWN + 1:
