@@ -23,7 +23,7 @@ def test_the_tour_tells_four_chapters() -> None:
     for beginning in ("\n1. ", "\n2. ", "\n3. ", "\n4. "):
         assert beginning in said
     assert "S: 235 2.7.0" in said
-    assert "10  mx.south.test" in " ".join(said.split(" ")) or "mx.south.test" in said
+    assert said.index("mx.south.test", said.index("step by step")) > 0
     assert said.count("S: 550 5.7.1") >= 2
     assert "* 1 FETCH" in said
     assert "posthouse" not in [line for line in said.splitlines() if "PASS " in line or "LOGIN " in line]
