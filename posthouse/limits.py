@@ -178,9 +178,6 @@ LOGIN_TABLE: Final = 50_000
 DIRECTORY_CACHE: Final = 50_000
 """Answers of the directory kept in memory, of each kind: some 20 MB at most."""
 
-ALIAS_DEPTH: Final = 8
-"""Aliases that lead to aliases: deeper nests are mistakes."""
-
 ALIAS_TARGETS: Final = 10_000
 """Addresses that one address may stand for in the end."""
 
