@@ -11,11 +11,8 @@ from posthouse.playground.name_server import NameServer
 from posthouse.playground.zones import Zones
 
 
-async def main() -> None:
+async def serve(zones: Zones) -> None:
     """Serve until ended."""
-    zones = Zones()
-    for domain, records in json.loads(Path(sys.argv[1]).read_text()).items():
-        zones.put(domain, records)
     server = NameServer(zones, 53)
     await server.start()
     print("ready", flush=True)
@@ -23,4 +20,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    given = Zones()
+    for domain, records in json.loads(Path(sys.argv[1]).read_text()).items():
+        given.put(domain, records)
+    asyncio.run(serve(given))

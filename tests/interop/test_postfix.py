@@ -39,7 +39,8 @@ context.verify_mode = ssl.CERT_NONE
 connection.starttls(context=context)
 connection.login("carol@posthouse.test", "secret")
 for number in range(count):
-    text = f"From: carol@posthouse.test\\r\\nTo: dave@postfix.test\\r\\nSubject: {number}\\r\\n\\r\\nNumber {number}.\\r\\n"
+    lines = ["From: carol@posthouse.test", "To: dave@postfix.test", f"Subject: {number}", "", f"Number {number}.", ""]
+    text = "\\r\\n".join(lines)
     connection.sendmail("carol@posthouse.test", ["dave@postfix.test"], text)
 connection.quit()
 """

@@ -69,11 +69,12 @@ def test_every_yes_in_the_index_is_cited_in_the_code() -> None:
 
 
 def test_places_named_in_the_index_exist() -> None:
-    missing = []
-    for cells in rows_of_the_index():
-        for place in re.findall(r"`([\w/]+\.py)`", cells[3]):
-            if not (ROOT / "posthouse" / place).exists():
-                missing.append(f"RFC {cells[0]}: {place}")
+    missing = [
+        f"RFC {cells[0]}: {place}"
+        for cells in rows_of_the_index()
+        for place in re.findall(r"`([\w/]+\.py)`", cells[3])
+        if not (ROOT / "posthouse" / place).exists()
+    ]
     assert missing == []
 
 
@@ -120,9 +121,10 @@ def test_both_readmes_name_the_two_commands() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    broken = []
-    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "tests").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            if not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
     assert broken == []
