@@ -78,17 +78,11 @@ SMTP_COMMAND_TOTAL: Final = 600.0
 SMTP_DATA_TOTAL: Final = 3600.0
 """Seconds for one message's octets: 50 MB at 15 KB/s, and slow drips end here."""
 
-SMTP_GREETING_PAUSE: Final = 0.0
-"""Seconds to wait before the greeting for a peer that talks first (RFC 5321 §4.3.1)."""
-
 SMTP_MEMORY_MESSAGE: Final = 4 * MB
 """Octets of one message kept in memory while it comes in; longer ones go to the store's staging."""
 
 SMTP_MEMORY_TOTAL: Final = 256 * MB
 """Octets of all messages coming in that are kept in memory; above it every message is staged."""
-
-SMTP_CHUNK: Final = 256 * KB
-"""Octets taken from the connection in one piece of a BDAT chunk."""
 
 MESSAGE_HEADER: Final = 256 * KB
 """Octets of a message's header section, then 552 5.3.4: the largest seen in the wild have about 100 KB."""
@@ -96,11 +90,18 @@ MESSAGE_HEADER: Final = 256 * KB
 HOPS: Final = 100
 """Received fields, then 554 5.4.6 (RFC 5321 §6.3: at least 100)."""
 
-ALIAS_DEPTH: Final = 10
-"""Aliases followed in a row: deeper is a mistake."""
+STAGE_BLOCK: Final = 1 * MB
+"""Octets read at a time from a staged message that is rewritten without Bcc."""
 
-ALIAS_MEMBERS: Final = 10_000
-"""Final recipients of one message after all aliases."""
+BACKUP_UNVERIFIED: Final = 5
+"""Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
+people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
+
+REFUSALS_PENDING: Final = 1000
+"""Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
+
+REFUSALS_DELAY: Final = 0.5
+"""Seconds after which refusals are written to the timeline, many in one commit."""
 
 DELIVERY_RETRIES: Final = 3
 """Commits tried for one message when accounts fill up between our question and the commit."""

@@ -9,15 +9,12 @@ commands where we saw text.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
 from posthouse.errors import LocalProtocolError
-from posthouse.limits import SMTP_DRAIN, SMTP_ERRORS, SMTP_IDLE_COMMANDS, SMTP_TRANSACTIONS
+from posthouse.limits import SMTP_ERRORS, SMTP_IDLE_COMMANDS, SMTP_TRANSACTIONS
 from posthouse.smtp import grammar
 from posthouse.smtp.events import (
     Envelope,
@@ -32,67 +29,9 @@ from posthouse.smtp.events import (
     StartTls,
 )
 from posthouse.smtp.extensions import EXTENSIONS, Offer, Role, mail_parameters, offered, rcpt_parameters
+from posthouse.smtp.incoming import Incoming, too_large
 from posthouse.smtp.replies import CommandError, Reply
-
-
-class State(enum.Enum):
-    """Where a session stands."""
-
-    CONNECTED = "connected"
-    """The greeting has not been given."""
-    GREETED = "greeted"
-    """Nobody has said HELO."""
-    READY = "ready"
-    MAIL = "mail"
-    """A sender is accepted."""
-    RCPT = "rcpt"
-    """So is at least one recipient."""
-    BDAT = "bdat"
-    """Some chunks have come, the last one has not."""
-    CLOSED = "closed"
-
-
-_ANY: Final = frozenset({State.GREETED, State.READY, State.MAIL, State.RCPT, State.BDAT})
-_TRANSACTION: Final = frozenset({State.MAIL, State.RCPT})
-
-
-class Transition(msgspec.Struct, frozen=True):
-    """A row: where a command may be given, and where its success leads (None: nowhere else)."""
-
-    legal: frozenset[State]
-    leads_to: State | None = None
-
-
-TRANSITIONS: Final[Mapping[bytes, Transition]] = MappingProxyType(
-    {
-        b"EHLO": Transition(_ANY, State.READY),
-        b"HELO": Transition(_ANY, State.READY),
-        b"LHLO": Transition(_ANY, State.READY),
-        b"MAIL": Transition(frozenset({State.READY}), State.MAIL),
-        b"RCPT": Transition(_TRANSACTION, State.RCPT),
-        b"DATA": Transition(_TRANSACTION, State.READY),
-        b"BDAT": Transition(_ANY, State.BDAT),  # its octets follow in any state: see _bdat
-        b"RSET": Transition(_ANY, State.READY),
-        b"NOOP": Transition(_ANY),
-        b"QUIT": Transition(_ANY, State.CLOSED),
-        b"VRFY": Transition(_ANY),
-        b"EXPN": Transition(_ANY),
-        b"HELP": Transition(_ANY),
-        b"STARTTLS": Transition(frozenset({State.READY}), State.GREETED),
-        b"AUTH": Transition(frozenset({State.READY})),
-    }
-)
-
-_NOT_IN: Final[Mapping[Role, frozenset[bytes]]] = MappingProxyType(
-    {
-        Role.MX: frozenset({b"LHLO"}),
-        Role.SUBMISSION: frozenset({b"LHLO"}),
-        # RFC 2033 §4.1: LHLO takes the place of HELO and EHLO.
-        Role.LMTP: frozenset({b"HELO", b"EHLO", b"HELP"}),
-    }
-)
-
-_PROGRESS: Final = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT"})
+from posthouse.smtp.states import NOT_IN, PROGRESS, TRANSITIONS, WITHIN, State
 
 _FOREIGN: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"})
 """A web client was led to us by somebody else: nothing that it says is meant for us."""
@@ -102,8 +41,7 @@ _NEEDS_TLS: Final = frozenset({"PLAIN", "LOGIN"})
 
 
 _LINE_ENDS: Final = Reply(500, "5.5.2", "Lines end with CR LF, and neither stands alone")
-_BARE: Final = Reply(550, "5.6.0", "The message has a CR or LF that stands alone")
-_TOO_LARGE: Final = "The message is larger than {} octets"
+_TOO_LONG: Final = Reply(500, "5.5.2", "Line too long")
 _TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors, closing")
 _TOO_IDLE: Final = Reply(421, "4.7.0", "Too many commands without mail, closing")
 _RECIPIENTS_FULL: Final = Reply(452, "4.5.3", "Too many recipients, send to the rest in another transaction")
@@ -124,16 +62,12 @@ class ServerCore:
         self.logged_in = False
         self.mechanisms: tuple[str, ...] = ()
         """What AUTH offers now; the server sets it at the start and after TLS."""
-        self.keeping = True
-        """Whether the octets of the message that is coming in are still wanted."""
+        self.incoming = Incoming(settings.message_size)
+        """The message that is coming in."""
         self._known: frozenset[str] = frozenset()
         self._pending: MailFrom | RcptTo | StartTls | Login | MessageReceived | None = None
         self._sender: MailFrom | None = None
         self._recipients: list[RcptTo] = []
-        self._size = 0
-        self._drained = 0
-        self._refusal: Reply | None = None
-        self._chunk: grammar.Chunk | None = None
         self._transactions = 0
         self._errors = 0
         self._idle_commands = 0
@@ -167,21 +101,25 @@ class ServerCore:
         try:
             if verb in _FOREIGN:
                 return self._close(Reply(421, "4.7.0", "This is a mail server"))
-            if transition is None or verb in _NOT_IN[self.settings.role]:
+            if transition is None or verb in NOT_IN[self.settings.role]:
                 raise CommandError(500, "5.5.2", "Command not known")
-            if verb not in _PROGRESS:
+            if verb not in PROGRESS:
                 self._idle_commands += 1
                 if self._idle_commands > SMTP_IDLE_COMMANDS:
                     return self._close(_TOO_IDLE)
             if self.state not in transition.legal:
                 raise CommandError(503, "5.5.1", self._out_of_order(verb))
-            return self._counted(_HANDLERS[verb](self, verb, argument))
+            outcome = _HANDLERS[verb](self, verb, argument)
         except CommandError as error:
-            return self._counted(error.reply)
+            outcome = error.reply
+        if isinstance(outcome, Reply) and outcome.code >= 400:
+            self._errors += 1
+        return outcome
 
     def line_too_long(self) -> Reply:
         """The peer sent a line over the limit; it is thrown away."""
-        return self._counted(Reply(500, "5.5.2", "Line too long"))
+        self._errors += 1
+        return self._close(_TOO_MANY_ERRORS) if self._errors > SMTP_ERRORS else _TOO_LONG
 
     def bare_line_feed(self) -> Reply:
         """A line ended with LF alone: what follows cannot be trusted to be commands."""
@@ -195,11 +133,6 @@ class ServerCore:
         if verb in (b"RCPT", b"DATA"):
             return "Say MAIL first"
         return "Not within a transaction"
-
-    def _counted(self, outcome: Reply | Event) -> Reply | Event:
-        if isinstance(outcome, Reply) and outcome.code >= 400:
-            self._errors += 1
-        return outcome
 
     def _close(self, reply: Reply) -> Reply:
         self.state = State.CLOSED
@@ -238,7 +171,7 @@ class ServerCore:
             raise CommandError(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8")
         if parameters.size is not None and parameters.size > self.settings.message_size:
             # RFC 1870 §6.1 (2): refused before it is sent.
-            raise CommandError(552, "5.3.4", _TOO_LARGE.format(self.settings.message_size))
+            return too_large(self.settings.message_size)
         self._transactions += 1
         if self._transactions > SMTP_TRANSACTIONS:
             # RFC 9422 §4.1: MAILMAX was told.
@@ -264,8 +197,7 @@ class ServerCore:
             return _NO_RECIPIENTS
         if self._sender.parameters.body == "BINARYMIME":
             raise CommandError(503, "5.5.1", "BINARYMIME needs BDAT")  # RFC 3030 §3
-        self._content_begins()
-        self._chunk = None
+        self.incoming = Incoming(self.settings.message_size)
         return ReceiveData(Reply(354, "", "Send the message, end with CRLF.CRLF"))
 
     def _bdat(self, verb: bytes, argument: bytes) -> Reply | ReceiveChunk:
@@ -274,18 +206,17 @@ class ServerCore:
         except CommandError as error:
             # How many octets of text follow is not known, so nothing after it may be read as a command.
             return self._close(error.reply)
-        if chunk.size > SMTP_DRAIN + self.settings.message_size:
-            return self._close(Reply(552, "5.3.4", _TOO_LARGE.format(self.settings.message_size)))
         if self.state is not State.BDAT:
-            self._content_begins()
-            if self._sender is None or not self._recipients:
-                # RFC 3030 §2: a refused chunk is still received and discarded.
-                self._refuse(_NO_RECIPIENTS if self._sender else Reply(503, "5.5.1", "Say MAIL first"))
-            elif not self.extended:
-                self._refuse(Reply(503, "5.5.1", "Say EHLO first"))
-        if self._size + chunk.size > self.settings.message_size:
-            self._refuse(Reply(552, "5.3.4", _TOO_LARGE.format(self.settings.message_size)))
-        self._chunk = chunk
+            self.incoming = Incoming(self.settings.message_size)
+            # RFC 3030 §2: a chunk that is refused is still received and thrown away.
+            if self._sender is None:
+                self.incoming.refuse(Reply(503, "5.5.1", "Say MAIL first"))
+            elif not self._recipients:
+                self.incoming.refuse(_NO_RECIPIENTS)
+            elif "CHUNKING" not in self._known:
+                self.incoming.refuse(Reply(503, "5.5.1", "Say EHLO first"))
+        if not self.incoming.begin_chunk(chunk):
+            return self._close(too_large(self.settings.message_size))
         return ReceiveChunk(chunk.size)
 
     def _rset(self, verb: bytes, argument: bytes) -> Reply:
@@ -311,7 +242,7 @@ class ServerCore:
 
     def _help(self, verb: bytes, argument: bytes) -> Reply:
         role = self.settings.role
-        verbs = " ".join(v.decode() for v in TRANSITIONS if v not in _NOT_IN[role])
+        verbs = " ".join(v.decode() for v in TRANSITIONS if v not in NOT_IN[role])
         return Reply(214, "2.0.0", f"Commands: {verbs}\nExtensions: {' '.join(k for k, _ in EXTENSIONS)}")
 
     # --- answers --------------------------------------------------------------------------------------
@@ -339,79 +270,53 @@ class ServerCore:
         """Forget the transaction (RFC 5321 §4.1.1.5)."""
         self._sender = None
         self._recipients = []
-        self._refusal = None
-        self._size = 0
         if self.state in (State.MAIL, State.RCPT, State.BDAT):
             self.state = State.READY
 
     # --- message text ---------------------------------------------------------------------------------
 
-    def _content_begins(self) -> None:
-        self._size = 0
-        self._drained = 0
-        self._refusal = None
-        self.keeping = True
-
-    def _refuse(self, reply: Reply) -> None:
-        if self._refusal is None:
-            self._refusal = reply
-        self.keeping = False
-
     def content(self, octets: int) -> bool:
-        """So many octets more have come. False: the connection is to be closed after `content_ended`."""
-        self._size += octets
-        if self._size > self.settings.message_size:
-            self._refuse(Reply(552, "5.3.4", _TOO_LARGE.format(self.settings.message_size)))
-        if self._refusal is None:
+        """So many octets more have come. False: stop reading; `content_ended` then closes the session."""
+        if self.incoming.count(octets):
             return True
-        self._drained += octets
-        if self._drained > SMTP_DRAIN:
-            self.state = State.CLOSED
-            return False
-        return True
-
-    def content_refused(self, reply: Reply) -> None:
-        """The message cannot be kept (disk full): its rest is read and thrown away, the end answered so."""
-        self._refuse(reply)
+        self.state = State.CLOSED
+        return False
 
     def content_ended(self, bare_cr_or_lf: bool) -> MessageReceived | tuple[Reply, ...]:
-        """The text or the chunk is over.
-
-        `bare_cr_or_lf`: a CR or LF stood alone in it. Only BINARYMIME may have such (RFC 3030 §3); elsewhere
-        another server might see the end of the text there (RFC 5321 §4.1.1.4).
-        """
-        chunk, self._chunk = self._chunk, None
-        if bare_cr_or_lf and self._sender is not None and self._sender.parameters.body != "BINARYMIME":
-            self._refuse(_BARE)
-        if self._refusal is not None:
-            return self._content_failed(self._refusal, chunk is None or chunk.last)
-        if chunk is not None and not chunk.last:
+        """The text or the chunk is over; the flag says that a CR or LF stood alone in it."""
+        incoming, sender = self.incoming, self._sender
+        binary = sender is not None and sender.parameters.body == "BINARYMIME"
+        refusal = incoming.end(bare_cr_or_lf, binary)
+        if refusal is not None:
+            return self._content_failed(refusal)
+        if not incoming.last:
             self.state = State.BDAT
-            return (Reply(250, "2.0.0", f"{chunk.size} octets received"),)
-        if self._sender is None:
+            return (Reply(250, "2.0.0", "Chunk received"),)
+        if sender is None:
             raise LocalProtocolError("a message ended that had not begun")
         self._pending = MessageReceived(
             Envelope(
-                reverse_path=self._sender.reverse_path,
-                parameters=self._sender.parameters,
+                reverse_path=sender.reverse_path,
+                parameters=sender.parameters,
                 recipients=tuple(self._recipients),
             )
         )
         return self._pending
 
-    def _content_failed(self, refusal: Reply, last: bool) -> tuple[Reply, ...]:
+    def _content_failed(self, refusal: Reply) -> tuple[Reply, ...]:
         self._errors += 1
         if self.state is State.CLOSED:
             return (refusal,)
-        if not last:
+        if not self.incoming.last:
             # RFC 3030 §2: the chunks that follow are refused too, until RSET or the last one.
-            if self.state in _TRANSACTION:
+            if self.state in WITHIN:
                 self.state = State.BDAT
             return (refusal,)
-        # RFC 2033 §4.2: LMTP answers the end of the text once for each recipient, refused or not.
-        times = len(self._recipients) if self.settings.role is Role.LMTP else 1
+        # RFC 2033 §4.2, §4.3: LMTP answers the end of the text once for each recipient, even if there is none.
+        once = self.settings.role is not Role.LMTP or self._sender is None
+        times = 1 if once else len(self._recipients)
         self.reset()
-        return (refusal,) * max(times, 1)
+        return (refusal,) * times
 
     def delivered(self, replies: tuple[Reply, ...]) -> tuple[Reply, ...]:
         """What became of the message: one reply, or in LMTP one for each recipient in their order."""

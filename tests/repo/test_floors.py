@@ -18,7 +18,7 @@ BY_MODULE = {
     "imap.commands": 5,
     "imap.server": 6,
     "smtp.server": 6,
-    "smtp.lmtp": 6,
+    "smtp.reception": 6,
     "pop3.server": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
