@@ -1,0 +1,53 @@
+# The menu. `make run` and `make test` are all that a fresh clone needs: Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run setup test check format bench clean
+
+help:
+	@echo "make run      start the playground: a small internet on this machine"
+	@echo "make test     everything, with the real mail programs it talks to"
+	@echo "make check    format, lint, types, floors, fast tests; under a minute"
+	@echo "make bench    compare with Postfix + Dovecot on this machine"
+	@echo "make setup    only the environment (.venv)"
+	@echo "make format   let the formatter decide layout"
+	@echo "make clean    remove .venv and everything made"
+
+run: .venv/.runtime
+	@exec $(BIN)/posthouse playground
+
+setup: .venv/.runtime
+
+test: .venv/.development
+	@scripts/install-peers.sh
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not bench" $(PYTEST)
+
+check: .venv/.development
+	$(BIN)/ruff format --check posthouse tests
+	$(BIN)/ruff check posthouse tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not interop and not bench" $(PYTEST)
+
+format: .venv/.development
+	$(BIN)/ruff format posthouse tests
+	$(BIN)/ruff check --fix posthouse tests
+
+bench: .venv/.development
+	$(BIN)/python bench/compare.py $(BENCH)
+
+# A stamp each, so that a second start needs no network.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements/runtime.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/runtime.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/build.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.development: requirements/development.txt .venv/.runtime
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/development.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .peers build dist bench-results .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Install the real mail programs that tests/interop talks to. Debian packages; nothing is started.
+#   scripts/install-peers.sh          install what is missing (needs root or passwordless sudo)
+#   scripts/install-peers.sh --check  only say what is missing, exit 1 if anything is
+# Postfix and Exim exclude each other as packages, so both are unpacked into .peers/ instead.
+set -u
+cd "$(dirname "$0")/.."
+root=$PWD/.peers
+
+declare -A packages=(
+  [swaks]=swaks [curl]=curl [fetchmail]=fetchmail [getmail]=getmail6 [msmtp]=msmtp [mpop]=mpop
+  [s-nail]=s-nail [mbsync]=isync [dovecot]=dovecot-core [ip]=iproute2 [openssl]=openssl
+)
+# Dovecot's protocols are packages of their own, without a command on the PATH.
+declare -A files=(
+  [/usr/lib/dovecot/imap]=dovecot-imapd [/usr/lib/dovecot/pop3]=dovecot-pop3d [/usr/lib/dovecot/lmtp]=dovecot-lmtpd
+)
+declare -A unpacked=(
+  [postfix]=usr/lib/postfix/sbin/master [exim4-daemon-light]=usr/sbin/exim4
+)
+
+missing() {
+  local command
+  for command in "${!packages[@]}"; do
+    command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || echo "${packages[$command]}"
+  done
+  for command in "${!files[@]}"; do [ -x "$command" ] || echo "${files[$command]}"; done
+}
+missing_unpacked() {
+  local name
+  for name in "${!unpacked[@]}"; do [ -x "$root/${unpacked[$name]}" ] || echo "$name"; done
+}
+
+want=$(missing | sort -u | tr '\n' ' ')
+unpack=$(missing_unpacked | sort -u | tr '\n' ' ')
+if [ "${1:-}" = --check ]; then
+  [ -z "${want// /}${unpack// /}" ] && exit 0
+  echo "missing peer programs: $want$unpack" >&2
+  exit 1
+fi
+[ -z "${want// /}${unpack// /}" ] && exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "no apt-get here: install by hand what is missing: $want$unpack" >&2
+  exit 0
+fi
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+  if sudo -n true 2>/dev/null; then as_root="sudo -n"; else
+    echo "not root: these peer programs stay missing, their tests will be skipped: $want$unpack" >&2
+    exit 0
+  fi
+fi
+$as_root apt-get update -qq >/dev/null 2>&1
+if [ -n "${want// /}" ]; then
+  # policy-rc.d 101: Debian's own way to say "install, but start nothing".
+  policy=/usr/sbin/policy-rc.d
+  made=""
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null && $as_root chmod 755 "$policy" && made=1
+  fi
+  # shellcheck disable=SC2086  # a list of words is meant
+  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $want >/dev/null 2>&1 ||
+    echo "apt-get could not install all of: $want" >&2
+  [ -z "$made" ] || $as_root rm -f "$policy"
+fi
+for name in $unpack; do
+  mkdir -p "$root/packages"
+  (cd "$root/packages" && apt-get download -qq "$name" >/dev/null 2>&1 && dpkg -x "$name"_*.deb "$root" && rm -f "$name"_*.deb) ||
+    echo "could not unpack $name" >&2
+done
+# The libraries that an unpacked program needs, beside it and not installed.
+for name in $unpack; do
+  binary=$root/${unpacked[$name]}
+  [ -x "$binary" ] || continue
+  ldd "$binary" "$root"/usr/lib/postfix/sbin/* 2>/dev/null | awk '/not found/{print $1}' | sort -u |
+    grep -v '^libpostfix' | while read -r library; do echo "$name lacks $library" >&2; done
+done
+exit 0
