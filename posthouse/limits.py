@@ -129,10 +129,6 @@ SMTP_COMMAND_LINE: Final = 2048
 SMTP_AUTH_LINE: Final = 12_288
 """Octets of a base64 line in a login exchange (RFC 4954 §4)."""
 
-SMTP_PATH: Final = 320
-"""Characters of a path without its brackets: 64 + "@" + 255 (RFC 5321 §4.5.3.1.1-3 ask for 256 in all). Local
-parts alone aren't bounded at 64, since variable return paths of large senders are longer."""
-
 SMTP_PARAMETERS: Final = 20
 """ESMTP parameters of one command: more than all that are registered."""
 
@@ -165,9 +161,6 @@ SMTP_IDLE: Final = 300.0
 SMTP_LOGIN_TOTAL: Final = 120.0
 """Seconds for a whole login exchange: a person may have to confirm on a device."""
 
-SMTP_COMMAND_TOTAL: Final = 600.0
-"""Seconds for one command line from first wait to its CRLF: slow drips end here."""
-
 SMTP_DATA_TOTAL: Final = 3600.0
 """Seconds for one message's octets: 50 MB at 15 KB/s, and slow drips end here."""
 
@@ -182,6 +175,9 @@ MESSAGE_HEADER: Final = 256 * KB
 
 HOPS: Final = 100
 """Received fields, then 554 5.4.6 (RFC 5321 §6.3: at least 100)."""
+
+ALIAS_DEPTH: Final = 10
+"""Aliases followed in a row: deeper is a mistake."""
 
 STAGE_BLOCK: Final = 1 * MB
 """Octets read at a time from a staged message that is rewritten without Bcc."""

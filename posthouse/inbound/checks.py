@@ -55,8 +55,11 @@ class Check(Protocol):
 
 def examine(mail: Mail, *, trusted: bool) -> Examination:
     """Read the header section. Raises Refused when it has no end within reason."""
-    raw = mail.content.beginning()
+    raw = mail.content.head  # the first piece mostly has the whole header; only else are pieces joined
     headers = Headers.scan(raw, 0, min(len(raw), MESSAGE_HEADER))
+    if headers.end == len(raw) and len(raw) < MESSAGE_HEADER:
+        raw = mail.content.beginning()
+        headers = Headers.scan(raw, 0, min(len(raw), MESSAGE_HEADER))
     if headers.end >= MESSAGE_HEADER or len(headers) >= HEADER_FIELDS:
         # What no scanner reads to its end could hide a second From.
         raise Refused(Reply(552, "5.3.4", "The message header is too large"))

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import msgspec
 
+from posthouse.accounts.directory import Directory
 from posthouse.errors import OverQuota, Temporary
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
-from posthouse.accounts.directory import Directory
 from posthouse.limits import DELIVERY_RETRIES
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import AddEmail, Added, Enqueue, Op, RecordEvents, Store
+from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
 from posthouse.store.model import Event, NewQueued
 
 log: Final = logging.getLogger(__name__)

@@ -91,6 +91,8 @@ class Pipeline:
             content = await without_blind_copies(examination, self._store)
             if content is not mail.content:
                 mail = msgspec.structs.replace(mail, content=content)
+        if not len(examination.headers) or mail.content.head[:1] in (b" ", b"\t"):
+            fields.append(b"\r\n")  # a text without a header, which must not become part of ours
         result = await self._deliverer.deliver(mail, b"".join(fields))
         return result.replies
 

@@ -153,7 +153,6 @@ class Session:
             if line is None:
                 self._flush()
                 await connection.drain()
-                connection.set_total_timeout(limits.SMTP_COMMAND_TOTAL)
                 line = await connection.read_line(limit)
             return line
         except LineTooLong:
@@ -258,6 +257,7 @@ class Session:
                 incoming.refuse(_DISK_FULL)
             except Exception as fault:
                 incoming.refuse(reply_to_fault(fault, self._trace_id))
+        self._connection.set_total_timeout(None)
 
     async def _text_ended(self, bare_cr_or_lf: bool) -> None:
         core = self._core
@@ -358,9 +358,11 @@ class Session:
         except ConnectionFault:
             raise
         except Exception as fault:
-            reply = self._login_refusal(fault)
+            self._connection.set_total_timeout(None)
+            reply = _login_refusal(fault, self._trace_id)
             log.info("login refused peer=%s mechanism=%s: %s", self._peer.address, event.mechanism, reply)
             return reply
+        self._connection.set_total_timeout(None)
         self._login = login
         self._peer = Peer(via=self._via, address=self._peer.address, login=login)
         log.info(
@@ -381,17 +383,19 @@ class Session:
             raise CommandError(501, "5.5.2", "Lines end with CR LF") from None
         return self._core.login_response(line)
 
-    def _login_refusal(self, fault: Exception) -> Reply:
-        if isinstance(fault, CommandError):
-            return fault.reply
-        if isinstance(fault, ResponseMalformed):
-            return Reply(501, "5.5.2", "That response breaks the mechanism's rules")
-        if isinstance(fault, LoginFailed):
-            return Reply(535, "5.7.8", "Wrong name or password")
-        if isinstance(fault, MechanismUnknown):
-            return Reply(504, "5.5.4", "Mechanism not known here")
-        if isinstance(fault, LoginDelayed):
-            return Reply(454, "4.7.0", "Too many failed logins, try again later")
-        if isinstance(fault, Temporary):
-            return Reply(454, "4.7.0", "Login is not possible now, try again later")
-        return reply_to_fault(fault, self._trace_id)
+
+_LOGIN_REFUSALS: Final[tuple[tuple[type[Exception], Reply], ...]] = (
+    # the first that fits
+    (ResponseMalformed, Reply(501, "5.5.2", "That response breaks the mechanism's rules")),
+    (LoginFailed, Reply(535, "5.7.8", "Wrong name or password")),
+    (MechanismUnknown, Reply(504, "5.5.4", "Mechanism not known here")),
+    (LoginDelayed, Reply(454, "4.7.0", "Too many failed logins, try again later")),
+    (Temporary, Reply(454, "4.7.0", "Login is not possible now, try again later")),
+)
+
+
+def _login_refusal(fault: Exception, trace_id: str) -> Reply:
+    if isinstance(fault, CommandError):
+        return fault.reply
+    found = (reply for kind, reply in _LOGIN_REFUSALS if isinstance(fault, kind))
+    return next(found, None) or reply_to_fault(fault, trace_id)

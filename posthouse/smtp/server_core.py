@@ -31,20 +31,16 @@ from posthouse.smtp.events import (
 from posthouse.smtp.extensions import EXTENSIONS, Offer, Role, mail_parameters, offered, rcpt_parameters
 from posthouse.smtp.incoming import Incoming, too_large
 from posthouse.smtp.replies import CommandError, Reply
-from posthouse.smtp.states import NOT_IN, PROGRESS, TRANSITIONS, WITHIN, State
-
-_FOREIGN: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"})
-"""A web client was led to us by somebody else: nothing that it says is meant for us."""
-
-_NEEDS_TLS: Final = frozenset({"PLAIN", "LOGIN"})
-"""Mechanisms that show the password (RFC 4954 §4: 538 where they'd need TLS)."""
-
+from posthouse.smtp.states import FOREIGN, NOT_IN, PROGRESS, SHOWS_PASSWORD, TRANSITIONS, WITHIN, State
 
 _LINE_ENDS: Final = Reply(500, "5.5.2", "Lines end with CR LF, and neither stands alone")
 _TOO_LONG: Final = Reply(500, "5.5.2", "Line too long")
 _TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors, closing")
+_TOO_MANY_TRANSACTIONS: Final = Reply(421, "4.7.0", "Too many messages on one connection, connect again")
 _TOO_IDLE: Final = Reply(421, "4.7.0", "Too many commands without mail, closing")
 _RECIPIENTS_FULL: Final = Reply(452, "4.5.3", "Too many recipients, send to the rest in another transaction")
+_HERE: Final = Reply(250, "2.0.0", "Here")
+_NO_EXPANSION: Final = Reply(502, "5.5.1", "Lists are not expanded here")
 _NO_RECIPIENTS: Final = Reply(503, "5.5.1", "No valid recipients")
 
 
@@ -99,14 +95,13 @@ class ServerCore:
         verb, argument = grammar.split_command(line)
         transition = TRANSITIONS.get(verb)
         try:
-            if verb in _FOREIGN:
+            if verb in FOREIGN:
                 return self._close(Reply(421, "4.7.0", "This is a mail server"))
             if transition is None or verb in NOT_IN[self.settings.role]:
                 raise CommandError(500, "5.5.2", "Command not known")
-            if verb not in PROGRESS:
-                self._idle_commands += 1
-                if self._idle_commands > SMTP_IDLE_COMMANDS:
-                    return self._close(_TOO_IDLE)
+            self._idle_commands += verb not in PROGRESS
+            if self._idle_commands > SMTP_IDLE_COMMANDS:
+                return self._close(_TOO_IDLE)
             if self.state not in transition.legal:
                 raise CommandError(503, "5.5.1", self._out_of_order(verb))
             outcome = _HANDLERS[verb](self, verb, argument)
@@ -174,8 +169,7 @@ class ServerCore:
             return too_large(self.settings.message_size)
         self._transactions += 1
         if self._transactions > SMTP_TRANSACTIONS:
-            # RFC 9422 §4.1: MAILMAX was told.
-            return self._close(Reply(421, "4.7.0", "Too many messages on one connection, connect again"))
+            return self._close(_TOO_MANY_TRANSACTIONS)  # RFC 9422 §4.1: MAILMAX was told.
         self._pending = MailFrom(reverse_path=path.address, parameters=parameters)
         return self._pending
 
@@ -225,7 +219,7 @@ class ServerCore:
         return Reply(250, "2.0.0", "Reset")
 
     def _noop(self, verb: bytes, argument: bytes) -> Reply:
-        return Reply(250, "2.0.0", "Here")
+        return _HERE
 
     def _quit(self, verb: bytes, argument: bytes) -> Reply:
         _no_argument(argument)
@@ -238,7 +232,7 @@ class ServerCore:
         return Reply(252, "2.5.2", "Send the mail and see")
 
     def _expn(self, verb: bytes, argument: bytes) -> Reply:
-        return Reply(502, "5.5.1", "Lists are not expanded here")
+        return _NO_EXPANSION
 
     def _help(self, verb: bytes, argument: bytes) -> Reply:
         role = self.settings.role
@@ -294,13 +288,12 @@ class ServerCore:
             return (Reply(250, "2.0.0", "Chunk received"),)
         if sender is None:
             raise LocalProtocolError("a message ended that had not begun")
-        self._pending = MessageReceived(
-            Envelope(
-                reverse_path=sender.reverse_path,
-                parameters=sender.parameters,
-                recipients=tuple(self._recipients),
-            )
+        envelope = Envelope(
+            reverse_path=sender.reverse_path,
+            parameters=sender.parameters,
+            recipients=tuple(self._recipients),
         )
+        self._pending = MessageReceived(envelope)
         return self._pending
 
     def _content_failed(self, refusal: Reply) -> tuple[Reply, ...]:
@@ -323,10 +316,7 @@ class ServerCore:
         if not isinstance(self._pending, MessageReceived):
             raise LocalProtocolError("an outcome came of no message")
         self._pending = None
-        if any(reply.accepted for reply in replies):
-            self._errors = 0
-        else:
-            self._errors += 1
+        self._errors = 0 if any(reply.accepted for reply in replies) else self._errors + 1
         self.reset()
         return replies
 
@@ -358,9 +348,9 @@ class ServerCore:
         if not self.mechanisms:
             raise CommandError(502, "5.5.1", "Login is not offered here")
         mechanism, initial = grammar.parse_auth(argument)
+        if mechanism not in self.mechanisms and mechanism in SHOWS_PASSWORD and not self.tls:
+            raise CommandError(538, "5.7.11", "This mechanism needs TLS")
         if mechanism not in self.mechanisms:
-            if mechanism in _NEEDS_TLS and not self.tls:
-                raise CommandError(538, "5.7.11", "This mechanism needs TLS")
             raise CommandError(504, "5.5.4", "Mechanism not known here")
         self._pending = Login(mechanism, initial)
         return self._pending

@@ -74,3 +74,9 @@ NOT_IN: Final[Mapping[Role, frozenset[bytes]]] = MappingProxyType(
 
 PROGRESS: Final = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT"})
 """Commands that move a transaction on; the others are counted while none does."""
+
+FOREIGN: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"})
+"""A web client was led to us by somebody else: nothing that it says is meant for us."""
+
+SHOWS_PASSWORD: Final = frozenset({"PLAIN", "LOGIN"})
+"""Mechanisms that show the password (RFC 4954 §4: 538 where they would need TLS)."""
