@@ -249,7 +249,7 @@ class _ListParser:
         self._group, self._members = None, []
 
     def _read_comment(self) -> None:
-        """A comment (RFC 5322 §3.2.2) from behind its parenthesis; the last one stands in for a missing name."""
+        """A comment (RFC 5322 §3.2.2), from behind its `(`; the last one stands in for a missing name."""
         text, start, depth = self._text, self._position, 1
         position = start
         while depth and (match := _COMMENT_STOP.search(text, position)) is not None:
