@@ -249,5 +249,11 @@ PLAYGROUND_REPLY: Final = 30.0
 PLAYGROUND_WAIT: Final = 60.0
 """Seconds that the tour waits for a message to arrive."""
 
+PLAYGROUND_EVENTS: Final = 200
+"""Events that the playground's panel remembers."""
+
+PLAYGROUND_REDRAW: Final = 0.25
+"""Seconds between two drawings of the playground's panel."""
+
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
