@@ -90,6 +90,9 @@ LOCAL_PART: Final = 255
 DOMAIN: Final = 253
 """Octets of a domain in A-label form: 255 in DNS (RFC 1035 §2.3.4) with its lengths, without the root."""
 
+HEADER_ADDRESSES: Final = 5000
+"""Mailboxes and groups read from one header value: five times what one SMTP transaction takes."""
+
 COMMENT_DEPTH: Final = 100
 """Comments within comments in an address list (RFC 5322 §3.2.2 allows any; mail has one level)."""
 
@@ -293,6 +296,12 @@ PLAYGROUND_REPLY: Final = 30.0
 
 PLAYGROUND_WAIT: Final = 60.0
 """Seconds that the tour waits for a message to arrive."""
+
+PLAYGROUND_EVENTS: Final = 200
+"""Events that the playground's panel remembers."""
+
+PLAYGROUND_REDRAW: Final = 0.25
+"""Seconds between two drawings of the playground's panel."""
 
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
