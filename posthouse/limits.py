@@ -39,6 +39,33 @@ OUTBOUND_PER_DESTINATION: Final = 10
 
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
+IMAP_LINE: Final = 64 * KB
+"""Octets of one command line: RFC 7162 §4 asks for 8,192 at least; message sets of offline clients are long."""
+
+IMAP_LITERAL: Final = 64 * KB
+"""Octets of a literal that is not an APPEND message: mailbox names, search words, passwords."""
+
+IMAP_COMMAND: Final = 256 * KB
+"""Octets of one command, all lines and literals together, APPEND messages apart."""
+
+IMAP_OUTPUT: Final = 64 * KB
+"""Octets of output that a command gathers before it hands them to the connection: one full socket buffer."""
+
+IMAP_NESTING: Final = 64
+"""Levels of parentheses in a command: SEARCH keys; RFC 9051 sets no bound, people write a handful."""
+
+IMAP_SEQUENCE_SET: Final = 64 * KB
+"""Octets of one message set."""
+
+KEYWORD_LENGTH: Final = 128
+"""Octets of one keyword flag: the longest registered ones have about 30."""
+
+MAILBOX_NAME: Final = 1024
+"""Octets of a whole mailbox name in UTF-8."""
+
+MAILBOX_LEVELS: Final = 32
+"""Levels of a mailbox name."""
+
 # --- POP3 (pop3) ---------------------------------------------------------------------------------
 
 # --- store (store) -------------------------------------------------------------------------------
