@@ -1,9 +1,9 @@
 """A reader over one complete IMAP command, with a method for each grammar rule of RFC 9051 §9.
 
-The command is one `bytes` with its literals inside (`framing` collected them); only the message literals of APPEND
-are handed to the runner apart, as a stream. Every method either returns the value and moves on, or raises BadSyntax
-with the offset. Values stay octets, save where a rule has a better meaning (numbers, dates, mailbox names, flags).
-Nothing here knows a command; the parsers beside the runners do.
+The command is one `bytes` with its literals inside (`framing` collected them); only the message literals of
+APPEND are handed to the runner apart, as a stream. Every method either returns the value and moves on, or raises
+BadSyntax with the offset. Values stay octets, save where a rule has a better meaning (numbers, dates, mailbox names,
+flags). Nothing here knows a command; the parsers beside the runners do.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Reader:
         self.pos = len(self.raw)
         return rest
 
-    # --- numbers ---------------------------------------------------------------------------------------------
+    # --- numbers ------------------------------------------------------------------------------------------
 
     def _number(self, least: int, most: int) -> int:
         start = self.pos

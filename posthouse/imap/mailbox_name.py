@@ -1,8 +1,9 @@
-"""Mailbox names on the wire and inside: modified UTF-7 (RFC 3501 §5.1.3), UTF-8 (RFC 9051 §5.1), Net-Unicode NFC.
+"""Mailbox names on the wire and inside: modified UTF-7 (RFC 3501 §5.1.3), UTF-8 (RFC 9051 §5.1), NFC.
 
-Inside the program a name is text in NFC, its levels parted by `/`, and INBOX always in capitals. On the wire it is
-UTF-8 once the client enabled IMAP4rev2 or UTF8=ACCEPT, and modified UTF-7 before. `decode` never fails: what is not
-good modified UTF-7 is kept as it stands, so that such a name simply is not found; `check_new` judges names to be made.
+Inside the program a name is text in NFC, its levels parted by `/`, and INBOX always in capitals. On the wire it
+is UTF-8 once the client enabled IMAP4rev2 or UTF8=ACCEPT, and modified UTF-7 before. `decode` never fails: what is
+not good modified UTF-7 is kept as it stands, so that such a name simply is not found; `check_new` judges names to
+be made.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def check_new(name: str) -> str:
         raise BadName("The mailbox name is not valid UTF-8") from None
     if octets > limits.MAILBOX_NAME:
         raise BadName(f"A mailbox name may have at most {limits.MAILBOX_NAME} octets")
-    # RFC 9051 §5.1: names SHOULD keep to Net-Unicode (RFC 5198): no control characters; wildcards cannot be listed.
+    # RFC 9051 §5.1: names SHOULD keep to Net-Unicode: no control characters; wildcards could not be listed.
     if _CONTROL.search(name) or "*" in name or "%" in name:
         raise BadName("The mailbox name contains a character that is not allowed")
     return name

@@ -1,11 +1,13 @@
 """What the server knows about one IMAP connection, and the way out for its untagged data.
 
-Thousands of sessions sit in IDLE, so a session is small: slots, no dict of its own, everything shared in `Services`.
-Output is gathered and goes to the connection in one write per command, or at `flush` when much has come together.
+Thousands of sessions sit in IDLE, so a session is small: slots, no dict of its own, everything shared in
+`Services`. Output is gathered and goes to the connection in one write per command, or at `flush` when much has come
+together.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -14,7 +16,6 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.model import Login
-from posthouse.imap.commands.row import State
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from posthouse.accounts.directory import Directory
     from posthouse.imap.view import View
     from posthouse.net.connection import Connection
+
+
+class State(enum.Enum):
+    """RFC 9051 §3: what the connection has come to."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):

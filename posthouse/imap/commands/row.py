@@ -1,35 +1,24 @@
 """What one IMAP command is: a row of the table, its outcome, and the errors a parser or runner may raise.
 
-A row is data: name, legal states, parser, runner, whether expunges may be announced with it, the capabilities that it
-brings, and where it is written. Parsers are pure: `parse(reader, uid)` begins behind the command's name and must end at
-the command's end. Runners send untagged data through the session and return a Completion, or None for a plain OK; they
-raise No or Bad to refuse. They contain no state check, timing, error catching or tagged line: `dispatch` does that.
+A row is data: name, legal states, parser, runner, whether expunges may be announced with it, the capabilities
+that it brings, and where it is written. Parsers are pure: `parse(reader, uid)` begins behind the command's name and
+must end at the command's end. Runners send untagged data through the session and return a Completion, or None for a
+plain OK; they raise No or Bad to refuse. They contain no state check, timing, error catching or tagged line:
+`dispatch` does that.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from posthouse.errors import PosthouseError, RemoteProtocolError
 from posthouse.imap.grammar import Reader
-
-if TYPE_CHECKING:
-    from posthouse.imap.session import Session
+from posthouse.imap.session import Session, State
 
 A = TypeVar("A")
-
-
-class State(enum.Enum):
-    """RFC 9051 §3: what the connection has come to."""
-
-    NOT_AUTHENTICATED = "not authenticated"
-    AUTHENTICATED = "authenticated"
-    SELECTED = "selected"
-    LOGOUT = "logout"
 
 
 ANY: Final = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -78,7 +67,7 @@ class Command(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     uid_only: bool = False
     """Whether only `UID name` exists."""
     expunges: bool = True
-    """Whether EXPUNGE may be announced with the plain form; with the UID form it always may (RFC 9051 §7.5.1)."""
+    """Whether EXPUNGE may be announced with the plain form; with `UID` it always may (RFC 9051 §7.5.1)."""
     streams: bool = False
     """Whether the runner itself reads the message literals (APPEND)."""
     capabilities: tuple[bytes, ...] = ()
