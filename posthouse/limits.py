@@ -57,6 +57,39 @@ IMAP_NESTING: Final = 64
 IMAP_SEQUENCE_SET: Final = 64 * KB
 """Octets of one message set."""
 
+IMAP_FETCH_ITEMS: Final = 100
+"""Data items of one FETCH; clients ask for up to a dozen, bodies by part for a few dozen."""
+
+IMAP_FETCH_FIELDS: Final = 200
+"""Header field names of one BODY[HEADER.FIELDS (…)]; the longest lists seen in clients have about 40."""
+
+IMAP_PART_DEPTH: Final = 100
+"""Numbers in one part specifier: at least as deep as the MIME scanner goes."""
+
+IMAP_FETCH_ROWS: Final = 2_000
+"""Messages that FETCH reads and renders in one step: about 1 MB of ENVELOPE and BODYSTRUCTURE."""
+
+IMAP_FLAG_ROWS: Final = 4_096
+"""Messages whose flags are rendered in one step: about 256 KB, 2 ms."""
+
+IMAP_FETCH_BYTES: Final = MB
+"""Octets of message text that FETCH reads in one step; the next step's are read while these are written."""
+
+IMAP_WHOLE: Final = 256 * KB
+"""Octets up to which a message is read as one piece; a larger one streams by offsets."""
+
+IMAP_HEADER_READ: Final = 4 * MB
+"""Octets of a header that are searched for the fields of BODY[HEADER.FIELDS]; real ones are under 100 KB."""
+
+IMAP_SEARCH_KEYS: Final = 1_000
+"""Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
+
+IMAP_SEARCH_TEXTS: Final = 50
+"""Keys of one SEARCH that look into texts: each may scan the whole mailbox."""
+
+IMAP_IDLE: Final = 30 * 60.0
+"""Seconds of an IDLE: RFC 2177 §3 lets clients renew every 29 minutes and a server hang up after 30."""
+
 KEYWORD_LENGTH: Final = 128
 """Octets of one keyword flag: the longest registered ones have about 30."""
 
