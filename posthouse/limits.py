@@ -45,11 +45,56 @@ IMAP_LINE: Final = 64 * KB
 IMAP_LITERAL: Final = 64 * KB
 """Octets of a literal that is not an APPEND message: mailbox names, search words, passwords."""
 
+IMAP_LITERAL_STRANGER: Final = 8 * KB
+"""Octets of a literal before login: names, passwords and SASL responses are far below."""
+
 IMAP_COMMAND: Final = 256 * KB
 """Octets of one command, all lines and literals together, APPEND messages apart."""
 
+IMAP_TAG: Final = 128
+"""Octets of a tag that is echoed when nothing else of a command can be read."""
+
+IMAP_QUOTED: Final = 1000
+"""Octets of a string that we send quoted; longer ones go as literals, which clients read without scanning."""
+
 IMAP_OUTPUT: Final = 64 * KB
 """Octets of output that a command gathers before it hands them to the connection: one full socket buffer."""
+
+IMAP_SKIP: Final = 128 * MB
+"""Octets of refused literals (LITERAL+) that are read past before the connection is closed instead."""
+
+IMAP_APPEND_MEMORY: Final = 256 * KB
+"""Octets of an appended message kept in memory; larger ones are staged in a file (architecture.md §5)."""
+
+IMAP_APPEND_MESSAGES: Final = 1000
+"""Messages of one APPEND (MULTIAPPEND), which is one commit."""
+
+IMAP_BAD: Final = 100
+"""BAD answers in a row after which a client that logged in is closed: it is looping."""
+
+IMAP_BAD_STRANGER: Final = 10
+"""BAD answers in a row before login after which the connection is closed: it speaks something else."""
+
+IMAP_LOGINS: Final = 5
+"""Failed logins after which the connection is closed; the directory slows down the next ones."""
+
+IMAP_LOGIN_TIME: Final = 180.0
+"""Seconds from the connection's start in which the login must be done, time to type a password included."""
+
+IMAP_AUTOLOGOUT: Final = 1800.0
+"""Seconds without a command (also in IDLE): RFC 9051 §5.4 asks for at least 30 minutes."""
+
+IMAP_SLOW: Final = 1.0
+"""Seconds after which a command is logged as slow."""
+
+IMAP_TURN: Final = 64
+"""Pipelined commands answered in a row before other connections get their turn."""
+
+IMAP_ID_FIELDS: Final = 30
+"""Field-value pairs of ID (RFC 2971 §3.3)."""
+
+MAILBOXES: Final = 10_000
+"""Mailboxes of one account: a LIST of all of them stays under a tenth of a second."""
 
 IMAP_NESTING: Final = 64
 """Levels of parentheses in a command: SEARCH keys; RFC 9051 sets no bound, people write a handful."""
@@ -84,8 +129,8 @@ IMAP_HEADER_READ: Final = 4 * MB
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
 
-IMAP_SEARCH_TEXTS: Final = 50
-"""Keys of one SEARCH that look into texts: each may scan the whole mailbox."""
+IMAP_SEARCH_TEXTS: Final = 250
+"""Keys of one SEARCH that look into texts: each may scan the mailbox; offline clients look for 100 Message-IDs."""
 
 IMAP_IDLE: Final = 30 * 60.0
 """Seconds of an IDLE: RFC 2177 §3 lets clients renew every 29 minutes and a server hang up after 30."""
