@@ -93,6 +93,12 @@ IMAP_TURN: Final = 64
 IMAP_ID_FIELDS: Final = 30
 """Field-value pairs of ID (RFC 2971 §3.3)."""
 
+LIST_PATTERNS: Final = 100
+"""Patterns of one LIST."""
+
+LIST_WILDCARDS: Final = 32
+"""Wildcards of one LIST pattern: matching costs the square of the name's length at worst."""
+
 MAILBOXES: Final = 10_000
 """Mailboxes of one account: a LIST of all of them stays under a tenth of a second."""
 
@@ -132,8 +138,8 @@ IMAP_SEARCH_KEYS: Final = 1_000
 IMAP_SEARCH_TEXTS: Final = 250
 """Keys of one SEARCH that look into texts: each may scan the mailbox; offline clients look for 100 Message-IDs."""
 
-IMAP_IDLE: Final = 30 * 60.0
-"""Seconds of an IDLE: RFC 2177 §3 lets clients renew every 29 minutes and a server hang up after 30."""
+IMAP_SEQUENCE_MATCHES: Final = 10_000
+"""Pairs of QRESYNC's sequence match data (RFC 7162 §3.2.5.2): clients send a dozen or so."""
 
 KEYWORD_LENGTH: Final = 128
 """Octets of one keyword flag: the longest registered ones have about 30."""

@@ -1,9 +1,9 @@
 """A reader over one complete IMAP command, with a method for each grammar rule of RFC 9051 §9.
 
 The command is one `bytes` with its literals inside (`framing` collected them); only the message literals of
-APPEND are handed to the runner apart, as a stream. Every method either returns the value and moves on, or raises
-BadSyntax with the offset. Values stay octets, save where a rule has a better meaning (numbers, dates, mailbox names,
-flags). Nothing here knows a command; the parsers beside the runners do.
+APPEND are handed to the runner apart, as a stream. Every method either returns the value and moves on, or
+raises BadSyntax with the offset. Values stay octets, save where a rule has a better meaning (numbers,
+dates, mailbox names, flags). Nothing here knows a command; the parsers beside the runners do.
 """
 
 from __future__ import annotations
@@ -255,6 +255,10 @@ class Reader:
     def mailbox(self) -> str:
         """mailbox, as text inside: decoded, NFC, INBOX in capitals."""
         return mailbox_name.decode(self.astring(), utf8=self.utf8)
+
+    def mailbox_as_given(self) -> str:
+        """mailbox, decoded but not made canonical: for OLDNAME (RFC 9051 §6.3.9.7)."""
+        return mailbox_name.decode_as_given(self.astring(), utf8=self.utf8)
 
     def list_mailbox(self) -> str:
         """list-mailbox: a pattern with the wildcards `%` and `*`, decoded."""

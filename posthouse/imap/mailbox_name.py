@@ -1,9 +1,9 @@
 """Mailbox names on the wire and inside: modified UTF-7 (RFC 3501 §5.1.3), UTF-8 (RFC 9051 §5.1), NFC.
 
-Inside the program a name is text in NFC, its levels parted by `/`, and INBOX always in capitals. On the wire it
-is UTF-8 once the client enabled IMAP4rev2 or UTF8=ACCEPT, and modified UTF-7 before. `decode` never fails: what is
-not good modified UTF-7 is kept as it stands, so that such a name simply is not found; `check_new` judges names to
-be made.
+Inside the program a name is text in NFC, its levels parted by `/`, and INBOX always in capitals. On the
+wire it is UTF-8 once the client enabled IMAP4rev2 or UTF8=ACCEPT, and modified UTF-7 before. `decode` never
+fails: what is not good modified UTF-7 is kept as it stands, so that such a name simply is not found;
+`check_new` judges names to be made.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ def encode(name: str, *, utf8: bool) -> bytes:
 
 
 def decode(raw: bytes, *, utf8: bool) -> str:
-    """A name from the wire: NFC, INBOX (also as the first level) in capitals, no separator at either end."""
+    """A name from the wire: NFC, INBOX (also as the first level) in capitals; U+FFFD for what is not UTF-8."""
+    return canonical(decode_as_given(raw, utf8=utf8))
+
+
+def decode_as_given(raw: bytes, *, utf8: bool) -> str:
+    """A name from the wire as text, not made canonical."""
     if utf8 or b"&" not in raw:
         # RFC 3501 §5.1.3 knows no 8-bit names, but clients that forget the encoding send UTF-8.
-        name = raw.decode("utf-8", "surrogateescape")
-    else:
-        name = _ENCODED.sub(_unshift, raw).decode("utf-8", "surrogateescape")
-    return canonical(name)
+        return raw.decode("utf-8", "replace")
+    return _ENCODED.sub(_unshift, raw).decode("utf-8", "replace")
 
 
 def canonical(name: str) -> str:
@@ -63,11 +66,9 @@ def check_new(name: str) -> str:
         raise BadName("An empty level is not allowed in a mailbox name")
     if len(levels) > limits.MAILBOX_LEVELS:
         raise BadName(f"A mailbox name may have at most {limits.MAILBOX_LEVELS} levels")
-    try:
-        octets = len(name.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise BadName("The mailbox name is not valid UTF-8") from None
-    if octets > limits.MAILBOX_NAME:
+    if "\ufffd" in name:
+        raise BadName("The mailbox name is not valid UTF-8")
+    if len(name.encode("utf-8")) > limits.MAILBOX_NAME:
         raise BadName(f"A mailbox name may have at most {limits.MAILBOX_NAME} octets")
     # RFC 9051 §5.1: names SHOULD keep to Net-Unicode: no control characters; wildcards could not be listed.
     if _CONTROL.search(name) or "*" in name or "%" in name:

@@ -1,8 +1,8 @@
 """What the server knows about one IMAP connection, and the way out for its untagged data.
 
 Thousands of sessions sit in IDLE, so a session is small: slots, no dict of its own, everything shared in
-`Services`. Output is gathered and goes to the connection in one write per command, or at `flush` when much has come
-together.
+`Services`. Output is gathered and goes to the connection in one write per command, or at `flush` when much
+has come together.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
+
+from posthouse.imap.framing import Literal
+from posthouse.imap.refusal import Goodbye
 
 if TYPE_CHECKING:
     from posthouse.accounts.directory import Directory
@@ -48,6 +51,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """For STARTTLS; None: not offered."""
     now: Callable[[], float]
     """POSIX seconds."""
+    capabilities: tuple[bytes, ...] = ()
+    """What the command table and the settings bring (`capabilities.from_rows`)."""
 
 
 class Session:
@@ -56,14 +61,17 @@ class Session:
     __slots__ = (
         "_out",
         "_out_size",
+        "bad",
         "condstore",
         "connection",
-        "faults",
+        "failed_logins",
         "login",
+        "message",
         "qresync",
         "rev2",
         "services",
         "state",
+        "tag",
         "utf8_accept",
         "view",
     )
@@ -81,8 +89,14 @@ class Session:
         self.rev2 = False
         """ENABLE IMAP4rev2: RFC 9051 instead of RFC 3501 where they differ."""
         self.utf8_accept = False
-        self.faults = 0
-        """BAD commands so far, and failed logins."""
+        self.tag = b""
+        """The tag of the command that is being answered (ESEARCH repeats it)."""
+        self.message: Literal | None = None
+        """The message literal of an APPEND that nobody has read yet."""
+        self.bad = 0
+        """BAD answers in a row."""
+        self.failed_logins = 0
+        """Since the connection began."""
         self._out: list[bytes] = []
         self._out_size = 0
 
@@ -110,6 +124,33 @@ class Session:
     def now(self) -> float:
         """POSIX seconds."""
         return self.services.now()
+
+    @property
+    def literal_limit(self) -> int:
+        """Octets of one literal (APPEND messages apart); a stranger gets little."""
+        stranger = self.state is State.NOT_AUTHENTICATED
+        return limits.IMAP_LITERAL_STRANGER if stranger else limits.IMAP_LITERAL
+
+    def enable_condstore(self) -> None:
+        """A CONDSTORE enabling command was given (RFC 7162 §3.1)."""
+        if not self.condstore and self.view is not None:
+            # RFC 7162 §3.1: the first one with a mailbox selected is answered with HIGHESTMODSEQ.
+            self.send(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % self.view.highest_modseq)
+        self.condstore = True
+
+    def check_patience(self) -> None:
+        """Raises Goodbye when the client has done too much nonsense or failed to log in too often."""
+        stranger = self.state is State.NOT_AUTHENTICATED
+        if self.bad > (limits.IMAP_BAD_STRANGER if stranger else limits.IMAP_BAD):
+            raise Goodbye(b"", "Too many commands that make no sense")
+        if self.failed_logins >= limits.IMAP_LOGINS:
+            raise Goodbye(b"", "Too many failed logins")
+
+    def close_view(self) -> None:
+        """Let go of the selected mailbox, if any."""
+        if self.view is not None:
+            self.view.close()
+            self.view = None
 
     # --- output ---------------------------------------------------------------------------------------
 

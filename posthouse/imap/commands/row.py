@@ -1,10 +1,10 @@
 """What one IMAP command is: a row of the table, its outcome, and the errors a parser or runner may raise.
 
-A row is data: name, legal states, parser, runner, whether expunges may be announced with it, the capabilities
-that it brings, and where it is written. Parsers are pure: `parse(reader, uid)` begins behind the command's name and
-must end at the command's end. Runners send untagged data through the session and return a Completion, or None for a
-plain OK; they raise No or Bad to refuse. They contain no state check, timing, error catching or tagged line:
-`dispatch` does that.
+A row is data: name, legal states, parser, runner, whether expunges may be announced with it, the
+capabilities that it brings, and where it is written. Parsers are pure: `parse(reader, uid)` begins behind
+the command's name and must end at the command's end. Runners send untagged data through the session and
+return a Completion, or None for a plain OK; they raise No or Bad to refuse. They contain no state check,
+timing, error catching or tagged line: `dispatch` does that.
 """
 
 from __future__ import annotations
@@ -14,9 +14,22 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from posthouse.errors import PosthouseError, RemoteProtocolError
 from posthouse.imap.grammar import Reader
+from posthouse.imap.refusal import Bad, No
 from posthouse.imap.session import Session, State
+
+__all__ = [
+    "ANY",
+    "AUTHENTICATED",
+    "NOT_AUTHENTICATED",
+    "SELECTED",
+    "Bad",
+    "Command",
+    "Completion",
+    "No",
+    "State",
+    "no_arguments",
+]
 
 A = TypeVar("A")
 
@@ -35,22 +48,8 @@ class Completion(msgspec.Struct, frozen=True):
     """Response code without its brackets, such as `READ-ONLY`."""
     text: str = ""
     """Words for people; empty: "NAME completed"."""
-
-
-class No(PosthouseError):
-    """The command is refused: tagged NO, with a response code (RFC 9051 §7.1, RFC 5530) or none."""
-
-    def __init__(self, code: bytes, public: str) -> None:
-        super().__init__(public)
-        self.code = code
-
-
-class Bad(RemoteProtocolError):
-    """The command makes no sense here: tagged BAD."""
-
-    def __init__(self, public: str, code: bytes = b"") -> None:
-        super().__init__(public)
-        self.code = code
+    then: Callable[[Session], Awaitable[None]] | None = None
+    """What is done after the tagged line has been sent (STARTTLS)."""
 
 
 class Command(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
