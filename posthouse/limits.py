@@ -40,7 +40,7 @@ OUTBOUND_PER_DESTINATION: Final = 10
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
 IMAP_LINE: Final = 64 * KB
-"""Octets of one command line: RFC 7162 §4 asks for 8,192 at least; message sets of offline clients are long."""
+"""Octets of one command line: RFC 7162 §4 asks for 8,192 at least; offline clients send long sets."""
 
 IMAP_LITERAL: Final = 64 * KB
 """Octets of a literal that is not an APPEND message: mailbox names, search words, passwords."""

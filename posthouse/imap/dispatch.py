@@ -1,4 +1,4 @@
-"""What happens around every IMAP command: table row, state check, parsing, running, errors, updates, tagged line.
+"""What happens around every IMAP command: row, state check, parsing, running, errors, updates, tagged line.
 
 Runners do none of this themselves. Whatever goes wrong inside a runner ends as a tagged NO or BAD and the
 connection lives on; only errors of the connection itself, and our own breach of the protocol in mid-

@@ -1,4 +1,4 @@
-"""Where an IMAP command ends: lines, and the literals that tie them together (RFC 9051 §4.3, RFC 7888 LITERAL+).
+"""Where an IMAP command ends: lines, and the literals that tie them together (RFC 9051 §4.3, RFC 7888).
 
 Pure: the caller reads a line, gives it to a Frame, and does what the Step says: read a literal, hand the
 message literal of an APPEND to its runner, run the command, or refuse it. A Frame holds at most

@@ -34,7 +34,7 @@ def encode(name: str, *, utf8: bool) -> bytes:
 
 
 def decode(raw: bytes, *, utf8: bool) -> str:
-    """A name from the wire: NFC, INBOX (also as the first level) in capitals; U+FFFD for what is not UTF-8."""
+    """A name from the wire: NFC, INBOX (or a first level INBOX) in capitals; U+FFFD for what is not UTF-8."""
     return canonical(decode_as_given(raw, utf8=utf8))
 
 

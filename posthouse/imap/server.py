@@ -49,7 +49,7 @@ class ImapServer:
         tls: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`message_size`: octets; `plaintext`: config.Auth.plaintext; `tls`: for STARTTLS; `now`: POSIX seconds."""
+        """`message_size`: octets; `plaintext`: as config.Auth; `tls`: for STARTTLS; `now`: POSIX seconds."""
         self._services = Services(
             store=store,
             directory=directory,

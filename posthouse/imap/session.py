@@ -16,11 +16,10 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.model import Login
-from posthouse.store.interface import Store
-from posthouse.store.model import Account
-
 from posthouse.imap.framing import Literal
 from posthouse.imap.refusal import Goodbye
+from posthouse.store.interface import Store
+from posthouse.store.model import Account
 
 if TYPE_CHECKING:
     from posthouse.accounts.directory import Directory

@@ -1,6 +1,7 @@
 """Every IMAP command, in one table: its row says states, parser, runner, capabilities and RFC (see `row`).
 
-A UID form is a flag of its row. CAPABILITY is computed from here, and `dispatch` does everything around a command.
+A UID form is a flag of its row. CAPABILITY is computed from here, and `dispatch` does everything around a
+command.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CAPABILITY, NOOP, LOGOUT (RFC 9051 §6.1), ID (RFC 2971): valid in every state; and CHECK (RFC 3501 §6.4.1)."""
+"""CAPABILITY, NOOP, LOGOUT (RFC 9051 §6.1) and ID (RFC 2971), for every state; CHECK (RFC 3501 §6.4.1)."""
 
 from __future__ import annotations
 
