@@ -102,7 +102,9 @@ class Derived(Frozen):
 EmailField = str
 """A column that `Store.emails` can read: one of EMAIL_FIELDS."""
 
-EMAIL_FIELDS: Final = frozenset({"size", "received_at", "sent_at", "envelope", "body_structure", "parts", "preview"})
+EMAIL_FIELDS: Final = frozenset(
+    {"size", "received_at", "sent_at", "envelope", "body_structure", "parts", "preview"}
+)
 
 
 class Content:

@@ -1,0 +1,231 @@
+"""The grammar of SMTP commands (RFC 5321 §4.1.2): octets of one line in, values out.
+
+Strict, with two leniencies that cannot be misread: white space at the end of a line (§4.1.1 asks for it) and
+spaces behind "FROM:" and "TO:". SMTPUTF8 (RFC 6531 §3.3) widens atoms, quoted strings and domain labels.
+Everything here is pure; what does not match raises CommandError with the reply for the peer.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
+
+import msgspec
+
+from posthouse.limits import SMTP_PARAMETERS, SMTP_PATH
+from posthouse.smtp.replies import CommandError
+
+# RFC 5322 §3.2.3 atext; RFC 6531 §3.3 adds UTF8-non-ascii. C1 controls and noncharacters are never meant.
+_WIDE: Final = "\u00a0-\ud7ff\ue000-\U0010fffd"
+_ATEXT: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_WIDE}-]"
+_DOT_STRING: Final = rf"{_ATEXT}+(?:\.{_ATEXT}+)*"
+# RFC 5321 §4.1.2: qtextSMTP and quoted-pairSMTP.
+_QUOTED: Final = rf'"(?:[ !#-\[\]-~{_WIDE}]|\\[ -~])*"'
+_LABEL: Final = rf"[A-Za-z0-9{_WIDE}](?:[A-Za-z0-9{_WIDE}-]*[A-Za-z0-9{_WIDE}])?"
+_DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+# RFC 5321 §4.1.3: dcontent is printable without brackets and backslash.
+_LITERAL: Final = r"\[[!-Z^-~]+\]"
+# RFC 5321 §4.1.2: A-d-l, the source route, must be accepted and should be ignored.
+_ROUTE: Final = rf"(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
+
+_MAILBOX: Final = re.compile(rf"({_DOT_STRING}|{_QUOTED})@({_DOMAIN}|{_LITERAL})")
+_PATH: Final = re.compile(rf"<{_ROUTE}({_DOT_STRING}|{_QUOTED})@({_DOMAIN}|{_LITERAL})>")
+_DOT_STRING_ONLY: Final = re.compile(_DOT_STRING)
+_HELO_NAME: Final = re.compile(r"[!-'*-;=?-~]{1,255}")
+_PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~{_WIDE}]+))?")
+_XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_XTEXT_PAIR: Final = re.compile(r"\+([0-9A-F]{2})")
+_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_KEYWORD: Final = re.compile(r"[A-Za-z0-9_-]{1,20}")
+
+
+class Path(msgspec.Struct, frozen=True):
+    """A path with what stood behind it."""
+
+    address: str
+    """"local@domain"; empty for the null reverse-path; "postmaster" for the one name that needs no domain."""
+    parameters: tuple[tuple[str, str | None], ...]
+    """ESMTP parameters in order: keyword in upper case, value or None."""
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """The argument of BDAT (RFC 3030 §2)."""
+
+    size: int
+    last: bool
+
+
+def split_command(line: bytes) -> tuple[bytes, bytes]:
+    """The verb in upper case and its argument, without the white space around them."""
+    verb, _, argument = line.partition(b" ")
+    # RFC 5321 §4.1.1: servers SHOULD tolerate trailing white space before the CRLF.
+    return verb.rstrip().upper(), argument.strip(b" \t")
+
+
+def decode(argument: bytes) -> str:
+    """Argument octets as text. Raises CommandError on controls and on broken UTF-8."""
+    try:
+        text = argument.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CommandError(501, "5.5.2", "The argument is not valid UTF-8") from None
+    if not text.isprintable():
+        raise CommandError(501, "5.5.2", "The argument has a control character")
+    return text
+
+
+def parse_reverse_path(argument: bytes) -> Path:
+    """MAIL's argument: "FROM:" Reverse-path [SP Mail-parameters] (RFC 5321 §4.1.1.2)."""
+    text = _after(argument, "FROM:", "MAIL FROM:<address>")
+    if text.startswith("<>"):
+        return Path("", _parameters(text[2:]))
+    return _path(text, "5.1.7", "the sender address")
+
+
+def parse_forward_path(argument: bytes) -> Path:
+    """RCPT's argument: "TO:" ( "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] (RFC 5321 §4.1.1.3)."""
+    text = _after(argument, "TO:", "RCPT TO:<address>")
+    # RFC 5321 §4.5.1: postmaster without a domain, in any case.
+    if text[:12].lower() == "<postmaster>":
+        return Path("postmaster", _parameters(text[12:]))
+    return _path(text, "5.1.3", "the recipient address")
+
+
+def parse_mailbox(text: str) -> str:
+    """A bare Mailbox in its normal spelling (AUTH= of RFC 4954 §5). Raises ValueError."""
+    found = _MAILBOX.fullmatch(text)
+    if found is None or len(text) > SMTP_PATH:
+        raise ValueError(text)
+    return f"{_local_part(found[1])}@{_domain(found[2])}"
+
+
+def _after(argument: bytes, prefix: str, usage: str) -> str:
+    text = decode(argument)
+    if text[: len(prefix)].upper() != prefix:
+        raise CommandError(501, "5.5.4", f"Syntax: {usage}")
+    return text[len(prefix) :].lstrip(" ")
+
+
+def _path(text: str, enhanced: str, what: str) -> Path:
+    found = _PATH.match(text)
+    if found is None:
+        raise CommandError(501, enhanced, f"Syntax error in {what}")
+    if len(found[1]) + len(found[2]) + 1 > SMTP_PATH:
+        raise CommandError(501, enhanced, f"Too long: {what}")
+    try:
+        address = f"{_local_part(found[1])}@{_domain(found[2])}"
+    except ValueError:
+        raise CommandError(501, enhanced, f"Syntax error in the domain of {what}") from None
+    return Path(address, _parameters(text[found.end() :]))
+
+
+def _local_part(text: str) -> str:
+    """RFC 5321 §4.1.2: a quoted string that needs no quotes means the same as the plain one."""
+    if not text.startswith('"'):
+        return text
+    plain = re.sub(r"\\(.)", r"\1", text[1:-1])
+    if _DOT_STRING_ONLY.fullmatch(plain):
+        return plain
+    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _domain(text: str) -> str:
+    if text.startswith("["):
+        check_address_literal(text)
+    elif len(text) > 255 or any(len(label) > 63 for label in text.split(".")):
+        raise ValueError(text)
+    return text
+
+
+def check_address_literal(text: str) -> None:
+    """[IPv4], [IPv6:…] or [tag:…] of RFC 5321 §4.1.3. Raises ValueError."""
+    inner = text[1:-1]
+    tag, colon, rest = inner.partition(":")
+    try:
+        if not colon:
+            IPv4Address(inner)
+        elif tag.upper() == "IPV6":
+            IPv6Address(rest)
+        else:
+            raise ValueError(text)  # RFC 5321 §4.1.3: no other tag is registered.
+    except AddressValueError as error:
+        raise ValueError(text) from error
+
+
+def parse_helo(argument: bytes) -> str:
+    """The name behind HELO, EHLO or LHLO.
+
+    RFC 5321 §4.1.4: the server must not refuse mail because the name is not the peer's; many clients send
+    a name that is no domain at all, so only what could garble a Received field is refused.
+    """
+    text = decode(argument)
+    if not _HELO_NAME.fullmatch(text):
+        raise CommandError(501, "5.5.4", "Syntax: a domain name or an address literal is needed")
+    return text
+
+
+def _parameters(text: str) -> tuple[tuple[str, str | None], ...]:
+    """RFC 5321 §4.1.2: *(SP esmtp-param); each keyword once."""
+    if not text:
+        return ()
+    if not text.startswith(" "):
+        raise CommandError(501, "5.5.2", "A space must stand between the path and its parameters")
+    words = text.split()
+    if len(words) > SMTP_PARAMETERS:
+        raise CommandError(501, "5.5.4", "Too many parameters")
+    found: list[tuple[str, str | None]] = []
+    for word in words:
+        match = _PARAMETER.fullmatch(word)
+        if match is None:
+            raise CommandError(501, "5.5.4", "Syntax error in a parameter")
+        keyword = match[1].upper()
+        if any(keyword == other for other, _ in found):
+            raise CommandError(501, "5.5.4", f"Parameter given twice: {keyword}")
+        found.append((keyword, match[2]))
+    return tuple(found)
+
+
+def parse_chunk(argument: bytes) -> Chunk:
+    """BDAT's argument: chunk-size [SP "LAST"] (RFC 3030 §2)."""
+    words = decode(argument).split(" ")
+    if not _DIGITS.fullmatch(words[0]) or len(words) > 2 or (len(words) == 2 and words[1].upper() != "LAST"):
+        raise CommandError(501, "5.5.4", "Syntax: BDAT size [LAST]")
+    return Chunk(int(words[0]), len(words) == 2)
+
+
+def parse_auth(argument: bytes) -> tuple[str, bytes | None]:
+    """AUTH's argument: mechanism [SP initial-response] (RFC 4954 §4); None when there is no response yet."""
+    name, _, initial = decode(argument).partition(" ")
+    if not _KEYWORD.fullmatch(name):
+        raise CommandError(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
+    if not initial:
+        return name.upper(), None
+    # RFC 4954 §4: "=" is an initial response without octets.
+    return name.upper(), b"" if initial == "=" else decode_base64(initial.encode())
+
+
+def decode_base64(text: bytes) -> bytes:
+    """RFC 4954 §4: base64 of RFC 4648 §4, without anything else in it. Raises CommandError."""
+    if not _BASE64.fullmatch(text):
+        raise CommandError(501, "5.5.2", "Cannot decode that base64")
+    return a2b_base64(text)
+
+
+def is_xtext(text: str) -> bool:
+    """Whether text is xtext (RFC 3461 §4)."""
+    return _XTEXT.fullmatch(text) is not None
+
+
+def decode_xtext(text: str) -> str:
+    """What xtext stands for (RFC 3461 §4). Raises ValueError when it is no xtext."""
+    if not is_xtext(text):
+        raise ValueError(text)
+    return _XTEXT_PAIR.sub(lambda pair: chr(int(pair[1], 16)), text)
+
+
+def encode_xtext(text: str) -> str:
+    """Printable ASCII as xtext (RFC 3461 §4)."""
+    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

@@ -1,0 +1,160 @@
+"""The floors of docs/flow.md hold: imports go downward only, and never between two folders of one floor."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "posthouse"
+
+BY_MODULE = {
+    "imap.session": 5,
+    "imap.view": 5,
+    "imap.dispatch": 5,
+    "imap.capabilities": 5,
+    "imap.commands": 5,
+    "imap.server": 6,
+    "smtp.server": 6,
+    "smtp.lmtp": 6,
+    "pop3.server": 6,
+}
+"""Modules whose floor is not that of their folder (longest match counts)."""
+
+BY_FOLDER = {
+    "errors": 0,
+    "limits": 0,
+    "config": 0,
+    "ranges": 0,
+    "resolver": 0,
+    "message": 0,
+    "net": 0,
+    "smtp": 1,
+    "imap": 1,
+    "pop3": 1,
+    "sasl": 1,
+    "store": 2,
+    "accounts": 3,
+    "inbound": 4,
+    "outbound": 4,
+    "operations": 4,
+    "playground": 6,
+    "cli": 7,
+    "app": 7,
+    "supervisor": 7,
+    "__main__": 7,
+}
+SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver"}
+"""Single modules of floor 0 that everything may import, also from floor 0."""
+
+PURE = ("message",)
+"""Folders that touch no clock, file, socket or chance; so do all modules of floor 1."""
+
+IMPURE = {"asyncio", "socket", "ssl", "time", "random", "secrets", "os", "pathlib", "threading", "uvloop"}
+
+
+def name_of(path: Path) -> str:
+    """`posthouse/imap/view.py` is `imap.view`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def floor_of(module: str) -> int | None:
+    """The floor of a module by its dotted name below the package."""
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        found = BY_MODULE.get(".".join(parts[:length]))
+        if found is not None:
+            return found
+    return BY_FOLDER.get(parts[0])
+
+
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    """(line, dotted name) of every import, also those inside functions; not those for types only."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append((node.lineno, node.module))
+            if node.module.startswith("posthouse"):
+                found += [
+                    (node.lineno, f"{node.module}.{alias.name}")
+                    for alias in node.names
+                    if (PACKAGE.parent / Path(*node.module.split("."), alias.name))
+                    .with_suffix(".py")
+                    .exists()
+                    or (PACKAGE.parent / Path(*node.module.split("."), alias.name)).is_dir()
+                ]
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if name_of(path))
+
+
+def test_every_module_has_a_floor() -> None:
+    assert [name_of(path) for path in MODULES if floor_of(name_of(path)) is None] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_downward(path: Path) -> None:
+    module = name_of(path)
+    floor = floor_of(module)
+    assert floor is not None
+    broken = []
+    for line, imported in imports_of(path):
+        if not imported.startswith("posthouse."):
+            continue
+        other = imported.removeprefix("posthouse.")
+        other_floor = floor_of(other)
+        if other_floor is None or other.split(".")[0] in SHARED_VALUES:
+            continue
+        same_folder = other.split(".")[0] == module.split(".")[0]
+        if other_floor > floor or (other_floor == floor and not same_folder and floor < 7):
+            broken.append(
+                f"{path.name}:{line}: {module} (floor {floor}) imports {other} (floor {other_floor})"
+            )
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_pure_modules_are_pure(path: Path) -> None:
+    module = name_of(path)
+    if floor_of(module) != 1 and not module.startswith(PURE):
+        return
+    impure = [
+        f"{path.name}:{line}: {name}" for line, name in imports_of(path) if name.split(".")[0] in IMPURE
+    ]
+    assert impure == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_top_floor_sees_the_whole_configuration(path: Path) -> None:
+    module = name_of(path)
+    if floor_of(module) == 7 or module == "config":
+        return
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "posthouse.config":
+            assert "Config" not in [alias.name for alias in node.names], f"{module}:{node.lineno}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_sql_lives_in_the_store_and_sqlite3_nowhere(path: Path) -> None:
+    module = name_of(path)
+    names = [name.split(".")[0] for _, name in imports_of(path)]
+    assert "sqlite3" not in names, "two SQLite libraries on one file end in SIGBUS: apsw only"
+    if not module.startswith("store"):
+        assert "apsw" not in names
