@@ -205,11 +205,17 @@ IMAP_FETCH_BYTES: Final = MB
 IMAP_WHOLE: Final = 256 * KB
 """Octets up to which a message is read as one piece; a larger one streams by offsets."""
 
+IMAP_WHOLE_FOR_HEADER: Final = 64 * KB
+"""Octets up to which a message is read as one piece when only its header is asked for."""
+
 IMAP_HEADER_READ: Final = 4 * MB
 """Octets of a header that are searched for the fields of BODY[HEADER.FIELDS]; real ones are under 100 KB."""
 
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
+
+IMAP_SEARCH_STEP: Final = 20_000
+"""Messages after which a SEARCH key lets other connections have a turn: about 1 ms of work."""
 
 IMAP_SEARCH_TEXTS: Final = 250
 """Keys of one SEARCH that look into texts: each may scan the mailbox; offline clients look for 100 Message-IDs."""

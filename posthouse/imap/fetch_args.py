@@ -1,8 +1,8 @@
 """FETCH's arguments (RFC 9051 §6.4.5, §9 fetch-att; RFC 7162 §3.1.4.1, §3.2.6; RFC 8474; RFC 8970), parsed and pure.
 
-An item is either an Attribute, whose value is a number, a text or a ready structure, or a Section, whose value is
-octets of the message. `label` is how the response names a section: RFC822.HEADER answers by its own name, and a
-partial fetch names its first octet.
+An item is either an Attribute, whose value is a number, a text or a ready structure, or a Section, whose
+value is octets of the message. `label` is how the response names a section: RFC822.HEADER answers by its
+own name, and a partial fetch names its first octet.
 """
 
 from __future__ import annotations

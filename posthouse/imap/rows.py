@@ -1,8 +1,9 @@
 """Messages of a selected mailbox in batches, ready to be rendered as columns.
 
-A batch names its messages by position in the mailbox's arrays, and those move with every commit: so a batch must be
-made and its columns taken without an `await` between, and only the columns are kept. Rendering is one bytes template
-applied to the columns side by side, which is several times faster than building each line.
+A batch names its messages by position in the mailbox's arrays, and those move with every commit: so a batch
+must be made and its columns taken without an `await` between, and only the columns are kept. Rendering is
+one bytes template applied to the columns side by side, which is several times faster than building each
+line.
 """
 
 from __future__ import annotations

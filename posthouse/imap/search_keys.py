@@ -1,8 +1,8 @@
 """SEARCH's arguments (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 7162 §3.1.5), parsed into a tree and pure.
 
-Some keys are decided by the mailbox's arrays (flags, sizes, dates of receipt, mod-sequences, message sets), some
-need a column of the email (the Date header, EMAILID), and some look into its text. `cost` orders them, so that the
-runner asks the dear ones only about messages that the cheap ones left over.
+Some keys are decided by the mailbox's arrays (flags, sizes, dates of receipt, mod-sequences, message sets),
+some need a column of the email (the Date header, EMAILID), and some look into its text. `cost` orders them,
+so that the runner asks the dear ones only about messages that the cheap ones left over.
 """
 
 from __future__ import annotations

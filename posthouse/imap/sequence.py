@@ -1,8 +1,8 @@
 """A message set as the client wrote it (RFC 9051 §9 sequence-set), and what it means in a mailbox.
 
-A set is kept unresolved, because `*` and `$` depend on the mailbox at the moment the command runs: `*` is the highest
-message number or UID, `$` the result of the last SEARCH with SAVE. Resolving gives `Ranges`; numbers never become
-a list, so `1:4294967295` costs what `1` costs.
+A set is kept unresolved, because `*` and `$` depend on the mailbox at the moment the command runs: `*` is
+the highest message number or UID, `$` the result of the last SEARCH with SAVE. Resolving gives `Ranges`;
+numbers never become a list, so `1:4294967295` costs what `1` costs.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What one client has been told about the mailbox it selected, and what it must still be told.
 
-The server's truth is the shared MailboxIndex; the client's is a set of UIDs (sequence numbers are positions in it, so
-never stored), and a mod-sequence up to which flag changes were reported. `tell` closes the gap in the order that
-RFC 9051 §7.4.1 and §7.5.1 need: expunges (unless they must wait), EXISTS, flags. Expunges that wait stay in the
-set, so that every number the client uses means what the client thinks. An idle view holds no
-more than that: the set is shared with all views that are up to date.
+The server's truth is the shared MailboxIndex; the client's is a set of UIDs (sequence numbers are positions
+in it, so never stored), and a mod-sequence up to which flag changes were reported. `tell` closes the gap in
+the order that RFC 9051 §7.4.1 and §7.5.1 need: expunges (unless they must wait), EXISTS, flags. Expunges
+that wait stay in the set, so that every number the client uses means what the client thinks. An idle view
+holds no more than that: the set is shared with all views that are up to date.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ class View:
     # --- message sets -----------------------------------------------------------------------------------
 
     @property
+    def highest_modseq(self) -> int:
+        """The mod-sequence up to which the client knows everything (RFC 7162 §3.2)."""
+        return self.modseq if self._floor is None else self._floor
+
+    @property
     def count(self) -> int:
         """How many messages the client believes to be there."""
         return len(self.known)
@@ -133,6 +138,11 @@ class View:
             return Ranges(((1, len(known)),)) if known else EMPTY
         # runs of the set end where runs of `known` end at the latest, so numbers within one are consecutive
         return Ranges((known.rank(first) or 0, known.rank(last) or 0) for first, last in uids.pairs())
+
+    def present(self, uids: Ranges) -> int:
+        """How many of those messages are still in the mailbox."""
+        present = self.index.uid_set()
+        return len(uids) if uids is present else len(uids & present)
 
     def rows(self, uids: Ranges, size: int) -> Iterator[Rows]:
         """Batches of those messages, of what is still there."""
@@ -281,4 +291,3 @@ class View:
             session.send(flag_lines(rows, self.index, texts, uid=uid, modseq=session.condstore))
             if session.full:
                 await session.flush()
-
