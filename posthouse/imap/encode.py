@@ -7,8 +7,8 @@ octets; whoever has text encodes it first, so that nothing here guesses a charse
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Final
 
 from posthouse import limits
@@ -75,8 +75,15 @@ def flag_list(flags: Iterable[str]) -> bytes:
 
 def date_time(posix: int) -> bytes:
     """date-time with its quotes, in UTC: the store keeps an instant, not the sender's zone."""
-    year, month, day, hour, minute, second, *_ = time.gmtime(posix)
-    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (day, _MONTHS[month], year, hour, minute, second)
+    at = datetime.fromtimestamp(posix, UTC)
+    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (
+        at.day,
+        _MONTHS[at.month],
+        at.year,
+        at.hour,
+        at.minute,
+        at.second,
+    )
 
 
 def mailbox_id(number: int) -> bytes:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from posthouse import limits
-from posthouse.store.model import SEPARATOR
+from posthouse.imap.mailbox_name import SEPARATOR
 
 _RUN = re.compile(r"[*%]*\*[*%]*")
 _PERCENTS = re.compile(r"%+")

@@ -11,9 +11,12 @@ from __future__ import annotations
 import binascii
 import re
 import unicodedata
+from typing import Final
 
 from posthouse import limits
-from posthouse.store.model import SEPARATOR
+
+SEPARATOR: Final = "/"
+"""Between the levels of a name, on the wire as in the store (a test holds them together)."""
 
 _ENCODED = re.compile(rb"&([^-]*)-")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")

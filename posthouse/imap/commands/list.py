@@ -50,7 +50,7 @@ _STATUS: Final[dict[bytes, StatusItem]] = {
     b"MAILBOXID": lambda mailbox, _: b"(%b)" % encode.mailbox_id(mailbox.mailbox_id),
     b"APPENDLIMIT": lambda mailbox, services: b"%d" % services.message_size,
 }
-"""RFC 9051 §6.3.11; 3501 (RECENT), 7162 (HIGHESTMODSEQ), 8438 (SIZE), 8474 (MAILBOXID), 7889 (APPENDLIMIT)."""
+"""RFC 9051 §6.3.11; RECENT 3501, HIGHESTMODSEQ 7162, SIZE 8438, MAILBOXID 8474, APPENDLIMIT 7889."""
 
 
 class StatusArgs(msgspec.Struct, frozen=True):
