@@ -56,7 +56,7 @@ def parse_id(reader: Reader, uid: bool) -> dict[bytes, bytes | None]:
 async def run_id(session: Session, fields: dict[bytes, bytes | None]) -> None:
     """Note the client's program for the log; tell ours (the version only to those who logged in)."""
     shown = " ".join(
-        f"{name}={value.decode('utf-8', 'replace')!r}"
+        f"{name.decode()}={value.decode('utf-8', 'replace')!r}"
         for name in (b"name", b"version", b"os")
         if (value := fields.get(name)) is not None
     )
