@@ -90,6 +90,9 @@ LOCAL_PART: Final = 255
 DOMAIN: Final = 253
 """Octets of a domain in A-label form: 255 in DNS (RFC 1035 §2.3.4) with its lengths, without the root."""
 
+HEADER_ADDRESSES: Final = 5000
+"""Mailboxes and groups read from one header value: five times what one SMTP transaction takes."""
+
 COMMENT_DEPTH: Final = 100
 """Comments within comments in an address list (RFC 5322 §3.2.2 allows any; mail has one level)."""
 

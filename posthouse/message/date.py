@@ -55,7 +55,7 @@ class Date(msgspec.Struct, frozen=True):
 
     @property
     def day(self) -> int:
-        """The calendar day on that clock, in days since 1970-01-01: what SENTON compares (RFC 9051 §6.4.4)."""
+        """The calendar day on that clock, days since 1970-01-01: what SENTON compares (RFC 9051 §6.4.4)."""
         return (self.seconds + self.offset * 60) // 86_400
 
 

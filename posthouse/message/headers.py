@@ -132,7 +132,7 @@ def unfold(value: bytes) -> bytes:
 
 
 def decode_value(raw: bytes) -> str:
-    """The text of an unfolded header value: encoded words decoded (RFC 2047 §6), 8-bit text as UTF-8 or guessed."""
+    """The text of an unfolded header value: RFC 2047 words decoded, 8-bit text read as UTF-8 or guessed."""
     try:
         text = raw.decode("ascii")
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from posthouse.limits import COMMENT_DEPTH, HEADER_VALUE
+from posthouse.limits import COMMENT_DEPTH, HEADER_ADDRESSES, HEADER_VALUE
 from posthouse.message.headers import decode_value
 
 _PLAIN: Final = r'[^\s"<>@,;:()\[\]\\]++'
@@ -74,7 +74,7 @@ def parse_mailbox_list(raw: bytes) -> list[Mailbox | Group]:
     found: list[Mailbox | Group] = []
     position, end = 0, len(text)
     match_one = _ONE.match
-    while position < end:
+    while position < end and len(found) < HEADER_ADDRESSES:
         match = match_one(text, position)
         if match is None:
             return _ListParser(text, position, found).parse()
@@ -112,6 +112,7 @@ class _ListParser:
         self._text = text
         self._position = position
         self._found = found
+        self._left = HEADER_ADDRESSES - len(found)
         self._group: str | None = None
         self._members: list[Mailbox] = []
         self._begin()
@@ -127,12 +128,13 @@ class _ListParser:
         self._route: list[str] = []
         self._comment = ""
         self._name: str | None = None
-        self._angle = False
+        self._angle = self._closed = False  # between the brackets; behind them
+        self._after: list[str] = []  # words behind them
 
     def parse(self) -> list[Mailbox | Group]:
         """Read to the end."""
         text, end = self._text, len(self._text)
-        while self._position < end:
+        while self._position < end and self._left > 0:
             match = _TOKEN.match(text, self._position)
             if match is None:  # cannot be: the last alternative takes any character
                 break
@@ -150,7 +152,9 @@ class _ListParser:
         return self._found
 
     def _word(self, word: str) -> None:
-        if self._local is not None:
+        if self._local is not None and self._closed:
+            self._after.append(word)
+        elif self._local is not None:
             if not self._domain or self._glued or word.startswith("."):
                 self._domain.append(word)
         elif self._words and (self._glued or word.startswith(".")):
@@ -172,8 +176,8 @@ class _ListParser:
                 self._name = self._phrase_before()
                 self._angle, self._words, self._local, self._domain = True, [], None, []
             case ">":
-                self._angle = False
                 self._close_local()
+                self._angle, self._closed = False, True
             case "@":
                 self._at()
             case ":":
@@ -209,7 +213,11 @@ class _ListParser:
 
     def _colon(self) -> None:
         if self._angle:
-            return  # the end of a route
+            if not self._route:  # no address but a URL, as in List-Post
+                self._glued = True
+                self._word(":")
+                self._glued = True
+            return  # else the end of the route
         if self._group is None and self._local is None:
             self._group = self._phrase_text()
         self._begin()
@@ -233,10 +241,11 @@ class _ListParser:
             if self._name is None and len(self._words) > 1 and not self._angle:
                 self._name, self._words = self._phrase_text(), []  # only words: nobody's address
             self._close_local()
-        name = self._name or (_phrase(self._comment) if self._comment else None)
+        name = self._name or _phrase(" ".join(self._after)) or _phrase(self._comment)
         domain = "".join(self._domain)
-        if name or self._local or domain:
+        if self._name or self._local or domain:
             mailbox = Mailbox(name, "".join(self._route).rstrip(",") or None, self._local or "", domain)
+            self._left -= 1
             if self._group is None:
                 self._found.append(mailbox)
             else:
@@ -245,11 +254,12 @@ class _ListParser:
 
     def _end_group(self) -> None:
         if self._group is not None:
+            self._left -= 1
             self._found.append(Group(self._group, tuple(self._members)))
         self._group, self._members = None, []
 
     def _read_comment(self) -> None:
-        """A comment (RFC 5322 §3.2.2) from behind its parenthesis; the last one stands in for a missing name."""
+        """A comment (RFC 5322 §3.2.2), from behind its `(`; the last one stands in for a missing name."""
         text, start, depth = self._text, self._position, 1
         position = start
         while depth and (match := _COMMENT_STOP.search(text, position)) is not None:

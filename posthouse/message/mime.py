@@ -189,12 +189,15 @@ class _Scanner:
                     break
                 position = at + 1
                 continue
+            if opened == at + 1 and not tail:  # delimiters in a row, nothing between them: one
+                opened, position = min(line_end + 1, end), line_end
+                continue
             if opened >= 0:
                 # The line end before a delimiter belongs to it.
                 last = at - 1 if at > 0 and raw[at - 1] == 0x0D else at
                 ranges.append((opened, max(last, opened)))
-                if len(ranges) >= self._parts_left:
-                    return ranges
+                if len(ranges) > self._parts_left:
+                    return ranges  # one more than can be taken
             if tail:
                 return ranges  # the epilogue is nobody's
             opened = min(line_end + 1, end)

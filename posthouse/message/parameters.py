@@ -21,7 +21,11 @@ Parameters = tuple[tuple[str, str], ...]
 """Pairs of (name in lower case, value)."""
 
 _TYPE: Final = re.compile(r"\s*+([^\s/;()\"]++)\s*+(?:/\s*+([^\s/;()\",]++))?")
-_PARAMETER: Final = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))', re.DOTALL)
+_PARAMETER: Final = re.compile(  # the semicolon may be missing; an unquoted value may hold spaces
+    r'(?:;|(?<=\s))\s*+([^\s=;"]++)\s*+=\s*+'
+    r'(?:"((?:[^"\\]|\\.)*+)"?|([^;\s]*+(?:\s++(?![^\s=;]++=)[^;\s]++)*+))',
+    re.DOTALL,
+)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT_STOP: Final = re.compile(r'[()"\\]')
 _EXTENDED: Final = re.compile(r"([^'%]*)'([^']*)'(.*)", re.DOTALL)
@@ -52,7 +56,7 @@ def parse_parameters(text: str, start: int = 0) -> Parameters:
     for match in _PARAMETER.finditer(text, start):
         name, quoted, plain = match.groups()
         if quoted is None:
-            value = plain.strip()
+            value = plain
         else:
             value = _QUOTED_PAIR.sub(r"\1", quoted) if "\\" in quoted else quoted
         name = name.lower()
