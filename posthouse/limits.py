@@ -22,6 +22,39 @@ CONNECTIONS_PER_ADDRESS: Final = 200
 DNS_TIMEOUT: Final = 10.0
 """Seconds for one DNS question with all its tries."""
 
+DNS_TRY_TIMEOUT: Final = 2.0
+"""Seconds that one name server gets in the first round; doubled in each further round."""
+
+DNS_UDP_SIZE: Final = 1232
+"""Octets of a UDP answer that we offer to take (EDNS0): fits every path without fragments."""
+
+DNS_CNAME_CHAIN: Final = 12
+"""Aliases followed for one question; longer chains are loops or mischief."""
+
+DNS_CACHE: Final = 10_000
+"""Answers remembered; the least recently used goes first. About 10 MB."""
+
+DNS_TTL_LEAST: Final = 1.0
+"""Seconds that any answer is kept, also one with TTL 0 and a failure: one message asks the same thing often."""
+
+DNS_TTL_MOST: Final = 86_400.0
+"""Seconds that an answer is kept at most: a wrong TTL of years must not outlive a day."""
+
+DNS_TTL_NONE: Final = 3600.0
+"""Seconds that "no such record" is kept at most (RFC 2308 §5 allows 1-3 hours)."""
+
+DNS_AT_ONCE: Final = 256
+"""Questions under way at once: each has a socket of its own, so that its port is hard to guess."""
+
+DNS_STRAY_PACKETS: Final = 32
+"""Packets that do not answer the question, thrown away while waiting for the one that does."""
+
+DNS_SYSTEM_SERVERS: Final = 3
+"""Name servers taken from the system's list, as the C library does."""
+
+DNS_SYSTEM_REREAD: Final = 60.0
+"""Seconds after which the system's list of name servers is read again."""
+
 # --- messages (message) --------------------------------------------------------------------------
 
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
