@@ -146,6 +146,12 @@ OUTBOUND_CONCURRENCY: Final = 100
 OUTBOUND_PER_DESTINATION: Final = 10
 """Connections at once to one destination domain: below what large receivers cut off at."""
 
+MX_HOSTS: Final = 16
+"""Mail servers of a domain that are looked up, best first (RFC 5321 §5.1: at least two)."""
+
+MX_ADDRESSES: Final = 6
+"""Addresses of one mail server that are tried, both families together (RFC 5321 §5.1: at least two)."""
+
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
 # --- POP3 (pop3) ---------------------------------------------------------------------------------
