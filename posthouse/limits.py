@@ -146,6 +146,39 @@ OUTBOUND_CONCURRENCY: Final = 100
 OUTBOUND_PER_DESTINATION: Final = 10
 """Connections at once to one destination domain: below what large receivers cut off at."""
 
+OUTBOUND_CONNECT_TIMEOUT: Final = 30.0
+"""Seconds for a TCP connection: six lost SYN packets on a good path; the next address is tried then."""
+
+OUTBOUND_TLS_TIMEOUT: Final = 60.0
+"""Seconds for a TLS handshake."""
+
+OUTBOUND_GREETING_TIMEOUT: Final = 300.0
+"""Seconds for the greeting (RFC 5321 §4.5.3.2.1: 5 minutes)."""
+
+OUTBOUND_COMMAND_TIMEOUT: Final = 300.0
+"""Seconds for the reply to EHLO, MAIL, RCPT and other commands (RFC 5321 §4.5.3.2.2-3: 5 minutes)."""
+
+OUTBOUND_DATA_TIMEOUT: Final = 120.0
+"""Seconds for the reply to DATA (RFC 5321 §4.5.3.2.4: 2 minutes)."""
+
+OUTBOUND_BLOCK_TIMEOUT: Final = 180.0
+"""Seconds for each block of a message to go out (RFC 5321 §4.5.3.2.5: 3 minutes)."""
+
+OUTBOUND_FINAL_TIMEOUT: Final = 600.0
+"""Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; a shorter one makes duplicates)."""
+
+OUTBOUND_QUIT_TIMEOUT: Final = 5.0
+"""Seconds for the reply to QUIT: nothing depends on it."""
+
+OUTBOUND_RECIPIENTS: Final = 100
+"""Recipients of one transaction: what every server must take (RFC 5321 §4.5.3.1.8)."""
+
+OUTBOUND_TRANSACTIONS: Final = 100
+"""Transactions on one connection, then a new one: some servers count and slow down."""
+
+OUTBOUND_BDAT: Final = 256 * KB
+"""Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
+
 MX_HOSTS: Final = 16
 """Mail servers of a domain that are looked up, best first (RFC 5321 §5.1: at least two)."""
 
