@@ -237,6 +237,9 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--only", default=",".join(TESTS))
     parser.add_argument("--formats", default="maildir,mdbox", help="peers to measure; empty: Posthouse alone")
+    parser.add_argument(
+        "--peer-only", action="store_true", help="leave Posthouse out (its rows come from --keep)"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--runs", type=int, default=3)
@@ -279,7 +282,7 @@ def run_all(options: argparse.Namespace) -> None:
     """Every test, the peer and Posthouse in turn."""
     chosen = options.only.split(",")
     for mailbox_format in options.formats.split(",") if options.formats else [""]:
-        servers: list[Peer | Posthouse] = [Posthouse(options.users)]
+        servers: list[Peer | Posthouse] = [] if options.peer_only else [Posthouse(options.users)]
         if mailbox_format:
             servers.insert(0, Peer(mailbox_format, options.users))
         started: list[Peer | Posthouse] = []

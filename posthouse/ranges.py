@@ -23,8 +23,7 @@ class Ranges:
         ends: list[int] = []
         for first, last in sorted((a, b) if a <= b else (b, a) for a, b in pairs):
             if ends and first <= ends[-1] + 1:
-                if last > ends[-1]:
-                    ends[-1] = last
+                ends[-1] = max(ends[-1], last)
             else:
                 starts.append(first)
                 ends.append(last)

@@ -3,3 +3,8 @@
 `from posthouse.playground import Playground` is the library; `posthouse playground` the command; the pytest
 fixture of the same name is in `fixture.py`.
 """
+
+from posthouse.playground.host import Host, HostSpec
+from posthouse.playground.network import NetworkEvent, Playground
+
+__all__ = ["Host", "HostSpec", "NetworkEvent", "Playground"]

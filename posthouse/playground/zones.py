@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import dns.dnssec
+import dns.dnssectypes
 import dns.flags
 import dns.message
 import dns.name
@@ -205,7 +206,7 @@ def _sign(zone: dns.zone.Zone, origin: dns.name.Name) -> None:
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
     key: Any = ed25519.Ed25519PrivateKey.generate()
-    public = dns.dnssec.make_dnskey(key.public_key(), dns.dnssec.Algorithm.ED25519, flags=257)
+    public = dns.dnssec.make_dnskey(key.public_key(), dns.dnssectypes.Algorithm.ED25519, flags=257)
     with zone.writer() as transaction:
         dns.dnssec.sign_zone(
             zone, transaction, keys=[(key, public)], lifetime=7 * 86400, add_dnskey=True, dnskey_ttl=60

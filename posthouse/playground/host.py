@@ -1,0 +1,216 @@
+"""One post office of a playground: an ordinary configuration file and an ordinary `posthouse serve` process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import Temporary
+
+PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "http", "https")
+PUBLISHED = {
+    "smtp": 2525,
+    "submission": 2587,
+    "submissions": 2465,
+    "imap": 2143,
+    "imaps": 2993,
+    "pop3": 2110,
+    "pop3s": 2995,
+    "sieve": 2419,
+    "http": 8080,
+    "https": 8443,
+}
+"""The ports that every host of the playground uses, unless they are asked to be free ones."""
+
+OFFERED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+"""What the playground's hosts listen on."""
+
+CONFIGURATION = """\
+# A post office of the playground. Everything here is an ordinary configuration file.
+hostname = "{name}"
+data = "data"
+
+[listen]
+{listeners}
+
+[dns]
+servers = ["127.0.0.1:{dns_port}"]
+
+[outbound]
+port = {smtp_port}
+source = ["{address}"]
+retry = {retry}
+
+[inbound]
+trusted = {trusted}
+"""
+
+
+class HostSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host is for."""
+
+    name: str
+    address: str
+    domains: tuple[str, ...] = ()
+    """Domains whose mailboxes are here."""
+    backup_for: tuple[str, ...] = ()
+    """Domains for which it is a backup MX."""
+    trusted: tuple[str, ...] = ()
+    """Addresses of its own backup hosts."""
+    accounts: tuple[tuple[str, str], ...] = ()
+    """(address, password)."""
+    retry: tuple[str, ...] = ("2s", "5s", "10s", "30s")
+
+
+def free_ports() -> dict[str, int]:
+    """A free port for each protocol, the same on every loopback address."""
+    probes: dict[str, socket.socket] = {}
+    try:
+        for name in PROTOCOLS:
+            probe = socket.socket()
+            probe.bind(("0.0.0.0", 0))  # free on every address at once
+            probes[name] = probe
+        return {name: probe.getsockname()[1] for name, probe in probes.items()}
+    finally:
+        for probe in probes.values():
+            probe.close()
+
+
+class Host:
+    """A post office that can be started, stopped, killed and cut off."""
+
+    def __init__(self, spec: HostSpec, folder: Path, ports: dict[str, int], dns_port: int) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.ports = ports
+        self.on_line: Callable[[Host, str], None] | None = None
+        """Hears each line of the host's log."""
+        self._dns_port = dns_port
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self.spec.name
+
+    @property
+    def address(self) -> str:
+        """The host's loopback address."""
+        return self.spec.address
+
+    @property
+    def configuration(self) -> Path:
+        """Its configuration file."""
+        return self.folder / "posthouse.toml"
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._process is not None and self._process.returncode is None
+
+    def write_configuration(self) -> None:
+        """Write the file; harmless when it is there already."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        listeners = "\n".join(f'{name} = "{self.address}:{self.ports[name]}"' for name in OFFERED)
+        self.configuration.write_text(
+            CONFIGURATION.format(
+                name=self.name,
+                listeners=listeners,
+                dns_port=self._dns_port,
+                smtp_port=self.ports["smtp"],
+                address=self.address,
+                retry=_toml_list(self.spec.retry),
+                trusted=_toml_list(self.spec.trusted),
+            )
+        )
+
+    def command_line(self, *words: str) -> list[str]:
+        """`posthouse -c … WORDS` for this host."""
+        return [sys.executable, "-m", "posthouse", "-c", str(self.configuration), *words]
+
+    async def command(self, *words: str) -> str:
+        """Run a command and return what it printed. Temporary when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command_line(*words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await asyncio.wait_for(process.communicate(), limits.PLAYGROUND_COMMAND)
+        if process.returncode not in (0, 1):
+            raise Temporary(f"{self.name}: posthouse {' '.join(words)}: {err.decode().strip()}")
+        return out.decode()
+
+    async def start(self) -> None:
+        """Serve, and wait until every listener accepts. Temporary when it does not come up in time."""
+        ready = self.folder / "ready"
+        ready.unlink(missing_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *self.command_line("serve", "--ready-file", str(ready)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            start_new_session=True,  # an interrupt at the terminal is the playground's to handle
+            env=os.environ | {"POSTHOUSE_LOG": "info"},
+        )
+        self._reader = asyncio.create_task(self._read_log(self._process))
+        async with asyncio.timeout(limits.PLAYGROUND_START):
+            while not ready.exists():
+                if self._process.returncode is not None:
+                    raise Temporary(f"{self.name} did not start; see {self.folder / 'log'}")
+                await asyncio.sleep(0.02)
+
+    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        with (self.folder / "log").open("a") as log:
+            while line := await process.stderr.readline():
+                text = line.decode(errors="replace").rstrip("\n")
+                log.write(text + "\n")
+                log.flush()
+                if self.on_line is not None:
+                    self.on_line(self, text)
+
+    async def stop(self) -> None:
+        """End it as an administrator would: it finishes what it has begun."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        await self._end(signal.SIGKILL)
+
+    def cut_off(self) -> None:
+        """Partition it: peers connect and hear nothing, as behind a network that drops packets."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def reconnect(self) -> None:
+        """End the partition."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    async def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(how)
+            try:
+                await asyncio.wait_for(process.wait(), limits.PLAYGROUND_STOP)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if self._reader is not None:
+            await self._reader
+
+
+def _toml_list(words: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f'"{word}"' for word in words) + "]"

@@ -1,0 +1,159 @@
+"""A small internet: one name server and any number of post offices, on loopback addresses of one machine.
+
+    async with Playground() as net:                        # north.test, south.test, backup.south.test
+        await net.host("mx.south.test").stop()
+
+    net = Playground(standard=False, published=False)      # or one's own
+    net.add_zone("east.test", "@ MX 10 mx\\nmx A 127.0.0.30\\n")
+    net.add_host(HostSpec(name="mx.east.test", address="127.0.0.30", domains=("east.test",)))
+
+Nothing ever leaves the machine: the name server knows only `test`, and all hosts use its ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from posthouse.errors import NotFound
+from posthouse.playground.host import PUBLISHED, Host, HostSpec, free_ports
+from posthouse.playground.name_server import NameServer
+from posthouse.playground.zones import Level, Zones
+
+DNS_PORT = 5453
+PASSWORD = "posthouse"
+
+STANDARD_ZONES = {
+    "north.test": "@ MX 10 mx\nmx A 127.0.0.10\n",
+    "south.test": "@ MX 10 mx\n@ MX 20 backup\nmx A 127.0.0.20\nbackup A 127.0.0.21\n",
+}
+STANDARD_HOSTS = (
+    HostSpec(
+        name="mx.north.test",
+        address="127.0.0.10",
+        domains=("north.test",),
+        accounts=(("alice@north.test", PASSWORD), ("dora@north.test", PASSWORD)),
+    ),
+    HostSpec(
+        name="mx.south.test",
+        address="127.0.0.20",
+        domains=("south.test",),
+        trusted=("127.0.0.21/32",),
+        accounts=(("bob@south.test", PASSWORD), ("carol@south.test", PASSWORD)),
+    ),
+    HostSpec(name="backup.south.test", address="127.0.0.21", backup_for=("south.test",)),
+)
+
+
+class NetworkEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened: a DNS question or a line of a host's log."""
+
+    host: str
+    text: str
+
+
+class Playground:
+    """The network. An async context manager; `start` and `stop` do the same."""
+
+    def __init__(self, folder: Path | None = None, *, standard: bool = True, published: bool = True) -> None:
+        """`folder` keeps everything (None: a temporary one, removed at the end).
+
+        `standard`: begin with the three well-known hosts. `published`: the ports of the documentation, else free ones.
+        """
+        self._temporary = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="posthouse-playground-"))
+        self.ports = dict(PUBLISHED) if published else free_ports()
+        self.zones = Zones()
+        self.hosts: dict[str, Host] = {}
+        self.heard: list[Callable[[NetworkEvent], None]] = []
+        """Called with everything that happens."""
+        self.name_server = NameServer(self.zones, DNS_PORT if published else 0, self._asked)
+        self._specs: list[HostSpec] = []
+        if standard:
+            for domain, records in STANDARD_ZONES.items():
+                self.add_zone(domain, records)
+            for spec in STANDARD_HOSTS:
+                self.add_host(spec)
+
+    def add_zone(self, domain: str, records: str, *, signed: bool = False) -> None:
+        """Publish a domain: records in master file form, names relative to it."""
+        self.zones.put(domain, records, signed=signed)
+
+    def add_host(self, spec: HostSpec) -> None:
+        """Plan a host; it is started with the network."""
+        self._specs.append(spec)
+
+    def host(self, name: str) -> Host:
+        """A running network's host. NotFound."""
+        try:
+            return self.hosts[name]
+        except KeyError:
+            raise NotFound(f"no host {name} in this playground") from None
+
+    async def start(self) -> None:
+        """Start the name server, make the data, start the hosts; returns when all accept connections."""
+        await self.name_server.start()
+        for spec in self._specs:
+            host = Host(spec, self.folder / spec.name, self.ports, self.name_server.port)
+            host.on_line = self._logged
+            self.hosts[spec.name] = host
+        await asyncio.gather(*(self._open(host) for host in self.hosts.values()))
+
+    async def _open(self, host: Host) -> None:
+        furnished = host.configuration.exists()
+        host.write_configuration()
+        if not furnished:
+            await furnish(host)
+        await host.start()
+
+    async def stop(self) -> None:
+        """Stop everything; a temporary folder is removed."""
+        await asyncio.gather(*(host.stop() for host in self.hosts.values()))
+        await self.name_server.stop()
+        if self._temporary:
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _asked(self, level: Level, name: str, kind: str) -> None:
+        self._tell(
+            NetworkEvent(host="ns.test", text=f"dns level={level.name.lower()} name={name} type={kind}")
+        )
+
+    def _logged(self, host: Host, line: str) -> None:
+        self._tell(NetworkEvent(host=host.name, text=line))
+
+    def _tell(self, event: NetworkEvent) -> None:
+        for heard in tuple(self.heard):
+            heard(event)
+
+
+async def furnish(host: Host) -> None:
+    """Give a host its domains and accounts with the commands an administrator would use."""
+    for domain in host.spec.domains:
+        await host.command("domain", "add", domain)
+    for domain in host.spec.backup_for:
+        await host.command("domain", "add", domain, "--backup")
+    if host.spec.accounts:
+        listing = host.folder / "accounts.csv"
+        rows = "".join(f"{address},{password}\n" for address, password in host.spec.accounts)
+        listing.write_text("address,password\n" + rows)
+        await host.command("account", "import", str(listing))
