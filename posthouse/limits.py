@@ -73,6 +73,39 @@ CERTIFICATE_RENEW_DAYS: Final = 30
 DNS_TIMEOUT: Final = 10.0
 """Seconds for one DNS question with all its tries."""
 
+DNS_TRY_TIMEOUT: Final = 2.0
+"""Seconds that one name server gets in the first round; doubled in each further round."""
+
+DNS_UDP_SIZE: Final = 1232
+"""Octets of a UDP answer that we offer to take (EDNS0): fits every path without fragments."""
+
+DNS_CNAME_CHAIN: Final = 12
+"""Aliases followed for one question; longer chains are loops or mischief."""
+
+DNS_CACHE: Final = 10_000
+"""Answers remembered; the least recently used goes first. About 10 MB."""
+
+DNS_TTL_LEAST: Final = 1.0
+"""Seconds that any answer is kept, also one with TTL 0 and a failure: one message asks the same thing often."""
+
+DNS_TTL_MOST: Final = 86_400.0
+"""Seconds that an answer is kept at most: a wrong TTL of years must not outlive a day."""
+
+DNS_TTL_NONE: Final = 3600.0
+"""Seconds that "no such record" is kept at most (RFC 2308 §5 allows 1-3 hours)."""
+
+DNS_AT_ONCE: Final = 256
+"""Questions under way at once: each has a socket of its own, so that its port is hard to guess."""
+
+DNS_STRAY_PACKETS: Final = 32
+"""Packets that do not answer the question, thrown away while waiting for the one that does."""
+
+DNS_SYSTEM_SERVERS: Final = 3
+"""Name servers taken from the system's list, as the C library does."""
+
+DNS_SYSTEM_REREAD: Final = 60.0
+"""Seconds after which the system's list of name servers is read again."""
+
 # --- messages (message) --------------------------------------------------------------------------
 
 HEADER_FIELDS: Final = 10_000
@@ -208,6 +241,45 @@ OUTBOUND_CONCURRENCY: Final = 100
 
 OUTBOUND_PER_DESTINATION: Final = 10
 """Connections at once to one destination domain: below what large receivers cut off at."""
+
+OUTBOUND_CONNECT_TIMEOUT: Final = 30.0
+"""Seconds for a TCP connection: six lost SYN packets on a good path; the next address is tried then."""
+
+OUTBOUND_TLS_TIMEOUT: Final = 60.0
+"""Seconds for a TLS handshake."""
+
+OUTBOUND_GREETING_TIMEOUT: Final = 300.0
+"""Seconds for the greeting (RFC 5321 §4.5.3.2.1: 5 minutes)."""
+
+OUTBOUND_COMMAND_TIMEOUT: Final = 300.0
+"""Seconds for the reply to EHLO, MAIL, RCPT and other commands (RFC 5321 §4.5.3.2.2-3: 5 minutes)."""
+
+OUTBOUND_DATA_TIMEOUT: Final = 120.0
+"""Seconds for the reply to DATA (RFC 5321 §4.5.3.2.4: 2 minutes)."""
+
+OUTBOUND_BLOCK_TIMEOUT: Final = 180.0
+"""Seconds for each block of a message to go out (RFC 5321 §4.5.3.2.5: 3 minutes)."""
+
+OUTBOUND_FINAL_TIMEOUT: Final = 600.0
+"""Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; a shorter one makes duplicates)."""
+
+OUTBOUND_QUIT_TIMEOUT: Final = 5.0
+"""Seconds for the reply to QUIT: nothing depends on it."""
+
+OUTBOUND_RECIPIENTS: Final = 100
+"""Recipients of one transaction: what every server must take (RFC 5321 §4.5.3.1.8)."""
+
+OUTBOUND_TRANSACTIONS: Final = 100
+"""Transactions on one connection, then a new one: some servers count and slow down."""
+
+OUTBOUND_BDAT: Final = 256 * KB
+"""Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
+
+MX_HOSTS: Final = 16
+"""Mail servers of a domain that are looked up, best first (RFC 5321 §5.1: at least two)."""
+
+MX_ADDRESSES: Final = 6
+"""Addresses of one mail server that are tried, both families together (RFC 5321 §5.1: at least two)."""
 
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
