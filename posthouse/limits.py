@@ -165,10 +165,6 @@ SMTP_COMMAND_LINE: Final = 2048
 SMTP_AUTH_LINE: Final = 12_288
 """Octets of a base64 line in a login exchange (RFC 4954 §4)."""
 
-SMTP_PATH: Final = 320
-"""Characters of a path without its brackets: 64 + "@" + 255 (RFC 5321 §4.5.3.1.1-3 ask for 256 in all). Local
-parts alone aren't bounded at 64, since variable return paths of large senders are longer."""
-
 SMTP_PARAMETERS: Final = 20
 """ESMTP parameters of one command: more than all that are registered."""
 
@@ -201,23 +197,14 @@ SMTP_IDLE: Final = 300.0
 SMTP_LOGIN_TOTAL: Final = 120.0
 """Seconds for a whole login exchange: a person may have to confirm on a device."""
 
-SMTP_COMMAND_TOTAL: Final = 600.0
-"""Seconds for one command line from first wait to its CRLF: slow drips end here."""
-
 SMTP_DATA_TOTAL: Final = 3600.0
 """Seconds for one message's octets: 50 MB at 15 KB/s, and slow drips end here."""
-
-SMTP_GREETING_PAUSE: Final = 0.0
-"""Seconds to wait before the greeting for a peer that talks first (RFC 5321 §4.3.1)."""
 
 SMTP_MEMORY_MESSAGE: Final = 4 * MB
 """Octets of one message kept in memory while it comes in; longer ones go to the store's staging."""
 
 SMTP_MEMORY_TOTAL: Final = 256 * MB
 """Octets of all messages coming in that are kept in memory; above it every message is staged."""
-
-SMTP_CHUNK: Final = 256 * KB
-"""Octets taken from the connection in one piece of a BDAT chunk."""
 
 MESSAGE_HEADER: Final = 256 * KB
 """Octets of a message's header section, then 552 5.3.4: the largest seen in the wild have about 100 KB."""
@@ -228,8 +215,18 @@ HOPS: Final = 100
 ALIAS_DEPTH: Final = 10
 """Aliases followed in a row: deeper is a mistake."""
 
-ALIAS_MEMBERS: Final = 10_000
-"""Final recipients of one message after all aliases."""
+STAGE_BLOCK: Final = 1 * MB
+"""Octets read at a time from a staged message that is rewritten without Bcc."""
+
+BACKUP_UNVERIFIED: Final = 5
+"""Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
+people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
+
+REFUSALS_PENDING: Final = 1000
+"""Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
+
+REFUSALS_DELAY: Final = 0.5
+"""Seconds after which refusals are written to the timeline, many in one commit."""
 
 DELIVERY_RETRIES: Final = 3
 """Commits tried for one message when accounts fill up between our question and the commit."""

@@ -22,7 +22,7 @@ BY_MODULE = {
     "imap.fetch_plan": 5,
     "imap.server": 6,
     "smtp.server": 6,
-    "smtp.lmtp": 6,
+    "smtp.reception": 6,
     "pop3.server": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
