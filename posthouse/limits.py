@@ -471,6 +471,48 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+CONTROL_CONNECTIONS: Final = 32
+"""Connections at once to the control socket: administrators and their scripts, not the public."""
+
+CONTROL_LINE: Final = 1 * MB
+"""Octets of one request's JSON line: ten thousand addresses of an alias."""
+
+CONTROL_BODY: Final = 64 * MB
+"""Octets of one request's body: a message of `sendmail` above the usual size limit, a listing of accounts."""
+
+CONTROL_IDLE: Final = 120.0
+"""Seconds of silence on the control socket: an import of a thousand accounts hashes for a minute."""
+
+SOCKET_PATH: Final = 100
+"""Octets of a Unix socket's path; the kernel takes 107."""
+
+IMPORT_BATCH: Final = 200
+"""Accounts of an import prepared at once: enough to fill a commit."""
+
+TIMELINE_MESSAGES: Final = 20
+"""Messages shown by `message log ADDRESS`: a screen or two."""
+
+STATUS_CHECK: Final = 15.0
+"""Seconds for one check of `status`: above one DNS question with all its tries."""
+
+STATUS_DOMAINS: Final = 20
+"""Domains whose DNS `status` asks for; `domain check` asks for any one."""
+
+QUEUE_LOOK: Final = 1000
+"""Messages in the queue from which `status` asks for a look."""
+
+DISK_LOOK: Final = 2 * 1024 * MB
+"""Octets of free disk below which `status` asks for a look."""
+
+DISK_WRONG: Final = 200 * MB
+"""Octets of free disk below which `status` says that something is wrong: a few large messages."""
+
+CERTIFICATE_LOOK_DAYS: Final = 14
+"""Days before a certificate's end at which `status` asks for a look: automatic renewals come at 30."""
+
+SPARE_FILES: Final = 200
+"""Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 
