@@ -114,7 +114,7 @@ def _drawn(net: Playground, latest: deque[str], height: int) -> RenderableType:
         ports = [str(net.ports[name]) for name in SHOWN_PORTS]
         table.add_row(mark, host.name, host.address, duty(host), *ports)
     people = ", ".join(user for host in net.hosts.values() for user, _ in host.spec.accounts)
-    head = [
+    head: list[RenderableType] = [
         Text("驿站 Posthouse playground", "bold"),
         table,
         Text(f"\n{people}    password {PASSWORD}", "dim"),
