@@ -16,9 +16,13 @@ BY_MODULE = {
     "imap.dispatch": 5,
     "imap.capabilities": 5,
     "imap.commands": 5,
+    "imap.rows": 5,
+    "imap.search_keys": 5,
+    "imap.search_parser": 5,
+    "imap.fetch_plan": 5,
     "imap.server": 6,
     "smtp.server": 6,
-    "smtp.lmtp": 6,
+    "smtp.reception": 6,
     "pop3.server": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
