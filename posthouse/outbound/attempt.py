@@ -229,42 +229,28 @@ class _Walk:
         accepted = any(result.reply.accepted for result in results)
         again = []
         for recipient, result in zip(batch, results, strict=True):
-            reply = result.reply
             # RFC 5321 §4.5.3.1.10: 452, or from old servers 552, to RCPT: too many for one transaction.
-            if accepted and result.verb == "RCPT" and reply.code in (452, 552):
+            if accepted and result.verb == "RCPT" and result.reply.code in (452, 552):
                 again.append(recipient)
-            self._take_result(session, recipient, result)
-        if again:
-            self._waiting.update({recipient.recipient_id: recipient for recipient in again})
-            ids = {recipient.recipient_id for recipient in again}
-            self._settled = [one for one in self._settled if one.recipient.recipient_id not in ids]
+                self._defer(_delivery(session, recipient, result, Disposition.DEFERRED))
+            else:
+                self._take_result(session, recipient, result)
         return again
 
     def _take_result(self, session: Session, recipient: QueuedRecipient, result: Result) -> None:
         reply = result.reply
-        disposition = Disposition.DEFERRED
         if reply.accepted:
-            disposition = Disposition.DELIVERED
+            self._settle(_delivery(session, recipient, result, Disposition.DELIVERED))
+        elif reply.permanent and not result.local:
+            self._settle(_delivery(session, recipient, result, Disposition.FAILED))
         elif reply.permanent:
-            disposition = Disposition.FAILED
-        delivery = Delivery(
-            recipient=recipient,
-            disposition=disposition,
-            reply=reply,
-            remote=not result.local,
-            host=session.target.host,
-            target=str(session.target),
-            tls=session.tls,
-            answers_for_success="DSN" in session.core.offer,
-            may_be_there=result.ambiguous,
-        )
-        if result.local and reply.permanent:
-            self._refusals[recipient.recipient_id] = delivery
+            refusal = _delivery(session, recipient, result, Disposition.FAILED)
+            self._refusals[recipient.recipient_id] = refusal
             self._note(f"{session.target}: {reply}")
-        elif disposition is not Disposition.DEFERRED or result.ambiguous:
-            self._settle(delivery)
+        elif result.ambiguous:
+            self._settle(_delivery(session, recipient, result, Disposition.DEFERRED))
         else:
-            self._defer(delivery)
+            self._defer(_delivery(session, recipient, result, Disposition.DEFERRED))
             self._note(f"{session.target}: {reply}")
 
     # --- keeping count ------------------------------------------------------------------------------------
@@ -306,6 +292,8 @@ class _Walk:
         """The attempt ends here for all who wait."""
         session, self._session = self._session, None
         sent = session is not None and session.final
+        if session is not None:
+            session.abort()
         for recipient in self._waiting.values():
             last = self._deferrals.get(recipient.recipient_id)
             if last is None or sent:
@@ -332,6 +320,22 @@ class _Walk:
         )
 
 
+def _delivery(
+    session: Session, recipient: QueuedRecipient, result: Result, disposition: Disposition
+) -> Delivery:
+    return Delivery(
+        recipient=recipient,
+        disposition=disposition,
+        reply=result.reply,
+        remote=not result.local,
+        host=session.target.host,
+        target=str(session.target),
+        tls=session.tls,
+        answers_for_success="DSN" in session.core.offer,
+        may_be_there=result.ambiguous,
+    )
+
+
 def _is_broken(result: Result) -> bool:
     return result.reply.code == 421
 
@@ -341,5 +345,3 @@ def _by_family(sources: Iterable[str]) -> dict[int, str]:
     for source in sources:
         found.setdefault(6 if ":" in source else 4, source.strip("[]"))
     return found
-
-

@@ -58,7 +58,9 @@ def parse_relay(url: str) -> Relay | None:
     wanted = options.pop("tls", "") or _usual(parts.scheme, parts.hostname, login)
     policy = _POLICIES.get((parts.scheme, wanted))
     if policy is None or options:
-        raise ValueError("outbound.relay: ?tls= is verified, any or (with smtp) opportunistic; nothing else is known")
+        raise ValueError(
+            "outbound.relay: ?tls= is verified, any or (with smtp) opportunistic; nothing else is known"
+        )
     try:
         port = parts.port or _PORTS[parts.scheme]
     except ValueError:

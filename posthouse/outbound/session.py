@@ -143,7 +143,9 @@ class Session:
         name = self.target.address if self.target.host.startswith("[") else self.target.host
         await self._connection.start_tls_client(context, name)
         if self._heard is not None:
-            self._heard("-", f"TLS: {self.tls}" + (", certificate verified" if self.target.policy.verify else ""))
+            self._heard(
+                "-", f"TLS: {self.tls}" + (", certificate verified" if self.target.policy.verify else "")
+            )
 
     # --- transactions ----------------------------------------------------------------------------------
 
@@ -249,6 +251,10 @@ class Session:
     def broken(self) -> bool:
         """Whether something came, or the connection ended, while nobody asked: not to be used again."""
         return self._connection.buffered > 0 or not self.core.reusable
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._connection.abort()
 
     async def close(self) -> None:
         """Say goodbye where that makes sense, and close. Never raises; bounded by OUTBOUND_QUIT_TIMEOUT."""
