@@ -7,6 +7,7 @@ the smallest member and `rank(x)` is the inverse. Immutable: operations return n
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain
@@ -39,18 +40,22 @@ class Ranges:
 
     @classmethod
     def of_sorted(cls, members: Iterable[int]) -> Ranges:
-        """The set of strictly ascending integers, in one pass."""
+        """The set of strictly ascending integers; long runs are found by halving, not by counting."""
+        found = members if isinstance(members, (list, array, range)) else list(members)
         pairs: list[tuple[int, int]] = []
-        first = last = None
-        for member in members:
-            if last is not None and member == last + 1:
-                last = member
+        todo = [(0, len(found) - 1)] if found else []
+        while todo:
+            low, high = todo.pop()
+            first, last = found[low], found[high]
+            if last - first == high - low:  # strictly ascending, so nothing is missing between the two
+                if pairs and first == pairs[-1][1] + 1:
+                    pairs[-1] = (pairs[-1][0], last)
+                else:
+                    pairs.append((first, last))
                 continue
-            if first is not None and last is not None:
-                pairs.append((first, last))
-            first = last = member
-        if first is not None and last is not None:
-            pairs.append((first, last))
+            middle = (low + high) // 2
+            todo.append((middle + 1, high))
+            todo.append((low, middle))
         return cls._trusted(pairs)
 
     @classmethod
@@ -150,16 +155,12 @@ class Ranges:
 
     def intersection(self, other: Ranges) -> Ranges:
         """Members of both sets."""
+        few, many = (self, other) if len(self._starts) <= len(other._starts) else (other, self)
         found: list[tuple[int, int]] = []
-        i = j = 0
-        while i < len(self._starts) and j < len(other._starts):
-            first = max(self._starts[i], other._starts[j])
-            last = min(self._ends[i], other._ends[j])
-            if first <= last:
-                found.append((first, last))
-            if self._ends[i] < other._ends[j]:
-                i += 1
-            else:
+        for first, last in few.pairs():
+            j = bisect_left(many._ends, first)
+            while j < len(many._starts) and many._starts[j] <= last:
+                found.append((max(first, many._starts[j]), min(last, many._ends[j])))
                 j += 1
         return Ranges._trusted(found)
 
