@@ -3,48 +3,82 @@
 Unknown keys are errors that name the nearest known one. Secrets may be written `{file = "…"}` or
 `{env = "…"}`. Durations are text such as "5m" and become seconds; sizes are text such as "50MB" and become
 octets. Only `app`, `cli` and `supervisor` may import `Config` itself; everyone else receives the struct it needs.
+
+The values come first, then `find` and `load`, then the steps of reading in the order they happen.
 """
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
+import re
+import tomllib
+import types
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
 from posthouse import limits
+from posthouse.errors import PosthouseError
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, title="duration")]
+"""A duration: seconds, or text such as "90s", "1h30m", "5d"."""
+Octets = Annotated[int, msgspec.Meta(ge=0, title="size")]
+"""A size: octets, or text such as "64KB", "50MB", "2GB" (powers of 1,024)."""
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where we listen; each a list of "address:port", "[v6]:port" or "unix:PATH". Empty: not offered."""
+    """Where we listen; each "address:port", "[v6]:port" or "unix:PATH", or a list of them. Empty: not offered.
+
+    A Unix socket's path is relative to the data folder.
+    """
 
     smtp: tuple[str, ...] = ()
+    """Mail from other servers (RFC 5321), port 25."""
     submission: tuple[str, ...] = ()
+    """Mail from our own people, with login (RFC 6409), port 587."""
     submissions: tuple[str, ...] = ()
+    """The same with TLS from the first byte (RFC 8314), port 465."""
     lmtp: tuple[str, ...] = ()
+    """Mail from programs that we trust, with an answer for each recipient (RFC 2033)."""
     imap: tuple[str, ...] = ()
+    """Reading mail in step with the server (RFC 9051), port 143."""
     imaps: tuple[str, ...] = ()
+    """The same with TLS from the first byte, port 993."""
     pop3: tuple[str, ...] = ()
+    """Fetching mail (RFC 1939), port 110."""
     pop3s: tuple[str, ...] = ()
+    """The same with TLS from the first byte, port 995."""
     sieve: tuple[str, ...] = ()
+    """Filter scripts; reserved, not served yet."""
     http: tuple[str, ...] = ()
+    """The browser; reserved, not served yet."""
     https: tuple[str, ...] = ()
+    """The browser with TLS; reserved, not served yet."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Our certificate chain and key (PEM). Both empty: a self-signed P-256 pair is made at first start."""
 
     certificate: Path | None = None
+    """PEM file: our certificate, then its issuers. Relative to this file; reread at SIGHUP."""
     key: Path | None = None
+    """PEM file: the certificate's private key."""
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may log in how."""
 
-    plaintext: str = "loopback"
+    plaintext: Literal["never", "loopback", "always"] = "loopback"
     """A password without TLS: "never", "loopback" (only from this machine), "always"."""
     default_domain: str = ""
     """Login names without @ belong to this domain."""
-    password_hash: str = "argon2id"
+    password_hash: Literal["argon2id", "scram-sha-256"] = "argon2id"
     """How new passwords are hashed: "argon2id" or "scram-sha-256" (PBKDF2 alone, for small machines)."""
 
 
@@ -52,7 +86,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Where mail is kept; paths are relative to the data folder."""
 
     url: str = "sqlite:mail.db"
+    """"sqlite:PATH"."""
     blobs: str = "packs:blobs"
+    """"packs:FOLDER": large messages, appended to segment files."""
 
 
 class Dns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,30 +96,30 @@ class Dns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     servers: tuple[str, ...] = ()
     """"address" or "address:port"; empty: the system's."""
-    trust_ad: str = "loopback"
+    trust_ad: Literal["loopback", "never", "always"] = "loopback"
     """Whose AD bit counts as DNSSEC proof: "loopback", "never", or "always"."""
-    timeout: float = limits.DNS_TIMEOUT
+    timeout: Seconds = limits.DNS_TIMEOUT
     """Seconds for one question, all servers and tries together."""
 
 
 class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mail leaves us."""
 
-    port: int = 25
+    port: Port = 25
     """The SMTP port of other people's servers (a playground uses another)."""
     relay: str = ""
     """"smtp://user:pass@host:587" or "smtps://…": send everything through this smarthost."""
     source: tuple[str, ...] = ()
     """Local addresses to send from, IPv4 and IPv6; empty: the system chooses."""
-    retry: tuple[float, ...] = (60, 300, 900, 1800, 3600, 7200, 14400)
+    retry: tuple[Seconds, ...] = (60, 300, 900, 1800, 3600, 7200, 14400)
     """Seconds from one attempt to the next; the last one repeats. Jitter of ±10 % is added."""
-    expire: float = 5 * 86400
+    expire: Seconds = 5 * 86400
     """Seconds in the queue after which a recipient fails (RFC 5321 §4.5.4.1: at least 4-5 days)."""
-    delay_notice: float = 4 * 3600
+    delay_notice: Seconds = 4 * 3600
     """Seconds in the queue after which the sender is told once; 0: never."""
-    concurrency: int = limits.OUTBOUND_CONCURRENCY
+    concurrency: Count = limits.OUTBOUND_CONCURRENCY
     """Deliveries under way at once, all destinations together."""
-    per_destination: int = limits.OUTBOUND_PER_DESTINATION
+    per_destination: Count = limits.OUTBOUND_PER_DESTINATION
     """Connections at once to one destination domain."""
 
 
@@ -92,22 +128,22 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     trusted: tuple[str, ...] = ()
     """Networks (CIDR) of our own other hosts, such as a backup MX: the sender checks are theirs."""
-    verify_cache: float = 7200
+    verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits an administrator may change; the rest are in limits.py."""
 
-    message_size: int = 50 * limits.MB
+    message_size: Octets = 50 * limits.MB
     """Octets of one message (SIZE, APPENDLIMIT)."""
-    recipients: int = limits.SMTP_RECIPIENTS
+    recipients: Count = limits.SMTP_RECIPIENTS
     """Recipients of one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
-    connections: int = limits.CONNECTIONS
+    connections: Count = limits.CONNECTIONS
     """Open connections in all."""
-    connections_per_address: int = limits.CONNECTIONS_PER_ADDRESS
+    connections_per_address: Count = limits.CONNECTIONS_PER_ADDRESS
     """Open connections from one address (IPv6: one /64); loopback is not counted."""
-    account_quota: int = 0
+    account_quota: Octets = 0
     """Octets for an account that has no quota of its own; 0: unlimited."""
 
 
@@ -115,8 +151,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The whole file. Paths are absolute once loaded."""
 
     hostname: str
+    """Our name in greetings; must lead to our addresses in the DNS. The only required key."""
     data: Path = Path("data")
-    workers: int = 1
+    """Everything we keep is below this folder; relative to this file."""
+    workers: Count = 1
+    """Protocol processes; 1 is what this version runs."""
+    run_as: str = ""
+    """The user to become once the ports are bound, when started as root; empty: stay."""
+    log: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged (to standard error)."""
     listen: Listen = msgspec.field(default_factory=Listen)
     tls: Tls = msgspec.field(default_factory=Tls)
     auth: Auth = msgspec.field(default_factory=Auth)
@@ -125,3 +168,221 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
     limits: Limits = msgspec.field(default_factory=Limits)
+
+
+# --- reading the file -----------------------------------------------------------------------------------
+
+ENVIRONMENT: Final = "POSTHOUSE_CONFIG"
+USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.toml"))
+NOT_SERVED: Final = ("sieve", "http", "https")
+"""Listeners whose keys are reserved."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_HOST = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
+)
+_LISTENER = re.compile(r"unix:.+|(?:\[[0-9a-fA-F:.]+(?:%\w+)?\]|[^\[\]:/\s]*):\d{1,5}")
+
+
+class ConfigError(PosthouseError):
+    """The configuration cannot be used; the text names file, line and key."""
+
+
+def find(given: str | Path | None, environment: Mapping[str, str]) -> Path:
+    """The file to read: given, `$POSTHOUSE_CONFIG`, `./posthouse.toml`, `/etc/posthouse/posthouse.toml`."""
+    named = given or environment.get(ENVIRONMENT)
+    if named:
+        return Path(named).absolute()
+    for place in USUAL_PLACES:
+        if place.is_file():
+            return place.absolute()
+    tried = " or ".join(map(str, USUAL_PLACES))
+    raise ConfigError(
+        f"no configuration: neither -c, ${ENVIRONMENT}, nor {tried}; try `posthouse quickstart`"
+    )
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Config:
+    """Read and check a configuration file. Raises ConfigError."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"{path}: cannot be read: {fault}") from fault
+    return parse(text, path, environment)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
+    """The same from text; `path` is where it stands (paths in it are relative to that). Raises ConfigError."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigError(f"{path}: {fault}") from fault
+    reader = _Reader(text, path.absolute(), environment)
+    config = reader.struct(Config, table, "")
+    assert isinstance(config, Config)
+    for key, problem in _problems(config):
+        reader.fail(key, problem)
+    return config
+
+
+class _Reader:
+    """Makes values of one file; knows where each key stands, for its errors."""
+
+    def __init__(self, text: str, path: Path, environment: Mapping[str, str]) -> None:
+        self._lines = text.splitlines()
+        self._path = path
+        self._environment = environment
+
+    def fail(self, key: str, problem: str) -> None:
+        """Raise ConfigError with file and line."""
+        line = self._line_of(key)
+        place = f"{self._path}:{line}" if line else f"{self._path}"
+        raise ConfigError(f"{place}: {problem}")
+
+    def struct(self, kind: type[msgspec.Struct], table: dict[str, Any], path: str) -> msgspec.Struct:
+        """A struct from a table; missing keys take their defaults."""
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        for key in table.keys() - fields.keys():
+            self._unknown(f"{path}{key}", fields)
+        values: dict[str, Any] = {}
+        for key, field in fields.items():
+            if key in table:
+                values[key] = self._value(field.type, table[key], f"{path}{key}")
+            elif field.required:
+                self.fail("", f"{path}{key} is missing")
+        made = kind(**values)
+        paths = {key: value for key in fields if isinstance(value := getattr(made, key), Path)}
+        return msgspec.structs.replace(
+            made, **{key: self._path.parent / value for key, value in paths.items()}
+        )
+
+    def _unknown(self, key: str, fields: Mapping[str, object]) -> None:
+        here = key.rpartition(".")[0]
+        choices = [f"{here}.{name}" if here else name for name in fields]
+        near = (
+            difflib.get_close_matches(key, choices, 1)
+            or _same_ending(key)
+            or difflib.get_close_matches(key, _keys(Config), 1)
+        )
+        self.fail(key, f"unknown key {key}" + (f"; did you mean {near[0]}?" if near else ""))
+
+    def _value(self, kind: Any, value: Any, key: str) -> Any:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if not isinstance(value, dict):
+                self.fail(key, f"[{key}] is a table")
+            return self.struct(kind, value, f"{key}.")
+        if get_origin(kind) is tuple:
+            items = value if isinstance(value, list) else [value]
+            return tuple(self._value(get_args(kind)[0], item, key) for item in items)
+        if isinstance(value, dict):
+            value = self._secret(value, key)
+        if kind is Path or (isinstance(kind, types.UnionType) and Path in get_args(kind)):
+            return Path(self._leaf(str, value, key)).expanduser()
+        return self._leaf(kind, value, key)
+
+    def _leaf(self, kind: Any, value: Any, key: str) -> Any:
+        try:
+            if isinstance(value, str) and kind == Seconds:
+                value = duration(value)
+            elif isinstance(value, str) and kind == Octets:
+                value = size(value)
+            return msgspec.convert(value, kind, strict=True)
+        except (msgspec.ValidationError, ValueError) as fault:
+            self.fail(key, f"{key}: {fault}")
+
+    def _secret(self, table: dict[str, Any], key: str) -> str:
+        """`{file = "…"}` or `{env = "…"}` stands for text that is not to be in this file."""
+        match table:
+            case {"file": str(name), **rest} if not rest:
+                try:
+                    return (self._path.parent / name).read_text("utf-8").strip()
+                except OSError as fault:
+                    self.fail(key, f"{key}: {fault}")
+            case {"env": str(name), **rest} if not rest:
+                if name not in self._environment:
+                    self.fail(key, f"{key}: the environment has no {name}")
+                return self._environment[name]
+        self.fail(key, f'{key}: a table here is {{file = "…"}} or {{env = "…"}}')
+        raise AssertionError
+
+    def _line_of(self, key: str) -> int | None:
+        """The line that sets a key, as well as one can tell without a parser that keeps places."""
+        section, _, name = key.rpartition(".")
+        present = ""
+        for number, line in enumerate(self._lines, 1):
+            if header := re.match(r"\s*\[+\s*([\w.-]+)", line):
+                present = header[1]
+                if present == key:
+                    return number
+            elif name and present == section and re.match(rf'\s*"?{re.escape(name)}"?\s*[=.]', line):
+                return number
+        return None
+
+
+def _keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
+    """Every key of the file, dotted."""
+    for field in msgspec.structs.fields(kind):
+        yield path + field.encode_name
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from _keys(field.type, f"{path}{field.encode_name}.")
+
+
+def _same_ending(key: str) -> list[str]:
+    """A key in the wrong table: its right place."""
+    last = key.rpartition(".")[2]
+    return [known for known in _keys(Config) if known.rpartition(".")[2] == last]
+
+
+def duration(text: str) -> float:
+    """Seconds of "90s", "1h30m", "5d" or a plain number. Raises ValueError."""
+    parts = _DURATION.findall(text)
+    if parts and _DURATION.sub("", text).strip() == "":
+        return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no duration (like "90s", "5m", "4h", "5d")') from None
+
+
+def size(text: str) -> int:
+    """Octets of "50MB", "64KB" or a plain number. Raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f'"{text}" is no size (like "64KB", "50MB", "2GB")')
+    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
+
+
+def _problems(config: Config) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) for values of the right type that still cannot be."""
+    if not _HOST.fullmatch(config.hostname):
+        yield "hostname", f'hostname: "{config.hostname}" is no host name'
+    if config.workers != 1:
+        yield "workers", "workers: this version runs one process; set it to 1 or leave it out"
+    for name in Listen.__struct_fields__:
+        for address in getattr(config.listen, name):
+            if not _LISTENER.fullmatch(address):
+                problem = f'"{address}" is not "address:port", "[v6]:port" or "unix:PATH"'
+                yield f"listen.{name}", f"listen.{name}: {problem}"
+    if not config.store.url.startswith("sqlite:"):
+        yield "store.url", 'store.url: this version knows "sqlite:PATH"'
+    if not config.store.blobs.startswith("packs:"):
+        yield "store.blobs", 'store.blobs: this version knows "packs:FOLDER"'
+    if (config.tls.certificate is None) != (config.tls.key is None):
+        yield "tls", "tls: certificate and key go together"
+    if not config.outbound.retry:
+        yield "outbound.retry", "outbound.retry: at least one duration"
+    relay = urlsplit(config.outbound.relay)
+    if config.outbound.relay and (relay.scheme not in {"smtp", "smtps"} or not relay.hostname):
+        yield "outbound.relay", 'outbound.relay: write "smtp://user:password@host:port" or "smtps://…"'
+    for key, networks in (
+        ("inbound.trusted", config.inbound.trusted),
+        ("outbound.source", config.outbound.source),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as fault:
+                yield key, f"{key}: {fault}"

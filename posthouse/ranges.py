@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 
 
@@ -40,22 +40,26 @@ class Ranges:
 
     @classmethod
     def of_sorted(cls, members: Iterable[int]) -> Ranges:
-        """The set of strictly ascending integers; long runs are found by halving, not by counting."""
-        found = members if isinstance(members, (list, array, range)) else list(members)
+        """The set of strictly ascending integers, in one pass."""
+        return cls.of_array(members if isinstance(members, list | array) else list(members))
+
+    @classmethod
+    def of_array(cls, members: Sequence[int]) -> Ranges:
+        """The set of a strictly ascending sequence, by looking for the end of each run: quick when runs are long."""
         pairs: list[tuple[int, int]] = []
-        todo = [(0, len(found) - 1)] if found else []
-        while todo:
-            low, high = todo.pop()
-            first, last = found[low], found[high]
-            if last - first == high - low:  # strictly ascending, so nothing is missing between the two
-                if pairs and first == pairs[-1][1] + 1:
-                    pairs[-1] = (pairs[-1][0], last)
-                else:
-                    pairs.append((first, last))
-                continue
-            middle = (low + high) // 2
-            todo.append((middle + 1, high))
-            todo.append((low, middle))
+        i, count = 0, len(members)
+        while i < count:
+            first = members[i]
+            low, step = i, 1
+            while low + step < count and members[low + step] - first == low + step - i:
+                low += step
+                step *= 2
+            while step:  # the run goes on to `low` at least, and ends before `low + 2 * step`
+                if low + step < count and members[low + step] - first == low + step - i:
+                    low += step
+                step //= 2
+            pairs.append((first, first + low - i))
+            i = low + 1
         return cls._trusted(pairs)
 
     @classmethod

@@ -1,0 +1,301 @@
+"""The directory: what an address is, where its mail goes, who may log in and send as whom.
+
+Everything looked up is kept in memory and dropped on `Store.watch_people`, so a known address is answered without
+suspending. The answer about a person is never older than the last committed change. Aliases are followed at most
+ALIAS_DEPTH deep and loops are cut (RFC 5321 §3.9.1). `authenticate` and its kin are in `logins.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from posthouse import limits
+from posthouse.accounts.addresses import normalize_address, normalize_login, split_tag
+from posthouse.accounts.logins import Clock, Logins
+from posthouse.accounts.model import Destination, DestinationKind, Login
+from posthouse.errors import Permanent
+from posthouse.sasl.model import ScramKeys
+from posthouse.store.interface import Store, TouchAppPassword
+from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
+
+K = TypeVar("K")
+V = TypeVar("V")
+POSTMASTER = "postmaster"
+
+
+class Directory:
+    """Answers questions about people. One per process; `close` ends it."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        default_domain: str = "",
+        default_quota: int = 0,
+        password_hash: str = "argon2id",
+        secret: bytes = b"",
+        clock: Clock | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`default_quota`: octets, 0 for none; `secret`: 32 octets kept over restarts (else made anew)."""
+        self._store = store
+        self.default_domain = default_domain
+        self.default_quota = default_quota
+        self._wall = wall
+        self._logins = Logins(
+            self, scheme=password_hash, secret=secret or secrets.token_bytes(32), clock=clock
+        )
+        self._generation = 0
+        self._domains: dict[str, Domain] | None = None
+        self._accounts: dict[str, Account | None] = {}
+        self._aliases: dict[str, Alias | None] = {}
+        self._destinations: dict[str, Destination] = {}
+        self._app_passwords: dict[int, tuple[AppPassword, ...]] = {}
+        self._touched: dict[int, float] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._unwatch = store.watch_people(self.forget)
+
+    def forget(self) -> None:
+        """Drop everything that was looked up; answers on their way from the store are not kept either."""
+        self._generation += 1
+        self._domains = None
+        for cache in (self._accounts, self._aliases, self._destinations, self._app_passwords):
+            cache.clear()
+
+    def close(self) -> None:
+        """Stop watching the store; let the password threads go."""
+        self._unwatch()
+        self._logins.close()
+
+    def prepare(self) -> None:
+        """Do the slow preparations of logging in. Blocks; call it from a thread at the start."""
+        self._logins.prepare()
+
+    # --- where mail goes -----------------------------------------------------------------------------
+
+    async def destination(self, address: str) -> Destination:
+        """What an envelope recipient is to us. Never raises for a strange address: that is UNKNOWN or REMOTE."""
+        found = self._destinations.get(address)
+        if found is not None:
+            return found
+        generation = self._generation
+        found = await self._find(address)
+        if found.kind is not DestinationKind.REMOTE:
+            self._keep(self._destinations, address, found, generation)
+        return found
+
+    async def _find(self, address: str) -> Destination:
+        if address.casefold() == POSTMASTER:
+            # RFC 5321 §4.5.1: <Postmaster> without a domain is a mailbox of every host that takes mail.
+            return await self._postmaster(Destination(kind=DestinationKind.UNKNOWN, address=address))
+        try:
+            plain = normalize_address(address)
+        except ValueError:
+            remote = address.endswith("]")  # an address literal (RFC 5321 §4.1.3)
+            kind = DestinationKind.REMOTE if remote else DestinationKind.UNKNOWN
+            return Destination(kind=kind, address=address)
+        local, _, name = plain.rpartition("@")
+        given = f"{address.rpartition('@')[0]}@{name}"
+        domain = await self.domain(name)
+        if domain is None:
+            return Destination(kind=DestinationKind.REMOTE, address=given)
+        if domain.kind is DomainKind.BACKUP:
+            return Destination(kind=DestinationKind.BACKUP, address=given, domain=domain)
+        user, tag = split_tag(local)
+        for candidate, detail in ((plain, ""), (f"{user}@{name}", tag)) if tag else ((plain, ""),):
+            found = await self._exactly(candidate, given, domain, detail)
+            if found is not None:
+                return found
+        unknown = Destination(kind=DestinationKind.UNKNOWN, address=given, domain=domain)
+        if domain.catch_all:
+            return await self._catch_all(domain, unknown)
+        return await self._postmaster(unknown) if local == POSTMASTER else unknown
+
+    async def _exactly(self, plain: str, given: str, domain: Domain, tag: str) -> Destination | None:
+        """An account or an alias of exactly this address."""
+        account = await self.account(plain)
+        if account is not None:
+            kind = DestinationKind.MAILBOX
+            return Destination(kind=kind, address=given, domain=domain, account=account, tag=tag)
+        alias = await self._alias(plain)
+        if alias is not None:
+            kind = DestinationKind.ALIAS
+            return Destination(kind=kind, address=given, domain=domain, tag=tag, targets=alias.targets)
+        return None
+
+    async def _catch_all(self, domain: Domain, unknown: Destination) -> Destination:
+        """Mail for nobody in particular goes to the domain's collector, which may be anywhere."""
+        try:
+            plain = normalize_address(domain.catch_all)
+        except ValueError:
+            return unknown
+        found = await self._exactly(plain, unknown.address, domain, "")
+        if found is not None:
+            return found
+        if await self.domain(plain.rpartition("@")[2]) is not None:
+            return unknown  # the collector is gone
+        return Destination(
+            kind=DestinationKind.ALIAS, address=unknown.address, domain=domain, targets=(plain,)
+        )
+
+    async def _postmaster(self, unknown: Destination) -> Destination:
+        """RFC 5321 §4.5.1: every domain has a postmaster: an administrator, of this domain when there is one."""
+        name = unknown.domain.name if unknown.domain is not None else ""
+        accounts = [a for a in await self._store.accounts() if not a.disabled]
+        accounts.sort(key=lambda a: (not a.admin, a.address.rpartition("@")[2] != name, a.account_id))
+        if not accounts:
+            return unknown
+        return Destination(
+            kind=DestinationKind.MAILBOX,
+            address=unknown.address,
+            domain=unknown.domain,
+            account=accounts[0],
+        )
+
+    async def expand(self, address: str) -> tuple[Destination, ...]:
+        """Every final destination of an address, aliases followed, each once, in order.
+
+        A loop, or a nest deeper than ALIAS_DEPTH, ends where it is found. Raises Permanent when an address stands
+        for more than ALIAS_TARGETS.
+        """
+        final: dict[str, Destination] = {}
+        seen = {address.casefold()}
+        level = [await self.destination(address)]
+        for _ in range(limits.ALIAS_DEPTH + 1):
+            below: list[Destination] = []
+            for destination in level:
+                if destination.kind is not DestinationKind.ALIAS:
+                    final.setdefault(_identity(destination), destination)
+                    continue
+                for target in destination.targets:
+                    if target.casefold() not in seen:
+                        seen.add(target.casefold())
+                        below.append(await self.destination(target))
+            if len(seen) > limits.ALIAS_TARGETS:
+                raise Permanent("this address stands for too many others")
+            if not below:
+                break
+            level = below
+        return tuple(final.values())
+
+    # --- people --------------------------------------------------------------------------------------
+
+    async def domain(self, name: str) -> Domain | None:
+        """A domain of ours by its lower case A-label name."""
+        domains = self._domains
+        if domains is None:
+            generation = self._generation
+            domains = {domain.name: domain for domain in await self._store.domains()}
+            if generation == self._generation:
+                self._domains = domains
+        return domains.get(name)
+
+    async def account(self, address: str) -> Account | None:
+        """An account by its normalized address."""
+        try:
+            return self._accounts[address]
+        except KeyError:
+            generation = self._generation
+            account = await self._store.account(address)
+            self._keep(self._accounts, address, account, generation)
+            return account
+
+    async def _alias(self, address: str) -> Alias | None:
+        try:
+            return self._aliases[address]
+        except KeyError:
+            generation = self._generation
+            alias = await self._store.alias(address)
+            self._keep(self._aliases, address, alias, generation)
+            return alias
+
+    def _keep(self, cache: dict[K, V], key: K, value: V, generation: int) -> None:
+        if generation != self._generation:
+            return  # something changed while the store was asked
+        if len(cache) >= limits.DIRECTORY_CACHE:
+            del cache[next(iter(cache))]
+        cache[key] = value
+
+    async def may_send_as(self, account: Account, address: str) -> bool:
+        """Whether mail for the address reaches this account: its own, its +tags, aliases and catch-alls."""
+        destination = await self.destination(address)
+        if destination.kind is DestinationKind.MAILBOX:
+            return destination.account is not None and destination.account.account_id == account.account_id
+        if destination.kind is not DestinationKind.ALIAS:
+            return False
+        try:
+            reached = await self.expand(address)
+        except Permanent:
+            return False
+        return any(d.account is not None and d.account.account_id == account.account_id for d in reached)
+
+    async def room(self, account: Account) -> int | None:
+        """Octets left in the account's quota, never below 0; None: unlimited."""
+        quota = account.quota or self.default_quota
+        if not quota:
+            return None
+        usage = await self._store.usage(account.account_id)
+        return max(0, quota - usage.octets)
+
+    # --- logging in ----------------------------------------------------------------------------------
+
+    async def authenticate(self, login: str, password: str, peer: str, mechanism: str = "PLAIN") -> Login:
+        """Prove an identity by password or app password; `peer` is the client's address.
+
+        Raises LoginFailed (after a delay when it is not the first time), LoginDelayed, or what the store raises.
+        """
+        return await self._logins.authenticate(login, password, peer, mechanism)
+
+    async def scram_keys(self, login: str) -> ScramKeys:
+        """The SCRAM keys of a login name, or a stable fake for an unknown one."""
+        return await self._logins.scram_keys(login)
+
+    async def proved(self, login: str, peer: str, mechanism: str) -> Login:
+        """The identity that a SASL exchange has proved. LoginFailed, LoginDelayed."""
+        return await self._logins.proved(login, peer, mechanism)
+
+    async def refused(self, login: str, peer: str) -> None:
+        """Note a failed SASL exchange; raises LoginFailed or LoginDelayed."""
+        await self._logins.refused(login, peer)
+
+    async def login_account(self, login: str) -> tuple[str, Account | None]:
+        """(normalized login name, its account)."""
+        try:
+            name = normalize_login(login, self.default_domain)
+        except ValueError:
+            return login[: limits.LOGIN_OCTETS].casefold(), None
+        return name, await self.account(name)
+
+    async def app_passwords(self, account: Account) -> tuple[AppPassword, ...]:
+        """An account's app passwords."""
+        known = self._app_passwords.get(account.account_id)
+        if known is None:
+            generation = self._generation
+            known = await self._store.app_passwords(account.account_id)
+            self._keep(self._app_passwords, account.account_id, known, generation)
+        return known
+
+    def app_password_used(self, used: AppPassword) -> None:
+        """Note the use in the background, at most once in APP_PASSWORD_TOUCH seconds."""
+        now = self._wall()
+        last = max(used.last_used_at, self._touched.get(used.app_password_id, 0.0))
+        if now - last < limits.APP_PASSWORD_TOUCH:
+            return
+        self._keep(self._touched, used.app_password_id, now, self._generation)
+        task = asyncio.ensure_future(self._touch(used.app_password_id, int(now)))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _touch(self, app_password_id: int, at: int) -> None:
+        await self._store.apply(TouchAppPassword(app_password_id=app_password_id, at=at))
+
+
+def _identity(destination: Destination) -> str:
+    """What makes two destinations the same: the account (whatever the tag), else the address."""
+    if destination.account is not None:
+        return f"{destination.account.account_id}+{destination.tag}"
+    return destination.address.casefold()

@@ -1,0 +1,268 @@
+"""Who may log in: right passwords, app passwords, SCRAM; memory of success; delays and bans.
+
+Invariants: nothing tells an unknown name from a wrong password or a disabled account, neither the answer nor the
+time it takes; the event loop never hashes; a guess is counted before its answer goes out; a blocked address or name
+is not even asked. Passwords are remembered only as a hash under a key that this process makes for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import msgspec
+
+from posthouse import limits
+from posthouse.accounts.model import Login, LoginDelayed, LoginFailed
+from posthouse.accounts.passwords import (
+    hash_password,
+    looks_like_app_password,
+    verify_app_password,
+    verify_password,
+)
+from posthouse.accounts.throttle import Throttle, peer_key
+from posthouse.sasl.model import ScramKeys
+from posthouse.sasl.scram import parse_keys
+from posthouse.store.model import Account, AppPassword
+
+WRONG = "wrong name or password"
+DELAYED = "too many failed logins, try again later"
+BUSY = "too many logins at once, try again later"
+
+
+class People(Protocol):
+    """What is asked of the directory."""
+
+    async def login_account(self, login: str) -> tuple[str, Account | None]:
+        """The login name as an address (or as given when it is none) and its account."""
+        ...
+
+    async def app_passwords(self, account: Account) -> tuple[AppPassword, ...]:
+        """The account's app passwords."""
+        ...
+
+    def app_password_used(self, used: AppPassword) -> None:
+        """Note, some time, that it was used."""
+        ...
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """Time as seen here; tests move it."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Logins:
+    """Proves identities. `secret`: 32 octets that stay the same over restarts (for the fakes of unknown names)."""
+
+    def __init__(self, people: People, *, scheme: str, secret: bytes, clock: Clock | None = None) -> None:
+        self._people = people
+        self._clock = clock or Clock()
+        self._secret = secret
+        self._scheme = scheme
+        self._key = os.urandom(32)
+        self._dummy: str | None = None
+        self._right: dict[bytes, tuple[float, int | None]] = {}
+        self._wrong: dict[bytes, float] = {}
+        self._running: dict[bytes, asyncio.Future[bool]] = {}
+        threads = max(1, min(limits.HASH_THREADS, os.cpu_count() or 1))
+        self._slots = asyncio.Semaphore(threads)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        forgive, size = limits.LOGIN_FORGIVE, limits.LOGIN_TABLE
+        self._addresses = Throttle(most=limits.LOGIN_FAILURES_PER_ADDRESS, forgive=forgive, size=size)
+        self._names = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
+        self._known: dict[tuple[str, str], None] = {}
+
+    # --- with a password -----------------------------------------------------------------------------
+
+    async def authenticate(self, login: str, password: str, peer: str, mechanism: str) -> Login:
+        """Prove an identity by password. LoginFailed, LoginDelayed, and what the store raises."""
+        name, account = await self._people.login_account(login)
+        address = peer_key(peer)
+        self.admit(name, address)
+        digest = self._digest(name, password, account)
+        if account is not None and (remembered := await self._remembered(digest, account)) is not None:
+            return Login(account=account, mechanism=mechanism, app_password_id=remembered or None)
+        if account is not None and looks_like_app_password(password):
+            used = await self._app_password(account, password)
+            if used is not None and not account.disabled:
+                self._succeeded(name, address)
+                self._remember(digest, used.app_password_id)
+                self._people.app_password_used(used)
+                return Login(account=account, mechanism=mechanism, app_password_id=used.app_password_id)
+        right = await self._verify(digest, name, address, password, account)
+        if not right or account is None or account.disabled:
+            await self.failed(name, address, again=self._seen_wrong(digest))
+        assert account is not None
+        self._succeeded(name, address)
+        self._remember(digest, 0)
+        return Login(account=account, mechanism=mechanism)
+
+    def _digest(self, name: str, password: str, account: Account | None) -> bytes:
+        """A guess, unreadable; another kept hash (a changed password) makes it another guess."""
+        if len(password) > limits.LOGIN_OCTETS:
+            password = password[: limits.LOGIN_OCTETS] + "\0"
+        text = "\0".join((name, account.password if account is not None else "", password))
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+
+    async def _remembered(self, digest: bytes, account: Account) -> int | None:
+        """The app password's number, 0 for the account's own password, None when nothing is remembered."""
+        entry = self._right.get(digest)
+        if entry is None or account.disabled:
+            return None
+        until, app_password_id = entry
+        if until < self._clock.now():
+            del self._right[digest]
+            return None
+        if app_password_id:
+            known = await self._people.app_passwords(account)
+            if all(item.app_password_id != app_password_id for item in known):
+                return None  # revoked
+        return app_password_id
+
+    def _remember(self, digest: bytes, app_password_id: int) -> None:
+        self._right.pop(digest, None)
+        self._right[digest] = (self._clock.now() + limits.LOGIN_MEMORY, app_password_id)
+        if len(self._right) > limits.LOGIN_MEMORIES:
+            del self._right[next(iter(self._right))]
+
+    async def _app_password(self, account: Account, password: str) -> AppPassword | None:
+        for item in await self._people.app_passwords(account):
+            if verify_app_password(item.password, password):
+                return item
+        return None
+
+    async def _verify(
+        self, digest: bytes, name: str, address: str, password: str, account: Account | None
+    ) -> bool:
+        """One slow check; the same guess made on several connections at once is checked once."""
+        if self._wrong.get(digest, -1.0) > self._clock.now():
+            return False
+        running = self._running.get(digest)
+        if running is None:
+            if len(self._running) >= limits.HASH_WAITING:
+                raise LoginDelayed(BUSY)
+            running = asyncio.ensure_future(self._check(name, address, password, account))
+            self._running[digest] = running
+            running.add_done_callback(lambda _: self._running.pop(digest, None))
+            running.add_done_callback(_retrieve)
+        return await asyncio.shield(running)
+
+    async def _check(self, name: str, address: str, password: str, account: Account | None) -> bool:
+        async with self._slots:
+            self.admit(name, address)  # others may have failed while this one waited its turn
+            kept = account.password if account is not None else None
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._hash_and_compare, kept, password)
+
+    def _hash_and_compare(self, kept: str | None, password: str) -> bool:
+        """In a thread. A name that does not exist costs what any other does."""
+        if len(password) > limits.LOGIN_OCTETS:
+            password, kept = "", None
+        if kept:
+            return verify_password(kept, password)
+        if self._dummy is None:
+            self._dummy = hash_password(self._key.hex(), self._scheme)
+        verify_password(self._dummy, password)
+        return False
+
+    def prepare(self) -> None:
+        """Make the hash that stands for unknown names, so that the first such login takes no longer. Blocks."""
+        self._dummy = hash_password(self._key.hex(), self._scheme)
+
+    # --- failures ------------------------------------------------------------------------------------
+
+    def admit(self, name: str, address: str) -> None:
+        """Raise LoginDelayed when this address or name has failed too often. An address that the name logged in
+        from before is not held up by strangers' guesses."""
+        now = self._clock.now()
+        if address and self._addresses.blocked(address, now):
+            raise LoginDelayed(DELAYED)
+        if self._names.blocked(name, now) and (name, address) not in self._known:
+            raise LoginDelayed(DELAYED)
+
+    async def failed(self, name: str, address: str, *, again: bool = False) -> None:
+        """Count a failure, wait as it deserves, raise LoginFailed.
+
+        `again`: the very guess that failed before, as a mail program with an old password makes it all day. It
+        teaches a guesser nothing, so it is delayed but not counted.
+        """
+        now = self._clock.now()
+        level = self._names.level(name, now) if again else self._names.fail(name, now)
+        if address:
+            seen = self._addresses.level(address, now) if again else self._addresses.fail(address, now)
+            level = max(level, seen)
+        over = round(level) - limits.LOGIN_FREE_FAILURES
+        if over > 0:
+            await self._clock.sleep(
+                min(limits.LOGIN_DELAY * 2 ** (min(over, 16) - 1), limits.LOGIN_DELAY_MOST)
+            )
+        raise LoginFailed(WRONG)
+
+    def _seen_wrong(self, digest: bytes) -> bool:
+        """Whether this guess failed lately; from now on it did."""
+        now = self._clock.now()
+        seen = self._wrong.pop(digest, -1.0) > now
+        self._wrong[digest] = now + limits.LOGIN_MEMORY
+        if len(self._wrong) > limits.LOGIN_MEMORIES:
+            del self._wrong[next(iter(self._wrong))]
+        return seen
+
+    def _succeeded(self, name: str, address: str) -> None:
+        self._names.forget(name)
+        self._known.pop((name, address), None)
+        self._known[name, address] = None
+        if len(self._known) > limits.LOGIN_TABLE:
+            del self._known[next(iter(self._known))]
+
+    # --- SCRAM ---------------------------------------------------------------------------------------
+
+    async def scram_keys(self, login: str) -> ScramKeys:
+        """The keys of an account, or for an unknown name a fake that stays the same."""
+        name, account = await self._people.login_account(login)
+        if account is not None and account.scram:
+            return parse_keys(account.scram)
+        salt, stored_key, server_key = (
+            hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=self._secret, person=person).digest()
+            for person in (b"salt", b"stored", b"server")
+        )
+        return ScramKeys(
+            iterations=limits.SCRAM_ITERATIONS,
+            salt=salt[:16],
+            stored_key=stored_key[:32],
+            server_key=server_key[:32],
+        )
+
+    async def proved(self, login: str, peer: str, mechanism: str) -> Login:
+        """An exchange has proved the identity. LoginFailed when the account is gone or disabled."""
+        name, account = await self._people.login_account(login)
+        address = peer_key(peer)
+        self.admit(name, address)
+        if account is None or account.disabled:
+            await self.failed(name, address)
+        assert account is not None
+        self._succeeded(name, address)
+        return Login(account=account, mechanism=mechanism)
+
+    async def refused(self, login: str, peer: str) -> None:
+        """An exchange has failed. Raises LoginFailed, or LoginDelayed when it was one too many."""
+        name, _ = await self._people.login_account(login)
+        address = peer_key(peer)
+        self.admit(name, address)
+        await self.failed(name, address)
+
+    def close(self) -> None:
+        """Let the threads go; what is being hashed is finished."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _retrieve(future: asyncio.Future[bool]) -> None:
+    """Everybody who waited may have gone: their fault is then nobody's."""
+    if not future.cancelled():
+        future.exception()

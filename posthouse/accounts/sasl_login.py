@@ -1,0 +1,137 @@
+"""The one driver of SASL exchanges for SMTP, IMAP and POP3 (RFC 4422): mechanism and directory meet here.
+
+The protocol gives `ask`, which sends a challenge and returns the decoded response; it raises `Cancelled` when the
+client sent "*". Base64 and the protocol's framing stay with the protocol.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from posthouse import limits
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.model import Login, LoginFailed
+from posthouse.errors import PosthouseError
+from posthouse.sasl.mechanisms import SERVER_MECHANISMS, offered_mechanisms
+from posthouse.sasl.model import Challenge, Done, Exchange, Facts, Failed, NeedKeys, NeedVerify, Outcome
+from posthouse.sasl.scram import ScramExchange
+
+__all__ = [
+    "Cancelled",
+    "ConnectionFacts",
+    "MechanismUnknown",
+    "ResponseMalformed",
+    "authenticate_sasl",
+    "offered_mechanisms",
+]
+
+Ask = Callable[[bytes], Awaitable[bytes]]
+
+
+class MechanismUnknown(PosthouseError):
+    """A mechanism that we do not have, or do not allow on this connection (no TLS)."""
+
+
+class Cancelled(PosthouseError):
+    """The client gave the exchange up with "*"."""
+
+
+class ResponseMalformed(LoginFailed):
+    """The client broke the mechanism's grammar (SMTP 501, IMAP BAD are possible; LoginFailed's reply is fine)."""
+
+
+class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What logging in must know of a connection."""
+
+    peer: str
+    """The client's address; empty for a Unix socket."""
+    tls: bool
+    loopback: bool
+    plaintext_policy: str = "loopback"
+    """`auth.plaintext`."""
+    server_end_point: bytes | None = None
+    """RFC 5929 §4.1: the hash of our certificate."""
+    exporter: bytes | None = None
+    """RFC 9266: the exporter value with label EXPORTER-Channel-Binding."""
+
+    def bindings(self) -> dict[str, bytes]:
+        """The channel bindings at hand, by name."""
+        pairs = {"tls-server-end-point": self.server_end_point, "tls-exporter": self.exporter}
+        return {name: value for name, value in pairs.items() if value is not None} if self.tls else {}
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """What to offer here."""
+        return offered_mechanisms(
+            tls=self.tls,
+            loopback=self.loopback,
+            plaintext_policy=self.plaintext_policy,
+            channel_binding=bool(self.bindings()),
+        )
+
+
+async def authenticate_sasl(
+    directory: Directory, mechanism: str, initial: bytes | None, ask: Ask, facts: ConnectionFacts
+) -> Login:
+    """Run one exchange to its end.
+
+    Raises MechanismUnknown, LoginFailed (ResponseMalformed), LoginDelayed, Temporary, and what `ask` raises
+    (Cancelled).
+    """
+    name = mechanism.upper()
+    offered = facts.mechanisms()
+    if name not in offered:
+        raise MechanismUnknown("this mechanism is not offered here")
+    exchange = SERVER_MECHANISMS[name].start(
+        Facts(
+            nonce=secrets.token_urlsafe(24),
+            bindings=facts.bindings(),
+            plus_offered=any(row.endswith("-PLUS") for row in offered),
+        )
+    )
+    if initial is not None:
+        _check_size(initial)
+    outcome = exchange.begin(initial)
+    for _ in range(limits.SASL_STEPS):
+        if isinstance(outcome, Challenge):
+            response = await ask(outcome.data)
+            _check_size(response)
+            outcome = exchange.step(response)
+        elif isinstance(outcome, NeedKeys):
+            outcome = await _give_keys(directory, exchange, outcome)
+        else:
+            return await _conclude(directory, name, outcome, ask, facts)
+    raise ResponseMalformed("the exchange does not end")
+
+
+def _check_size(response: bytes) -> None:
+    if len(response) > limits.SASL_RESPONSE:
+        raise ResponseMalformed("the response is too long")
+
+
+async def _give_keys(directory: Directory, exchange: Exchange, outcome: NeedKeys) -> Outcome:
+    assert isinstance(exchange, ScramExchange)
+    return exchange.give_keys(await directory.scram_keys(outcome.login))
+
+
+async def _conclude(
+    directory: Directory,
+    mechanism: str,
+    outcome: NeedVerify | Done | Failed,
+    ask: Ask,
+    facts: ConnectionFacts,
+) -> Login:
+    if isinstance(outcome, NeedVerify):
+        return await directory.authenticate(outcome.login, outcome.password, facts.peer, mechanism)
+    if isinstance(outcome, Done):
+        login = await directory.proved(outcome.login, facts.peer, mechanism)
+        # RFC 4422 §3.6: data with the success goes as one more challenge where the protocol has no place for it.
+        if await ask(outcome.final):
+            raise ResponseMalformed("the last response must be empty")
+        return login
+    if outcome.malformed:
+        raise ResponseMalformed("the response breaks the mechanism's rules")
+    await directory.refused(outcome.login, facts.peer)
+    raise LoginFailed("wrong name or password")

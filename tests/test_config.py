@@ -1,0 +1,146 @@
+"""The configuration file: what it may say, and that every mistake is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from posthouse.config import Config, ConfigError, duration, find, load, parse, size
+
+EXAMPLE = """\
+hostname = "mx.north.test"
+data     = "data"
+workers  = 1
+
+[listen]
+smtp        = "0.0.0.0:25"
+submission  = ["0.0.0.0:587", "[::]:587"]
+lmtp        = "unix:run/lmtp"
+sieve = "0.0.0.0:4190"
+
+[tls]
+certificate = "cert.pem"
+key = "/etc/ssl/key.pem"
+
+[auth]
+plaintext = "loopback"
+
+[outbound]
+port = 25
+retry = ["1m","5m","1h30m", 60]
+expire = "5d"
+
+[limits]
+message_size = "50MB"
+"""
+
+
+def read(text: str, environment: dict[str, str] | None = None) -> Config:
+    return parse(text, Path("/etc/posthouse/posthouse.toml"), environment or {})
+
+
+def test_the_example_of_the_documentation() -> None:
+    config = read(EXAMPLE)
+    assert config.data == Path("/etc/posthouse/data")
+    assert config.listen.smtp == ("0.0.0.0:25",)
+    assert config.listen.submission == ("0.0.0.0:587", "[::]:587")
+    assert config.tls.certificate == Path("/etc/posthouse/cert.pem")
+    assert config.tls.key == Path("/etc/ssl/key.pem")
+    assert config.outbound.retry == (60, 300, 5400, 60)
+    assert config.outbound.expire == 432_000
+    assert config.limits.message_size == 50 * 1024 * 1024
+
+
+def test_the_hostname_is_enough() -> None:
+    config = read('hostname = "mx.test"')
+    assert config.data == Path("/etc/posthouse/data")
+    assert config.auth.plaintext == "loopback"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "hostname is missing"),
+        ("hostname = ", ""),
+        (
+            'hostname = "mx.test"\nhostnam = 1',
+            "posthouse.toml:2: unknown key hostnam; did you mean hostname?",
+        ),
+        (
+            'hostname = "mx.test"\n[listen]\nsmtps = "x"',
+            "posthouse.toml:3: unknown key listen.smtps; did you mean listen.smtp?",
+        ),
+        (
+            'hostname = "mx.test"\nmessage_size = "1MB"',
+            "unknown key message_size; did you mean limits.message_size?",
+        ),
+        (
+            'hostname = "mx.test"\n[lissten]\nsmtp = "x"',
+            "posthouse.toml:2: unknown key lissten; did you mean listen?",
+        ),
+        ('hostname = "no host"', 'hostname: "no host" is no host name'),
+        ('hostname = "mx.test"\nworkers = 4', "posthouse.toml:2: workers"),
+        ('hostname = "mx.test"\nworkers = "x"', "posthouse.toml:2: workers"),
+        ('hostname = "mx.test"\n[listen]\nsmtp = "25"', "listen.smtp"),
+        ('hostname = "mx.test"\n[listen]\nsmtp = 25', "posthouse.toml:3: listen.smtp"),
+        ('hostname = "mx.test"\nlisten = 25', "[listen] is a table"),
+        ('hostname = "mx.test"\n[auth]\nplaintext = "perhaps"', "posthouse.toml:3: auth.plaintext"),
+        ('hostname = "mx.test"\n[tls]\nkey = "k.pem"', "certificate and key go together"),
+        ('hostname = "mx.test"\n[outbound]\nexpire = "soon"', 'outbound.expire: "soon" is no duration'),
+        ('hostname = "mx.test"\n[outbound]\nexpire = -1', "outbound.expire"),
+        ('hostname = "mx.test"\n[outbound]\nport = 70000', "outbound.port"),
+        ('hostname = "mx.test"\n[outbound]\nretry = []', "outbound.retry"),
+        ('hostname = "mx.test"\n[outbound]\nrelay = "mail.test"', "outbound.relay"),
+        ('hostname = "mx.test"\n[limits]\nmessage_size = "big"', "limits.message_size"),
+        ('hostname = "mx.test"\n[store]\nurl = "mysql://x"', "store.url"),
+        ('hostname = "mx.test"\n[inbound]\ntrusted = ["10.0.0.0/99"]', "inbound.trusted"),
+        ('hostname = {env = "NONE"}', "the environment has no NONE"),
+        ('hostname = {file = "none"}', "hostname"),
+        ('hostname = {file = "none", env = "x"}', "a table here is"),
+    ],
+)
+def test_mistakes_are_named(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(text)
+    assert complaint in error.value.public
+    assert error.value.public.startswith("/etc/posthouse/posthouse.toml")
+
+
+def test_secrets_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "relay").write_text("smtp://u:p@host:587\n")
+    text = 'hostname = {env = "NAME"}\n[outbound]\nrelay = {file = "relay"}'
+    config = parse(text, tmp_path / "posthouse.toml", {"NAME": "mx.test"})
+    assert (config.hostname, config.outbound.relay) == ("mx.test", "smtp://u:p@host:587")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("1h30m", 5400), ("5d", 432000), ("250ms", 0.25), ("2 w", 1209600), ("7", 7)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [("50MB", 52428800), ("64KB", 65536), ("2g", 2**31), ("1.5 kib", 1536), ("17", 17), ("3B", 3)],
+)
+def test_sizes(text: str, octets: int) -> None:
+    assert size(text) == octets
+
+
+def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="quickstart"):
+        find(None, {})
+    (tmp_path / "posthouse.toml").write_text('hostname = "here.test"')
+    assert find(None, {}) == tmp_path / "posthouse.toml"
+    assert find(None, {"POSTHOUSE_CONFIG": "/a/b.toml"}) == Path("/a/b.toml")
+    assert find("c.toml", {"POSTHOUSE_CONFIG": "/a/b.toml"}) == tmp_path / "c.toml"
+    assert load(find(None, {}), {}).hostname == "here.test"
+
+
+def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "none.toml", {})
