@@ -24,6 +24,7 @@ BY_MODULE = {
     "smtp.server": 6,
     "smtp.reception": 6,
     "pop3.server": 6,
+    "pop3.entrance": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
 
