@@ -59,9 +59,7 @@ def cutter(section: Section) -> Callable[[bytes], bytes] | None:
     """A function from a whole message to a section that needs no part tree; None when it needs one."""
     if section.part:
         return None
-    cut = _CUTTERS.get(section.text)
-    if cut is None:
-        cut = _fields_of_message(field_filter(section.text, section.fields))
+    cut = _CUTTERS.get(section.text) or _fields_of_message(field_filter(section.text, section.fields))
     partial = section.partial
     if partial is None:
         return cut

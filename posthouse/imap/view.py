@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.imap.commands.row import Bad
+from posthouse.imap.refusal import Bad
 from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, rows_of
 from posthouse.imap.sequence import SequenceSet
 from posthouse.ranges import EMPTY, Ranges

@@ -35,8 +35,8 @@ from posthouse.imap.search_keys import (
     Sent,
     TextIn,
     cost,
-    parse_search,
 )
+from posthouse.imap.search_parser import parse_search
 from posthouse.imap.session import Session
 from posthouse.imap.view import View
 from posthouse.message.date import parse_date
