@@ -73,6 +73,39 @@ CERTIFICATE_RENEW_DAYS: Final = 30
 DNS_TIMEOUT: Final = 10.0
 """Seconds for one DNS question with all its tries."""
 
+DNS_TRY_TIMEOUT: Final = 2.0
+"""Seconds that one name server gets in the first round; doubled in each further round."""
+
+DNS_UDP_SIZE: Final = 1232
+"""Octets of a UDP answer that we offer to take (EDNS0): fits every path without fragments."""
+
+DNS_CNAME_CHAIN: Final = 12
+"""Aliases followed for one question; longer chains are loops or mischief."""
+
+DNS_CACHE: Final = 10_000
+"""Answers remembered; the least recently used goes first. About 10 MB."""
+
+DNS_TTL_LEAST: Final = 1.0
+"""Seconds that any answer is kept, also one with TTL 0 and a failure: one message asks the same thing often."""
+
+DNS_TTL_MOST: Final = 86_400.0
+"""Seconds that an answer is kept at most: a wrong TTL of years must not outlive a day."""
+
+DNS_TTL_NONE: Final = 3600.0
+"""Seconds that "no such record" is kept at most (RFC 2308 §5 allows 1-3 hours)."""
+
+DNS_AT_ONCE: Final = 256
+"""Questions under way at once: each has a socket of its own, so that its port is hard to guess."""
+
+DNS_STRAY_PACKETS: Final = 32
+"""Packets that do not answer the question, thrown away while waiting for the one that does."""
+
+DNS_SYSTEM_SERVERS: Final = 3
+"""Name servers taken from the system's list, as the C library does."""
+
+DNS_SYSTEM_REREAD: Final = 60.0
+"""Seconds after which the system's list of name servers is read again."""
+
 # --- messages (message) --------------------------------------------------------------------------
 
 HEADER_FIELDS: Final = 10_000
@@ -132,10 +165,6 @@ SMTP_COMMAND_LINE: Final = 2048
 SMTP_AUTH_LINE: Final = 12_288
 """Octets of a base64 line in a login exchange (RFC 4954 §4)."""
 
-SMTP_PATH: Final = 320
-"""Characters of a path without its brackets: 64 + "@" + 255 (RFC 5321 §4.5.3.1.1-3 ask for 256 in all). Local
-parts alone aren't bounded at 64, since variable return paths of large senders are longer."""
-
 SMTP_PARAMETERS: Final = 20
 """ESMTP parameters of one command: more than all that are registered."""
 
@@ -168,23 +197,14 @@ SMTP_IDLE: Final = 300.0
 SMTP_LOGIN_TOTAL: Final = 120.0
 """Seconds for a whole login exchange: a person may have to confirm on a device."""
 
-SMTP_COMMAND_TOTAL: Final = 600.0
-"""Seconds for one command line from first wait to its CRLF: slow drips end here."""
-
 SMTP_DATA_TOTAL: Final = 3600.0
 """Seconds for one message's octets: 50 MB at 15 KB/s, and slow drips end here."""
-
-SMTP_GREETING_PAUSE: Final = 0.0
-"""Seconds to wait before the greeting for a peer that talks first (RFC 5321 §4.3.1)."""
 
 SMTP_MEMORY_MESSAGE: Final = 4 * MB
 """Octets of one message kept in memory while it comes in; longer ones go to the store's staging."""
 
 SMTP_MEMORY_TOTAL: Final = 256 * MB
 """Octets of all messages coming in that are kept in memory; above it every message is staged."""
-
-SMTP_CHUNK: Final = 256 * KB
-"""Octets taken from the connection in one piece of a BDAT chunk."""
 
 MESSAGE_HEADER: Final = 256 * KB
 """Octets of a message's header section, then 552 5.3.4: the largest seen in the wild have about 100 KB."""
@@ -195,8 +215,18 @@ HOPS: Final = 100
 ALIAS_DEPTH: Final = 10
 """Aliases followed in a row: deeper is a mistake."""
 
-ALIAS_MEMBERS: Final = 10_000
-"""Final recipients of one message after all aliases."""
+STAGE_BLOCK: Final = 1 * MB
+"""Octets read at a time from a staged message that is rewritten without Bcc."""
+
+BACKUP_UNVERIFIED: Final = 5
+"""Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
+people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
+
+REFUSALS_PENDING: Final = 1000
+"""Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
+
+REFUSALS_DELAY: Final = 0.5
+"""Seconds after which refusals are written to the timeline, many in one commit."""
 
 DELIVERY_RETRIES: Final = 3
 """Commits tried for one message when accounts fill up between our question and the commit."""
@@ -208,6 +238,60 @@ OUTBOUND_CONCURRENCY: Final = 100
 
 OUTBOUND_PER_DESTINATION: Final = 10
 """Connections at once to one destination domain: below what large receivers cut off at."""
+
+OUTBOUND_CONNECT_TIMEOUT: Final = 30.0
+"""Seconds for a TCP connection: six lost SYN packets on a good path; the next address is tried then."""
+
+OUTBOUND_GREETING_TIMEOUT: Final = 300.0
+"""Seconds for the greeting (RFC 5321 §4.5.3.2.1: 5 minutes)."""
+
+OUTBOUND_COMMAND_TIMEOUT: Final = 300.0
+"""Seconds for the reply to EHLO, MAIL, RCPT and other commands (RFC 5321 §4.5.3.2.2-3: 5 minutes)."""
+
+OUTBOUND_DATA_TIMEOUT: Final = 120.0
+"""Seconds for the reply to DATA (RFC 5321 §4.5.3.2.4: 2 minutes)."""
+
+OUTBOUND_BLOCK_TIMEOUT: Final = 180.0
+"""Seconds for each block of a message to go out (RFC 5321 §4.5.3.2.5: 3 minutes)."""
+
+OUTBOUND_FINAL_TIMEOUT: Final = 600.0
+"""Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; a shorter one makes duplicates)."""
+
+OUTBOUND_QUIT_TIMEOUT: Final = 5.0
+"""Seconds for the reply to QUIT: nothing depends on it."""
+
+OUTBOUND_RECIPIENTS: Final = 100
+"""Recipients of one transaction: what every server must take (RFC 5321 §4.5.3.1.8)."""
+
+OUTBOUND_TRANSACTIONS: Final = 100
+"""Transactions on one connection, then a new one: some servers count and slow down."""
+
+OUTBOUND_IDLE_SESSIONS: Final = 50
+"""Open sessions kept for the next message, all hosts together."""
+
+OUTBOUND_IDLE_SECONDS: Final = 5.0
+"""Seconds that a session without work is kept: long enough for a burst, short enough to be no burden to others."""
+
+OUTBOUND_SESSION_AGE: Final = 300.0
+"""Seconds after which a session is not used again: a destination's DNS or TLS may have changed."""
+
+OUTBOUND_ADDRESSES: Final = 10
+"""Addresses tried in one attempt, all hosts together (RFC 5321 §5.1: at least two)."""
+
+OUTBOUND_ATTEMPT: Final = 3600.0
+"""Seconds for one attempt over all hosts: 50 MB at 15 KB/s; beside it the limits of each step hold."""
+
+OUTBOUND_REPLY_TEXT: Final = 1000
+"""Characters of a reply that are kept with the recipient and shown in a DSN."""
+
+OUTBOUND_BDAT: Final = 256 * KB
+"""Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
+
+MX_HOSTS: Final = 16
+"""Mail servers of a domain that are looked up, best first (RFC 5321 §5.1: at least two)."""
+
+MX_ADDRESSES: Final = 6
+"""Addresses of one mail server that are tried, both families together (RFC 5321 §5.1: at least two)."""
 
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
@@ -402,6 +486,48 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+CONTROL_CONNECTIONS: Final = 32
+"""Connections at once to the control socket: administrators and their scripts, not the public."""
+
+CONTROL_LINE: Final = 1 * MB
+"""Octets of one request's JSON line: ten thousand addresses of an alias."""
+
+CONTROL_BODY: Final = 64 * MB
+"""Octets of one request's body: a message of `sendmail` above the usual size limit, a listing of accounts."""
+
+CONTROL_IDLE: Final = 120.0
+"""Seconds of silence on the control socket: an import of a thousand accounts hashes for a minute."""
+
+SOCKET_PATH: Final = 100
+"""Octets of a Unix socket's path; the kernel takes 107."""
+
+IMPORT_BATCH: Final = 200
+"""Accounts of an import prepared at once: enough to fill a commit."""
+
+TIMELINE_MESSAGES: Final = 20
+"""Messages shown by `message log ADDRESS`: a screen or two."""
+
+STATUS_CHECK: Final = 15.0
+"""Seconds for one check of `status`: above one DNS question with all its tries."""
+
+STATUS_DOMAINS: Final = 20
+"""Domains whose DNS `status` asks for; `domain check` asks for any one."""
+
+QUEUE_LOOK: Final = 1000
+"""Messages in the queue from which `status` asks for a look."""
+
+DISK_LOOK: Final = 2 * 1024 * MB
+"""Octets of free disk below which `status` asks for a look."""
+
+DISK_WRONG: Final = 200 * MB
+"""Octets of free disk below which `status` says that something is wrong: a few large messages."""
+
+CERTIFICATE_LOOK_DAYS: Final = 14
+"""Days before a certificate's end at which `status` asks for a look: automatic renewals come at 30."""
+
+SPARE_FILES: Final = 200
+"""Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 
@@ -416,6 +542,12 @@ PLAYGROUND_REPLY: Final = 30.0
 
 PLAYGROUND_WAIT: Final = 60.0
 """Seconds that the tour waits for a message to arrive."""
+
+PLAYGROUND_EVENTS: Final = 200
+"""Events that the playground's panel remembers."""
+
+PLAYGROUND_REDRAW: Final = 0.25
+"""Seconds between two drawings of the playground's panel."""
 
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""

@@ -83,6 +83,10 @@ class Connection(Wire):
         """Whether the last dotted text had a CR or LF outside a CR LF (RFC 5321 §2.3.8)."""
         return self._buffer.bare_cr_or_lf
 
+    def take_line(self, limit: int) -> bytes | None:
+        """One line as `read_line` gives it when it is wholly here, else None: nothing is waited for."""
+        return self._buffer.take_line(limit)
+
     async def read_line(self, limit: int) -> bytes:
         """One line without CR LF; `limit` counts them.
 
