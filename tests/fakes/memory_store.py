@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from posthouse.errors import Conflict, NotFound, StoreUnavailable
@@ -32,7 +32,7 @@ from posthouse.store.interface import (
     Op,
     SetFlags,
 )
-from posthouse.store.mailbox_index import IndexChange, MailboxIndex
+from posthouse.store.mailbox_index import IndexChange, MailboxIndex, NewRows
 from posthouse.store.model import DELETED, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS, Mailbox, Role, Stored
 
 ACCOUNT = 1
@@ -63,8 +63,6 @@ class MemoryStore:
         self._keywords: list[str] = []
         self.full = False
         """The disk is full: every change fails."""
-        self.between: list[Callable[[], Awaitable[object]]] = []
-        """Each read of the store first runs one of these: what other sessions do meanwhile."""
         self.reads = 0
         """Octets that were read of messages."""
         for name, role in (("INBOX", Role.INBOX), ("Archive", Role.ARCHIVE)):
@@ -125,26 +123,35 @@ class MemoryStore:
         return bits
 
     def _place(self, index: MailboxIndex, email_id: int, bits: int, modseq: int) -> int:
-        email = self._emails[email_id]
-        uid = index.uid_next
-        index.uid_next += 1
-        for column, value in (
-            (index.uids, uid), (index.flags, bits), (index.modseqs, modseq), (index.email_ids, email_id),
-            (index.sizes, len(email.raw)), (index.received, email.received_at),
-        ):  # fmt: skip
-            column.append(value)
+        email, uid = self._emails[email_id], index.uid_next
+        index.append(
+            NewRows(
+                uids=array("I", [uid]), flags=array("Q", [bits]), modseqs=array("Q", [modseq]),
+                email_ids=array("Q", [email_id]), sizes=array("I", [len(email.raw)]),
+                received=array("I", [email.received_at]),
+            )
+        )  # fmt: skip
         return uid
 
+    def _publish(
+        self,
+        index: MailboxIndex,
+        modseq: int,
+        *,
+        added: Ranges = EMPTY,
+        flagged: Ranges = EMPTY,
+        vanished: Ranges = EMPTY,
+    ) -> None:
+        index.note(IndexChange(modseq=modseq, added=added, flagged=flagged, vanished=vanished))
+        index.tell()
+
     def _remove(self, index: MailboxIndex, uids: Ranges, modseq: int) -> None:
-        keep = [place for place, uid in enumerate(index.uids) if uid not in uids]
-        for name in ("uids", "flags", "modseqs", "email_ids", "sizes", "received"):
-            column: array[int] = getattr(index, name)
-            column[:] = array(column.typecode, [column[place] for place in keep])
+        index.remove(uids)
         self._vanished[index.mailbox_id].append((modseq, uids))
-        index.publish(IndexChange(modseq=modseq, added=EMPTY, flagged=EMPTY, vanished=uids))
+        self._publish(index, modseq, vanished=uids)
 
     def _added(self, index: MailboxIndex, uids: Ranges, modseq: int) -> None:
-        index.publish(IndexChange(modseq=modseq, added=uids, flagged=EMPTY, vanished=EMPTY))
+        self._publish(index, modseq, added=uids)
 
     def add(self, mailbox: str, raw: bytes, *, flags: str = "", received_at: int = 0) -> int:
         """Put a message in, for the set-up of tests; its UID."""
@@ -183,7 +190,7 @@ class MemoryStore:
                 changed.append(uid)
         if changed:
             self._modseq = modseq
-            index.publish(IndexChange(modseq=modseq, added=EMPTY, flagged=Ranges.of(changed), vanished=EMPTY))
+            self._publish(index, modseq, flagged=Ranges.of(changed))
         return FlagsSet(
             modseq=modseq if changed else index.highest_modseq,
             changed=Ranges.of(changed),
@@ -232,13 +239,9 @@ class MemoryStore:
         del self._indexes[op.mailbox_id]
         index.removed = True
         modseq = self._next()
-        index.publish(IndexChange(modseq=modseq, added=EMPTY, flagged=EMPTY, vanished=index.uid_set()))
+        self._publish(index, modseq, vanished=index.uid_set())
 
     # --- reading --------------------------------------------------------------------------------------
-
-    async def _meanwhile(self) -> None:
-        if self.between:
-            await self.between.pop()()
 
     def _mailbox(self, name: str) -> Mailbox:
         index = self.index_of(name)
@@ -264,7 +267,6 @@ class MemoryStore:
 
     async def keywords(self, account_id: int) -> tuple[str, ...]:
         """In bit order."""
-        await self._meanwhile()
         return tuple(self._keywords)
 
     async def index(self, account_id: int, mailbox_id: int) -> MailboxIndex:
@@ -273,7 +275,6 @@ class MemoryStore:
 
     async def vanished_since(self, account_id: int, mailbox_id: int, modseq: int) -> Ranges:
         """UIDs expunged after a mod-sequence."""
-        await self._meanwhile()
         self._index(mailbox_id)
         found = EMPTY
         for at, uids in self._vanished[mailbox_id]:
@@ -285,7 +286,6 @@ class MemoryStore:
         self, account_id: int, email_ids: Sequence[int], fields: Sequence[str]
     ) -> list[tuple[Any, ...] | None]:
         """The named columns."""
-        await self._meanwhile()
         rows: list[tuple[Any, ...] | None] = []
         for email_id in email_ids:
             email = self._emails.get(email_id)
@@ -298,12 +298,10 @@ class MemoryStore:
 
     async def stored(self, account_id: int, email_ids: Sequence[int]) -> list[Stored | None]:
         """Where the bytes are."""
-        await self._meanwhile()
         return [self._emails[one].stored if one in self._emails else None for one in email_ids]
 
     async def messages(self, account_id: int, email_ids: Sequence[int]) -> list[bytes | None]:
         """Whole messages."""
-        await self._meanwhile()
         raws = [self._emails[one].raw if one in self._emails else None for one in email_ids]
         self.reads += sum(len(raw) for raw in raws if raw is not None)
         return raws

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tempfile
+from collections import deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +22,40 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from posthouse.store.interface import Expunge, SetFlags
-from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS
+from posthouse.imap.view import View
+from posthouse.ranges import Ranges
+from posthouse.store.derive import derive
+from posthouse.store.interface import AddAccount, AddEmail, Expunge, PutDomain, SetFlags, Store
+from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS, Content, Domain
+from posthouse.store.sqlite.store import SqliteStore
 from tests.fakes.memory_store import ACCOUNT, MemoryStore
 from tests.imap.talk import Talk, settle
 
 RAW = b"From: a@north.test\r\nSubject: news\r\n\r\nText\r\n"
 FETCH = re.compile(r"\* (\d+) FETCH \((.*)\)")
 FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Work")
+
+
+class Between:
+    """A store whose reads are interrupted: before one is answered, another session does something."""
+
+    READS = frozenset({"keywords", "emails", "messages", "stored", "vanished_since"})
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.waiting: list[Callable[[], Awaitable[object]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if name not in self.READS:
+            return method
+
+        async def interrupted(*args: Any) -> Any:
+            if self.waiting:
+                await self.waiting.pop()()
+            return await method(*args)
+
+        return interrupted
 
 
 class Known:
@@ -40,8 +69,9 @@ class Known:
 class Client:
     """A naive client on INBOX."""
 
-    def __init__(self, store: MemoryStore, kind: str) -> None:
+    def __init__(self, store: Between, account_id: int, kind: str) -> None:
         self.store = store
+        self.account_id = account_id
         self.kind = kind
         self.idling: asyncio.Task[None] | None = None
         self.messages: list[Known] = []
@@ -52,7 +82,7 @@ class Client:
         self.connect()
 
     def connect(self) -> None:
-        self.talk = Talk(self.store)
+        self.talk = Talk(self.store, account_id=self.account_id)
         self.talk.session.condstore = self.kind != "plain"
         self.talk.session.qresync = self.kind == "qresync"
 
@@ -68,6 +98,8 @@ class Client:
                 count, told = int(line.split()[1]), True
                 if not parameters:
                     self._lengthen(count)
+            elif line.startswith("* OK [UIDVALIDITY "):
+                self.uid_validity = line.split()[3].rstrip("]")
             elif line.startswith("* VANISHED (EARLIER) "):
                 self._vanished(line.split()[-1], earlier=True)
             elif parameters and (match := FETCH.match(line)) is not None:
@@ -93,7 +125,9 @@ class Client:
         self.talk.session.close_view()
         self.connect()
         uids = ",".join(str(message.uid) for message in known)
-        await self.select(f" (QRESYNC (1001 {max(self.modseq, 1)}{' ' + uids if uids else ''}))")
+        await self.select(
+            f" (QRESYNC ({self.uid_validity} {max(self.modseq, 1)}{' ' + uids if uids else ''}))"
+        )
 
     async def command(self, text: str, *, expunges: bool = True) -> str:
         self.no_expunge = not expunges
@@ -219,9 +253,30 @@ class Sessions(RuleBasedStateMachine):
                 if client.idling is not None:
                     client.idling.cancel()
                     await asyncio.wait((client.idling,))
+            if self.clients:
+                await self.close_store()
 
         self.run(end())
         self.loop.close()
+
+    async def open_store(self, log_length: int) -> None:
+        """The store, alice's account and her INBOX."""
+        store = MemoryStore(log_length)
+        self.index = store.index_of("INBOX")
+        self.account_id = ACCOUNT
+        self.store = Between(store)  # type: ignore[arg-type]  # MemoryStore has the part that is needed
+
+    async def close_store(self) -> None:
+        """Let go of it."""
+
+    async def deliver_one(self, flags: frozenset[str] = frozenset()) -> None:
+        """A new message in INBOX."""
+        await self.store.apply(
+            AddEmail(
+                account_id=self.account_id, mailbox_id=self.index.mailbox_id, content=Content.of(RAW),
+                flags=flags, received_at=1,
+            )
+        )  # fmt: skip
 
     @initialize(
         kinds=st.lists(st.sampled_from(["plain", "condstore", "qresync"]), min_size=3, max_size=3),
@@ -229,10 +284,10 @@ class Sessions(RuleBasedStateMachine):
         log_length=st.sampled_from([1, 2, 256]),
     )
     def start(self, kinds: list[str], count: int, log_length: int) -> None:
-        self.store = MemoryStore(log_length)
+        self.run(self.open_store(log_length))
         for _ in range(count):
-            self.store.add("INBOX", RAW)
-        self.clients = [Client(self.store, kind) for kind in kinds]
+            self.run(self.deliver_one())
+        self.clients = [Client(self.store, self.account_id, kind) for kind in kinds]
         for client in self.clients:
             self.run(self.opened(client))
 
@@ -309,7 +364,7 @@ class Sessions(RuleBasedStateMachine):
     def transfer(self, number: int, span: tuple[int, int], mailbox: str, move: bool) -> None:
         client = self.awake(number)
         chosen = self.span(client, span)
-        if chosen is not None and len(self.store.index_of("INBOX")) < 30:
+        if chosen is not None and len(self.index) < 30:
             self.run(client.command(f"{'MOVE' if move else 'COPY'} {chosen} {mailbox}"))
             self.run(client.complete())
 
@@ -349,11 +404,8 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(flags=FLAG_SETS)
     def deliver(self, flags: set[str]) -> None:
-        if len(self.store.index_of("INBOX")) < 30:
-            self.run(self._deliver(" ".join(sorted(flags))))
-
-    async def _deliver(self, flags: str) -> None:
-        self.store.add("INBOX", RAW, flags=flags)
+        if len(self.index) < 30:
+            self.run(self.deliver_one(frozenset(flags)))
 
     @rule(
         kind=st.sampled_from(["flag", "unflag", "expunge", "deliver"]),
@@ -362,53 +414,51 @@ class Sessions(RuleBasedStateMachine):
     )
     def in_the_middle(self, kind: str, uid: int, times: int) -> None:
         """Something that another session does while the next command reads the store."""
-        self.store.between = [self._meanwhile(kind, uid + i) for i in range(times)]
+        self.store.waiting = [self._meanwhile(kind, uid + i) for i in range(times)]
 
     def _meanwhile(self, kind: str, uid: int) -> Callable[[], Awaitable[object]]:
-        index, store = self.store.index_of("INBOX"), self.store
+        place = {
+            "account_id": self.account_id,
+            "mailbox_id": self.index.mailbox_id,
+            "uids": Ranges(((uid, uid),)),
+        }
 
-        async def happen() -> object:
-            uids = type(index.uid_set())(((uid, uid),))
+        async def happen() -> None:
             if kind == "deliver":
-                return store.add("INBOX", RAW)
-            if kind == "expunge":
-                return await store.apply(Expunge(account_id=ACCOUNT, mailbox_id=1, uids=uids, force=True))
-            action = "add" if kind == "flag" else "remove"
-            return await store.apply(
-                SetFlags(
-                    account_id=ACCOUNT, mailbox_id=1, uids=uids, action=action, flags=frozenset({"\\Answered"})
-                )
-            )  # fmt: skip
+                await self.deliver_one()
+            elif kind == "expunge":
+                await self.store.apply(Expunge(**place, force=True))
+            else:
+                action = "add" if kind == "flag" else "remove"
+                await self.store.apply(SetFlags(**place, action=action, flags=frozenset({"\\Answered"})))
 
         return happen
 
     # --- what must hold -------------------------------------------------------------------------------
 
     @invariant()
-    def everybody_agrees_after_noop(self) -> None:
-        """Each client that is awake asks once more, and then knows exactly the mailbox."""
-        index = self.store.index_of("INBOX") if self.clients else None
-        if index is None:
+    def whoever_was_told_everything_knows_everything(self) -> None:
+        if not self.clients:
             return
-        keywords = tuple(self.store._keywords)
-        for client in self.clients:
-            if client.idling is None:
-                assert len(client.messages) == client.talk.session.view.count  # type: ignore[union-attr]
-                continue
-            self.run(settle())
-            assert not client.talk.session.view.behind(True)  # type: ignore[union-attr]
+        self.run(settle())
+        keywords = self.run(self.store.keywords(self.account_id))
         for client in self.clients:
             view = client.talk.session.view
             assert view is not None
-            if (
-                not view.behind(True)
-                and client.idling is None
-                and all(one.flags is not None for one in client.messages)
-            ):
-                assert [one.uid for one in client.messages] == list(index.uids)
+            if client.idling is not None:
+                self.run(self.pushed(view))  # an idle client is told at once
+                continue
+            assert len(client.messages) == view.count
+            if not view.behind(True) and all(one.flags is not None for one in client.messages):
+                assert [one.uid for one in client.messages] == list(self.index.uids)
                 assert [one.flags for one in client.messages] == [
-                    names(bits, keywords) for bits in index.flags
+                    names(bits, keywords) for bits in self.index.flags
                 ]
+
+    async def pushed(self, view: View) -> None:
+        async with asyncio.timeout(10):
+            while view.behind(True):
+                await asyncio.sleep(0.0005)
 
 
 TestSessions = Sessions.TestCase
@@ -416,3 +466,35 @@ TestSessions.settings = settings(
     max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestSessions = pytest.mark.slow(TestSessions)
+
+
+class DurableSessions(Sessions):
+    """The same over the embedded engine: each example has an account of its own."""
+
+    async def open_store(self, log_length: int) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        store = await SqliteStore.open(folder / "mail.db", folder / "blobs", derive=derive)
+        await store.apply(PutDomain(domain=Domain(name="north.test")))
+        account = await store.apply(AddAccount(address="alice@north.test", password="", created_at=0))
+        inbox = await store.mailbox(account.account_id, "INBOX")
+        assert inbox is not None
+        self.account_id = account.account_id
+        self.index = await store.index(account.account_id, inbox.mailbox_id)
+        self.index.log = deque(maxlen=log_length)
+        self._end_watch = self.index.watch(
+            lambda: None
+        )  # the engine keeps it in memory, and with it our short log
+        self.store = Between(store)
+
+    async def close_store(self) -> None:
+        self._end_watch()
+        await self.store.close()
+        self._folder.cleanup()
+
+
+TestDurableSessions = DurableSessions.TestCase
+TestDurableSessions.settings = settings(
+    max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestDurableSessions = pytest.mark.slow(TestDurableSessions)
