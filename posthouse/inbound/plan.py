@@ -15,6 +15,7 @@ from posthouse.accounts.model import Destination, DestinationKind
 from posthouse.errors import Permanent
 from posthouse.inbound.mail import Mail, MailRecipient
 from posthouse.inbound.notices import Notice, NoticeKind
+from posthouse.limits import MAIL_TARGETS
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Account, NewRecipient
 
@@ -145,7 +146,7 @@ class Plan:
 
 
 async def make_plan(mail: Mail, directory: Directory) -> Plan:
-    """Ask the directory about every recipient."""
+    """Ask the directory about every recipient. Raises Permanent when the aliases lead to too many addresses."""
     plan = Plan(mail)
     for position, recipient in enumerate(mail.recipients):
         destination = await directory.destination(recipient.address)
@@ -163,6 +164,8 @@ async def make_plan(mail: Mail, directory: Directory) -> Plan:
             plan.add(position, final)
         if not finals:
             plan.fail(position, _NOWHERE)
+        if len(plan.targets) > MAIL_TARGETS:
+            raise Permanent("The aliases of this message stand for too many addresses")
     return plan
 
 
