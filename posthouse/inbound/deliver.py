@@ -70,12 +70,13 @@ class Deliverer:
 
         Raises StoreUnavailable and other Temporary: then nothing was kept.
         """
-        plan = await make_plan(mail, self._directory)
+        told: set[tuple[int, str]] = set()
         for _ in range(DELIVERY_RETRIES):
+            plan = await make_plan(mail, self._directory)
             await self._look_for_room(mail, plan, len(prefix))
             if not plan.boxes and not plan.remote:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
-            await self._tell_failures(mail, plan)
+            await self._tell_failures(mail, plan, told)
             try:
                 return await self._commit(mail, prefix, plan)
             except OverQuota:
@@ -88,15 +89,17 @@ class Deliverer:
             if room is not None and room < mail.content.size + prefix_size + len(box.prefix):
                 plan.drop(box, _FULL)
 
-    async def _tell_failures(self, mail: Mail, plan: Plan) -> None:
+    async def _tell_failures(self, mail: Mail, plan: Plan, told: set[tuple[int, str]]) -> None:
         # Before the commit: a notice too many after a crash is better than a message lost in silence.
         # RFC 2033 §4.2: over LMTP, as inside this program, every recipient has its own reply.
         failures = plan.failures(only_of_served=mail.via in (Via.LMTP, Via.LOCAL))
-        notices = tuple(notice for _, notice in failures if wanted(mail, notice))
+        news = [
+            (target, notice) for target, notice in failures if (target.position, target.address) not in told
+        ]
+        notices = tuple(notice for _, notice in news if wanted(mail, notice))
         if notices:
             await self._notify(mail, notices)
-        for target, _ in failures:
-            target.told = True
+        told.update((target.position, target.address) for target, _ in news)
 
     async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
         boxes = tuple(plan.boxes.values())

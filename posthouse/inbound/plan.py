@@ -34,8 +34,6 @@ class Target(msgspec.Struct, kw_only=True):
     account: Account | None = None
     """None: it is elsewhere, or nowhere."""
     failure: Reply | None = None
-    told: bool = False
-    """The sender has a notice of the failure."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -112,7 +110,7 @@ class Plan:
         )
 
     def failures(self, *, only_of_served: bool) -> list[tuple[Target, Notice]]:
-        """What a sender does not know yet about failures.
+        """What a sender may be told about failures.
 
         `only_of_served`: only failures behind a recipient that is accepted for another address's sake, because
         the others are answered with a reply of their own.
@@ -121,7 +119,7 @@ class Plan:
         return [
             (target, self._notice(NoticeKind.FAILED, target, target.failure))
             for target in self.targets
-            if target.failure is not None and not target.told
+            if target.failure is not None
             if not only_of_served or target.position in served
         ]
 

@@ -127,7 +127,8 @@ class Session:
             if self._reception is not None:
                 await self._reception.discard()
             self._flush()
-            connection.close()
+            # When it is we who end it the peer may be in the middle of sending, and should still hear why.
+            connection.close(still_coming=self._core.closing and not self._core.quit)
 
     async def _converse(self) -> None:
         core, connection = self._core, self._connection

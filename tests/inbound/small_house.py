@@ -13,7 +13,6 @@ from typing import Any
 
 import argon2
 import msgspec
-from posthouse.store.sqlite.store import SqliteStore
 
 from posthouse.accounts.directory import Directory
 from posthouse.errors import StoreUnavailable
@@ -33,6 +32,7 @@ from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.derive import derive
 from posthouse.store.interface import AddAccount, PutAccount, PutAlias, PutDomain
 from posthouse.store.model import Account, Alias, Content, Domain, DomainKind
+from posthouse.store.sqlite.store import SqliteStore
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 NOW = 1_793_613_600.0
@@ -190,7 +190,8 @@ class SmallHouse:
     ) -> int:
         """Start a server of a role; `tls`: from the first octet. The port."""
         paths = self.folder / "cert.pem", self.folder / "key.pem"
-        if tls or more.pop("starttls", False):
+        starttls = more.pop("starttls", False)
+        if tls or starttls:
             from datetime import UTC, datetime
 
             ensure_pair(*paths, "localhost", datetime.now(UTC))
