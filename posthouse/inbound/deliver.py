@@ -103,17 +103,17 @@ class Deliverer:
 
     async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops: list[Op[Any]] = [await self._add(mail, prefix, box) for box in boxes]
+        ops: list[Op[Any]] = [RecordEvents(events=_story(mail, plan))]
+        ops += [await self._add(mail, prefix, box) for box in boxes]
         if plan.remote:
             ops.append(_enqueue(mail, prefix, plan))
-        ops.append(RecordEvents(events=_story(mail, plan)))
         results = await self._store.commit(*ops)
         delivered = tuple(
             Delivered(box.address, box.account.account_id, INBOX, added.uid)
-            for box, added in zip(boxes, results, strict=False)
+            for box, added in zip(boxes, results[1:], strict=False)
             if isinstance(added, Added)
         )
-        queue_id = results[len(boxes)] if plan.remote else None
+        queue_id = results[-1] if plan.remote else None
         log.info(
             "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
             *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
@@ -132,6 +132,7 @@ class Deliverer:
             content=mail.content,
             prefix=box.prefix + prefix,
             received_at=int(mail.received_at),
+            event=_line(mail, "delivered", box.address, f"{box.account.address} {INBOX}"),
         )
 
     async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
@@ -160,19 +161,17 @@ def _enqueue(mail: Mail, prefix: bytes, plan: Plan) -> Enqueue:
 
 
 def _story(mail: Mail, plan: Plan) -> tuple[Event, ...]:
-    """The lines of `posthouse message log` that this commit makes true."""
-    at, trace_id = mail.received_at, mail.trace_id
-
-    def line(kind: str, address: str, detail: str) -> Event:
-        return Event(trace_id=trace_id, at=at, kind=kind, address=address, detail=detail)
-
+    """The lines of `posthouse message log` that this commit makes true, but for those of the copies themselves."""
     login = f" login {mail.login.account.address}" if mail.login is not None else ""
     peer = f" from {mail.helo} [{mail.peer}]" if mail.peer else ""
     tls = f" {mail.tls}" if mail.tls else ""
     detail = f"{mail.via}{peer}{login}{tls}, {mail.content.size} octets"
     return (
-        line("received", mail.reverse_path, detail),
-        *(line("delivered", box.address, f"{box.account.address} {INBOX}") for box in plan.boxes.values()),
-        *(line("queued", recipient.address, "for its mail host") for recipient in plan.remote.values()),
-        *(line("failed", t.address, str(t.failure)) for t in plan.targets if t.failure is not None),
+        _line(mail, "received", mail.reverse_path, detail),
+        *(_line(mail, "queued", one.address, "for its mail host") for one in plan.remote.values()),
+        *(_line(mail, "failed", t.address, str(t.failure)) for t in plan.targets if t.failure is not None),
     )
+
+
+def _line(mail: Mail, kind: str, address: str, detail: str) -> Event:
+    return Event(trace_id=mail.trace_id, at=mail.received_at, kind=kind, address=address, detail=detail)

@@ -65,9 +65,7 @@ class ServerCore:
         self._pending: MailFrom | RcptTo | StartTls | Login | MessageReceived | None = None
         self._sender: MailFrom | None = None
         self._recipients: list[RcptTo] = []
-        self._transactions = 0
-        self._errors = 0
-        self._idle_commands = 0
+        self._transactions = self._errors = self._idle_commands = 0
 
     @property
     def closing(self) -> bool:
