@@ -8,7 +8,7 @@ the smallest member and `rank(x)` is the inverse. Immutable: operations return n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 
 
@@ -51,6 +51,25 @@ class Ranges:
             first = last = member
         if first is not None and last is not None:
             pairs.append((first, last))
+        return cls._trusted(pairs)
+
+    @classmethod
+    def of_array(cls, members: Sequence[int]) -> Ranges:
+        """The set of a strictly ascending sequence, by looking for the end of each run: quick when runs are long."""
+        pairs: list[tuple[int, int]] = []
+        i, count = 0, len(members)
+        while i < count:
+            first = members[i]
+            low, step = i, 1
+            while low + step < count and members[low + step] - first == low + step - i:
+                low += step
+                step *= 2
+            while step:  # the run goes on to `low` at least, and ends before `low + 2 * step`
+                if low + step < count and members[low + step] - first == low + step - i:
+                    low += step
+                step //= 2
+            pairs.append((first, first + low - i))
+            i = low + 1
         return cls._trusted(pairs)
 
     @classmethod

@@ -34,6 +34,7 @@ class MailboxIndex:
 
     __slots__ = (
         "__weakref__",
+        "_uid_set",
         "_watchers",
         "account_id",
         "email_ids",
@@ -69,6 +70,7 @@ class MailboxIndex:
         """The mailbox itself was deleted."""
         self.log: deque[IndexChange] = deque(maxlen=256)
         """The latest changes, oldest first; a session that is further behind asks the store (`vanished_since`)."""
+        self._uid_set: Ranges | None = None
         self._watchers: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
@@ -80,8 +82,10 @@ class MailboxIndex:
         return i if i < len(self.uids) and self.uids[i] == uid else None
 
     def uid_set(self) -> Ranges:
-        """All UIDs as ranges."""
-        return Ranges.of_sorted(self.uids)
+        """All UIDs as ranges: one value that all sessions share until the next change."""
+        if self._uid_set is None:
+            self._uid_set = Ranges.of_array(self.uids)
+        return self._uid_set
 
     def watch(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after each change; the result ends it."""
@@ -102,5 +106,7 @@ class MailboxIndex:
         """For the engine: note a change that the arrays hold already, and tell the watchers."""
         self.highest_modseq = max(self.highest_modseq, change.modseq)
         self.log.append(change)
+        if self._uid_set is not None and (change.added or change.vanished):
+            self._uid_set = (self._uid_set | change.added) - change.vanished
         for heard in tuple(self._watchers):
             heard()

@@ -1,0 +1,212 @@
+"""Octets to text, whatever the sender claims (RFC 2045 §5.1, RFC 2046 §4.1.2, WHATWG Encoding).
+
+Only charsets of the table are ever used, so a message cannot reach Python's other codecs (`punycode`, `idna`,
+`unicode_escape`). Labels that mail uses wrongly are widened to what is really sent: `gb2312` is read as
+GB18030, `iso-8859-1` as Windows-1252. Broken octets become U+FFFD; no function here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from posthouse.limits import CHARSET_SAMPLE
+
+CODECS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "usascii": "ascii",
+        "ascii": "ascii",
+        "ansix341968": "ascii",
+        "iso646us": "ascii",
+        "utf8": "utf-8",
+        "utf8mb4": "utf-8",
+        "unicode11utf8": "utf-8",
+        "utf7": "utf-7",
+        "unicode11utf7": "utf-7",
+        "utf16": "utf-16",
+        "utf16le": "utf-16-le",
+        "utf16be": "utf-16-be",
+        "utf32": "utf-32",
+        "utf32le": "utf-32-le",
+        "utf32be": "utf-32-be",
+        # GB18030 holds GBK, which holds GB2312; Chinese mail says any of them for all.
+        "gb2312": "gb18030",
+        "gb231280": "gb18030",
+        "csgb2312": "gb18030",
+        "euccn": "gb18030",
+        "gbk": "gb18030",
+        "xgbk": "gb18030",
+        "cp936": "gb18030",
+        "ms936": "gb18030",
+        "windows936": "gb18030",
+        "gb18030": "gb18030",
+        "gb180302000": "gb18030",
+        "hzgb2312": "hz",
+        "big5": "cp950",
+        "csbig5": "cp950",
+        "cnbig5": "cp950",
+        "xxbig5": "cp950",
+        "cp950": "cp950",
+        "big5hkscs": "big5hkscs",
+        "shiftjis": "cp932",
+        "sjis": "cp932",
+        "xsjis": "cp932",
+        "mskanji": "cp932",
+        "windows31j": "cp932",
+        "cp932": "cp932",
+        "cswindows31j": "cp932",
+        "eucjp": "euc_jp",
+        "xeucjp": "euc_jp",
+        "iso2022jp": "iso2022_jp_ext",
+        "iso2022jp1": "iso2022_jp_ext",
+        "iso2022jp2": "iso2022_jp_2",
+        "iso2022jp3": "iso2022_jp_3",
+        "csiso2022jp": "iso2022_jp_ext",
+        "cp50220": "iso2022_jp_ext",
+        "cp50221": "iso2022_jp_ext",
+        "euckr": "cp949",
+        "ksc5601": "cp949",
+        "ksc56011987": "cp949",
+        "ksc56011989": "cp949",
+        "korean": "cp949",
+        "cp949": "cp949",
+        "ms949": "cp949",
+        "windows949": "cp949",
+        "uhc": "cp949",
+        "johab": "johab",
+        "iso2022kr": "iso2022_kr",
+        "iso88591": "cp1252",
+        "latin1": "cp1252",
+        "l1": "cp1252",
+        "cp819": "cp1252",
+        "iso88592": "iso8859-2",
+        "latin2": "iso8859-2",
+        "iso88593": "iso8859-3",
+        "iso88594": "iso8859-4",
+        "iso88595": "iso8859-5",
+        "iso88596": "iso8859-6",
+        "iso88597": "iso8859-7",
+        "iso88598": "iso8859-8",
+        "iso88598i": "iso8859-8",
+        "iso88598e": "iso8859-8",
+        "iso88599": "cp1254",
+        "latin5": "cp1254",
+        "iso885910": "iso8859-10",
+        "iso885911": "cp874",
+        "iso885913": "iso8859-13",
+        "iso885914": "iso8859-14",
+        "iso885915": "iso8859-15",
+        "latin9": "iso8859-15",
+        "iso885916": "iso8859-16",
+        "tis620": "cp874",
+        "windows874": "cp874",
+        "cp874": "cp874",
+        **{f"windows{page}": f"cp{page}" for page in range(1250, 1259)},
+        **{f"cp{page}": f"cp{page}" for page in range(1250, 1259)},
+        **{f"xcp{page}": f"cp{page}" for page in range(1250, 1259)},
+        **{f"ibm{page}": f"cp{page}" for page in (437, 850, 852, 855, 857, 860, 861, 862, 863, 865, 866)},
+        **{f"cp{page}": f"cp{page}" for page in (437, 850, 852, 855, 857, 860, 861, 862, 863, 865, 866)},
+        "koi8r": "koi8-r",
+        "cskoi8r": "koi8-r",
+        "koi8": "koi8-r",
+        "koi8u": "koi8-u",
+        "koi8t": "koi8-t",
+        "macintosh": "mac_roman",
+        "macroman": "mac_roman",
+        "xmacroman": "mac_roman",
+        "macce": "mac_latin2",
+        "xmacce": "mac_latin2",
+        "maccyrillic": "mac_cyrillic",
+        "xmaccyrillic": "mac_cyrillic",
+        "viscii": "cp1258",
+        "ptcp154": "ptcp154",
+    }
+)
+"""From a label in lower case without punctuation to Python's codec."""
+
+_PAIR: Final = re.compile(rb"[\x80-\xff]{2}")
+
+_GUESSES: Final = [
+    "gb18030",
+    "big5",
+    "cp932",
+    "euc_jp",
+    "cp949",
+    "cp1251",
+    "koi8_r",
+    "cp1252",
+    "cp1250",
+    "cp1253",
+    "cp1255",
+    "cp1256",
+]
+
+
+def codec_for(label: str) -> str | None:
+    """Python's codec for a charset label as mail spells it, or None when we know no such charset."""
+    known = CODECS.get(label.lower())
+    if known is not None:
+        return known
+    return CODECS.get("".join(filter(str.isalnum, label.lower())))
+
+
+def decode(octets: bytes, label: str | None) -> str:
+    """Text of octets in a charset; with no label, an unknown or a false one the charset is guessed."""
+    codec = codec_for(label) if label else None
+    if codec is None or codec == "ascii":
+        return decode_unlabelled(octets)
+    try:
+        return octets.decode(codec)
+    except (UnicodeError, ValueError):
+        pass
+    if codec == "cp1252":  # five octets of Windows-1252 mean nothing; ISO 8859-1 has a control there
+        return octets.decode("latin-1")
+    if codec != "utf-8":
+        try:
+            return octets.decode("utf-8")  # the label lies: by far the commonest lie
+        except UnicodeDecodeError:
+            pass
+    try:
+        return octets.decode(codec, "replace")
+    except (UnicodeError, ValueError):  # some multibyte codecs refuse even so
+        return octets.decode("utf-8", "replace")
+
+
+def decode_unlabelled(octets: bytes) -> str:
+    """Text of octets whose charset nobody told: ASCII, UTF-8, or a guess by the look of the first of them."""
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.end == len(octets) and error.reason == "unexpected end of data":
+            return octets.decode("utf-8", "replace")
+        first = error.start
+    # A sample round the first octet that is not UTF-8: the text before it may be long and plain.
+    start = max(0, first - CHARSET_SAMPLE // 2)
+    codec = _guess(octets[start : start + CHARSET_SAMPLE])
+    return octets.decode(codec, "replace")
+
+
+def _guess(sample: bytes) -> str:
+    if not _PAIR.search(sample):  # single accented letters among ASCII: Western
+        return "cp1252"
+    if _looks_like_gb(sample):
+        return "gb18030"
+    from charset_normalizer import from_bytes  # slow to load and seldom needed
+
+    best = from_bytes(
+        sample, steps=2, chunk_size=512, cp_isolation=_GUESSES, preemptive_behaviour=False
+    ).best()
+    return best.encoding if best is not None else "cp1252"
+
+
+def _looks_like_gb(sample: bytes) -> bool:
+    """Whether nearly all 8-bit octets make pairs in GB2312's two levels of common Hanzi (0xB0A1-0xF7FE)."""
+    high = sum(octet >= 0x80 for octet in sample)
+    try:
+        text = sample.decode("gb2312", "ignore")
+    except ValueError:
+        return False
+    hanzi = sum("\u4e00" <= character <= "\u9fff" for character in text)
+    return high >= 8 and hanzi * 2 >= high * 0.9

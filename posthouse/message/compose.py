@@ -1,0 +1,152 @@
+"""Messages that we write ourselves: delivery reports, notices, probes (RFC 5322, RFC 2045-2047, RFC 6522).
+
+Everything comes from the caller, also Date, Message-ID and boundaries, so the same values give the same
+octets. Lines end with CRLF. Control characters in header values become spaces: no value can begin a field of
+its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from posthouse.limits import COMPOSED_LINE
+from posthouse.message.mailboxes import quote_local_part
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+_PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
+_BARE_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_LONGEST_LINE: Final = 998
+"""RFC 5322 §2.1.1: characters of a line without CRLF."""
+_WORD_OCTETS: Final = 45
+"""Octets of UTF-8 in one encoded word: 60 characters in base64, 12 around them, below RFC 2047 §2's 75."""
+
+Fields = Sequence[tuple[str, str]]
+"""Header fields: (name, text)."""
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A part's body in its transfer encoding, with what its header says about it."""
+
+    content_type: str
+    encoding: str
+    octets: bytes
+    fields: tuple[tuple[str, str], ...] = ()
+    """More fields of its header: Content-Description and such."""
+
+
+def compose(fields: Fields, body: Body, *, utf8: bool = False) -> bytes:
+    """A whole message: the fields as given, then the MIME fields, then the body.
+
+    `utf8`: write header text in UTF-8 (RFC 6532) instead of encoded words; such mail needs SMTPUTF8.
+    """
+    head = b"".join([format_field(name, value, utf8=utf8) for name, value in fields])
+    return b"".join((head, b"MIME-Version: 1.0\r\n", _part(body)))
+
+
+def _part(body: Body) -> bytes:
+    fields = [("Content-Type", body.content_type), *body.fields]
+    if body.encoding != "7bit":
+        fields.append(("Content-Transfer-Encoding", body.encoding))
+    return b"".join([*(format_field(name, value) for name, value in fields), b"\r\n", body.octets])
+
+
+def text_body(text: str, content_type: str = "text/plain") -> Body:
+    """A text part; the smallest encoding that is safe for it (RFC 2045 §6)."""
+    octets = crlf(text.encode("utf-8", "replace"))
+    short = max(map(len, octets.split(b"\r\n"))) <= _LONGEST_LINE
+    if octets.isascii() and short and b"\0" not in octets:
+        return Body(f"{content_type}; charset=us-ascii", "7bit", octets)
+    high = len(octets) - len(octets.decode("ascii", "ignore"))
+    if high * 6 > len(octets):  # quoted-printable would triple them
+        encoded = base64.encodebytes(octets).replace(b"\n", b"\r\n")
+        return Body(f"{content_type}; charset=utf-8", "base64", encoded)
+    encoded = binascii.b2a_qp(octets.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
+    return Body(f"{content_type}; charset=utf-8", "quoted-printable", encoded)
+
+
+def message_body(raw: bytes, *, headers_only: bool = False) -> Body:
+    """Another message, or only its header section (RFC 3462 §2), not re-encoded (RFC 2046 §5.2.1)."""
+    encoding = "7bit" if raw.isascii() else "8bit"
+    return Body("text/rfc822-headers" if headers_only else "message/rfc822", encoding, raw)
+
+
+def multipart(subtype: str, bodies: Sequence[Body], boundary: str, parameters: str = "") -> Body:
+    """Parts as one body. `boundary` must not occur in them; `parameters` follow it (`; report-type=…`)."""
+    delimiter = b"--" + boundary.encode("ascii")
+    pieces: list[bytes] = []
+    for body in bodies:
+        pieces += (delimiter, b"\r\n", _part(body), b"\r\n")
+    pieces += (delimiter, b"--\r\n")
+    octets = b"".join(pieces)
+    content_type = f'multipart/{subtype}; boundary="{boundary}"{parameters}'
+    return Body(content_type, "7bit" if octets.isascii() else "8bit", octets)
+
+
+def format_mailbox(name: str, local: str, domain: str) -> str:
+    """`Name <local@domain>` for an address field, the name quoted or in encoded words (RFC 5322 §3.4)."""
+    address = f"{quote_local_part(local)}@{domain}"
+    name = _CONTROL.sub(" ", name).strip()
+    if not name:
+        return address
+    if not name.isascii():
+        return f"{' '.join(encoded_words(name))} <{address}>"
+    if not _PHRASE.fullmatch(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} <{address}>"
+
+
+def format_field(name: str, value: str, *, utf8: bool = False) -> bytes:
+    """One header field with its line end, folded at white space to COMPOSED_LINE (RFC 5322 §2.2.3)."""
+    words = _CONTROL.sub(" ", value).split(" ")
+    if not utf8 and not value.isascii():
+        words = _encode_words(words)
+    lines: list[str] = []
+    line = f"{name}:"
+    for word in words:
+        if (
+            len(line) + 1 + len(word) > COMPOSED_LINE
+            and word
+            and not line.endswith(":")
+            and not line.isspace()
+        ):
+            lines.append(line)
+            line = ""
+        line += " " + word
+    lines.append(line)
+    return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace")
+
+
+def _encode_words(words: list[str]) -> list[str]:
+    """Replace what lies between the first and the last non-ASCII word by encoded words (RFC 2047 §5)."""
+    wide = [i for i, word in enumerate(words) if not word.isascii()]
+    first, last = wide[0], wide[-1]
+    return [*words[:first], *encoded_words(" ".join(words[first : last + 1])), *words[last + 1 :]]
+
+
+def encoded_words(text: str) -> list[str]:
+    """A text as RFC 2047 encoded words in UTF-8, none longer than 75 characters, no character cut in two."""
+    words: list[str] = []
+    piece = bytearray()
+    for character in text:
+        octets = character.encode("utf-8", "replace")
+        if len(piece) + len(octets) > _WORD_OCTETS:
+            words.append(_encoded_word(piece))
+            piece.clear()
+        piece += octets
+    words.append(_encoded_word(piece))
+    return words
+
+
+def _encoded_word(octets: bytes | bytearray) -> str:
+    return f"=?utf-8?B?{base64.b64encode(octets).decode('ascii')}?="
+
+
+def crlf(octets: bytes) -> bytes:
+    """The octets with every line end as CRLF (RFC 5322 §2.3)."""
+    return _BARE_LINE_END.sub(b"\r\n", octets)

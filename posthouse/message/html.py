@@ -1,0 +1,84 @@
+"""Visible text of HTML mail, for search and previews: a bounded stripper, no renderer.
+
+One pass, linear in the size of the source, never raises. Scripts, styles and comments are left out, block
+elements end a line, character references are resolved. What looks like no tag stays text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+_MARK: Final = re.compile(r"<(?:(!--)|/?([A-Za-z][A-Za-z0-9]*+)[^<>]*+>?|[!?][^<>]*+>?)")
+_HIDDEN: Final = {
+    name: re.compile(f"</{name}", re.IGNORECASE)
+    for name in ("script", "style", "head", "template", "svg", "math")
+}
+_BREAKING: Final = frozenset(
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "br",
+        "caption",
+        "center",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "html",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    }
+)
+"""Elements that end a line of text."""
+
+
+def html_text(source: str) -> str:
+    """The text of an HTML source that a reader would see, lines apart as blocks are."""
+    out: list[str] = []
+    position = 0
+    while (match := _MARK.search(source, position)) is not None:
+        out.append(source[position : match.start()])
+        position = match.end()
+        if match[1] is not None:
+            end = source.find("-->", position)
+            position = len(source) if end < 0 else end + 3
+            continue
+        name = match[2].lower() if match[2] else ""
+        if name in _BREAKING:
+            out.append("\n")
+        elif name in _HIDDEN and source[match.start() + 1] != "/":
+            closing = _HIDDEN[name].search(source, position)
+            # A head that is never closed hides nothing: browsers end it at the first visible element.
+            position = closing.start() if closing else (position if name == "head" else len(source))
+    out.append(source[position:])
+    text = "".join(out)
+    return html.unescape(text) if "&" in text else text

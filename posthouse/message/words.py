@@ -1,0 +1,164 @@
+"""How text is compared and cut into terms for full-text search; one rule for storing and for asking.
+
+Comparing (`fold`): NFKC, then case folding, and any run of white space counts as one space. A needle matches
+a text when the folded needle is a substring of the folded text.
+
+Terms (`terms`): runs of letters and digits; of Chinese, Japanese and Korean runs all overlapping pairs of
+characters (a lone character stands for itself); of other symbols (emoji) each run. Runs longer than TERM_SIZE
+are cut into overlapping pieces. Every term of a text is a substring of the folded text. `requirements` says
+which terms a text must have to match a needle; nothing that matches is ever left out.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from typing import Final
+
+import msgspec
+
+TERM_SIZE: Final = 40
+"""Characters of the longest term; words are shorter, keys and hashes are not."""
+
+REACH: Final = 21
+"""Any substring so long lies wholly in one piece of a cut run: TERM_SIZE minus the step, plus one."""
+
+_STEP: Final = TERM_SIZE - REACH + 1
+_COMBINING_RUN: Final = 30
+"""UAX #15 §13: combining characters in a row; sorting longer ones would take quadratic time."""
+
+# Kana, Bopomofo, Hangul, Han with extensions, iteration marks; half-width forms are gone after NFKC.
+_PAIRED: Final = (
+    "\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+    "\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
+    "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+_SYMBOLS: Final = "\u2190-\u2bff\U0001f000-\U0001faff"
+_RUN: Final = re.compile(f"([{_PAIRED}]+)|([^\\W_{_PAIRED}]+)|([{_SYMBOLS}]+)")
+_ASCII_RUN: Final = re.compile(r"[a-z0-9]+")
+_LONG_MARKS: Final = re.compile(rf"[^\x00-\x7f\w\s]{{{_COMBINING_RUN + 1},}}")
+
+
+class Kind(enum.Enum):
+    """How a required term relates to the text of the requirement."""
+
+    EQUALS = "equals"
+    BEGINS = "begins"
+    ENDS = "ends"
+    CONTAINS = "contains"
+
+
+class Requirement(msgspec.Struct, frozen=True):
+    """Some term of the text stands in this relation to `text`."""
+
+    kind: Kind
+    text: str
+
+
+class Requirements(msgspec.Struct, frozen=True):
+    """What the terms of a matching text must satisfy, all of it."""
+
+    all_of: tuple[Requirement, ...]
+    """Empty: any text may match (the needle has no term)."""
+    exact: bool
+    """Whether satisfying them is also enough; else the text itself must be looked at."""
+
+
+def fold(text: str) -> str:
+    """A text in the form that is compared."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    return " ".join(unicodedata.normalize("NFKC", _stream_safe(text)).casefold().split())
+
+
+def fold_needle(text: str) -> str:
+    """A needle in the form that is compared: like `fold`, but white space at its ends counts."""
+    folded = fold(text)
+    if not folded:
+        return " " if text else ""
+    return (" " if text[0].isspace() else "") + folded + (" " if text[-1].isspace() else "")
+
+
+def _stream_safe(text: str) -> str:
+    if _LONG_MARKS.search(text) is None:
+        return text
+    return _LONG_MARKS.sub(_cut_marks, text)
+
+
+def _cut_marks(match: re.Match[str]) -> str:
+    marks = match[0]
+    if not any(map(unicodedata.combining, marks)):
+        return marks
+    # UAX #15 §13.1: a combining grapheme joiner after each thirty.
+    return "\u034f".join([marks[i : i + _COMBINING_RUN] for i in range(0, len(marks), _COMBINING_RUN)])
+
+
+def terms(folded: str) -> set[str]:
+    """The terms of a folded text."""
+    if folded.isascii():
+        found = set(_ASCII_RUN.findall(folded))
+        return _with_long_cut(found)
+    found = set()
+    for paired, word, symbols in _RUN.findall(folded):
+        if paired:
+            found.update(_pairs(paired))
+        else:
+            found.add(word or symbols)
+    return _with_long_cut(found)
+
+
+def _with_long_cut(found: set[str]) -> set[str]:
+    long = [term for term in found if len(term) > TERM_SIZE]
+    for term in long:
+        found.discard(term)
+        found.update(_pieces(term))
+    return found
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] if len(run) > 1 else [run]
+
+
+def _pieces(run: str) -> list[str]:
+    """Overlapping pieces of a long run; the last one ends where the run ends."""
+    starts = [*range(0, len(run) - TERM_SIZE, _STEP), len(run) - TERM_SIZE]
+    return [run[start : start + TERM_SIZE] for start in starts]
+
+
+def requirements(needle: str) -> Requirements:
+    """What a folded text must have among its terms to contain a folded needle."""
+    runs = list(_RUN.finditer(needle))
+    if len(runs) == 1 and runs[0].span() == (0, len(needle)):
+        return _single_run(needle, paired=runs[0][1] is not None)
+    wanted: list[Requirement] = []
+    for run in runs:
+        # A run at the needle's edge may go on in the text; one between other characters is a whole run there.
+        open_left, open_right = run.start() == 0, run.end() == len(needle)
+        if run[1] is not None:
+            wanted += _paired_run(run[0], open_ended=open_left or open_right)
+        else:
+            wanted += _word_run(run[0], open_left=open_left, open_right=open_right)
+    return Requirements(tuple(dict.fromkeys(wanted)), exact=False)
+
+
+def _single_run(run: str, *, paired: bool) -> Requirements:
+    if paired:
+        return Requirements(tuple(_paired_run(run, open_ended=True)), exact=len(run) <= 2)
+    return Requirements((Requirement(Kind.CONTAINS, run[:REACH]),), exact=len(run) <= REACH)
+
+
+def _paired_run(run: str, *, open_ended: bool) -> list[Requirement]:
+    if len(run) == 1 and open_ended:
+        return [Requirement(Kind.CONTAINS, run)]
+    return [Requirement(Kind.EQUALS, pair) for pair in _pairs(run)]
+
+
+def _word_run(run: str, *, open_left: bool, open_right: bool) -> list[Requirement]:
+    if open_left:
+        return [Requirement(Kind.ENDS, run[-REACH:])]
+    if open_right:
+        return [Requirement(Kind.BEGINS, run[:REACH])]
+    if len(run) <= TERM_SIZE:
+        return [Requirement(Kind.EQUALS, run)]
+    return [Requirement(Kind.EQUALS, piece) for piece in _pieces(run)]
