@@ -10,7 +10,7 @@ import ipaddress
 
 import msgspec
 
-from posthouse.accounts.addresses import normalize_domain
+from posthouse.message.address import normalize_domain
 from posthouse.errors import NotFound
 from posthouse.operations.findings import Finding, fine, look, wrong
 from posthouse.resolver import Resolver, Status
@@ -58,7 +58,7 @@ class DomainRecords:
         return DnsRecords(records=tuple(records), zone=zone + "\n")
 
     async def _domain(self, name: str) -> Domain:
-        wanted = normalize_domain(name)
+        wanted = normalize_domain(name.rstrip("."))
         for domain in await self._store.domains():
             if domain.name == wanted:
                 return domain

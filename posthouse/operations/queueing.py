@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from posthouse.accounts.addresses import normalize_domain
+from posthouse.message.address import normalize_domain
 from posthouse.errors import NotFound
 from posthouse.store.interface import ChangeQueued, Store, WakeDestination
 from posthouse.store.model import QueuedMessage, QueuedRecipient
