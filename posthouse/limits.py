@@ -242,9 +242,6 @@ OUTBOUND_PER_DESTINATION: Final = 10
 OUTBOUND_CONNECT_TIMEOUT: Final = 30.0
 """Seconds for a TCP connection: six lost SYN packets on a good path; the next address is tried then."""
 
-OUTBOUND_TLS_TIMEOUT: Final = 60.0
-"""Seconds for a TLS handshake."""
-
 OUTBOUND_GREETING_TIMEOUT: Final = 300.0
 """Seconds for the greeting (RFC 5321 §4.5.3.2.1: 5 minutes)."""
 
@@ -268,6 +265,24 @@ OUTBOUND_RECIPIENTS: Final = 100
 
 OUTBOUND_TRANSACTIONS: Final = 100
 """Transactions on one connection, then a new one: some servers count and slow down."""
+
+OUTBOUND_IDLE_SESSIONS: Final = 50
+"""Open sessions kept for the next message, all hosts together."""
+
+OUTBOUND_IDLE_SECONDS: Final = 5.0
+"""Seconds that a session without work is kept: long enough for a burst, short enough to be no burden to others."""
+
+OUTBOUND_SESSION_AGE: Final = 300.0
+"""Seconds after which a session is not used again: a destination's DNS or TLS may have changed."""
+
+OUTBOUND_ADDRESSES: Final = 10
+"""Addresses tried in one attempt, all hosts together (RFC 5321 §5.1: at least two)."""
+
+OUTBOUND_ATTEMPT: Final = 3600.0
+"""Seconds for one attempt over all hosts: 50 MB at 15 KB/s; beside it the limits of each step hold."""
+
+OUTBOUND_REPLY_TEXT: Final = 1000
+"""Characters of a reply that are kept with the recipient and shown in a DSN."""
 
 OUTBOUND_BDAT: Final = 256 * KB
 """Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""

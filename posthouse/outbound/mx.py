@@ -217,6 +217,25 @@ def _host(record: Mx, answers: list[AddressAnswer], random: Random) -> Host:
     )
 
 
+async def route_to_host(
+    domain: str, host: str, resolver: Resolver, *, random: Random, families: Iterable[int] = (4, 6)
+) -> Route:
+    """The route that leads to one known host, a smarthost, whatever the domain. `host`: a name or an address."""
+    wanted = tuple(families)
+    kind = RouteKind.RELAY
+    try:
+        address = str(ipaddress.ip_address(host.strip("[]").removeprefix("IPv6:")))
+    except ValueError:
+        found = _host(Mx(0, host), await _look_up(host, resolver, wanted), random)
+    else:
+        found = Host(name=host, preference=0, addresses=(address,))
+    if found.addresses:
+        return Route(domain=domain, kind=kind, hosts=(found,))
+    # A smarthost that cannot be found is a mistake of ours or a fault of the DNS, never the recipient's: wait.
+    failure = _dns_failed("relay", host, found.problem)
+    return Route(domain=domain, kind=kind, unusable=(found,), failure=failure)
+
+
 def is_usable(address: str) -> bool:
     """Whether an address can be that of a mail server at all."""
     try:
