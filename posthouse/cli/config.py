@@ -47,7 +47,9 @@ def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
         elif path + key == "outbound.relay":
             found.append((path + key, _without_password(value)))
         else:
-            found.append((path + key, value if isinstance(value, int | float | list | tuple) else str(value or "")))
+            found.append(
+                (path + key, value if isinstance(value, int | float | list | tuple) else str(value or ""))
+            )
     return found
 
 

@@ -77,7 +77,10 @@ def as_file() -> str:
         if table.name:
             out += ["", f"[{table.name}]", *_remark(table.text)]
         for key in table.keys:
-            out += [*_remark(key.text), f"# {key.name} = {key.default}" if key.default else f'{key.name} = "mx.example.org"']
+            out += [
+                *_remark(key.text),
+                f"# {key.name} = {key.default}" if key.default else f'{key.name} = "mx.example.org"',
+            ]
     return "\n".join(out) + "\n"
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Noun, Session, plain, take_session
 from posthouse.cli.findings import show_findings
+from posthouse.cli.session import Noun, Session, plain, take_session
 
 COLUMNS = {
     "name": plain,

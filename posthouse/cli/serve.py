@@ -11,8 +11,12 @@ from posthouse.cli.session import Session, take_session
 
 
 @click.command()
-@click.option("--roles", metavar="LIST", default="", help="Only these: mx, submission, lmtp, imap, pop3, queue.")
-@click.option("--ready-file", metavar="PATH", type=click.Path(path_type=Path), help="Written when all listens.")
+@click.option(
+    "--roles", metavar="LIST", default="", help="Only these: mx, submission, lmtp, imap, pop3, queue."
+)
+@click.option(
+    "--ready-file", metavar="PATH", type=click.Path(path_type=Path), help="Written when all listens."
+)
 @click.option("--pid-file", metavar="PATH", type=click.Path(path_type=Path), help="Our process id.")
 @take_session
 def serve(session: Session, roles: str, ready_file: Path | None, pid_file: Path | None) -> None:

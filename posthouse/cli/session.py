@@ -39,6 +39,10 @@ class Session:
             self._config = load(find(self.config_file, os.environ), os.environ)
         return self._config
 
+    def use_file(self, place: Path) -> None:
+        """From now on this is the configuration file."""
+        self.config_file, self._config = str(place), None
+
     # --- asking the house ----------------------------------------------------------------------------
 
     def one(self, command: str, body: bytes = b"", **arguments: Any) -> Any:

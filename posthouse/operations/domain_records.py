@@ -10,8 +10,8 @@ import ipaddress
 
 import msgspec
 
-from posthouse.message.address import normalize_domain
 from posthouse.errors import NotFound
+from posthouse.message.address import normalize_domain
 from posthouse.operations.findings import Finding, fine, look, wrong
 from posthouse.resolver import Resolver, Status
 from posthouse.store.interface import Store

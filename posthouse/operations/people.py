@@ -16,7 +16,6 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login
-from posthouse.message.address import normalize_domain
 from posthouse.accounts.passwords import (
     check_password,
     generate_app_password,
@@ -26,6 +25,7 @@ from posthouse.accounts.passwords import (
     make_scram,
 )
 from posthouse.errors import Conflict, NotFound
+from posthouse.message.address import normalize_domain
 from posthouse.operations.listing import AccountLine, read_accounts
 from posthouse.store.interface import (
     AddAccount,
