@@ -29,8 +29,6 @@ from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
-from posthouse.pop3.server import BUSY as POP3_BUSY
-from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
 from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
@@ -80,7 +78,7 @@ class App:
         self._listeners: dict[str, Listener] = {}
         self._servers: dict[str, Serve] = {}
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
-        self._tls: ServerContext | None = None
+        self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
         self._preparing: asyncio.Task[None] | None = None
 
@@ -146,8 +144,6 @@ class App:
     def _busy_line(self, protocol: str) -> bytes:
         if protocol == "imap":
             return IMAP_BUSY
-        if protocol == "pop3":
-            return POP3_BUSY
         return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
     def _build_servers(self, config: Config) -> None:
@@ -179,15 +175,8 @@ class App:
             plaintext=plaintext,
             tls=self._tls,
         ).serve
-        self._servers["pop3"] = Pop3Server(
-            store=house.store,
-            directory=house.directory,
-            hostname=config.hostname,
-            plaintext=plaintext,
-            tls=self._tls,
-        ).serve
 
-    def _load_certificate(self, config: Config) -> ServerContext:
+    def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""
         paths = Paths(config.data)
         certificate, key = paths.certificate(config), paths.key(config)
@@ -208,7 +197,7 @@ class App:
         if fixed:
             log.warning("reload keys=%s need a restart", ",".join(fixed))
         await asyncio.to_thread(self._load_certificate, config)  # both must fit before anything changes
-        if self._tls is not None:
+        if isinstance(self._tls, ServerContext):
             paths = Paths(config.data)
             certificate = paths.certificate(config)
             self._tls.load_cert_chain(certificate, paths.key(config))

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import msgspec
 
@@ -18,6 +18,9 @@ from posthouse.accounts.directory import Directory
 from posthouse.config import NOT_SERVED, Config, Listen
 from posthouse.dns_resolver import DnsResolver
 from posthouse.inbound.deliver import Deliverer
+from posthouse.errors import Temporary
+from posthouse.inbound.mail import Mail
+from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
@@ -159,6 +162,9 @@ class House:
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
         return domain is not None and domain.kind is DomainKind.BACKUP
+
+    async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
+        raise Temporary("notices cannot be written yet")
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

@@ -33,7 +33,7 @@ def check(session: Session) -> None:
 def show(session: Session) -> None:
     """The configuration in force, defaults and all; secrets are not shown."""
     values = dict(_flat(session.config))
-    session.show(values, lambda: [click.echo(f"{key} = {value}") for key, value in values.items()] and None)
+    session.show(values, lambda: click.echo("\n".join(f"{key} = {value}" for key, value in values.items())))
 
 
 def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -19,11 +19,13 @@ WIDTH: Final = 100
 HEAD: Final = """\
 # Configuration
 
-One TOML file, found by `-c`, `$POSTHOUSE_CONFIG`, `./posthouse.toml`, `/etc/posthouse/posthouse.toml`, in this order. Only
-`hostname` is required. An unknown key is an error that names the nearest one. Paths are relative to the file. Durations
-are seconds or text such as `"90s"`, `"1h30m"`, `"5d"`; sizes are octets or text such as `"64KB"`, `"50MB"`. Any text may be
-written `{file = "…"}` or `{env = "…"}` to keep a secret out of the file. `SIGHUP` rereads the file: what can change while
-serving does (certificates, `log`, `[auth]`, `[inbound]`, sizes and retry times), the rest is named in the log.
+One TOML file, found by `-c`, `$POSTHOUSE_CONFIG`, `./posthouse.toml`, `/etc/posthouse/posthouse.toml`, in this
+order. Only `hostname` is required. An unknown key is an error that names the nearest one. Paths are relative to the
+file. Durations are seconds or text such as `"90s"`, `"1h30m"`, `"5d"`; sizes are octets or text such as `"64KB"`,
+`"50MB"`. Any text may be written `{file = "…"}` or `{env = "…"}` to keep a secret out of the file.
+
+`SIGHUP` rereads the file and the certificate. What cannot change while serving is named in the log: `hostname`,
+`data`, `workers`, `run_as`, `[listen]`, `[store]`, `auth.password_hash`. Sessions that have begun end as they began.
 
 This page is written by `posthouse config describe --markdown` from `posthouse/config.py`.
 """

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from posthouse.house import House
 from posthouse.config import Config
 from posthouse.errors import StoreUnavailable
+from posthouse.house import House
 from posthouse.privileges import become_owner_of
 
 
@@ -30,7 +30,7 @@ def run_locally(config: Config, command: str, arguments: dict[str, Any], body: b
             results = house.administration.run(command, arguments, body)
             while True:
                 try:
-                    item = runner.run(anext(results))  # type: ignore[arg-type]  # anext of a generator is a coroutine
+                    item: Any = runner.run(results.__anext__())  # type: ignore[arg-type]  # it is a coroutine
                 except StopAsyncIteration:
                     return
                 yield item

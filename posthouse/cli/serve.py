@@ -20,7 +20,10 @@ from posthouse.cli.session import Session, take_session
 @click.option("--pid-file", metavar="PATH", type=click.Path(path_type=Path), help="Our process id.")
 @take_session
 def serve(session: Session, roles: str, ready_file: Path | None, pid_file: Path | None) -> None:
-    """Run the post office until SIGTERM. Prints `ready` when every listener accepts; SIGHUP rereads the configuration."""
+    """Run the post office until SIGTERM.
+
+    Prints `ready` when every listener accepts; SIGHUP rereads the configuration.
+    """
     from posthouse.config import find
     from posthouse.supervisor import Run, supervise
 

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ class Session:
         else:
             text()
 
-    def table(self, rows: Sequence[dict[str, Any]], columns: dict[str, Callable[[Any], str]]) -> None:
+    def table(self, rows: Sequence[dict[str, Any]], columns: Mapping[str, Callable[[Any], str]]) -> None:
         """Rows as JSON, as a table on a terminal, or as aligned text on a pipe. `columns`: key → how to write."""
         if self.as_json:
             click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
