@@ -1,4 +1,4 @@
-"""A POP3 session up to its login: CAPA, LANG, UTF8, STLS, USER and PASS, AUTH, and the opening of the maildrop.
+"""A POP3 session up to its login: CAPA, LANG, UTF8, STLS, USER, PASS, AUTH, and the opening of the maildrop.
 
 RFC 1939 §4, 2449, 2595 §4, 3206, 5034, 6856. Passwords are taken only where `auth.plaintext` allows it. What
 follows the login is in `pop3.server`.
