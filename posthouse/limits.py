@@ -284,6 +284,18 @@ OUTBOUND_ATTEMPT: Final = 3600.0
 OUTBOUND_REPLY_TEXT: Final = 1000
 """Characters of a reply that are kept with the recipient and shown in a DSN."""
 
+DSN_WHOLE: Final = 50 * KB
+"""Octets of a message that is returned whole in a DSN where the sender did not say what it wants."""
+
+DSN_WHOLE_ASKED: Final = MB
+"""Octets of a message that is returned whole when the sender asked for it (RFC 3461 §6.2 allows a bound)."""
+
+DSN_HEADER: Final = 32 * KB
+"""Octets of a header section that is returned in a DSN; the rest is cut off at a line end."""
+
+DSN_RECIPIENTS: Final = 100
+"""Recipients told of in one DSN; for more of them there are more DSNs."""
+
 OUTBOUND_BDAT: Final = 256 * KB
 """Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
 
