@@ -284,6 +284,39 @@ OUTBOUND_ATTEMPT: Final = 3600.0
 OUTBOUND_REPLY_TEXT: Final = 1000
 """Characters of a reply that are kept with the recipient and shown in a DSN."""
 
+OUTBOUND_LEASE: Final = 2 * 3600.0
+"""Seconds that a lease lasts: longer than any attempt with the recording of its outcome, so that none is made twice."""
+
+OUTBOUND_LEASES_AT_ONCE: Final = 50
+"""Leases taken in one commit."""
+
+OUTBOUND_POLL: Final = 5.0
+"""Seconds after which the queue is looked at again while something is due that cannot be taken yet."""
+
+OUTBOUND_DRAIN: Final = 20.0
+"""Seconds that attempts under way get to end by themselves when we stop; then they are broken off."""
+
+OUTBOUND_RECORD_PAUSE: Final = 30.0
+"""Seconds between tries to record an outcome while the store takes nothing, at most."""
+
+OUTBOUND_DESTINATIONS: Final = 10_000
+"""Destinations remembered as being away; the one that was seen least recently is forgotten first."""
+
+OUTBOUND_AWAY_MOST: Final = 900.0
+"""Seconds that a destination that is away is left alone at most; then one message tries."""
+
+BACKUP_PROBE: Final = 2.0
+"""Seconds between looks at the better hosts of a domain we are backup for, while they are away; grows."""
+
+BACKUP_PROBE_MOST: Final = 10.0
+"""Seconds between such looks at most: its mail is to arrive within seconds of its return."""
+
+BACKUP_PROBE_TIMEOUT: Final = 5.0
+"""Seconds that one such look may take."""
+
+BACKUP_PROBES: Final = 100
+"""Backup domains looked after so; the mail of more waits for the ordinary schedule."""
+
 DSN_WHOLE: Final = 50 * KB
 """Octets of a message that is returned whole in a DSN where the sender did not say what it wants."""
 
