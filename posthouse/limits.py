@@ -461,6 +461,111 @@ MAILBOX_LEVELS: Final = 32
 
 # --- store (store) -------------------------------------------------------------------------------
 
+EMAILS_PER_READ: Final = 5_000
+"""Emails asked for in one `Store.emails`, `stored` or `messages`: about 2 MB of texts, 5 ms of a reader's time."""
+
+BLOB_CHUNK: Final = 256 * KB
+"""Octets of one piece of a message that is streamed: few hops between threads, little memory a connection."""
+
+INLINE_OCTETS: Final = 16 * KB
+"""Message bytes up to this ride in the database; larger go to segment files, where 50 KB ones are twice as fast."""
+
+SEGMENT_OCTETS: Final = 128 * MB
+"""Size at which a segment file is closed: compaction rewrites one at a time."""
+
+BATCH_SUBMISSIONS: Final = 1_000
+"""Commits gathered into one transaction: about 50 ms of the writer's time."""
+
+BATCH_OCTETS: Final = 32 * MB
+"""Message bytes gathered into one transaction: a tenth of a second of a plain disk's time."""
+
+PIECE_ROWS: Final = 5_000
+"""Rows of a long change after which waiting commits go first: 2-5 ms."""
+
+WAL_OCTETS: Final = 16 * MB
+"""Size of the write-ahead log at which it is copied into the database: a restart reads at most little more."""
+
+WAL_OCTETS_FORCED: Final = 64 * MB
+"""Size at which the writer waits for that copy: under load without a pause the log would grow for ever."""
+
+READERS: Final = 3
+"""Threads that read: disk waits overlap, more would only contend."""
+
+STATES_CACHED: Final = 2_000
+"""Accounts whose mailbox lists are in memory, in the writer and on the loop each: 10-20 MB."""
+
+PEOPLE_CACHED: Final = 20_000
+"""Looked-up addresses (found or not) in memory: strangers' guesses cannot grow it."""
+
+UNSAVED_ADDS: Final = 500
+"""New messages of a mailbox after which its row is written; a cold start counts at most these."""
+
+KEYWORDS: Final = 58
+"""Keywords of one account: bits left beside five system flags in SQLite's signed 64."""
+
+INDEX_OCTETS: Final = 128 * MB
+"""Mailbox indexes kept in memory for nobody in particular (3.7 million messages); watched ones stay beyond it."""
+
+INDEXES: Final = 10_000
+"""Mailbox indexes kept in memory for nobody in particular, whatever their size."""
+
+INDEX_CHANGES_UNSAVED: Final = 2_000
+"""Changes after which a loaded index is packed into its snapshot again: bounds what a cold start replays."""
+
+JOURNAL_ROWS: Final = 10_000
+"""Change journal rows of one mailbox; older ones are merged, so a client long away hears too much, never too little."""
+
+MESSAGE_CACHE_OCTETS: Final = 64 * MB
+"""Message bytes kept in memory: recent mail is read soon after it came."""
+
+MESSAGE_CACHE_ITEM: Final = 1 * MB
+"""Largest message kept there: one big message must not push out a hundred small ones."""
+
+STORED_CACHED: Final = 50_000
+"""Places of message bytes kept in memory: about 300 octets each."""
+
+READ_AHEAD: Final = 32
+"""Messages read together when one is asked for: POP3 clients take them in order."""
+
+READ_AHEAD_OCTETS: Final = 1 * MB
+"""Octets of one read-ahead."""
+
+STAGE_MEMORY: Final = 4 * MB
+"""Octets of a staged message kept in memory before it gets a file of its own."""
+
+STAGE_MEMORY_ALL: Final = 64 * MB
+"""Octets of all staged messages in memory together; beyond it they go to files early."""
+
+STAGE_HEAD: Final = 256 * KB
+"""Octets of a staged message's beginning that stay in memory: the header is looked at before it is stored."""
+
+LEASES: Final = 1_000
+"""Leases given out at once."""
+
+EVENTS_PER_COMMIT: Final = 10_000
+"""Timeline lines of one operation."""
+
+SPACE_RESERVE: Final = 16 * MB
+"""Disk space held back, so that reading and deleting go on when the disk is full."""
+
+DERIVE_BATCH: Final = 50
+"""Messages whose envelopes are computed between two looks at whether mail is waiting: about 10 ms."""
+
+SWEEP_BATCH: Final = 500
+"""Emails whose remains are removed in one transaction: about 5 ms."""
+
+COMPACT_DEAD_SHARE: Final = 0.4
+"""Share of a closed segment that must be dead before it is rewritten: each octet is moved at most 2.5 times."""
+
+COMPRESS_AFTER: Final = 86_400.0
+"""Seconds after which a closed segment counts as cold and is compressed."""
+
+COMPRESS_OCTETS: Final = 4 * MB
+"""Largest message compressed: reading a part of one unpacks the whole."""
+
+OPEN_SEGMENTS: Final = 32
+"""Segment files that one reader keeps open."""
+
 # --- login and accounts (sasl, accounts) ---------------------------------------------------------
 
 LOGIN_OCTETS: Final = 1024
@@ -569,6 +674,21 @@ DISK_WRONG: Final = 200 * MB
 
 CERTIFICATE_LOOK_DAYS: Final = 14
 """Days before a certificate's end at which `status` asks for a look: automatic renewals come at 30."""
+
+STARTING: Final = 10.0
+"""Seconds that a command waits for a server that is starting or stopping and has the store's lock."""
+
+STARTING_POLL: Final = 0.05
+"""Seconds between two looks at whether that server answers."""
+
+MALLOC_MMAP: Final = 32 * MB
+"""Octets from which the allocator maps memory apart: the most that glibc takes."""
+
+MALLOC_TRIM: Final = 256 * MB
+"""Octets of freed memory kept for the next messages before it is given back to the system."""
+
+GC_THRESHOLD: Final = 50_000
+"""New objects before the collector looks for cycles: sessions make few, and looking costs latency."""
 
 SPARE_FILES: Final = 200
 """Descriptors wanted beside those of connections: database, segments, listeners, outbound."""

@@ -7,6 +7,7 @@ the smallest member and `rank(x)` is the inverse. Immutable: operations return n
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
@@ -40,18 +41,7 @@ class Ranges:
     @classmethod
     def of_sorted(cls, members: Iterable[int]) -> Ranges:
         """The set of strictly ascending integers, in one pass."""
-        pairs: list[tuple[int, int]] = []
-        first = last = None
-        for member in members:
-            if last is not None and member == last + 1:
-                last = member
-                continue
-            if first is not None and last is not None:
-                pairs.append((first, last))
-            first = last = member
-        if first is not None and last is not None:
-            pairs.append((first, last))
-        return cls._trusted(pairs)
+        return cls.of_array(members if isinstance(members, list | array) else list(members))
 
     @classmethod
     def of_array(cls, members: Sequence[int]) -> Ranges:
@@ -169,16 +159,12 @@ class Ranges:
 
     def intersection(self, other: Ranges) -> Ranges:
         """Members of both sets."""
+        few, many = (self, other) if len(self._starts) <= len(other._starts) else (other, self)
         found: list[tuple[int, int]] = []
-        i = j = 0
-        while i < len(self._starts) and j < len(other._starts):
-            first = max(self._starts[i], other._starts[j])
-            last = min(self._ends[i], other._ends[j])
-            if first <= last:
-                found.append((first, last))
-            if self._ends[i] < other._ends[j]:
-                i += 1
-            else:
+        for first, last in few.pairs():
+            j = bisect_left(many._ends, first)
+            while j < len(many._starts) and many._starts[j] <= last:
+                found.append((max(first, many._starts[j]), min(last, many._ends[j])))
                 j += 1
         return Ranges._trusted(found)
 

@@ -4,7 +4,7 @@ A Protocol of our own on any event loop (uvloop in service), no streams. Reads t
 return without suspending. Reading stops above READ_HIGH_WATER; `drain` waits above WRITE_HIGH_WATER. A read
 waits at most the idle limit (for a whole line: since the read began, so a drip does not help), a transfer
 must also keep TRANSFER_RATE, and everything ends at the total limit. One task reads and one writes; they may
-be two. Octets pass in at `data_received` and out at `write` alone: there a compression layer would stand.
+be two. Octets pass in at `data_received` and out at `write` alone: a compression layer would stand there.
 """
 
 from __future__ import annotations

@@ -131,13 +131,15 @@ class Listener:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
+        await self._end_all(Connection.close)
+        await self._end_all(Connection.abort)
+
+    async def _end_all(self, end: Callable[[Connection], None]) -> None:
         for connection in tuple(self._connections):
-            connection.close()
-        if self._connections:
-            waits = [asyncio.ensure_future(one.wait_closed()) for one in self._connections]
+            end(connection)
+        waits = [asyncio.ensure_future(one.wait_closed()) for one in self._connections]
+        if waits:
             await asyncio.wait(waits, timeout=STOP_TIMEOUT)
-        for connection in tuple(self._connections):
-            connection.abort()
 
     def _unlisten(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,8 +1,7 @@
 """SMTP and LMTP sessions over connections: MX (25), submission (587, 465) and LMTP (RFC 5321, 6409, 8314, 2033).
 
-Drives `server_core` and asks `inbound.policy` and `inbound.pipeline`. Replies to what a client has pipelined are
-gathered and written at once, when nothing whole is left to read (RFC 2920 §3.2). A fault in a question is a
-451 with an id, and the session goes on; no reply says 250 before the pipeline does.
+Drives `server_core`, asks `inbound.policy` and `inbound.pipeline`. Replies to what was pipelined are written at
+once, when no whole line is left to read (RFC 2920 §3.2). A fault is a 451 with an id, and the session goes on.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 Lines and counts of octets go in; replies and events come out. It decides no policy: after MailFrom, RcptTo,
 StartTls, Login or MessageReceived it waits for the answer and takes nothing else. It owns its limits and knows
-neither sockets nor time. What it guards: no command out of order, no transaction half remembered, nothing
-known from before TLS (RFC 3207 §4.2), and nothing but CRLF ends a line, so that no other server can see
-commands where we saw text.
+neither sockets nor time. It guards: no command out of order, no transaction half remembered, nothing known from
+before TLS (RFC 3207 §4.2), nothing but CRLF ends a line.
 """
 
 from __future__ import annotations
@@ -368,10 +367,8 @@ class ServerCore:
         self._pending = None
         if reply.code == 421:
             return self._close(reply)
-        if reply.accepted:
-            self.logged_in = True
-        else:
-            self._errors += 1
+        self.logged_in = reply.accepted
+        self._errors += not reply.accepted
         return reply
 
 

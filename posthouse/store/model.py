@@ -113,12 +113,18 @@ class Content:
     Immutable once made. Every operation of one commit that names the same Content shares one stored blob.
     """
 
-    __slots__ = ("chunks", "head", "path", "size")
+    __slots__ = ("__weakref__", "chunks", "head", "offset", "path", "size")
 
-    def __init__(self, chunks: list[bytes], *, path: Path | None = None, size: int | None = None) -> None:
-        """`chunks` are the octets, or with `path` only the first of them (at least the whole header)."""
+    def __init__(
+        self, chunks: list[bytes], *, path: Path | None = None, size: int | None = None, offset: int = 0
+    ) -> None:
+        """`chunks` are the octets, or with `path` only the first of them (at least the whole header).
+
+        `offset` is where the octets begin in the file; they go on to its end.
+        """
         self.chunks = chunks
         self.path = path
+        self.offset = offset
         self.size = sum(map(len, chunks)) if size is None else size
         self.head = chunks[0] if chunks else b""
 
@@ -139,6 +145,7 @@ class Content:
             yield from self.chunks
             return
         with self.path.open("rb") as file:
+            file.seek(self.offset)
             while block := file.read(size):
                 yield block
 
@@ -204,6 +211,8 @@ class QueuedRecipient(Frozen, frozen=True, kw_only=True):
     last_reply: str
     last_host: str
     last_tls: str
+    last_attempt: bool = False
+    """An administrator asked for it to fail: if the next attempt does not deliver it, it is given up."""
 
 
 class QueuedMessage(Frozen, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ class House:
     def __init__(self) -> None:
         self.gate = ConnectionGate(100, 100)
         self.listeners: list[Listener] = []
+        self.clients: list[Connection] = []
         self.sessions: list[Connection] = []
         self.faults: list[BaseException] = []
         self.ended = asyncio.Event()
@@ -51,7 +52,9 @@ class House:
 
     async def connect(self, listener: Listener) -> Connection:
         host, _, port = listener.bound[0].rpartition(":")
-        return await Connection.connect(host.strip("[]"), int(port), timeout=5, session_id="client")
+        client = await Connection.connect(host.strip("[]"), int(port), timeout=5, session_id="client")
+        self.clients.append(client)
+        return client
 
     async def pair(self, serve: Serve, **options: object) -> Connection:
         return await self.connect(await self.listen(serve, **options))
@@ -65,6 +68,8 @@ class House:
 async def house() -> AsyncIterator[House]:
     house = House()
     yield house
+    for client in house.clients:
+        client.close()
     for listener in house.listeners:
         await listener.stop(grace=0.1)
     assert house.gate.open == 0

@@ -47,7 +47,7 @@ async def test_lines_go_both_ways(house: House):
 async def test_what_is_buffered_is_read_without_suspending(house: House):
     client = await house.pair(echo)
     client.write(b"one\r\ntwo\r\nthree\r\n")
-    while client.buffered < len("> one> two> three") + 6:
+    while client.buffered < len("> one> two> three") + 6:  # noqa: ASYNC110  nothing tells that they came
         await asyncio.sleep(0)
     reading = client.read_line(100)
     with pytest.raises(StopIteration) as read:
@@ -300,6 +300,9 @@ async def test_writing_to_a_lost_connection_is_harmless_and_drain_tells(house: H
         connection.abort()
 
     client = await house.pair(serve)
+    with pytest.raises(ConnectionClosed):
+        await client.read_line(100)
+    client.close()
     await client.wait_closed()
     client.write(b"x")
     client.close()

@@ -87,7 +87,8 @@ async def test_over_the_limit_a_peer_hears_the_busy_line(house: House):
     with pytest.raises(ConnectionClosed):
         await second.read_line(100)
     first.write(b"bye\r\n")
-    await first.wait_closed()
+    with pytest.raises(ConnectionClosed):
+        await first.read_line(100)
     third = await house.connect(listener)
     assert (await third.read_line(100)).startswith(b"hello")
 

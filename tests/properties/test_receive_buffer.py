@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ cuts = st.lists(st.integers(0, 60))
 
 def pieces(raw: bytes, at: list[int]) -> list[bytes]:
     marks = sorted({0, len(raw), *(mark for mark in at if mark < len(raw))})
-    return [raw[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [raw[a:b] for a, b in pairwise(marks)]
 
 
 def lines(parts: list[bytes], limit: int) -> list[object]:

@@ -50,6 +50,8 @@ BY_FOLDER = {
     "cli": 7,
     "app": 7,
     "supervisor": 7,
+    "house": 7,
+    "privileges": 7,
     "__main__": 7,
 }
 SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver", "dns_exchange"}
