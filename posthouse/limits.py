@@ -326,6 +326,9 @@ DSN_WHOLE_ASKED: Final = MB
 DSN_HEADER: Final = 32 * KB
 """Octets of a header section that is returned in a DSN; the rest is cut off at a line end."""
 
+DSN_TRIES: Final = 3
+"""Tries to put a notice into a mailbox that fills up or goes away meanwhile; then the outcome stands without it."""
+
 DSN_RECIPIENTS: Final = 100
 """Recipients told of in one DSN; for more of them there are more DSNs."""
 

@@ -17,6 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.outbound.attempt import Courier
+from posthouse.outbound.mx import Route
 from posthouse.outbound.session import SessionFailed
 from posthouse.store.interface import Store
 from posthouse.store.model import Domain, DomainKind
@@ -29,8 +30,8 @@ Flush = Callable[[str], Awaitable[int]]
 class _Watched(msgspec.Struct):
     """A backup domain whose better hosts are away."""
 
-    pause: float = limits.BACKUP_PROBE
-    addresses: frozenset[str] = frozenset()
+    pause: float
+    addresses: frozenset[str]
     """Where they were looked for last."""
     seen: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     """Somebody connected from there: look now."""
@@ -74,11 +75,13 @@ class BackupWatch:
             self._domains = {domain.name: domain for domain in await self._store.domains()}
         return self._domains.get(name)
 
-    def unreached(self, destination: str) -> None:
+    def unreached(self, destination: str, route: Route | None = None) -> None:
         """None of its better hosts could be reached: look for them from now on."""
         if destination in self._watched or len(self._watched) >= limits.BACKUP_PROBES:
             return
-        watched = _Watched()
+        hosts = route.hosts if route is not None else ()
+        addresses = frozenset(address for host in hosts for address in host.addresses)
+        watched = _Watched(pause=limits.BACKUP_PROBE, addresses=addresses)
         task = asyncio.get_running_loop().create_task(self._watch(destination, watched), name="backup")
         self._watched[destination] = watched, task
 

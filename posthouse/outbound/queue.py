@@ -12,6 +12,7 @@ comes from `clock`; waiting is for changes of the queue (`Store.watch_queue`) an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -19,19 +20,23 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound, OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.backup import BackupWatch
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.outcomes import Outcomes, outcomes_of, without_notices
-from posthouse.outbound.parcel import Parcel
-from posthouse.outbound.schedule import Destinations
+from posthouse.outbound.parcel import Delivery, Disposition, Parcel
+from posthouse.outbound.schedule import Away, Destinations, expires_at
+from posthouse.smtp.replies import Reply
 from posthouse.store.interface import (
     LeaseDue,
     Op,
     RecordEvents,
     RecordOutcomes,
+    ReleaseLease,
     Store,
     WakeDestination,
 )
@@ -69,6 +74,7 @@ class QueueRunner:
         self.backups = BackupWatch(store, courier, self.flush)
         """Looks after the domains that we are backup MX for."""
         self._running: dict[asyncio.Task[None], str] = {}
+        self._attempts: set[asyncio.Task[Report]] = set()
         self._news = asyncio.Event()
         self._stopping = False
         self._loop: asyncio.Task[None] | None = None
@@ -99,11 +105,11 @@ class QueueRunner:
         if self._loop is not None:
             await self._loop
         if self._running:
-            _, late = await asyncio.wait(set(self._running), timeout=limits.OUTBOUND_DRAIN)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+            await asyncio.wait(set(self._running), timeout=limits.OUTBOUND_DRAIN)
+        for attempt in self._attempts:
+            attempt.cancel()  # it returns what it has reached, and that is still recorded
+        if self._running:
+            await asyncio.wait(set(self._running))
         await self._courier.close()
 
     # --- taking what is due -----------------------------------------------------------------------------
@@ -168,25 +174,48 @@ class QueueRunner:
 
     async def _serve(self, lease: Lease) -> None:
         try:
-            report = await self._attempt(lease)
-            if report is None:
-                await self._put_off(lease)
-            else:
-                await self._record(lease, report)
+            domain = await self.backups.domain(lease.destination)
         except Exception:
-            # The lease ends by itself and is tried again: late, but nothing is lost.
+            log.exception("fault before an attempt id=%s", lease.message.trace_id)
+            await self._give_back(lease)
+            return
+        backup = domain is not None and domain.kind is DomainKind.BACKUP
+        key = RELAY_KEY if self._courier.relay is not None and not backup else lease.destination
+        try:
+            away = self._destinations.away(key)
+            if away is None or not self._waits(lease, away):
+                await self._record(lease, await self._attempt(lease, key, backup=backup))
+            elif self._is_owed_word(lease):
+                await self._record(lease, _not_reached(lease, away))
+            else:
+                await self._put_off(lease, away)
+        except Exception:
+            # The lease ends by itself, and it is tried again then: late, but nothing is lost.
             log.exception("fault while serving the queue id=%s", lease.message.trace_id)
 
-    async def _attempt(self, lease: Lease) -> Report | None:
-        """Try it; None: its destination is away, and this message has tried before."""
+    async def _give_back(self, lease: Lease) -> None:
+        """Nothing was tried: let it be due again, after a pause that keeps a lasting fault from spinning."""
+        if not self._stopping:
+            await asyncio.sleep(limits.OUTBOUND_POLL)
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.apply(ReleaseLease(queue_id=lease.message.queue_id, token=lease.token))
+
+    def _waits(self, lease: Lease, away: Away) -> bool:
+        """Whether a message need not try itself: its destination is away, and it has tried before."""
+        tried = all(one.attempts and not one.last_attempt for one in lease.message.recipients)
+        return tried and self._clock() < away.until
+
+    def _is_owed_word(self, lease: Lease) -> bool:
+        """Whether the time has come to tell the sender of a delay, or to give up."""
+        now, message = self._clock(), lease.message
+        if now >= expires_at(self._settings, message.created_at):
+            return True
+        notice = self._settings.delay_notice
+        noticed = all(one.delay_noticed for one in message.recipients)
+        return bool(notice) and not noticed and now >= message.created_at + notice
+
+    async def _attempt(self, lease: Lease, key: str, *, backup: bool) -> Report:
         message, destination = lease.message, lease.destination
-        domain = await self.backups.domain(destination)
-        backup = domain is not None and domain.kind is DomainKind.BACKUP
-        key = RELAY_KEY if self._courier.relay is not None and not backup else destination
-        away = self._destinations.away(key)
-        tried = all(one.attempts and not one.last_attempt for one in message.recipients)
-        if away is not None and tried and self._clock() < away.until:
-            return None
         parcel = Parcel(
             message,
             destination,
@@ -194,26 +223,25 @@ class QueueRunner:
             lambda: self._store.chunks(message.stored),
             backup=backup,
         )
-        report = await self._courier.deliver(parcel)
-        if self._stopping:
-            return report
+        attempt = asyncio.create_task(self._courier.deliver(parcel))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        report = await attempt
         if report.reached:
             came_back = self._destinations.reached(key)
             self.backups.reached(destination)
-            if came_back:
+            if came_back and not self._stopping:
                 await self.flush(destination if key else "")
-        else:
+        elif not self._stopping:
             reason = str(report.deliveries[0].reply)
             self._destinations.unreached(key, reason, self._clock())
             if backup:
-                self.backups.unreached(destination)
+                self.backups.unreached(destination, report.route)
         return report
 
-    async def _put_off(self, lease: Lease) -> None:
+    async def _put_off(self, lease: Lease, away: Away) -> None:
         """The destination is away: wait until somebody may look again."""
-        now = self._clock()
-        away = self._destinations.away(lease.destination) or self._destinations.away(RELAY_KEY)
-        until = max(away.until if away is not None else now, now + 1)
+        until = max(away.until, self._clock() + 1)
         outcomes = tuple(
             Outcome(
                 recipient_id=one.recipient_id,
@@ -244,7 +272,7 @@ class QueueRunner:
 
     async def _commit(self, lease: Lease, found: Outcomes) -> None:
         """Record it for certain: what was delivered must not be sent again because the store paused."""
-        pause = 1.0
+        pause, refused = 1.0, 0
         while True:
             try:
                 await self._store.commit(*await self._operations(lease, found))
@@ -253,17 +281,20 @@ class QueueRunner:
                 log.warning("lease lost before its outcome was recorded id=%s", lease.message.trace_id)
                 return
             except (NotFound, OverQuota) as error:
-                if not found.told:
-                    raise
                 # The sender's mailbox went away or filled up in this very moment: plan the notices anew.
+                refused += 1
                 log.warning("notice not possible id=%s: %s", lease.message.trace_id, error.public)
+                if refused >= limits.DSN_TRIES:
+                    found = msgspec.structs.replace(found, told=())
+                if refused <= limits.DSN_TRIES:
+                    continue
             except StoreUnavailable as error:
                 log.warning("outcome not recorded yet id=%s: %s", lease.message.trace_id, error.public)
                 if found.told:
                     # A full disk takes no notices, but does take the outcome of the others.
                     found = without_notices(lease.message, found, self._clock(), limits.OUTBOUND_RECORD_PAUSE)
                     continue
-            if self._clock() >= lease.until:
+            if self._clock() >= lease.until or (self._stopping and pause > 1.0):
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, limits.OUTBOUND_RECORD_PAUSE)
@@ -285,12 +316,16 @@ class QueueRunner:
     async def _notice(self, lease: Lease, found: Outcomes, start: int) -> Notification:
         message, now = lease.message, self._clock()
         size = message.stored.size
+        try:
+            original = await self._store.read(message.stored, 0, min(size, limits.DSN_WHOLE_ASKED))
+        except NotFound:
+            original = b""
         return compose_dsn(
             DsnRequest(
                 hostname=self._courier.hostname,
                 to=message.reverse_path,
                 recipients=found.told[start : start + limits.DSN_RECIPIENTS],
-                original=await self._store.read(message.stored, 0, min(size, limits.DSN_WHOLE_ASKED)),
+                original=original,
                 original_size=size,
                 arrived_at=message.created_at,
                 at=now,
@@ -299,6 +334,16 @@ class QueueRunner:
                 envid=message.envid,
             )
         )
+
+
+def _not_reached(lease: Lease, away: Away) -> Report:
+    """What an attempt would come to now, as another message has found out."""
+    reply = Reply(451, "4.4.1", away.reason)
+    deliveries = tuple(
+        Delivery(recipient=one, disposition=Disposition.DEFERRED, reply=reply)
+        for one in lease.message.recipients
+    )
+    return Report(deliveries=deliveries, route=None)
 
 
 def _told(lease: Lease, notice: Notification, *, sent: bool) -> Event:
