@@ -320,6 +320,18 @@ BACKUP_PROBE_TIMEOUT: Final = 5.0
 BACKUP_PROBES: Final = 100
 """Backup domains looked after so; the mail of more waits for the ordinary schedule."""
 
+VERIFY_AT_ONCE: Final = 20
+"""Recipients that a backup MX asks primaries about at once."""
+
+VERIFY_REFUSED: Final = 50_000
+"""Addresses remembered that a primary refused; about 10 MB."""
+
+VERIFY_TIMEOUT: Final = 20.0
+"""Seconds for such a question over all hosts: the sender waits for our reply to its RCPT (5 minutes at most)."""
+
+VERIFY_AWAY: Final = 30.0
+"""Seconds that a primary which did not answer is not asked again: each RCPT would wait for it."""
+
 DSN_WHOLE: Final = 50 * KB
 """Octets of a message that is returned whole in a DSN where the sender did not say what it wants."""
 
