@@ -62,10 +62,11 @@ class Engine:
         self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
         self._writer = Writer(self._open_transaction, self.live.publish, self._space)
         self._checkpointer = upkeep.Checkpointer(path)
-        self._writer.before_wait = self._checkpointer.look
+        self._writer.after_commit = self._checkpointer.look
         self._loops: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[None]] = set()
         self._sweep_wanted = asyncio.Event()
+        self._swept = asyncio.Event()
         self._deriver = Deriver(self._background_readers, derive, self.background, self._writer)
         self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
 
@@ -112,9 +113,9 @@ class Engine:
 
     async def _begin(self) -> None:
         await self.background(queue.release_all)
-        self.live.mail_went = self._sweep_wanted.set
+        self.live.mail_went = self._want_sweep
         self.live.mail_came = self._deriver.wake
-        self._sweep_wanted.set()
+        self._want_sweep()
         for loop in (self._sweep_loop(), self._deriver.run(), self._compactor.run()):
             self._loops.append(asyncio.create_task(loop))
 
@@ -169,6 +170,20 @@ class Engine:
             except PosthouseError as fault:
                 log.warning("sweeping stopped: %s", fault)
             self._compactor.wake()
+            if not self._sweep_wanted.is_set():
+                self._swept.set()
+
+    def _want_sweep(self) -> None:
+        self._swept.clear()
+        self._sweep_wanted.set()
+
+    async def settle(self) -> None:
+        """Wait until sweeping and deriving have nothing to do and what was started is done."""
+        while self._jobs or not (self._swept.is_set() and self._deriver.done.is_set()):
+            await self._swept.wait()
+            await self._deriver.done.wait()
+            if self._jobs:
+                await asyncio.wait(self._jobs)
 
     # --- the end -----------------------------------------------------------------------------------------
 

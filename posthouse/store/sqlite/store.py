@@ -77,6 +77,10 @@ class SqliteStore:
             await self._search.close()
         await self._engine.close()
 
+    async def settle(self) -> None:
+        """Wait until upkeep that is due is done: sweeping, deriving, packing (tests, and before a backup)."""
+        await self._engine.settle()
+
     # --- writing -----------------------------------------------------------------------------------------
 
     async def apply(self, op: Op[R]) -> R:
