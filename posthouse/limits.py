@@ -228,6 +228,9 @@ REFUSALS_PENDING: Final = 1000
 REFUSALS_DELAY: Final = 0.5
 """Seconds after which refusals are written to the timeline, many in one commit."""
 
+MAIL_TARGETS: Final = 9_000
+"""Final addresses of one message after all aliases: each is a timeline line, and one commit takes 10,000."""
+
 DELIVERY_RETRIES: Final = 3
 """Commits tried for one message when accounts fill up between our question and the commit."""
 

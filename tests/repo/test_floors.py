@@ -23,6 +23,7 @@ BY_MODULE = {
     "imap.server": 6,
     "smtp.server": 6,
     "smtp.reception": 6,
+    "smtp.login_refusals": 6,
     "pop3.server": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
