@@ -19,8 +19,92 @@ CONNECTIONS: Final = 20_000
 CONNECTIONS_PER_ADDRESS: Final = 200
 """Open connections from one address: a household behind one address with a few dozen IMAP sessions each."""
 
+TIMER_TICK: Final = 0.1
+"""Seconds: the precision of all idle, total and write time limits."""
+
+READ_HIGH_WATER: Final = 64 * KB
+"""Octets received and unread at which we stop reading; uvloop reads up to 250 KB more in one go."""
+
+WRITE_HIGH_WATER: Final = 64 * KB
+"""Octets written and unsent above which `drain` waits, until a quarter of it is left."""
+
+TRANSFER_GRACE: Final = 300.0
+"""Seconds of waiting for the peer that any transfer may take, whatever its size (RFC 5321 §4.5.3.2.7)."""
+
+TRANSFER_RATE: Final = 200
+"""Octets a second that a transfer must reach after its grace: a 50 MB message has three days, a drip a minute."""
+
+WRITE_TIMEOUT: Final = 60.0
+"""Seconds in which a peer must read at least TRANSFER_RATE of what we have for it, each time anew."""
+
+CLOSE_TIMEOUT: Final = 10.0
+"""Seconds for our last octets to be taken after we closed; then the connection is aborted."""
+
+HANDSHAKE_TIMEOUT: Final = 30.0
+"""Seconds for one TLS handshake."""
+
+LISTEN_BACKLOG: Final = 4096
+"""Connections that the system keeps for us until we accept them: Linux's own default ceiling."""
+
+ACCEPT_BATCH: Final = 32
+"""Connections accepted before the other work of the loop gets its turn."""
+
+ACCEPT_PAUSE: Final = 1.0
+"""Seconds without accepting after the system refused us one (out of file descriptors or memory)."""
+
+STOP_GRACE: Final = 10.0
+"""Seconds that sessions get to finish their command when a listener stops."""
+
+STOP_TIMEOUT: Final = 2.0
+"""Seconds that cancelled sessions get to clean up when a listener stops."""
+
+PROXY_HEADER: Final = 4 * KB
+"""Octets of one PROXY protocol header; the specification's own addresses need 232."""
+
+PROXY_TIMEOUT: Final = 5.0
+"""Seconds for a trusted proxy to send its header."""
+
+CERTIFICATE_DAYS: Final = 800
+"""Days that a certificate made by ourselves is good; Apple's programs take at most 825."""
+
+CERTIFICATE_RENEW_DAYS: Final = 30
+"""Days before its end at which a certificate made by ourselves is made anew."""
+
 DNS_TIMEOUT: Final = 10.0
 """Seconds for one DNS question with all its tries."""
+
+DNS_TRY_TIMEOUT: Final = 2.0
+"""Seconds that one name server gets in the first round; doubled in each further round."""
+
+DNS_UDP_SIZE: Final = 1232
+"""Octets of a UDP answer that we offer to take (EDNS0): fits every path without fragments."""
+
+DNS_CNAME_CHAIN: Final = 12
+"""Aliases followed for one question; longer chains are loops or mischief."""
+
+DNS_CACHE: Final = 10_000
+"""Answers remembered; the least recently used goes first. About 10 MB."""
+
+DNS_TTL_LEAST: Final = 1.0
+"""Seconds that any answer is kept, also one with TTL 0 and a failure: one message asks the same thing often."""
+
+DNS_TTL_MOST: Final = 86_400.0
+"""Seconds that an answer is kept at most: a wrong TTL of years must not outlive a day."""
+
+DNS_TTL_NONE: Final = 3600.0
+"""Seconds that "no such record" is kept at most (RFC 2308 §5 allows 1-3 hours)."""
+
+DNS_AT_ONCE: Final = 256
+"""Questions under way at once: each has a socket of its own, so that its port is hard to guess."""
+
+DNS_STRAY_PACKETS: Final = 32
+"""Packets that do not answer the question, thrown away while waiting for the one that does."""
+
+DNS_SYSTEM_SERVERS: Final = 3
+"""Name servers taken from the system's list, as the C library does."""
+
+DNS_SYSTEM_REREAD: Final = 60.0
+"""Seconds after which the system's list of name servers is read again."""
 
 # --- messages (message) --------------------------------------------------------------------------
 
@@ -81,10 +165,6 @@ SMTP_COMMAND_LINE: Final = 2048
 SMTP_AUTH_LINE: Final = 12_288
 """Octets of a base64 line in a login exchange (RFC 4954 §4)."""
 
-SMTP_PATH: Final = 320
-"""Characters of a path without its brackets: 64 + "@" + 255 (RFC 5321 §4.5.3.1.1-3 ask for 256 in all). Local
-parts alone aren't bounded at 64, since variable return paths of large senders are longer."""
-
 SMTP_PARAMETERS: Final = 20
 """ESMTP parameters of one command: more than all that are registered."""
 
@@ -117,23 +197,14 @@ SMTP_IDLE: Final = 300.0
 SMTP_LOGIN_TOTAL: Final = 120.0
 """Seconds for a whole login exchange: a person may have to confirm on a device."""
 
-SMTP_COMMAND_TOTAL: Final = 600.0
-"""Seconds for one command line from first wait to its CRLF: slow drips end here."""
-
 SMTP_DATA_TOTAL: Final = 3600.0
 """Seconds for one message's octets: 50 MB at 15 KB/s, and slow drips end here."""
-
-SMTP_GREETING_PAUSE: Final = 0.0
-"""Seconds to wait before the greeting for a peer that talks first (RFC 5321 §4.3.1)."""
 
 SMTP_MEMORY_MESSAGE: Final = 4 * MB
 """Octets of one message kept in memory while it comes in; longer ones go to the store's staging."""
 
 SMTP_MEMORY_TOTAL: Final = 256 * MB
 """Octets of all messages coming in that are kept in memory; above it every message is staged."""
-
-SMTP_CHUNK: Final = 256 * KB
-"""Octets taken from the connection in one piece of a BDAT chunk."""
 
 MESSAGE_HEADER: Final = 256 * KB
 """Octets of a message's header section, then 552 5.3.4: the largest seen in the wild have about 100 KB."""
@@ -144,8 +215,18 @@ HOPS: Final = 100
 ALIAS_DEPTH: Final = 10
 """Aliases followed in a row: deeper is a mistake."""
 
-ALIAS_MEMBERS: Final = 10_000
-"""Final recipients of one message after all aliases."""
+STAGE_BLOCK: Final = 1 * MB
+"""Octets read at a time from a staged message that is rewritten without Bcc."""
+
+BACKUP_UNVERIFIED: Final = 5
+"""Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
+people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
+
+REFUSALS_PENDING: Final = 1000
+"""Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
+
+REFUSALS_DELAY: Final = 0.5
+"""Seconds after which refusals are written to the timeline, many in one commit."""
 
 DELIVERY_RETRIES: Final = 3
 """Commits tried for one message when accounts fill up between our question and the commit."""
@@ -158,11 +239,287 @@ OUTBOUND_CONCURRENCY: Final = 100
 OUTBOUND_PER_DESTINATION: Final = 10
 """Connections at once to one destination domain: below what large receivers cut off at."""
 
+OUTBOUND_CONNECT_TIMEOUT: Final = 30.0
+"""Seconds for a TCP connection: six lost SYN packets on a good path; the next address is tried then."""
+
+OUTBOUND_GREETING_TIMEOUT: Final = 300.0
+"""Seconds for the greeting (RFC 5321 §4.5.3.2.1: 5 minutes)."""
+
+OUTBOUND_COMMAND_TIMEOUT: Final = 300.0
+"""Seconds for the reply to EHLO, MAIL, RCPT and other commands (RFC 5321 §4.5.3.2.2-3: 5 minutes)."""
+
+OUTBOUND_DATA_TIMEOUT: Final = 120.0
+"""Seconds for the reply to DATA (RFC 5321 §4.5.3.2.4: 2 minutes)."""
+
+OUTBOUND_BLOCK_TIMEOUT: Final = 180.0
+"""Seconds for each block of a message to go out (RFC 5321 §4.5.3.2.5: 3 minutes)."""
+
+OUTBOUND_FINAL_TIMEOUT: Final = 600.0
+"""Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; a shorter one makes duplicates)."""
+
+OUTBOUND_QUIT_TIMEOUT: Final = 5.0
+"""Seconds for the reply to QUIT: nothing depends on it."""
+
+OUTBOUND_RECIPIENTS: Final = 100
+"""Recipients of one transaction: what every server must take (RFC 5321 §4.5.3.1.8)."""
+
+OUTBOUND_TRANSACTIONS: Final = 100
+"""Transactions on one connection, then a new one: some servers count and slow down."""
+
+OUTBOUND_IDLE_SESSIONS: Final = 50
+"""Open sessions kept for the next message, all hosts together."""
+
+OUTBOUND_IDLE_SECONDS: Final = 5.0
+"""Seconds that a session without work is kept: long enough for a burst, short enough to be no burden to others."""
+
+OUTBOUND_SESSION_AGE: Final = 300.0
+"""Seconds after which a session is not used again: a destination's DNS or TLS may have changed."""
+
+OUTBOUND_ADDRESSES: Final = 10
+"""Addresses tried in one attempt, all hosts together (RFC 5321 §5.1: at least two)."""
+
+OUTBOUND_ATTEMPT: Final = 3600.0
+"""Seconds for one attempt over all hosts: 50 MB at 15 KB/s; beside it the limits of each step hold."""
+
+OUTBOUND_REPLY_TEXT: Final = 1000
+"""Characters of a reply that are kept with the recipient and shown in a DSN."""
+
+OUTBOUND_BDAT: Final = 256 * KB
+"""Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
+
+MX_HOSTS: Final = 16
+"""Mail servers of a domain that are looked up, best first (RFC 5321 §5.1: at least two)."""
+
+MX_ADDRESSES: Final = 6
+"""Addresses of one mail server that are tried, both families together (RFC 5321 §5.1: at least two)."""
+
 # --- IMAP (imap) ---------------------------------------------------------------------------------
+
+IMAP_LINE: Final = 64 * KB
+"""Octets of one command line: RFC 7162 §4 asks for 8,192 at least; offline clients send long sets."""
+
+IMAP_LITERAL: Final = 64 * KB
+"""Octets of a literal that is not an APPEND message: mailbox names, search words, passwords."""
+
+IMAP_LITERAL_STRANGER: Final = 8 * KB
+"""Octets of a literal before login: names, passwords and SASL responses are far below."""
+
+IMAP_COMMAND: Final = 256 * KB
+"""Octets of one command, all lines and literals together, APPEND messages apart."""
+
+IMAP_TAG: Final = 128
+"""Octets of a tag that is echoed when nothing else of a command can be read."""
+
+IMAP_QUOTED: Final = 1000
+"""Octets of a string that we send quoted; longer ones go as literals, which clients read without scanning."""
+
+IMAP_OUTPUT: Final = 64 * KB
+"""Octets of output that a command gathers before it hands them to the connection: one full socket buffer."""
+
+IMAP_SKIP: Final = 128 * MB
+"""Octets of refused literals (LITERAL+) that are read past before the connection is closed instead."""
+
+IMAP_APPEND_MEMORY: Final = 256 * KB
+"""Octets of an appended message kept in memory; larger ones are staged in a file (architecture.md §5)."""
+
+IMAP_APPEND_MESSAGES: Final = 1000
+"""Messages of one APPEND (MULTIAPPEND), which is one commit."""
+
+IMAP_BAD: Final = 100
+"""BAD answers in a row after which a client that logged in is closed: it is looping."""
+
+IMAP_BAD_STRANGER: Final = 10
+"""BAD answers in a row before login after which the connection is closed: it speaks something else."""
+
+IMAP_LOGINS: Final = 5
+"""Failed logins after which the connection is closed; the directory slows down the next ones."""
+
+IMAP_LOGIN_TIME: Final = 180.0
+"""Seconds from the connection's start in which the login must be done, time to type a password included."""
+
+IMAP_AUTOLOGOUT: Final = 1800.0
+"""Seconds without a command (also in IDLE): RFC 9051 §5.4 asks for at least 30 minutes."""
+
+IMAP_SLOW: Final = 1.0
+"""Seconds after which a command is logged as slow."""
+
+IMAP_TURN: Final = 64
+"""Pipelined commands answered in a row before other connections get their turn."""
+
+IMAP_ID_FIELDS: Final = 30
+"""Field-value pairs of ID (RFC 2971 §3.3)."""
+
+LIST_PATTERNS: Final = 100
+"""Patterns of one LIST."""
+
+LIST_WILDCARDS: Final = 32
+"""Wildcards of one LIST pattern: matching costs the square of the name's length at worst."""
+
+MAILBOXES: Final = 10_000
+"""Mailboxes of one account: a LIST of all of them stays under a tenth of a second."""
+
+IMAP_NESTING: Final = 64
+"""Levels of parentheses in a command: SEARCH keys; RFC 9051 sets no bound, people write a handful."""
+
+IMAP_SEQUENCE_SET: Final = 64 * KB
+"""Octets of one message set."""
+
+IMAP_FETCH_ITEMS: Final = 100
+"""Data items of one FETCH; clients ask for up to a dozen, bodies by part for a few dozen."""
+
+IMAP_FETCH_FIELDS: Final = 200
+"""Header field names of one BODY[HEADER.FIELDS (…)]; the longest lists seen in clients have about 40."""
+
+IMAP_PART_DEPTH: Final = 100
+"""Numbers in one part specifier: at least as deep as the MIME scanner goes."""
+
+IMAP_FETCH_ROWS: Final = 2_000
+"""Messages that FETCH reads and renders in one step: about 1 MB of ENVELOPE and BODYSTRUCTURE."""
+
+IMAP_FLAG_ROWS: Final = 4_096
+"""Messages whose flags are rendered in one step: about 256 KB, 2 ms."""
+
+IMAP_FETCH_BYTES: Final = MB
+"""Octets of message text that FETCH reads in one step; the next step's are read while these are written."""
+
+IMAP_WHOLE: Final = 256 * KB
+"""Octets up to which a message is read as one piece; a larger one streams by offsets."""
+
+IMAP_WHOLE_FOR_HEADER: Final = 64 * KB
+"""Octets up to which a message is read as one piece when only its header is asked for."""
+
+IMAP_HEADER_READ: Final = 4 * MB
+"""Octets of a header that are searched for the fields of BODY[HEADER.FIELDS]; real ones are under 100 KB."""
+
+IMAP_SEARCH_KEYS: Final = 1_000
+"""Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
+
+IMAP_SEARCH_STEP: Final = 20_000
+"""Messages after which a SEARCH key lets other connections have a turn: about 1 ms of work."""
+
+IMAP_SEARCH_TEXTS: Final = 250
+"""Keys of one SEARCH that look into texts: each may scan the mailbox; offline clients look for 100 Message-IDs."""
+
+IMAP_SEQUENCE_MATCHES: Final = 10_000
+"""Pairs of QRESYNC's sequence match data (RFC 7162 §3.2.5.2): clients send a dozen or so."""
+
+KEYWORD_LENGTH: Final = 128
+"""Octets of one keyword flag: the longest registered ones have about 30."""
+
+MAILBOX_NAME: Final = 1024
+"""Octets of a whole mailbox name in UTF-8."""
+
+MAILBOX_LEVELS: Final = 32
+"""Levels of a mailbox name."""
 
 # --- POP3 (pop3) ---------------------------------------------------------------------------------
 
 # --- store (store) -------------------------------------------------------------------------------
+
+EMAILS_PER_READ: Final = 5_000
+"""Emails asked for in one `Store.emails`, `stored` or `messages`: about 2 MB of texts, 5 ms of a reader's time."""
+
+BLOB_CHUNK: Final = 256 * KB
+"""Octets of one piece of a message that is streamed: few hops between threads, little memory a connection."""
+
+INLINE_OCTETS: Final = 16 * KB
+"""Message bytes up to this ride in the database; larger go to segment files, where 50 KB ones are twice as fast."""
+
+SEGMENT_OCTETS: Final = 128 * MB
+"""Size at which a segment file is closed: compaction rewrites one at a time."""
+
+BATCH_SUBMISSIONS: Final = 1_000
+"""Commits gathered into one transaction: about 50 ms of the writer's time."""
+
+BATCH_OCTETS: Final = 32 * MB
+"""Message bytes gathered into one transaction: a tenth of a second of a plain disk's time."""
+
+PIECE_ROWS: Final = 5_000
+"""Rows of a long change after which waiting commits go first: 2-5 ms."""
+
+WAL_OCTETS: Final = 16 * MB
+"""Size of the write-ahead log at which it is copied into the database: a restart reads at most little more."""
+
+WAL_OCTETS_FORCED: Final = 64 * MB
+"""Size at which the writer waits for that copy: under load without a pause the log would grow for ever."""
+
+READERS: Final = 3
+"""Threads that read: disk waits overlap, more would only contend."""
+
+STATES_CACHED: Final = 2_000
+"""Accounts whose mailbox lists are in memory, in the writer and on the loop each: 10-20 MB."""
+
+PEOPLE_CACHED: Final = 20_000
+"""Looked-up addresses (found or not) in memory: strangers' guesses cannot grow it."""
+
+UNSAVED_ADDS: Final = 500
+"""New messages of a mailbox after which its row is written; a cold start counts at most these."""
+
+KEYWORDS: Final = 58
+"""Keywords of one account: bits left beside five system flags in SQLite's signed 64."""
+
+INDEX_OCTETS: Final = 128 * MB
+"""Mailbox indexes kept in memory for nobody in particular (3.7 million messages); watched ones stay beyond it."""
+
+INDEXES: Final = 10_000
+"""Mailbox indexes kept in memory for nobody in particular, whatever their size."""
+
+INDEX_CHANGES_UNSAVED: Final = 2_000
+"""Changes after which a loaded index is packed into its snapshot again: bounds what a cold start replays."""
+
+JOURNAL_ROWS: Final = 10_000
+"""Change journal rows of one mailbox; older ones are merged, so a client long away hears too much, never too little."""
+
+MESSAGE_CACHE_OCTETS: Final = 64 * MB
+"""Message bytes kept in memory: recent mail is read soon after it came."""
+
+MESSAGE_CACHE_ITEM: Final = 1 * MB
+"""Largest message kept there: one big message must not push out a hundred small ones."""
+
+STORED_CACHED: Final = 50_000
+"""Places of message bytes kept in memory: about 300 octets each."""
+
+READ_AHEAD: Final = 32
+"""Messages read together when one is asked for: POP3 clients take them in order."""
+
+READ_AHEAD_OCTETS: Final = 1 * MB
+"""Octets of one read-ahead."""
+
+STAGE_MEMORY: Final = 4 * MB
+"""Octets of a staged message kept in memory before it gets a file of its own."""
+
+STAGE_MEMORY_ALL: Final = 64 * MB
+"""Octets of all staged messages in memory together; beyond it they go to files early."""
+
+STAGE_HEAD: Final = 256 * KB
+"""Octets of a staged message's beginning that stay in memory: the header is looked at before it is stored."""
+
+LEASES: Final = 1_000
+"""Leases given out at once."""
+
+EVENTS_PER_COMMIT: Final = 10_000
+"""Timeline lines of one operation."""
+
+SPACE_RESERVE: Final = 16 * MB
+"""Disk space held back, so that reading and deleting go on when the disk is full."""
+
+DERIVE_BATCH: Final = 50
+"""Messages whose envelopes are computed between two looks at whether mail is waiting: about 10 ms."""
+
+SWEEP_BATCH: Final = 500
+"""Emails whose remains are removed in one transaction: about 5 ms."""
+
+COMPACT_DEAD_SHARE: Final = 0.4
+"""Share of a closed segment that must be dead before it is rewritten: each octet is moved at most 2.5 times."""
+
+COMPRESS_AFTER: Final = 86_400.0
+"""Seconds after which a closed segment counts as cold and is compressed."""
+
+COMPRESS_OCTETS: Final = 4 * MB
+"""Largest message compressed: reading a part of one unpacks the whole."""
+
+OPEN_SEGMENTS: Final = 32
+"""Segment files that one reader keeps open."""
 
 # --- full-text search (store.search) -------------------------------------------------------------
 
@@ -275,6 +632,48 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+CONTROL_CONNECTIONS: Final = 32
+"""Connections at once to the control socket: administrators and their scripts, not the public."""
+
+CONTROL_LINE: Final = 1 * MB
+"""Octets of one request's JSON line: ten thousand addresses of an alias."""
+
+CONTROL_BODY: Final = 64 * MB
+"""Octets of one request's body: a message of `sendmail` above the usual size limit, a listing of accounts."""
+
+CONTROL_IDLE: Final = 120.0
+"""Seconds of silence on the control socket: an import of a thousand accounts hashes for a minute."""
+
+SOCKET_PATH: Final = 100
+"""Octets of a Unix socket's path; the kernel takes 107."""
+
+IMPORT_BATCH: Final = 200
+"""Accounts of an import prepared at once: enough to fill a commit."""
+
+TIMELINE_MESSAGES: Final = 20
+"""Messages shown by `message log ADDRESS`: a screen or two."""
+
+STATUS_CHECK: Final = 15.0
+"""Seconds for one check of `status`: above one DNS question with all its tries."""
+
+STATUS_DOMAINS: Final = 20
+"""Domains whose DNS `status` asks for; `domain check` asks for any one."""
+
+QUEUE_LOOK: Final = 1000
+"""Messages in the queue from which `status` asks for a look."""
+
+DISK_LOOK: Final = 2 * 1024 * MB
+"""Octets of free disk below which `status` asks for a look."""
+
+DISK_WRONG: Final = 200 * MB
+"""Octets of free disk below which `status` says that something is wrong: a few large messages."""
+
+CERTIFICATE_LOOK_DAYS: Final = 14
+"""Days before a certificate's end at which `status` asks for a look: automatic renewals come at 30."""
+
+SPARE_FILES: Final = 200
+"""Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 
@@ -289,6 +688,12 @@ PLAYGROUND_REPLY: Final = 30.0
 
 PLAYGROUND_WAIT: Final = 60.0
 """Seconds that the tour waits for a message to arrive."""
+
+PLAYGROUND_EVENTS: Final = 200
+"""Events that the playground's panel remembers."""
+
+PLAYGROUND_REDRAW: Final = 0.25
+"""Seconds between two drawings of the playground's panel."""
 
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""

@@ -7,8 +7,9 @@ the smallest member and `rank(x)` is the inverse. Immutable: operations return n
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 
 
@@ -40,17 +41,25 @@ class Ranges:
     @classmethod
     def of_sorted(cls, members: Iterable[int]) -> Ranges:
         """The set of strictly ascending integers, in one pass."""
+        return cls.of_array(members if isinstance(members, list | array) else list(members))
+
+    @classmethod
+    def of_array(cls, members: Sequence[int]) -> Ranges:
+        """The set of a strictly ascending sequence, by looking for the end of each run: quick when runs are long."""
         pairs: list[tuple[int, int]] = []
-        first = last = None
-        for member in members:
-            if last is not None and member == last + 1:
-                last = member
-                continue
-            if first is not None and last is not None:
-                pairs.append((first, last))
-            first = last = member
-        if first is not None and last is not None:
-            pairs.append((first, last))
+        i, count = 0, len(members)
+        while i < count:
+            first = members[i]
+            low, step = i, 1
+            while low + step < count and members[low + step] - first == low + step - i:
+                low += step
+                step *= 2
+            while step:  # the run goes on to `low` at least, and ends before `low + 2 * step`
+                if low + step < count and members[low + step] - first == low + step - i:
+                    low += step
+                step //= 2
+            pairs.append((first, first + low - i))
+            i = low + 1
         return cls._trusted(pairs)
 
     @classmethod
@@ -150,16 +159,12 @@ class Ranges:
 
     def intersection(self, other: Ranges) -> Ranges:
         """Members of both sets."""
+        few, many = (self, other) if len(self._starts) <= len(other._starts) else (other, self)
         found: list[tuple[int, int]] = []
-        i = j = 0
-        while i < len(self._starts) and j < len(other._starts):
-            first = max(self._starts[i], other._starts[j])
-            last = min(self._ends[i], other._ends[j])
-            if first <= last:
-                found.append((first, last))
-            if self._ends[i] < other._ends[j]:
-                i += 1
-            else:
+        for first, last in few.pairs():
+            j = bisect_left(many._ends, first)
+            while j < len(many._starts) and many._starts[j] <= last:
+                found.append((max(first, many._starts[j]), min(last, many._ends[j])))
                 j += 1
         return Ranges._trusted(found)
 

@@ -1,38 +1,23 @@
 """The grammar of SMTP commands (RFC 5321 §4.1.2): octets of one line in, values out.
 
 Strict, with two leniencies that cannot be misread: white space at the end of a line (§4.1.1 asks for it) and
-spaces behind "FROM:" and "TO:". SMTPUTF8 (RFC 6531 §3.3) widens atoms, quoted strings and domain labels.
-Everything here is pure; what does not match raises CommandError with the reply for the peer.
+spaces behind "FROM:" and "TO:". Paths are read by `message.address`. Everything here is pure; what does not match
+raises CommandError with the reply for the peer.
 """
 
 from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
 import msgspec
 
-from posthouse.limits import SMTP_PARAMETERS, SMTP_PATH
+from posthouse.limits import SMTP_PARAMETERS
+from posthouse.message.address import AddressError, parse_address, parse_path
 from posthouse.smtp.replies import CommandError
 
-# RFC 5322 §3.2.3 atext; RFC 6531 §3.3 adds UTF8-non-ascii. C1 controls and noncharacters are never meant.
 _WIDE: Final = "\u00a0-\ud7ff\ue000-\U0010fffd"
-_ATEXT: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_WIDE}-]"
-_DOT_STRING: Final = rf"{_ATEXT}+(?:\.{_ATEXT}+)*"
-# RFC 5321 §4.1.2: qtextSMTP and quoted-pairSMTP.
-_QUOTED: Final = rf'"(?:[ !#-\[\]-~{_WIDE}]|\\[ -~])*"'
-_LABEL: Final = rf"[A-Za-z0-9{_WIDE}](?:[A-Za-z0-9{_WIDE}-]*[A-Za-z0-9{_WIDE}])?"
-_DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
-# RFC 5321 §4.1.3: dcontent is printable without brackets and backslash.
-_LITERAL: Final = r"\[[!-Z^-~]+\]"
-# RFC 5321 §4.1.2: A-d-l, the source route, must be accepted and should be ignored.
-_ROUTE: Final = rf"(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
-
-_MAILBOX: Final = re.compile(rf"({_DOT_STRING}|{_QUOTED})@({_DOMAIN}|{_LITERAL})")
-_PATH: Final = re.compile(rf"<{_ROUTE}({_DOT_STRING}|{_QUOTED})@({_DOMAIN}|{_LITERAL})>")
-_DOT_STRING_ONLY: Final = re.compile(_DOT_STRING)
 _HELO_NAME: Final = re.compile(r"[!-'*-;=?-~]{1,255}")
 _PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~{_WIDE}]+))?")
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
@@ -95,10 +80,7 @@ def parse_forward_path(argument: bytes) -> Path:
 
 def parse_mailbox(text: str) -> str:
     """A bare Mailbox in its normal spelling (AUTH= of RFC 4954 §5). Raises ValueError."""
-    found = _MAILBOX.fullmatch(text)
-    if found is None or len(text) > SMTP_PATH:
-        raise ValueError(text)
-    return f"{_local_part(found[1])}@{_domain(found[2])}"
+    return str(parse_address(text))
 
 
 def _after(argument: bytes, prefix: str, usage: str) -> str:
@@ -109,50 +91,14 @@ def _after(argument: bytes, prefix: str, usage: str) -> str:
 
 
 def _path(text: str, enhanced: str, what: str) -> Path:
-    found = _PATH.match(text)
-    if found is None:
-        raise CommandError(501, enhanced, f"Syntax error in {what}")
-    if len(found[1]) + len(found[2]) + 1 > SMTP_PATH:
-        raise CommandError(501, enhanced, f"Too long: {what}")
+    # Whether a path beyond ASCII is allowed shows in the parameters behind it: the core asks there.
     try:
-        address = f"{_local_part(found[1])}@{_domain(found[2])}"
-    except ValueError:
-        raise CommandError(501, enhanced, f"Syntax error in the domain of {what}") from None
-    return Path(address, _parameters(text[found.end() :]))
-
-
-def _local_part(text: str) -> str:
-    """RFC 5321 §4.1.2: a quoted string that needs no quotes means the same as the plain one."""
-    if not text.startswith('"'):
-        return text
-    plain = re.sub(r"\\(.)", r"\1", text[1:-1])
-    if _DOT_STRING_ONLY.fullmatch(plain):
-        return plain
-    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _domain(text: str) -> str:
-    if text.startswith("["):
-        check_address_literal(text)
-    elif len(text) > 255 or any(len(label) > 63 for label in text.split(".")):
-        raise ValueError(text)
-    return text
-
-
-def check_address_literal(text: str) -> None:
-    """[IPv4], [IPv6:…] or [tag:…] of RFC 5321 §4.1.3. Raises ValueError."""
-    inner = text[1:-1]
-    tag, colon, rest = inner.partition(":")
-    try:
-        if not colon:
-            IPv4Address(inner)
-        elif tag.upper() == "IPV6":
-            IPv6Address(rest)
-        else:
-            raise ValueError(text)  # RFC 5321 §4.1.3: no other tag is registered.
-    except AddressValueError as error:
-        raise ValueError(text) from error
+        path = parse_path(text, utf8=True)
+    except AddressError:
+        raise CommandError(501, enhanced, f"Syntax error in {what}") from None
+    if path.address is None or not path.address.domain:
+        raise CommandError(501, enhanced, f"A domain is missing in {what}")
+    return Path(str(path.address), _parameters(text[path.end :]))
 
 
 def parse_helo(argument: bytes) -> str:

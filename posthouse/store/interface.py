@@ -200,6 +200,8 @@ class LeaseDue(Op[list[Lease]], frozen=True, kw_only=True):
     limit: int
     except_destinations: frozenset[str] = frozenset()
     """Destinations that are at their concurrency limit."""
+    per_destination: int = 0
+    """Leases of one destination at most; 0: no such bound."""
 
 
 class ReleaseLease(Op[None], frozen=True, kw_only=True):
@@ -221,7 +223,8 @@ class RecordOutcomes(Op[None], frozen=True, kw_only=True):
 
 
 class ChangeQueued(Op[int], frozen=True, kw_only=True):
-    """An administrator's hand: "retry" (due now), "hold", "release", "drop", "fail" (due now, for the last time).
+    """An administrator's hand: "retry" (due now), "hold", "release", "drop", "fail" (due now, for
+    the last time: the recipients' `last_attempt`).
 
     Acts on WAITING and HELD recipients of the message (or of one recipient). The result counts them.
     """
@@ -342,6 +345,27 @@ class PruneEvents(Op[int], frozen=True, kw_only=True):
     """Forget events older than a time; the result counts them."""
 
     before: float
+
+
+# --- full-text search ---------------------------------------------------------------------------------------
+
+
+class TextSearch(Protocol):
+    """What an engine needs of a full-text index; it is made with the store and reads messages through it."""
+
+    async def matching(
+        self, account_id: int, email_ids: Sequence[int], field: str, needle: str
+    ) -> frozenset[int]:
+        """As `Store.search_text`."""
+        ...
+
+    def notify_added(self, account_id: int, email_id: int) -> None:
+        """A message was committed: index it some time. Called on the event loop; must be quick."""
+        ...
+
+    async def close(self) -> None:
+        """Finish; the store is still open."""
+        ...
 
 
 # --- the store --------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ SEPARATOR: Final = "/"
 """Between the levels of a mailbox name. INBOX is always spelt `INBOX`."""
 
 
-class Mailbox(Frozen):
+class Mailbox(Frozen, frozen=True, kw_only=True):
     """A folder of one account, with the counts that the writer keeps."""
 
     account_id: int
@@ -65,14 +65,14 @@ class Mailbox(Frozen):
     subscribed: bool
 
 
-class Usage(Frozen):
+class Usage(Frozen, frozen=True, kw_only=True):
     """What an account holds against its quota."""
 
     octets: int
     messages: int
 
 
-class Stored(Frozen):
+class Stored(Frozen, frozen=True, kw_only=True):
     """Where a message's bytes are: `prefix` (headers added on delivery) and then the shared, unchanged blob."""
 
     blob_id: int
@@ -81,7 +81,7 @@ class Stored(Frozen):
     """Octets of prefix and blob together."""
 
 
-class Derived(Frozen):
+class Derived(Frozen, frozen=True, kw_only=True):
     """What is computed once from a message, just after it is stored or on first demand.
 
     Offsets and texts refer to prefix + blob as one message.
@@ -113,12 +113,18 @@ class Content:
     Immutable once made. Every operation of one commit that names the same Content shares one stored blob.
     """
 
-    __slots__ = ("chunks", "head", "path", "size")
+    __slots__ = ("__weakref__", "chunks", "head", "offset", "path", "size")
 
-    def __init__(self, chunks: list[bytes], *, path: Path | None = None, size: int | None = None) -> None:
-        """`chunks` are the octets, or with `path` only the first of them (at least the whole header)."""
+    def __init__(
+        self, chunks: list[bytes], *, path: Path | None = None, size: int | None = None, offset: int = 0
+    ) -> None:
+        """`chunks` are the octets, or with `path` only the first of them (at least the whole header).
+
+        `offset` is where the octets begin in the file; they go on to its end.
+        """
         self.chunks = chunks
         self.path = path
+        self.offset = offset
         self.size = sum(map(len, chunks)) if size is None else size
         self.head = chunks[0] if chunks else b""
 
@@ -139,6 +145,7 @@ class Content:
             yield from self.chunks
             return
         with self.path.open("rb") as file:
+            file.seek(self.offset)
             while block := file.read(size):
                 yield block
 
@@ -157,7 +164,7 @@ class RecipientState(enum.Enum):
     DROPPED = "dropped"
 
 
-class NewRecipient(Frozen):
+class NewRecipient(Frozen, frozen=True, kw_only=True):
     """A recipient to be queued."""
 
     address: str
@@ -169,7 +176,7 @@ class NewRecipient(Frozen):
     held: bool = False
 
 
-class NewQueued(Frozen):
+class NewQueued(Frozen, frozen=True, kw_only=True):
     """A message to be queued for other hosts."""
 
     trace_id: str
@@ -187,7 +194,7 @@ class NewQueued(Frozen):
     """RFC 6152, 3030: "7BIT", "8BITMIME" or "BINARYMIME"."""
 
 
-class QueuedRecipient(Frozen):
+class QueuedRecipient(Frozen, frozen=True, kw_only=True):
     """A queued recipient with the outcome of its last attempt."""
 
     recipient_id: int
@@ -204,9 +211,11 @@ class QueuedRecipient(Frozen):
     last_reply: str
     last_host: str
     last_tls: str
+    last_attempt: bool = False
+    """An administrator asked for it to fail: if the next attempt does not deliver it, it is given up."""
 
 
-class QueuedMessage(Frozen):
+class QueuedMessage(Frozen, frozen=True, kw_only=True):
     """A queued message with its recipients that are not yet final."""
 
     queue_id: int
@@ -222,7 +231,7 @@ class QueuedMessage(Frozen):
     recipients: tuple[QueuedRecipient, ...]
 
 
-class Lease(Frozen):
+class Lease(Frozen, frozen=True, kw_only=True):
     """The right to try one message's recipients of one destination until a time. `token` fences late holders."""
 
     message: QueuedMessage
@@ -231,7 +240,7 @@ class Lease(Frozen):
     until: float
 
 
-class Outcome(Frozen):
+class Outcome(Frozen, frozen=True, kw_only=True):
     """What an attempt came to for one recipient."""
 
     recipient_id: int
@@ -256,7 +265,7 @@ class DomainKind(enum.Enum):
     """We are a backup MX: hold its mail and hand it to the primary."""
 
 
-class Domain(Frozen):
+class Domain(Frozen, frozen=True, kw_only=True):
     """A domain we accept mail for. `name` is lower case, in A-label form."""
 
     name: str
@@ -268,7 +277,7 @@ class Domain(Frozen):
     created_at: int = 0
 
 
-class Account(Frozen):
+class Account(Frozen, frozen=True, kw_only=True):
     """Somebody with mailboxes."""
 
     account_id: int
@@ -286,7 +295,7 @@ class Account(Frozen):
     created_at: int
 
 
-class AppPassword(Frozen):
+class AppPassword(Frozen, frozen=True, kw_only=True):
     """A generated password for one device."""
 
     app_password_id: int
@@ -297,7 +306,7 @@ class AppPassword(Frozen):
     last_used_at: int
 
 
-class Alias(Frozen):
+class Alias(Frozen, frozen=True, kw_only=True):
     """An address that stands for others (a local list of addresses)."""
 
     address: str
@@ -307,7 +316,7 @@ class Alias(Frozen):
 # --- the timeline -----------------------------------------------------------------------------------------
 
 
-class Event(Frozen):
+class Event(Frozen, frozen=True, kw_only=True):
     """One line in the life of a message: received, checked, stored, attempted, delivered, bounced, …"""
 
     trace_id: str

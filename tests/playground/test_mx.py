@@ -80,7 +80,7 @@ def inbox(net: Playground, address: str, user: str) -> list[str]:
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110  # another process's state can only be asked for
+        while not await true():  # another process's state can only be asked for
             await asyncio.sleep(0.1)
 
 

@@ -16,9 +16,13 @@ BY_MODULE = {
     "imap.dispatch": 5,
     "imap.capabilities": 5,
     "imap.commands": 5,
+    "imap.rows": 5,
+    "imap.search_keys": 5,
+    "imap.search_parser": 5,
+    "imap.fetch_plan": 5,
     "imap.server": 6,
     "smtp.server": 6,
-    "smtp.lmtp": 6,
+    "smtp.reception": 6,
     "pop3.server": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
@@ -29,6 +33,8 @@ BY_FOLDER = {
     "config": 0,
     "ranges": 0,
     "resolver": 0,
+    "dns_exchange": 0,
+    "dns_resolver": 0,
     "message": 0,
     "net": 0,
     "smtp": 1,
@@ -46,7 +52,7 @@ BY_FOLDER = {
     "supervisor": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver"}
+SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)

@@ -1,0 +1,45 @@
+"""Every IMAP command, in one table: its row says states, parser, runner, capabilities and RFC (see `row`).
+
+A UID form is a flag of its row. CAPABILITY is computed from here, and `dispatch` does everything around a
+command.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, Final
+
+from posthouse.imap.commands import (
+    any_state,
+    append,
+    copy,
+    expunge,
+    fetch,
+    idle,
+    list,
+    login,
+    mailboxes,
+    search,
+    select,
+    store,
+)
+from posthouse.imap.commands.row import Command
+
+ROWS: Final[tuple[Command[Any], ...]] = (
+    *any_state.ROWS,
+    *login.ROWS,
+    *mailboxes.ROWS,
+    *list.ROWS,
+    *append.ROWS,
+    *select.ROWS,
+    *idle.ROWS,
+    *fetch.ROWS,
+    *store.ROWS,
+    *search.ROWS,
+    *copy.ROWS,
+    *expunge.ROWS,
+)
+"""Each row has its own type of arguments, which only its own parser and runner see."""
+
+TABLE: Final = MappingProxyType({row.name: row for row in ROWS})
+"""By name, in capitals, without `UID`."""

@@ -1,0 +1,360 @@
+"""LIST, basic and extended (RFC 9051 §6.3.9, RFC 5258), LSUB (RFC 3501 §6.3.9), NAMESPACE, STATUS.
+
+With return options SUBSCRIBED, CHILDREN, SPECIAL-USE (RFC 6154) and STATUS (RFC 5819). Children and special
+use are always told, since they cost nothing here. Levels above a mailbox need not exist; they are shown as
+\\NonExistent where a pattern ends in `%`. STATUS is polled all day: it reads only the counts that the store
+keeps in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.imap import encode
+from posthouse.imap.commands.row import AUTHENTICATED, Command, No, no_arguments
+from posthouse.imap.grammar import Reader
+from posthouse.imap.list_pattern import Matcher, matcher
+from posthouse.imap.session import Services, Session
+from posthouse.store.model import SEPARATOR, Mailbox, Role
+
+SPECIAL_USE: Final = {
+    Role.DRAFTS: b"\\Drafts",
+    Role.SENT: b"\\Sent",
+    Role.JUNK: b"\\Junk",
+    Role.TRASH: b"\\Trash",
+    Role.ARCHIVE: b"\\Archive",
+}
+"""RFC 6154 §2: the attributes that we know; the others (\\All, \\Flagged, \\Important) would be virtual."""
+
+_SELECTION: Final = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
+_RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
+
+
+# --- STATUS ------------------------------------------------------------------------------------------------
+
+StatusItem = Callable[[Mailbox, Services], bytes]
+
+_STATUS: Final[dict[bytes, StatusItem]] = {
+    b"MESSAGES": lambda mailbox, _: b"%d" % mailbox.total,
+    b"RECENT": lambda mailbox, _: b"0",
+    b"UIDNEXT": lambda mailbox, _: b"%d" % mailbox.uid_next,
+    b"UIDVALIDITY": lambda mailbox, _: b"%d" % mailbox.uid_validity,
+    b"UNSEEN": lambda mailbox, _: b"%d" % mailbox.unseen,
+    b"DELETED": lambda mailbox, _: b"%d" % mailbox.deleted,
+    b"SIZE": lambda mailbox, _: b"%d" % mailbox.size,
+    b"HIGHESTMODSEQ": lambda mailbox, _: b"%d" % mailbox.highest_modseq,
+    b"MAILBOXID": lambda mailbox, _: b"(%b)" % encode.mailbox_id(mailbox.mailbox_id),
+    b"APPENDLIMIT": lambda mailbox, services: b"%d" % services.message_size,
+}
+"""RFC 9051 §6.3.11; RECENT 3501, HIGHESTMODSEQ 7162, SIZE 8438, MAILBOXID 8474, APPENDLIMIT 7889."""
+
+
+class StatusArgs(msgspec.Struct, frozen=True):
+    """A mailbox and what to tell of it."""
+
+    mailbox: str
+    items: tuple[bytes, ...]
+
+
+def parse_status(reader: Reader, uid: bool) -> StatusArgs:
+    """`SP mailbox SP "(" item … ")"`."""
+    reader.sp()
+    mailbox = reader.mailbox()
+    reader.sp()
+    items = _status_items(reader)
+    reader.end()
+    return StatusArgs(mailbox, items)
+
+
+def _status_items(reader: Reader) -> tuple[bytes, ...]:
+    items = tuple(dict.fromkeys(reader.parenthesized(reader.keyword)))
+    for item in items:
+        if item not in _STATUS:
+            raise reader.fail(f"Unknown status item {item.decode('ascii')}")
+    return items
+
+
+async def run_status(session: Session, args: StatusArgs) -> None:
+    """Tell a mailbox's counts."""
+    mailbox = await session.store.mailbox(session.account_id, args.mailbox)
+    if mailbox is None:
+        raise No(b"NONEXISTENT", "No such mailbox")
+    if b"HIGHESTMODSEQ" in args.items:
+        session.enable_condstore()
+    session.send(_status_line(session, mailbox, args.items))
+
+
+def _status_line(session: Session, mailbox: Mailbox, items: tuple[bytes, ...]) -> bytes:
+    services = session.services
+    pairs = [b"%b %b" % (item, _STATUS[item](mailbox, services)) for item in items]
+    name = encode.mailbox(mailbox.name, utf8=session.utf8)
+    return b"* STATUS %b (%b)\r\n" % (name, b" ".join(pairs))
+
+
+# --- LIST --------------------------------------------------------------------------------------------------
+
+
+class ListArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """What to list, and what to tell of it."""
+
+    reference: str
+    patterns: tuple[str, ...]
+    extended: bool
+    selection: frozenset[bytes] = frozenset()
+    returns: frozenset[bytes] = frozenset()
+    status: tuple[bytes, ...] = ()
+
+
+def parse_list(reader: Reader, uid: bool) -> ListArgs:
+    """`[SP "(" selection ")"] SP reference SP pattern-or-patterns [SP "RETURN" SP "(" options ")"]`."""
+    reader.sp()
+    extended = reader.peek(b"(")
+    selection: frozenset[bytes] = frozenset()
+    if extended:
+        selection = _options(reader, _SELECTION)
+        reader.sp()
+    reference = reader.mailbox()
+    reader.sp()
+    if reader.peek(b"("):
+        extended = True
+        patterns = tuple(dict.fromkeys(reader.parenthesized(reader.list_mailbox)))
+    else:
+        patterns = (reader.list_mailbox(),)
+    returns: frozenset[bytes] = frozenset()
+    status: tuple[bytes, ...] = ()
+    if reader.accept_sp():
+        extended = True
+        reader.expect(b"RETURN (")
+        returns, status = _return_options(reader)
+    reader.end()
+    if b"RECURSIVEMATCH" in selection and not selection - {b"RECURSIVEMATCH", b"REMOTE"}:
+        # RFC 9051 §6.3.9.1: RECURSIVEMATCH must not stand alone
+        raise reader.fail("RECURSIVEMATCH needs another selection option")
+    if len(patterns) > limits.LIST_PATTERNS:
+        raise reader.fail("Too many patterns")
+    return ListArgs(
+        reference=reference,
+        patterns=patterns,
+        extended=extended,
+        selection=selection,
+        returns=returns | (selection & {b"SUBSCRIBED"}),
+        status=status,
+    )
+
+
+def _options(reader: Reader, known: frozenset[bytes]) -> frozenset[bytes]:
+    options = frozenset(reader.parenthesized(reader.keyword, empty=True))
+    if options - known:
+        raise reader.fail("Unknown LIST option")
+    return options
+
+
+def _return_options(reader: Reader) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
+    options: set[bytes] = set()
+    status: tuple[bytes, ...] = ()
+    while not reader.accept(b")"):
+        if options or status:
+            reader.sp()
+        option = reader.keyword()
+        if option == b"STATUS":
+            reader.sp()
+            status = _status_items(reader)
+        elif option in _RETURN:
+            options.add(option)
+        else:
+            raise reader.fail("Unknown LIST option")
+    return frozenset(options), status
+
+
+class _Listing:
+    """The names of one account as LIST and LSUB see them."""
+
+    __slots__ = ("existing", "parents", "subscribed")
+
+    def __init__(self, mailboxes: Iterable[Mailbox], subscribed: frozenset[str]) -> None:
+        self.existing = {mailbox.name: mailbox for mailbox in mailboxes}
+        self.subscribed = subscribed
+        self.parents: set[str] = set()
+        """Every name that has an existing mailbox below it."""
+        for name in self.existing:
+            if SEPARATOR in name:
+                self.parents.update(_above(name))
+
+    def chosen(self, selection: frozenset[bytes]) -> list[str]:
+        """The names that meet the selection options, whatever the patterns."""
+        if b"SUBSCRIBED" in selection:
+            names: Iterable[str] = self.subscribed
+        else:
+            names = self.existing
+        if b"SPECIAL-USE" in selection:
+            names = [name for name in names if self.special_use(name) is not None]
+        return list(names)
+
+    def special_use(self, name: str) -> bytes | None:
+        """The special-use attribute of a mailbox, if it has one."""
+        mailbox = self.existing.get(name)
+        return None if mailbox is None or mailbox.role is None else SPECIAL_USE.get(mailbox.role)
+
+    def attributes(self, name: str, *, subscribed: bool) -> list[bytes]:
+        """RFC 9051 §7.3.1, for one name."""
+        found = []
+        if name not in self.existing:
+            # \NonExistent implies \Noselect, which RFC 3501 clients need to read
+            found += [b"\\NonExistent", b"\\Noselect"]
+        found.append(b"\\HasChildren" if name in self.parents else b"\\HasNoChildren")
+        use = self.special_use(name)
+        if use is not None:
+            found.append(use)
+        if subscribed and name in self.subscribed:
+            found.append(b"\\Subscribed")
+        return found
+
+
+def _above(name: str) -> list[str]:
+    """All levels above a name, the nearest last."""
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return name != "INBOX", name
+
+
+async def run_list(session: Session, args: ListArgs) -> None:
+    """List what the patterns and the selection options name."""
+    if not args.extended and args.patterns == ("",):
+        # RFC 9051 §6.3.9: the hierarchy delimiter and the root
+        session.send(b'* LIST (\\Noselect) "/" ""\r\n')
+        return
+    listing = await _listing(session, b"SUBSCRIBED" in args.returns)
+    patterns = [args.reference + pattern for pattern in args.patterns if pattern]
+    for name, below in sorted(_matches(listing, args, patterns).items(), key=lambda item: _order(item[0])):
+        session.send(_list_line(session, listing, args, name, below))
+        mailbox = listing.existing.get(name)
+        if args.status and mailbox is not None:
+            session.send(_status_line(session, mailbox, args.status))
+        if session.full:
+            await session.flush()
+    if b"HIGHESTMODSEQ" in args.status:
+        session.enable_condstore()
+
+
+async def _listing(session: Session, subscribed: bool) -> _Listing:
+    store, account_id = session.store, session.account_id
+    names = await store.subscriptions(account_id) if subscribed else frozenset()
+    return _Listing(await store.mailboxes(account_id), names)
+
+
+def _matches(listing: _Listing, args: ListArgs, patterns: list[str]) -> dict[str, bool]:
+    """The names to tell, and whether CHILDINFO goes with each."""
+    matchers = [matcher(pattern) for pattern in patterns]
+    found: dict[str, bool] = {}
+    hidden: list[str] = []
+    for name in listing.chosen(args.selection):
+        if any(matches(name) for matches in matchers):
+            found[name] = False
+        elif SEPARATOR in name:
+            hidden.append(name)
+    if b"RECURSIVEMATCH" in args.selection:
+        _add_recursive(found, hidden, matchers)
+    elif not args.selection:
+        # RFC 9051 §6.3.9: a final % also shows levels that are no mailboxes
+        ending = [matcher(pattern) for pattern in patterns if pattern.endswith("%")]
+        for name in hidden:
+            for parent in _above(name):
+                if parent not in listing.existing and any(matches(parent) for matches in ending):
+                    found[parent] = False
+    return found
+
+
+def _add_recursive(found: dict[str, bool], hidden: list[str], matchers: list[Matcher]) -> None:
+    # RFC 9051 §6.3.9.6: a parent that is not selected itself is told only for a child that is not told
+    for name in hidden:
+        for parent in _above(name):
+            if any(matches(parent) for matches in matchers):
+                found[parent] = True
+    for name in tuple(found):
+        for parent in _above(name):
+            if parent in found:
+                found[parent] = True
+
+
+def _list_line(session: Session, listing: _Listing, args: ListArgs, name: str, below: bool) -> bytes:
+    attributes = b" ".join(listing.attributes(name, subscribed=b"SUBSCRIBED" in args.returns))
+    child_info = b""
+    if below:
+        criteria = sorted(args.selection & {b"SUBSCRIBED", b"SPECIAL-USE"})
+        child_info = b' ("CHILDINFO" (%b))' % b" ".join(b'"%b"' % option for option in criteria)
+    encoded = encode.mailbox(name, utf8=session.utf8)
+    return b'* LIST (%b) "/" %b%b\r\n' % (attributes, encoded, child_info)
+
+
+# --- LSUB and NAMESPACE ------------------------------------------------------------------------------------
+
+
+def parse_lsub(reader: Reader, uid: bool) -> ListArgs:
+    """`SP reference SP pattern`."""
+    reader.sp()
+    reference = reader.mailbox()
+    reader.sp()
+    pattern = reader.list_mailbox()
+    reader.end()
+    return ListArgs(reference=reference, patterns=(pattern,), extended=False)
+
+
+async def run_lsub(session: Session, args: ListArgs) -> None:
+    """List subscribed names (RFC 3501)."""
+    pattern = args.reference + args.patterns[0]
+    listing = await _listing(session, True)
+    matches = matcher(pattern)
+    found: dict[str, bytes] = {}
+    for name in listing.subscribed:
+        if matches(name):
+            found[name] = b"" if name in listing.existing else b"\\Noselect"
+        elif pattern.endswith("%"):
+            # RFC 3501 §6.3.9: a subscribed name below a matching level shows that level as \Noselect
+            for parent in _above(name):
+                if matches(parent):
+                    found.setdefault(parent, b"\\Noselect")
+    for name in sorted(found, key=_order):
+        encoded = encode.mailbox(name, utf8=session.utf8)
+        session.send(b'* LSUB (%b) "/" %b\r\n' % (found[name], encoded))
+
+
+async def run_namespace(session: Session, args: None) -> None:
+    """One personal namespace, at the root (RFC 9051 §6.3.10)."""
+    session.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+
+
+LIST: Command[ListArgs] = Command(
+    name=b"LIST",
+    states=AUTHENTICATED,
+    parse=parse_list,
+    run=run_list,
+    capabilities=(b"CHILDREN", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE"),
+    rfc="9051 §6.3.9, 5258, 5819, 6154, 3348",
+)
+LSUB: Command[ListArgs] = Command(
+    name=b"LSUB", states=AUTHENTICATED, parse=parse_lsub, run=run_lsub, rfc="3501 §6.3.9"
+)
+NAMESPACE: Command[None] = Command(
+    name=b"NAMESPACE",
+    states=AUTHENTICATED,
+    parse=no_arguments,
+    run=run_namespace,
+    capabilities=(b"NAMESPACE",),
+    rfc="9051 §6.3.10, 2342",
+)
+STATUS: Command[StatusArgs] = Command(
+    name=b"STATUS",
+    states=AUTHENTICATED,
+    parse=parse_status,
+    run=run_status,
+    capabilities=(b"STATUS=SIZE",),
+    rfc="9051 §6.3.11, 8438",
+)
+ROWS = (LIST, LSUB, NAMESPACE, STATUS)

@@ -1,0 +1,293 @@
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, RFC 5182 SEARCHRES, RFC 5032 WITHIN, RFC 7162 §3.1.5).
+
+The tree of keys is asked about the messages that are still in question: an AND gives each key only what the cheaper
+ones left over, an OR gives each key only what the others did not find. Keys over the mailbox's arrays are evaluated on
+copies of the arrays, taken in one step, so commits during a text search do not move anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from posthouse import limits
+from posthouse.imap import encode
+from posthouse.imap.commands.row import SELECTED, Command, Completion, No
+from posthouse.imap.fetch_plan import object_id
+from posthouse.imap.rows import Rows, keyword_bit
+from posthouse.imap.search_keys import (
+    DAY,
+    Age,
+    And,
+    Column,
+    Flags,
+    Key,
+    Keyword,
+    Messages,
+    Not,
+    Number,
+    ObjectId,
+    Or,
+    Return,
+    SearchArgs,
+    Sent,
+    TextIn,
+    cost,
+    parse_search,
+)
+from posthouse.imap.session import Session
+from posthouse.imap.view import View
+from posthouse.message.date import parse_date
+from posthouse.ranges import EMPTY, Ranges
+
+_ENVELOPE_DATE = re.compile(rb'\("([^"\\]*)"')
+"""The Date header in ENVELOPE's ready text; one that needs escapes or a literal is no date."""
+
+Places = list[int]
+"""Places (from 0) in the snapshot, ascending."""
+
+
+class Snapshot:
+    """The messages that the client knows and that are still there, as they are when the search begins."""
+
+    __slots__ = ("email_ids", "flags", "modseqs", "numbers", "received", "sizes", "uids")
+
+    def __init__(self, rows: Rows, view: View) -> None:
+        index = view.index
+        self.numbers: Sequence[int] = rows.numbers
+        self.uids = rows.column(index.uids)
+        self.flags = rows.column(index.flags)
+        self.modseqs = rows.column(index.modseqs)
+        self.sizes = rows.column(index.sizes)
+        self.received = rows.column(index.received)
+        self.email_ids = rows.column(index.email_ids)
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def column(self, name: Column) -> Sequence[int]:
+        """A column by name."""
+        return {Column.SIZE: self.sizes, Column.RECEIVED: self.received, Column.MODSEQ: self.modseqs}[name]
+
+
+class Search:
+    """One search under way."""
+
+    __slots__ = ("_account_id", "_keywords", "_now", "_session", "_view", "snapshot")
+
+    def __init__(self, session: Session, view: View, keywords: tuple[str, ...]) -> None:
+        known = view.known
+        rows = view.rows_at(known, 0, len(known)) if known else Rows((), [])
+        self.snapshot = Snapshot(rows, view)
+        self._session = session
+        self._view = view
+        self._account_id = view.index.account_id
+        self._keywords = keywords
+        self._now = session.now()
+
+    async def find(self, key: Key) -> Places:
+        """The messages that match."""
+        return await self._matching(key, list(range(len(self.snapshot))))
+
+    async def _matching(self, key: Key, places: Places) -> Places:
+        """Those of the places that match."""
+        if not places:
+            return places
+        match key:
+            case And(keys=keys):
+                for one in sorted(keys, key=cost):
+                    places = await self._matching(one, places)
+                return places
+            case Or(keys=keys):
+                return await self._any(keys, places)
+            case Not(key=inner):
+                found = set(await self._matching(inner, places))
+                return [place for place in places if place not in found]
+            case TextIn(field=field, needle=needle):
+                return await self._text(field, needle, places)
+            case Sent(least=least, bound=bound):
+                return await self._sent(least, bound, places)
+            case ObjectId(object_id=wanted):
+                return await self._objects(wanted, places)
+        if len(places) > limits.IMAP_SEARCH_STEP:
+            await asyncio.sleep(0)  # let the other connections have their turn between two passes
+        return self._by_arrays(key, places)
+
+    async def _any(self, keys: tuple[Key, ...], places: Places) -> Places:
+        found: set[int] = set()
+        left = places
+        for one in sorted(keys, key=cost):
+            new = await self._matching(one, left)
+            if new:
+                found.update(new)
+                left = [place for place in left if place not in found]
+        return [place for place in places if place in found]
+
+    def _by_arrays(self, key: Key, places: Places) -> Places:
+        snapshot = self.snapshot
+        match key:
+            case Flags(bits=bits, present=present):
+                return _with_bits(snapshot.flags, places, bits, present)
+            case Keyword(name=name, present=present):
+                bit = keyword_bit(self._keywords, name)
+                if bit is None:
+                    return [] if present else places
+                return _with_bits(snapshot.flags, places, bit, present)
+            case Number(column=column, least=least, bound=bound):
+                values = snapshot.column(column)
+                return [place for place in places if least <= values[place] < bound]
+            case Age(seconds=seconds, older=older):
+                # RFC 5032 §3: OLDER is "more than or equal", YOUNGER "less than or equal" so many seconds ago.
+                then, received = self._now - seconds, snapshot.received
+                if older:
+                    return [place for place in places if received[place] <= then]
+                return [place for place in places if received[place] >= then]
+            case Messages(messages=messages, uid=uid):
+                wanted = self._view.select(messages, uid=uid)
+                if wanted == self._view.known:
+                    return places
+                uids = snapshot.uids
+                return [place for place in places if uids[place] in wanted]
+        raise AssertionError(f"no rule for {key!r}")
+
+    async def _text(self, field: str, needle: str, places: Places) -> Places:
+        email_ids = self.snapshot.email_ids
+        asked = [email_ids[place] for place in places]
+        found = await self._session.store.search_text(self._account_id, asked, field, needle)
+        return [place for place in places if email_ids[place] in found]
+
+    async def _sent(self, least: int, bound: int, places: Places) -> Places:
+        """By the Date header's day on its own clock; only near a bound does the clock matter (RFC 9051 §6.4.4)."""
+        found: Places = []
+        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
+            part = places[first : first + limits.IMAP_FETCH_ROWS]
+            ids = [self.snapshot.email_ids[place] for place in part]
+            rows = await self._session.store.emails(self._account_id, ids, ("sent_at", "envelope"))
+            for place, row in zip(part, rows, strict=True):
+                if row is not None and _sent_within(row[0], row[1], least, bound):
+                    found.append(place)
+        return found
+
+    async def _objects(self, wanted: bytes, places: Places) -> Places:
+        found: Places = []
+        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
+            part = places[first : first + limits.IMAP_FETCH_ROWS]
+            ids = [self.snapshot.email_ids[place] for place in part]
+            stored = await self._session.store.stored(self._account_id, ids)
+            found.extend(
+                place
+                for place, one in zip(part, stored, strict=True)
+                if one is not None and object_id(one) == wanted
+            )
+        return found
+
+
+def _with_bits(flags: Sequence[int], places: Places, bits: int, present: bool) -> Places:
+    if present:
+        return [place for place in places if flags[place] & bits]
+    return [place for place in places if not flags[place] & bits]
+
+
+def _sent_within(sent_at: int, envelope: bytes, least: int, bound: int) -> bool:
+    if least + DAY <= sent_at < bound - DAY:
+        return True
+    if sent_at < least - DAY or sent_at >= bound + DAY:
+        return False
+    written = _ENVELOPE_DATE.match(envelope)
+    date = parse_date(written.group(1)) if written is not None else None
+    day = date.day * DAY if date is not None else sent_at
+    return least <= day < bound
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+
+async def run_search(session: Session, args: SearchArgs) -> Completion | None:
+    """Find, and answer with SEARCH or ESEARCH."""
+    view = session.view
+    assert view is not None
+    saves = args.returns is not None and Return.SAVE in args.returns
+    if args.unknown_charset:
+        if saves:
+            view.saved = EMPTY  # RFC 9051 §6.4.4.1: a SAVE that is answered NO empties the variable
+        raise No(b"BADCHARSET (US-ASCII UTF-8)", "Unknown charset")
+    if args.modseq:
+        session.enable_condstore()
+    if args.numbers:
+        # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
+        view.hold_expunges = True
+    keywords = await session.store.keywords(session.account_id)
+    search = Search(session, view, keywords)
+    try:
+        places = await search.find(args.key)
+    except Exception:
+        if saves:
+            view.saved = EMPTY
+        raise
+    snapshot = search.snapshot
+    modseq = max((snapshot.modseqs[place] for place in places), default=0) if args.modseq else 0
+    numbers = snapshot.uids if args.uid else snapshot.numbers
+    found = [numbers[place] for place in places]
+    if saves and args.returns is not None:
+        view.saved = _saved([snapshot.uids[place] for place in places], args.returns)
+    if args.returns is not None or session.rev2:
+        _send_esearch(session, args, found, modseq)
+    else:
+        _send_search(session, found, modseq)
+    return None
+
+
+def _saved(uids: list[int], returns: frozenset[Return]) -> Ranges:
+    """RFC 9051 §6.4.4.1, table 4: with MIN or MAX alone only those are saved."""
+    if not uids or Return.ALL in returns or Return.COUNT in returns or returns == {Return.SAVE}:
+        return Ranges.of_sorted(uids)
+    ends = []
+    if Return.MIN in returns:
+        ends.append(uids[0])
+    if Return.MAX in returns:
+        ends.append(uids[-1])
+    return Ranges.of(ends)
+
+
+def _send_search(session: Session, found: list[int], modseq: int) -> None:
+    line = b"* SEARCH" + b"".join(map(b" %d".__mod__, found))
+    if found and modseq:
+        line += b" (MODSEQ %d)" % modseq  # RFC 7162 §3.1.6
+    session.send(line + b"\r\n")
+
+
+def _send_esearch(session: Session, args: SearchArgs, found: list[int], modseq: int) -> None:
+    # RFC 9051 §6.4.4: without RETURN, ALL is assumed; SAVE alone suppresses the response.
+    returns = args.returns if args.returns is not None else frozenset({Return.ALL})
+    if returns == {Return.SAVE}:
+        return
+    words = [b"* ESEARCH (TAG %b)" % encode.string(session.tag)]
+    if args.uid:
+        words.append(b"UID")
+    if found:
+        if Return.MIN in returns:
+            words.append(b"MIN %d" % found[0])
+        if Return.MAX in returns:
+            words.append(b"MAX %d" % found[-1])
+        if Return.ALL in returns:
+            words.append(b"ALL " + str(Ranges.of_sorted(found)).encode("ascii"))
+    if Return.COUNT in returns:
+        words.append(b"COUNT %d" % len(found))
+    if found and modseq:
+        words.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
+    session.send(b" ".join(words) + b"\r\n")
+
+
+SEARCH: Final = Command(
+    name=b"SEARCH",
+    states=SELECTED,
+    parse=parse_search,
+    run=run_search,
+    uid=True,
+    expunges=False,
+    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN"),
+    rfc="RFC 9051 §6.4.4",
+)
+ROWS: Final = (SEARCH,)

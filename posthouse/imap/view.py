@@ -1,0 +1,293 @@
+"""What one client has been told about the mailbox it selected, and what it must still be told.
+
+The server's truth is the shared MailboxIndex; the client's is a set of UIDs (sequence numbers are positions
+in it, so never stored), and a mod-sequence up to which flag changes were reported. `tell` closes the gap in
+the order that RFC 9051 §7.4.1 and §7.5.1 need: expunges (unless they must wait), EXISTS, flags. Expunges
+that wait stay in the set, so that every number the client uses means what the client thinks. An idle view
+holds no more than that: the set is shared with all views that are up to date.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.imap.commands.row import Bad
+from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, rows_of
+from posthouse.imap.sequence import SequenceSet
+from posthouse.ranges import EMPTY, Ranges
+from posthouse.store.interface import Store
+from posthouse.store.mailbox_index import MailboxIndex
+
+if TYPE_CHECKING:
+    from posthouse.imap.session import Session
+
+_FLAGS_LISTED: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Flag changes that need no report: those to `uids` with first ≤ mod-sequence ≤ last."""
+
+    uids: Ranges
+    first: int
+    last: int
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """What happened since the client was last told."""
+
+    flagged: Ranges
+    vanished: Ranges
+
+
+class View:
+    """A selected mailbox as one client knows it."""
+
+    __slots__ = (
+        "_end_watch",
+        "_floor",
+        "_keywords_told",
+        "_own",
+        "_texts",
+        "held",
+        "hold_expunges",
+        "index",
+        "known",
+        "mailbox_name",
+        "modseq",
+        "on_change",
+        "read_only",
+        "saved",
+        "store",
+        "uid_next",
+    )
+
+    def __init__(self, store: Store, index: MailboxIndex, *, mailbox_name: str, read_only: bool) -> None:
+        """A view that knows all that the index holds now: the caller reports it (SELECT)."""
+        self.store = store
+        self.index = index
+        self.mailbox_name = mailbox_name
+        self.read_only = read_only
+        self.known = index.uid_set()
+        self.uid_next = index.uid_next
+        self.modseq = index.highest_modseq
+        self.held = EMPTY
+        """Gone from the mailbox, but the client was not told yet; part of `known`."""
+        self.saved = EMPTY
+        """UIDs of `$` (RFC 9051 §6.4.4.1); what vanished since is dropped when it is used."""
+        self.hold_expunges = False
+        """The command under way forbids expunges although its row allows them; cleared by `tell`."""
+        self.on_change: Callable[[], None] | None = None
+        """IDLE's wish to hear of every change."""
+        self._own: tuple[Told, ...] = ()
+        self._floor: int | None = None
+        """The mod-sequence from which expunges are held back (RFC 7162 §3.2)."""
+        self._texts: FlagTexts | None = None
+        self._keywords_told = -1
+        self._end_watch = index.watch(self._heard)
+
+    def close(self) -> None:
+        """Stop watching the mailbox."""
+        self._end_watch()
+        self.on_change = None
+
+    def _heard(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
+
+    def rest(self) -> None:
+        """Drop what can be had again, before a long IDLE."""
+        self._texts = None
+
+    # --- message sets -----------------------------------------------------------------------------------
+
+    @property
+    def highest_modseq(self) -> int:
+        """The mod-sequence up to which the client knows everything (RFC 7162 §3.2)."""
+        return self.modseq if self._floor is None else self._floor
+
+    @property
+    def count(self) -> int:
+        """How many messages the client believes to be there."""
+        return len(self.known)
+
+    def select(self, messages: SequenceSet, *, uid: bool) -> Ranges:
+        """The UIDs that a message set means, among those the client knows. Bad: a number that it cannot know."""
+        known = self.known
+        if messages.saved:
+            return self.saved & known
+        if uid:
+            # RFC 9051 §6.4.9: UIDs that do not exist are ignored; §9: `*` in an empty mailbox is UIDNEXT.
+            return messages.resolve(known.last if known else self.index.uid_next) & known
+        wanted = messages.resolve(len(known))
+        if not known or wanted.first < 1 or wanted.last > len(known):
+            # RFC 9051 §9 seq-number: a number greater than the count is answered BAD, `*` in an empty mailbox too.
+            raise Bad("No such message number")
+        if len(wanted) == len(known):
+            return known
+        return Ranges((known.nth(first), known.nth(last)) for first, last in wanted.pairs()) & known
+
+    def numbers(self, uids: Ranges) -> Ranges:
+        """The message numbers of UIDs that the client knows."""
+        known = self.known
+        if uids == known:
+            return Ranges(((1, len(known)),)) if known else EMPTY
+        # runs of the set end where runs of `known` end at the latest, so numbers within one are consecutive
+        return Ranges((known.rank(first) or 0, known.rank(last) or 0) for first, last in uids.pairs())
+
+    def present(self, uids: Ranges) -> int:
+        """How many of those messages are still in the mailbox."""
+        present = self.index.uid_set()
+        return len(uids) if uids is present else len(uids & present)
+
+    def rows(self, uids: Ranges, size: int) -> Iterator[Rows]:
+        """Batches of those messages, of what is still there."""
+        return batches(self.index, self.known, uids, size)
+
+    def rows_at(self, uids: Ranges, first: int, count: int) -> Rows:
+        """One batch: `count` messages from the `first`-th (from 0) on, of what is still there."""
+        return rows_of(self.index, self.known, uids, first, count)
+
+    # --- flags --------------------------------------------------------------------------------------------
+
+    async def texts(self) -> FlagTexts:
+        """The names of the account's flags, current."""
+        keywords = await self.store.keywords(self.index.account_id)
+        if self._texts is None or len(self._texts.keywords) != len(keywords):
+            self._texts = FlagTexts(keywords)
+        return self._texts
+
+    def flags_line(self, keywords: tuple[str, ...]) -> bytes:
+        """`* FLAGS (…)` and PERMANENTFLAGS; notes what the client was told."""
+        self._keywords_told = len(keywords)
+        names = " ".join((*_FLAGS_LISTED, *keywords)).encode("ascii", "replace")
+        if self.read_only:
+            permanent = b"* OK [PERMANENTFLAGS ()] Read-only mailbox\r\n"
+        else:
+            permanent = b"* OK [PERMANENTFLAGS (%b \\*)] Flags permitted\r\n" % names
+        return b"* FLAGS (%b)\r\n%b" % (names, permanent)
+
+    def new_keywords(self, texts: FlagTexts) -> bytes:
+        """Announces keywords that came into use since the client heard of them, or is empty."""
+        if len(texts.keywords) == self._keywords_told:
+            return b""
+        return self.flags_line(texts.keywords)
+
+    def told_flags(self, uids: Ranges, *, at: int | None = None) -> None:
+        """The client knows the flags of these messages: as they are now, or what the change `at` made of them."""
+        if at is None:
+            self._own = (*self._own, Told(uids, 0, self.index.highest_modseq))
+        else:
+            self._own = (*self._own, Told(uids, at, at))
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    def behind(self, expunges: bool) -> bool:
+        """Whether there is something to tell; expunges count only when they may be told."""
+        if self.index.removed:
+            return bool(self.known if expunges else self.known - self.held)
+        return self.modseq != self.index.highest_modseq or (expunges and bool(self.held))
+
+    async def tell(self, session: Session, expunges: bool) -> None:
+        """Send what the client does not know yet: EXPUNGE or VANISHED (if it may), EXISTS, FETCH with flags."""
+        expunges, self.hold_expunges = expunges and not self.hold_expunges, False
+        while self.behind(expunges):
+            texts = await self.texts()
+            gap = self._gap()
+            since, self.modseq, self._own = self.modseq, self.index.highest_modseq, ()
+            vanished = gap.vanished | self.held
+            if expunges:
+                self._send_expunges(session, vanished)
+            else:
+                self._hold(vanished, since)
+            self._send_exists(session)
+            await self._send_flags(session, texts, gap.flagged - vanished)
+        if session.qresync and self._floor is not None:
+            # RFC 7162 §3.2: while an expunge is held back, HIGHESTMODSEQ must stay below its mod-sequence.
+            session.send(b"* OK [HIGHESTMODSEQ %d] Expunges are held back\r\n" % self._floor)
+
+    def _gap(self) -> Gap:
+        """What happened to the messages that the client knows, from the log, or by comparing when it is too short."""
+        if self.index.removed:
+            return Gap(EMPTY, self.known)
+        flagged: list[tuple[int, int]] = []
+        vanished: list[tuple[int, int]] = []
+        log = self.index.log
+        for change in reversed(log):
+            if change.modseq <= self.modseq:
+                break
+            if change.flagged:
+                flagged.extend(self._unreported(change.flagged, change.modseq).pairs())
+            vanished.extend(change.vanished.pairs())
+        else:
+            if len(log) == log.maxlen or not log:
+                return self._compare()
+        return Gap(Ranges(flagged) & self.known, Ranges(vanished) & self.known)
+
+    def _unreported(self, flagged: Ranges, modseq: int) -> Ranges:
+        for told in self._own:
+            if told.first <= modseq <= told.last:
+                flagged = flagged - told.uids
+        return flagged
+
+    def _compare(self) -> Gap:
+        """The log does not reach back far enough: compare every message's mod-sequence."""
+        index, since = self.index, self.modseq
+        stop = bisect_left(index.uids, self.uid_next)
+        changed = Ranges.of_sorted(
+            uid for uid, modseq in zip(index.uids[:stop], index.modseqs, strict=False) if modseq > since
+        )
+        for told in self._own:
+            # An earlier change by somebody else may hide behind our own silent one: that is reported again.
+            if told.first == 0 and told.last == index.highest_modseq:
+                changed = changed - told.uids
+        return Gap(changed & self.known, self.known - index.uid_set())
+
+    def _send_expunges(self, session: Session, vanished: Ranges) -> None:
+        held, self.held = self.held, EMPTY
+        floor, self._floor = self._floor, None
+        if not vanished:
+            return
+        before, self.known = self.known, self.known - vanished
+        if session.qresync:
+            # RFC 7162 §3.2.10: VANISHED instead of EXPUNGE once QRESYNC is enabled.
+            session.send(b"* VANISHED %b\r\n" % str(vanished).encode("ascii"))
+            if held and floor is not None:
+                session.send(b"* OK [HIGHESTMODSEQ %d] Caught up\r\n" % self.modseq)
+            return
+        # From the last to the first, so that no number is changed by a line before it (RFC 9051 §7.5.1).
+        for first, last in reversed(tuple(vanished.pairs())):
+            low, high = before.rank(first) or 0, before.rank(last) or 0
+            session.send(b"".join(map(b"* %d EXPUNGE\r\n".__mod__, range(high, low - 1, -1))))
+
+    def _hold(self, vanished: Ranges, since: int) -> None:
+        if vanished and self._floor is None:
+            self._floor = since
+        self.held = vanished
+
+    def _send_exists(self, session: Session) -> None:
+        index = self.index
+        if index.removed or index.uid_next == self.uid_next:
+            return
+        new = index.uids[bisect_left(index.uids, self.uid_next) :]
+        self.uid_next = index.uid_next
+        if not new:
+            return
+        # With nothing held back the client knows all there is: share the one set of the index.
+        self.known = self.known | Ranges.of_sorted(new) if self.held else index.uid_set()
+        session.send(b"* %d EXISTS\r\n" % len(self.known))
+
+    async def _send_flags(self, session: Session, texts: FlagTexts, flagged: Ranges) -> None:
+        if not flagged:
+            return
+        session.send(self.new_keywords(texts))
+        # RFC 9051 §7.5.2: unsolicited FETCH responses must include UID; RFC 7162 §3.2.4: and MODSEQ with CONDSTORE.
+        uid = session.rev2 or session.condstore
+        for rows in self.rows(flagged, limits.IMAP_FLAG_ROWS):
+            session.send(flag_lines(rows, self.index, texts, uid=uid, modseq=session.condstore))
+            if session.full:
+                await session.flush()

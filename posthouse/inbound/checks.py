@@ -1,0 +1,106 @@
+"""Questions put to a message once its whole text is here, each a `Check` that passes or refuses.
+
+A check reads the Examination and answers None or the Reply that refuses the message. It may note domains that
+it found authentic (`aligned`) and header fields to add (`fields`) for the checks behind it: SPF, DKIM and DMARC
+stand before `local_forgery` and can thereby let through what a mailing list sends back. The order is in
+`pipeline`. A check that raises defers the mail (451); none may change the message.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+from posthouse.errors import PosthouseError
+from posthouse.inbound.mail import Mail
+from posthouse.inbound.policy import Policy
+from posthouse.limits import HEADER_FIELDS, HOPS, MESSAGE_HEADER
+from posthouse.message.address import normalize_domain
+from posthouse.message.headers import Headers
+from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
+from posthouse.smtp.replies import Reply
+
+
+class Refused(PosthouseError):
+    """The message is not taken; `reply` says why."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class Examination(msgspec.Struct, kw_only=True):
+    """A message under examination, and what was found so far."""
+
+    mail: Mail
+    headers: Headers
+    trusted: bool
+    """The peer is one of our own other hosts."""
+    authors: tuple[Mailbox, ...]
+    """The mailboxes of From, those of all From fields."""
+    aligned: set[str] = msgspec.field(default_factory=set)
+    """Domains (A-labels) that were proved to have sent this message."""
+    fields: list[bytes] = msgspec.field(default_factory=list)
+    """Header fields to add, CRLF-ended."""
+
+
+class Check(Protocol):
+    """One question. Implementations are plain async functions, or objects that keep what they need."""
+
+    async def __call__(self, examination: Examination) -> Reply | None:
+        """None to pass; a 4xx or 5xx Reply refuses the message for all recipients."""
+        ...
+
+
+def examine(mail: Mail, *, trusted: bool) -> Examination:
+    """Read the header section. Raises Refused when it has no end within reason."""
+    raw = mail.content.head  # the first piece mostly has the whole header; only else are pieces joined
+    headers = Headers.scan(raw, 0, min(len(raw), MESSAGE_HEADER))
+    if headers.end == len(raw) and len(raw) < MESSAGE_HEADER:
+        raw = mail.content.beginning()
+        headers = Headers.scan(raw, 0, min(len(raw), MESSAGE_HEADER))
+    if headers.end >= MESSAGE_HEADER or len(headers) >= HEADER_FIELDS:
+        # What no scanner reads to its end could hide a second From.
+        raise Refused(Reply(552, "5.3.4", "The message header is too large"))
+    authors = [mailbox for value in headers.all("from") for mailbox in flat(parse_mailbox_list(value))]
+    return Examination(mail=mail, headers=headers, trusted=trusted, authors=tuple(authors))
+
+
+async def hop_count(examination: Examination) -> Reply | None:
+    """RFC 5321 §6.3: a message that was received too often is going round in circles."""
+    if len(examination.headers.all("received")) > HOPS:
+        return Reply(554, "5.4.6", "Too many hops: this message is going round in circles")
+    return None
+
+
+_ONCE: Final = ("from", "sender")
+
+
+async def header_form(examination: Examination) -> Reply | None:
+    """RFC 5322 §3.6: at most one From and one Sender; no NUL, which readers cut lines at."""
+    headers = examination.headers
+    for name in _ONCE:
+        if len(headers.all(name)) > 1:
+            # Readers differ in which one they show: a classic disguise.
+            return Reply(550, "5.6.0", f"The message has more than one {name.capitalize()} field")
+    if headers.raw.find(b"\0", headers.start, headers.end) >= 0:
+        return Reply(550, "5.6.0", "The message header has a NUL octet")
+    return None
+
+
+class LocalForgery:
+    """Nobody outside writes as one of our people (From), unless a check before proved the domain."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def __call__(self, examination: Examination) -> Reply | None:
+        if examination.trusted:
+            return None
+        for author in examination.authors:
+            if not author.domain or not await self._policy.is_ours(author.address):
+                continue
+            if normalize_domain(author.domain) not in examination.aligned:
+                return Reply(550, "5.7.1", "From names an address of this domain, which sends only by login")
+        return None

@@ -1,0 +1,175 @@
+"""Delivery: one message, all its recipients, one commit.
+
+Aliases are followed and each account gets one copy, with its own Return-Path and Delivered-To (RFC 5321 §4.4,
+RFC 9228) before the shared content; recipients elsewhere become one queue entry. Everything is one commit, so
+the message is wholly there or not at all, and the result is given only after it. Who cannot get the message is
+told per recipient; where no recipient's reply can carry that (SMTP has one for all), a notice is written first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from posthouse.accounts.directory import Directory
+from posthouse.errors import OverQuota, Temporary
+from posthouse.inbound.mail import Mail, Via
+from posthouse.inbound.notices import Notice, wanted
+from posthouse.inbound.plan import Box, Plan, make_plan
+from posthouse.limits import DELIVERY_RETRIES
+from posthouse.smtp.replies import Reply
+from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
+from posthouse.store.model import Event, NewQueued
+
+log: Final = logging.getLogger(__name__)
+
+Notify = Callable[[Mail, tuple[Notice, ...]], Awaitable[None]]
+"""Writes delivery status notifications to the sender; returns when they are durable."""
+
+_ACCEPTED: Final = Reply(250, "2.0.0", "Delivered")
+_FULL: Final = Reply(452, "4.2.2", "The mailbox is full, try again later")
+INBOX: Final = "INBOX"
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """A copy in a mailbox of ours."""
+
+    address: str
+    account_id: int
+    mailbox: str
+    uid: int
+
+
+class DeliverResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a message."""
+
+    replies: tuple[Reply, ...]
+    """One for each recipient of the mail, in order."""
+    delivered: tuple[Delivered, ...] = ()
+    queue_id: int | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether at least one recipient gets it."""
+        return any(reply.accepted for reply in self.replies)
+
+
+class Deliverer:
+    """Delivers mail from every door. One per process."""
+
+    def __init__(self, store: Store, directory: Directory, notify: Notify) -> None:
+        self._store = store
+        self._directory = directory
+        self._notify = notify
+
+    async def deliver(self, mail: Mail, prefix: bytes) -> DeliverResult:
+        """Deliver a message; `prefix` are the header fields to stand before it, CRLF-ended.
+
+        Raises StoreUnavailable and other Temporary: then nothing was kept.
+        """
+        plan = await make_plan(mail, self._directory)
+        for _ in range(DELIVERY_RETRIES):
+            await self._look_for_room(mail, plan, len(prefix))
+            if not plan.boxes and not plan.remote:
+                return DeliverResult(replies=plan.replies(_ACCEPTED))
+            await self._tell_failures(mail, plan)
+            try:
+                return await self._commit(mail, prefix, plan)
+            except OverQuota:
+                continue  # somebody filled an account between our question and the commit
+        raise Temporary("a mailbox is filling up, try again later")
+
+    async def _look_for_room(self, mail: Mail, plan: Plan, prefix_size: int) -> None:
+        for box in tuple(plan.boxes.values()):
+            room = await self._directory.room(box.account)
+            if room is not None and room < mail.content.size + prefix_size + len(box.prefix):
+                plan.drop(box, _FULL)
+
+    async def _tell_failures(self, mail: Mail, plan: Plan) -> None:
+        # Before the commit: a notice too many after a crash is better than a message lost in silence.
+        # RFC 2033 §4.2: over LMTP, as inside this program, every recipient has its own reply.
+        failures = plan.failures(only_of_served=mail.via in (Via.LMTP, Via.LOCAL))
+        notices = tuple(notice for _, notice in failures if wanted(mail, notice))
+        if notices:
+            await self._notify(mail, notices)
+        for target, _ in failures:
+            target.told = True
+
+    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
+        boxes = tuple(plan.boxes.values())
+        ops: list[Op[Any]] = [await self._add(mail, prefix, box) for box in boxes]
+        if plan.remote:
+            ops.append(_enqueue(mail, prefix, plan))
+        ops.append(RecordEvents(events=_story(mail, plan)))
+        results = await self._store.commit(*ops)
+        delivered = tuple(
+            Delivered(box.address, box.account.account_id, INBOX, added.uid)
+            for box, added in zip(boxes, results, strict=False)
+            if isinstance(added, Added)
+        )
+        queue_id = results[len(boxes)] if plan.remote else None
+        log.info(
+            "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
+            *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
+        )
+        await self._tell_successes(mail, plan)
+        accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
+        return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
+
+    async def _add(self, mail: Mail, prefix: bytes, box: Box) -> AddEmail:
+        mailbox = await self._store.mailbox(box.account.account_id, INBOX)
+        if mailbox is None:
+            raise Temporary("the account has no inbox")
+        return AddEmail(
+            account_id=box.account.account_id,
+            mailbox_id=mailbox.mailbox_id,
+            content=mail.content,
+            prefix=box.prefix + prefix,
+            received_at=int(mail.received_at),
+        )
+
+    async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
+        notices = tuple(n for n in plan.successes(_ACCEPTED) if wanted(mail, n))
+        if not notices:
+            return
+        try:
+            await self._notify(mail, notices)
+        except Exception:  # the message is delivered: its reply must not say otherwise
+            log.exception("fault while writing a delivery notice id=%s", mail.trace_id)
+
+
+def _enqueue(mail: Mail, prefix: bytes, plan: Plan) -> Enqueue:
+    message = NewQueued(
+        trace_id=mail.trace_id,
+        reverse_path=mail.reverse_path,
+        recipients=tuple(plan.remote.values()),
+        created_at=mail.received_at,
+        account_id=mail.login.account.account_id if mail.login is not None else None,
+        ret=mail.ret,
+        envid=mail.envid,
+        smtputf8=mail.smtputf8,
+        body=mail.body,
+    )
+    return Enqueue(message=message, content=mail.content, prefix=prefix)
+
+
+def _story(mail: Mail, plan: Plan) -> tuple[Event, ...]:
+    """The lines of `posthouse message log` that this commit makes true."""
+    at, trace_id = mail.received_at, mail.trace_id
+
+    def line(kind: str, address: str, detail: str) -> Event:
+        return Event(trace_id=trace_id, at=at, kind=kind, address=address, detail=detail)
+
+    login = f" login {mail.login.account.address}" if mail.login is not None else ""
+    peer = f" from {mail.helo} [{mail.peer}]" if mail.peer else ""
+    tls = f" {mail.tls}" if mail.tls else ""
+    detail = f"{mail.via}{peer}{login}{tls}, {mail.content.size} octets"
+    return (
+        line("received", mail.reverse_path, detail),
+        *(line("delivered", box.address, f"{box.account.address} {INBOX}") for box in plan.boxes.values()),
+        *(line("queued", recipient.address, "for its mail host") for recipient in plan.remote.values()),
+        *(line("failed", t.address, str(t.failure)) for t in plan.targets if t.failure is not None),
+    )

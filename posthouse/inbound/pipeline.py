@@ -1,0 +1,126 @@
+"""After the last octet of a message: the checks in their order, then delivery, then the replies.
+
+    headers read → checks (CHECKS of the door it came by) → submission adds what is missing
+    → Received in front → deliver (one commit) → 250
+
+Never 250 before the commit. A check that refuses ends it for all recipients. Whatever is unexpected defers the
+mail with 451 and an id that the log has too; the session goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from posthouse.accounts.directory import Directory
+from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
+from posthouse.inbound.checks import Check, LocalForgery, Refused, examine, header_form, hop_count
+from posthouse.inbound.deliver import Deliverer
+from posthouse.inbound.mail import Mail, Via, new_fault_id
+from posthouse.inbound.policy import Policy
+from posthouse.inbound.received import received_field
+from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.submit import OwnAuthor, missing_fields, null_sender, without_blind_copies
+from posthouse.smtp.replies import Reply
+from posthouse.store.interface import Store
+from posthouse.store.model import Event
+
+log: Final = logging.getLogger(__name__)
+
+Checks = Mapping[Via, tuple[Check, ...]]
+
+
+def standard_checks(policy: Policy, directory: Directory) -> Checks:
+    """The checks of each door, in order. SPF, DKIM, DMARC and content checks belong before `LocalForgery`."""
+    forgery, own_author = LocalForgery(policy), OwnAuthor(directory)
+    return {
+        Via.MX: (hop_count, header_form, forgery),
+        Via.SUBMISSION: (hop_count, header_form, null_sender, own_author),
+        Via.LMTP: (hop_count, header_form),
+        Via.LOCAL: (hop_count, header_form, null_sender, own_author),
+    }
+
+
+class Pipeline:
+    """What happens after DATA's final dot. One per process."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        store: Store,
+        policy: Policy,
+        deliverer: Deliverer,
+        refusals: Refusals,
+        checks: Checks,
+        show_clients: bool = False,
+    ) -> None:
+        """`show_clients`: put a submitting client's name and address into Received."""
+        self._hostname = hostname
+        self._store = store
+        self._policy = policy
+        self._deliverer = deliverer
+        self._refusals = refusals
+        self._checks = checks
+        self._show_clients = show_clients
+
+    async def accept(self, mail: Mail) -> tuple[Reply, ...]:
+        """Take a message: one reply for each of its recipients, in order. Never raises."""
+        try:
+            replies = await self._take(mail)
+        except Refused as refused:
+            replies = (refused.reply,) * len(mail.recipients)
+        except Exception as fault:
+            replies = (reply_to_fault(fault, mail.trace_id),) * len(mail.recipients)
+        if not any(reply.accepted for reply in replies):
+            self._note_refusal(mail, replies[0])
+        return replies
+
+    async def _take(self, mail: Mail) -> tuple[Reply, ...]:
+        examination = examine(mail, trusted=self._policy.is_trusted(mail.peer))
+        for check in self._checks[mail.via]:
+            reply = await check(examination)
+            if reply is not None:
+                raise Refused(reply)
+        fields = [received_field(mail, self._hostname, show_client=self._show_clients), *examination.fields]
+        if mail.via in (Via.SUBMISSION, Via.LOCAL):
+            fields += missing_fields(examination, self._hostname)
+            content = await without_blind_copies(examination, self._store)
+            if content is not mail.content:
+                mail = msgspec.structs.replace(mail, content=content)
+        if not len(examination.headers) or mail.content.head[:1] in (b" ", b"\t"):
+            fields.append(b"\r\n")  # a text without a header, which must not become part of ours
+        result = await self._deliverer.deliver(mail, b"".join(fields))
+        return result.replies
+
+    def _note_refusal(self, mail: Mail, reply: Reply) -> None:
+        peer = f"{mail.helo} [{mail.peer}] " if mail.peer else ""
+        for address in {mail.reverse_path, *(r.address for r in mail.recipients[:1])}:
+            self._refusals.note(
+                Event(
+                    trace_id=mail.trace_id,
+                    at=mail.received_at,
+                    kind="refused",
+                    address=address,
+                    detail=f"{mail.via} {peer}{reply}",
+                )
+            )
+
+
+def reply_to_fault(fault: Exception, trace_id: str) -> Reply:
+    """The reply to anything that went wrong on our side; what is no plain condition is logged with an id."""
+    if isinstance(fault, StoreUnavailable):
+        # RFC 5321 §4.2.3: 452 "insufficient system storage".
+        return Reply(452, "4.3.1", "The store cannot take mail now, try again later")
+    if isinstance(fault, OverQuota):
+        return Reply(452, "4.2.2", "The mailbox is full, try again later")
+    if isinstance(fault, Permanent):
+        return Reply(554, "5.0.0", fault.public)
+    if isinstance(fault, Temporary):
+        return Reply(451, "4.3.0", fault.public)
+    fault_id = new_fault_id()
+    log.error("fault=%s id=%s: deferred", fault_id, trace_id, exc_info=fault)
+    return Reply(451, "4.3.0", f"Something went wrong here, try again later (fault {fault_id})")

@@ -1,0 +1,171 @@
+"""Where each recipient's copies go: accounts here, other hosts, or nowhere and why.
+
+Aliases are followed by the directory (depth and number limited, loops cut); an account that is reached by several
+ways gets one copy. A recipient is served when any of its final addresses is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.model import Destination, DestinationKind
+from posthouse.errors import Permanent
+from posthouse.inbound.mail import Mail, MailRecipient
+from posthouse.inbound.notices import Notice, NoticeKind
+from posthouse.smtp.replies import Reply
+from posthouse.store.model import Account, NewRecipient
+
+_UNKNOWN: Final = Reply(550, "5.1.1", "No such user here")
+_DISABLED: Final = Reply(550, "5.2.1", "This mailbox is disabled")
+_TOO_MANY: Final = Reply(550, "5.4.6", "This address stands for too many others")
+_NOWHERE: Final = Reply(550, "5.1.1", "This address leads nowhere")
+
+
+class Target(msgspec.Struct, kw_only=True):
+    """One final address of one recipient."""
+
+    position: int
+    """Of the recipient in the mail."""
+    address: str
+    account: Account | None = None
+    """None: it is elsewhere, or nowhere."""
+    failure: Reply | None = None
+    told: bool = False
+    """The sender has a notice of the failure."""
+
+
+class Box(msgspec.Struct, frozen=True):
+    """An account that gets a copy, and the address that led to it first."""
+
+    account: Account
+    address: str
+    prefix: bytes
+    """Return-Path and Delivered-To."""
+
+
+class Plan:
+    """The plan of one message."""
+
+    def __init__(self, mail: Mail) -> None:
+        self.mail = mail
+        self.boxes: dict[int, Box] = {}
+        """By account id."""
+        self.remote: dict[str, NewRecipient] = {}
+        """By address without case."""
+        self.targets: list[Target] = []
+        self.expanded: set[int] = set()
+        """Positions of recipients that stand for several addresses."""
+
+    def add(self, position: int, destination: Destination) -> None:
+        """One final address of a recipient."""
+        target = Target(position=position, address=destination.address)
+        self.targets.append(target)
+        account = destination.account
+        if destination.kind is DestinationKind.MAILBOX and account is not None:
+            if account.disabled:
+                target.failure = _DISABLED
+                return
+            target.account = account
+            if account.account_id not in self.boxes:
+                prefix = _delivery_fields(self.mail.reverse_path, target.address)
+                self.boxes[account.account_id] = Box(account, target.address, prefix)
+        elif destination.kind in (DestinationKind.REMOTE, DestinationKind.BACKUP):
+            self._queue(self.mail.recipients[position], target)
+        else:
+            target.failure = _UNKNOWN
+
+    def fail(self, position: int, reply: Reply) -> None:
+        """A recipient that has no final address."""
+        address = self.mail.recipients[position].address
+        self.targets.append(Target(position=position, address=address, failure=reply))
+
+    def _queue(self, recipient: MailRecipient, target: Target) -> None:
+        notify = recipient.notify
+        if target.position in self.expanded and "SUCCESS" in notify:
+            # RFC 3461 §5.2.7.3 (c): behind an alias of several, SUCCESS is answered here, by "expanded".
+            notify = ",".join(word for word in notify.split(",") if word != "SUCCESS") or "NEVER"
+        new = NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
+        self.remote.setdefault(target.address.casefold(), new)
+
+    def drop(self, box: Box, reply: Reply) -> None:
+        """An account can't take its copy after all."""
+        del self.boxes[box.account.account_id]
+        for target in self.targets:
+            if target.account is not None and target.account.account_id == box.account.account_id:
+                target.failure = reply
+
+    def replies(self, accepted: Reply) -> tuple[Reply, ...]:
+        """One for each recipient: accepted when any of its addresses is, else why not, temporary reasons first."""
+        served = {target.position for target in self.targets if target.failure is None}
+        reasons: dict[int, Reply] = {}
+        for target in self.targets:
+            known = reasons.get(target.position)
+            if target.failure is not None and (known is None or target.failure.code < known.code):
+                reasons[target.position] = target.failure
+        return tuple(
+            accepted if position in served else reasons[position]
+            for position in range(len(self.mail.recipients))
+        )
+
+    def failures(self, *, only_of_served: bool) -> list[tuple[Target, Notice]]:
+        """What a sender does not know yet about failures.
+
+        `only_of_served`: only failures behind a recipient that is accepted for another address's sake, because
+        the others are answered with a reply of their own.
+        """
+        served = {target.position for target in self.targets if target.failure is None}
+        return [
+            (target, self._notice(NoticeKind.FAILED, target, target.failure))
+            for target in self.targets
+            if target.failure is not None and not target.told
+            if not only_of_served or target.position in served
+        ]
+
+    def successes(self, accepted: Reply) -> list[Notice]:
+        """What may be told of deliveries (RFC 3461 §5.2.7): those here, and expansions; hosts speak for theirs."""
+        notices, expanded = [], set[int]()
+        for target in self.targets:
+            if target.failure is not None:
+                continue
+            if target.position not in self.expanded:
+                if target.account is not None:
+                    notices.append(self._notice(NoticeKind.DELIVERED, target, accepted))
+            elif target.position not in expanded:
+                expanded.add(target.position)
+                notices.append(self._notice(NoticeKind.EXPANDED, target, accepted))
+        return notices
+
+    def _notice(self, kind: NoticeKind, target: Target, reply: Reply) -> Notice:
+        recipient = self.mail.recipients[target.position]
+        address = recipient.address if kind is NoticeKind.EXPANDED else target.address
+        return Notice(kind=kind, recipient=recipient, address=address, reply=reply)
+
+
+async def make_plan(mail: Mail, directory: Directory) -> Plan:
+    """Ask the directory about every recipient."""
+    plan = Plan(mail)
+    for position, recipient in enumerate(mail.recipients):
+        destination = await directory.destination(recipient.address)
+        if destination.kind is not DestinationKind.ALIAS:
+            plan.add(position, destination)
+            continue
+        try:
+            finals = await directory.expand(recipient.address)
+        except Permanent:
+            plan.fail(position, _TOO_MANY)
+            continue
+        if len(finals) > 1:
+            plan.expanded.add(position)
+        for final in finals:
+            plan.add(position, final)
+        if not finals:
+            plan.fail(position, _NOWHERE)
+    return plan
+
+
+def _delivery_fields(reverse_path: str, address: str) -> bytes:
+    # RFC 5321 §4.4: the last host puts the reverse-path at the top; RFC 9228 §3: then by whom it was received.
+    return f"Return-Path: <{reverse_path}>\r\nDelivered-To: {address}\r\n".encode()

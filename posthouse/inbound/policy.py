@@ -1,0 +1,149 @@
+"""Who may send what to whom: the answers to MAIL and RCPT, before any text is read.
+
+Everything that is refused is refused here with a Reply, while the peer is still there to hear it, so that no
+bounce has to be written later. The rules: nobody relays without a login; nobody but a login or a host of our own
+uses our addresses as sender; a login sends as itself; every postmaster is reached (RFC 5321 §4.5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+
+import msgspec
+
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.model import Destination, DestinationKind, Login
+from posthouse.inbound.mail import Via
+from posthouse.limits import BACKUP_UNVERIFIED
+from posthouse.message.address import normalize_domain
+from posthouse.smtp.replies import Reply
+from posthouse.store.model import Account, DomainKind
+
+VerifyRecipient = Callable[[str], Awaitable[str]]
+"""Whether a backup domain's primary knows an address: "valid", "invalid" or "unknown" (it can't be asked now)."""
+
+SENDER_OK: Final = Reply(250, "2.1.0", "Sender accepted")
+RECIPIENT_OK: Final = Reply(250, "2.1.5", "Recipient accepted")
+_RELAY: Final = Reply(550, "5.7.1", "Relaying denied: log in to send to other domains")
+_OUR_SENDER: Final = Reply(550, "5.7.1", "Addresses of this domain send only after logging in")
+_NOT_YOURS: Final = Reply(553, "5.7.1", "This login may not send as that address")
+_UNKNOWN: Final = Reply(550, "5.1.1", "No such user here")
+_DISABLED: Final = Reply(550, "5.2.1", "This mailbox is disabled")
+_FULL: Final = Reply(452, "4.2.2", "The mailbox is full, try again later")
+_NEVER_FITS: Final = Reply(552, "5.2.2", "The message is larger than the whole mailbox")
+_NOT_ASKABLE: Final = Reply(451, "4.4.1", "The recipient cannot be verified now, try again later")
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is talking."""
+
+    via: Via
+    address: str
+    """IP address; empty: by a Unix socket."""
+    login: Login | None = None
+
+
+class Transaction(msgspec.Struct, kw_only=True):
+    """What the answers of one transaction depend on, and what they have come to."""
+
+    reverse_path: str
+    size: int = 0
+    """Octets by SIZE; 0: not told."""
+    unverified: int = 0
+    """Recipients accepted for a backup domain without knowing them."""
+
+
+class Policy:
+    """The rules. Shared by all sessions; keeps nothing of them."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        trusted: tuple[str, ...] = (),
+        verify_recipient: VerifyRecipient | None = None,
+    ) -> None:
+        """`trusted`: `inbound.trusted`, networks of our own other hosts. Raises ValueError when one is none."""
+        self._directory = directory
+        self._trusted = tuple(ip_network(text, strict=False) for text in trusted)
+        self._verify = verify_recipient
+
+    # --- MAIL -----------------------------------------------------------------------------------------
+
+    async def mail(self, peer: Peer, transaction: Transaction) -> Reply:
+        """May the transaction begin?"""
+        sender = transaction.reverse_path
+        if peer.login is not None:
+            return await self._own_sender(peer.login, sender)
+        if peer.via is not Via.MX or not sender or self.is_trusted(peer.address):
+            return SENDER_OK
+        # Nobody outside sends as one of our addresses; what our users send comes by login.
+        return _OUR_SENDER if await self.is_ours(sender) else SENDER_OK
+
+    async def _own_sender(self, login: Login, sender: str) -> Reply:
+        # RFC 6409 §6.1: the sender belongs to the login. The null sender is a read receipt's (RFC 8098 §3);
+        # the end of the text shows whether it is one.
+        if not sender or await self._directory.may_send_as(login.account, sender):
+            return SENDER_OK
+        return _NOT_YOURS
+
+    async def is_ours(self, address: str) -> bool:
+        """Whether an address is in a domain whose mailboxes are here."""
+        try:
+            name = normalize_domain(address.rpartition("@")[2])
+        except ValueError:
+            return False
+        domain = await self._directory.domain(name)
+        return domain is not None and domain.kind is DomainKind.LOCAL
+
+    def is_trusted(self, address: str) -> bool:
+        """Whether an IP address is in `inbound.trusted`."""
+        return bool(self._trusted) and bool(address) and _within(address, self._trusted)
+
+    # --- RCPT -----------------------------------------------------------------------------------------
+
+    async def rcpt(self, peer: Peer, transaction: Transaction, address: str) -> Reply:
+        """May this recipient be added?"""
+        destination = await self._directory.destination(address)
+        kind = destination.kind
+        if kind is DestinationKind.MAILBOX and destination.account is not None:
+            return await self._mailbox(destination.account, transaction.size)
+        if kind is DestinationKind.ALIAS:
+            return RECIPIENT_OK
+        if kind is DestinationKind.UNKNOWN:
+            return _UNKNOWN
+        if peer.login is not None:
+            return RECIPIENT_OK
+        if kind is DestinationKind.BACKUP and peer.via is Via.MX:
+            return await self._backup(destination, transaction)
+        return _RELAY
+
+    async def _mailbox(self, account: Account, size: int) -> Reply:
+        if account.disabled:
+            return _DISABLED
+        room = await self._directory.room(account)
+        if room is None or (room and room >= size):
+            return RECIPIENT_OK
+        # RFC 5321 §4.2.3: 452 while there is no room now, 552 where there never will be.
+        whole = account.quota or self._directory.default_quota
+        return _NEVER_FITS if size > whole else _FULL
+
+    async def _backup(self, destination: Destination, transaction: Transaction) -> Reply:
+        known = await self._verify(destination.address) if self._verify is not None else "unknown"
+        if known == "valid":
+            return RECIPIENT_OK
+        if known == "invalid":
+            return _UNKNOWN
+        # docs/decisions/backup-recipients.md: hold mail for a few unknown recipients, never for a dictionary.
+        transaction.unverified += 1
+        return RECIPIENT_OK if transaction.unverified <= BACKUP_UNVERIFIED else _NOT_ASKABLE
+
+
+def _within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in networks)

@@ -1,0 +1,110 @@
+"""The submission service: what a message from one of our own still lacks is added (RFC 6409 §8).
+
+The envelope stays as it is. Message-ID and Date are added when missing, Sender when From names several, Bcc is
+taken out; From and Sender must belong to the login. Added fields go into the prefix, so the text itself is
+copied only where Bcc must go, and a large one is rewritten through staging, never held whole in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from email.utils import formatdate
+from typing import Final
+
+from posthouse.accounts.directory import Directory
+from posthouse.inbound.checks import Examination
+from posthouse.inbound.mail import Via
+from posthouse.limits import STAGE_BLOCK
+from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.smtp.replies import Reply
+from posthouse.store.interface import Store
+from posthouse.store.model import Content
+
+_NO_FROM: Final = Reply(550, "5.6.0", "The message needs a From field with an address")
+_NULL_SENDER: Final = Reply(550, "5.7.1", "Only reports and automatic answers may have an empty sender")
+
+# RFC 6409 §8: Bcc never leaves; RFC 5321 §4.4: nor does a Return-Path from the one who writes.
+_TAKEN_OUT: Final = ("bcc", "resent-bcc", "return-path")
+
+
+class OwnAuthor:
+    """The check of submission: From and Sender belong to the login (RFC 6409 §6.1, §8.1)."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def __call__(self, examination: Examination) -> Reply | None:
+        login = examination.mail.login
+        if login is None:
+            return None if examination.mail.via is Via.LOCAL else _NULL_SENDER
+        if not examination.authors or not all(author.domain for author in examination.authors):
+            return _NO_FROM
+        for author in examination.authors:
+            if not await self._directory.may_send_as(login.account, author.address):
+                return Reply(550, "5.7.1", f"This login may not write as {author.address} (From)")
+        for value in examination.headers.all("sender"):
+            for sender in flat(parse_mailbox_list(value)):
+                if not await self._directory.may_send_as(login.account, sender.address):
+                    return Reply(550, "5.7.1", f"This login may not write as {sender.address} (Sender)")
+        return None
+
+
+async def null_sender(examination: Examination) -> Reply | None:
+    """From a login the null reverse-path is for reports (RFC 8098 §3) and automatic answers (RFC 3834 §3.3) only."""
+    if examination.mail.reverse_path or examination.mail.login is None:
+        return None
+    kind = (examination.headers.first("content-type") or b"").lower()
+    automatic = (examination.headers.first("auto-submitted") or b"no").lower()
+    if kind.startswith(b"multipart/report") or not automatic.startswith(b"no"):
+        return None
+    return _NULL_SENDER
+
+
+def missing_fields(examination: Examination, hostname: str) -> list[bytes]:
+    """The fields to add, CRLF-ended."""
+    mail, headers = examination.mail, examination.headers
+    added = []
+    if len(examination.authors) > 1 and "sender" not in headers and mail.login is not None:
+        # RFC 5322 §3.6.2: several authors need a Sender.
+        added.append(f"Sender: {mail.login.account.address}\r\n".encode())
+    if "date" not in headers:
+        date = formatdate(mail.received_at).removesuffix("-0000") + "+0000"
+        added.append(f"Date: {date}\r\n".encode())
+    if "message-id" not in headers:
+        added.append(f"Message-ID: <{mail.trace_id}@{hostname}>\r\n".encode())
+    return added
+
+
+async def without_blind_copies(examination: Examination, store: Store) -> Content:
+    """The content without Bcc; the very same object when it has none."""
+    content = examination.mail.content
+    spans = examination.headers.spans(_TAKEN_OUT)
+    if not spans:
+        return content
+    if content.path is None:
+        return Content(list(_outside(content.beginning(), spans)))
+    staging = store.stage()
+    try:
+        offset = 0
+        blocks = content.blocks(STAGE_BLOCK)
+        while block := await asyncio.to_thread(next, blocks, b""):
+            for piece in _outside(block, [(a - offset, b - offset) for a, b in spans]):
+                await staging.write(piece)
+            offset += len(block)
+        return await staging.finish()
+    except BaseException:
+        await staging.discard()
+        raise
+
+
+def _outside(block: bytes, spans: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """The pieces of a block that lie in none of the spans (ascending; they may reach beyond the block)."""
+    position = 0
+    for start, end in spans:
+        if start > position:
+            yield block[position : min(start, len(block))]
+        position = max(position, end)
+        if position >= len(block):
+            return
+    yield block[position:] if position else block

@@ -1,0 +1,125 @@
+"""Every administrator's command by its name, for the control socket and the command line alike.
+
+One literal table: name → method. Arguments come as plain JSON values and are checked against the method's own
+signature; results go as plain values. Commands that belong to another floor (`trace`, `sendmail`) come in as
+`Extra`s, given by `app`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+
+from posthouse.operations.domain_records import DomainRecords
+from posthouse.operations.people import People
+from posthouse.operations.queueing import Queue
+from posthouse.operations.status import HouseStatus
+from posthouse.operations.timeline import Timeline
+
+Method = Callable[..., Awaitable[Any]]
+Stream = Callable[..., AsyncIterator[Any]]
+
+
+class UnknownCommand(ValueError):
+    """No such command, or arguments that it does not take."""
+
+
+class Command:
+    """One row: a method with the struct of its arguments. `takes_body`: octets come beside the arguments."""
+
+    def __init__(self, name: str, run: Method | Stream) -> None:
+        self.name = name
+        self._run = run
+        self.streams = inspect.isasyncgenfunction(run)
+        hints = get_type_hints(run)
+        fields: list[Any] = []
+        for parameter in inspect.signature(run).parameters.values():
+            kind = hints[parameter.name]
+            if parameter.name == "body":
+                continue
+            required = parameter.default is inspect.Parameter.empty
+            fields.append((parameter.name, kind) if required else (parameter.name, kind, parameter.default))
+        self.takes_body = "body" in inspect.signature(run).parameters
+        self._arguments = msgspec.defstruct(
+            name.replace(".", "_"), fields, forbid_unknown_fields=True, frozen=True
+        )
+
+    def _checked(self, arguments: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+        try:
+            values = msgspec.structs.asdict(msgspec.convert(dict(arguments), self._arguments))
+        except msgspec.ValidationError as fault:
+            raise UnknownCommand(f"{self.name}: {fault}") from fault
+        return values | {"body": body} if self.takes_body else values
+
+    async def call(self, arguments: Mapping[str, Any], body: bytes) -> Any:
+        """Run it to its one result, as plain values."""
+        result = await self._run(**self._checked(arguments, body))  # type: ignore[misc]  # not a stream
+        return msgspec.to_builtins(result)
+
+    async def stream(self, arguments: Mapping[str, Any], body: bytes) -> AsyncIterator[Any]:
+        """Run it and give each of its results as it comes, as plain values."""
+        async for item in self._run(**self._checked(arguments, body)):  # type: ignore[union-attr]  # a stream
+            yield msgspec.to_builtins(item)
+
+
+class Administration:
+    """All commands. Built once by `app`."""
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        records: DomainRecords,
+        queue: Queue,
+        timeline: Timeline,
+        status: HouseStatus,
+        extra: Mapping[str, Method | Stream],
+    ) -> None:
+        table: dict[str, Method | Stream] = {
+            "domain.add": people.domain_add,
+            "domain.set": people.domain_set,
+            "domain.list": people.domain_list,
+            "domain.show": people.domain_show,
+            "domain.remove": people.domain_remove,
+            "domain.dns": records.domain_dns,
+            "domain.check": records.domain_check,
+            "account.add": people.account_add,
+            "account.import": people.account_import,
+            "account.list": people.account_list,
+            "account.show": people.account_show,
+            "account.passwd": people.account_passwd,
+            "account.set": people.account_set,
+            "account.remove": people.account_remove,
+            "app-password.add": people.app_password_add,
+            "app-password.revoke": people.app_password_revoke,
+            "alias.add": people.alias_add,
+            "alias.list": people.alias_list,
+            "alias.remove": people.alias_remove,
+            "queue.list": queue.queue_list,
+            "queue.show": queue.queue_show,
+            "queue.change": queue.queue_change,
+            "queue.flush": queue.queue_flush,
+            "message.log": timeline.message_log,
+            "status": status.status,
+            **extra,
+        }
+        self._commands = {name: Command(name, run) for name, run in table.items()}
+
+    def command(self, name: str) -> Command:
+        """The command of a name. UnknownCommand."""
+        try:
+            return self._commands[name]
+        except KeyError:
+            raise UnknownCommand(f"no command {name!r} in this version") from None
+
+    async def run(self, name: str, arguments: Mapping[str, Any], body: bytes = b"") -> AsyncIterator[Any]:
+        """Each result of a command: those of a stream, else its one."""
+        command = self.command(name)
+        if command.streams:
+            async for item in command.stream(arguments, body):
+                yield item
+        else:
+            yield await command.call(arguments, body)

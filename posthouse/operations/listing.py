@@ -1,0 +1,76 @@
+"""Accounts as CSV, for `account import`: pure reading, one value per line, faults told by line.
+
+The first line names the columns: `address` and `password` or `hash` (argon2 or scram-sha-256 in PHC form), and any
+of `name`, `quota` (octets, or "2GB"), `admin` (yes/no). Without such a line they are address, password, name, quota.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+import msgspec
+
+from posthouse.config import size
+
+COLUMNS = ("address", "password", "name", "quota")
+KNOWN = frozenset({*COLUMNS, "hash", "admin"})
+YES = frozenset({"yes", "true", "1", "y"})
+
+
+class AccountLine(msgspec.Struct, frozen=True, kw_only=True):
+    """An account to be."""
+
+    line: int
+    address: str
+    password: str = ""
+    hash: str = ""
+    name: str = ""
+    quota: int = 0
+    admin: bool = False
+
+
+class BadLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that makes no sense."""
+
+    line: int
+    reason: str
+
+
+def read_accounts(text: str) -> Iterator[AccountLine | BadLine]:
+    """Each line's account or what is wrong with it. Raises ValueError when the columns themselves are wrong."""
+    rows = csv.reader(text.removeprefix("\ufeff").splitlines())
+    columns: tuple[str, ...] = COLUMNS
+    for row in rows:
+        if not row or not "".join(row).strip():
+            continue
+        if rows.line_num == 1 and row[0].strip().lower() == "address":
+            columns = tuple(cell.strip().lower() for cell in row)
+            if unknown := sorted(set(columns) - KNOWN):
+                raise ValueError(f"unknown column {', '.join(unknown)}; known are {', '.join(sorted(KNOWN))}")
+            continue
+        yield _read_row(rows.line_num, columns, row)
+
+
+def _read_row(line: int, columns: tuple[str, ...], row: list[str]) -> AccountLine | BadLine:
+    if len(row) > len(columns):
+        return BadLine(line=line, reason=f"{len(row)} fields, but {len(columns)} columns")
+    cells = dict(zip(columns, row, strict=False))
+    address = cells.get("address", "").strip()
+    if not address:
+        return BadLine(line=line, reason="no address")
+    if not cells.get("password") and not cells.get("hash"):
+        return BadLine(line=line, reason="neither password nor hash")
+    try:
+        quota = size(cells.get("quota") or "0")
+    except ValueError as fault:
+        return BadLine(line=line, reason=f"quota: {fault}")
+    return AccountLine(
+        line=line,
+        address=address,
+        password=cells.get("password", ""),
+        hash=cells.get("hash", "").strip(),
+        name=cells.get("name", "").strip(),
+        quota=quota,
+        admin=cells.get("admin", "").strip().lower() in YES,
+    )

@@ -1,0 +1,408 @@
+"""Administration of domains, accounts and aliases: one method per command, used by the control socket and the
+command line alike. Every change is committed when its method returns, and takes effect at once.
+
+Methods take plain values and give structs. They raise NotFound, Conflict, ValueError (something that cannot be) and
+what the store raises. Passwords are hashed in threads; they are never logged or given back, but for a generated app
+password, which is shown once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from posthouse import limits
+from posthouse.accounts.addresses import normalize_address, normalize_domain, normalize_login
+from posthouse.accounts.passwords import (
+    check_password,
+    generate_app_password,
+    hash_app_password,
+    hash_password,
+    is_kept_form,
+    make_scram,
+)
+from posthouse.errors import Conflict, NotFound
+from posthouse.operations.listing import AccountLine, read_accounts
+from posthouse.store.interface import (
+    AddAccount,
+    AddAppPassword,
+    PutAccount,
+    PutAlias,
+    PutDomain,
+    RememberRecipient,
+    RemoveAccount,
+    RemoveAlias,
+    RemoveAppPassword,
+    RemoveDomain,
+    Store,
+)
+from posthouse.store.model import Account, Alias, Domain, DomainKind
+
+
+class DomainRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain as it is listed."""
+
+    name: str
+    kind: str
+    catch_all: str
+    recipients: str
+    accounts: int
+    aliases: int
+    created_at: int
+
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as it is listed."""
+
+    address: str
+    name: str
+    admin: bool
+    disabled: bool
+    octets: int
+    messages: int
+    quota: int
+    """Octets; 0: unlimited."""
+    created_at: int
+
+
+class AppPasswordRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An app password as it is listed; the password itself is not known to anybody."""
+
+    id: int
+    name: str
+    created_at: int
+    last_used_at: int
+
+
+class AccountDetail(AccountRow, frozen=True, kw_only=True):
+    """All there is to say of an account."""
+
+    account_id: int
+    scram: bool
+    aliases: tuple[str, ...]
+    app_passwords: tuple[AppPasswordRow, ...]
+    mailboxes: tuple[tuple[str, int, int], ...]
+    """(name, messages, unseen)."""
+
+
+class NewAppPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """A generated app password; this is the one time that it is seen."""
+
+    id: int
+    name: str
+    password: str
+
+
+class AliasRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An alias as it is listed."""
+
+    address: str
+    targets: tuple[str, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of an import that was not taken."""
+
+    line: int
+    address: str
+    reason: str
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did."""
+
+    added: int
+    refused: tuple[Refused, ...]
+
+
+class People:
+    """Domains, accounts and aliases. `password_hash` and `default_domain` are `[auth]`'s."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        password_hash: str,
+        default_domain: str,
+        default_quota: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._password_hash = password_hash
+        self._default_domain = default_domain
+        self._default_quota = default_quota
+        self._now = now
+
+    # --- domains -------------------------------------------------------------------------------------
+
+    async def domain_add(
+        self,
+        *,
+        name: str,
+        backup: bool = False,
+        recipients: str = "ask",
+        known: tuple[str, ...] = (),
+        catch_all: str = "",
+    ) -> DomainRow:
+        """Take mail for a domain, for its own mailboxes or as `backup` MX.
+
+        `recipients` (backup): "ask" the primary, or the "list" `known`. Conflict when the domain is here already.
+        """
+        domain = Domain(
+            name=normalize_domain(name),
+            kind=DomainKind.BACKUP if backup else DomainKind.LOCAL,
+            catch_all=self._catch_all(catch_all),
+            recipients=self._recipients(recipients),
+            created_at=int(self._now()),
+        )
+        await self._store.commit(PutDomain(domain=domain, new=True), *self._remember(known))
+        return await self._domain_row(domain)
+
+    async def domain_set(
+        self,
+        *,
+        name: str,
+        catch_all: str | None = None,
+        recipients: str | None = None,
+        known: tuple[str, ...] = (),
+    ) -> DomainRow:
+        """Change a domain; what is None stays. NotFound."""
+        domain = await self._domain(name)
+        if catch_all is not None:
+            domain = msgspec.structs.replace(domain, catch_all=self._catch_all(catch_all))
+        if recipients is not None:
+            domain = msgspec.structs.replace(domain, recipients=self._recipients(recipients))
+        await self._store.commit(PutDomain(domain=domain), *self._remember(known))
+        return await self._domain_row(domain)
+
+    async def domain_list(self) -> list[DomainRow]:
+        """All domains, by name."""
+        return [await self._domain_row(domain) for domain in await self._store.domains()]
+
+    async def domain_show(self, *, name: str) -> DomainRow:
+        """One domain. NotFound."""
+        return await self._domain_row(await self._domain(name))
+
+    async def domain_remove(self, *, name: str) -> None:
+        """Take no more mail for a domain; its aliases go too. NotFound; Conflict while it has accounts."""
+        await self._store.apply(RemoveDomain(name=(await self._domain(name)).name))
+
+    async def _domain(self, name: str) -> Domain:
+        wanted = normalize_domain(name)
+        for domain in await self._store.domains():
+            if domain.name == wanted:
+                return domain
+        raise NotFound(f"no domain {wanted} here; add it with: posthouse domain add {wanted}")
+
+    async def _domain_row(self, domain: Domain) -> DomainRow:
+        return DomainRow(
+            name=domain.name,
+            kind=domain.kind.value,
+            catch_all=domain.catch_all,
+            recipients=domain.recipients if domain.kind is DomainKind.BACKUP else "",
+            accounts=len(await self._store.accounts(domain.name)),
+            aliases=len(await self._store.aliases(domain.name)),
+            created_at=domain.created_at,
+        )
+
+    def _catch_all(self, address: str) -> str:
+        return normalize_address(address) if address else ""
+
+    def _recipients(self, recipients: str) -> str:
+        if recipients not in {"ask", "list"}:
+            raise ValueError('recipients of a backup domain are "ask" or "list"')
+        return recipients
+
+    def _remember(self, known: tuple[str, ...]) -> list[RememberRecipient]:
+        at = int(self._now())
+        return [RememberRecipient(address=normalize_address(a), valid=True, at=at) for a in known]
+
+    # --- accounts ------------------------------------------------------------------------------------
+
+    async def account_add(
+        self, *, address: str, password: str, name: str = "", quota: int = 0, admin: bool = False
+    ) -> AccountRow:
+        """Give somebody mailboxes. NotFound: not a domain of ours; Conflict: the address is taken."""
+        line = AccountLine(line=0, address=address, password=password, name=name, quota=quota, admin=admin)
+        account = await self._store.apply(await self._new_account(line))
+        return await self._account_row(account)
+
+    async def _new_account(self, line: AccountLine) -> AddAccount:
+        address = normalize_address(line.address)
+        await self._local(address)
+        if line.hash:
+            if not is_kept_form(line.hash):
+                raise ValueError("the hash is neither argon2 nor scram-sha-256 in PHC form")
+            kept, scram = line.hash, line.hash.removeprefix("$scram-sha-256$") if "scram" in line.hash else ""
+        else:
+            kept, scram = await asyncio.to_thread(self._hash, line.password)
+        return AddAccount(
+            address=address,
+            password=kept,
+            scram=scram,
+            display_name=line.name,
+            quota=line.quota,
+            admin=line.admin,
+            created_at=int(self._now()),
+        )
+
+    async def _local(self, address: str) -> Domain:
+        """The domain of an address that is to be made here."""
+        domain = await self._domain(address.rpartition("@")[2])
+        if domain.kind is not DomainKind.LOCAL:
+            raise Conflict(f"{domain.name} has its mailboxes elsewhere: we are its backup MX")
+        return domain
+
+    def _hash(self, password: str) -> tuple[str, str]:
+        """(kept form, SCRAM keys). Slow: in a thread."""
+        check_password(password)
+        return hash_password(password, self._password_hash), make_scram(password)
+
+    async def account_import(self, *, body: bytes) -> Imported:
+        """Add accounts from CSV text (`listing.py`). Lines that cannot be are told, the others are added."""
+        text = body.decode("utf-8")
+        refused: list[Refused] = []
+        lines: list[AccountLine] = []
+        for item in read_accounts(text):
+            if isinstance(item, AccountLine):
+                lines.append(item)
+            else:
+                refused.append(Refused(line=item.line, address="", reason=item.reason))
+        added = 0
+        for start in range(0, len(lines), limits.IMPORT_BATCH):
+            batch = lines[start : start + limits.IMPORT_BATCH]
+            outcomes = await asyncio.gather(*map(self._import_line, batch))
+            refused += [outcome for outcome in outcomes if outcome is not None]
+            added += outcomes.count(None)
+        return Imported(added=added, refused=tuple(sorted(refused, key=lambda r: r.line)))
+
+    async def _import_line(self, line: AccountLine) -> Refused | None:
+        try:
+            await self._store.apply(await self._new_account(line))
+        except (NotFound, Conflict, ValueError) as fault:
+            return Refused(line=line.line, address=line.address, reason=str(fault))
+        return None
+
+    async def account_list(self, *, domain: str = "") -> list[AccountRow]:
+        """All accounts, or those of a domain, by address."""
+        accounts = await self._store.accounts((await self._domain(domain)).name if domain else "")
+        return [await self._account_row(account) for account in accounts]
+
+    async def account_show(self, *, address: str) -> AccountDetail:
+        """All about one account. NotFound."""
+        account = await self._account(address)
+        row = await self._account_row(account)
+        aliases = [a.address for a in await self._store.aliases() if account.address in a.targets]
+        known = await self._store.app_passwords(account.account_id)
+        mailboxes = await self._store.mailboxes(account.account_id)
+        return AccountDetail(
+            **msgspec.structs.asdict(row),
+            account_id=account.account_id,
+            scram=bool(account.scram),
+            aliases=tuple(aliases),
+            app_passwords=tuple(
+                AppPasswordRow(
+                    id=p.app_password_id, name=p.name, created_at=p.created_at, last_used_at=p.last_used_at
+                )
+                for p in known
+            ),
+            mailboxes=tuple((m.name, m.total, m.unseen) for m in mailboxes),
+        )
+
+    async def account_passwd(self, *, address: str, password: str) -> None:
+        """Give an account a new password. NotFound."""
+        account = await self._account(address)
+        kept, scram = await asyncio.to_thread(self._hash, password)
+        await self._change(account, password=kept, scram=scram)
+
+    async def account_set(
+        self,
+        *,
+        address: str,
+        name: str | None = None,
+        admin: bool | None = None,
+        quota: int | None = None,
+        disabled: bool | None = None,
+    ) -> AccountRow:
+        """Change an account; what is None stays. A disabled one keeps its mail, but nobody can log in. NotFound."""
+        account = await self._account(address)
+        wanted = {"display_name": name, "admin": admin, "quota": quota, "disabled": disabled}
+        if quota is not None and quota < 0:
+            raise ValueError("a quota is not negative")
+        account = await self._change(account, **{k: v for k, v in wanted.items() if v is not None})
+        return await self._account_row(account)
+
+    async def account_remove(self, *, address: str) -> None:
+        """Remove an account with all its mail. NotFound."""
+        await self._store.apply(RemoveAccount(account_id=(await self._account(address)).account_id))
+
+    async def app_password_add(self, *, address: str, name: str) -> NewAppPassword:
+        """Generate a password for one device. NotFound; Conflict when there are too many."""
+        account = await self._account(address)
+        known = await self._store.app_passwords(account.account_id)
+        if len(known) >= limits.APP_PASSWORDS:
+            raise Conflict(f"{account.address} has {len(known)} app passwords; revoke one first")
+        password = generate_app_password()
+        added = await self._store.apply(
+            AddAppPassword(
+                account_id=account.account_id,
+                name=name,
+                password=hash_app_password(password),
+                created_at=int(self._now()),
+            )
+        )
+        return NewAppPassword(id=added.app_password_id, name=name, password=password)
+
+    async def app_password_revoke(self, *, address: str, id: int) -> None:
+        """End an app password. NotFound."""
+        account = await self._account(address)
+        await self._store.apply(RemoveAppPassword(account_id=account.account_id, app_password_id=id))
+
+    async def _account(self, address: str) -> Account:
+        wanted = normalize_login(address, self._default_domain)
+        account = await self._store.account(wanted)
+        if account is None:
+            raise NotFound(f"no account {wanted}")
+        return account
+
+    async def _change(self, account: Account, **changes: object) -> Account:
+        changed = msgspec.structs.replace(account, **changes)
+        await self._store.apply(PutAccount(account=changed))
+        return changed
+
+    async def _account_row(self, account: Account) -> AccountRow:
+        usage = await self._store.usage(account.account_id)
+        return AccountRow(
+            address=account.address,
+            name=account.display_name,
+            admin=account.admin,
+            disabled=account.disabled,
+            octets=usage.octets,
+            messages=usage.messages,
+            quota=account.quota or self._default_quota,
+            created_at=account.created_at,
+        )
+
+    # --- aliases -------------------------------------------------------------------------------------
+
+    async def alias_add(self, *, address: str, targets: tuple[str, ...], replace: bool = False) -> AliasRow:
+        """Let an address stand for others. NotFound: not a domain of ours; Conflict: taken."""
+        wanted = normalize_address(address)
+        await self._local(wanted)
+        if not targets:
+            raise ValueError("an alias stands for at least one address")
+        alias = Alias(address=wanted, targets=tuple(dict.fromkeys(map(normalize_address, targets))))
+        await self._store.apply(PutAlias(alias=alias, new=not replace))
+        return AliasRow(address=alias.address, targets=alias.targets)
+
+    async def alias_list(self, *, domain: str = "") -> list[AliasRow]:
+        """All aliases, or those of a domain, by address."""
+        aliases = await self._store.aliases((await self._domain(domain)).name if domain else "")
+        return [AliasRow(address=alias.address, targets=alias.targets) for alias in aliases]
+
+    async def alias_remove(self, *, address: str) -> None:
+        """Remove an alias. NotFound."""
+        await self._store.apply(RemoveAlias(address=normalize_address(address)))

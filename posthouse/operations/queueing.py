@@ -1,0 +1,112 @@
+"""The administrator's hand in the queue: look, retry, hold, release, drop, flush.
+
+Deliveries themselves are `outbound`'s; what is changed here is committed to the store, which wakes the runner.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from posthouse.accounts.addresses import normalize_domain
+from posthouse.errors import NotFound
+from posthouse.store.interface import ChangeQueued, Store, WakeDestination
+from posthouse.store.model import QueuedMessage, QueuedRecipient
+
+ACTIONS = ("retry", "hold", "release", "drop", "fail")
+
+
+class RecipientRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A queued recipient with the outcome of its last attempt."""
+
+    address: str
+    destination: str
+    state: str
+    attempts: int
+    next_attempt_at: float
+    last_at: float
+    last_host: str
+    last_reply: str
+    last_tls: str
+
+
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A queued message."""
+
+    id: int
+    trace_id: str
+    sender: str
+    size: int
+    created_at: float
+    recipients: tuple[RecipientRow, ...]
+
+
+class Queue:
+    """Commands on the queue."""
+
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._now = now
+
+    async def queue_list(
+        self, *, destination: str = "", address: str = "", limit: int = 1000
+    ) -> list[QueueRow]:
+        """What waits, oldest first; of one destination domain, sender or recipient when given."""
+        domain = normalize_domain(destination) if destination else ""
+        found = await self._store.queue(destination=domain, address=address.lower(), limit=limit)
+        return [_row(message) for message in found]
+
+    async def queue_show(self, *, id: int) -> QueueRow:
+        """One queued message. NotFound."""
+        message = await self._store.queued(id)
+        if message is None:
+            raise NotFound(f"no message {id} in the queue")
+        return _row(message)
+
+    async def queue_change(self, *, action: str, ids: tuple[int, ...] = (), everything: bool = False) -> int:
+        """retry, hold, release, drop or fail messages; the result counts recipients. NotFound."""
+        if action not in ACTIONS:
+            raise ValueError(f"an action is one of {', '.join(ACTIONS)}")
+        if everything:
+            ids = tuple(message.queue_id for message in await self._store.queue(limit=10**9))
+        changed = 0
+        for queue_id in ids:
+            if await self._store.queued(queue_id) is None:
+                if everything:
+                    continue  # it was delivered meanwhile
+                raise NotFound(f"no message {queue_id} in the queue")
+            op = ChangeQueued(queue_id=queue_id, action=action, now=self._now())
+            changed += await self._store.apply(op)
+        return changed
+
+    async def queue_flush(self, *, destination: str = "") -> int:
+        """Try everything for a destination (empty: all) now; the result counts recipients."""
+        domain = normalize_domain(destination) if destination else ""
+        return await self._store.apply(WakeDestination(destination=domain, now=self._now()))
+
+
+def _row(message: QueuedMessage) -> QueueRow:
+    return QueueRow(
+        id=message.queue_id,
+        trace_id=message.trace_id,
+        sender=message.reverse_path,
+        size=message.stored.size,
+        created_at=message.created_at,
+        recipients=tuple(map(_recipient, message.recipients)),
+    )
+
+
+def _recipient(recipient: QueuedRecipient) -> RecipientRow:
+    return RecipientRow(
+        address=recipient.address,
+        destination=recipient.destination,
+        state=recipient.state.value,
+        attempts=recipient.attempts,
+        next_attempt_at=recipient.next_attempt_at,
+        last_at=recipient.last_at,
+        last_host=recipient.last_host,
+        last_reply=recipient.last_reply,
+        last_tls=recipient.last_tls,
+    )

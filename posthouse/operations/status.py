@@ -1,0 +1,199 @@
+"""`posthouse status`: is the house in order? One line for each check, with the fix in words.
+
+Every check is isolated: one that fails by itself says so in its own line and hides no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+import stat
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.operations.domain_records import DomainRecords
+from posthouse.operations.findings import Finding, Level, fine, look, wrong
+from posthouse.store.interface import Store
+from posthouse.store.model import RecipientState
+
+GIB: Final = 1024**3
+
+
+class HouseFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks must know of the configuration."""
+
+    hostname: str
+    data: Path
+    certificate: Path
+    own_certificate: bool
+    """Whether the administrator gave one (else it is self-signed, made by us)."""
+    connections: int
+    reserved: tuple[str, ...]
+    """Listeners that are configured but not served by this version."""
+
+
+class HouseStatus:
+    """The checks. `listening` tells what is bound now: empty when no server runs in this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        records: DomainRecords,
+        facts: HouseFacts,
+        *,
+        listening: Callable[[], Mapping[str, list[str]]],
+        started_at: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._facts = facts
+        self._listening = listening
+        self._started_at = started_at
+        self._now = now
+
+    async def status(self) -> list[Finding]:
+        """All checks, in a fixed order."""
+        checks: tuple[tuple[str, Callable[[], Awaitable[list[Finding]]]], ...] = (
+            ("server", self._server),
+            ("data folder", self._data),
+            ("certificate", self._certificate),
+            ("people", self._people),
+            ("queue", self._queue),
+            ("files", self._files),
+            ("DNS", self._dns),
+        )
+        found = await asyncio.gather(*(self._isolated(name, check) for name, check in checks))
+        return [finding for findings in found for finding in findings]
+
+    async def _isolated(self, name: str, check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+        try:
+            async with asyncio.timeout(limits.STATUS_CHECK):
+                return await check()
+        except TimeoutError:
+            return [look(name, f"no answer within {limits.STATUS_CHECK:g} s", "try again")]
+        except Exception as fault:
+            text = f"the check itself failed: {type(fault).__name__}: {fault}"
+            return [wrong(name, text, "the log may say more")]
+
+    async def _server(self) -> list[Finding]:
+        listening = self._listening()
+        if not listening:
+            return [wrong("server", "is not running", "start it: posthouse serve")]
+        hours = (self._now() - self._started_at) / 3600
+        findings = [fine("server", f"runs since {hours:.1f} hours")]
+        findings += [fine(name, f"listens on {', '.join(bound)}") for name, bound in listening.items()]
+        for name in self._facts.reserved:
+            findings.append(look(name, "is configured but not served", f"remove listen.{name}"))
+        for name, why in (("smtp", "no mail comes in"), ("submission", "nobody can send")):
+            if not any(other.startswith(name) for other in listening):
+                findings.append(look(name, f"not configured: {why}", f"set listen.{name}"))
+        return findings
+
+    async def _data(self) -> list[Finding]:
+        folder = self._facts.data
+        mode = stat.S_IMODE((await asyncio.to_thread(folder.stat)).st_mode)
+        findings = [fine("data folder", f"{folder}")]
+        if mode & 0o077:
+            findings = [wrong("data folder", f"{folder} can be read by others", f"chmod 700 {folder}")]
+        disk = await asyncio.to_thread(shutil.disk_usage, folder)
+        text = f"{disk.free / GIB:.1f} GB of {disk.total / GIB:.1f} GB free"
+        if disk.free < limits.DISK_WRONG:
+            findings.append(wrong("disk", text, "make room: mail is deferred when it is full"))
+        elif disk.free < limits.DISK_LOOK:
+            findings.append(look("disk", text, "make room soon"))
+        else:
+            findings.append(fine("disk", text))
+        return findings
+
+    async def _certificate(self) -> list[Finding]:
+        return [await asyncio.to_thread(self._check_certificate)]
+
+    def _check_certificate(self) -> Finding:
+        from cryptography import x509  # only here, and slow to import
+
+        path = self._facts.certificate
+        if not path.exists():
+            return look("certificate", "none yet", "one is made at the first start")
+        leaf = x509.load_pem_x509_certificate(path.read_bytes())
+        days = (leaf.not_valid_after_utc - datetime.fromtimestamp(self._now(), UTC)).days
+        names = _names_of(leaf)
+        if days < 0:
+            return wrong("certificate", f"{path} ended {-days} days ago", "renew it, then send SIGHUP")
+        if not _covers(names, self._facts.hostname):
+            text = f"{path} is for {', '.join(names)}, not {self._facts.hostname}"
+            return wrong("certificate", text, "get one for the hostname")
+        if days < limits.CERTIFICATE_LOOK_DAYS:
+            return look("certificate", f"{path} ends in {days} days", "renew it, then send SIGHUP")
+        if not self._facts.own_certificate:
+            text = "self-signed: mail programs will ask their users"
+            return look("certificate", text, "set tls.certificate and tls.key")
+        return fine("certificate", f"{', '.join(names)}, {days} days left")
+
+    async def _people(self) -> list[Finding]:
+        domains, accounts = await self._store.domains(), await self._store.accounts()
+        if not domains:
+            return [look("people", "no domain", "posthouse domain add example.org")]
+        if not accounts:
+            return [look("people", "no account", f"posthouse account add you@{domains[0].name}")]
+        return [fine("people", f"{len(domains)} domains, {len(accounts)} accounts")]
+
+    async def _queue(self) -> list[Finding]:
+        waiting = await self._store.queue(limit=limits.QUEUE_LOOK)
+        if not waiting:
+            return [fine("queue", "empty")]
+        held = sum(r.state is RecipientState.HELD for message in waiting for r in message.recipients)
+        hours = (self._now() - waiting[0].created_at) / 3600
+        more = "at least " if len(waiting) >= limits.QUEUE_LOOK else ""
+        text = f"{more}{len(waiting)} messages, the oldest {hours:.1f} hours old"
+        findings = [fine("queue", text)]
+        if hours > 4 or more:
+            findings = [look("queue", text, "posthouse queue list shows the last replies")]
+        if held:
+            findings.append(look("queue", f"{held} recipients are held", "posthouse queue release ID"))
+        return findings
+
+    async def _files(self) -> list[Finding]:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self._facts.connections + limits.SPARE_FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted and self._listening():
+            text = f"{soft} open files allowed, {wanted} wanted for limits.connections"
+            return [look("files", text, "raise LimitNOFILE, or lower limits.connections")]
+        return []
+
+    async def _dns(self) -> list[Finding]:
+        domains = (await self._store.domains())[: limits.STATUS_DOMAINS]
+        checks = [self._records.domain_check(name=domain.name) for domain in domains]
+        found = await asyncio.gather(*checks) if checks else [await self._records.check_host()]
+        seen: dict[tuple[str, str], Finding] = {}
+        for findings in found:
+            for finding in findings:
+                seen.setdefault((finding.subject, finding.text), finding)
+        order = (Level.WRONG, Level.LOOK, Level.FINE)
+        return sorted(seen.values(), key=lambda finding: order.index(finding.level))
+
+
+def _names_of(leaf: object) -> list[str]:
+    """The host names a certificate is for (RFC 9525 §6.3: subjectAltName alone)."""
+    from cryptography import x509
+
+    assert isinstance(leaf, x509.Certificate)
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return list(extension.value.get_values_for_type(x509.DNSName))
+
+
+def _covers(names: list[str], hostname: str) -> bool:
+    """Whether one of the names is the host, or a wildcard over it."""
+    host = hostname.lower()
+    wild = "*." + host.partition(".")[2]
+    return any(name.lower() in (host, wild) for name in names)

@@ -1,0 +1,69 @@
+"""What a mail server must prove about its TLS before it gets mail: the one place that decides it.
+
+Today's policy is opportunistic (RFC 7435): STARTTLS wherever it is offered, any certificate, and clear text rather
+than no delivery. A smarthost is ours to know, so its certificate is verified. Policies that demand more of a
+host (MTA-STS, DANE) are further implementations of `TlsPolicies`: they get the route with its DNSSEC proof and
+the host, and answer with a TlsPolicy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final, Protocol
+
+import msgspec
+
+from posthouse.net.tls import client_context
+from posthouse.outbound.mx import Host, Route
+from posthouse.smtp.client_states import TlsUse
+
+
+class TlsPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What one host must prove."""
+
+    name: str
+    """For logs and `trace`: "opportunistic", "verified", …"""
+    use: TlsUse
+    verify: bool = False
+    """The certificate must be valid for the host's name."""
+    clear_after_failure: bool = False
+    """When the handshake fails, try the same address once more without TLS (RFC 7435 §3)."""
+    immediate: bool = False
+    """TLS from the first octet (RFC 8314 §3.3), no STARTTLS."""
+
+
+OPPORTUNISTIC: Final = TlsPolicy(name="opportunistic", use=TlsUse.IF_OFFERED, clear_after_failure=True)
+CLEAR: Final = TlsPolicy(name="none", use=TlsUse.NEVER)
+VERIFIED: Final = TlsPolicy(name="verified", use=TlsUse.REQUIRED, verify=True)
+VERIFIED_IMMEDIATE: Final = TlsPolicy(name="verified", use=TlsUse.NEVER, verify=True, immediate=True)
+
+
+class TlsPolicies(Protocol):
+    """Decides for each host of a route. Raises Temporary when it cannot be known now: the host is passed over."""
+
+    async def for_host(self, route: Route, host: Host) -> TlsPolicy:
+        """What this host must prove for mail to this route's domain."""
+        ...
+
+
+class Opportunistic:
+    """The policy where nothing more is known."""
+
+    async def for_host(self, route: Route, host: Host) -> TlsPolicy:
+        """Any TLS is better than none, and clear text better than no delivery."""
+        return OPPORTUNISTIC
+
+
+class TlsContexts:
+    """Our client contexts, made at first use in a thread (reading the system's authorities takes a while)."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+
+    async def context(self, *, verify: bool) -> ssl.SSLContext:
+        """The context that verifies certificates, or takes any."""
+        found = self._contexts.get(verify)
+        if found is None:
+            found = self._contexts[verify] = await asyncio.to_thread(client_context, verify)
+        return found

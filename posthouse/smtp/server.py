@@ -1,0 +1,400 @@
+"""SMTP and LMTP sessions over connections: MX (25), submission (587, 465) and LMTP (RFC 5321, 6409, 8314, 2033).
+
+Drives `server_core`, asks `inbound.policy` and `inbound.pipeline`. Replies to what was pipelined are written at
+once, when no whole line is left to read (RFC 2920 §3.2). A fault is a 451 with an id, and the session goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.model import Login, LoginDelayed, LoginFailed
+from posthouse.accounts.sasl_login import (
+    ConnectionFacts,
+    MechanismUnknown,
+    ResponseMalformed,
+    authenticate_sasl,
+)
+from posthouse.errors import LocalProtocolError, StoreUnavailable, Temporary
+from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.inbound.pipeline import Pipeline, reply_to_fault
+from posthouse.inbound.policy import Peer, Policy, Transaction
+from posthouse.inbound.received import protocol_word
+from posthouse.inbound.refusals import Refusals
+from posthouse.net.connection import (
+    BareLineFeed,
+    Connection,
+    ConnectionFault,
+    IdleTimeout,
+    LineTooLong,
+    ShuttingDown,
+    TotalTimeout,
+)
+from posthouse.smtp import events
+from posthouse.smtp.extensions import Role
+from posthouse.smtp.reception import MemoryBudget, Reception
+from posthouse.smtp.replies import CommandError, Reply
+from posthouse.smtp.server_core import ServerCore
+from posthouse.smtp.states import State
+from posthouse.store.interface import Store
+from posthouse.store.model import Content, Event
+
+log: Final = logging.getLogger(__name__)
+
+_DOORS: Final = {Role.MX: Via.MX, Role.SUBMISSION: Via.SUBMISSION, Role.LMTP: Via.LMTP}
+_DISK_FULL: Final = Reply(452, "4.3.1", "The store cannot take mail now, try again later")
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What all sessions share."""
+
+    directory: Directory
+    policy: Policy
+    pipeline: Pipeline
+    refusals: Refusals
+    store: Store
+    budget: MemoryBudget
+    clock: Callable[[], float] = time.time
+    """POSIX seconds."""
+
+
+class SmtpServer:
+    """One listener's sessions: `serve` is what `net.listener.Listener` calls for each connection."""
+
+    def __init__(
+        self,
+        settings: events.Settings,
+        services: Services,
+        *,
+        tls_context: ssl.SSLContext | None = None,
+        plaintext_policy: str = "loopback",
+    ) -> None:
+        """`tls_context`: for STARTTLS, needed when `settings.tls_available`; the policy is `auth.plaintext`."""
+        self.settings = settings
+        self.services = services
+        self.tls_context = tls_context
+        self.plaintext_policy = plaintext_policy
+
+    @property
+    def busy_line(self) -> bytes:
+        """For the connection gate (RFC 5321 §3.8: 421 and close)."""
+        return Reply(421, "4.3.2", f"{self.settings.hostname} Too many connections, try later").encode()
+
+    async def serve(self, connection: Connection) -> None:
+        """Run one session to its end."""
+        await Session(self, connection).run()
+
+
+class Session:
+    """One connection's conversation."""
+
+    def __init__(self, server: SmtpServer, connection: Connection) -> None:
+        self._server = server
+        self._services = server.services
+        self._connection = connection
+        self._core = ServerCore(server.settings)
+        self._via = _DOORS[server.settings.role]
+        self._login: Login | None = None
+        self._peer = Peer(via=self._via, address=connection.peer.host)
+        self._transaction = Transaction(reverse_path="")
+        self._trace_id = ""
+        self._reception: Reception | None = None
+        self._out: list[bytes] = []
+
+    async def run(self) -> None:
+        """Greet, then answer until somebody ends it."""
+        connection = self._connection
+        connection.set_idle_timeout(limits.SMTP_IDLE)
+        try:
+            await self._converse()
+        except ShuttingDown:
+            self._say(Reply(421, "4.3.2", f"{self._server.settings.hostname} Shutting down"))
+        except (IdleTimeout, TotalTimeout):
+            # RFC 5321 §4.2.3, §4.5.3.2: a server that gives up waiting says so.
+            self._say(Reply(421, "4.4.2", f"{self._server.settings.hostname} Timed out"))
+        except ConnectionFault:
+            pass  # a session that dies in the middle leaves nothing behind
+        finally:
+            if self._reception is not None:
+                await self._reception.discard()
+            self._flush()
+            connection.close()
+
+    async def _converse(self) -> None:
+        core, connection = self._core, self._connection
+        core.tls = connection.tls is not None
+        self._offer_login()
+        self._say(core.greet(talked_first=self._via is not Via.LMTP and connection.buffered > 0))
+        while not core.closing:
+            line = await self._next_line(limits.SMTP_COMMAND_LINE)
+            if line is None:
+                continue
+            outcome = core.receive_line(line)
+            if isinstance(outcome, Reply):
+                self._say(outcome)
+            else:
+                await self._act(outcome)
+
+    async def _next_line(self, limit: int) -> bytes | None:
+        """The next line, with what waits written before any wait; None: it was answered already."""
+        connection, core = self._connection, self._core
+        try:
+            line = connection.take_line(limit)
+            if line is None:
+                self._flush()
+                await connection.drain()
+                line = await connection.read_line(limit)
+            return line
+        except LineTooLong:
+            self._say(core.line_too_long())
+        except BareLineFeed:
+            self._say(core.bare_line_feed())
+        return None
+
+    def _say(self, reply: Reply) -> None:
+        self._out.append(reply.encode())
+
+    def _flush(self) -> None:
+        out = self._out
+        if out:
+            self._connection.write(out[0] if len(out) == 1 else b"".join(out))
+            self._out = []
+
+    async def _act(self, event: events.Event) -> None:
+        if isinstance(event, events.RcptTo):
+            self._say(self._core.answered(await self._judge_recipient(event)))
+        elif isinstance(event, events.MailFrom):
+            self._say(self._core.answered(await self._judge_sender(event)))
+        elif isinstance(event, events.ReceiveData):
+            await self._receive_data(event)
+        elif isinstance(event, events.ReceiveChunk):
+            await self._receive_chunk(event)
+        elif isinstance(event, events.StartTls):
+            await self._start_tls(event)
+        elif isinstance(event, events.Login):
+            self._say(self._core.login_ended(await self._log_in(event)))
+
+    # --- MAIL and RCPT --------------------------------------------------------------------------------
+
+    async def _judge_sender(self, event: events.MailFrom) -> Reply:
+        await self._forget_text()  # of a transaction that RSET ended between two chunks
+        self._trace_id = new_trace_id(self._services.clock())
+        self._transaction = Transaction(reverse_path=event.reverse_path, size=event.parameters.size or 0)
+        try:
+            reply = await self._services.policy.mail(self._peer, self._transaction)
+        except Exception as fault:
+            reply = reply_to_fault(fault, self._trace_id)
+        if not reply.accepted:
+            self._note_refusal(event.reverse_path, reply)
+        return reply
+
+    async def _judge_recipient(self, event: events.RcptTo) -> Reply:
+        try:
+            reply = await self._services.policy.rcpt(self._peer, self._transaction, event.address)
+        except Exception as fault:
+            reply = reply_to_fault(fault, self._trace_id)
+        if not reply.accepted:
+            self._note_refusal(event.address, reply)
+        return reply
+
+    def _note_refusal(self, address: str, reply: Reply) -> None:
+        sender = self._transaction.reverse_path
+        detail = f"{self._via} {self._core.helo} [{self._peer.address}] from <{sender}>: {reply}"
+        self._services.refusals.note(
+            Event(
+                trace_id=self._trace_id,
+                at=self._services.clock(),
+                kind="refused",
+                address=address,
+                detail=detail,
+            )
+        )
+
+    # --- message text ---------------------------------------------------------------------------------
+
+    async def _receive_data(self, event: events.ReceiveData) -> None:
+        self._say(event.reply)
+        self._flush()
+        self._reception = Reception(self._services.store, self._services.budget)
+        connection = self._connection
+        await self._receive(connection.dotted(), self._reception)
+        await self._text_ended(connection.bare_cr_or_lf)
+
+    async def _receive_chunk(self, event: events.ReceiveChunk) -> None:
+        reception = self._reception
+        if reception is None:
+            reception = self._reception = Reception(self._services.store, self._services.budget)
+        if event.size > self._connection.buffered:
+            self._flush()
+        await self._receive(self._connection.octets(event.size), reception, look=True)
+        await self._text_ended(reception.bare_cr_or_lf(final=self._core.incoming.last))
+
+    async def _receive(self, pieces: AsyncIterator[bytes], into: Reception, look: bool = False) -> None:
+        """Read a text or a chunk to its end; what isn't wanted is passed over."""
+        core = self._core
+        incoming = core.incoming
+        self._connection.set_total_timeout(limits.SMTP_DATA_TOTAL)
+        async for piece in pieces:
+            if not core.content(len(piece)):
+                return
+            if not incoming.keeping:
+                continue
+            if look:
+                into.look_at_line_ends(piece)
+            try:
+                await into.add(piece)
+            except StoreUnavailable:
+                incoming.refuse(_DISK_FULL)
+            except Exception as fault:
+                incoming.refuse(reply_to_fault(fault, self._trace_id))
+        self._connection.set_total_timeout(None)
+
+    async def _text_ended(self, bare_cr_or_lf: bool) -> None:
+        core = self._core
+        outcome = core.content_ended(bare_cr_or_lf)
+        if isinstance(outcome, events.MessageReceived):
+            outcome = core.delivered(await self._hand_on(outcome.envelope))
+        elif outcome and not outcome[0].accepted:
+            self._note_refusal(self._transaction.reverse_path, outcome[0])
+        for reply in outcome:
+            self._say(reply)
+        if core.state is not State.BDAT or not core.incoming.keeping:
+            await self._forget_text()
+
+    async def _forget_text(self) -> None:
+        reception, self._reception = self._reception, None
+        if reception is not None:
+            await reception.discard()
+
+    async def _hand_on(self, envelope: events.Envelope) -> tuple[Reply, ...]:
+        """Give the message to the pipeline: one reply, or for LMTP one for each recipient (RFC 2033 §4.2)."""
+        try:
+            if self._reception is None:
+                raise Temporary("the text is gone, try again")
+            mail = self._mail(envelope, await self._reception.finish())
+        except Exception as fault:
+            replies = (reply_to_fault(fault, self._trace_id),) * len(envelope.recipients)
+        else:
+            replies = await self._services.pipeline.accept(mail)
+        if self._via is Via.LMTP:
+            return replies
+        accepted = next((reply for reply in replies if reply.accepted), None)
+        return (accepted or min(replies, key=lambda reply: reply.code),)
+
+    def _mail(self, envelope: events.Envelope, content: Content) -> Mail:
+        parameters, tls = envelope.parameters, self._connection.tls
+        word = protocol_word(
+            lmtp=self._via is Via.LMTP,
+            extended=self._core.extended,
+            utf8=parameters.smtputf8,
+            tls=tls is not None,
+            login=self._login is not None,
+        )
+        return Mail(
+            trace_id=self._trace_id,
+            reverse_path=envelope.reverse_path,
+            recipients=tuple(
+                MailRecipient(r.address, r.parameters.notify, r.parameters.orcpt) for r in envelope.recipients
+            ),
+            content=content,
+            received_at=self._services.clock(),
+            helo=self._core.helo,
+            peer=self._peer.address,
+            login=self._login,
+            smtputf8=parameters.smtputf8,
+            body=parameters.body,
+            ret=parameters.ret,
+            envid=parameters.envid,
+            via=self._via,
+            protocol=word,
+            tls=f"{tls.version} {tls.cipher}" if tls is not None else "",
+        )
+
+    # --- TLS and login --------------------------------------------------------------------------------
+
+    async def _start_tls(self, event: events.StartTls) -> None:
+        context = self._server.tls_context
+        if context is None:
+            raise LocalProtocolError("TLS was offered without a certificate")
+        self._say(event.reply)
+        self._flush()
+        await self._connection.start_tls(context)
+        self._core.tls_started()
+        self._login = None
+        self._peer = Peer(via=self._via, address=self._connection.peer.host)
+        self._offer_login()
+
+    def _facts(self) -> ConnectionFacts:
+        connection = self._connection
+        return ConnectionFacts(
+            peer=connection.peer.host,
+            tls=connection.tls is not None,
+            loopback=connection.is_loopback,
+            plaintext_policy=self._server.plaintext_policy,
+            server_end_point=connection.server_end_point,
+            exporter=connection.exporter,
+        )
+
+    def _offer_login(self) -> None:
+        if self._server.settings.login_required:
+            self._core.mechanisms = self._facts().mechanisms()
+
+    async def _log_in(self, event: events.Login) -> Reply:
+        self._connection.set_total_timeout(limits.SMTP_LOGIN_TOTAL)
+        try:
+            login = await authenticate_sasl(
+                self._services.directory, event.mechanism, event.initial, self._ask, self._facts()
+            )
+        except ConnectionFault:
+            raise
+        except Exception as fault:
+            self._connection.set_total_timeout(None)
+            reply = _login_refusal(fault, self._trace_id)
+            log.info("login refused peer=%s mechanism=%s: %s", self._peer.address, event.mechanism, reply)
+            return reply
+        self._connection.set_total_timeout(None)
+        self._login = login
+        self._peer = Peer(via=self._via, address=self._peer.address, login=login)
+        log.info(
+            *("login peer=%s account=%s mechanism=%s", self._peer.address),
+            *(login.account.address, login.mechanism),
+        )
+        return Reply(235, "2.7.0", "Logged in")
+
+    async def _ask(self, challenge: bytes) -> bytes:
+        """Send a challenge and give the decoded response (RFC 4954 §4)."""
+        self._say(Reply(334, "", b64encode(challenge).decode()))
+        self._flush()
+        try:
+            line = await self._connection.read_line(limits.SMTP_AUTH_LINE)
+        except LineTooLong:
+            raise CommandError(500, "5.5.6", "Line too long") from None  # RFC 4954 §4
+        except BareLineFeed:
+            raise CommandError(501, "5.5.2", "Lines end with CR LF") from None
+        return self._core.login_response(line)
+
+
+_LOGIN_REFUSALS: Final[tuple[tuple[type[Exception], Reply], ...]] = (
+    # the first that fits
+    (ResponseMalformed, Reply(501, "5.5.2", "That response breaks the mechanism's rules")),
+    (LoginFailed, Reply(535, "5.7.8", "Wrong name or password")),
+    (MechanismUnknown, Reply(504, "5.5.4", "Mechanism not known here")),
+    (LoginDelayed, Reply(454, "4.7.0", "Too many failed logins, try again later")),
+    (Temporary, Reply(454, "4.7.0", "Login is not possible now, try again later")),
+)
+
+
+def _login_refusal(fault: Exception, trace_id: str) -> Reply:
+    if isinstance(fault, CommandError):
+        return fault.reply
+    found = (reply for kind, reply in _LOGIN_REFUSALS if isinstance(fault, kind))
+    return next(found, None) or reply_to_fault(fault, trace_id)

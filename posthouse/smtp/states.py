@@ -1,0 +1,82 @@
+"""Where a server session may stand, and which command is legal there: the table that the core obeys.
+
+A command outside its states is answered 503 (RFC 5321 §4.1.4); one that a role does not have, 500.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from posthouse.smtp.extensions import Role
+
+
+class State(enum.Enum):
+    """Where a session stands."""
+
+    CONNECTED = "connected"
+    """The greeting has not been given."""
+    GREETED = "greeted"
+    """Nobody has said HELO."""
+    READY = "ready"
+    MAIL = "mail"
+    """A sender is accepted."""
+    RCPT = "rcpt"
+    """So is at least one recipient."""
+    BDAT = "bdat"
+    """Some chunks have come, the last one has not."""
+    CLOSED = "closed"
+
+
+ANY: Final = frozenset({State.GREETED, State.READY, State.MAIL, State.RCPT, State.BDAT})
+WITHIN: Final = frozenset({State.MAIL, State.RCPT})
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """A row: where a command may be given, and where its success leads (None: nowhere else)."""
+
+    legal: frozenset[State]
+    leads_to: State | None = None
+
+
+TRANSITIONS: Final[Mapping[bytes, Transition]] = MappingProxyType(
+    {
+        b"EHLO": Transition(ANY, State.READY),
+        b"HELO": Transition(ANY, State.READY),
+        b"LHLO": Transition(ANY, State.READY),
+        b"MAIL": Transition(frozenset({State.READY}), State.MAIL),
+        b"RCPT": Transition(WITHIN, State.RCPT),
+        b"DATA": Transition(WITHIN, State.READY),
+        b"BDAT": Transition(ANY, State.BDAT),  # its octets follow in any state: see ServerCore._bdat
+        b"RSET": Transition(ANY, State.READY),
+        b"NOOP": Transition(ANY),
+        b"QUIT": Transition(ANY, State.CLOSED),
+        b"VRFY": Transition(ANY),
+        b"EXPN": Transition(ANY),
+        b"HELP": Transition(ANY),
+        b"STARTTLS": Transition(frozenset({State.READY}), State.GREETED),
+        b"AUTH": Transition(frozenset({State.READY})),
+    }
+)
+
+NOT_IN: Final[Mapping[Role, frozenset[bytes]]] = MappingProxyType(
+    {
+        Role.MX: frozenset({b"LHLO"}),
+        Role.SUBMISSION: frozenset({b"LHLO"}),
+        # RFC 2033 §4.1: LHLO takes the place of HELO and EHLO.
+        Role.LMTP: frozenset({b"HELO", b"EHLO", b"HELP"}),
+    }
+)
+
+PROGRESS: Final = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT"})
+"""Commands that move a transaction on; the others are counted while none does."""
+
+FOREIGN: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"})
+"""A web client was led to us by somebody else: nothing that it says is meant for us."""
+
+SHOWS_PASSWORD: Final = frozenset({"PLAIN", "LOGIN"})
+"""Mechanisms that show the password (RFC 4954 §4: 538 where they would need TLS)."""

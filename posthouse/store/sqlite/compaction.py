@@ -1,0 +1,247 @@
+"""Rewrites segments in the background: drops dead messages, compresses cold ones, joins small remnants.
+
+The living messages of some segments are copied into a new file, which is made durable; then one commit points their
+rows at it and forgets the old segments, whose files are removed. Killed before the commit, the new file is an
+orphan; killed after it, the old ones are; the next start removes either. Readers that looked a place up just before
+find the file gone and look again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from backports import zstd
+
+from posthouse import limits
+from posthouse.errors import PosthouseError
+from posthouse.store.sqlite.connection import columns, integer, octets
+from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sqlite.segments import (
+    HEADER_OCTETS,
+    RAW,
+    ZSTD,
+    SegmentFolder,
+    digest_of,
+    header,
+    write_all,
+)
+from posthouse.store.sqlite.transaction import Transaction
+
+log = logging.getLogger("posthouse.store")
+
+LOOK_SECONDS: Final = 3600.0
+"""Between two looks when nothing was deleted: segments grow cold."""
+LEVEL: Final = 6
+"""zstd: half of the gain of the highest at a tenth of its time."""
+WORTH: Final = 0.9
+"""A compressed message is kept when it takes at most this share."""
+REMNANT_OCTETS: Final = limits.SEGMENT_OCTETS // 8
+"""Closed segments smaller than this are joined."""
+
+
+class Victim(msgspec.Struct, frozen=True):
+    """A segment to be rewritten."""
+
+    segment: int
+    size: int
+    dead: int
+
+
+class _Live(msgspec.Struct, frozen=True):
+    """A message in a victim."""
+
+    blob_id: int
+    size: int
+    digest: bytes
+    segment: int
+    offset: int
+    packed_size: int | None
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Where a message stands in the new segment."""
+
+    blob_id: int
+    old_segment: int
+    offset: int
+    packed_size: int | None
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """A finished new segment."""
+
+    victims: tuple[int, ...]
+    segment: int
+    size: int
+    moved: list[Moved]
+
+
+class Compactor:
+    """The job. `wake` when something was deleted."""
+
+    def __init__(
+        self,
+        readers: Readers,
+        folder: SegmentFolder,
+        background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
+        now: Callable[[], float],
+    ) -> None:
+        self._readers = readers
+        self._folder = folder
+        self._background = background
+        self._now = now
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was deleted."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For as long as the store is open."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+            self._woken.clear()
+            try:
+                while await self.step():
+                    pass
+            except PosthouseError as fault:
+                log.warning("compaction is put off: %s", fault)
+
+    async def step(self) -> bool:
+        """Rewrite some segments; whether there was something to do."""
+        victims = await self.victims()
+        if not victims:
+            return False
+        rewritten = await self._readers.run(rewrite, self._folder, victims)
+        try:
+            await self._background(lambda tx: switch(tx, rewritten))
+        except PosthouseError:
+            self._folder.path(rewritten.segment).unlink(missing_ok=True)
+            raise
+        for segment in rewritten.victims:
+            self._folder.path(segment).unlink(missing_ok=True)
+        return True
+
+    async def victims(self) -> list[Victim]:
+        """What is worth rewriting together now."""
+        active = await self._background(lambda tx: tx.segments.number)
+        return await self._readers.run(choose, self._folder, active, self._now() - limits.COMPRESS_AFTER)
+
+
+def choose(reader: Reader, folder: SegmentFolder, active: int, cold_before: float) -> list[Victim]:
+    """Closed segments that are mostly dead, cold and not compressed, or small; together at most one segment's worth."""
+    rows = reader.db.rows("SELECT segment, size, dead, packed FROM segment ORDER BY segment")
+    wanted: list[Victim] = []
+    remnants: list[Victim] = []
+    room = limits.SEGMENT_OCTETS
+    for segment, size, dead, packed in rows:
+        victim = Victim(segment, size, dead)
+        if segment == active:
+            continue
+        if dead >= size * limits.COMPACT_DEAD_SHARE or (
+            not packed and _is_cold(folder, segment, cold_before)
+        ):
+            if size - dead <= room or not wanted:
+                wanted.append(victim)
+                room -= size - dead
+        elif size < REMNANT_OCTETS and packed and size <= room:
+            remnants.append(victim)
+    if len(remnants) >= REMNANTS_TOGETHER:
+        for victim in remnants:
+            if victim.size <= room:
+                wanted.append(victim)
+                room -= victim.size
+    return wanted
+
+
+REMNANTS_TOGETHER: Final = 16
+"""Small segments are joined when there are so many, so that none is rewritten again and again."""
+
+
+def _is_cold(folder: SegmentFolder, segment: int, before: float) -> bool:
+    try:
+        return folder.path(segment).stat().st_mtime < before
+    except FileNotFoundError:
+        return False
+
+
+def rewrite(reader: Reader, folder: SegmentFolder, victims: list[Victim]) -> Rewritten:
+    """Copy what lives into a new segment and make that durable."""
+    number = folder.take_number()
+    fd = folder.create(number)
+    moved: list[Moved] = []
+    at = 0
+    try:
+        for victim in victims:
+            for live in _living(reader, victim.segment):
+                codec, raw = _packed(reader, live)
+                frame = [header(codec, len(raw), live.size, live.digest), raw]
+                write_all(fd, frame, at)
+                packed_size = len(raw) if codec == ZSTD else None
+                moved.append(Moved(live.blob_id, live.segment, at + HEADER_OCTETS, packed_size))
+                at += HEADER_OCTETS + len(raw)
+        os.fsync(fd)
+    except BaseException:
+        folder.path(number).unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+    return Rewritten(tuple(victim.segment for victim in victims), number, at, moved)
+
+
+def _living(reader: Reader, segment: int) -> list[_Live]:
+    ids, sizes, digests, offsets, packed = columns(
+        reader.db,
+        [
+            integer("blob_id"),
+            integer("size"),
+            octets("digest"),
+            integer("offset"),
+            integer("coalesce(packed_size, -1)"),
+        ],
+        "FROM (SELECT * FROM blob WHERE segment = ? ORDER BY offset)",
+        (segment,),
+    )
+    return [
+        _Live(blob_id, size, digest, segment, offset, None if packed_size < 0 else packed_size)
+        for blob_id, size, digest, offset, packed_size in zip(
+            ids, sizes, digests, offsets, packed, strict=True
+        )
+    ]
+
+
+def _packed(reader: Reader, live: _Live) -> tuple[int, bytes]:
+    """The octets to be written and how they are coded. OSError when they are not what was once written."""
+    if live.packed_size is not None:
+        return ZSTD, reader.segments.read(live.segment, live.offset, live.packed_size)
+    raw = reader.segments.read(live.segment, live.offset, live.size)
+    if digest_of([raw]) != live.digest:
+        raise OSError(f"message {live.blob_id} in segment {live.segment} is damaged")
+    if live.size > limits.COMPRESS_OCTETS:
+        return RAW, raw
+    packed = zstd.compress(raw, LEVEL)
+    return (ZSTD, packed) if len(packed) <= live.size * WORTH else (RAW, raw)
+
+
+def switch(tx: Transaction, rewritten: Rewritten) -> None:
+    """Point the rows at the new segment; what died meanwhile is dead there too."""
+    dead = 0
+    for moved in rewritten.moved:
+        tx.execute(
+            "UPDATE blob SET segment = ?, offset = ?, packed_size = ? WHERE blob_id = ? AND segment = ?",
+            (rewritten.segment, moved.offset, moved.packed_size, moved.blob_id, moved.old_segment),
+        )
+        if not tx.row_count():
+            dead += HEADER_OCTETS + (moved.packed_size or 0)
+    for segment in rewritten.victims:
+        tx.execute("DELETE FROM segment WHERE segment = ?", (segment,))
+    tx.execute("INSERT INTO segment VALUES (?, ?, ?, 1)", (rewritten.segment, rewritten.size, dead))

@@ -1,0 +1,117 @@
+"""Computes envelopes, structures and previews after the mail was accepted, in quiet moments.
+
+Emails are taken in the order of their numbers; how far that has come is kept, so a restart goes on there. While
+commits keep coming only a few emails at a time are done; readers compute what is asked for before its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import PosthouseError
+from posthouse.store.sqlite import upkeep
+from posthouse.store.sqlite.connection import columns, integer
+from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
+from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sqlite.writer import Writer
+
+log = logging.getLogger("posthouse.store")
+
+QUIET_SECONDS: Final = 0.05
+"""A moment is quiet when nothing was committed for so long."""
+BUSY_SECONDS: Final = 0.25
+"""Between two small steps while commits keep coming: under one percent of a processor."""
+BUSY_BATCH: Final = 5
+RETRY_SECONDS: Final = 30.0
+"""After a fault of the disk."""
+
+
+class _Step(msgspec.Struct, frozen=True):
+    computed: list[NewDerived]
+    done_to: int
+
+
+class Deriver:
+    """The job. `wake` when mail came."""
+
+    def __init__(
+        self,
+        readers: Readers,
+        derive: Derive,
+        background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
+        writer: Writer,
+    ) -> None:
+        self._readers = readers
+        self._derive = derive
+        self._background = background
+        self._writer = writer
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self._done_to: int | None = None
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For as long as the store is open."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                while await self._step(await self._room()):
+                    pass
+            except PosthouseError as fault:
+                log.warning("deriving is put off: %s", fault)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._woken.set()
+
+    async def _room(self) -> int:
+        """Wait for a quiet moment, but not for long; how many emails to do in it."""
+        waited = 0.0
+        while waited < BUSY_SECONDS:
+            before = self._writer.commits
+            await asyncio.sleep(QUIET_SECONDS)
+            if self._writer.commits - before <= 1:  # our own keeping counts as one
+                return limits.DERIVE_BATCH
+            waited += QUIET_SECONDS
+        return BUSY_BATCH
+
+    async def _step(self, emails: int) -> bool:
+        """Do some emails; whether there may be more."""
+        if self._done_to is None:
+            self._done_to = await self._readers.run(_done_to)
+        step = await self._readers.run(_derive_some, self._done_to, emails, self._derive)
+        if step.done_to == self._done_to:
+            return False
+        await self._background(lambda tx: upkeep.keep_derived(tx, step.computed, step.done_to))
+        self._done_to = step.done_to
+        return True
+
+
+def _done_to(reader: Reader) -> int:
+    rows = reader.db.rows("SELECT value FROM note WHERE name = 'derived_to'")
+    return int(rows[0][0]) if rows else 0
+
+
+def _derive_some(reader: Reader, after: int, count: int, derive: Derive) -> _Step:
+    ids, owners, present = columns(
+        reader.db,
+        [integer("email_id"), integer("account_id"), integer("present")],
+        "FROM (SELECT email_id, account_id, EXISTS (SELECT 1 FROM derived d"
+        " WHERE d.account_id = email.account_id AND d.email_id = email.email_id) AS present"
+        " FROM email WHERE email_id > ? ORDER BY email_id LIMIT ?)",
+        (after, count),
+    )
+    computed: list[NewDerived] = []
+    for email_id, account_id, there in zip(ids, owners, present, strict=True):
+        if not there:
+            computed += derive_emails(reader, account_id, [email_id], derive)
+    return _Step(computed, max(ids, default=after))

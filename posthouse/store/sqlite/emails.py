@@ -1,0 +1,253 @@
+"""Reading emails: columns of many at once, where their bytes are, and the bytes themselves.
+
+Everything runs in a reader's thread. Texts that are not derived yet are derived here, and the caller is told so
+that they can be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from backports import zstd
+
+from posthouse import limits
+from posthouse.errors import NotFound
+from posthouse.store.model import Derived, Stored
+from posthouse.store.sqlite.connection import Column, columns, integer, octets, snapshot
+from posthouse.store.sqlite.readers import Reader
+from posthouse.store.sqlite.transaction import members
+
+Derive = Callable[[bytes, int], Derived]
+"""`store.derive.derive`: (message, received_at) → its derived values. Never raises on any octets."""
+
+OF_EMAIL: Final = {"size": integer("size"), "received_at": integer("received_at")}
+OF_DERIVED: Final = {
+    "sent_at": integer("sent_at"),
+    "preview": octets("preview"),
+    "envelope": octets("envelope"),
+    "body_structure": octets("body_structure"),
+    "parts": octets("parts"),
+}
+DENSE: Final = 3
+"""A range of numbers is read whole when it holds at most so many times what is wanted."""
+
+
+class NewDerived(msgspec.Struct, frozen=True):
+    """Derived values to be kept."""
+
+    account_id: int
+    email_id: int
+    derived: Derived
+
+
+class EmailRows(msgspec.Struct, frozen=True):
+    """The answer to a question for columns, and what had to be computed for it."""
+
+    rows: list[tuple[Any, ...] | None]
+    computed: list[NewDerived]
+
+
+def read_emails(
+    reader: Reader, account_id: int, email_ids: Sequence[int], fields: Sequence[str], derive: Derive
+) -> EmailRows:
+    """The named columns of each email, in the order asked."""
+    computed: list[NewDerived] = []
+    with snapshot(reader.db):
+        found: dict[str, Sequence[Any]] = {}
+        derived = [name for name in fields if name in OF_DERIVED]
+        plain = [name for name in fields if name in OF_EMAIL]
+        if derived:
+            lists = _read_table(reader, "derived", account_id, email_ids, [OF_DERIVED[n] for n in derived])
+            if "preview" in derived:
+                at = derived.index("preview")
+                lists[at] = [None if raw is None else raw.decode() for raw in lists[at]]
+            found.update(zip(derived, lists, strict=True))
+            if None in lists[0]:
+                computed = _derive_missing(reader, account_id, email_ids, lists[0], derive)
+                _fill_in(found, derived, email_ids, computed)
+        if plain:
+            lists = _read_table(reader, "email", account_id, email_ids, [OF_EMAIL[n] for n in plain])
+            found.update(zip(plain, lists, strict=True))
+    rows: list[tuple[Any, ...] | None] = list(zip(*(found[name] for name in fields), strict=True))
+    if any(None in column for column in found.values()):
+        rows = [None if row is None or None in row else row for row in rows]
+    return EmailRows(rows, computed)
+
+
+def _read_table(
+    reader: Reader, table: str, account_id: int, email_ids: Sequence[int], wanted: Sequence[Column]
+) -> list[list[Any]]:
+    """Columns of one table, one item for each id asked, None where there is no row."""
+    asked = [integer("email_id"), *wanted]
+    first, last = min(email_ids), max(email_ids)
+    mine = "account_id = ? AND email_id BETWEEN ? AND ?"
+    lists: list[list[Any]] | None = None
+    if last - first < DENSE * len(email_ids) or _few_between(reader, table, account_id, email_ids):
+        lists = columns(reader.db, asked, f"FROM {table} WHERE {mine}", (account_id, first, last))
+    else:
+        source = f"FROM carray(?) AS c CROSS JOIN {table} ON {table}.email_id = c.value WHERE account_id = ?"
+        lists = columns(reader.db, asked, source, (members(email_ids), account_id))
+    ids, *values = lists
+    if ids == list(email_ids):
+        return values
+    at = {email_id: i for i, email_id in enumerate(ids)}
+    places = [at.get(email_id) for email_id in email_ids]
+    return [[None if i is None else column[i] for i in places] for column in values]
+
+
+def _few_between(reader: Reader, table: str, account_id: int, email_ids: Sequence[int]) -> bool:
+    """Whether the account has little that was not asked between the first and the last (others' do not count)."""
+    if table != "derived":
+        return False
+    ((there,),) = reader.db.rows(
+        "SELECT count(*) FROM (SELECT 1 FROM derived WHERE account_id = ? AND email_id BETWEEN ? AND ? LIMIT ?)",
+        (account_id, min(email_ids), max(email_ids), DENSE * len(email_ids) + 1),
+    )
+    return bool(there <= DENSE * len(email_ids))
+
+
+def _derive_missing(
+    reader: Reader, account_id: int, email_ids: Sequence[int], column: Sequence[Any], derive: Derive
+) -> list[NewDerived]:
+    missing = [email_id for email_id, value in zip(email_ids, column, strict=True) if value is None]
+    return derive_emails(reader, account_id, missing, derive)
+
+
+def derive_emails(
+    reader: Reader, account_id: int, email_ids: Sequence[int], derive: Derive
+) -> list[NewDerived]:
+    """Compute the derived values of emails (those that are gone are left out)."""
+    computed = []
+    for email_id, stored, received_at in _places(reader, account_id, email_ids):
+        try:
+            raw = stored.prefix + read_blob(reader, stored.blob_id)
+        except NotFound:
+            continue
+        computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
+    return computed
+
+
+def _fill_in(
+    found: dict[str, Sequence[Any]],
+    names: Sequence[str],
+    email_ids: Sequence[int],
+    computed: list[NewDerived],
+) -> None:
+    new = {each.email_id: each.derived for each in computed}
+    for name in names:
+        found[name] = [
+            getattr(new[email_id], name) if value is None and email_id in new else value
+            for email_id, value in zip(email_ids, found[name], strict=True)
+        ]
+
+
+# --- where the bytes are ------------------------------------------------------------------------------------
+
+
+def _places(reader: Reader, account_id: int, email_ids: Sequence[int]) -> list[tuple[int, Stored, int]]:
+    ids, blobs, sizes, received, prefixes = columns(
+        reader.db,
+        [integer("email_id"), integer("blob_id"), integer("size"), integer("received_at"), octets("prefix")],
+        f"FROM email WHERE {_which(email_ids)} AND account_id = ?",
+        (*_which_bindings(email_ids), account_id),
+    )
+    return [
+        (email_id, Stored(blob_id=blob_id, prefix=prefix, size=size), received_at)
+        for email_id, blob_id, size, received_at, prefix in zip(
+            ids, blobs, sizes, received, prefixes, strict=True
+        )
+    ]
+
+
+def _which(email_ids: Sequence[int]) -> str:
+    return "email_id = ?" if len(email_ids) == 1 else "email_id IN (SELECT value FROM carray(?))"
+
+
+def _which_bindings(email_ids: Sequence[int]) -> tuple[Any, ...]:
+    return (email_ids[0],) if len(email_ids) == 1 else (members(email_ids),)
+
+
+def read_stored(reader: Reader, account_id: int, email_ids: Sequence[int]) -> dict[int, Stored]:
+    """Where the bytes of each email are (those that are gone are left out)."""
+    return {email_id: stored for email_id, stored, _ in _places(reader, account_id, email_ids)}
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """Places of emails with the bytes of the small ones among them."""
+
+    stored: dict[int, Stored]
+    blobs: dict[int, bytes]
+
+
+def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], *, bytes_too: bool) -> Ahead:
+    """Places of emails (and of those behind a single one), with bytes as far as READ_AHEAD_OCTETS go."""
+    with snapshot(reader.db):
+        asked: Sequence[int] = email_ids
+        if len(email_ids) == 1:
+            asked = range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
+        stored = read_stored(reader, account_id, asked)
+        if not bytes_too:
+            return Ahead(stored, {})
+        wanted: list[int] = []
+        room = limits.READ_AHEAD_OCTETS
+        for place in stored.values():
+            room -= place.size
+            if room < 0:
+                break
+            wanted.append(place.blob_id)
+        return Ahead(stored, read_blobs(reader, wanted))
+
+
+# --- the bytes ----------------------------------------------------------------------------------------------
+
+
+def read_blobs(reader: Reader, blob_ids: Sequence[int]) -> dict[int, bytes]:
+    """Whole blobs (the caller bounds the sum of sizes); those that are gone are left out."""
+    if not blob_ids:
+        return {}
+    ids, contents = columns(
+        reader.db,
+        [integer("blob_id"), octets("content")],
+        "FROM blob WHERE blob_id IN (SELECT value FROM carray(?))",
+        (members(blob_ids),),
+    )
+    found: dict[int, bytes] = {}
+    for blob_id, content in zip(ids, contents, strict=True):
+        found[blob_id] = content if content is not None else read_blob(reader, blob_id)
+    return found
+
+
+def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
+    """Octets of a blob. NotFound when it is gone."""
+    for again in (True, False):
+        rows = reader.db.rows(
+            "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = ?", (blob_id,)
+        )
+        if not rows:
+            raise NotFound("The message is gone.")
+        size, segment, start, packed_size, content = rows[0]
+        end = size if length is None else min(offset + length, size)
+        if segment is None:
+            return bytes(content[offset:end])
+        try:
+            if packed_size is not None:
+                packed = reader.segments.read(segment, start, packed_size)
+                return zstd.decompress(packed)[offset:end]
+            return reader.segments.read(segment, start + offset, max(end - offset, 0))
+        except FileNotFoundError:  # compaction moved it between the two steps
+            if not again:
+                raise
+    raise NotFound("The message is gone.")
+
+
+def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:
+    """Octets of a message, prefix and blob as one."""
+    before = len(stored.prefix)
+    end = stored.size if length is None else min(offset + length, stored.size)
+    head = stored.prefix[offset:end]
+    if end <= before:
+        return head
+    start = max(offset - before, 0)
+    return head + read_blob(reader, stored.blob_id, start, end - before - start)

@@ -1,0 +1,219 @@
+"""The engine's parts, put together: lock, schema, files, writer, readers, memory, upkeep; and how they end.
+
+Opening repairs what a crash left: a segment's torn tail is cut, files that no row knows are removed, leases of dead
+holders are given back, and half-swept remains are swept on. Nothing of that is needed for correctness of what was
+committed: SQLite's log alone decides what is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Self
+
+import apsw
+
+from posthouse import limits
+from posthouse.errors import PosthouseError, StoreUnavailable
+from posthouse.store.sqlite import queue, snapshots, upkeep
+from posthouse.store.sqlite.compaction import Compactor
+from posthouse.store.sqlite.connection import connect, unavailable
+from posthouse.store.sqlite.deriving import Deriver
+from posthouse.store.sqlite.emails import Derive, NewDerived
+from posthouse.store.sqlite.indexes import MailboxIndexes
+from posthouse.store.sqlite.live import Live
+from posthouse.store.sqlite.lock import StoreLock
+from posthouse.store.sqlite.migrate import migrate
+from posthouse.store.sqlite.people_cache import PeopleCache
+from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sqlite.segments import SegmentFolder
+from posthouse.store.sqlite.space import SpaceReserve
+from posthouse.store.sqlite.staging import StageBudget
+from posthouse.store.sqlite.transaction import Interest, Settings, Transaction
+from posthouse.store.sqlite.views import AccountViews
+from posthouse.store.sqlite.writer import Submission, Work, Writer
+
+log = logging.getLogger("posthouse.store")
+
+
+class Engine:
+    """All parts of one open store. Made by `open` only."""
+
+    def __init__(self, path: Path, blobs: Path, derive: Derive, settings: Settings, lock: StoreLock) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._path = path
+        self._lock = lock
+        self._settings = settings
+        self.derive = derive
+        self.folder = SegmentFolder(blobs)
+        self.budget = StageBudget()
+        self._interest = Interest()
+        self._outbox: list[Submission] = []
+        self._closed = False
+        self.readers = Readers(self._open_reader, limits.READERS)
+        self._background_readers = Readers(self._open_reader, 1)
+        self.live = Live(
+            MailboxIndexes(self.readers, self._save_snapshot),
+            AccountViews(self.readers, self._interest),
+            PeopleCache(self.readers),
+        )
+        self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
+        self._writer = Writer(self._open_transaction, self.live.publish, self._space)
+        self._checkpointer = upkeep.Checkpointer(path)
+        self._writer.before_wait = self._checkpointer.look
+        self._loops: list[asyncio.Task[None]] = []
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._sweep_wanted = asyncio.Event()
+        self._deriver = Deriver(self._background_readers, derive, self.background, self._writer)
+        self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
+
+    @classmethod
+    async def open(cls, path: Path, blobs: Path, derive: Derive, settings: Settings) -> Self:
+        """Open or make the files, repair, start the threads. StoreUnavailable."""
+        lock = await asyncio.to_thread(_prepare, path, int(settings.now()))
+        engine = cls(path, blobs, derive, settings, lock)
+        try:
+            await asyncio.to_thread(engine._start_threads)
+        except BaseException as fault:
+            engine._abandon()
+            if isinstance(fault, apsw.Error | OSError):
+                raise unavailable(fault) from fault
+            raise
+        await engine._begin()
+        return engine
+
+    def _open_reader(self) -> Reader:
+        return Reader(self._path, self.folder)
+
+    def _open_transaction(self) -> Transaction:
+        tx = Transaction(connect(self._path), self.folder, self._interest, self._settings)
+        known = dict(tx.query("SELECT segment, size FROM segment"))
+        removed = self.folder.remove_orphans(set(known))
+        if removed:
+            log.info("removed %d segment files that nothing pointed at", removed)
+        self.folder.start_above(max(known, default=0))
+        for number, size in tx.query(
+            "SELECT segment, size FROM segment WHERE packed = 0 ORDER BY segment DESC LIMIT 1"
+        ):
+            if size < limits.SEGMENT_OCTETS:
+                tx.segments.resume(number, size)
+        return tx
+
+    def _abandon(self) -> None:
+        self.readers.close()
+        self._background_readers.close()
+        self._lock.release()
+
+    def _start_threads(self) -> None:
+        self._writer.start()
+        self._checkpointer.start()
+
+    async def _begin(self) -> None:
+        await self.background(queue.release_all)
+        self.live.mail_went = self._sweep_wanted.set
+        self.live.mail_came = self._deriver.wake
+        self._sweep_wanted.set()
+        for loop in (self._sweep_loop(), self._deriver.run(), self._compactor.run()):
+            self._loops.append(asyncio.create_task(loop))
+
+    # --- commits -----------------------------------------------------------------------------------------
+
+    def submit(self, work: tuple[Work, ...], *, background: bool = False) -> asyncio.Future[list[Any]]:
+        """Hand operations to the writer as one commit; the results, once durable.
+
+        What arrives in one turn of the event loop goes over together.
+        """
+        if self._closed:
+            raise StoreUnavailable("The mail store is closed.")
+        done: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not self._outbox:
+            self._loop.call_soon(self._send)
+        self._outbox.append(Submission(work, done, background))
+        return done
+
+    def _send(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        if outbox:
+            self._writer.submit(outbox)
+
+    async def background(self, work: Callable[[Transaction], Any]) -> Any:
+        """Have upkeep done in a transaction when nobody waits for one."""
+        return (await self.submit((work,), background=True))[0]
+
+    def keep(self, computed: list[NewDerived]) -> None:
+        """Write derived values that a reader had to compute, some time."""
+        self._start(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
+
+    def _save_snapshot(self, frozen: snapshots.Frozen) -> None:
+        self._start(self._pack_and_write(frozen))
+
+    def _start(self, job: Coroutine[Any, Any, Any]) -> None:
+        """Run something that nobody waits for; it is a cache's business, so its failure is only noted."""
+        task = asyncio.create_task(_noted(job))
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def _pack_and_write(self, frozen: snapshots.Frozen) -> None:
+        packed = await self._background_readers.run(lambda _: snapshots.pack(frozen))
+        await self.background(lambda tx: snapshots.write(tx, packed))
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            await self._sweep_wanted.wait()
+            self._sweep_wanted.clear()
+            try:
+                while await self.background(upkeep.sweep):
+                    pass
+            except PosthouseError as fault:
+                log.warning("sweeping stopped: %s", fault)
+            self._compactor.wake()
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Finish what was handed in, checkpoint, and let go of the files. A second call does nothing."""
+        if self._closed:
+            return
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self.live.indexes.save_all()
+        while self._jobs:
+            await asyncio.wait(self._jobs)
+        self._closed = True
+        self._send()
+        await asyncio.to_thread(self._stop_threads)
+        self.live.receive()
+        self._lock.release()
+
+    def _stop_threads(self) -> None:
+        self._writer.stop()
+        self._checkpointer.stop()
+        self._background_readers.close()
+        self.readers.close()
+        db = connect(self._path)  # the last one to close copies the whole log and removes it
+        db.close()
+
+
+def _prepare(path: Path, now: int) -> StoreLock:
+    """Lock, then bring the file to the present schema."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = StoreLock(path.with_name(path.name + ".lock"))
+    try:
+        migrate(path, now)
+        path.chmod(0o600)
+    except BaseException as fault:
+        lock.release()
+        if isinstance(fault, apsw.Error | OSError):
+            raise unavailable(fault) from fault
+        raise
+    return lock
+
+
+async def _noted(job: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await job
+    except PosthouseError as fault:
+        log.warning("upkeep was put off: %s", fault)

@@ -1,0 +1,139 @@
+"""Operations on mailboxes themselves: create, rename, delete, role, subscription.
+
+`INBOX` is one name in any case (RFC 9051 §5.1), can be neither deleted nor renamed here (RFC 9051 §6.3.6 moves its
+messages instead, which is the protocol's business), and names are otherwise told apart exactly.
+"""
+
+from __future__ import annotations
+
+from posthouse.errors import Conflict
+from posthouse.store.interface import CreateMailbox, DeleteMailbox, RenameMailbox, SetRole, Subscribe
+from posthouse.store.model import SEPARATOR, Mailbox, Role
+from posthouse.store.sqlite import changes
+from posthouse.store.sqlite.state import AccountState, MailboxState
+from posthouse.store.sqlite.transaction import Transaction
+
+INBOX = "INBOX"
+FIRST_MAILBOXES = (
+    (INBOX, Role.INBOX),
+    ("Drafts", Role.DRAFTS),
+    ("Sent", Role.SENT),
+    ("Junk", Role.JUNK),
+    ("Trash", Role.TRASH),
+    ("Archive", Role.ARCHIVE),
+)
+"""What a new account gets, all subscribed."""
+
+
+def exact_name(name: str) -> str:
+    """The name as it is kept: INBOX in its one spelling."""
+    return INBOX if name.upper() == INBOX else name
+
+
+def create(tx: Transaction, op: CreateMailbox) -> Mailbox:
+    """CreateMailbox."""
+    tx.refuse_growth()
+    account = tx.account(op.account_id)
+    name = exact_name(op.name)
+    if name in account.by_name:
+        raise Conflict("There is a mailbox of that name already.")
+    _refuse_taken_role(account, op.role)
+    if op.subscribed:
+        _set_subscribed(tx, account, name, True)
+    return account.mailbox_value(make(tx, account, name, op.role))
+
+
+def make(tx: Transaction, account: AccountState, name: str, role: Role | None) -> MailboxState:
+    """A new mailbox. Its UIDVALIDITY is above all that this account ever had (RFC 9051 §2.3.1.1)."""
+    account.uid_validity = max(account.uid_validity + 1, tx.now)
+    mailbox = MailboxState(tx.take_numbers("mailbox"), name, role, account.uid_validity)
+    account.mailboxes[mailbox.mailbox_id] = account.by_name[name] = mailbox
+    tx.bump_mailbox(account, mailbox)
+    return mailbox
+
+
+def rename(tx: Transaction, op: RenameMailbox) -> None:
+    """RenameMailbox."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    old, new = mailbox.name, exact_name(op.name)
+    if old == INBOX:
+        raise Conflict("INBOX keeps its name.")
+    if new == old:
+        return
+    if new.startswith(old + SEPARATOR):
+        raise Conflict("A mailbox cannot be moved below itself.")
+    moving = {
+        name: new + name[len(old) :]
+        for name in account.by_name
+        if name == old or name.startswith(old + SEPARATOR)
+    }
+    if any(name in account.by_name and name not in moving for name in moving.values()):
+        raise Conflict("There is a mailbox of that name already.")
+    tx.bump(account)
+    moved = [(account.by_name.pop(name), target) for name, target in moving.items()]
+    for each, target in moved:
+        each.name = target
+        account.by_name[target] = each
+        tx.bump_mailbox(account, each)
+
+
+def delete(tx: Transaction, op: DeleteMailbox) -> None:
+    """DeleteMailbox. The messages are out of reach at once; their rows are swept away later."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    if mailbox.name == INBOX:
+        raise Conflict("INBOX cannot be deleted.")
+    tx.bump(account)
+    account.mailboxes.pop(mailbox.mailbox_id)
+    account.by_name.pop(mailbox.name)
+    account.changed.discard(mailbox.mailbox_id)
+    account.gone.append(mailbox.mailbox_id)
+    account.octets -= mailbox.size
+    account.messages -= mailbox.total
+    doom(tx, account.account_id, mailbox.mailbox_id)
+
+
+def doom(tx: Transaction, account_id: int, mailbox_id: int) -> None:
+    """Take a mailbox out of the tables that name it and leave its messages to the sweeper."""
+    key = (account_id, mailbox_id)
+    tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
+    tx.execute("INSERT OR IGNORE INTO doomed_mailbox VALUES (?, ?)", key)
+    tx.publish(changes.MailboxGone(account_id, mailbox_id))
+
+
+def set_role(tx: Transaction, op: SetRole) -> None:
+    """SetRole."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    if mailbox.role is op.role:
+        return
+    if Role.INBOX in (mailbox.role, op.role):
+        raise Conflict("INBOX keeps its role.")
+    _refuse_taken_role(account, op.role)
+    mailbox.role = op.role
+    tx.bump_mailbox(account, mailbox)
+
+
+def _refuse_taken_role(account: AccountState, role: Role | None) -> None:
+    if role is not None and any(other.role is role for other in account.mailboxes.values()):
+        raise Conflict("Another mailbox has that role.")
+
+
+def subscribe(tx: Transaction, op: Subscribe) -> None:
+    """Subscribe."""
+    account = tx.account(op.account_id)
+    name = exact_name(op.name)
+    if (name in account.subscriptions) == op.subscribed:
+        return
+    tx.bump(account)
+    _set_subscribed(tx, account, name, op.subscribed)
+    if name in account.by_name:
+        account.changed.add(account.by_name[name].mailbox_id)
+
+
+def _set_subscribed(tx: Transaction, account: AccountState, name: str, subscribed: bool) -> None:
+    if subscribed:
+        tx.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (account.account_id, name))
+        account.subscriptions |= {name}
+    else:
+        tx.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account.account_id, name))
+        account.subscriptions -= {name}
+    account.subscriptions_changed = True

@@ -1,0 +1,62 @@
+"""Disk space held back, so that a full disk stops new mail but neither reading nor deleting.
+
+Deleting needs space too: each change goes to the write-ahead log first. So a file of SPACE_RESERVE octets stands
+beside the database. When a commit finds the disk full, the file is given up and operations that add mail are
+refused from memory; once it can be made again there is space again, and they go on.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from posthouse import limits
+
+RETRY_SECONDS: Final = 2.0
+"""Between two looks at whether there is space again."""
+
+
+class SpaceReserve:
+    """The reserve. All methods are thread-safe and never raise."""
+
+    def __init__(self, path: Path, octets: int = limits.SPACE_RESERVE) -> None:
+        self._path = path
+        self._octets = octets
+        self._lock = threading.Lock()
+        self._retry_at = 0.0
+        self.intact = self._make()
+
+    def release(self) -> bool:
+        """Give the reserve up; False when there was none."""
+        with self._lock:
+            if not self.intact:
+                return False
+            self.intact = False
+            self._path.unlink(missing_ok=True)
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            return True
+
+    def restore(self) -> bool:
+        """Try to hold space back again, not more often than every RETRY_SECONDS; whether it is held."""
+        with self._lock:
+            if not self.intact and time.monotonic() >= self._retry_at:
+                self.intact = self._make()
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+            return self.intact
+
+    def _make(self) -> bool:
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return False
+        try:
+            os.posix_fallocate(fd, 0, self._octets)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(fd)
+        return True

@@ -1,0 +1,134 @@
+"""The engine's own work behind everybody's back: copying the log, sweeping remains, packing snapshots, deriving.
+
+Each is a small function of the writer's transaction (run only when no commit waits) or a thread of its own. All of
+it may be cut off at any instant: what is not done yet is found again at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import apsw
+
+from posthouse import limits
+from posthouse.store.sqlite.connection import connect
+from posthouse.store.sqlite.emails import NewDerived
+from posthouse.store.sqlite.transaction import Transaction, members
+
+log = logging.getLogger("posthouse.store")
+
+
+# --- copying the write-ahead log into the database --------------------------------------------------------
+
+
+class Checkpointer:
+    """A thread that copies the log when it has grown. Under load without a pause the writer takes the last step."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._wake = threading.Event()
+        self._stopping = False
+        self._copied_at = 0
+        self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Blocks."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def look(self, tx: Transaction) -> None:
+        """In the writer's thread, after each transaction: is there enough to copy?"""
+        size = tx.wal_octets
+        if size >= limits.WAL_OCTETS_FORCED:
+            # Little is left to copy after the thread's passes, so this takes milliseconds; then the log starts anew.
+            tx.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        elif size >= limits.WAL_OCTETS:
+            self._wake.set()
+
+    def _run(self) -> None:
+        db = connect(self._path)
+        while True:
+            self._wake.wait()
+            if self._stopping:
+                break
+            self._wake.clear()
+            try:
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error as fault:
+                log.warning("the log could not be copied into the database: %s", fault)
+        db.close()
+
+
+# --- sweeping what deleted messages left behind -----------------------------------------------------------
+
+
+def sweep(tx: Transaction) -> bool:
+    """Remove a batch of remains; whether there is more."""
+    return _sweep_mailbox(tx) or _sweep_emails(tx)
+
+
+def _sweep_mailbox(tx: Transaction) -> bool:
+    """Turn a piece of a deleted mailbox's messages into remains of emails."""
+    rows = tx.query("SELECT account_id, mailbox_id FROM doomed_mailbox LIMIT 1")
+    if not rows:
+        return False
+    key = rows[0]
+    some = (
+        "account_id = ? AND mailbox_id = ? AND uid IN (SELECT uid FROM placement"
+        " WHERE account_id = ? AND mailbox_id = ? ORDER BY uid LIMIT ?)"
+    )
+    bindings = (*key, *key, limits.PIECE_ROWS)
+    tx.execute(f"INSERT INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings)
+    tx.execute(f"DELETE FROM placement WHERE {some}", bindings)
+    if tx.row_count() < limits.PIECE_ROWS:
+        for table in ("mailbox_change", "mailbox_snapshot", "doomed_mailbox"):
+            tx.execute(f"DELETE FROM {table} WHERE account_id = ? AND mailbox_id = ?", key)
+    return True
+
+
+def _sweep_emails(tx: Transaction) -> bool:
+    rows = tx.query(
+        "SELECT g.email_id, e.account_id, e.blob_id FROM garbage_email g LEFT JOIN email e USING (email_id)"
+        " ORDER BY g.email_id LIMIT ?",
+        (limits.SWEEP_BATCH,),
+    )
+    if not rows:
+        return False
+    tx.disown([blob_id for _, _, blob_id in rows if blob_id is not None])
+    email_ids = members(email_id for email_id, _, _ in rows)
+    for account_id in {account_id for _, account_id, _ in rows if account_id is not None}:
+        mine = members(email_id for email_id, owner, _ in rows if owner == account_id)
+        tx.execute(
+            "DELETE FROM derived WHERE account_id = ? AND email_id IN (SELECT value FROM carray(?))",
+            (account_id, mine),
+        )
+    tx.execute("DELETE FROM email WHERE email_id IN (SELECT value FROM carray(?))", (email_ids,))
+    tx.execute("DELETE FROM garbage_email WHERE email_id IN (SELECT value FROM carray(?))", (email_ids,))
+    return True
+
+
+# --- keeping derived values -------------------------------------------------------------------------------
+
+
+def keep_derived(tx: Transaction, computed: list[NewDerived], done_to: int = 0) -> None:
+    """Write derived values of emails that are still there; `done_to`: all emails up to this one have theirs."""
+    if not tx.may_grow:
+        return
+    if done_to:
+        tx.execute("INSERT OR REPLACE INTO note VALUES ('derived_to', ?)", (done_to,))
+    for new in computed:
+        derived = new.derived
+        tx.execute(
+            "INSERT OR IGNORE INTO derived SELECT account_id, email_id, ?, ?, ?, ?, ? FROM email"
+            " WHERE email_id = ? AND account_id = ?",
+            (derived.sent_at, derived.preview, derived.envelope, derived.body_structure, derived.parts,
+             new.email_id, new.account_id),
+        )  # fmt: skip
