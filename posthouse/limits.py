@@ -545,7 +545,10 @@ SEARCH_REST: Final = 3.0
 """Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""
 
 SEARCH_WAITING: Final = 500_000
-"""Messages noted as waiting (40 MB); beyond it they are forgotten and found again by a comparison with the store."""
+"""Removed messages noted as waiting (40 MB); beyond it a comparison with the store finds them instead."""
+
+SEARCH_COMPARE: Final = 5_000
+"""Messages compared with the store at a time: a few milliseconds."""
 
 SEARCH_CACHED_IDS: Final = 300_000
 """Ids of indexed messages kept in memory (20 MB), of the accounts that searched last; one account may exceed it."""

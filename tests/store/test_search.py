@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import apsw
@@ -15,7 +15,7 @@ from posthouse.message.words import fold_needle
 from posthouse.store.search import SearchIndex
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import analyse, contains
-from posthouse.store.search.waiting import Waiting
+from posthouse.store.search.notices import Notices
 
 
 class Mailboxes:
@@ -24,21 +24,34 @@ class Mailboxes:
     def __init__(self) -> None:
         self.accounts: dict[int, dict[int, bytes]] = {}
         self.reads = 0
+        self.above = 10**6
 
     def put(self, account_id: int, email_id: int, raw: bytes) -> None:
         self.accounts.setdefault(account_id, {})[email_id] = raw
+
+    def after(self, email_id: int, limit: int) -> list[tuple[int, int]]:
+        rows = [
+            (i, account_id) for account_id, emails in self.accounts.items() for i in emails if i > email_id
+        ]
+        return sorted(rows)[:limit]
+
+    def present(self, email_ids: Sequence[int]) -> set[int]:
+        return {i for emails in self.accounts.values() for i in emails}.intersection(email_ids)
+
+    def ceiling(self) -> int:
+        return self.above
 
     def read(self, account_id: int, email_ids: Sequence[int]) -> Iterator[bytes | None]:
         for email_id in email_ids:
             self.reads += 1
             yield self.accounts.get(account_id, {}).get(email_id)
 
-    def everything(self) -> Iterable[tuple[int, Sequence[int]]]:
-        return [(account_id, list(emails)) for account_id, emails in self.accounts.items()]
+    def close(self) -> None:
+        pass
 
 
 def make(path: Path, mailboxes: Mailboxes) -> SearchIndex:
-    index = SearchIndex(path, mailboxes.read, mailboxes.everything)
+    index = SearchIndex(path, mailboxes)
     index._indexer.delay = 0.0
     index._indexer.rest = 0.0
     index.start()
@@ -77,7 +90,9 @@ def expected(mailboxes: Mailboxes, account_id: int, field: str, needle: str) -> 
 
 WORDS = (
     "post house letter LETTERS Straße naïve coöperate mail e-mail user@example.org 邮局 邮件系统 今天 天气 東京 大阪 "
-    "まで 한국 서울 😀 x 12 3456 a1b2 https://example.org/a?b=c supercalifragilisticexpialidociousness-" + "z" * 90
+    "まで 한국 서울 😀 x 12 3456 a1b2 https://example.org/a?b=c supercalifragilisticexpialidociousness-"
+    + "z"
+    * 90
 ).split()
 NEEDLES = [
     *WORDS, "o", "邮", "天气今", "post house", "house letter", "t-", "@example", "example.org/a?b", "zzz", "z" * 60,
@@ -117,9 +132,9 @@ def fill(mailboxes: Mailboxes, account_id: int, count: int, seed: int = 1) -> li
 
 
 async def test_exact_when_all_is_indexed(index: SearchIndex, mailboxes: Mailboxes) -> None:
+    fill(mailboxes, 1, 60)
     fill(mailboxes, 2, 40, seed=2)
-    index.notify_added(1, fill(mailboxes, 1, 60))
-    index.notify_added(2, mailboxes.accounts[2])
+    index.notify_added()
     await settled(index)
     mailboxes.reads = 0
     found = await index.matching(1, list(mailboxes.accounts[1]), "body", "邮局")
@@ -130,28 +145,28 @@ async def test_exact_when_all_is_indexed(index: SearchIndex, mailboxes: Mailboxe
 
 async def test_exact_when_nothing_is_indexed(tmp_path: Path, mailboxes: Mailboxes) -> None:
     fill(mailboxes, 1, 30)
-    index = SearchIndex(tmp_path / "search.db", mailboxes.read, mailboxes.everything)
+    index = SearchIndex(tmp_path / "search.db", mailboxes)
     await check_all(index, mailboxes)
     await index.close()
 
 
 async def test_new_mail_is_found_before_it_is_indexed(index: SearchIndex, mailboxes: Mailboxes) -> None:
     ids = fill(mailboxes, 1, 30)
-    index.notify_added(1, ids)
+    index.notify_added()
     await settled(index)
-    mailboxes.put(1, 5, message("late", "only here: quokka"))
+    mailboxes.put(1, 5000, message("late", "only here: quokka"))
     asked = list(mailboxes.accounts[1])
-    assert await index.matching(1, asked, "body", "quokka") == {5}
-    assert await index.matching(1, asked, "header:subject", "LATE") == {5}
-    index.notify_added(1, [5])
+    assert await index.matching(1, asked, "body", "quokka") == {5000}
+    assert await index.matching(1, asked, "header:subject", "LATE") == {5000}
+    index.notify_added()
     await settled(index)
-    assert await index.matching(1, asked, "body", "quokka") == {5}
+    assert await index.matching(1, asked, "body", "quokka") == {5000}
     assert await index.matching(1, ids, "body", "quokka") == frozenset(), "only what was asked about"
 
 
 async def test_removed_mail_is_forgotten(index: SearchIndex, mailboxes: Mailboxes, tmp_path: Path) -> None:
     ids = fill(mailboxes, 1, 40)
-    index.notify_added(1, ids)
+    index.notify_added()
     await settled(index)
     for email_id in ids[:30]:
         del mailboxes.accounts[1][email_id]
@@ -168,7 +183,7 @@ async def test_unused_terms_are_swept(
     monkeypatch.setattr("posthouse.store.search.indexer.SEARCH_SWEEP", 20)
     for email_id in range(40):
         mailboxes.put(1, email_id, message(f"s{email_id}", f"unique{email_id}word"))
-    index.notify_added(1, range(40))
+    index.notify_added()
     await settled(index)
     for email_id in range(35):
         del mailboxes.accounts[1][email_id]
@@ -184,11 +199,13 @@ async def test_unused_terms_are_swept(
 async def test_a_removed_account_leaves_nothing(
     index: SearchIndex, mailboxes: Mailboxes, tmp_path: Path
 ) -> None:
-    index.notify_added(1, fill(mailboxes, 1, 10))
-    index.notify_added(2, fill(mailboxes, 2, 10))
+    fill(mailboxes, 1, 10)
+    index.notify_added()
+    fill(mailboxes, 2, 10)
+    index.notify_added()
     await settled(index)
     del mailboxes.accounts[1]
-    index.notify_account_removed(1)
+    index.notify_removed(1, range(1000, 1010))
     await settled(index)
     db = apsw.Connection(str(tmp_path / "search.db"))
     assert db.execute("SELECT count(*) FROM term WHERE account_id = 1").fetchall() == [(0,)]
@@ -203,7 +220,7 @@ async def test_what_changed_while_we_were_away_is_made_good(tmp_path: Path, mail
     await settled(index)
     await index.close()
     del mailboxes.accounts[1][ids[0]]
-    mailboxes.put(1, 7, message("new", "arrived while away"))
+    mailboxes.put(1, 7000, message("new", "arrived while away"))
     index = make(path, mailboxes)
     await settled(index)
     await check_all(index, mailboxes)
@@ -254,14 +271,16 @@ def damage(path: Path, harm: str) -> None:
 async def test_a_file_that_vanishes_under_us(
     index: SearchIndex, mailboxes: Mailboxes, tmp_path: Path
 ) -> None:
-    index.notify_added(1, fill(mailboxes, 1, 20))
+    fill(mailboxes, 1, 20)
+    index.notify_added()
     await settled(index)
     damage(tmp_path / "search.db", "gone")
     await check_all(index, mailboxes)
 
 
 async def test_a_page_torn_under_us(index: SearchIndex, mailboxes: Mailboxes, tmp_path: Path) -> None:
-    index.notify_added(1, fill(mailboxes, 1, 30))
+    fill(mailboxes, 1, 30)
+    index.notify_added()
     await settled(index)
     db = apsw.Connection(str(tmp_path / "search.db"))
     db.execute("UPDATE term_index_data SET block = randomblob(200)")
@@ -283,18 +302,35 @@ async def test_opaque_messages_are_found(
     index: SearchIndex, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("posthouse.store.search.document.SEARCH_TERMS", 15)
-    index.notify_added(1, fill(mailboxes, 1, 40))
+    fill(mailboxes, 1, 40)
+    index.notify_added()
     await settled(index)
     await check_all(index, mailboxes)
 
 
-def test_too_much_waiting_is_replaced_by_a_comparison() -> None:
-    waiting = Waiting(incomplete=False)
-    waiting.add(1, range(SEARCH_WAITING))
-    assert not waiting.take_incomplete()
-    waiting.add(2, [1])
-    assert waiting.take_incomplete()
-    assert waiting.idle
+def test_too_many_removals_are_replaced_by_a_comparison() -> None:
+    notices = Notices()
+    notices.removed(1, range(SEARCH_WAITING))
+    notices.removed(2, [1])
+    notes = notices.take(wait=True, delay=0.0)
+    assert notes.compare
+    assert not notes.removed
+
+
+async def test_a_store_from_a_backup_gets_a_new_index(tmp_path: Path, mailboxes: Mailboxes) -> None:
+    """Its email ids are given again, to other messages."""
+    path = tmp_path / "search.db"
+    fill(mailboxes, 1, 30)
+    index = make(path, mailboxes)
+    await settled(index)
+    await index.close()
+    mailboxes.accounts.clear()
+    mailboxes.above = 1021
+    fill(mailboxes, 1, 21, seed=5)
+    index = make(path, mailboxes)
+    await settled(index)
+    await check_all(index, mailboxes)
+    await index.close()
 
 
 def test_cached_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

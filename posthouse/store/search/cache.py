@@ -70,12 +70,6 @@ class IndexedIds:
                 known.indexed.difference_update(email_ids)
                 self._count += len(known.indexed)
 
-    def forget(self, account_id: int) -> None:
-        """An account is about to be removed."""
-        with self._lock:
-            known = self._accounts.pop(account_id, None)
-            self._count -= len(known.indexed) if known else 0
-
     def clear(self) -> None:
         """The file is another one."""
         with self._lock:

@@ -42,6 +42,7 @@ CREATE TABLE term (
 ) WITHOUT ROWID;
 CREATE TABLE removed (account_id INTEGER PRIMARY KEY, documents INTEGER NOT NULL);
 CREATE TABLE made_with (versions TEXT NOT NULL);
+CREATE TABLE progress (done_to INTEGER NOT NULL);   -- all emails up to this id were indexed
 CREATE VIRTUAL TABLE term_index USING fts5(
     terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
 );
@@ -88,6 +89,7 @@ def _prepare(db: apsw.Connection) -> None:
         with db:
             db.execute(_TABLES)
             db.execute("INSERT INTO made_with VALUES (?)", (_versions(),))
+            db.execute("INSERT INTO progress VALUES (0)")
             db.execute(f"PRAGMA user_version = {SCHEMA}")
     elif made != SCHEMA:
         raise Damaged("another schema")
@@ -104,6 +106,17 @@ def delete_database(path: Path) -> None:
     """Remove the file and what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def progress(db: apsw.Connection) -> int:
+    """The id up to which all emails were indexed."""
+    done_to: int = _row(db, "SELECT max(done_to) FROM progress", ())[0]
+    return done_to
+
+
+def set_progress(db: apsw.Connection, done_to: int) -> None:
+    """Note it, in the transaction of the batch."""
+    db.execute("UPDATE progress SET done_to = ?", (done_to,))
 
 
 # --- writing ------------------------------------------------------------------------------------------
@@ -164,14 +177,6 @@ def remove_documents(db: apsw.Connection, account_id: int, email_ids: Iterable[i
         )
 
 
-def remove_account(db: apsw.Connection, account_id: int) -> None:
-    """Forget all messages of an account and its terms."""
-    remove_documents(db, account_id, indexed(db, account_id)[0])
-    with db:
-        db.execute("DELETE FROM term WHERE account_id = ?", (account_id,))
-        db.execute("DELETE FROM removed WHERE account_id = ?", (account_id,))
-
-
 def removed_documents(db: apsw.Connection, account_id: int) -> int:
     """How many messages were removed since the account's terms were swept."""
     count: int = _row(db, "SELECT sum(documents) FROM removed WHERE account_id = ?", (account_id,))[0] or 0
@@ -218,6 +223,13 @@ def indexed(db: apsw.Connection, account_id: int) -> tuple[list[int], list[int]]
         (doc_id(account_id, 0), doc_id(account_id, _ID_MASK)),
     )
     return _integers(row[0]), _integers(row[1])
+
+
+def count_documents(db: apsw.Connection, account_id: int) -> int:
+    """How many messages of an account have a row."""
+    bounds = (doc_id(account_id, 0), doc_id(account_id, _ID_MASK))
+    count: int = _row(db, "SELECT count(*) FROM doc WHERE doc_id BETWEEN ? AND ?", bounds)[0]
+    return count
 
 
 def accounts(db: apsw.Connection) -> list[int]:

@@ -1,8 +1,9 @@
 """The one writer of the search database: a background thread that feeds it in batches and rests in between.
 
-At its start, and whenever its notes were lost, it compares the file with what the store has. A file that is damaged,
-or made by another version, is deleted and made anew; a fault of the disk is waited out. Between two messages
-it lets other threads run, so that the event loop never waits for long.
+Emails are taken in the order of their ids, and how far that has come is kept with each batch, so that nothing is left
+out and a restart goes on there. A file that is damaged, made by another version or newer than the store (which was
+restored from a backup) is deleted and made anew; a fault of the disk is waited out. Between two messages it lets other
+threads run, so that the event loop never waits for long.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import apsw
 
 from posthouse.limits import (
+    SEARCH_BATCH,
     SEARCH_BATCH_OCTETS,
+    SEARCH_COMPARE,
     SEARCH_DELAY,
     SEARCH_KNOWN_TERMS,
     SEARCH_REST,
@@ -26,49 +29,54 @@ from posthouse.limits import (
 from posthouse.store.search import database
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import Document, analyse
-from posthouse.store.search.waiting import Waiting, Work
+from posthouse.store.search.notices import Notices
+from posthouse.store.search.source import Source
 
 log = logging.getLogger("posthouse.store.search")
 
-ReadMessages = Callable[[int, Sequence[int]], Iterable[bytes | None]]
-"""Messages of an account by email id, in order, None for one that is gone. Called in our threads, taken one by one."""
-
-AllEmails = Callable[[], Iterable[tuple[int, Sequence[int]]]]
-"""(account id, all its email ids) for every account of the store. Called in our thread."""
+Documents = dict[int, dict[int, Document | None]]
+"""By account and email id; None: opaque."""
 
 
-class Indexer(threading.Thread):
+class Indexer:
     """Keeps the search database near to what the store has."""
 
-    def __init__(self, path: Path, read: ReadMessages, everything: AllEmails, cached: IndexedIds) -> None:
-        super().__init__(name="search-indexer", daemon=True)
-        self.waiting = Waiting()
+    def __init__(self, path: Path, source: Source, cached: IndexedIds) -> None:
+        self.notices = Notices()
         self.rest = SEARCH_REST
         self.delay = SEARCH_DELAY
         self.generation = 0
-        """Raised when the file is made anew: readers must open it again. 0: there is none yet."""
+        """Another one whenever the file is another one: readers must open it again. 0: there is none at present."""
         self._path = path
-        self._read = read
-        self._everything = everything
+        self._source = source
         self._cached = cached
+        self._done_to = 0
         self._known: dict[tuple[int, str], set[str]] = {}
         self._known_count = 0
-        self._busy = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="search-indexer", daemon=True)
 
-    def run(self) -> None:
-        """Work until closed."""
-        while not self.waiting.closed:
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what is not indexed yet is after the next start. Blocks."""
+        self.notices.close()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self.notices.closed:
             db = None
             try:
                 db = self._open()
                 self._serve(db)
             except (database.Damaged, apsw.CorruptError, apsw.NotADBError) as error:
-                log.warning("search database is made anew: %s", error)
+                log.warning("the search database is made anew: %s", error)
                 self._begin_anew(db)
             except Exception:
                 log.exception("search indexing failed; it goes on in %s s", SEARCH_RETRY)
-                self.waiting.compare_again()
-                self.waiting.sleep(SEARCH_RETRY)
+                self.notices.sleep(SEARCH_RETRY)
             finally:
                 if db is not None:
                     db.close(True)
@@ -76,23 +84,19 @@ class Indexer(threading.Thread):
     def report_damage(self) -> None:
         """A reader found the file damaged."""
         self.generation = 0
-        self.waiting.compare_again()
-
-    def settled(self) -> bool:
-        """Whether all that was noted so far is in the file."""
-        if self._busy.acquire(blocking=False):
-            try:
-                return self.waiting.idle and self.generation > 0
-            finally:
-                self._busy.release()
-        return False
+        self.notices.compare()
 
     def _open(self) -> apsw.Connection:
         db = database.open_database(self._path, writer=True)
+        self._done_to = database.progress(db)
+        if self._done_to >= self._source.ceiling() > 0:
+            db.close(True)
+            raise database.Damaged("it knows messages that the store never had")
         self._known.clear()
         self._known_count = 0
         self._cached.clear()
         self.generation = time.monotonic_ns()
+        self.notices.compare()  # what went while we were away, or while indexing had failed
         return db
 
     def _begin_anew(self, db: apsw.Connection | None) -> None:
@@ -101,71 +105,61 @@ class Indexer(threading.Thread):
         if db is not None:
             db.close(True)
         database.delete_database(self._path)
-        self.waiting.compare_again()
 
     def _serve(self, db: apsw.Connection) -> None:
-        while not self.waiting.closed:
-            if self.waiting.take_incomplete():
-                with self._busy:
-                    if self.generation == 0:
-                        raise database.Damaged("found by a search")
-                    self._compare(db)
-            taken = self.waiting.next(self.delay)
-            if not taken:
-                continue
+        more = True
+        while True:
+            notes = self.notices.take(wait=not more, delay=self.delay)
+            if self.notices.closed:
+                return
+            if self.generation == 0:
+                raise database.Damaged("found by a search")
             began = time.monotonic()
-            with self._busy:
-                self._do(db, taken)
-            self.waiting.sleep((time.monotonic() - began) * self.rest)
+            if notes.compare:
+                self._compare(db)
+            for account_id, email_ids in notes.removed.items():
+                self._remove(db, account_id, email_ids)
+            more = self._index_some(db)
+            self.notices.sleep((time.monotonic() - began) * self.rest)
 
     def _compare(self, db: apsw.Connection) -> None:
-        """Note what the file lacks and what it has too much."""
-        there = set(database.accounts(db))
-        for account_id, email_ids in self._everything():
-            there.discard(account_id)
-            ours = set(database.indexed(db, account_id)[0])
-            theirs = set(email_ids)
-            if missing := theirs - ours:
-                self.waiting.add(account_id, sorted(missing, reverse=True))  # new mail is searched for most
-            if surplus := ours - theirs:
-                self.waiting.remove(account_id, surplus)
-        for account_id in there:
-            self.waiting.remove_account(account_id)
+        """Forget messages that the store has no more."""
+        for account_id in database.accounts(db):
+            email_ids = database.indexed(db, account_id)[0]
+            for start in range(0, len(email_ids), SEARCH_COMPARE):
+                page = email_ids[start : start + SEARCH_COMPARE]
+                if gone := set(page) - self._source.present(page):
+                    self._remove(db, account_id, gone)
 
-    def _do(self, db: apsw.Connection, taken: Sequence[Work]) -> None:
-        for work in taken:
-            self._remove(db, work)
-        documents: dict[int, dict[int, Document | None]] = {}
+    # --- messages that came ---------------------------------------------------------------------------
+
+    def _index_some(self, db: apsw.Connection) -> bool:
+        """Index the next batch; whether there may be more."""
+        batch = self._source.after(self._done_to, SEARCH_BATCH)
+        documents: Documents = {}
         octets = 0
-        for work in taken:
-            for email_id, raw in zip(work.added, self._read(work.account_id, work.added), strict=False):
-                if self.waiting.closed:
-                    return
-                if raw is None:
-                    continue
-                documents.setdefault(work.account_id, {})[email_id] = _analyse(work.account_id, email_id, raw)
-                octets += len(raw)
-                if octets >= SEARCH_BATCH_OCTETS:
-                    self._store(db, documents)
-                    documents, octets = {}, 0
-                time.sleep(0)  # let the event loop run
-        self._store(db, documents)
+        for email_id, account_id in batch:
+            if self.notices.closed:
+                return False
+            for raw in self._source.read(account_id, [email_id]):
+                if raw is not None:
+                    documents.setdefault(account_id, {})[email_id] = _analyse(account_id, email_id, raw)
+                    octets += len(raw)
+            if octets >= SEARCH_BATCH_OCTETS:
+                self._store(db, documents, email_id)
+                documents, octets = {}, 0
+            time.sleep(0)  # let the event loop run
+        if batch:
+            self._store(db, documents, batch[-1][0])
+        return bool(batch)
 
-    def _remove(self, db: apsw.Connection, work: Work) -> None:
-        if work.account_removed:
-            self._cached.forget(work.account_id)
-            database.remove_account(db, work.account_id)
-            self._forget_terms(work.account_id)
-        if work.removed:
-            self._cached.discard(work.account_id, work.removed)
-            database.remove_documents(db, work.account_id, work.removed)
-            self._sweep(db, work.account_id)
-
-    def _store(self, db: apsw.Connection, documents: dict[int, dict[int, Document | None]]) -> None:
+    def _store(self, db: apsw.Connection, documents: Documents, done_to: int) -> None:
         """One transaction; the ids are known as indexed only after it."""
         with db:
             for account_id in sorted(documents):
                 self._add(db, account_id, documents[account_id])
+            database.set_progress(db, done_to)
+        self._done_to = done_to
         for account_id, added in documents.items():
             opaque = [email_id for email_id, document in added.items() if document is None]
             self._cached.add(account_id, added, opaque)
@@ -183,18 +177,21 @@ class Indexer(threading.Thread):
                 known[class_] |= terms
                 self._known_count += len(known[class_]) - before
 
-    def _forget_terms(self, account_id: int) -> None:
+    # --- messages that went ---------------------------------------------------------------------------
+
+    def _remove(self, db: apsw.Connection, account_id: int, email_ids: Collection[int]) -> None:
+        self._cached.discard(account_id, email_ids)
+        database.remove_documents(db, account_id, email_ids)
+        self._cached.discard(account_id, email_ids)  # a search may have read them in between
+        left = database.count_documents(db, account_id)
+        removed = database.removed_documents(db, account_id)
+        if left and (removed < SEARCH_SWEEP or removed < left):
+            return
+        # Drop the terms that none of its messages has any more.
         for key in [key for key in self._known if key[0] == account_id]:
             self._known_count -= len(self._known.pop(key))
-
-    def _sweep(self, db: apsw.Connection, account_id: int) -> None:
-        """Drop the account's unused terms when many messages went."""
-        removed = database.removed_documents(db, account_id)
-        if removed < SEARCH_SWEEP or removed < len(database.indexed(db, account_id)[0]):
-            return
-        self._forget_terms(account_id)
         place: tuple[str, str] | None = ("", "")
-        while place is not None and not self.waiting.closed:
+        while place is not None and not self.notices.closed:
             place = database.sweep_terms(db, account_id, place, SEARCH_SWEEP)
 
 

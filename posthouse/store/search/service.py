@@ -20,7 +20,8 @@ from posthouse.message.words import fold_needle
 from posthouse.store.search import database, query
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import HEADS, contains
-from posthouse.store.search.indexer import AllEmails, Indexer, ReadMessages
+from posthouse.store.search.indexer import Indexer
+from posthouse.store.search.source import Source
 
 _DAMAGE = (database.Damaged, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.SQLError)
 """The file is lost. Any other fault passes: this search looks at all messages."""
@@ -29,12 +30,12 @@ _DAMAGE = (database.Damaged, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenE
 class SearchIndex:
     """The search database of one store. Its methods are called on the event loop; work is done in threads."""
 
-    def __init__(self, path: Path, read: ReadMessages, everything: AllEmails) -> None:
+    def __init__(self, path: Path, source: Source) -> None:
         """`path`: the database file. Nothing happens before `start`."""
         self._path = path
-        self._read = read
+        self._source = source
         self._cached = IndexedIds()
-        self._indexer = Indexer(path, read, everything, self._cached)
+        self._indexer = Indexer(path, source, self._cached)
         self._threads = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
         self._local = threading.local()
         self._stopping = False
@@ -43,17 +44,13 @@ class SearchIndex:
         """Open (or make) the file and begin to feed it, in the background."""
         self._indexer.start()
 
-    def notify_added(self, account_id: int, email_ids: Iterable[int]) -> None:
-        """Messages were committed. Also from other threads; never blocks for long."""
-        self._indexer.waiting.add(account_id, email_ids)
+    def notify_added(self) -> None:
+        """Messages were committed."""
+        self._indexer.notices.mail_came()
 
     def notify_removed(self, account_id: int, email_ids: Iterable[int]) -> None:
         """Messages were removed for good."""
-        self._indexer.waiting.remove(account_id, email_ids)
-
-    def notify_account_removed(self, account_id: int) -> None:
-        """An account was removed with all its mail."""
-        self._indexer.waiting.remove_account(account_id)
+        self._indexer.notices.removed(account_id, email_ids)
 
     async def matching(
         self, account_id: int, email_ids: Sequence[int], field: str, needle: str
@@ -63,20 +60,19 @@ class SearchIndex:
         return await loop.run_in_executor(self._threads, self._match, account_id, email_ids, field, needle)
 
     def settled(self) -> bool:
-        """Whether all that was noted so far is in the file."""
-        return self._indexer.settled()
+        """Whether all that was told so far is in the file."""
+        return self._indexer.notices.idle
 
     async def close(self) -> None:
         """End the threads: what waits is indexed after the next start. Searches under way are finished."""
         self._stopping = True
-        self._indexer.waiting.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._join)
 
     def _join(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
-        if self._indexer.ident is not None:
-            self._indexer.join()
+        self._indexer.stop()
+        self._source.close()
 
     def _match(self, account_id: int, email_ids: Sequence[int], field: str, needle: str) -> frozenset[int]:
         asked = set(email_ids)
@@ -113,7 +109,7 @@ class SearchIndex:
 
     def _by_looking(self, account_id: int, email_ids: set[int], field: str, needle: str) -> Iterable[int]:
         ordered = sorted(email_ids)
-        for email_id, raw in zip(ordered, self._read(account_id, ordered), strict=False):
+        for email_id, raw in zip(ordered, self._source.read(account_id, ordered), strict=False):
             if raw is not None and contains(raw, field, needle):
                 yield email_id
             if self._stopping:
