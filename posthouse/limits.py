@@ -228,6 +228,9 @@ REFUSALS_PENDING: Final = 1000
 REFUSALS_DELAY: Final = 0.5
 """Seconds after which refusals are written to the timeline, many in one commit."""
 
+MAIL_TARGETS: Final = 9_000
+"""Final addresses of one message after all aliases: each is a timeline line, and one commit takes 10,000."""
+
 DELIVERY_RETRIES: Final = 3
 """Commits tried for one message when accounts fill up between our question and the commit."""
 
@@ -673,6 +676,21 @@ DISK_WRONG: Final = 200 * MB
 
 CERTIFICATE_LOOK_DAYS: Final = 14
 """Days before a certificate's end at which `status` asks for a look: automatic renewals come at 30."""
+
+STARTING: Final = 10.0
+"""Seconds that a command waits for a server that is starting or stopping and has the store's lock."""
+
+STARTING_POLL: Final = 0.05
+"""Seconds between two looks at whether that server answers."""
+
+MALLOC_MMAP: Final = 32 * MB
+"""Octets from which the allocator maps memory apart: the most that glibc takes."""
+
+MALLOC_TRIM: Final = 256 * MB
+"""Octets of freed memory kept for the next messages before it is given back to the system."""
+
+GC_THRESHOLD: Final = 50_000
+"""New objects before the collector looks for cycles: sessions make few, and looking costs latency."""
 
 SPARE_FILES: Final = 200
 """Descriptors wanted beside those of connections: database, segments, listeners, outbound."""

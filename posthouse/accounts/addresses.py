@@ -6,18 +6,13 @@ Unicode's composed form; domains in lower case A-label form. `user+tag` is split
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Final
 
-import idna
-
 from posthouse import limits
+from posthouse.message.address import normalize_domain
 
 TAG: Final = "+"
-_DOMAIN = re.compile(
-    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
-)
 
 
 def normalize_address(text: str) -> str:
@@ -26,17 +21,6 @@ def normalize_address(text: str) -> str:
     if not at or not local or len(text) > limits.LOGIN_OCTETS:
         raise ValueError("an address is written local@domain")
     return f"{normalize_local(local)}@{normalize_domain(domain)}"
-
-
-def normalize_domain(domain: str) -> str:
-    """A domain in lower case A-label form, without the final dot. Raises ValueError when it is none."""
-    lower = domain.lower()
-    if _DOMAIN.fullmatch(lower) and "xn--" not in lower:
-        return lower
-    try:
-        return idna.encode(domain.rstrip("."), uts46=True).decode("ascii")
-    except idna.IDNAError as fault:
-        raise ValueError(f"{domain} is not a domain name") from fault
 
 
 def normalize_login(text: str, default_domain: str) -> str:

@@ -91,11 +91,6 @@ def mailbox_id(number: int) -> bytes:
     return b"M%d" % number
 
 
-def email_id(number: int) -> bytes:
-    """EMAILID's objectid (RFC 8474 §5.1)."""
-    return b"E%d" % number
-
-
 def text(words: str) -> bytes:
     """resp-text: printable ASCII only, whatever went into the words."""
     return _TEXT.sub("?", words).encode("ascii") or b"."

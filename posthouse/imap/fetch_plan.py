@@ -15,8 +15,8 @@ import msgspec
 
 from posthouse.imap import encode
 from posthouse.imap.binary import UnknownEncoding, decode
-from posthouse.imap.commands.row import No
 from posthouse.imap.fetch_args import Attribute, Decoding, Item, Section, Text
+from posthouse.imap.refusal import No
 from posthouse.imap.rows import DateTexts, FlagTexts, Rows, render
 from posthouse.imap.section import cutter, field_filter, find_span
 from posthouse.message.mime import Part, decode_parts

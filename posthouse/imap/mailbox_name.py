@@ -73,7 +73,7 @@ def check_new(name: str) -> str:
         raise BadName("The mailbox name is not valid UTF-8")
     if len(name.encode("utf-8")) > limits.MAILBOX_NAME:
         raise BadName(f"A mailbox name may have at most {limits.MAILBOX_NAME} octets")
-    # RFC 9051 §5.1: names SHOULD keep to Net-Unicode: no control characters; wildcards could not be listed.
+    # RFC 9051 §5.1, RFC 5198 §2: names keep to Net-Unicode: no control characters; wildcards could not be listed.
     if _CONTROL.search(name) or "*" in name or "%" in name:
         raise BadName("The mailbox name contains a character that is not allowed")
     return name

@@ -8,6 +8,7 @@ line.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,8 @@ from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS
 
 DAY: Final = 86_400
+LOWEST_OCTET: Final = 0 if sys.byteorder == "little" else 7
+"""Where the system flags' octet stands in the eight of a message's bits."""
 
 
 class Rows:

@@ -32,36 +32,62 @@ def find_span(section: Section, root: Part, size: int) -> Span | None:
 def field_filter(text: Text, fields: Collection[bytes]) -> Callable[[bytes], bytes]:
     """A function from a whole header to the fields wanted (or all others), with the empty line if it had one.
 
-    One regular expression takes whole fields with their continuation lines, so a header costs one pass.
+    A regular expression takes whole fields with their continuation lines, so a header costs one pass in C.
     """
-    names = b"|".join(re.escape(name) for name in fields)
-    line = rb"[^\n]*(?:\n[ \t][^\n]*)*\n?"
+    names = [re.escape(name) for name in fields if name]
     if text is Text.FIELDS:
-        pattern = re.compile(rb"^(?:" + names + rb")[ \t]*:" + line, re.IGNORECASE | re.MULTILINE)
+        find = _find_fields(names) if names else _find_nothing
     else:
-        pattern = re.compile(
-            rb"^(?!(?:" + names + rb")[ \t]*:)[^ \t\r\n]" + line, re.IGNORECASE | re.MULTILINE
-        )
-    find = pattern.findall
+        others = rb"(?!(?:" + b"|".join(names) + rb")[ \t]*+:)" if names else b""
+        find = _join(re.compile(rb"^" + others + rb"[^ \t\r\n]" + _LINE, re.IGNORECASE | re.MULTILINE))
 
     def cut(header: bytes) -> bytes:
         # RFC 9051 §6.4.5: the empty line is always included, except when the message has none.
         if header.endswith(b"\r\n\r\n") or header == b"\r\n":
-            return b"".join(find(header)) + b"\r\n"
+            return find(header) + b"\r\n"
         if header.endswith(b"\n\n") or header == b"\n":
-            return b"".join(find(header)) + b"\n"
-        return b"".join(find(header))
+            return find(header) + b"\n"
+        return find(header)
 
     return cut
+
+
+_LINE: Final = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?"
+
+
+def _find_nothing(header: bytes) -> bytes:
+    return b""
+
+
+def _join(pattern: re.Pattern[bytes]) -> Callable[[bytes], bytes]:
+    find = pattern.findall
+    return lambda header: b"".join(find(header))
+
+
+def _find_fields(names: list[bytes]) -> Callable[[bytes], bytes]:
+    """The named fields. Looking for line ends first, then at one octet, halves the cost of a plain alternation."""
+    any_name = b"|".join(names)
+    plain = _join(re.compile(rb"^(?:" + any_name + rb")[ \t]*+:" + _LINE, re.IGNORECASE | re.MULTILINE))
+    octets = {name[:2] if name[:1] == b"\\" else name[:1] for name in names}
+    firsts = b"".join(sorted(octets | {octet.upper() for octet in octets} | {octet.lower() for octet in octets}))
+    quick = re.compile(
+        rb"\n((?=[" + firsts + rb"])(?i:" + any_name + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+)"
+    ).findall
+
+    def find(header: bytes) -> bytes:
+        if header[-1:] != b"\n":
+            return plain(header)  # the last field has no line end, which nothing may add
+        found = quick(b"\n" + header)
+        return b"\n".join(found) + b"\n" if found else b""
+
+    return find
 
 
 def cutter(section: Section) -> Callable[[bytes], bytes] | None:
     """A function from a whole message to a section that needs no part tree; None when it needs one."""
     if section.part:
         return None
-    cut = _CUTTERS.get(section.text)
-    if cut is None:
-        cut = _fields_of_message(field_filter(section.text, section.fields))
+    cut = _CUTTERS.get(section.text) or _fields_of_message(field_filter(section.text, section.fields))
     partial = section.partial
     if partial is None:
         return cut

@@ -43,7 +43,7 @@ EVERYTHING: Final = SequenceSet(((1, STAR),))
 
 
 def parse_sequence_set(raw: bytes) -> SequenceSet:
-    """The set that a sequence-set token (see grammar.Reader.sequence_set) denotes. ValueError: a number over 32 bits."""
+    """The set that a token denotes (see grammar.Reader.sequence_set). ValueError: a number over 32 bits."""
     if raw == b"$":
         return SAVED
     if raw == b"1:*":

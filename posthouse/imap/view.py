@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.imap.commands.row import Bad
+from posthouse.imap.refusal import Bad
 from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, rows_of
 from posthouse.imap.sequence import SequenceSet
 from posthouse.ranges import EMPTY, Ranges
@@ -177,12 +177,24 @@ class View:
             return b""
         return self.flags_line(texts.keywords)
 
-    def told_flags(self, uids: Ranges, *, at: int | None = None) -> None:
-        """The client knows the flags of these messages: as they are now, or what the change `at` made of them."""
-        if at is None:
-            self._own = (*self._own, Told(uids, 0, self.index.highest_modseq))
-        else:
-            self._own = (*self._own, Told(uids, at, at))
+    def told_flags(self, uids: Ranges) -> None:
+        """The client has been told the flags of these messages as they are now."""
+        self._own = (*self._own, Told(uids, 0, self.index.highest_modseq))
+
+    def assumed_flags(self, uids: Ranges, *, since: int, until: int) -> None:
+        """The client knows what its own silent change did, which came about between these mod-sequences.
+
+        The engine may have cut it into several commits. A message that another session changed in between as well
+        stands in two of them: of that one the client is told.
+        """
+        once = twice = EMPTY
+        for change in reversed(self.index.log):
+            if change.modseq <= since:
+                break
+            if change.modseq <= until:
+                twice = twice | (once & change.flagged)
+                once = once | change.flagged
+        self._own = (*self._own, Told((uids & once) - twice, since + 1, until))
 
     # --- telling --------------------------------------------------------------------------------------------
 

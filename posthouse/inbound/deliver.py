@@ -70,12 +70,13 @@ class Deliverer:
 
         Raises StoreUnavailable and other Temporary: then nothing was kept.
         """
-        plan = await make_plan(mail, self._directory)
+        told: set[tuple[int, str]] = set()
         for _ in range(DELIVERY_RETRIES):
+            plan = await make_plan(mail, self._directory)
             await self._look_for_room(mail, plan, len(prefix))
             if not plan.boxes and not plan.remote:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
-            await self._tell_failures(mail, plan)
+            await self._tell_failures(mail, plan, told)
             try:
                 return await self._commit(mail, prefix, plan)
             except OverQuota:
@@ -88,29 +89,31 @@ class Deliverer:
             if room is not None and room < mail.content.size + prefix_size + len(box.prefix):
                 plan.drop(box, _FULL)
 
-    async def _tell_failures(self, mail: Mail, plan: Plan) -> None:
+    async def _tell_failures(self, mail: Mail, plan: Plan, told: set[tuple[int, str]]) -> None:
         # Before the commit: a notice too many after a crash is better than a message lost in silence.
         # RFC 2033 §4.2: over LMTP, as inside this program, every recipient has its own reply.
         failures = plan.failures(only_of_served=mail.via in (Via.LMTP, Via.LOCAL))
-        notices = tuple(notice for _, notice in failures if wanted(mail, notice))
+        news = [
+            (target, notice) for target, notice in failures if (target.position, target.address) not in told
+        ]
+        notices = tuple(notice for _, notice in news if wanted(mail, notice))
         if notices:
             await self._notify(mail, notices)
-        for target, _ in failures:
-            target.told = True
+        told.update((target.position, target.address) for target, _ in news)
 
     async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops: list[Op[Any]] = [await self._add(mail, prefix, box) for box in boxes]
+        ops: list[Op[Any]] = [RecordEvents(events=_story(mail, plan))]
+        ops += [await self._add(mail, prefix, box) for box in boxes]
         if plan.remote:
             ops.append(_enqueue(mail, prefix, plan))
-        ops.append(RecordEvents(events=_story(mail, plan)))
         results = await self._store.commit(*ops)
         delivered = tuple(
             Delivered(box.address, box.account.account_id, INBOX, added.uid)
-            for box, added in zip(boxes, results, strict=False)
+            for box, added in zip(boxes, results[1:], strict=False)
             if isinstance(added, Added)
         )
-        queue_id = results[len(boxes)] if plan.remote else None
+        queue_id = results[-1] if plan.remote else None
         log.info(
             "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
             *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
@@ -129,6 +132,7 @@ class Deliverer:
             content=mail.content,
             prefix=box.prefix + prefix,
             received_at=int(mail.received_at),
+            event=_line(mail, "delivered", box.address, f"{box.account.address} {INBOX}"),
         )
 
     async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
@@ -157,19 +161,17 @@ def _enqueue(mail: Mail, prefix: bytes, plan: Plan) -> Enqueue:
 
 
 def _story(mail: Mail, plan: Plan) -> tuple[Event, ...]:
-    """The lines of `posthouse message log` that this commit makes true."""
-    at, trace_id = mail.received_at, mail.trace_id
-
-    def line(kind: str, address: str, detail: str) -> Event:
-        return Event(trace_id=trace_id, at=at, kind=kind, address=address, detail=detail)
-
+    """The lines of `posthouse message log` that this commit makes true, but for those of the copies themselves."""
     login = f" login {mail.login.account.address}" if mail.login is not None else ""
     peer = f" from {mail.helo} [{mail.peer}]" if mail.peer else ""
     tls = f" {mail.tls}" if mail.tls else ""
     detail = f"{mail.via}{peer}{login}{tls}, {mail.content.size} octets"
     return (
-        line("received", mail.reverse_path, detail),
-        *(line("delivered", box.address, f"{box.account.address} {INBOX}") for box in plan.boxes.values()),
-        *(line("queued", recipient.address, "for its mail host") for recipient in plan.remote.values()),
-        *(line("failed", t.address, str(t.failure)) for t in plan.targets if t.failure is not None),
+        _line(mail, "received", mail.reverse_path, detail),
+        *(_line(mail, "queued", one.address, "for its mail host") for one in plan.remote.values()),
+        *(_line(mail, "failed", t.address, str(t.failure)) for t in plan.targets if t.failure is not None),
     )
+
+
+def _line(mail: Mail, kind: str, address: str, detail: str) -> Event:
+    return Event(trace_id=mail.trace_id, at=mail.received_at, kind=kind, address=address, detail=detail)

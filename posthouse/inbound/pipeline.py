@@ -17,7 +17,15 @@ import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
-from posthouse.inbound.checks import Check, LocalForgery, Refused, examine, header_form, hop_count
+from posthouse.inbound.checks import (
+    Check,
+    Examination,
+    LocalForgery,
+    Refused,
+    examine,
+    header_form,
+    hop_count,
+)
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.policy import Policy
@@ -91,8 +99,8 @@ class Pipeline:
             content = await without_blind_copies(examination, self._store)
             if content is not mail.content:
                 mail = msgspec.structs.replace(mail, content=content)
-        if not len(examination.headers) or mail.content.head[:1] in (b" ", b"\t"):
-            fields.append(b"\r\n")  # a text without a header, which must not become part of ours
+        if _headless(examination):
+            fields.append(b"\r\n")
         result = await self._deliverer.deliver(mail, b"".join(fields))
         return result.replies
 
@@ -108,6 +116,12 @@ class Pipeline:
                     detail=f"{mail.via} {peer}{reply}",
                 )
             )
+
+
+def _headless(examination: Examination) -> bool:
+    """Whether the text begins without header and empty line, and would become part of the header we add."""
+    head = examination.mail.content.head
+    return head[:1] in (b" ", b"\t") or not (len(examination.headers) or head.startswith((b"\r\n", b"\n")))
 
 
 def reply_to_fault(fault: Exception, trace_id: str) -> Reply:

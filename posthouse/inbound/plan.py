@@ -15,6 +15,7 @@ from posthouse.accounts.model import Destination, DestinationKind
 from posthouse.errors import Permanent
 from posthouse.inbound.mail import Mail, MailRecipient
 from posthouse.inbound.notices import Notice, NoticeKind
+from posthouse.limits import MAIL_TARGETS
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Account, NewRecipient
 
@@ -33,8 +34,6 @@ class Target(msgspec.Struct, kw_only=True):
     account: Account | None = None
     """None: it is elsewhere, or nowhere."""
     failure: Reply | None = None
-    told: bool = False
-    """The sender has a notice of the failure."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -111,7 +110,7 @@ class Plan:
         )
 
     def failures(self, *, only_of_served: bool) -> list[tuple[Target, Notice]]:
-        """What a sender does not know yet about failures.
+        """What a sender may be told about failures.
 
         `only_of_served`: only failures behind a recipient that is accepted for another address's sake, because
         the others are answered with a reply of their own.
@@ -120,7 +119,7 @@ class Plan:
         return [
             (target, self._notice(NoticeKind.FAILED, target, target.failure))
             for target in self.targets
-            if target.failure is not None and not target.told
+            if target.failure is not None
             if not only_of_served or target.position in served
         ]
 
@@ -145,7 +144,7 @@ class Plan:
 
 
 async def make_plan(mail: Mail, directory: Directory) -> Plan:
-    """Ask the directory about every recipient."""
+    """Ask the directory about every recipient. Raises Permanent when the aliases lead to too many addresses."""
     plan = Plan(mail)
     for position, recipient in enumerate(mail.recipients):
         destination = await directory.destination(recipient.address)
@@ -163,6 +162,8 @@ async def make_plan(mail: Mail, directory: Directory) -> Plan:
             plan.add(position, final)
         if not finals:
             plan.fail(position, _NOWHERE)
+        if len(plan.targets) > MAIL_TARGETS:
+            raise Permanent("The aliases of this message stand for too many addresses")
     return plan
 
 

@@ -321,15 +321,19 @@ class Wire(asyncio.Protocol):
         """Let the session end soon: the next read that would wait (or waits now) raises ShuttingDown."""
         self._end_reads(ShuttingDown("shutting down"))
 
-    def close(self) -> None:
-        """Send what is unsent, within CLOSE_TIMEOUT, and close. Reads end at once."""
+    def close(self, *, still_coming: bool = False) -> None:
+        """Send what is unsent, within CLOSE_TIMEOUT, and close. Reads end at once.
+
+        `still_coming`: the peer is known to be sending, though nothing may be buffered at this moment.
+        """
         transport = self._transport
         if transport is None or self._closing:
             return
         self._closing = True
         # To close with octets unread would make the system reset the connection, and our last reply with it:
         # then end our side first, and pass over what still comes until the peer ends its own.
-        linger = self._fault is None and self.tls is None and (self._paused or len(self._buffer) > 0)
+        unread = still_coming or self._paused or len(self._buffer) > 0
+        linger = self._fault is None and self.tls is None and unread
         self._end_reads(ConnectionClosed("closed by us"))
         self._buffer.clear()
         self._write_deadline = self._loop.time() + CLOSE_TIMEOUT

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError, RemoteProtocolError
 from posthouse.net.connection import Connection
+from posthouse.net.faults import ConnectionFault
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.operations.administration import Administration
 
@@ -36,7 +38,8 @@ class Request(msgspec.Struct, frozen=True):
 class ControlServer:
     """Answers on the control socket."""
 
-    def __init__(self, path: str, administration: Administration) -> None:
+    def __init__(self, path: str, administration: Callable[[], Administration]) -> None:
+        """`administration` gives the commands in force, which a reload replaces."""
         self._administration = administration
         self._listener = Listener(
             [f"unix:{path}"],
@@ -59,7 +62,7 @@ class ControlServer:
         while True:
             try:
                 line = await connection.read_line(limits.CONTROL_LINE)
-            except (ConnectionError, RemoteProtocolError):
+            except (ConnectionFault, RemoteProtocolError):
                 return
             try:
                 request = self._read.decode(line)
@@ -75,14 +78,14 @@ class ControlServer:
     async def _answer(self, connection: Connection, request: Request, body: bytes) -> None:
         log.info("control command=%s", request.command)
         try:
-            async for item in self._administration.run(request.command, request.arguments, body):
+            async for item in self._administration().run(request.command, request.arguments, body):
                 _write(connection, {"item": item})
                 await connection.drain()
             _write(connection, {"end": True})
         except (PosthouseError, ValueError) as fault:
             kind = type(fault).__name__ if isinstance(fault, PosthouseError) else "Usage"
             _write(connection, {"error": {"kind": kind, "text": str(fault)}})
-        except ConnectionError:
+        except ConnectionFault:
             raise
         except Exception:
             fault_id = secrets.token_hex(4)
@@ -99,7 +102,7 @@ def _write(connection: Connection, value: Any) -> None:
 def socket_path(folder: Path) -> str:
     """Where the control socket of a data folder is. A path too long for a socket goes by /proc (Linux).
 
-    RFC-less fact: sun_path holds 108 octets. The folder's descriptor is left open, once per process.
+    The folder's descriptor is then left open, once per process.
     """
     direct = folder / "run" / "control"
     if len(os.fsencode(direct)) < limits.SOCKET_PATH:

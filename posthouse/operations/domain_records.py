@@ -10,8 +10,8 @@ import ipaddress
 
 import msgspec
 
-from posthouse.accounts.addresses import normalize_domain
 from posthouse.errors import NotFound
+from posthouse.message.address import normalize_domain
 from posthouse.operations.findings import Finding, fine, look, wrong
 from posthouse.resolver import Resolver, Status
 from posthouse.store.interface import Store
@@ -58,7 +58,7 @@ class DomainRecords:
         return DnsRecords(records=tuple(records), zone=zone + "\n")
 
     async def _domain(self, name: str) -> Domain:
-        wanted = normalize_domain(name)
+        wanted = normalize_domain(name.rstrip("."))
         for domain in await self._store.domains():
             if domain.name == wanted:
                 return domain
@@ -149,11 +149,8 @@ class DomainRecords:
             if any(answer.status is Status.TEMPORARY for answer in answers):
                 return [look(subject, "cannot be asked", "check [dns] servers, try again")]
             return [wrong(subject, "has no address", f"publish an A (and AAAA) record for {self._hostname}")]
-        findings = [fine(subject, ", ".join(addresses))]
-        for address in addresses:
-            if not ipaddress.ip_address(address).is_loopback:
-                findings.append(await self._check_reverse(address))
-        return findings
+        public = [a for a in addresses if not ipaddress.ip_address(a).is_loopback]
+        return [fine(subject, ", ".join(addresses)), *[await self._check_reverse(a) for a in public]]
 
     async def _check_reverse(self, address: str) -> Finding:
         answer = await self._resolver.ptr(address)

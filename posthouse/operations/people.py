@@ -15,7 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_address, normalize_domain, normalize_login
+from posthouse.accounts.addresses import normalize_address, normalize_login
 from posthouse.accounts.passwords import (
     check_password,
     generate_app_password,
@@ -25,6 +25,7 @@ from posthouse.accounts.passwords import (
     make_scram,
 )
 from posthouse.errors import Conflict, NotFound
+from posthouse.message.address import normalize_domain
 from posthouse.operations.listing import AccountLine, read_accounts
 from posthouse.store.interface import (
     AddAccount,
@@ -152,7 +153,7 @@ class People:
         `recipients` (backup): "ask" the primary, or the "list" `known`. Conflict when the domain is here already.
         """
         domain = Domain(
-            name=normalize_domain(name),
+            name=normalize_domain(name.rstrip(".")),
             kind=DomainKind.BACKUP if backup else DomainKind.LOCAL,
             catch_all=self._catch_all(catch_all),
             recipients=self._recipients(recipients),
@@ -191,7 +192,7 @@ class People:
         await self._store.apply(RemoveDomain(name=(await self._domain(name)).name))
 
     async def _domain(self, name: str) -> Domain:
-        wanted = normalize_domain(name)
+        wanted = normalize_domain(name.rstrip("."))
         for domain in await self._store.domains():
             if domain.name == wanted:
                 return domain

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from posthouse.accounts.addresses import normalize_domain
 from posthouse.errors import NotFound
+from posthouse.message.address import normalize_domain
 from posthouse.store.interface import ChangeQueued, Store, WakeDestination
 from posthouse.store.model import QueuedMessage, QueuedRecipient
 

@@ -87,8 +87,8 @@ class HouseStatus:
         listening = self._listening()
         if not listening:
             return [wrong("server", "is not running", "start it: posthouse serve")]
-        hours = (self._now() - self._started_at) / 3600
-        findings = [fine("server", f"runs since {hours:.1f} hours")]
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._started_at))
+        findings = [fine("server", f"runs since {since}")]
         findings += [fine(name, f"listens on {', '.join(bound)}") for name, bound in listening.items()]
         for name in self._facts.reserved:
             findings.append(look(name, "is configured but not served", f"remove listen.{name}"))
@@ -143,7 +143,7 @@ class HouseStatus:
             return [look("people", "no domain", "posthouse domain add example.org")]
         if not accounts:
             return [look("people", "no account", f"posthouse account add you@{domains[0].name}")]
-        return [fine("people", f"{len(domains)} domains, {len(accounts)} accounts")]
+        return [fine("people", f"domains: {len(domains)}, accounts: {len(accounts)}")]
 
     async def _queue(self) -> list[Finding]:
         waiting = await self._store.queue(limit=limits.QUEUE_LOOK)

@@ -17,13 +17,8 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.model import Login, LoginDelayed, LoginFailed
-from posthouse.accounts.sasl_login import (
-    ConnectionFacts,
-    MechanismUnknown,
-    ResponseMalformed,
-    authenticate_sasl,
-)
+from posthouse.accounts.model import Login
+from posthouse.accounts.sasl_login import ConnectionFacts, authenticate_sasl
 from posthouse.errors import LocalProtocolError, StoreUnavailable, Temporary
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.pipeline import Pipeline, reply_to_fault
@@ -41,6 +36,7 @@ from posthouse.net.connection import (
 )
 from posthouse.smtp import events
 from posthouse.smtp.extensions import Role
+from posthouse.smtp.login_refusals import login_refusal
 from posthouse.smtp.reception import MemoryBudget, Reception
 from posthouse.smtp.replies import CommandError, Reply
 from posthouse.smtp.server_core import ServerCore
@@ -127,7 +123,8 @@ class Session:
             if self._reception is not None:
                 await self._reception.discard()
             self._flush()
-            connection.close()
+            # When it is we who end it the peer may be in the middle of sending, and should still hear why.
+            connection.close(still_coming=self._core.closing and not self._core.quit)
 
     async def _converse(self) -> None:
         core, connection = self._core, self._connection
@@ -302,9 +299,7 @@ class Session:
         return Mail(
             trace_id=self._trace_id,
             reverse_path=envelope.reverse_path,
-            recipients=tuple(
-                MailRecipient(r.address, r.parameters.notify, r.parameters.orcpt) for r in envelope.recipients
-            ),
+            recipients=tuple(map(_recipient, envelope.recipients)),
             content=content,
             received_at=self._services.clock(),
             helo=self._core.helo,
@@ -358,7 +353,7 @@ class Session:
             raise
         except Exception as fault:
             self._connection.set_total_timeout(None)
-            reply = _login_refusal(fault, self._trace_id)
+            reply = login_refusal(fault, self._trace_id)
             log.info("login refused peer=%s mechanism=%s: %s", self._peer.address, event.mechanism, reply)
             return reply
         self._connection.set_total_timeout(None)
@@ -383,18 +378,5 @@ class Session:
         return self._core.login_response(line)
 
 
-_LOGIN_REFUSALS: Final[tuple[tuple[type[Exception], Reply], ...]] = (
-    # the first that fits
-    (ResponseMalformed, Reply(501, "5.5.2", "That response breaks the mechanism's rules")),
-    (LoginFailed, Reply(535, "5.7.8", "Wrong name or password")),
-    (MechanismUnknown, Reply(504, "5.5.4", "Mechanism not known here")),
-    (LoginDelayed, Reply(454, "4.7.0", "Too many failed logins, try again later")),
-    (Temporary, Reply(454, "4.7.0", "Login is not possible now, try again later")),
-)
-
-
-def _login_refusal(fault: Exception, trace_id: str) -> Reply:
-    if isinstance(fault, CommandError):
-        return fault.reply
-    found = (reply for kind, reply in _LOGIN_REFUSALS if isinstance(fault, kind))
-    return next(found, None) or reply_to_fault(fault, trace_id)
+def _recipient(event: events.RcptTo) -> MailRecipient:
+    return MailRecipient(event.address, event.parameters.notify, event.parameters.orcpt)

@@ -59,13 +59,13 @@ class ServerCore:
         """What AUTH offers now; the server sets it at the start and after TLS."""
         self.incoming = Incoming(settings.message_size)
         """The message that is coming in."""
+        self.quit = False
+        """The peer said QUIT."""
         self._known: frozenset[str] = frozenset()
         self._pending: MailFrom | RcptTo | StartTls | Login | MessageReceived | None = None
         self._sender: MailFrom | None = None
         self._recipients: list[RcptTo] = []
-        self._transactions = 0
-        self._errors = 0
-        self._idle_commands = 0
+        self._transactions = self._errors = self._idle_commands = 0
 
     @property
     def closing(self) -> bool:
@@ -222,6 +222,7 @@ class ServerCore:
 
     def _quit(self, verb: bytes, argument: bytes) -> Reply:
         _no_argument(argument)
+        self.quit = True
         return self._close(Reply(221, "2.0.0", "Goodbye"))
 
     def _vrfy(self, verb: bytes, argument: bytes) -> Reply:

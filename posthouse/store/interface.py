@@ -109,6 +109,8 @@ class AddEmail(Op[Added], frozen=True, kw_only=True):
     received_at: int
     """INTERNALDATE (RFC 9051 §2.3.3)."""
     check_quota: bool = True
+    event: Event | None = None
+    """A timeline line to record with it; " uid N" is added to its detail."""
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ BY_MODULE = {
     "imap.server": 6,
     "smtp.server": 6,
     "smtp.reception": 6,
+    "smtp.login_refusals": 6,
     "pop3.server": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
@@ -50,6 +51,8 @@ BY_FOLDER = {
     "cli": 7,
     "app": 7,
     "supervisor": 7,
+    "house": 7,
+    "privileges": 7,
     "__main__": 7,
 }
 SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver", "dns_exchange"}

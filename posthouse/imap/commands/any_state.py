@@ -69,10 +69,10 @@ async def run_id(session: Session, fields: dict[bytes, bytes | None]) -> None:
 
 
 ROWS: tuple[Command[None] | Command[dict[bytes, bytes | None]], ...] = (
-    Command(name=b"CAPABILITY", states=ANY, parse=no_arguments, run=run_capability, rfc="9051 §6.1.1"),
-    Command(name=b"NOOP", states=ANY, parse=no_arguments, run=run_noop, rfc="9051 §6.1.2"),
+    Command(name=b"CAPABILITY", states=ANY, parse=no_arguments, run=run_capability, rfc="RFC 9051 §6.1.1"),
+    Command(name=b"NOOP", states=ANY, parse=no_arguments, run=run_noop, rfc="RFC 9051 §6.1.2"),
     # RFC 3501 §6.4.1: a checkpoint; everything here is on disk already, so it is a NOOP
-    Command(name=b"CHECK", states=SELECTED, parse=no_arguments, run=run_noop, rfc="3501 §6.4.1"),
-    Command(name=b"LOGOUT", states=ANY, parse=no_arguments, run=run_logout, rfc="9051 §6.1.3"),
-    Command(name=b"ID", states=ANY, parse=parse_id, run=run_id, capabilities=(b"ID",), rfc="2971"),
+    Command(name=b"CHECK", states=SELECTED, parse=no_arguments, run=run_noop, rfc="RFC 3501 §6.4.1"),
+    Command(name=b"LOGOUT", states=ANY, parse=no_arguments, run=run_logout, rfc="RFC 9051 §6.1.3"),
+    Command(name=b"ID", states=ANY, parse=parse_id, run=run_id, capabilities=(b"ID",), rfc="RFC 2971"),
 )

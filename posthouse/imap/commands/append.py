@@ -210,6 +210,6 @@ APPEND: Command[AppendArgs] = Command(
     run=run_append,
     streams=True,
     capabilities=(b"MULTIAPPEND", b"UIDPLUS"),
-    rfc="9051 §6.3.12, 3502, 4315, 6855",
+    rfc="RFC 9051 §6.3.12, RFC 3502, RFC 4315, RFC 6855",
 )
 ROWS = (APPEND,)

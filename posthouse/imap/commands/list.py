@@ -336,10 +336,10 @@ LIST: Command[ListArgs] = Command(
     parse=parse_list,
     run=run_list,
     capabilities=(b"CHILDREN", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE"),
-    rfc="9051 §6.3.9, 5258, 5819, 6154, 3348",
+    rfc="RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348",
 )
 LSUB: Command[ListArgs] = Command(
-    name=b"LSUB", states=AUTHENTICATED, parse=parse_lsub, run=run_lsub, rfc="3501 §6.3.9"
+    name=b"LSUB", states=AUTHENTICATED, parse=parse_lsub, run=run_lsub, rfc="RFC 3501 §6.3.9"
 )
 NAMESPACE: Command[None] = Command(
     name=b"NAMESPACE",
@@ -347,7 +347,7 @@ NAMESPACE: Command[None] = Command(
     parse=no_arguments,
     run=run_namespace,
     capabilities=(b"NAMESPACE",),
-    rfc="9051 §6.3.10, 2342",
+    rfc="RFC 9051 §6.3.10, RFC 2342",
 )
 STATUS: Command[StatusArgs] = Command(
     name=b"STATUS",
@@ -355,6 +355,6 @@ STATUS: Command[StatusArgs] = Command(
     parse=parse_status,
     run=run_status,
     capabilities=(b"STATUS=SIZE",),
-    rfc="9051 §6.3.11, 8438",
+    rfc="RFC 9051 §6.3.11, RFC 8438",
 )
 ROWS = (LIST, LSUB, NAMESPACE, STATUS)

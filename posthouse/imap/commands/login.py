@@ -206,7 +206,7 @@ async def run_enable(session: Session, names: list[bytes]) -> None:
 
 
 STARTTLS: Command[None] = Command(
-    name=b"STARTTLS", states=NOT_AUTHENTICATED, parse=no_arguments, run=run_starttls, rfc="9051 §6.2.1"
+    name=b"STARTTLS", states=NOT_AUTHENTICATED, parse=no_arguments, run=run_starttls, rfc="RFC 9051 §6.2.1"
 )
 AUTHENTICATE: Command[AuthenticateArgs] = Command(
     name=b"AUTHENTICATE",
@@ -214,10 +214,10 @@ AUTHENTICATE: Command[AuthenticateArgs] = Command(
     parse=parse_authenticate,
     run=run_authenticate,
     capabilities=(b"SASL-IR",),
-    rfc="9051 §6.2.2, 4959",
+    rfc="RFC 9051 §6.2.2, RFC 4959",
 )
 LOGIN: Command[LoginArgs] = Command(
-    name=b"LOGIN", states=NOT_AUTHENTICATED, parse=parse_login, run=run_login, rfc="9051 §6.2.3"
+    name=b"LOGIN", states=NOT_AUTHENTICATED, parse=parse_login, run=run_login, rfc="RFC 9051 §6.2.3"
 )
 ENABLE: Command[list[bytes]] = Command(
     name=b"ENABLE",
@@ -225,6 +225,6 @@ ENABLE: Command[list[bytes]] = Command(
     parse=parse_enable,
     run=run_enable,
     capabilities=(b"ENABLE",),
-    rfc="9051 §6.3.1, 5161",
+    rfc="RFC 9051 §6.3.1, RFC 5161",
 )
 ROWS = (STARTTLS, AUTHENTICATE, LOGIN, ENABLE)

@@ -246,18 +246,18 @@ CREATE: Command[CreateArgs] = Command(
     parse=parse_create,
     run=run_create,
     capabilities=(b"CREATE-SPECIAL-USE",),
-    rfc="9051 §6.3.4, 6154 §3",
+    rfc="RFC 9051 §6.3.4, RFC 6154 §3",
 )
 DELETE: Command[str] = Command(
-    name=b"DELETE", states=AUTHENTICATED, parse=parse_name, run=run_delete, rfc="9051 §6.3.5"
+    name=b"DELETE", states=AUTHENTICATED, parse=parse_name, run=run_delete, rfc="RFC 9051 §6.3.5"
 )
 RENAME: Command[RenameArgs] = Command(
-    name=b"RENAME", states=AUTHENTICATED, parse=parse_rename, run=run_rename, rfc="9051 §6.3.6"
+    name=b"RENAME", states=AUTHENTICATED, parse=parse_rename, run=run_rename, rfc="RFC 9051 §6.3.6"
 )
 SUBSCRIBE: Command[str] = Command(
-    name=b"SUBSCRIBE", states=AUTHENTICATED, parse=parse_name, run=run_subscribe, rfc="9051 §6.3.7"
+    name=b"SUBSCRIBE", states=AUTHENTICATED, parse=parse_name, run=run_subscribe, rfc="RFC 9051 §6.3.7"
 )
 UNSUBSCRIBE: Command[str] = Command(
-    name=b"UNSUBSCRIBE", states=AUTHENTICATED, parse=parse_name, run=run_unsubscribe, rfc="9051 §6.3.8"
+    name=b"UNSUBSCRIBE", states=AUTHENTICATED, parse=parse_name, run=run_unsubscribe, rfc="RFC 9051 §6.3.8"
 )
 ROWS = (CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from array import array
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 from posthouse import limits
 from posthouse.imap import encode
 from posthouse.imap.commands.row import SELECTED, Command, Completion, No
 from posthouse.imap.fetch_plan import object_id
-from posthouse.imap.rows import Rows, keyword_bit
+from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
 from posthouse.imap.search_keys import (
     DAY,
     Age,
@@ -35,8 +37,8 @@ from posthouse.imap.search_keys import (
     Sent,
     TextIn,
     cost,
-    parse_search,
 )
+from posthouse.imap.search_parser import parse_search
 from posthouse.imap.session import Session
 from posthouse.imap.view import View
 from posthouse.message.date import parse_date
@@ -185,6 +187,11 @@ class Search:
 
 
 def _with_bits(flags: Sequence[int], places: Places, bits: int, present: bool) -> Places:
+    if isinstance(flags, array) and len(places) == len(flags) and bits < 256:
+        # All messages, and a bit of the lowest octet: three passes in C instead of one in Python.
+        octets = flags.tobytes()[LOWEST_OCTET::8]
+        wanted = bytes(bool(octet & bits) is present for octet in range(256))
+        return list(compress(places, octets.translate(wanted)))
     if present:
         return [place for place in places if flags[place] & bits]
     return [place for place in places if not flags[place] & bits]

@@ -6,7 +6,6 @@ everything that happens afterwards is told as a change. A SELECT that fails leav
 
 from __future__ import annotations
 
-import sys
 from array import array
 from typing import Final
 
@@ -16,7 +15,7 @@ from posthouse import limits
 from posthouse.imap import encode
 from posthouse.imap.commands.row import AUTHENTICATED, SELECTED, Bad, Command, Completion, No, no_arguments
 from posthouse.imap.grammar import Reader
-from posthouse.imap.rows import flag_lines
+from posthouse.imap.rows import LOWEST_OCTET, flag_lines
 from posthouse.imap.sequence import uid_set
 from posthouse.imap.session import Session, State
 from posthouse.imap.view import View
@@ -25,7 +24,6 @@ from posthouse.store.interface import Expunge
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import SEEN, SEPARATOR, Mailbox
 
-_SEEN_BYTE: Final = 0 if sys.byteorder == "little" else 7
 _SEEN_ONLY: Final = bytes(octet & SEEN for octet in range(256))
 _UNSEEN_STEP: Final = 8_192
 
@@ -172,7 +170,7 @@ def _send_status(session: Session, view: View, mailbox: Mailbox) -> None:
 def first_unseen(flags: array[int]) -> int | None:
     r"""The place (from 0) of the first message without `\Seen`, by looking at one octet of each message's bits."""
     for start in range(0, len(flags), _UNSEEN_STEP):
-        octets = flags[start : start + _UNSEEN_STEP].tobytes()[_SEEN_BYTE::8]
+        octets = flags[start : start + _UNSEEN_STEP].tobytes()[LOWEST_OCTET::8]
         found = octets.translate(_SEEN_ONLY).find(b"\0")
         if found >= 0:
             return start + found

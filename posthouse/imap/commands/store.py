@@ -94,7 +94,11 @@ async def run_store(session: Session, args: StoreArgs) -> Completion | None:
         raise No(b"READ-ONLY", "The mailbox is open for reading only")
     if not uids:
         return None
+    before = view.index.highest_modseq
     result = await _apply(session, view, args, uids)
+    if args.silent:
+        # The client knows what its own change did; what others changed is still to be told.
+        view.assumed_flags(result.changed, since=before, until=result.modseq)
     done = await _answer(session, view, args, uids, result)
     code = b""
     if result.modified:
@@ -129,8 +133,6 @@ async def _answer(session: Session, view: View, args: StoreArgs, uids: Ranges, r
     session.send(view.new_keywords(texts))
     answered, flags = uids, True
     if args.silent:
-        # The client knows what its own change did; what others changed is still to be told.
-        view.told_flags(result.changed, at=result.modseq)
         flags = False
         # RFC 7162 §3.1.3: with UNCHANGEDSINCE every message done is answered with its MODSEQ, .SILENT or not; and
         # §3.2.4: once CONDSTORE is on, the new mod-sequences are told in any case.

@@ -11,6 +11,7 @@ from posthouse.store.interface import Added, AddEmail
 from posthouse.store.model import DELETED, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS, Stored
 from posthouse.store.sqlite import changes
 from posthouse.store.sqlite.state import AccountState, MailboxState
+from posthouse.store.sqlite.timeline import record_added
 from posthouse.store.sqlite.transaction import Transaction
 
 UID_MAX = (1 << 32) - 1
@@ -49,6 +50,8 @@ def add(tx: Transaction, op: AddEmail) -> Added:
     rows.received.append(min(max(received_at, 0), UID_MAX))
     stored = Stored(blob_id=blob_id, prefix=op.prefix, size=size)
     tx.published.append(changes.ContentKept(op.account_id, email_id, stored, content))
+    if op.event is not None:
+        record_added(tx, op.event, uid)
     return Added(uid_validity=mailbox.uid_validity, uid=uid, email_id=email_id, modseq=modseq)
 
 

@@ -21,6 +21,13 @@ def record(tx: Transaction, op: RecordEvents) -> None:
         tx.add_row("event", (event_id, event.trace_id, event.at, event.kind, event.address, event.detail))
 
 
+def record_added(tx: Transaction, event: Event, uid: int) -> None:
+    """The line that goes with a new message, naming its UID."""
+    detail = f"{event.detail} uid {uid}"
+    row = (tx.take_numbers("event"), event.trace_id, event.at, event.kind, event.address, detail)
+    tx.add_row("event", row)
+
+
 def prune(tx: Transaction, op: PruneEvents) -> int:
     """PruneEvents. Lines are numbered in the order they came, so the old ones stand in front."""
     ((first_kept,),) = tx.query(

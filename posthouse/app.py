@@ -1,0 +1,221 @@
+"""What starts what: configuration → `house.House` (store, directory, inbound, outbound) → listeners, control socket.
+
+With `house.py` the only place that builds objects. Nothing here decides anything; whoever wants to know what is joined
+to what reads these two from the top.
+
+A reload builds the servers anew from the new configuration beside the open store; sessions that have begun keep the
+ones they began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from posthouse.config import Config, ConfigError
+from posthouse.house import House, Paths
+from posthouse.imap.server import BUSY as IMAP_BUSY
+from posthouse.imap.server import ImapServer
+from posthouse.net.certificates import ensure_pair
+from posthouse.net.connection import Connection
+from posthouse.net.listener import ConnectionGate, Listener
+from posthouse.net.tls import ServerContext, server_context, server_end_point
+from posthouse.operations.administration import Administration
+from posthouse.operations.control import ControlServer, socket_path
+from posthouse.privileges import Privileges
+from posthouse.smtp.events import Settings
+from posthouse.smtp.extensions import Role
+from posthouse.smtp.server import Services, SmtpServer
+
+log: Final = logging.getLogger(__name__)
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """A listener: what is spoken at it, and the role that asks for it."""
+
+    name: str
+    """The key in `[listen]`."""
+    role: str
+    protocol: str
+    tls_first: bool = False
+
+
+DOORS: Final = (
+    Door(name="smtp", role="mx", protocol="mx"),
+    Door(name="submission", role="submission", protocol="submission"),
+    Door(name="submissions", role="submission", protocol="submission", tls_first=True),
+    Door(name="lmtp", role="lmtp", protocol="lmtp"),
+    Door(name="imap", role="imap", protocol="imap"),
+    Door(name="imaps", role="imap", protocol="imap", tls_first=True),
+    Door(name="pop3", role="pop3", protocol="pop3"),
+    Door(name="pop3s", role="pop3", protocol="pop3", tls_first=True),
+)
+QUEUE_ROLE: Final = "queue"
+ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
+
+Serve = Callable[[Connection], Awaitable[None]]
+
+
+class App:
+    """A post office open to the network. `start`, then `stop`; `addresses` tells where it listens."""
+
+    def __init__(
+        self, config: Config, *, roles: tuple[str, ...] = (), privileges: Privileges | None = None
+    ) -> None:
+        """`roles`: only these of ROLES; empty: everything configured. ConfigError for an unknown one."""
+        if unknown := sorted(set(roles) - ROLES):
+            raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
+        self.config = config
+        self.roles = frozenset(roles) or ROLES
+        self._privileges = privileges or Privileges("")
+        self._listeners: dict[str, Listener] = {}
+        self._servers: dict[str, Serve] = {}
+        self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
+        self._tls: ssl.SSLContext | None = None
+        self._control: ControlServer | None = None
+        self._preparing: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> dict[str, list[str]]:
+        """Listener name → where it is bound."""
+        return {name: list(listener.bound) for name, listener in self._listeners.items()}
+
+    async def start(self) -> None:
+        """Open the house, then its doors. Whatever fails, what was opened is closed again."""
+        self.house = await House.open(self.config)
+        try:
+            self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
+            self._tls = await asyncio.to_thread(self._load_certificate, self.config)
+            self._build_servers(self.config)
+            await self._open_doors()
+            self._control = ControlServer(socket_path(self.config.data), self._administer)
+            await self._control.start()
+            await self._preparing
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
+        await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
+        self.house.listening = {}
+        if self._control is not None:
+            await self._control.stop()
+        await self.house.close()
+
+    def _administer(self) -> Administration:
+        return self.house.administration
+
+    # --- doors ---------------------------------------------------------------------------------------
+
+    async def _open_doors(self) -> None:
+        with self._privileges.root():
+            for door in DOORS:
+                addresses = getattr(self.config.listen, door.name)
+                if not addresses or door.role not in self.roles:
+                    continue
+                listener = Listener(
+                    [self._placed(address) for address in addresses],
+                    partial(self._serve, door.protocol),
+                    tls=self._tls if door.tls_first else None,
+                    gate=self._gate,
+                    refusal=self._busy_line(door.protocol),
+                )
+                await listener.start()
+                self._listeners[door.name] = listener
+        self._privileges.give_up()
+        self.house.listening = self.addresses
+
+    def _placed(self, address: str) -> str:
+        """A Unix socket's path is relative to the data folder."""
+        path = address.removeprefix("unix:")
+        return address if path == address else f"unix:{self.config.data / path}"
+
+    async def _serve(self, protocol: str, connection: Connection) -> None:
+        await self._servers[protocol](connection)
+
+    def _busy_line(self, protocol: str) -> bytes:
+        if protocol == "imap":
+            return IMAP_BUSY
+        return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
+
+    def _build_servers(self, config: Config) -> None:
+        house, plaintext = self.house, config.auth.plaintext
+        services = Services(
+            directory=house.directory,
+            policy=house.policy,
+            pipeline=house.pipeline,
+            refusals=house.refusals,
+            store=house.store,
+            budget=house.budget,
+        )
+        for role in Role:
+            settings = Settings(
+                hostname=config.hostname,
+                role=role,
+                message_size=config.limits.message_size,
+                recipients=config.limits.recipients,
+                tls_available=role is not Role.LMTP,
+                login_required=role is Role.SUBMISSION,
+            )
+            server = SmtpServer(settings, services, tls_context=self._tls, plaintext_policy=plaintext)
+            self._servers[role.value] = server.serve
+        self._servers["imap"] = ImapServer(
+            store=house.store,
+            directory=house.directory,
+            hostname=config.hostname,
+            message_size=config.limits.message_size,
+            plaintext=plaintext,
+            tls=self._tls,
+        ).serve
+
+    def _load_certificate(self, config: Config) -> ssl.SSLContext:
+        """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""
+        paths = Paths(config.data)
+        certificate, key = paths.certificate(config), paths.key(config)
+        if config.tls.certificate is None:
+            certificate.parent.mkdir(mode=0o700, exist_ok=True)
+            if ensure_pair(certificate, key, config.hostname, datetime.now(UTC)):
+                log.info("certificate made=%s host=%s", certificate, config.hostname)
+        try:
+            return server_context(certificate, key)
+        except (OSError, ssl.SSLError, ValueError) as fault:
+            raise ConfigError(f"tls: {certificate} and {key} cannot be used: {fault}") from fault
+
+    # --- reloading -----------------------------------------------------------------------------------
+
+    async def reload(self, config: Config) -> None:
+        """Take up what can change while serving; name in the log what needs a restart. ConfigError."""
+        fixed = [key for key in _FIXED if _at(config, key) != _at(self.config, key)]
+        if fixed:
+            log.warning("reload keys=%s need a restart", ",".join(fixed))
+        await asyncio.to_thread(self._load_certificate, config)  # both must fit before anything changes
+        if isinstance(self._tls, ServerContext):
+            paths = Paths(config.data)
+            certificate = paths.certificate(config)
+            self._tls.load_cert_chain(certificate, paths.key(config))
+            self._tls.server_end_point = server_end_point(certificate.read_bytes())
+        self._gate.total = config.limits.connections
+        self._gate.per_address = config.limits.connections_per_address
+        self.house.furnish(config)
+        self._build_servers(config)
+        self.config = config
+        log.info("reloaded")
+
+
+_FIXED: Final = ("hostname", "data", "workers", "run_as", "listen", "store", "auth.password_hash")
+"""Keys that are read at the start only."""
+
+
+def _at(config: Config, key: str) -> object:
+    value: object = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value

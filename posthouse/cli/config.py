@@ -1,0 +1,75 @@
+"""`posthouse config`: check, show, describe the configuration."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from posthouse.cli.session import Noun, Session, take_session
+
+
+@click.group(cls=Noun)
+def config() -> None:
+    """Check, show, describe the configuration."""
+
+
+@config.command("check")
+@take_session
+def check(session: Session) -> None:
+    """Read the configuration as `serve` would. Exit code 2 when it cannot be used."""
+    from posthouse.config import NOT_SERVED, find
+
+    path = find(session.config_file, os.environ)
+    reserved = [name for name in NOT_SERVED if getattr(session.config.listen, name)]
+    session.show({"file": str(path), "reserved": reserved}, lambda: click.echo(f"{path}: fine"))
+    for name in reserved:
+        click.echo(f"listen.{name} is configured but not served by this version", err=True)
+
+
+@config.command("show")
+@take_session
+def show(session: Session) -> None:
+    """The configuration in force, defaults and all; secrets are not shown."""
+    values = dict(_flat(session.config))
+    session.show(values, lambda: click.echo("\n".join(f"{key} = {value}" for key, value in values.items())))
+
+
+def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
+    import msgspec
+
+    found: list[tuple[str, Any]] = []
+    for key in struct.__struct_fields__:
+        value = getattr(struct, key)
+        if isinstance(value, msgspec.Struct):
+            found += _flat(value, f"{path}{key}.")
+        elif path + key == "outbound.relay":
+            found.append((path + key, _without_password(value)))
+        else:
+            found.append(
+                (path + key, value if isinstance(value, int | float | list | tuple) else str(value or ""))
+            )
+    return found
+
+
+def _without_password(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return url if parts.password is None else url.replace(f":{parts.password}@", ":…@", 1)
+
+
+@config.command("describe")
+@click.option("--markdown", is_flag=True, help="As a page (docs/config.md).")
+@take_session
+def describe(session: Session, markdown: bool) -> None:
+    """Every key with its default and meaning: a commented file to start from."""
+    from posthouse.cli.describe import as_file, as_page, keys
+
+    if session.as_json:
+        import msgspec
+
+        session.show(msgspec.to_builtins(keys()), lambda: None)
+        return
+    click.echo(as_page() if markdown else as_file(), nl=False)

@@ -1,0 +1,104 @@
+"""`posthouse queue`: mail that waits to leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from posthouse.cli.session import Noun, Session, moment, octets, plain, take_session
+
+
+@click.group(cls=Noun)
+def queue() -> None:
+    """Mail that waits to leave."""
+
+
+@queue.command("list")
+@click.option("--destination", metavar="DOMAIN", default="", help="Only what goes to this domain.")
+@click.option("--address", default="", help="Only what is from or to this address.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
+@take_session
+def list_(session: Session, destination: str, address: str, limit: int) -> None:
+    """What waits, oldest first."""
+    rows = session.one("queue.list", destination=destination, address=address, limit=limit)
+    if session.as_json:
+        session.show(rows, lambda: None)
+        return
+    flat = [
+        {
+            "id": row["id"],
+            "since": row["created_at"],
+            "size": row["size"],
+            "from": row["sender"] or "<>",
+            "to": recipient["address"],
+            "state": recipient["state"],
+            "tries": recipient["attempts"],
+            "next": recipient["next_attempt_at"],
+            "last_reply": recipient["last_reply"],
+        }
+        for row in rows
+        for recipient in row["recipients"]
+    ]
+    columns = dict.fromkeys(
+        ("id", "since", "size", "from", "to", "state", "tries", "next", "last_reply"), plain
+    )
+    session.table(flat, columns | {"since": moment, "size": octets, "next": moment})
+
+
+@queue.command("show")
+@click.argument("id", type=int)
+@take_session
+def show(session: Session, id: int) -> None:
+    """One queued message with the outcome of every recipient's last attempt."""
+    row = session.one("queue.show", id=id)
+    session.show(row, lambda: _detail(row))
+
+
+def _detail(row: dict[str, Any]) -> None:
+    click.echo(f"{row['id']}  {row['trace_id']}  from <{row['sender']}>  {octets(row['size'])}")
+    click.echo(f"queued {moment(row['created_at'])}")
+    for recipient in row["recipients"]:
+        click.echo(f"  {recipient['address']}: {recipient['state']}, {recipient['attempts']} attempts")
+        if recipient["last_at"]:
+            where = " ".join(filter(None, (recipient["last_host"], recipient["last_tls"])))
+            click.echo(f"    {moment(recipient['last_at'])}  {where}  {recipient['last_reply']}")
+        if recipient["state"] == "waiting":
+            click.echo(f"    next attempt {moment(recipient['next_attempt_at'])}")
+
+
+def _change(session: Session, action: str, ids: tuple[int, ...], everything: bool) -> None:
+    if bool(ids) == everything:
+        raise click.UsageError("give IDs, or --all")
+    count = session.one("queue.change", action=action, ids=ids, everything=everything)
+    session.show({"recipients": count}, lambda: click.echo(f"{action}: {count} recipients"))
+
+
+def _verb(action: str, what: str) -> None:
+    """A verb that acts on messages."""
+
+    @queue.command(action, help=what)
+    @click.argument("ids", nargs=-1, type=int)
+    @click.option("--all", "everything", is_flag=True, help="Everything in the queue.")
+    @take_session
+    def act(session: Session, ids: tuple[int, ...], everything: bool) -> None:
+        _change(session, action, ids, everything)
+
+
+for _action, _what in (
+    ("retry", "Try messages now."),
+    ("hold", "Keep messages back until they are released."),
+    ("release", "Let held messages go."),
+    ("drop", "Take messages out of the queue without a bounce."),
+    ("fail", "Try messages once more, then give them up with a bounce."),
+):
+    _verb(_action, _what)
+
+
+@queue.command("flush")
+@click.argument("domain", default="")
+@take_session
+def flush(session: Session, domain: str) -> None:
+    """Try everything for a domain (or all) now."""
+    count = session.one("queue.flush", destination=domain)
+    session.show({"recipients": count}, lambda: click.echo(f"{count} recipients are due now"))

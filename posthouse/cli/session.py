@@ -1,0 +1,206 @@
+"""What every command shares: the configuration, the way to the house, and how results are shown.
+
+A command is done by the running server, through its control socket; when none runs, the store is opened here, with
+its lock, and closed again. Both ways run the same `Administration`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posthouse import limits
+
+if TYPE_CHECKING:
+    from posthouse.config import Config
+
+
+class Session:
+    """One invocation of the command line."""
+
+    def __init__(self, config_file: str | None) -> None:
+        self.config_file = config_file
+        self.as_json = False
+        self._config: Config | None = None
+
+    @property
+    def config(self) -> Config:
+        """The configuration, read when first asked for. ConfigError."""
+        if self._config is None:
+            from posthouse.config import find, load
+
+            self._config = load(find(self.config_file, os.environ), os.environ)
+        return self._config
+
+    def use_file(self, place: Path) -> None:
+        """From now on this is the configuration file."""
+        self.config_file, self._config = str(place), None
+
+    # --- asking the house ----------------------------------------------------------------------------
+
+    def one(self, command: str, body: bytes = b"", **arguments: Any) -> Any:
+        """The one result of a command."""
+        return list(self.each(command, body, **arguments))[-1]
+
+    def each(self, command: str, body: bytes = b"", **arguments: Any) -> Iterator[Any]:
+        """Each result of a command as it comes: by the running server, else by the store itself."""
+        from posthouse.operations.control_client import ControlClient
+
+        deadline = time.monotonic() + limits.STARTING
+        while True:
+            client = ControlClient.connect(self.config.data)
+            if client is not None:
+                try:
+                    yield from client.run(command, arguments, body)
+                finally:
+                    client.close()
+                return
+            from posthouse.cli.local import StoreBusy, run_locally
+
+            try:
+                yield from run_locally(self.config, command, arguments, body)
+            except StoreBusy:
+                # a server is just starting (it has the lock, and will have its socket) or just stopping
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(limits.STARTING_POLL)
+            else:
+                return
+
+    # --- showing -------------------------------------------------------------------------------------
+
+    def show(self, value: Any, text: Callable[[], None]) -> None:
+        """The value as JSON where asked for, else what `text` prints."""
+        if self.as_json:
+            click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+        else:
+            text()
+
+    def table(self, rows: Sequence[dict[str, Any]], columns: Mapping[str, Callable[[Any], str]]) -> None:
+        """Rows as JSON, as a table on a terminal, or as aligned text on a pipe. `columns`: key → how to write."""
+        if self.as_json:
+            click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
+            return
+        heads = [key.replace("_", " ") for key in columns]
+        cells = [[write(row[key]) for key, write in columns.items()] for row in rows]
+        if sys.stdout.isatty():
+            _rich_table(heads, cells)
+        elif cells:
+            _plain_table(heads, cells)
+
+
+def _rich_table(heads: list[str], cells: list[list[str]]) -> None:
+    from rich.box import SIMPLE_HEAD  # slow to import, so only for a terminal
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _plain_table(heads: list[str], cells: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    for row in (heads, *cells):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+class Verb(click.Command):
+    """A command that can answer in JSON."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--json"], is_flag=True, expose_value=False, callback=_want_json, help="Answer in JSON."
+            )
+        )
+
+
+class Noun(click.Group):
+    """A group of verbs."""
+
+    command_class = Verb
+    group_class = type  # groups within it are of the same kind
+
+
+def _want_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_object(Session).as_json = True  # type: ignore[union-attr]  # `main` made it
+
+
+take_session = click.make_pass_decorator(Session)
+
+
+# --- how values are written ---------------------------------------------------------------------------
+
+
+def plain(value: Any) -> str:
+    """Text; lists with commas, nothing as nothing."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def moment(at: float) -> str:
+    """A time in the local zone, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else ""
+
+
+def octets(count: int) -> str:
+    """A size for people."""
+    if not count:
+        return "0"
+    size = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
+
+
+def quota(count: int) -> str:
+    """A quota for people."""
+    return octets(count) if count else "unlimited"
+
+
+def yes(value: bool) -> str:
+    """`yes`, or nothing."""
+    return "yes" if value else ""
+
+
+# --- passwords ----------------------------------------------------------------------------------------
+
+
+def password_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--password`, `--password-stdin`: for commands that set one."""
+    function = click.option("--password", help="The password (others on this machine may see it).")(function)
+    return click.option("--password-stdin", is_flag=True, help="Read it from standard input.")(function)
+
+
+def read_password(password: str | None, password_stdin: bool) -> str:
+    """The password as given, from standard input, or asked for on the terminal."""
+    if password is not None and password_stdin:
+        raise click.UsageError("--password and --password-stdin exclude each other")
+    if password is not None:
+        return password
+    if password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("give --password or --password-stdin")
+    asked = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return str(asked)
+
+
+def read_file(path: str) -> bytes:
+    """A file's octets, or standard input's for `-`."""
+    return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()

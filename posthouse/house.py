@@ -1,0 +1,183 @@
+"""The house without its doors: store, directory, what happens to mail coming in and going out, administration.
+
+`app.App` opens it to the network; a command that finds no server running opens it for itself (`cli.local`). `furnish`
+builds what depends on the configuration, again at each reload; whoever uses the old things keeps them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from posthouse.accounts.directory import Directory
+from posthouse.config import NOT_SERVED, Config, Listen
+from posthouse.dns_resolver import DnsResolver
+from posthouse.inbound.deliver import Deliverer
+from posthouse.errors import Temporary
+from posthouse.inbound.mail import Mail
+from posthouse.inbound.notices import Notice
+from posthouse.inbound.pipeline import Pipeline, standard_checks
+from posthouse.inbound.policy import Policy
+from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.sendmail import Sendmail
+from posthouse.operations.administration import Administration
+from posthouse.operations.domain_records import DomainRecords
+from posthouse.operations.people import People
+from posthouse.operations.queueing import Queue
+from posthouse.operations.status import HouseFacts, HouseStatus
+from posthouse.operations.timeline import Timeline
+from posthouse.outbound.mx_table import MxTable
+from posthouse.outbound.ourselves import Ourselves
+from posthouse.smtp.reception import MemoryBudget
+from posthouse.store.derive import derive
+from posthouse.store.model import DomainKind
+from posthouse.store.sqlite.store import SqliteStore
+
+
+class Paths(msgspec.Struct, frozen=True):
+    """Where things are in the data folder."""
+
+    data: Path
+
+    @property
+    def run(self) -> Path:
+        """Sockets."""
+        return self.data / "run"
+
+    def certificate(self, config: Config) -> Path:
+        """The certificate in use: the administrator's, else our own."""
+        return config.tls.certificate or self.data / "tls" / "certificate.pem"
+
+    def key(self, config: Config) -> Path:
+        """The key of that certificate."""
+        return config.tls.key or self.data / "tls" / "key.pem"
+
+    def login_secret(self) -> bytes:
+        """32 octets of chance, made once: what unknown names are told must not change over restarts."""
+        path = self.data / "login.key"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret := secrets.token_bytes(32))
+        return secret
+
+
+class House:
+    """Everything but the listeners. `open` and `close`; `furnish` again after a reload."""
+
+    def __init__(self, store: SqliteStore, directory: Directory, config: Config) -> None:
+        self.store = store
+        self.directory = directory
+        self.refusals = Refusals(store)
+        self.budget = MemoryBudget()
+        self.listening: dict[str, list[str]] = {}
+        """Listener name → where it is bound; empty while nothing is served."""
+        self.started_at = time.time()
+        self.furnish(config)
+
+    @classmethod
+    async def open(cls, config: Config) -> Self:
+        """Open the store (StoreUnavailable when somebody else has it) and build upon it."""
+        paths = Paths(config.data)
+        for folder in (config.data, paths.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store = await SqliteStore.open(
+            config.data / config.store.url.removeprefix("sqlite:"),
+            config.data / config.store.blobs.removeprefix("packs:"),
+            derive=derive,
+            default_quota=config.limits.account_quota,
+        )
+        try:
+            directory = Directory(
+                store,
+                default_domain=config.auth.default_domain.lower(),
+                default_quota=config.limits.account_quota,
+                password_hash=config.auth.password_hash,
+                secret=paths.login_secret(),
+            )
+            return cls(store, directory, config)
+        except BaseException:
+            await store.close()
+            raise
+
+    def furnish(self, config: Config) -> None:
+        """Build what depends on the configuration; what is in use stays with whoever uses it."""
+        self.config = config
+        self.directory.default_domain = config.auth.default_domain.lower()
+        self.directory.default_quota = config.limits.account_quota
+        self.resolver = DnsResolver(config.dns)
+        self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
+        self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=None)
+        self.pipeline = Pipeline(
+            hostname=config.hostname,
+            store=self.store,
+            policy=self.policy,
+            deliverer=Deliverer(self.store, self.directory, self._notify),
+            refusals=self.refusals,
+            checks=standard_checks(self.policy, self.directory),
+        )
+        self.administration = self._administration(config)
+
+    def _administration(self, config: Config) -> Administration:
+        records = DomainRecords(self.store, self.resolver, hostname=config.hostname, ports=_ports(config))
+        facts = HouseFacts(
+            hostname=config.hostname,
+            data=config.data,
+            certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
+            connections=config.limits.connections,
+            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
+        )
+        sendmail = Sendmail(
+            self.pipeline,
+            domain=config.auth.default_domain or config.hostname,
+            message_size=config.limits.message_size,
+        )
+        return Administration(
+            people=People(
+                self.store,
+                password_hash=config.auth.password_hash,
+                default_domain=config.auth.default_domain,
+                default_quota=config.limits.account_quota,
+            ),
+            records=records,
+            queue=Queue(self.store),
+            timeline=Timeline(self.store),
+            status=HouseStatus(
+                self.store, records, facts, listening=lambda: self.listening, started_at=self.started_at
+            ),
+            extra={
+                "sendmail": sendmail.sendmail,
+                "mx": MxTable(self.resolver, self.ourselves, self._is_backup).mx,
+            },
+        )
+
+    async def _is_backup(self, name: str) -> bool:
+        domain = await self.directory.domain(name)
+        return domain is not None and domain.kind is DomainKind.BACKUP
+
+    async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
+        raise Temporary("notices cannot be written yet")
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of the files."""
+        await self.refusals.close()
+        self.directory.close()
+        await self.store.close()
+
+
+def _ports(config: Config) -> dict[str, int]:
+    """Listener name → the port that others use: that of its first address that is no Unix socket."""
+    ports: dict[str, int] = {}
+    for name in Listen.__struct_fields__:
+        numbers = [a.rpartition(":")[2] for a in getattr(config.listen, name) if not a.startswith("unix:")]
+        if numbers:
+            ports[name] = int(numbers[0])
+    return ports

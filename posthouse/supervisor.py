@@ -1,0 +1,178 @@
+"""The process: limits, allocator, event loop, signals, logging, privileges; what is served is `app`'s.
+
+SIGTERM and SIGINT drain and stop (a second one cuts the draining short), SIGHUP rereads the configuration. `ready` is
+printed, and the ready file written, when every listener accepts; systemd is told by its socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.app import App
+from posthouse.config import NOT_SERVED, Config, ConfigError, load
+from posthouse.errors import PosthouseError
+from posthouse.operations.logs import start_logging
+from posthouse.privileges import Privileges
+
+log: Final = logging.getLogger(__name__)
+
+# mallopt(3): what is larger goes to mmap; how much free memory stays at the top of the heap.
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What `posthouse serve` was asked."""
+
+    config: Config
+    config_file: Path
+    roles: tuple[str, ...] = ()
+    ready_file: Path | None = None
+    pid_file: Path | None = None
+
+
+def supervise(run: Run) -> int:
+    """Serve until told to stop. The result is the exit code."""
+    start_logging(run.config.log, os.environ)
+    tune_allocator()
+    raise_file_limit(run.config.limits.connections + limits.SPARE_FILES)
+    privileges = Privileges(run.config.run_as)
+    if run.pid_file is not None:
+        run.pid_file.write_text(f"{os.getpid()}\n")
+    privileges.lay_down(run.config.data)
+    os.umask(0o077)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_serve(run, privileges))
+        except (PosthouseError, OSError) as fault:
+            log.error("not started: %s", fault)
+            return 2 if isinstance(fault, ConfigError) else 1
+        finally:
+            for path in (run.pid_file, run.ready_file):
+                if path is not None:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+    return 0
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop]:
+    import uvloop  # the only thing that needs it
+
+    return uvloop.Loop
+
+
+async def _serve(run: Run, privileges: Privileges) -> None:
+    app = App(run.config, roles=run.roles, privileges=privileges)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(_reload(app, run))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    await app.start()
+    tune_collector()
+    _tell_ready(run, app)
+    await ended.wait()
+    log.info("stopping")
+    _notify_systemd("STOPPING=1")
+    stopping = asyncio.ensure_future(app.stop())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await stopping
+    log.info("stopped")
+
+
+async def _reload(app: App, run: Run) -> None:
+    try:
+        config = await asyncio.to_thread(load, run.config_file, os.environ)
+        await app.reload(config)
+    except (PosthouseError, OSError) as fault:
+        log.error("reload failed, the old configuration stays: %s", fault)
+    else:
+        start_logging(config.log, os.environ)
+
+
+def _tell_ready(run: Run, app: App) -> None:
+    for name, bound in app.addresses.items():
+        log.info("listening name=%s address=%s", name, ",".join(bound))
+    for name in NOT_SERVED:
+        if getattr(run.config.listen, name):
+            log.warning("listen.%s is configured but not served by this version", name)
+    if run.ready_file is not None:
+        beside = run.ready_file.with_name(run.ready_file.name + ".new")
+        beside.write_text(f"{os.getpid()}\n")
+        beside.replace(run.ready_file)
+    _notify_systemd("READY=1")
+    with contextlib.suppress(OSError):  # nobody need listen
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+
+
+def _notify_systemd(state: str) -> None:
+    """sd_notify(3), when we are a service of Type=notify."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(state.encode(), "\0" + path[1:] if path.startswith("@") else path)
+
+
+# --- tuning ------------------------------------------------------------------------------------------
+
+
+def tune_allocator() -> bool:
+    """Keep freed memory for the next message instead of giving it back; says whether this system has the means.
+
+    Without it every message of a megabyte is mapped, faulted in and unmapped again, which costs more than its
+    delivery.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False  # not glibc
+    return bool(
+        mallopt(_M_MMAP_THRESHOLD, limits.MALLOC_MMAP) and mallopt(_M_TRIM_THRESHOLD, limits.MALLOC_TRIM)
+    )
+
+
+def tune_collector() -> None:
+    """What is alive now stays: never look at it again; and look at the rest less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(limits.GC_THRESHOLD, 20, 50)
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Allow as many open files as the hard limit gives, up to what is wanted. The result is what holds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return soft
+    if os.geteuid() == 0 and hard != resource.RLIM_INFINITY and hard < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            return wanted
+    best = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (best, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,0 +1,226 @@
+"""Who gets which copy, what is queued, who is told what."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from posthouse.errors import OverQuota, Permanent, StoreUnavailable
+from posthouse.inbound.mail import MailRecipient, Via
+from posthouse.inbound.notices import NoticeKind
+from posthouse.store.interface import PutAccount, PutAlias
+from posthouse.store.model import Alias
+from tests.inbound.small_house import SmallHouse
+
+
+async def deliver(house: SmallHouse, *recipients, **changes):
+    mail = house.mail(*recipients, **changes)
+    return mail, await house.deliverer.deliver(mail, b"Received: here\r\n")
+
+
+async def test_a_copy_has_return_path_delivered_to_and_received_in_front(house):
+    _, result = await deliver(house, "alice+shop")
+    assert [r.code for r in result.replies] == [250]
+    assert await house.inbox("alice") == [
+        b"Return-Path: <eve@elsewhere.test>\r\n"
+        b"Delivered-To: alice+shop@example.test\r\n"
+        b"Received: here\r\n"
+        b"From: eve@elsewhere.test\r\nSubject: hello\r\n\r\ntext\r\n"
+    ]
+    assert [(d.address, d.uid) for d in result.delivered] == [("alice+shop@example.test", 1)]
+
+
+COPIES = [
+    # recipients,                               alice, bob, admin, queued
+    (("alice",), 1, 0, 0, []),
+    (("alice", "alice", "Alice@EXAMPLE.test", "alice+x"), 1, 0, 0, []),
+    (("team",), 1, 1, 0, []),
+    (("team", "alice", "nested"), 1, 1, 1, []),
+    (("one",), 1, 0, 0, []),
+    (("away",), 0, 0, 0, ["friend@elsewhere.test"]),
+    (("away", "friend@ELSEWHERE.test", "mixed"), 1, 0, 0, ["friend@elsewhere.test"]),
+    (("postmaster",), 0, 0, 1, []),
+    (("postmaster@example.test", "admin"), 0, 0, 1, []),
+    (("x@backup.test",), 0, 0, 0, ["x@backup.test"]),
+]
+
+
+@pytest.mark.parametrize("row", COPIES, ids=lambda row: "+".join(row[0]))
+async def test_everyone_gets_one_copy(house, row):
+    recipients, alice, bob, admin, queued = row
+    _, result = await deliver(house, *recipients)
+    assert {r.code for r in result.replies} == {250}
+    assert len(result.replies) == len(recipients)
+    assert [len(await house.inbox(name)) for name in ("alice", "bob", "admin")] == [alice, bob, admin]
+    waiting = [r.address for message in await house.real_store.queue() for r in message.recipients]
+    assert waiting == queued
+
+
+async def test_a_queue_entry_keeps_the_envelope(house):
+    _, result = await deliver(
+        house,
+        MailRecipient("friend@elsewhere.test", "SUCCESS,DELAY", "rfc822;f+40x"),
+        ret="HDRS",
+        envid="QQ",
+        body="8BITMIME",
+        smtputf8=True,
+    )
+    queued = await house.real_store.queued(result.queue_id)
+    assert (queued.reverse_path, queued.ret, queued.envid, queued.body, queued.smtputf8) == (
+        *("eve@elsewhere.test", "HDRS", "QQ", "8BITMIME"),
+        True,
+    )
+    assert [(r.notify, r.orcpt) for r in queued.recipients] == [("SUCCESS,DELAY", "rfc822;f+40x")]
+    raw = await house.real_store.read(queued.stored)
+    assert raw.startswith(b"Received: here\r\nFrom: eve@elsewhere.test\r\n")
+
+
+async def test_an_alias_that_leads_nowhere_is_refused(house):
+    _, result = await deliver(house, "loop")
+    assert [str(r)[:9] for r in result.replies] == ["550 5.1.1"]
+    assert not result.accepted
+
+
+async def test_when_nobody_gets_it_the_reply_says_why_and_nobody_is_written_to(house):
+    _, result = await deliver(house, "off", "gone")
+    assert [str(r)[:9] for r in result.replies] == ["550 5.2.1", "550 5.1.1"]
+    assert house.notices == []
+
+
+async def test_one_of_several_that_cannot_get_it_is_told_by_notice(house):
+    mail, result = await deliver(house, "alice", "off")
+    assert [r.code for r in result.replies] == [250, 550]
+    [(noticed, [notice])] = house.notices
+    assert (noticed.trace_id, notice.kind, notice.address) == (
+        *(mail.trace_id, NoticeKind.FAILED),
+        "off@example.test",
+    )
+    assert str(notice.reply).startswith("550 5.2.1")
+
+
+async def test_over_lmtp_each_has_its_own_reply_and_no_notice(house):
+    _, result = await deliver(house, "alice", "off", via=Via.LMTP)
+    assert [r.code for r in result.replies] == [250, 550]
+    assert house.notices == []
+
+
+async def test_a_dead_end_behind_a_living_alias_is_told_even_over_lmtp(house):
+    _, result = await deliver(house, "mixed", via=Via.LMTP)
+    assert [r.code for r in result.replies] == [250]
+    assert [n.address for _, notices in house.notices for n in notices] == ["off@example.test"]
+
+
+@pytest.mark.parametrize(
+    ("notify", "reverse_path", "told"),
+    [
+        ("", "eve@elsewhere.test", 1),
+        ("FAILURE", "eve@elsewhere.test", 1),
+        ("NEVER", "eve@elsewhere.test", 0),
+        ("SUCCESS", "eve@elsewhere.test", 0),
+        ("FAILURE", "", 0),
+    ],
+)
+async def test_who_wants_to_hear_of_failures(house, notify, reverse_path, told):
+    recipient = MailRecipient("off@example.test", notify)
+    await deliver(house, "alice", recipient, reverse_path=reverse_path)
+    assert sum(len(notices) for _, notices in house.notices) == told
+
+
+async def test_success_is_told_after_delivery(house):
+    await deliver(house, MailRecipient("alice@example.test", "SUCCESS"), "bob")
+    [(_, [notice])] = house.notices
+    assert (notice.kind, notice.address) == (NoticeKind.DELIVERED, "alice@example.test")
+
+
+async def test_an_expanded_alias_answers_success_itself(house):
+    await deliver(house, MailRecipient("mixed@example.test", "SUCCESS,FAILURE"))
+    kinds = [(n.kind, n.address) for _, notices in house.notices for n in notices]
+    assert kinds == [
+        (NoticeKind.FAILED, "off@example.test"),
+        (NoticeKind.EXPANDED, "mixed@example.test"),
+    ]
+    [message] = await house.real_store.queue()
+    assert [r.notify for r in message.recipients] == ["FAILURE"]
+
+
+async def test_an_alias_of_one_passes_the_wish_on(house):
+    await deliver(house, MailRecipient("away@example.test", "SUCCESS", "rfc822;x"))
+    [message] = await house.real_store.queue()
+    assert [(r.notify, r.orcpt) for r in message.recipients] == [("SUCCESS", "rfc822;x")]
+    assert house.notices == []
+
+
+async def test_a_full_mailbox_fails_alone(house):
+    raw = b"From: eve@elsewhere.test\r\n\r\n" + b"x" * 3000
+    _, result = await deliver(house, "small", "alice", raw=raw)
+    assert [str(r)[:9] for r in result.replies] == ["452 4.2.2", "250 2.0.0"]
+    assert len(await house.inbox("alice")) == 1
+    assert [n.address for _, notices in house.notices for n in notices] == ["small@example.test"]
+
+
+async def test_a_mailbox_that_fills_between_question_and_commit_fails_alone(house):
+    # The directory still thinks that there is room; the store knows better.
+    await house.directory.destination("small@example.test")
+    raw = b"From: eve@elsewhere.test\r\n\r\n" + b"x" * 1000
+    commit, rounds = house.real_store.commit, []
+
+    async def overtaken(*ops):
+        rounds.append(len(ops))
+        if len(rounds) == 1:
+            less = msgspec.structs.replace(house.accounts["small"], quota=100)
+            await house.real_store.apply(PutAccount(account=less))
+            raise OverQuota("full")
+        return await commit(*ops)
+
+    house.real_store.commit = overtaken
+    house.directory.forget()
+    _, result = await deliver(house, "small", "alice", raw=raw)
+    assert len(rounds) == 2
+    assert len(await house.inbox("alice")) == 1
+    assert [r.code for r in result.replies] in ([452, 250],)
+
+
+async def test_a_fault_in_the_notice_of_a_failure_keeps_nothing(house):
+    house.break_at("notify")
+    with pytest.raises(RuntimeError):
+        await deliver(house, "alice", "off")
+    assert await house.inbox("alice") == []
+
+
+async def test_a_fault_in_the_notice_of_a_success_changes_nothing(house):
+    house.break_at("notify")
+    _, result = await deliver(house, MailRecipient("alice@example.test", "SUCCESS"))
+    assert [r.code for r in result.replies] == [250]
+    assert len(await house.inbox("alice")) == 1
+
+
+async def test_a_full_disk_keeps_nothing(house):
+    house.fill_the_disk()
+    with pytest.raises(StoreUnavailable):
+        await deliver(house, "alice", "friend@elsewhere.test")
+    house.mend()
+    assert await house.inbox("alice") == []
+    assert await house.real_store.queue() == []
+
+
+async def test_too_many_addresses_behind_aliases_are_refused(house, monkeypatch):
+    monkeypatch.setattr("posthouse.inbound.plan.MAIL_TARGETS", 3)
+    many = Alias(address="many@example.test", targets=tuple(f"u{n}@elsewhere.test" for n in range(4)))
+    await house.real_store.apply(PutAlias(alias=many, new=True))
+    with pytest.raises(Permanent):
+        await deliver(house, "many")
+
+
+async def test_the_timeline_tells_the_story(house):
+    mail, _ = await deliver(house, "alice", "friend@elsewhere.test", "off")
+    story = await house.story(mail.trace_id)
+    assert [(kind, address) for kind, address, _ in story] == [
+        ("received", "eve@elsewhere.test"),
+        ("queued", "friend@elsewhere.test"),
+        ("failed", "off@example.test"),
+        ("delivered", "alice@example.test"),
+    ]
+    details = [detail for _, _, detail in story]
+    assert "client.elsewhere.test [192.0.2.1]" in details[0]
+    assert details[2].startswith("550 5.2.1")
+    assert details[3] == "alice@example.test INBOX uid 1"
