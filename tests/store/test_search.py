@@ -60,7 +60,7 @@ def make(path: Path, mailboxes: Mailboxes) -> SearchIndex:
 
 async def settled(index: SearchIndex) -> None:
     async with asyncio.timeout(20):
-        while not index.settled():  # noqa: ASYNC110 - another thread's work, and nobody else needs to be told
+        while not index.settled():  # another thread's work
             await asyncio.sleep(0.005)
 
 
