@@ -120,8 +120,12 @@ class TextSearch(Protocol):
         """As `Store.search_text`."""
         ...
 
-    def notify_added(self, account_id: int, email_id: int) -> None:
-        """A message was committed: index it some time. Called on the event loop; must be quick."""
+    def notify_added(self) -> None:
+        """Messages were committed: index them some time. Called on the event loop; must be quick."""
+        ...
+
+    def notify_removed(self, account_id: int, email_ids: Sequence[int]) -> None:
+        """Messages are gone for good: forget them some time. Called on the event loop; must be quick."""
         ...
 
     async def close(self) -> None:

@@ -52,8 +52,8 @@ class Engine:
         self._interest = Interest()
         self._outbox: list[Submission] = []
         self._closed = False
-        self.readers = Readers(self._open_reader, limits.READERS)
-        self._background_readers = Readers(self._open_reader, 1)
+        self.readers = Readers(self.open_reader, limits.READERS)
+        self._background_readers = Readers(self.open_reader, 1)
         self.live = Live(
             MailboxIndexes(self.readers, self._save_snapshot),
             AccountViews(self.readers, self._interest),
@@ -85,7 +85,8 @@ class Engine:
         await engine._begin()
         return engine
 
-    def _open_reader(self) -> Reader:
+    def open_reader(self) -> Reader:
+        """What a reading thread works with: a connection and segment files of its own."""
         return Reader(self._path, self.folder)
 
     def _open_transaction(self) -> Transaction:

@@ -13,7 +13,12 @@ from pathlib import Path
 import apsw
 
 from posthouse import limits
+<<<<<<< HEAD
 from posthouse.store.sqlite.connection import PAGE_SIZE, connect
+=======
+from posthouse.store.sqlite.changes import EmailsSwept
+from posthouse.store.sqlite.connection import connect
+>>>>>>> message
 from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.transaction import Transaction, members
 
@@ -121,7 +126,9 @@ def _sweep_emails(tx: Transaction) -> bool:
     tx.blobs.disown([blob_id for _, _, blob_id in rows if blob_id is not None])
     email_ids = members(email_id for email_id, _, _ in rows)
     for account_id in {account_id for _, account_id, _ in rows if account_id is not None}:
-        mine = members(email_id for email_id, owner, _ in rows if owner == account_id)
+        swept = [email_id for email_id, owner, _ in rows if owner == account_id]
+        tx.publish(EmailsSwept(account_id, swept))
+        mine = members(swept)
         tx.execute(
             "DELETE FROM derived WHERE account_id = ? AND email_id IN (SELECT value FROM carray(?))",
             (account_id, mine),
