@@ -33,6 +33,7 @@ from posthouse.privileges import Privileges
 from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
 from posthouse.smtp.server import Services, SmtpServer
+from posthouse.store.interface import Store
 
 log: Final = logging.getLogger(__name__)
 
@@ -86,6 +87,11 @@ class App:
     def addresses(self) -> dict[str, list[str]]:
         """Listener name → where it is bound."""
         return {name: list(listener.bound) for name, listener in self._listeners.items()}
+
+    @property
+    def store(self) -> Store:
+        """The open store; tests and scripts look into it."""
+        return self.house.store
 
     async def start(self) -> None:
         """Open the house, then its doors. Whatever fails, what was opened is closed again."""
