@@ -417,6 +417,33 @@ MAILBOX_LEVELS: Final = 32
 
 # --- POP3 (pop3) ---------------------------------------------------------------------------------
 
+POP3_LINE: Final = 2 * KB
+"""Octets of a command line with CRLF: RFC 2449 §4 asks for 255; AUTH with an initial response needs more."""
+
+POP3_AUTH_LINE: Final = 12 * KB
+"""Octets of a base64 line in a login exchange (RFC 5034 §4)."""
+
+POP3_BAD: Final = 10
+"""Commands in a row that are unknown, malformed or out of place, then the connection is closed."""
+
+POP3_LOGINS: Final = 5
+"""Failed logins after which the connection is closed; the directory slows down the next ones."""
+
+POP3_LOGIN_TIME: Final = 600.0
+"""Seconds from the connection's start in which the login must be done (RFC 1939 §3: no timer below 10 minutes)."""
+
+POP3_AUTOLOGOUT: Final = 600.0
+"""Seconds without a command after which a session ends (RFC 1939 §3: at least 10 minutes)."""
+
+POP3_LOGIN_DELAY: Final = 0
+"""Seconds that must pass between two logins (RFC 2449 §6.5): none, since a session costs us next to nothing."""
+
+POP3_TURN: Final = 64
+"""Pipelined commands answered in a row before other connections get their turn."""
+
+POP3_WHOLE: Final = 256 * KB
+"""Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
