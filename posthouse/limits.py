@@ -150,8 +150,8 @@ PREVIEW_SOURCE: Final = 64 * KB
 CHARSET_SAMPLE: Final = 2 * KB
 """Octets by which the charset of undeclared 8-bit text is guessed."""
 
-COMPOSED_LINE: Final = 78
-"""Characters of a header line that we write (RFC 5322 §2.1.1)."""
+COMPOSED_LINE: Final = 76
+"""Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
@@ -186,6 +186,9 @@ dead recipients, a dictionary attack has nothing else."""
 
 SMTP_IDLE_COMMANDS: Final = 500
 """Commands since the last step of a transaction (NOOP, RSET, VRFY, …), then 421."""
+
+SMTP_GROUP: Final = 100
+"""Replies to one pipelined group after which they are written and other sessions get their turn."""
 
 SMTP_DRAIN: Final = 64 * MB
 """Octets read and thrown away of a message that is refused already, so that the peer hears the reply; above
@@ -286,6 +289,66 @@ OUTBOUND_ATTEMPT: Final = 3600.0
 
 OUTBOUND_REPLY_TEXT: Final = 1000
 """Characters of a reply that are kept with the recipient and shown in a DSN."""
+
+OUTBOUND_LEASE: Final = 2 * 3600.0
+"""Seconds that a lease lasts: longer than any attempt with the recording of its outcome, so that none is made twice."""
+
+OUTBOUND_LEASES_AT_ONCE: Final = 50
+"""Leases taken in one commit."""
+
+OUTBOUND_POLL: Final = 5.0
+"""Seconds after which the queue is looked at again while something is due that cannot be taken yet."""
+
+OUTBOUND_DRAIN: Final = 20.0
+"""Seconds that attempts under way get to end by themselves when we stop; then they are broken off."""
+
+OUTBOUND_RECORD_PAUSE: Final = 30.0
+"""Seconds between tries to record an outcome while the store takes nothing, at most."""
+
+OUTBOUND_DESTINATIONS: Final = 10_000
+"""Destinations remembered as being away; the one that was seen least recently is forgotten first."""
+
+OUTBOUND_AWAY_MOST: Final = 900.0
+"""Seconds that a destination that is away is left alone at most; then one message tries."""
+
+BACKUP_PROBE: Final = 2.0
+"""Seconds between looks at the better hosts of a domain we are backup for, while they are away; grows."""
+
+BACKUP_PROBE_MOST: Final = 10.0
+"""Seconds between such looks at most: its mail is to arrive within seconds of its return."""
+
+BACKUP_PROBE_TIMEOUT: Final = 5.0
+"""Seconds that one such look may take."""
+
+BACKUP_PROBES: Final = 100
+"""Backup domains looked after so; the mail of more waits for the ordinary schedule."""
+
+VERIFY_AT_ONCE: Final = 20
+"""Recipients that a backup MX asks primaries about at once."""
+
+VERIFY_REFUSED: Final = 50_000
+"""Addresses remembered that a primary refused; about 10 MB."""
+
+VERIFY_TIMEOUT: Final = 20.0
+"""Seconds for such a question over all hosts: the sender waits for our reply to its RCPT (5 minutes at most)."""
+
+VERIFY_AWAY: Final = 30.0
+"""Seconds that a primary which did not answer is not asked again: each RCPT would wait for it."""
+
+DSN_WHOLE: Final = 50 * KB
+"""Octets of a message that is returned whole in a DSN where the sender did not say what it wants."""
+
+DSN_WHOLE_ASKED: Final = MB
+"""Octets of a message that is returned whole when the sender asked for it (RFC 3461 §6.2 allows a bound)."""
+
+DSN_HEADER: Final = 32 * KB
+"""Octets of a header section that is returned in a DSN; the rest is cut off at a line end."""
+
+DSN_TRIES: Final = 3
+"""Tries to put a notice into a mailbox that fills up or goes away meanwhile; then the outcome stands without it."""
+
+DSN_RECIPIENTS: Final = 100
+"""Recipients told of in one DSN; for more of them there are more DSNs."""
 
 OUTBOUND_BDAT: Final = 256 * KB
 """Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
@@ -550,6 +613,50 @@ COMPRESS_OCTETS: Final = 4 * MB
 
 OPEN_SEGMENTS: Final = 32
 """Segment files that one reader keeps open."""
+
+# --- full-text search (store.search) -------------------------------------------------------------
+
+SEARCH_TERMS: Final = 100_000
+"""Different terms of one message: a megabyte of prose has 20,000. Messages with more are scanned, not indexed."""
+
+SEARCH_HEAD: Final = 4 * KB
+"""Characters of subject, From, To and Cc that the index keeps of a message; longer ones are read from the message."""
+
+SEARCH_TERMS_ASKED: Final = 500
+"""Terms in one question to the index: a few milliseconds, and below what its grammar takes."""
+
+SEARCH_BATCH: Final = 500
+"""Messages indexed in one transaction: a third of a second of a background thread; smaller ones cost more merging."""
+
+SEARCH_BATCH_OCTETS: Final = 8 * MB
+"""Message octets after which a batch is closed early: bounds its memory."""
+
+SEARCH_DELAY: Final = 1.0
+"""Seconds after which new mail is indexed: a burst comes together, and stays off the way to its replies."""
+
+SEARCH_REST: Final = 3.0
+"""Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""
+
+SEARCH_WAITING: Final = 500_000
+"""Removed messages noted as waiting (40 MB); beyond it a comparison with the store finds them instead."""
+
+SEARCH_COMPARE: Final = 5_000
+"""Messages compared with the store at a time: a few milliseconds."""
+
+SEARCH_CACHED_IDS: Final = 300_000
+"""Ids of indexed messages kept in memory (20 MB), of the accounts that searched last; one account may exceed it."""
+
+SEARCH_KNOWN_TERMS: Final = 300_000
+"""Terms remembered as listed already (30 MB at most), so that frequent words are not offered to the list again."""
+
+SEARCH_RETRY: Final = 30.0
+"""Seconds until indexing is tried again after a fault of the disk."""
+
+SEARCH_SWEEP: Final = 1000
+"""Removed messages after which an account's unused terms are dropped, at least; also as many terms at a time."""
+
+SEARCH_THREADS: Final = 2
+"""Threads that answer searches; a scan holds one for long."""
 
 # --- login and accounts (sasl, accounts) ---------------------------------------------------------
 
