@@ -323,6 +323,15 @@ BACKUP_PROBE_TIMEOUT: Final = 5.0
 BACKUP_PROBES: Final = 100
 """Backup domains looked after so; the mail of more waits for the ordinary schedule."""
 
+DNS_WALK: Final = 16
+"""Servers that `trace` asks on its way from the root down: names have few delegations."""
+
+DNS_WALK_SERVERS: Final = 4
+"""Servers of one zone that `trace` tries."""
+
+TRACE_HOST: Final = 90.0
+"""Seconds that `trace` gives one address: a person waits."""
+
 VERIFY_AT_ONCE: Final = 20
 """Recipients that a backup MX asks primaries about at once."""
 
