@@ -150,8 +150,8 @@ PREVIEW_SOURCE: Final = 64 * KB
 CHARSET_SAMPLE: Final = 2 * KB
 """Octets by which the charset of undeclared 8-bit text is guessed."""
 
-COMPOSED_LINE: Final = 78
-"""Characters of a header line that we write (RFC 5322 §2.1.1)."""
+COMPOSED_LINE: Final = 76
+"""Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
