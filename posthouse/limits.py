@@ -147,6 +147,9 @@ PREVIEW_CHARACTERS: Final = 200
 PREVIEW_SOURCE: Final = 64 * KB
 """Octets of a text part that a preview is made from: HTML mail often opens with tens of kilobytes of style sheets."""
 
+SEARCH_TEXT: Final = 16 * MB
+"""Octets of text parts of one message that are searched, in all: ten novels; bounds the memory of one look."""
+
 CHARSET_SAMPLE: Final = 2 * KB
 """Octets by which the charset of undeclared 8-bit text is guessed."""
 
@@ -641,7 +644,10 @@ SEARCH_BATCH_OCTETS: Final = 8 * MB
 """Message octets after which a batch is closed early: bounds its memory."""
 
 SEARCH_DELAY: Final = 1.0
-"""Seconds after which new mail is indexed: a burst comes together, and stays off the way to its replies."""
+"""Seconds without new mail after which it is indexed: a burst comes together, and stays off the way to its replies."""
+
+SEARCH_PATIENCE: Final = 30.0
+"""Seconds that new mail waits for that at most; at 5,000 messages a second the rest is scanned in 5 s."""
 
 SEARCH_REST: Final = 3.0
 """Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""

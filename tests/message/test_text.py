@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthouse.limits import CHARSET_SAMPLE, COMMENT_DEPTH, COMPOSED_LINE, HEADER_VALUE, PREVIEW_SOURCE
+from posthouse.limits import (
+    CHARSET_SAMPLE,
+    COMMENT_DEPTH,
+    COMPOSED_LINE,
+    HEADER_VALUE,
+    PREVIEW_SOURCE,
+    SEARCH_TEXT,
+)
 from posthouse.message.charsets import CODECS, codec_for, decode, decode_unlabelled
 from posthouse.message.compose import (
     compose,
@@ -173,6 +180,18 @@ def test_previews() -> None:
 def test_texts_of_parts_are_kept_apart() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nend\r\n--b\r\n\r\nstart\r\n--b--\r\n"
     assert text_of(raw, scan(raw))[1] == "end\0start"
+
+
+def test_text_beyond_the_limit_is_not_searched() -> None:
+    one = b"--b\r\n\r\nstart" + b"x" * (SEARCH_TEXT - 20) + b"\r\n"
+    raw = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + one
+        + b"--b\r\n\r\nsecond text, cut off\r\n--b--\r\n"
+    )
+    body = text_of(raw, scan(raw))[1]
+    assert body.startswith("start")
+    assert body.endswith("xx\0second text, cu")
 
 
 def test_file_names() -> None:
