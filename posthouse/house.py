@@ -17,8 +17,8 @@ import msgspec
 from posthouse.accounts.directory import Directory
 from posthouse.config import NOT_SERVED, Config, Listen
 from posthouse.dns_resolver import DnsResolver
-from posthouse.inbound.deliver import Deliverer
 from posthouse.errors import Temporary
+from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
@@ -27,6 +27,7 @@ from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.operations.administration import Administration
 from posthouse.operations.domain_records import DomainRecords
+from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseFacts, HouseStatus
@@ -126,7 +127,8 @@ class House:
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
-        records = DomainRecords(self.store, self.resolver, hostname=config.hostname, ports=_ports(config))
+        domains = Domains(self.store)
+        records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
         facts = HouseFacts(
             hostname=config.hostname,
             data=config.data,
@@ -141,8 +143,10 @@ class House:
             message_size=config.limits.message_size,
         )
         return Administration(
+            domains=domains,
             people=People(
                 self.store,
+                domains,
                 password_hash=config.auth.password_hash,
                 default_domain=config.auth.default_domain,
                 default_quota=config.limits.account_quota,
