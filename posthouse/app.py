@@ -29,6 +29,9 @@ from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
+from posthouse.pop3.locks import LocalLocks
+from posthouse.pop3.server import BUSY as POP3_BUSY
+from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
 from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
@@ -78,6 +81,7 @@ class App:
         self._privileges = privileges or Privileges("")
         self._listeners: dict[str, Listener] = {}
         self._servers: dict[str, Serve] = {}
+        self._maildrop_locks = LocalLocks()
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
@@ -150,6 +154,8 @@ class App:
     def _busy_line(self, protocol: str) -> bytes:
         if protocol == "imap":
             return IMAP_BUSY
+        if protocol == "pop3":
+            return POP3_BUSY
         return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
     def _build_servers(self, config: Config) -> None:
@@ -180,6 +186,14 @@ class App:
             message_size=config.limits.message_size,
             plaintext=plaintext,
             tls=self._tls,
+        ).serve
+        self._servers["pop3"] = Pop3Server(
+            store=house.store,
+            directory=house.directory,
+            hostname=config.hostname,
+            plaintext=plaintext,
+            tls=self._tls,
+            locks=self._maildrop_locks,
         ).serve
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:

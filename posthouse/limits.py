@@ -417,6 +417,33 @@ MAILBOX_LEVELS: Final = 32
 
 # --- POP3 (pop3) ---------------------------------------------------------------------------------
 
+POP3_LINE: Final = 2 * KB
+"""Octets of a command line with CRLF: RFC 2449 §4 asks for 255; AUTH with an initial response needs more."""
+
+POP3_AUTH_LINE: Final = 12 * KB
+"""Octets of a base64 line in a login exchange (RFC 5034 §4)."""
+
+POP3_BAD: Final = 10
+"""Commands in a row that are unknown, malformed or out of place, then the connection is closed."""
+
+POP3_LOGINS: Final = 5
+"""Failed logins after which the connection is closed; the directory slows down the next ones."""
+
+POP3_LOGIN_TIME: Final = 600.0
+"""Seconds from the connection's start in which the login must be done (RFC 1939 §3: no timer below 10 minutes)."""
+
+POP3_AUTOLOGOUT: Final = 600.0
+"""Seconds without a command after which a session ends (RFC 1939 §3: at least 10 minutes)."""
+
+POP3_LOGIN_DELAY: Final = 0
+"""Seconds that must pass between two logins (RFC 2449 §6.5): none, since a session costs us next to nothing."""
+
+POP3_TURN: Final = 64
+"""Pipelined commands answered in a row before other connections get their turn."""
+
+POP3_WHOLE: Final = 256 * KB
+"""Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
@@ -523,6 +550,50 @@ COMPRESS_OCTETS: Final = 4 * MB
 
 OPEN_SEGMENTS: Final = 32
 """Segment files that one reader keeps open."""
+
+# --- full-text search (store.search) -------------------------------------------------------------
+
+SEARCH_TERMS: Final = 100_000
+"""Different terms of one message: a megabyte of prose has 20,000. Messages with more are scanned, not indexed."""
+
+SEARCH_HEAD: Final = 4 * KB
+"""Characters of subject, From, To and Cc that the index keeps of a message; longer ones are read from the message."""
+
+SEARCH_TERMS_ASKED: Final = 500
+"""Terms in one question to the index: a few milliseconds, and below what its grammar takes."""
+
+SEARCH_BATCH: Final = 500
+"""Messages indexed in one transaction: a third of a second of a background thread; smaller ones cost more merging."""
+
+SEARCH_BATCH_OCTETS: Final = 8 * MB
+"""Message octets after which a batch is closed early: bounds its memory."""
+
+SEARCH_DELAY: Final = 1.0
+"""Seconds after which new mail is indexed: a burst comes together, and stays off the way to its replies."""
+
+SEARCH_REST: Final = 3.0
+"""Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""
+
+SEARCH_WAITING: Final = 500_000
+"""Removed messages noted as waiting (40 MB); beyond it a comparison with the store finds them instead."""
+
+SEARCH_COMPARE: Final = 5_000
+"""Messages compared with the store at a time: a few milliseconds."""
+
+SEARCH_CACHED_IDS: Final = 300_000
+"""Ids of indexed messages kept in memory (20 MB), of the accounts that searched last; one account may exceed it."""
+
+SEARCH_KNOWN_TERMS: Final = 300_000
+"""Terms remembered as listed already (30 MB at most), so that frequent words are not offered to the list again."""
+
+SEARCH_RETRY: Final = 30.0
+"""Seconds until indexing is tried again after a fault of the disk."""
+
+SEARCH_SWEEP: Final = 1000
+"""Removed messages after which an account's unused terms are dropped, at least; also as many terms at a time."""
+
+SEARCH_THREADS: Final = 2
+"""Threads that answer searches; a scan holds one for long."""
 
 # --- login and accounts (sasl, accounts) ---------------------------------------------------------
 

@@ -93,7 +93,7 @@ def _join_pieces(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         pieces.setdefault(base, {}).setdefault(int(number[:6] or "0"), (encoded, value))
     for base, found in pieces.items():
         value, encoded = _decode_pieces([found[number] for number in sorted(found)])
-        # The extended form is the better one where both are given (RFC 5987 says so for HTTP).
+        # Where both are given, the extended form is the one that its sender trusts more.
         plain.pop(base, None)
         plain[base if value.isascii() or not encoded else base + "*"] = value
     return list(plain.items())
@@ -136,7 +136,7 @@ def extended_value(value: str) -> str:
 
 
 def _without_comments(text: str) -> str:
-    """The text with its comments (RFC 822 §3.4.3) made blank; parentheses within quoted strings stay."""
+    """The text with its comments (RFC 2045 §5.1 allows them) made blank; parentheses within quoted strings stay."""
     if "(" not in text:
         return text
     out: list[str] = []

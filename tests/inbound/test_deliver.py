@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from posthouse.errors import OverQuota, Permanent, StoreUnavailable
+from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
 from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
 from posthouse.store.interface import PutAccount, PutAlias
@@ -178,6 +178,14 @@ async def test_a_mailbox_that_fills_between_question_and_commit_fails_alone(hous
     assert len(rounds) == 2
     assert len(await house.inbox("alice")) == 1
     assert [r.code for r in result.replies] in ([452, 250],)
+
+
+async def test_a_mailbox_that_never_settles_defers(house):
+    house.break_at("commit", OverQuota("full"))
+    with pytest.raises(Temporary):
+        await deliver(house, "alice", "off")
+    # The failure was told once, not once for each try.
+    assert [n.address for _, notices in house.notices for n in notices] == ["off@example.test"]
 
 
 async def test_a_fault_in_the_notice_of_a_failure_keeps_nothing(house):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -145,3 +146,22 @@ async def test_refusals_that_wait_are_limited(house, monkeypatch):
         await house.pipeline.accept(mail)
     await house.refusals.flush()
     assert [len(await house.story(mail.trace_id)) for mail in mails] == [2, 0, 0]
+
+
+async def test_refusals_are_written_a_moment_later(house, monkeypatch):
+    monkeypatch.setattr("posthouse.inbound.refusals.REFUSALS_DELAY", 0.001)
+    mail = house.mail("alice", raw=b"From: alice@example.test\r\n\r\nx\r\n")
+    await house.pipeline.accept(mail)
+    for _ in range(1000):
+        if await house.story(mail.trace_id):
+            break
+        await asyncio.sleep(0.001)
+    assert await house.story(mail.trace_id)
+
+
+async def test_refusals_that_cannot_be_written_do_no_harm(house):
+    await house.pipeline.accept(house.mail("alice", raw=b"From: alice@example.test\r\n\r\nx\r\n"))
+    house.break_at("apply", StoreUnavailable("disk full"))
+    await house.refusals.flush()
+    house.mend()
+    assert [r.code for r in await house.pipeline.accept(house.mail("alice"))] == [250]

@@ -25,6 +25,7 @@ BY_MODULE = {
     "smtp.reception": 6,
     "smtp.login_refusals": 6,
     "pop3.server": 6,
+    "pop3.entrance": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
 

@@ -6,20 +6,25 @@ import asyncio
 import re
 import smtplib
 import ssl
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scramp import ScramClient
 
 from posthouse import limits
+from posthouse.accounts.passwords import make_scram
 from posthouse.errors import StoreUnavailable
 from posthouse.net.connection import Connection
 from posthouse.smtp import reception
 from posthouse.smtp.extensions import Role
 from posthouse.smtp.server import SmtpServer
+from posthouse.store.interface import PutAccount
 from tests.inbound.small_house import Client, SmallHouse
 
 TEXT = b"From: eve@elsewhere.test\r\nSubject: hi\r\n\r\ntext\r\n"
@@ -348,3 +353,50 @@ async def test_a_broken_handshake_ends_the_connection(house):
     client = await ready(await house.listen(starttls=True), "EHLO me", "STARTTLS")
     client.writer.write(b"this is no handshake\r\n")
     assert b"250" not in await client.rest()
+
+
+# --- waiting has an end -------------------------------------------------------------------------------
+
+
+async def test_a_text_that_takes_too_long_is_given_up(house, monkeypatch):
+    monkeypatch.setattr(limits, "SMTP_DATA_TOTAL", 0.01)
+    client = await ready(await house.listen(), *ENVELOPE, "DATA")
+    client.writer.write(TEXT)
+    assert (await client.rest()).startswith(b"421 4.4.2 ")
+    assert house.budget.used == 0
+    assert await house.inbox("alice") == []
+
+
+async def test_a_login_that_takes_too_long_is_given_up(house, monkeypatch):
+    monkeypatch.setattr(limits, "SMTP_LOGIN_TOTAL", 0.01)
+    client = await ready(await house.listen(Role.SUBMISSION), "EHLO me")
+    assert (await client.say("AUTH LOGIN")).startswith("334")
+    assert (await client.rest()).startswith(b"421 4.4.2 ")
+
+
+async def test_time_limits_of_one_step_do_not_reach_the_next(house, monkeypatch):
+    monkeypatch.setattr(limits, "SMTP_DATA_TOTAL", 0.05)
+    client = await ready(await house.listen(), *ENVELOPE, "DATA")
+    assert (await client.send(TEXT + b".\r\n")).startswith("250")
+    loop = asyncio.get_running_loop()
+    later: asyncio.Future[None] = loop.create_future()
+    loop.call_later(0.2, later.set_result, None)  # past the limit of the text and a turn of the timer wheel
+    await later
+    assert (await client.say("NOOP")).startswith("250")
+
+
+# --- SCRAM --------------------------------------------------------------------------------------------
+
+
+async def test_scram_logs_in_without_showing_the_password(house):
+    keys = msgspec.structs.replace(house.accounts["alice"], scram=make_scram("wonderland"))
+    await house.real_store.apply(PutAccount(account=keys))
+    client = await ready(await house.listen(Role.SUBMISSION), "EHLO me")
+    scram = ScramClient(["SCRAM-SHA-256"], "alice@example.test", "wonderland")
+    first = b64encode(scram.get_client_first().encode()).decode()
+    challenge = await client.say(f"AUTH SCRAM-SHA-256 {first}")
+    scram.set_server_first(b64decode(challenge.split()[1]).decode())
+    final = await client.say(b64encode(scram.get_client_final().encode()).decode())
+    scram.set_server_final(b64decode(final.split()[1]).decode())
+    assert (await client.say("")).startswith("235 2.7.0")
+    assert (await client.say("MAIL FROM:<alice@example.test>")).startswith("250")

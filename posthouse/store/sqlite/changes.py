@@ -81,6 +81,13 @@ class ContentKept(Change):
     content: Content
 
 
+class EmailsSwept(Change):
+    """The remains of emails were removed for good."""
+
+    account_id: int
+    email_ids: list[int]
+
+
 class PeopleChanged(Change):
     """Domains, accounts, aliases or app passwords changed."""
 

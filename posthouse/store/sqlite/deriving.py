@@ -54,10 +54,13 @@ class Deriver:
         self._writer = writer
         self._woken = asyncio.Event()
         self._woken.set()
+        self.done = asyncio.Event()
+        """Set while there is nothing to do."""
         self._done_to: int | None = None
 
     def wake(self) -> None:
         """There is something new."""
+        self.done.clear()
         self._woken.set()
 
     async def run(self) -> None:
@@ -68,6 +71,8 @@ class Deriver:
             try:
                 while await self._step(await self._room()):
                     pass
+                if not self._woken.is_set():
+                    self.done.set()
             except PosthouseError as fault:
                 log.warning("deriving is put off: %s", fault)
                 await asyncio.sleep(RETRY_SECONDS)

@@ -52,8 +52,8 @@ class Engine:
         self._interest = Interest()
         self._outbox: list[Submission] = []
         self._closed = False
-        self.readers = Readers(self._open_reader, limits.READERS)
-        self._background_readers = Readers(self._open_reader, 1)
+        self.readers = Readers(self.open_reader, limits.READERS)
+        self._background_readers = Readers(self.open_reader, 1)
         self.live = Live(
             MailboxIndexes(self.readers, self._save_snapshot),
             AccountViews(self.readers, self._interest),
@@ -62,10 +62,11 @@ class Engine:
         self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
         self._writer = Writer(self._open_transaction, self.live.publish, self._space)
         self._checkpointer = upkeep.Checkpointer(path)
-        self._writer.before_wait = self._checkpointer.look
+        self._writer.after_commit = self._checkpointer.look
         self._loops: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[None]] = set()
         self._sweep_wanted = asyncio.Event()
+        self._swept = asyncio.Event()
         self._deriver = Deriver(self._background_readers, derive, self.background, self._writer)
         self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
 
@@ -84,7 +85,8 @@ class Engine:
         await engine._begin()
         return engine
 
-    def _open_reader(self) -> Reader:
+    def open_reader(self) -> Reader:
+        """What a reading thread works with: a connection and segment files of its own."""
         return Reader(self._path, self.folder)
 
     def _open_transaction(self) -> Transaction:
@@ -112,9 +114,9 @@ class Engine:
 
     async def _begin(self) -> None:
         await self.background(queue.release_all)
-        self.live.mail_went = self._sweep_wanted.set
+        self.live.mail_went = self._want_sweep
         self.live.mail_came = self._deriver.wake
-        self._sweep_wanted.set()
+        self._want_sweep()
         for loop in (self._sweep_loop(), self._deriver.run(), self._compactor.run()):
             self._loops.append(asyncio.create_task(loop))
 
@@ -169,6 +171,20 @@ class Engine:
             except PosthouseError as fault:
                 log.warning("sweeping stopped: %s", fault)
             self._compactor.wake()
+            if not self._sweep_wanted.is_set():
+                self._swept.set()
+
+    def _want_sweep(self) -> None:
+        self._swept.clear()
+        self._sweep_wanted.set()
+
+    async def settle(self) -> None:
+        """Wait until sweeping and deriving have nothing to do and what was started is done."""
+        while self._jobs or not (self._swept.is_set() and self._deriver.done.is_set()):
+            await self._swept.wait()
+            await self._deriver.done.wait()
+            if self._jobs:
+                await asyncio.wait(self._jobs)
 
     # --- the end -----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from posthouse import limits
+from posthouse.store.interface import TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.sqlite import changes
 from posthouse.store.sqlite.cache import Recent, RecentBytes, StoredPlaces
@@ -35,8 +36,7 @@ class Live:
         self.people = people
         self.bytes = RecentBytes()
         self.places: StoredPlaces = Recent(limits.STORED_CACHED)
-        self.added: Callable[[int, int], None] | None = None
-        """Told (account, email) of each new message."""
+        self.search: TextSearch | None = None
         self.mail_came: Callable[[], None] = _nothing
         self.mail_went: Callable[[], None] = _nothing
         """The engine's own watchers: there is something to derive, or to sweep."""
@@ -94,6 +94,9 @@ class Live:
         elif isinstance(change, changes.AccountGone):
             told.accounts.add(change.account_id)
             self.views.forget(change.account_id)
+        elif isinstance(change, changes.EmailsSwept):
+            if self.search is not None:
+                self.search.notify_removed(change.account_id, change.email_ids)
         elif isinstance(change, changes.PeopleChanged):
             told.people = True
             self.people.forget()
@@ -106,8 +109,6 @@ class Live:
         self.places.put((change.account_id, change.email_id), change.stored)
         if change.content.path is None and change.content.size <= limits.MESSAGE_CACHE_ITEM:
             self.bytes.put(change.stored.blob_id, change.content.beginning())
-        if self.added is not None:
-            self.added(change.account_id, change.email_id)
 
     def _tell(self, told: _Told) -> None:
         for index in told.indexes.values():
@@ -117,6 +118,8 @@ class Live:
                 call(heard)
         if told.came:
             call(self.mail_came)
+            if self.search is not None:
+                call(self.search.notify_added)
         if told.went:
             call(self.mail_went)
         if told.people:

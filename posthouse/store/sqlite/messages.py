@@ -29,7 +29,7 @@ def add(tx: Transaction, op: AddEmail) -> Added:
         refuse_over_quota(tx, account, size)
     refuse_full(mailbox, 1)
     flags = flag_bits(tx, account, op.flags) if op.flags else 0
-    blob_id = tx.blob_of(content)
+    blob_id = tx.blobs.of(content)
     email_id = tx.take_numbers("email")
     modseq = tx.bump_for_new_mail(account, mailbox)
     uid = mailbox.uid_next

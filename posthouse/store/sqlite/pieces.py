@@ -9,6 +9,6 @@ import msgspec
 
 
 class Pieces(msgspec.Struct):
-    """Each item of the iterator is the result so far; the last one is the operation's."""
+    """The iterator gives None after each piece, and at last the result."""
 
     pieces: Iterator[Any]

@@ -90,13 +90,12 @@ def _uids(text: str) -> list[int]:
     return uids
 
 
-def _carry_out(tx: Transaction, mailbox: MailboxState, pieces: Iterator[Any]) -> Any:
-    """Run all pieces now, or, when there may be many and it is allowed, let the writer run them."""
-    if tx.may_cut and mailbox.total > limits.PIECE_ROWS:
+def _carry_out(tx: Transaction, mailbox: MailboxState, uids: Ranges | None, pieces: Iterator[Any]) -> Any:
+    """Run all pieces now, or, when there may be several and it is allowed, let the writer run them."""
+    rows = mailbox.total if uids is None else min(mailbox.total, len(uids))
+    if tx.may_cut and rows > limits.PIECE_ROWS:
         return Pieces(pieces)
-    result = None
-    for result in pieces:  # noqa: B007 - the last one is the result
-        pass
+    *_, result = pieces
     return result
 
 
@@ -121,16 +120,17 @@ def set_flags(tx: Transaction, op: SetFlags) -> FlagsSet | Pieces:
     """SetFlags."""
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     bits = flag_bits(tx, account, op.flags, make=op.action != "remove")
-    found: FlagsSet | Pieces = _carry_out(tx, mailbox, _flag_pieces(tx, op, _ACTIONS[op.action](bits)))
+    found: FlagsSet | Pieces = _carry_out(
+        tx, mailbox, op.uids, _flag_pieces(tx, op, _ACTIONS[op.action](bits))
+    )
     return found
 
 
-def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator[FlagsSet]:
+def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator[FlagsSet | None]:
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     changed: list[int] = []
     modified: list[int] = []
     modseq = mailbox.highest_modseq
-    yield FlagsSet(modseq=modseq, changed=EMPTY, modified=EMPTY)
     for selection in selections(tx, account, mailbox, op.uids):
         if op.unchanged_since is not None:
             modified += _modified(tx, selection, op.unchanged_since)
@@ -140,8 +140,9 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
         if some:
             modseq = account.modseq
             changed += some
-        yield FlagsSet(modseq=modseq, changed=Ranges.of_sorted(changed), modified=Ranges.of_sorted(modified))
+        yield None
         account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    yield FlagsSet(modseq=modseq, changed=Ranges.of_sorted(changed), modified=Ranges.of_sorted(modified))
 
 
 def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> list[int]:
@@ -184,26 +185,25 @@ def _flag_piece(
 def expunge(tx: Transaction, op: Expunge) -> Expunged | Pieces:
     """Expunge."""
     _, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    found: Expunged | Pieces = _carry_out(tx, mailbox, _expunge_pieces(tx, op))
+    found: Expunged | Pieces = _carry_out(tx, mailbox, op.uids, _expunge_pieces(tx, op))
     return found
 
 
-def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged]:
+def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged | None]:
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     gone: list[int] = []
     modseq = mailbox.highest_modseq
-    yield Expunged(uids=EMPTY, modseq=modseq)
-    if not op.force and not mailbox.deleted:
-        return
-    for selection in selections(tx, account, mailbox, op.uids):
+    nothing = not op.force and not mailbox.deleted
+    for selection in () if nothing else selections(tx, account, mailbox, op.uids):
         if not op.force:
             selection = Selection(f"{selection.where} AND flags & 8 != 0", selection.bindings)
         some = _leave(tx, account, mailbox, selection, keep_emails=False)
         if some:
             modseq = account.modseq
             gone += some
-        yield Expunged(uids=Ranges.of_sorted(gone), modseq=modseq)
+        yield None
         account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    yield Expunged(uids=Ranges.of_sorted(gone), modseq=modseq)
 
 
 def _leave(
@@ -259,17 +259,16 @@ def _copy_or_move(tx: Transaction, op: CopyEmails | MoveEmails, *, moving: bool)
     refuse_full(target, messages)
     if not moving:
         refuse_over_quota(tx, account, octets)
-    found: Copied | Pieces = _carry_out(tx, source, _copy_pieces(tx, op, moving))
+    found: Copied | Pieces = _carry_out(tx, source, op.uids, _copy_pieces(tx, op, moving))
     return found
 
 
-def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> Iterator[Copied]:
+def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> Iterator[Copied | None]:
     account, source = tx.mailbox(op.account_id, op.source_id)
     _, target = tx.mailbox(op.account_id, op.target_id)
     uid_validity = target.uid_validity
     left: list[int] = []
     arrived: list[int] = []
-    yield Copied(uid_validity=uid_validity, source=EMPTY, target=EMPTY)
     for selection in selections(tx, account, source, op.uids):
         first = target.uid_next
         some = _arrive(tx, account, target, selection, moving)
@@ -277,11 +276,10 @@ def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> 
             _leave(tx, account, source, selection, keep_emails=True)
         left += some
         arrived += range(first, first + len(some))
-        yield Copied(
-            uid_validity=uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived)
-        )
+        yield None
         account, source = tx.mailbox(op.account_id, op.source_id)
         _, target = tx.mailbox(op.account_id, op.target_id)
+    yield Copied(uid_validity=uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived))
 
 
 def _arrive(

@@ -58,14 +58,14 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
     tx.refuse_growth()
     message = op.message
     if isinstance(op.content, Content):
-        blob_id = tx.blob_of(op.content)
+        blob_id = tx.blobs.of(op.content)
         size = len(op.prefix) + op.content.size
         prefix = op.prefix
     else:
         blob_id = op.content.blob_id
         if not tx.query("SELECT 1 FROM blob WHERE blob_id = ?", (blob_id,)):
             raise NotFound("The message is gone.")
-        tx.own(blob_id)
+        tx.blobs.own(blob_id)
         prefix = op.prefix + op.content.prefix
         size = len(op.prefix) + op.content.size
     queue_id = tx.take_numbers("queue")
@@ -230,7 +230,7 @@ def _leave_when_done(tx: Transaction, queue_id: int) -> None:
     if tx.query("SELECT 1 FROM queued_recipient WHERE queue_id = ? LIMIT 1", (queue_id,)):
         return
     gone = tx.execute("DELETE FROM queued WHERE queue_id = ? RETURNING blob_id", (queue_id,))
-    tx.disown([blob_id for (blob_id,) in gone])
+    tx.blobs.disown([blob_id for (blob_id,) in gone])
 
 
 # --- an administrator's hand --------------------------------------------------------------------------------

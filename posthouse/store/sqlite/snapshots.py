@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from backports import zstd
@@ -23,6 +23,10 @@ from posthouse.store.sqlite.transaction import Transaction, members
 
 ROWS_PER_READ = 10_000
 """Placements read at a time: the interpreter is held for about a millisecond."""
+_OPTIONS: Final[dict[int, int]] = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 _CODES = "IQQQII"
 _COLUMNS = [integer(name) for name in ("uid", "flags", "modseq", "email_id", "size", "max(received_at, 0)")]
 
@@ -72,7 +76,7 @@ def pack(frozen: Frozen) -> Packed:
         frozen.uid_validity,
         frozen.uid_next,
         frozen.modseq,
-        zstd.compress(whole, 1, options={zstd.CompressionParameter.checksum_flag: 1}),
+        zstd.compress(whole, options=_OPTIONS),
     )
 
 

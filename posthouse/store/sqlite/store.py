@@ -54,21 +54,20 @@ class SqliteStore:
         blobs: Path,
         *,
         derive: emails.Derive,
-        search: Callable[[Self], TextSearch] | None = None,
+        search: Callable[[Callable[[], Reader]], TextSearch] | None = None,
         default_quota: int = 0,
         now: Callable[[], float] = time.time,
     ) -> Self:
         """Open or make a store: `path` is the database file, `blobs` the folder of segment files.
 
-        `derive` computes what is kept about a message; `search` makes the full-text index (without it texts are
-        scanned); `default_quota` (octets, 0: none) holds for accounts without their own. StoreUnavailable: in use
-        by another process, of a newer program, disk fault.
+        `derive` computes what is kept about a message; `search` makes the full-text index from a way to read
+        (`searching.text_search`; without it `search_text` refuses); `default_quota` (octets, 0: none) holds for
+        accounts without their own. StoreUnavailable: in use by another process, of a newer program, disk fault.
         """
         settings = Settings(default_quota=default_quota, now=now)
         store = cls(await Engine.open(path, blobs, derive, settings))
         if search is not None:
-            store._search = search(store)
-            store._live.added = store._search.notify_added
+            store._search = store._live.search = search(store._engine.open_reader)
         return store
 
     async def close(self) -> None:
@@ -76,6 +75,10 @@ class SqliteStore:
         if self._search is not None:
             await self._search.close()
         await self._engine.close()
+
+    async def settle(self) -> None:
+        """Wait until upkeep that is due is done: sweeping, deriving, packing (tests, and before a backup)."""
+        await self._engine.settle()
 
     # --- writing -----------------------------------------------------------------------------------------
 

@@ -21,10 +21,10 @@ from posthouse import limits
 from posthouse.errors import NotFound, StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.mailbox_index import NewRows
-from posthouse.store.model import Content
 from posthouse.store.sqlite import changes
+from posthouse.store.sqlite.blobs import Blobs
 from posthouse.store.sqlite.connection import PAGE_SIZE, Connection
-from posthouse.store.sqlite.segments import HEADER_OCTETS, SegmentFolder, SegmentWriter, digest_of
+from posthouse.store.sqlite.segments import SegmentFolder, SegmentWriter
 from posthouse.store.sqlite.state import AccountState, MailboxState, load_account
 
 _TABLES: Final = {"blob": 7, "email": 6, "placement": 10, "event": 6}
@@ -77,8 +77,7 @@ class Transaction:
         self._once: set[type[changes.Change]] = set()
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
         self._sequences: dict[str, list[int]] = {}
-        self._contents: dict[int, int] = {}
-        self._more_owners: dict[int, int] = {}
+        self.blobs = Blobs(self)
         self._appended: dict[tuple[int, int], changes.Appended] = {}
         self._mark = (0, 0)
         self.wal_octets = 0
@@ -99,7 +98,7 @@ class Transaction:
 
     def start_submission(self) -> None:
         """The next operations are another commit's: contents are shared within one commit only."""
-        self._contents.clear()
+        self.blobs.start_submission()
 
     def commit(self) -> list[changes.Change]:
         """Make everything durable: message bytes first, then the rows. What to publish."""
@@ -146,7 +145,7 @@ class Transaction:
         """Undo what was done since the savepoint."""
         for rows in self._rows.values():
             rows.clear()
-        self._more_owners.clear()
+        self.blobs.reset()
         self.db.execute("ROLLBACK TO submission")
         self.db.execute("RELEASE submission")
         for account_id in self._touched.keys() & self._earlier.keys():
@@ -179,8 +178,7 @@ class Transaction:
         self._earlier = {}
         self._once.clear()
         self._appended.clear()
-        self._contents.clear()
-        self._more_owners.clear()
+        self.blobs.reset()
         for rows in self._rows.values():
             rows.clear()
         while len(self._accounts) > limits.STATES_CACHED:
@@ -217,14 +215,12 @@ class Transaction:
             if rows:
                 self._insert(table, rows)
                 rows.clear()
-        if self._more_owners:
-            owners, self._more_owners = self._more_owners, {}
-            for blob_id, count in owners.items():
-                self.db.execute(
-                    "INSERT INTO blob_share VALUES (?1, 1 + ?2)"
-                    " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + ?2",
-                    (blob_id, count),
-                )
+        for blob_id, count in self.blobs.take_new_owners():
+            self.db.execute(
+                "INSERT INTO blob_share VALUES (?1, 1 + ?2)"
+                " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + ?2",
+                (blob_id, count),
+            )
 
     def _insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
         start = 0
@@ -360,77 +356,10 @@ class Transaction:
             account.gone.clear()
             account.subscriptions_changed = account.keywords_changed = False
 
-    # --- message bytes ---------------------------------------------------------------------------------
-
     def refuse_growth(self) -> None:
         """Raise StoreUnavailable while the disk is full. Operations that add something call it first."""
         if not self.may_grow:
             raise StoreUnavailable("There is no space left for new mail at the moment.")
-
-    def blob_of(self, content: Content) -> int:
-        """The blob of a content, stored at its first use in this commit, with one owner more."""
-        blob_id = self._contents.get(id(content))
-        if blob_id is not None:
-            self.own(blob_id)
-            return blob_id
-        if content.path is not None:
-            blob_id = self._adopt(content)
-        else:
-            blob_id = self.take_numbers("blob")
-            digest = digest_of(content.chunks)
-            row: tuple[Any, ...]
-            if content.size <= limits.INLINE_OCTETS:
-                row = (blob_id, content.size, digest, None, None, None, content.beginning())
-            else:
-                segment, offset = self.segments.place(content.chunks, content.size, digest)
-                row = (blob_id, content.size, digest, segment, offset, None, None)
-            self.add_row("blob", row)
-        self._contents[id(content)] = blob_id
-        return blob_id
-
-    def own(self, blob_id: int) -> None:
-        """One owner more."""
-        self.writes += 1
-        self._more_owners[blob_id] = self._more_owners.get(blob_id, 0) + 1
-
-    def _adopt(self, content: Content) -> int:
-        """A staged file is durable already and becomes a segment of its own."""
-        assert content.path is not None
-        segment = int(content.path.stem)
-        known = self.query("SELECT blob_id FROM blob WHERE segment = ?", (segment,))
-        if known:  # the same content in an earlier commit
-            self.own(known[0][0])
-            return int(known[0][0])
-        blob_id = self.take_numbers("blob")
-        with content.path.open("rb") as file:
-            digest = file.read(HEADER_OCTETS)[-16:]
-        self.add_row("blob", (blob_id, content.size, digest, segment, HEADER_OCTETS, None, None))
-        self.execute(
-            "INSERT OR IGNORE INTO segment VALUES (?, ?, 0, 1)", (segment, HEADER_OCTETS + content.size)
-        )
-        self.folder.adopted.add(segment)
-        return blob_id
-
-    def disown(self, blob_ids: Sequence[int]) -> None:
-        """One owner less for each; blobs without owners are removed."""
-        for blob_id in blob_ids:
-            shared = self.query("SELECT owners FROM blob_share WHERE blob_id = ?", (blob_id,))
-            if not shared:
-                self._remove_blob(blob_id)
-            elif shared[0][0] > 2:
-                self.execute("UPDATE blob_share SET owners = owners - 1 WHERE blob_id = ?", (blob_id,))
-            else:
-                self.execute("DELETE FROM blob_share WHERE blob_id = ?", (blob_id,))
-
-    def _remove_blob(self, blob_id: int) -> None:
-        gone = self.execute(
-            "DELETE FROM blob WHERE blob_id = ? RETURNING segment, coalesce(packed_size, size)", (blob_id,)
-        )
-        for segment, size in gone:
-            if segment is not None:
-                self.execute(
-                    "UPDATE segment SET dead = dead + ? WHERE segment = ?", (size + HEADER_OCTETS, segment)
-                )
 
     # --- telling others --------------------------------------------------------------------------------
 

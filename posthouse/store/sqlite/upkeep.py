@@ -13,7 +13,12 @@ from pathlib import Path
 import apsw
 
 from posthouse import limits
+<<<<<<< HEAD
+from posthouse.store.sqlite.connection import PAGE_SIZE, connect
+=======
+from posthouse.store.sqlite.changes import EmailsSwept
 from posthouse.store.sqlite.connection import connect
+>>>>>>> message
 from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.transaction import Transaction, members
 
@@ -24,14 +29,20 @@ log = logging.getLogger("posthouse.store")
 
 
 class Checkpointer:
-    """A thread that copies the log when it has grown. Under load without a pause the writer takes the last step."""
+    """A thread that copies the log whenever WAL_OCTETS more of it have come.
+
+    SQLite begins the log anew by itself once all is copied and nobody is writing. Under load without a pause that
+    never happens, so above WAL_OCTETS_FORCED the thread catches up once more and then the writer takes the last,
+    short step itself, between two transactions.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._wal = path.with_name(path.name + "-wal")
         self._wake = threading.Event()
         self._stopping = False
-        self._copied_at = 0
+        self._size = 0
+        self._copied = 0
+        self._caught_up = False
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
 
     def start(self) -> None:
@@ -47,10 +58,17 @@ class Checkpointer:
     def look(self, tx: Transaction) -> None:
         """In the writer's thread, after each transaction: is there enough to copy?"""
         size = tx.wal_octets
-        if size >= limits.WAL_OCTETS_FORCED:
-            # Little is left to copy after the thread's passes, so this takes milliseconds; then the log starts anew.
-            tx.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-        elif size >= limits.WAL_OCTETS:
+        if size < self._size:
+            self._copied = 0  # the log has begun anew
+            self._caught_up = False
+        self._size = size
+        if self._caught_up and size >= limits.WAL_OCTETS_FORCED:
+            self._caught_up = False
+            try:
+                tx.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            except apsw.Error as fault:  # a reader was in the way, or the disk: the next time, then
+                log.info("the log goes on growing for now: %s", fault)
+        elif size - self._copied >= limits.WAL_OCTETS:
             self._wake.set()
 
     def _run(self) -> None:
@@ -61,9 +79,12 @@ class Checkpointer:
                 break
             self._wake.clear()
             try:
-                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                _, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.Error as fault:
                 log.warning("the log could not be copied into the database: %s", fault)
+                continue
+            self._copied = copied * PAGE_SIZE
+            self._caught_up = True
         db.close()
 
 
@@ -102,10 +123,12 @@ def _sweep_emails(tx: Transaction) -> bool:
     )
     if not rows:
         return False
-    tx.disown([blob_id for _, _, blob_id in rows if blob_id is not None])
+    tx.blobs.disown([blob_id for _, _, blob_id in rows if blob_id is not None])
     email_ids = members(email_id for email_id, _, _ in rows)
     for account_id in {account_id for _, account_id, _ in rows if account_id is not None}:
-        mine = members(email_id for email_id, owner, _ in rows if owner == account_id)
+        swept = [email_id for email_id, owner, _ in rows if owner == account_id]
+        tx.publish(EmailsSwept(account_id, swept))
+        mine = members(swept)
         tx.execute(
             "DELETE FROM derived WHERE account_id = ? AND email_id IN (SELECT value FROM carray(?))",
             (account_id, mine),

@@ -83,8 +83,8 @@ class Writer:
         self._turns = 0
         self.commits = 0
         """Transactions so far: others see from it whether the writer is busy."""
-        self.before_wait: Callable[[Transaction], None] | None = None
-        """Called in the thread after each transaction (for the log's upkeep)."""
+        self.after_commit: Callable[[Transaction], None] | None = None
+        """Called in the thread after each transaction (for the log's upkeep); must not raise."""
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
@@ -158,8 +158,8 @@ class Writer:
             self._continue_long()
         elif self._background:
             self._commit([self._background.popleft()])
-        if self.before_wait is not None:
-            self.before_wait(self._tx)
+        if self.after_commit is not None:
+            self.after_commit(self._tx)
 
     def _take_batch(self) -> list[Submission]:
         batch: list[Submission] = []
@@ -259,10 +259,9 @@ class Writer:
             tx.begin()
             try:
                 while not ended:
-                    piece = next(one.pieces, None)
-                    if piece is not None:
-                        one.results = [piece]
-                    ended = piece is None
+                    result = next(one.pieces)
+                    ended = result is not None
+                    one.results = [result]
                     if not self._arrived.empty() or self._waiting:
                         break
                 published = tx.commit()

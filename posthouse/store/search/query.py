@@ -1,0 +1,112 @@
+"""Which messages of an account match a needle, by the index; what it cannot decide is named for looking at.
+
+The needle's terms say what a matching message must have (`message.words.requirements`). A needle that is one word, or
+one or two Chinese characters, is decided by the index alone: a message contains it exactly when one of its terms does.
+For all else the index gives candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+import msgspec
+
+from posthouse.limits import SEARCH_TERMS_ASKED
+from posthouse.message.words import Kind, Requirement, requirements
+from posthouse.store.search import database
+from posthouse.store.search.document import BODY, HEADER, HEADS, NAME, name_term
+
+_BATCH_COST: Final = 30
+"""One question to the index about SEARCH_TERMS_ASKED terms takes as long as looking at so many messages."""
+_FEW: Final = 20
+"""So many messages are looked at without asking the index: finding the terms alone takes as long."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the index says."""
+
+    hits: set[int]
+    """Email ids that match for certain."""
+    undecided: set[int]
+    """Email ids that must be looked at."""
+
+
+def ask(db: apsw.Connection, account_id: int, field: str, needle: str, among: set[int]) -> Answer:
+    """Put a folded needle to the index. `among`: messages that are indexed; those in neither set do not match."""
+    if len(among) <= _FEW:
+        return Answer(set(), among)
+    question = _Question(db, account_id, among)
+    if not field.startswith("header:"):
+        classes = (HEADER, BODY) if field == "text" else (BODY,)
+        return question.in_any_class(classes, needle)
+    name = field.removeprefix("header:")
+    if name in HEADS and needle:
+        return question.in_any_class((HEADS[name],), needle)
+    return question.in_header(name, needle)
+
+
+class _Question:
+    """One account's messages and the index."""
+
+    def __init__(self, db: apsw.Connection, account_id: int, among: set[int]) -> None:
+        self._db = db
+        self._account_id = account_id
+        self._among = among
+
+    def in_any_class(self, classes: Sequence[str], needle: str) -> Answer:
+        """A text of one of the classes contains the needle."""
+        wanted = requirements(needle)
+        hits: set[int] = set()
+        undecided: set[int] = set()
+        for class_ in classes:
+            remaining = self._among - hits
+            if not wanted.all_of:
+                undecided |= remaining
+            elif wanted.exact:
+                sure, open_ = self._satisfying(class_, wanted.all_of[0], remaining)
+                hits |= sure
+                undecided |= open_
+            else:
+                undecided |= self._candidates(class_, wanted.all_of, remaining)
+        return Answer(hits, undecided - hits)
+
+    def in_header(self, name: str, needle: str) -> Answer:
+        """A header field that has no class of its own."""
+        term = name_term(name)
+        if term is None:
+            return Answer(set(), self._among)
+        having = self._among.intersection(database.with_all(self._db, self._account_id, NAME, [term]))
+        if not needle:
+            return Answer(having, set())
+        return Answer(set(), self._candidates(HEADER, requirements(needle).all_of, having))
+
+    def _candidates(self, class_: str, wanted: Sequence[Requirement], among: set[int]) -> set[int]:
+        """Messages that satisfy all requirements (or more: hard ones are passed over when there are others)."""
+        whole = [requirement.text for requirement in wanted if requirement.kind is Kind.EQUALS]
+        whole = whole[:SEARCH_TERMS_ASKED]
+        found = among
+        if whole:
+            found = found.intersection(database.with_all(self._db, self._account_id, class_, whole))
+        for requirement in wanted:
+            if requirement.kind is Kind.EQUALS or len(found) <= _BATCH_COST:
+                continue
+            sure, open_ = self._satisfying(class_, requirement, found)
+            found = sure | open_
+        return found
+
+    def _satisfying(self, class_: str, wanted: Requirement, among: set[int]) -> tuple[set[int], set[int]]:
+        """(messages that satisfy a requirement, messages of which asking on would cost more than looking at them)."""
+        if wanted.kind is Kind.EQUALS:
+            return among.intersection(
+                database.with_all(self._db, self._account_id, class_, [wanted.text])
+            ), set()
+        terms = database.vocabulary(self._db, self._account_id, class_, wanted.kind.value, wanted.text)
+        hits: set[int] = set()
+        for start in range(0, len(terms), SEARCH_TERMS_ASKED):
+            if len(among) - len(hits) < (len(terms) - start) * _BATCH_COST // SEARCH_TERMS_ASKED:
+                return hits, among - hits
+            batch = terms[start : start + SEARCH_TERMS_ASKED]
+            hits |= among.intersection(database.with_any(self._db, self._account_id, class_, batch))
+        return hits, set()

@@ -1,0 +1,117 @@
+"""Search through a real store: what is delivered, copied, moved and expunged is found, or not, at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import apsw
+
+from posthouse.ranges import Ranges
+from posthouse.store.derive import derive
+from posthouse.store.interface import (
+    AddAccount,
+    AddEmail,
+    CopyEmails,
+    Expunge,
+    MoveEmails,
+    PutDomain,
+    RemoveAccount,
+)
+from posthouse.store.model import Content, Domain
+from posthouse.store.search import SearchIndex
+from posthouse.store.sqlite.searching import text_search
+from posthouse.store.sqlite.store import SqliteStore
+
+
+class House:
+    """A store with an account, and its index as fast as can be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.search: SearchIndex | None = None
+
+    async def open(self) -> SqliteStore:
+        def make(open_reader: object) -> SearchIndex:
+            self.search = text_search(self.folder / "search.db")(open_reader)  # type: ignore[arg-type]
+            self.search._indexer.delay = self.search._indexer.rest = 0.0
+            return self.search
+
+        return await SqliteStore.open(
+            self.folder / "mail.db", self.folder / "blobs", derive=derive, search=make
+        )
+
+    async def settled(self, documents: int) -> None:
+        """Wait until the index holds so many messages."""
+        async with asyncio.timeout(10):
+            while self.documents() != documents:
+                await asyncio.sleep(0.005)
+
+    def documents(self) -> int:
+        try:
+            db = apsw.Connection(str(self.folder / "search.db"), flags=apsw.SQLITE_OPEN_READONLY)
+            return int(db.execute("SELECT count(*) FROM doc").fetchall()[0][0])
+        except apsw.Error:
+            return -1
+
+
+def message(i: int) -> Content:
+    text = (
+        f"Subject: letter {i}\r\nFrom: a@b.test\r\n\r\nnumber{i} 我们在邮局门口见面\r\n"
+        + "x " * (i % 3) * 20_000
+    )
+    return Content.of(text.encode())
+
+
+async def test_search_follows_the_store(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    store = await house.open()
+    await store.apply(PutDomain(domain=Domain(name="b.test"), new=True))
+    account = await store.apply(AddAccount(address="a@b.test", password="x", created_at=1))
+    inbox, trash = (
+        await store.mailbox(account.account_id, "INBOX"),
+        await store.mailbox(account.account_id, "Trash"),
+    )
+    assert inbox is not None and trash is not None
+    me = account.account_id
+    added = await store.commit(
+        *(
+            AddEmail(account_id=me, mailbox_id=inbox.mailbox_id, content=message(i), received_at=1)
+            for i in range(40)
+        )
+    )
+    ids = [one.email_id for one in added]
+
+    async def found(field: str, needle: str, asked: list[int]) -> frozenset[int]:
+        return await store.search_text(me, asked, field, needle)
+
+    assert await found("body", "邮局", ids) == set(ids)
+    assert await found("header:subject", "letter 7", ids) == {ids[7]}
+    await house.settled(40)
+    assert await found("body", "邮局", ids) == set(ids)
+    assert await found("body", "number7", ids) == {ids[7]}
+    assert await found("body", "number3", ids) == {ids[3], *ids[30:40]}
+
+    where = {"account_id": me, "source_id": inbox.mailbox_id, "target_id": trash.mailbox_id}
+    await store.apply(CopyEmails(uids=Ranges.of([1, 2]), **where))
+    await house.settled(42)
+    index = await store.index(me, trash.mailbox_id)
+    assert await found("body", "number1", list(index.email_ids)) == {index.email_ids[1]}
+    await store.apply(MoveEmails(uids=Ranges.of([40]), **where))
+    await store.apply(
+        Expunge(account_id=me, mailbox_id=inbox.mailbox_id, uids=Ranges.of(range(1, 31)), force=True)
+    )
+    await house.settled(12)
+    assert await found("body", "number3", list(index.email_ids)) == {index.email_ids[2]}
+
+    await store.close()
+    store = await house.open()
+    left = [
+        *(await store.index(me, inbox.mailbox_id)).email_ids,
+        *(await store.index(me, trash.mailbox_id)).email_ids,
+    ]
+    assert len(left) == 12
+    assert await store.search_text(me, left, "header:subject", "LETTER") == set(left)
+    await store.apply(RemoveAccount(account_id=me))
+    await house.settled(0)
+    await store.close()
