@@ -99,7 +99,7 @@ class App:
 
     async def start(self) -> None:
         """Open the house, then its doors. Whatever fails, what was opened is closed again."""
-        self.house = await House.open(self.config)
+        self.house = await House.open(self.config, serving=True)
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)

@@ -37,6 +37,7 @@ from posthouse.outbound.ourselves import Ourselves
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.store.derive import derive
 from posthouse.store.model import DomainKind
+from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -84,8 +85,11 @@ class House:
         self.furnish(config)
 
     @classmethod
-    async def open(cls, config: Config) -> Self:
-        """Open the store (StoreUnavailable when somebody else has it) and build upon it."""
+    async def open(cls, config: Config, *, serving: bool = False) -> Self:
+        """Open the store (StoreUnavailable when somebody else has it) and build upon it.
+
+        `serving`: with the full-text index, which a single command does not need.
+        """
         paths = Paths(config.data)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,6 +97,7 @@ class House:
             config.data / config.store.url.removeprefix("sqlite:"),
             config.data / config.store.blobs.removeprefix("packs:"),
             derive=derive,
+            search=text_search(config.data / "search.db") if serving else None,
             default_quota=config.limits.account_quota,
         )
         try:
