@@ -287,6 +287,66 @@ OUTBOUND_ATTEMPT: Final = 3600.0
 OUTBOUND_REPLY_TEXT: Final = 1000
 """Characters of a reply that are kept with the recipient and shown in a DSN."""
 
+OUTBOUND_LEASE: Final = 2 * 3600.0
+"""Seconds that a lease lasts: longer than any attempt with the recording of its outcome, so that none is made twice."""
+
+OUTBOUND_LEASES_AT_ONCE: Final = 50
+"""Leases taken in one commit."""
+
+OUTBOUND_POLL: Final = 5.0
+"""Seconds after which the queue is looked at again while something is due that cannot be taken yet."""
+
+OUTBOUND_DRAIN: Final = 20.0
+"""Seconds that attempts under way get to end by themselves when we stop; then they are broken off."""
+
+OUTBOUND_RECORD_PAUSE: Final = 30.0
+"""Seconds between tries to record an outcome while the store takes nothing, at most."""
+
+OUTBOUND_DESTINATIONS: Final = 10_000
+"""Destinations remembered as being away; the one that was seen least recently is forgotten first."""
+
+OUTBOUND_AWAY_MOST: Final = 900.0
+"""Seconds that a destination that is away is left alone at most; then one message tries."""
+
+BACKUP_PROBE: Final = 2.0
+"""Seconds between looks at the better hosts of a domain we are backup for, while they are away; grows."""
+
+BACKUP_PROBE_MOST: Final = 10.0
+"""Seconds between such looks at most: its mail is to arrive within seconds of its return."""
+
+BACKUP_PROBE_TIMEOUT: Final = 5.0
+"""Seconds that one such look may take."""
+
+BACKUP_PROBES: Final = 100
+"""Backup domains looked after so; the mail of more waits for the ordinary schedule."""
+
+VERIFY_AT_ONCE: Final = 20
+"""Recipients that a backup MX asks primaries about at once."""
+
+VERIFY_REFUSED: Final = 50_000
+"""Addresses remembered that a primary refused; about 10 MB."""
+
+VERIFY_TIMEOUT: Final = 20.0
+"""Seconds for such a question over all hosts: the sender waits for our reply to its RCPT (5 minutes at most)."""
+
+VERIFY_AWAY: Final = 30.0
+"""Seconds that a primary which did not answer is not asked again: each RCPT would wait for it."""
+
+DSN_WHOLE: Final = 50 * KB
+"""Octets of a message that is returned whole in a DSN where the sender did not say what it wants."""
+
+DSN_WHOLE_ASKED: Final = MB
+"""Octets of a message that is returned whole when the sender asked for it (RFC 3461 §6.2 allows a bound)."""
+
+DSN_HEADER: Final = 32 * KB
+"""Octets of a header section that is returned in a DSN; the rest is cut off at a line end."""
+
+DSN_TRIES: Final = 3
+"""Tries to put a notice into a mailbox that fills up or goes away meanwhile; then the outcome stands without it."""
+
+DSN_RECIPIENTS: Final = 100
+"""Recipients told of in one DSN; for more of them there are more DSNs."""
+
 OUTBOUND_BDAT: Final = 256 * KB
 """Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
 

@@ -24,7 +24,8 @@ COMMANDS_HEAD = """\
 # Commands
 
 `posthouse [-c FILE] NOUN VERB …`: a table on a terminal, `--json` for scripts; exit code 0 fine, 1 a finding,
-2 wrong usage. Account, domain, alias, queue and message commands work whether the server runs or not, and take effect at once. Written by
+2 wrong usage. Account, domain, alias, queue and message commands work whether the server runs or not, and take
+effect at once. Written by
 `scripts/document.py` from the commands themselves.
 """
 

@@ -13,12 +13,8 @@ from pathlib import Path
 import apsw
 
 from posthouse import limits
-<<<<<<< HEAD
-from posthouse.store.sqlite.connection import PAGE_SIZE, connect
-=======
 from posthouse.store.sqlite.changes import EmailsSwept
-from posthouse.store.sqlite.connection import connect
->>>>>>> message
+from posthouse.store.sqlite.connection import PAGE_SIZE, connect
 from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.transaction import Transaction, members
 
