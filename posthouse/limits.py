@@ -187,6 +187,9 @@ dead recipients, a dictionary attack has nothing else."""
 SMTP_IDLE_COMMANDS: Final = 500
 """Commands since the last step of a transaction (NOOP, RSET, VRFY, …), then 421."""
 
+SMTP_GROUP: Final = 100
+"""Replies to one pipelined group after which they are written and other sessions get their turn."""
+
 SMTP_DRAIN: Final = 64 * MB
 """Octets read and thrown away of a message that is refused already, so that the peer hears the reply; above
 it the reply comes at once and the connection is closed."""

@@ -66,6 +66,10 @@ class BackupWatch:
         if tasks:
             await asyncio.wait(tasks)
 
+    def refit(self, courier: Courier) -> None:
+        """Use another courier from now on."""
+        self._courier = courier
+
     def _forget(self) -> None:
         self._domains = None
 

@@ -75,6 +75,7 @@ class QueueRunner:
         """Looks after the domains that we are backup MX for."""
         self._running: dict[asyncio.Task[None], str] = {}
         self._attempts: set[asyncio.Task[Report]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._stopping = False
         self._loop: asyncio.Task[None] | None = None
@@ -92,9 +93,21 @@ class QueueRunner:
 
     async def flush(self, destination: str = "") -> int:
         """Make everything waiting for a destination (empty: for all) due now; how many recipients that is."""
-        if destination:
-            self._destinations.reached(destination)
+        self.try_again(destination)
         return await self._store.apply(WakeDestination(destination=destination, now=self._clock()))
+
+    def try_again(self, destination: str = "") -> None:
+        """Believe no longer that a destination (empty: any) is away: somebody wants its mail tried now."""
+        self._destinations.forget(destination)
+        self.kick()
+
+    def refit(self, courier: Courier) -> None:
+        """Use another courier from now on (a reload); attempts under way end with the one they have."""
+        before, self._courier, self._settings = self._courier, courier, courier.settings
+        self.backups.refit(courier)
+        closing = asyncio.get_running_loop().create_task(before.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def stop(self) -> None:
         """Take nothing more, let attempts under way end (at most OUTBOUND_DRAIN seconds), record what they reached."""

@@ -88,3 +88,10 @@ class Destinations:
     def reached(self, destination: str) -> bool:
         """A server of it talked to us; whether it was away before."""
         return self._away.pop(destination, None) is not None
+
+    def forget(self, destination: str) -> None:
+        """Know nothing of a destination any more; of none at all when it is empty."""
+        if destination:
+            self._away.pop(destination, None)
+        else:
+            self._away.clear()

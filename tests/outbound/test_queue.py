@@ -11,8 +11,17 @@ from pathlib import Path
 import pytest
 
 from posthouse import limits
+from posthouse.config import Outbound
 from posthouse.errors import OverQuota, StoreUnavailable
-from posthouse.store.interface import ChangeQueued, PutDomain, RecordOutcomes, RemoveAccount
+from posthouse.outbound.attempt import Courier
+from posthouse.outbound.ourselves import Ourselves
+from posthouse.store.interface import (
+    ChangeQueued,
+    PutDomain,
+    RecordOutcomes,
+    RemoveAccount,
+    WakeDestination,
+)
 from posthouse.store.model import Domain, NewRecipient
 from tests.fakes.mail_server import KEEP_AND_CLOSE, FakeMailServer
 from tests.outbound.office import Office
@@ -233,21 +242,43 @@ async def test_a_destination_that_is_away_waits_as_a_whole(open_office: OpenOffi
     away = office.runner._destinations.away("gone.test")
     assert away is not None
     # All are due before the destination may be tried again: they are put off without a try.
-    await office.runner.flush()
+    await office.store.apply(WakeDestination(destination="", now=office.clock()))
     await office.settled()
     assert office.resolver.asked.count(("MX", "gone.test")) == tried
     assert all(wait > 0 for wait in (await office.waiting()).values())
     assert all(one.attempts == 1 for m in await office.store.queue() for one in m.recipients)
     office.clock.now = away.until
-    await office.runner._store.apply(_wake(office, "gone.test"))
+    await office.store.apply(WakeDestination(destination="", now=office.clock()))
     await office.settled()
     assert office.resolver.asked.count(("MX", "gone.test")) > tried
 
 
-def _wake(office: Office, destination: str) -> object:
-    from posthouse.store.interface import WakeDestination
+async def test_a_flush_tries_also_what_is_away(open_office: OpenOffice, far: FakeMailServer) -> None:
+    office = await open_office()
+    await far.stop()
+    await office.enqueue("b@far.test")
+    await office.settled()
+    await far.start()
+    assert await office.runner.flush("far.test") == 1
+    await office.settled()
+    assert len(far.messages) == 1
 
-    return WakeDestination(destination=destination, now=office.clock())
+
+async def test_after_a_reload_the_new_courier_is_used(open_office: OpenOffice, far: FakeMailServer) -> None:
+    office = await open_office()
+    await office.enqueue("b@far.test")
+    await office.settled()
+    async with FakeMailServer(address="127.0.0.2") as relay:
+        settings = Outbound(relay=f"smtp://127.0.0.2:{relay.port}")
+        ourselves = Ourselves([])
+        office.runner.refit(
+            Courier(settings, hostname="mx.us.test", resolver=office.resolver, ourselves=ourselves)
+        )
+        await office.enqueue("c@far.test")
+        await office.settled()
+        await far.heard("QUIT")
+        assert [got.recipients for got in relay.messages] == [["c@far.test"]]
+    assert len(far.messages) == 1
 
 
 async def test_when_it_is_back_everything_for_it_goes_at_once(
