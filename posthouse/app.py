@@ -238,8 +238,7 @@ class App:
         self._build_servers(config)
         self.config = config
         if self._runner is not None:
-            await self._runner.stop()
-            await self._start_queue()
+            self._runner.refit(self.house.courier)
         log.info("reloaded")
 
 

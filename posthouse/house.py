@@ -193,7 +193,7 @@ class House:
 
     def _forgive(self, destination: str) -> None:
         if self.runner is not None:
-            self.runner.forgive(destination)
+            self.runner.try_again(destination)
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
