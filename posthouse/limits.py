@@ -147,11 +147,14 @@ PREVIEW_CHARACTERS: Final = 200
 PREVIEW_SOURCE: Final = 64 * KB
 """Octets of a text part that a preview is made from: HTML mail often opens with tens of kilobytes of style sheets."""
 
+SEARCH_TEXT: Final = 16 * MB
+"""Octets of text parts of one message that are searched, in all: ten novels; bounds the memory of one look."""
+
 CHARSET_SAMPLE: Final = 2 * KB
 """Octets by which the charset of undeclared 8-bit text is guessed."""
 
-COMPOSED_LINE: Final = 78
-"""Characters of a header line that we write (RFC 5322 §2.1.1)."""
+COMPOSED_LINE: Final = 76
+"""Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
@@ -322,6 +325,15 @@ BACKUP_PROBE_TIMEOUT: Final = 5.0
 
 BACKUP_PROBES: Final = 100
 """Backup domains looked after so; the mail of more waits for the ordinary schedule."""
+
+DNS_WALK: Final = 16
+"""Servers that `trace` asks on its way from the root down: names have few delegations."""
+
+DNS_WALK_SERVERS: Final = 4
+"""Servers of one zone that `trace` tries."""
+
+TRACE_HOST: Final = 90.0
+"""Seconds that `trace` gives one address: a person waits."""
 
 VERIFY_AT_ONCE: Final = 20
 """Recipients that a backup MX asks primaries about at once."""
@@ -632,7 +644,10 @@ SEARCH_BATCH_OCTETS: Final = 8 * MB
 """Message octets after which a batch is closed early: bounds its memory."""
 
 SEARCH_DELAY: Final = 1.0
-"""Seconds after which new mail is indexed: a burst comes together, and stays off the way to its replies."""
+"""Seconds without new mail after which it is indexed: a burst comes together, and stays off the way to its replies."""
+
+SEARCH_PATIENCE: Final = 30.0
+"""Seconds that new mail waits for that at most; at 5,000 messages a second the rest is scanned in 5 s."""
 
 SEARCH_REST: Final = 3.0
 """Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""
