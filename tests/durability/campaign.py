@@ -2,9 +2,10 @@
 
     python -m tests.durability.campaign [ROUNDS]
 
-Each round: several SMTP clients send, one IMAP client sets flags, one moves messages; then `kill -9`, sometimes
-again while it recovers. After the restart every message answered `250` must be there exactly once, every flag and move answered `OK` must be
-kept, UIDs must mean what they meant, and nothing half-made may be seen.
+Each round: several SMTP clients send, one IMAP client sets flags, one moves messages; then `kill -9`,
+sometimes again while it recovers. After the restart every message answered `250` must be there exactly
+once, every flag and move answered `OK` must be kept, UIDs must mean what they meant, and nothing half-made
+may be seen.
 """
 
 from __future__ import annotations
