@@ -159,6 +159,8 @@ class App:
         return address if path == address else f"unix:{self.config.data / path}"
 
     async def _serve(self, protocol: str, connection: Connection) -> None:
+        if protocol == Role.MX.value and self._runner is not None:
+            self._runner.backups.peer_seen(connection.peer.host)
         await self._servers[protocol](connection)
 
     def _busy_line(self, protocol: str) -> bytes:
