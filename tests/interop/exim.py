@@ -18,7 +18,6 @@ log_file_path = {folder}/log/%slog
 pid_file_path = {folder}/exim.pid
 never_users =
 keep_environment =
-queue_only = true
 smtp_accept_max_per_connection = 1000
 message_size_limit = 50M
 domainlist ours = {domain}
@@ -45,7 +44,7 @@ out:
   interface = {address}
 keep:
   driver = appendfile
-  directory = {folder}/mail/$local_part
+  directory = {folder}/mail/$local_part_data
   maildir_format
   user = Debian-exim
   group = Debian-exim
@@ -57,8 +56,8 @@ begin retry
 class Exim:
     """One Exim for one domain; its mailboxes are Maildirs below `folder/mail`.
 
-    Delivery is left to queue runs, which the daemon starts as root: a process that has dropped root may not use our
-    configuration file.
+    The daemon only accepts; `run_queue` delivers as root, because an Exim that has dropped root may not use a
+    configuration file of ours.
     """
 
     def __init__(self, root: Path, namespace: Namespace, folder: Path) -> None:
@@ -112,6 +111,13 @@ class Exim:
             timeout=30,
             env=os.environ,
         )
+
+    def run_queue(self) -> None:
+        """Deliver what waits."""
+        words = self.namespace.command(
+            str(self.root / "usr/sbin/exim4"), "-C", str(self.folder / "exim.conf"), "-qqff"
+        )
+        subprocess.run(words, check=True, timeout=60)
 
     def mail_of(self, user: str) -> list[Path]:
         """The messages in a user's Maildir."""
