@@ -46,11 +46,10 @@ class BackupWatch:
         self._flush = flush
         self._domains: dict[str, Domain] | None = None
         self._watched: dict[str, tuple[_Watched, asyncio.Task[None]]] = {}
-        self._unwatch: Callable[[], None] = lambda: None
+        self._unwatch = store.watch_people(self._forget)
 
     async def start(self) -> None:
         """Look after what was left waiting before a restart."""
-        self._unwatch = self._store.watch_people(self._forget)
         for domain in await self._store.domains():
             if domain.kind is DomainKind.BACKUP:
                 waiting = await self._store.queue(destination=domain.name, limit=1)

@@ -90,7 +90,8 @@ class _Outcome:
         recipient = delivery.recipient
         if delivery.disposition is Disposition.DELIVERED:
             # RFC 3461 §5.2.2 (b): a server without DSN sends no notice of success: say that it was handed on.
-            self.action = "" if delivery.answers_for_success else "relayed"
+            handed_on = "" if delivery.answers_for_success else "relayed"
+            self.action = "delivered" if delivery.here else handed_on
             return RecipientState.DELIVERED
         if delivery.disposition is Disposition.FAILED:
             self.action = "failed"

@@ -16,6 +16,7 @@ from posthouse.errors import OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.ourselves import Ourselves
 from posthouse.store.interface import (
+    AddAccount,
     ChangeQueued,
     PutDomain,
     RecordOutcomes,
@@ -312,6 +313,29 @@ async def test_messages_to_a_destination_that_is_away_end_in_time(open_office: O
         office.clock.advance(max(1, min(waiting.values())))
     notices = [subject(raw).split(":")[0] for raw in await office.inbox()]
     assert sorted(notices) == ["Could not be delivered"] * 3 + ["Delayed"] * 3
+
+
+# --- a domain that has moved here ---------------------------------------------------------------------------
+
+
+async def test_mail_for_a_domain_that_has_moved_here_is_delivered_here(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    office = await open_office()
+    far.say("RCPT", "450 later")
+    recipients = (NewRecipient(address="b@far.test", notify="SUCCESS"), NewRecipient(address="no@far.test"))
+    await office.enqueue("x", recipients=recipients, trace_id="t1")
+    await office.settled()
+    await office.store.apply(PutDomain(domain=Domain(name="far.test"), new=True))
+    await office.store.apply(AddAccount(address="b@far.test", password="", created_at=0))
+    office.clock.advance(120)
+    asked = len(office.resolver.asked)
+    await office.settled()
+    (arrived,) = await office.inbox("b@far.test")
+    assert arrived.startswith(b"Return-Path: <a@us.test>\r\nDelivered-To: b@far.test\r\n")
+    assert [b"Action: delivered" in notice for notice in await office.inbox()] == [True]
+    assert list(await office.waiting()) == ["no@far.test"]
+    assert len(office.resolver.asked) == asked
 
 
 # --- limits, stopping, faults ---------------------------------------------------------------------------------
