@@ -56,6 +56,7 @@ VALUES: Final[Mapping[str, Callable[[Any], object]]] = MappingProxyType(
         # RFC 7208 §3.3: the strings of one record are joined without spaces.
         "TXT": lambda record: b"".join(record.strings).decode("latin-1"),
         "PTR": lambda record: _name_text(record.target),
+        "NS": lambda record: _name_text(record.target),
     }
 )
 """How a record of each type becomes a value; a new type is a row here and a method below."""

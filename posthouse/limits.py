@@ -147,11 +147,14 @@ PREVIEW_CHARACTERS: Final = 200
 PREVIEW_SOURCE: Final = 64 * KB
 """Octets of a text part that a preview is made from: HTML mail often opens with tens of kilobytes of style sheets."""
 
+SEARCH_TEXT: Final = 16 * MB
+"""Octets of text parts of one message that are searched, in all: ten novels; bounds the memory of one look."""
+
 CHARSET_SAMPLE: Final = 2 * KB
 """Octets by which the charset of undeclared 8-bit text is guessed."""
 
-COMPOSED_LINE: Final = 78
-"""Characters of a header line that we write (RFC 5322 §2.1.1)."""
+COMPOSED_LINE: Final = 76
+"""Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
@@ -186,6 +189,9 @@ dead recipients, a dictionary attack has nothing else."""
 
 SMTP_IDLE_COMMANDS: Final = 500
 """Commands since the last step of a transaction (NOOP, RSET, VRFY, …), then 421."""
+
+SMTP_GROUP: Final = 100
+"""Replies to one pipelined group after which they are written and other sessions get their turn."""
 
 SMTP_DRAIN: Final = 64 * MB
 """Octets read and thrown away of a message that is refused already, so that the peer hears the reply; above
@@ -286,6 +292,75 @@ OUTBOUND_ATTEMPT: Final = 3600.0
 
 OUTBOUND_REPLY_TEXT: Final = 1000
 """Characters of a reply that are kept with the recipient and shown in a DSN."""
+
+OUTBOUND_LEASE: Final = 2 * 3600.0
+"""Seconds that a lease lasts: longer than any attempt with the recording of its outcome, so that none is made twice."""
+
+OUTBOUND_LEASES_AT_ONCE: Final = 50
+"""Leases taken in one commit."""
+
+OUTBOUND_POLL: Final = 5.0
+"""Seconds after which the queue is looked at again while something is due that cannot be taken yet."""
+
+OUTBOUND_DRAIN: Final = 20.0
+"""Seconds that attempts under way get to end by themselves when we stop; then they are broken off."""
+
+OUTBOUND_RECORD_PAUSE: Final = 30.0
+"""Seconds between tries to record an outcome while the store takes nothing, at most."""
+
+OUTBOUND_DESTINATIONS: Final = 10_000
+"""Destinations remembered as being away; the one that was seen least recently is forgotten first."""
+
+OUTBOUND_AWAY_MOST: Final = 900.0
+"""Seconds that a destination that is away is left alone at most; then one message tries."""
+
+BACKUP_PROBE: Final = 2.0
+"""Seconds between looks at the better hosts of a domain we are backup for, while they are away; grows."""
+
+BACKUP_PROBE_MOST: Final = 10.0
+"""Seconds between such looks at most: its mail is to arrive within seconds of its return."""
+
+BACKUP_PROBE_TIMEOUT: Final = 5.0
+"""Seconds that one such look may take."""
+
+BACKUP_PROBES: Final = 100
+"""Backup domains looked after so; the mail of more waits for the ordinary schedule."""
+
+DNS_WALK: Final = 16
+"""Servers that `trace` asks on its way from the root down: names have few delegations."""
+
+DNS_WALK_SERVERS: Final = 4
+"""Servers of one zone that `trace` tries."""
+
+TRACE_HOST: Final = 90.0
+"""Seconds that `trace` gives one address: a person waits."""
+
+VERIFY_AT_ONCE: Final = 20
+"""Recipients that a backup MX asks primaries about at once."""
+
+VERIFY_REFUSED: Final = 50_000
+"""Addresses remembered that a primary refused; about 10 MB."""
+
+VERIFY_TIMEOUT: Final = 20.0
+"""Seconds for such a question over all hosts: the sender waits for our reply to its RCPT (5 minutes at most)."""
+
+VERIFY_AWAY: Final = 30.0
+"""Seconds that a primary which did not answer is not asked again: each RCPT would wait for it."""
+
+DSN_WHOLE: Final = 50 * KB
+"""Octets of a message that is returned whole in a DSN where the sender did not say what it wants."""
+
+DSN_WHOLE_ASKED: Final = MB
+"""Octets of a message that is returned whole when the sender asked for it (RFC 3461 §6.2 allows a bound)."""
+
+DSN_HEADER: Final = 32 * KB
+"""Octets of a header section that is returned in a DSN; the rest is cut off at a line end."""
+
+DSN_TRIES: Final = 3
+"""Tries to put a notice into a mailbox that fills up or goes away meanwhile; then the outcome stands without it."""
+
+DSN_RECIPIENTS: Final = 100
+"""Recipients told of in one DSN; for more of them there are more DSNs."""
 
 OUTBOUND_BDAT: Final = 256 * KB
 """Octets from which a message goes by BDAT where CHUNKING is offered: it saves the look for dots."""
@@ -569,7 +644,10 @@ SEARCH_BATCH_OCTETS: Final = 8 * MB
 """Message octets after which a batch is closed early: bounds its memory."""
 
 SEARCH_DELAY: Final = 1.0
-"""Seconds after which new mail is indexed: a burst comes together, and stays off the way to its replies."""
+"""Seconds without new mail after which it is indexed: a burst comes together, and stays off the way to its replies."""
+
+SEARCH_PATIENCE: Final = 30.0
+"""Seconds that new mail waits for that at most; at 5,000 messages a second the rest is scanned in 5 s."""
 
 SEARCH_REST: Final = 3.0
 """Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""
@@ -691,6 +769,9 @@ STATUS_CHECK: Final = 15.0
 
 STATUS_DOMAINS: Final = 20
 """Domains whose DNS `status` asks for; `domain check` asks for any one."""
+
+QUEUE_WHOLE: Final = 100_000
+"""Messages that one `queue retry --all` acts on; the rest wait for a second call."""
 
 QUEUE_LOOK: Final = 1000
 """Messages in the queue from which `status` asks for a look."""

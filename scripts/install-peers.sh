@@ -15,6 +15,8 @@ declare -A packages=(
 declare -A files=(
   [/usr/lib/dovecot/imap]=dovecot-imapd [/usr/lib/dovecot/pop3]=dovecot-pop3d [/usr/lib/dovecot/lmtp]=dovecot-lmtpd
 )
+# swaks speaks TLS and finds MX by these Perl modules.
+declare -A modules=([Net::SSLeay]=libnet-ssleay-perl [Net::DNS]=libnet-dns-perl)
 declare -A unpacked=(
   [postfix]=usr/lib/postfix/sbin/master [exim4-daemon-light]=usr/sbin/exim4
 )
@@ -25,6 +27,7 @@ missing() {
     command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || echo "${packages[$command]}"
   done
   for command in "${!files[@]}"; do [ -x "$command" ] || echo "${files[$command]}"; done
+  for command in "${!modules[@]}"; do perl "-M$command" -e 1 2>/dev/null || echo "${modules[$command]}"; done
 }
 missing_unpacked() {
   local name

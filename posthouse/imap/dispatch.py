@@ -30,7 +30,7 @@ from posthouse.imap.framing import Frame, Literal, Step, tag_of
 from posthouse.imap.grammar import BadSyntax, Reader
 from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Session, State
-from posthouse.net.buffer import BareLineFeed, LineTooLong
+from posthouse.net.buffer import LineTooLong
 from posthouse.net.faults import ConnectionFault
 
 log = logging.getLogger("posthouse.imap")
@@ -53,7 +53,7 @@ async def serve_command(session: Session, line: bytes) -> None:
     frame = Frame(literal_limit=session.literal_limit, appends=session.state is not State.NOT_AUTHENTICATED)
     try:
         step = await _collect(session, frame, line)
-    except (LineTooLong, BareLineFeed) as error:
+    except LineTooLong as error:
         _reject(session, tag_of(line), b"", error.public)
         return
     if step is Step.REFUSE:
@@ -74,7 +74,7 @@ async def _collect(session: Session, frame: Frame, line: bytes) -> Step:
             session.send(b"+ Ready\r\n")
             await session.flush()
         frame.take(await session.connection.read_exactly(frame.literal.size))
-        step = frame.line(await session.connection.read_line(limits.IMAP_LINE))
+        step = frame.line(await session.read_line())
     return step
 
 
@@ -111,7 +111,7 @@ async def _answer(session: Session, raw: bytes) -> None:
         session.bad = 0
     except No as error:
         reply = _tagged(tag, b"NO", error.code, error.public)
-    except (Bad, BadSyntax, LineTooLong, BareLineFeed) as error:
+    except (Bad, BadSyntax, LineTooLong) as error:
         reply = _bad(session, tag, error)
     except (LocalProtocolError, ConnectionFault, Goodbye):
         raise

@@ -161,10 +161,7 @@ class Reader:
     def astring(self) -> bytes:
         """astring: bare, quoted or literal."""
         found = _ASTRING.match(self.raw, self.pos)
-        if found is not None and self.raw[self.pos] != 0x7E:  # "~" may begin a literal8
-            self.pos = found.end()
-            return found.group()
-        if found is not None and not self.peek(b"~{"):
+        if found is not None and not self.peek(b"~{"):  # that begins a literal8
             self.pos = found.end()
             return found.group()
         return self.string()

@@ -69,7 +69,9 @@ def _find_fields(names: list[bytes]) -> Callable[[bytes], bytes]:
     any_name = b"|".join(names)
     plain = _join(re.compile(rb"^(?:" + any_name + rb")[ \t]*+:" + _LINE, re.IGNORECASE | re.MULTILINE))
     octets = {name[:2] if name[:1] == b"\\" else name[:1] for name in names}
-    firsts = b"".join(sorted(octets | {octet.upper() for octet in octets} | {octet.lower() for octet in octets}))
+    firsts = b"".join(
+        sorted(octets | {octet.upper() for octet in octets} | {octet.lower() for octet in octets})
+    )
     quick = re.compile(
         rb"\n((?=[" + firsts + rb"])(?i:" + any_name + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+)"
     ).findall

@@ -24,7 +24,7 @@ from posthouse.imap.commands import TABLE
 from posthouse.imap.dispatch import serve_command
 from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Services, Session, State
-from posthouse.net.buffer import BareLineFeed, LineTooLong
+from posthouse.net.buffer import LineTooLong
 from posthouse.net.connection import Connection
 from posthouse.net.faults import ConnectionFault, IdleTimeout, ShuttingDown, TotalTimeout
 from posthouse.store.interface import Store
@@ -96,9 +96,7 @@ async def _converse(session: Session) -> None:
     in_a_row = 0
     while session.state is not State.LOGOUT:
         try:
-            line = await connection.read_line(limits.IMAP_LINE)
-        except BareLineFeed as error:
-            line = error.line  # people who type into a bare socket; nothing here depends on the CR
+            line = await session.read_line()
         except LineTooLong:
             session.bad += 1
             session.send(b"* BAD [TOOBIG] The line is too long\r\n")

@@ -18,6 +18,7 @@ from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.imap.framing import Literal
 from posthouse.imap.refusal import Goodbye
+from posthouse.net.buffer import BareLineFeed
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
@@ -175,5 +176,8 @@ class Session:
             self.connection.write(b"".join(out) if len(out) > 1 else out[0])
 
     async def read_line(self) -> bytes:
-        """A line of the client that is no command (DONE, SASL responses), without CRLF."""
-        return await self.connection.read_line(limits.IMAP_LINE)
+        """A line of the client, without its end. A LF alone is forgiven: nothing in IMAP depends on the CR."""
+        try:
+            return await self.connection.read_line(limits.IMAP_LINE)
+        except BareLineFeed as error:
+            return error.line

@@ -9,6 +9,7 @@ holds no more than that: the set is shared with all views that are up to date.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,8 @@ class Told(msgspec.Struct, frozen=True):
     uids: Ranges
     first: int
     last: int
+    alone: bool
+    """No other change lies between: then these need no report even where only the present state can be looked at."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -179,13 +182,13 @@ class View:
 
     def told_flags(self, uids: Ranges) -> None:
         """The client has been told the flags of these messages as they are now."""
-        self._own = (*self._own, Told(uids, 0, self.index.highest_modseq))
+        self._own = (*self._own, Told(uids, 0, self.index.highest_modseq, True))
 
     def assumed_flags(self, uids: Ranges, *, since: int, until: int) -> None:
         """The client knows what its own silent change did, which came about between these mod-sequences.
 
-        The engine may have cut it into several commits. A message that another session changed in between as well
-        stands in two of them: of that one the client is told.
+        The engine may have cut it into several commits, each with a mod-sequence. A message that another session
+        changed in between as well stands in two of them: of that one the client is told.
         """
         once = twice = EMPTY
         for change in reversed(self.index.log):
@@ -194,7 +197,21 @@ class View:
             if change.modseq <= until:
                 twice = twice | (once & change.flagged)
                 once = once | change.flagged
-        self._own = (*self._own, Told((uids & once) - twice, since + 1, until))
+        else:
+            if self._made_all(uids, since, until):
+                self._own = (*self._own, Told(uids, since + 1, until, True))
+                return
+        self._own = (*self._own, Told((uids & once) - twice, since + 1, until, False))
+
+    def _made_all(self, uids: Ranges, since: int, until: int) -> bool:
+        """Whether the messages show every mod-sequence between the two, so that no change of others is among them."""
+        index = self.index
+        found: set[int] = set()
+        for rows in batches(index, index.uid_set(), uids & index.uid_set(), limits.IMAP_FLAG_ROWS):
+            found.update(rows.column(index.modseqs))
+        return (
+            len(found) == until - since and min(found, default=0) > since and max(found, default=0) <= until
+        )
 
     # --- telling --------------------------------------------------------------------------------------------
 
@@ -254,8 +271,8 @@ class View:
             uid for uid, modseq in zip(index.uids[:stop], index.modseqs, strict=False) if modseq > since
         )
         for told in self._own:
-            # An earlier change by somebody else may hide behind our own silent one: that is reported again.
-            if told.first == 0 and told.last == index.highest_modseq:
+            # A change by somebody else may hide behind our own: then it is reported again.
+            if told.alone and told.first <= since + 1 and told.last == index.highest_modseq:
                 changed = changed - told.uids
         return Gap(changed & self.known, self.known - index.uid_set())
 
@@ -301,5 +318,11 @@ class View:
         uid = session.rev2 or session.condstore
         for rows in self.rows(flagged, limits.IMAP_FLAG_ROWS):
             session.send(flag_lines(rows, self.index, texts, uid=uid, modseq=session.condstore))
-            if session.full:
-                await session.flush()
+            await give_way(session)
+
+
+async def give_way(session: Session) -> None:
+    """Between two pieces of a long answer: pass on what has gathered, and let other connections have a turn."""
+    if session.full:
+        await session.flush()
+        await asyncio.sleep(0)

@@ -101,12 +101,27 @@ class Deliverer:
             await self._notify(mail, notices)
         told.update((target.position, target.address) for target, _ in news)
 
-    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
-        boxes = tuple(plan.boxes.values())
+    async def operations(self, mail: Mail, prefix: bytes) -> list[Op[Any]]:
+        """What would deliver a message, for a commit of the caller's; empty when no recipient can get it.
+
+        For notices, which must be written together with what they tell of. The commit may meet OverQuota.
+        """
+        plan = await make_plan(mail, self._directory)
+        await self._look_for_room(mail, plan, len(prefix))
+        if not plan.boxes and not plan.remote:
+            return []
+        return await self._operations(mail, prefix, plan)
+
+    async def _operations(self, mail: Mail, prefix: bytes, plan: Plan) -> list[Op[Any]]:
         ops: list[Op[Any]] = [RecordEvents(events=_story(mail, plan))]
-        ops += [await self._add(mail, prefix, box) for box in boxes]
+        ops += [await self._add(mail, prefix, box) for box in plan.boxes.values()]
         if plan.remote:
             ops.append(_enqueue(mail, prefix, plan))
+        return ops
+
+    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
+        boxes = tuple(plan.boxes.values())
+        ops = await self._operations(mail, prefix, plan)
         results = await self._store.commit(*ops)
         delivered = tuple(
             Delivered(box.address, box.account.account_id, INBOX, added.uid)

@@ -179,9 +179,9 @@ def decode_unlabelled(octets: bytes) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.end == len(octets) and error.reason == "unexpected end of data":
-            return octets.decode("utf-8", "replace")
         first = error.start
+        if error.reason == "unexpected end of data" and not octets[:first].isascii():
+            return octets.decode("utf-8", "replace")  # cut off in a character
     # A sample round the first octet that is not UTF-8: the text before it may be long and plain.
     start = max(0, first - CHARSET_SAMPLE // 2)
     codec = _guess(octets[start : start + CHARSET_SAMPLE])

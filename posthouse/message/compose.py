@@ -23,8 +23,8 @@ _PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
 _BARE_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _LONGEST_LINE: Final = 998
 """RFC 5322 §2.1.1: characters of a line without CRLF."""
-_WORD_OCTETS: Final = 45
-"""Octets of UTF-8 in one encoded word: 60 characters in base64, 12 around them, below RFC 2047 §2's 75."""
+_WORD_OCTETS: Final = 36
+"""Octets of UTF-8 in one encoded word: 60 characters with what is around them, so a field's name fits before it."""
 
 Fields = Sequence[tuple[str, str]]
 """Header fields: (name, text)."""

@@ -13,7 +13,7 @@ from typing import Final
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Group, Mailbox, parse_mailbox_list
 
-_PRINTABLE: Final = re.compile(r"[ -~]*+")
+_PRINTABLE: Final = re.compile(r"[ -~\t]*+")
 _SPECIAL: Final = re.compile(r'[\\"]')
 
 

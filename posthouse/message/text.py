@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from posthouse.limits import PREVIEW_CHARACTERS, PREVIEW_SOURCE
+from posthouse.limits import PREVIEW_CHARACTERS, PREVIEW_SOURCE, SEARCH_TEXT
 from posthouse.message.charsets import codec_for, decode
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
@@ -32,11 +32,13 @@ _META_WITHIN: Final = 2048
 def text_of(raw: bytes, part: Part) -> tuple[str, str]:
     """(all header text, all body text) of a message, as SEARCH TEXT and SEARCH BODY see them.
 
-    Header text holds the message's own fields and those of its parts. Body text holds every text part decoded
-    (of HTML the source and what a reader sees), embedded messages with their headers, and file names.
+    Header text holds the message's own fields and those of its parts. Body text holds every text part decoded (of
+    HTML the source and what a reader sees; the first SEARCH_TEXT octets of all together), embedded messages with
+    their headers, and file names.
     """
     headers = [_header_text(raw, part)]
     bodies: list[str] = []
+    left = SEARCH_TEXT
     for child in _walk(part):
         if child is not part and child.header_start < child.body_start:
             headers.append(_header_text(raw, child))
@@ -44,7 +46,8 @@ def text_of(raw: bytes, part: Part) -> tuple[str, str]:
             embedded = _header_text(raw, child.message)
             headers.append(embedded)
             bodies.append(embedded)
-        bodies += _searchable(raw, child)
+        bodies += _searchable(raw, child, left)
+        left -= min(left, child.size if child.type == "text" else 0)
     return SEPARATOR.join(headers), SEPARATOR.join(bodies)
 
 
@@ -111,11 +114,11 @@ def _header_text(raw: bytes, part: Part) -> str:
     return SEPARATOR.join([line.replace(SEPARATOR, " ") for line in lines])
 
 
-def _searchable(raw: bytes, part: Part) -> list[str]:
-    """What the body text has of one part that is not made of others."""
+def _searchable(raw: bytes, part: Part, limit: int) -> list[str]:
+    """What the body text has of one part that is not made of others: of its text the first `limit` octets."""
     found = []
     if part.type == "text":
-        text = part_text(raw, part).replace(SEPARATOR, " ")
+        text = part_text(raw, part, limit).replace(SEPARATOR, " ")
         found.append(text)
         if part.subtype == "html":
             found.append(html_text(text).replace(SEPARATOR, " "))

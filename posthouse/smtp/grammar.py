@@ -18,7 +18,7 @@ from posthouse.message.address import AddressError, parse_address, parse_path
 from posthouse.smtp.replies import CommandError
 
 _WIDE: Final = "\u00a0-\ud7ff\ue000-\U0010fffd"
-_HELO_NAME: Final = re.compile(r"[!-'*-;=?-~]{1,255}")
+_HELO_NAME: Final = re.compile(r"[A-Za-z0-9_.:+%~/\[\]-]{1,255}")
 _PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~{_WIDE}]+))?")
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _XTEXT_PAIR: Final = re.compile(r"\+([0-9A-F]{2})")

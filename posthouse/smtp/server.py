@@ -6,6 +6,7 @@ once, when no whole line is left to read (RFC 2920 §3.2). A fault is a 451 with
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import time
@@ -119,6 +120,9 @@ class Session:
             self._say(Reply(421, "4.4.2", f"{self._server.settings.hostname} Timed out"))
         except ConnectionFault:
             pass  # a session that dies in the middle leaves nothing behind
+        except Exception:
+            self._say(Reply(421, "4.3.0", f"{self._server.settings.hostname} Fault here, try again later"))
+            raise
         finally:
             if self._reception is not None:
                 await self._reception.discard()
@@ -145,6 +149,10 @@ class Session:
         """The next line, with what waits written before any wait; None: it was answered already."""
         connection, core = self._connection, self._core
         try:
+            if len(self._out) >= limits.SMTP_GROUP:
+                self._flush()
+                await connection.drain()
+                await asyncio.sleep(0)  # one peer's long group must not keep the others waiting
             line = connection.take_line(limit)
             if line is None:
                 self._flush()
@@ -204,6 +212,8 @@ class Session:
         return reply
 
     def _note_refusal(self, address: str, reply: Reply) -> None:
+        if not self._trace_id:
+            return  # a chunk without a transaction is nobody's mail
         sender = self._transaction.reverse_path
         detail = f"{self._via} {self._core.helo} [{self._peer.address}] from <{sender}>: {reply}"
         self._services.refusals.note(
@@ -266,6 +276,8 @@ class Session:
             self._say(reply)
         if core.state is not State.BDAT or not core.incoming.keeping:
             await self._forget_text()
+        if core.state is not State.BDAT:
+            self._trace_id = ""
 
     async def _forget_text(self) -> None:
         reception, self._reception = self._reception, None

@@ -251,6 +251,8 @@ class Outcome(Frozen, frozen=True, kw_only=True):
     host: str = ""
     tls: str = ""
     delay_noticed: bool = False
+    tried: bool = True
+    """False: it was put off without an attempt, which is then not counted."""
 
 
 # --- people ---------------------------------------------------------------------------------------------

@@ -174,8 +174,8 @@ class MemoryStore:
 
     def _set_flags(self, op: SetFlags) -> FlagsSet:
         index, bits = self._index(op.mailbox_id), self._bits(op.flags)
-        changed, modified = [], []
-        modseq = self._modseq + 1
+        changed: dict[int, int] = {}
+        modified = []
         for place, uid in enumerate(index.uids):
             if uid not in op.uids:
                 continue
@@ -186,16 +186,18 @@ class MemoryStore:
             new = {"add": old | bits, "remove": old & ~bits, "replace": bits}[op.action]
             if new != old:
                 index.flags[place] = new
-                index.modseqs[place] = modseq
-                changed.append(uid)
+                changed[uid] = place
+        # As the embedded engine does, each run of UIDs gets a mod-sequence of its own.
+        for first, last in Ranges.of(changed).pairs():
+            modseq = self._next()
+            for uid in range(first, last + 1):
+                index.modseqs[changed[uid]] = modseq
+            index.note(
+                IndexChange(modseq=modseq, added=EMPTY, flagged=Ranges(((first, last),)), vanished=EMPTY)
+            )
         if changed:
-            self._modseq = modseq
-            self._publish(index, modseq, flagged=Ranges.of(changed))
-        return FlagsSet(
-            modseq=modseq if changed else index.highest_modseq,
-            changed=Ranges.of(changed),
-            modified=Ranges.of(modified),
-        )
+            index.tell()
+        return FlagsSet(modseq=index.highest_modseq, changed=Ranges.of(changed), modified=Ranges.of(modified))
 
     def _expunge(self, op: Expunge) -> Expunged:
         index = self._index(op.mailbox_id)

@@ -20,6 +20,7 @@ from posthouse.net.tls import server_context
 from posthouse.store.derive import derive
 from posthouse.store.interface import AddAccount, AddEmail, PutDomain, Store
 from posthouse.store.model import Account, Content, Domain
+from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -110,7 +111,9 @@ class Post:
 @pytest.fixture
 async def post(tmp_path: Path, tls: ssl.SSLContext) -> AsyncIterator[Post]:
     """A post with alice and nobody else."""
-    store = await SqliteStore.open(tmp_path / "mail.db", tmp_path / "blobs", derive=derive)
+    store = await SqliteStore.open(
+        tmp_path / "mail.db", tmp_path / "blobs", derive=derive, search=text_search(tmp_path / "search.db")
+    )
     await store.apply(PutDomain(domain=Domain(name="example.test")))
     account = await store.apply(
         AddAccount(

@@ -76,7 +76,14 @@ def test_limits_of_one_literal_and_of_the_whole_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "tag"), [(b"a1 NOOP", b"a1"), (b"a1", b"*"), (b"", b"*"), (b"\xff x", b"*"), (b"t" * 9999, b"*")]
+    ("line", "tag"),
+    [
+        (b"a1 NOOP", b"a1"),
+        (b"a1", b"*"),
+        (b"", b"*"),
+        (b"\xff x", b"*"),
+        (b"t" * (limits.IMAP_TAG + 1) + b" x", b"*"),
+    ],
 )
 def test_the_tag_of_what_cannot_be_read(line: bytes, tag: bytes) -> None:
     assert tag_of(line) == tag

@@ -17,7 +17,7 @@ import pytest
 
 from tests.interop.namespace import Namespace
 from tests.interop.postfix import Postfix
-from tests.interop.posthouse import Posthouse
+from tests.interop.office import Posthouse
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 

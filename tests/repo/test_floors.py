@@ -20,6 +20,7 @@ BY_MODULE = {
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.fetch_plan": 5,
+    "imap.fetch_large": 5,
     "imap.server": 6,
     "smtp.server": 6,
     "smtp.reception": 6,
@@ -53,6 +54,7 @@ BY_FOLDER = {
     "app": 7,
     "supervisor": 7,
     "house": 7,
+    "notices": 7,
     "privileges": 7,
     "__main__": 7,
 }

@@ -247,7 +247,9 @@ def test_helo_name(name):
     assert grammar.parse_helo(name.encode()) == name
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a(b", "a)", "<a>", "x" * 256, "a\tb", "ü"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a(b", "a)", "<a>", "x" * 256, "a\tb", "ü", "a;b", 'a"b', "a\\b"]
+)
 def test_wrong_helo_name(name):
     with pytest.raises(CommandError):
         grammar.parse_helo(name.encode())

@@ -189,6 +189,20 @@ async def test_a_pipelined_group_is_answered_with_one_write(house, monkeypatch):
     assert [write.count(b"\r\n") for write in writes] == [3]
 
 
+async def test_a_long_group_is_answered_in_parts(house):
+    client = await ready(await house.listen(recipients=1000), "EHLO me", "MAIL FROM:<eve@elsewhere.test>")
+    count = limits.SMTP_GROUP * 3
+    client.writer.write(b"".join(b"RCPT TO:<alice+%d@example.test>\r\n" % n for n in range(count)))
+    assert {(await client.reply())[:9] for _ in range(count)} == {"250 2.1.5"}
+
+
+async def test_a_fault_of_the_session_itself_is_told_before_the_end(house, monkeypatch):
+    monkeypatch.setattr("posthouse.smtp.server_core.ServerCore.receive_line", lambda *_: 1 / 0)
+    client = await ready(await house.listen())
+    client.writer.write(b"NOOP\r\n")
+    assert (await client.rest()).startswith(b"421 4.3.0 ")
+
+
 # --- faults -------------------------------------------------------------------------------------------
 
 STEPS = [

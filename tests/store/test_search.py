@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from posthouse.limits import SEARCH_TERMS, SEARCH_WAITING
+from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
 from posthouse.message.words import fold_needle
 from posthouse.store.search import SearchIndex
 from posthouse.store.search.cache import IndexedIds
@@ -315,6 +315,27 @@ def test_too_many_removals_are_replaced_by_a_comparison() -> None:
     notes = notices.take(wait=True, delay=0.0)
     assert notes.compare
     assert not notes.removed
+
+
+def test_new_mail_waits_for_a_quiet_moment_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 100.0
+    monkeypatch.setattr("posthouse.store.search.notices.time.monotonic", lambda: clock)
+    waits: list[float] = []
+
+    def wait(seconds: float | None = None) -> None:
+        nonlocal clock
+        assert seconds is not None
+        waits.append(seconds)
+        clock += seconds / 2
+        notices.mail_came()  # more mail, before the time is up
+        clock += seconds / 2
+
+    notices = Notices()
+    monkeypatch.setattr(notices._changed, "wait", wait)
+    notices.mail_came()
+    notices.take(wait=True, delay=1.0)
+    assert waits[0] == 1.0
+    assert clock == 100.0 + SEARCH_PATIENCE
 
 
 async def test_a_store_from_a_backup_gets_a_new_index(tmp_path: Path, mailboxes: Mailboxes) -> None:

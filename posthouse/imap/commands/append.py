@@ -20,7 +20,7 @@ from posthouse.imap.framing import Literal, announced_literal
 from posthouse.imap.grammar import Reader
 from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Session, State
-from posthouse.net.buffer import BareLineFeed, LineTooLong
+from posthouse.net.buffer import LineTooLong
 from posthouse.ranges import Ranges
 from posthouse.store.interface import AddEmail, Staging
 from posthouse.store.model import Content, Mailbox
@@ -100,7 +100,7 @@ class _Upload:
             )
         )
         session.message = None
-        line = await session.connection.read_line(limits.IMAP_LINE)
+        line = await session.read_line()
         session.message = announced_literal(line)
         reader = Reader(line, utf8=session.utf8)
         if head.utf8:
@@ -198,8 +198,8 @@ async def skip_messages(session: Session) -> None:
         async for _ in session.connection.octets(literal.size):
             pass
         try:
-            literal = announced_literal(await session.connection.read_line(limits.IMAP_LINE))
-        except (LineTooLong, BareLineFeed):
+            literal = announced_literal(await session.read_line())
+        except LineTooLong:
             return  # that line has been passed over, and the command with it
 
 
@@ -208,7 +208,6 @@ APPEND: Command[AppendArgs] = Command(
     states=AUTHENTICATED,
     parse=parse_append,
     run=run_append,
-    streams=True,
     capabilities=(b"MULTIAPPEND", b"UIDPLUS"),
     rfc="RFC 9051 §6.3.12, RFC 3502, RFC 4315, RFC 6855",
 )

@@ -23,7 +23,7 @@ from posthouse.imap.fetch_large import send_large
 from posthouse.imap.fetch_plan import Batch, Plan, fill, make_plan
 from posthouse.imap.rows import FlagTexts, flag_lines
 from posthouse.imap.session import Session
-from posthouse.imap.view import View
+from posthouse.imap.view import View, give_way
 from posthouse.ranges import Ranges
 from posthouse.store.interface import FlagsSet, SetFlags
 from posthouse.store.model import SEEN
@@ -160,8 +160,7 @@ class Fetch:
         uid = session.rev2 or session.condstore or Attribute.UID in self._plan.items
         for rows in view.rows(changed, limits.IMAP_FLAG_ROWS):
             session.send(flag_lines(rows, view.index, texts, uid=uid, modseq=session.condstore))
-            if session.full:
-                await session.flush()
+            await give_way(session)
 
     # --- batches ------------------------------------------------------------------------------------------
 
@@ -171,8 +170,7 @@ class Fetch:
         else:
             self._session.send(self._plan.render(batch))
             self.count += len(batch)
-        if self._session.full:
-            await self._session.flush()
+        await give_way(self._session)
 
     def _is_large(self, batch: Batch) -> bool:
         return self._plan.needs.raw and len(batch) == 1 and batch.sizes[0] > self._whole_limit

@@ -67,8 +67,6 @@ class Command(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     """Whether only `UID name` exists."""
     expunges: bool = True
     """Whether EXPUNGE may be announced with the plain form; with `UID` it always may (RFC 9051 §7.5.1)."""
-    streams: bool = False
-    """Whether the runner itself reads the message literals (APPEND)."""
     capabilities: tuple[bytes, ...] = ()
     """What CAPABILITY says because this command is here."""
     rfc: str

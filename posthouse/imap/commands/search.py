@@ -16,7 +16,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.imap import encode
-from posthouse.imap.commands.row import SELECTED, Command, Completion, No
+from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
 from posthouse.imap.fetch_plan import object_id
 from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
 from posthouse.imap.search_keys import (
@@ -229,6 +229,8 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     search = Search(session, view, keywords)
     try:
         places = await search.find(args.key)
+    except Bad:
+        raise  # RFC 9051 §6.4.4.1: a search that is answered BAD leaves the variable as it was
     except Exception:
         if saves:
             view.saved = EMPTY

@@ -18,7 +18,7 @@ from posthouse.imap.grammar import Reader
 from posthouse.imap.rows import LOWEST_OCTET, flag_lines
 from posthouse.imap.sequence import uid_set
 from posthouse.imap.session import Session, State
-from posthouse.imap.view import View
+from posthouse.imap.view import View, give_way
 from posthouse.ranges import Ranges
 from posthouse.store.interface import Expunge
 from posthouse.store.mailbox_index import MailboxIndex
@@ -211,8 +211,7 @@ async def _resynchronize(session: Session, view: View, resync: Resync) -> None:
     texts = await view.texts()
     for rows in view.rows(changed, limits.IMAP_FLAG_ROWS):
         session.send(flag_lines(rows, index, texts, uid=True, modseq=True))
-        if session.full:
-            await session.flush()
+        await give_way(session)
 
 
 def _matched(view: View, resync: Resync) -> Ranges:

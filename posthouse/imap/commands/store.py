@@ -17,7 +17,7 @@ from posthouse.imap.grammar import Reader
 from posthouse.imap.rows import flag_lines
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
 from posthouse.imap.session import Session
-from posthouse.imap.view import View
+from posthouse.imap.view import View, give_way
 from posthouse.ranges import Ranges
 from posthouse.store.interface import FlagsSet, SetFlags
 
@@ -157,8 +157,7 @@ async def _answer(session: Session, view: View, args: StoreArgs, uids: Ranges, r
                 flags=flags,
             )
         )
-        if session.full:
-            await session.flush()
+        await give_way(session)
     return count if answered is uids else view.present(uids)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from posthouse.limits import SEARCH_WAITING
+from posthouse.limits import SEARCH_PATIENCE, SEARCH_WAITING
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -30,6 +30,7 @@ class Notices:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._came = 0.0
+        self._last = 0.0
         self._removed: dict[int, set[int]] = {}
         self._count = 0
         self._compare = False
@@ -38,9 +39,10 @@ class Notices:
 
     def mail_came(self) -> None:
         """Messages were committed."""
+        self._last = time.monotonic()
         if not self._came:
             with self._changed:
-                self._came = time.monotonic()
+                self._came = self._last
                 self._changed.notify_all()
 
     def removed(self, account_id: int, email_ids: Iterable[int]) -> None:
@@ -61,16 +63,17 @@ class Notices:
             self._changed.notify_all()
 
     def take(self, *, wait: bool, delay: float) -> Notes:
-        """What was told, after waiting (`wait`) for it; new mail is left alone for `delay` seconds."""
+        """What was told, after waiting (`wait`) for it, and until no mail came for `delay` seconds."""
         with self._changed:
             self._waiting = wait
             while wait and not self._closed and not (self._removed or self._compare):
                 if not self._came:
                     self._changed.wait()
-                elif (rest := self._came + delay - time.monotonic()) > 0:
-                    self._changed.wait(rest)
-                else:
+                    continue
+                due = min(self._last + delay, self._came + SEARCH_PATIENCE)
+                if (rest := due - time.monotonic()) <= 0:
                     break
+                self._changed.wait(rest)
             self._waiting = False
             notes = Notes(self._removed, self._compare)
             self._came, self._removed, self._count, self._compare = 0.0, {}, 0, False
