@@ -181,11 +181,11 @@ class Wire(asyncio.Protocol):
             self.abort()
             self.connection_lost(None)
             raise
-        # The first octets under TLS may be here already: they stay. Were they many, we paused the transport
-        # below.
+        # The first octets under TLS may be here already: they stay. Were they many, we paused the one below.
         if self._paused:
             self._paused = False
             below.resume_reading()
+        self._writable = True  # the new transport begins empty, and the old one tells us nothing more
         self._attach(transport, server_name or "")
 
     def _attach(self, transport: asyncio.Transport, server_name: str = "") -> None:

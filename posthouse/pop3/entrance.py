@@ -142,7 +142,9 @@ class Entrance:
             raise Refusal(Say.TLS_AFTER_UTF8)  # RFC 6856 §2.1
         self._say(Say.BEGIN_TLS)
         await connection.start_tls(context)
-        self._user = ""  # RFC 2595 §4: what was said before TLS is forgotten
+        # RFC 2595 §4: what was said before TLS is forgotten, for somebody else may have said it.
+        self._user = ""
+        self._language = DEFAULT
 
     async def _user_name(self, command: Command) -> None:
         if not self._passwords_allowed():

@@ -47,7 +47,7 @@ async def test_lines_go_both_ways(house: House):
 async def test_what_is_buffered_is_read_without_suspending(house: House):
     client = await house.pair(echo)
     client.write(b"one\r\ntwo\r\nthree\r\n")
-    while client.buffered < len("> one> two> three") + 6:  # noqa: ASYNC110  nothing tells that they came
+    while client.buffered < len("> one> two> three") + 6:  # nothing tells that they came
         await asyncio.sleep(0)
     reading = client.read_line(100)
     with pytest.raises(StopIteration) as read:
