@@ -108,7 +108,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port = 25
     """The SMTP port of other people's servers (a playground uses another)."""
     relay: str = ""
-    """"smtp://user:pass@host:587" or "smtps://…": send everything through this smarthost."""
+    """"smtp://user:pass@host:587" or "smtps://…": send everything through this smarthost. With a login its
+    certificate must be good, unless "?tls=any" (any certificate) or "?tls=opportunistic" stands behind it."""
     source: tuple[str, ...] = ()
     """Local addresses to send from, IPv4 and IPv6; empty: the system chooses."""
     retry: tuple[Seconds, ...] = (60, 300, 900, 1800, 3600, 7200, 14400)
