@@ -29,6 +29,7 @@ from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
+from posthouse.outbound.queue import QueueRunner
 from posthouse.pop3.locks import LocalLocks
 from posthouse.pop3.server import BUSY as POP3_BUSY
 from posthouse.pop3.server import Pop3Server
@@ -85,6 +86,7 @@ class App:
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
+        self._runner: QueueRunner | None = None
         self._preparing: asyncio.Task[None] | None = None
 
     @property
@@ -99,7 +101,7 @@ class App:
 
     async def start(self) -> None:
         """Open the house, then its doors. Whatever fails, what was opened is closed again."""
-        self.house = await House.open(self.config)
+        self.house = await House.open(self.config, serving=True)
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
@@ -107,6 +109,7 @@ class App:
             await self._open_doors()
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
+            await self._start_queue()
             await self._preparing
         except BaseException:
             await self.stop()
@@ -116,9 +119,16 @@ class App:
         """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
         await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
         self.house.listening = {}
+        if self._runner is not None:
+            await self._runner.stop()
         if self._control is not None:
             await self._control.stop()
         await self.house.close()
+
+    async def _start_queue(self) -> None:
+        if QUEUE_ROLE in self.roles:
+            self._runner = self.house.queue_runner()
+            await self._runner.start()
 
     def _administer(self) -> Administration:
         return self.house.administration
@@ -227,6 +237,8 @@ class App:
         self.house.furnish(config)
         self._build_servers(config)
         self.config = config
+        if self._runner is not None:
+            self._runner.refit(self.house.courier)
         log.info("reloaded")
 
 

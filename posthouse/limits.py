@@ -770,6 +770,9 @@ STATUS_CHECK: Final = 15.0
 STATUS_DOMAINS: Final = 20
 """Domains whose DNS `status` asks for; `domain check` asks for any one."""
 
+QUEUE_WHOLE: Final = 100_000
+"""Messages that one `queue retry --all` acts on; the rest wait for a second call."""
+
 QUEUE_LOOK: Final = 1000
 """Messages in the queue from which `status` asks for a look."""
 

@@ -98,7 +98,8 @@ class Logins:
                 return Login(account=account, mechanism=mechanism, app_password_id=used.app_password_id)
         right = await self._verify(digest, name, address, password, account)
         if not right or account is None or account.disabled:
-            await self.failed(name, address, again=self._seen_wrong(digest))
+            # the right password of a disabled account is no guess, and will be right again
+            await self.failed(name, address, again=right or self._seen_wrong(digest))
         assert account is not None
         self._succeeded(name, address)
         self._remember(digest, 0)
