@@ -15,11 +15,13 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from posthouse.config import Config, ConfigError
+from posthouse.errors import PosthouseError
 from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
@@ -68,6 +70,10 @@ ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
 Serve = Callable[[Connection], Awaitable[None]]
 
 
+class Unable(PosthouseError):
+    """A listener cannot be opened."""
+
+
 class App:
     """A post office open to the network. `start`, then `stop`; `addresses` tells where it listens."""
 
@@ -110,7 +116,6 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            await self._preparing
         except BaseException:
             await self.stop()
             raise
@@ -123,6 +128,8 @@ class App:
             await self._runner.stop()
         if self._control is not None:
             await self._control.stop()
+        if self._preparing is not None:
+            await self._preparing
         await self.house.close()
 
     async def _start_queue(self) -> None:
@@ -148,8 +155,15 @@ class App:
                     gate=self._gate,
                     refusal=self._busy_line(door.protocol),
                 )
-                await listener.start()
+                try:
+                    await listener.start()
+                except OSError as fault:
+                    reason = fault.strerror or str(fault)
+                    raise Unable(f"listen.{door.name}: {', '.join(addresses)}: {reason}") from fault
                 self._listeners[door.name] = listener
+                for bound in listener.bound:
+                    if bound.startswith("unix:"):
+                        self._privileges.own(Path(bound.removeprefix("unix:")))
         self._privileges.give_up()
         self.house.listening = self.addresses
 
@@ -159,6 +173,8 @@ class App:
         return address if path == address else f"unix:{self.config.data / path}"
 
     async def _serve(self, protocol: str, connection: Connection) -> None:
+        if protocol == Role.MX.value and self._runner is not None:
+            self._runner.backups.peer_seen(connection.peer.host)
         await self._servers[protocol](connection)
 
     def _busy_line(self, protocol: str) -> bytes:

@@ -38,6 +38,7 @@ from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
 from posthouse.outbound.ourselves import Ourselves
 from posthouse.outbound.queue import QueueRunner
+from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.store.derive import derive
@@ -172,6 +173,7 @@ class House:
             ),
             extra={
                 "sendmail": sendmail.sendmail,
+                "trace": Tracer(self.directory, self.courier, sendmail.probe, new_id=new_trace_id).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
             },
         )

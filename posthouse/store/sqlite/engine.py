@@ -152,18 +152,14 @@ class Engine:
         """Write derived values that a reader had to compute, some time."""
         self._start(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
 
-    def _save_snapshot(self, frozen: snapshots.Frozen) -> None:
-        self._start(self._pack_and_write(frozen))
+    def _save_snapshot(self, packed: snapshots.Packed) -> None:
+        self._start(self.background(lambda tx: snapshots.write(tx, packed)))
 
     def _start(self, job: Coroutine[Any, Any, Any]) -> None:
         """Run something that nobody waits for; it is a cache's business, so its failure is only noted."""
         task = asyncio.create_task(_noted(job))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
-
-    async def _pack_and_write(self, frozen: snapshots.Frozen) -> None:
-        packed = await self._background_readers.run(lambda _: snapshots.pack(frozen))
-        await self.background(lambda tx: snapshots.write(tx, packed))
 
     async def _sweep_loop(self) -> None:
         while True:

@@ -287,7 +287,7 @@ class Writer:
             log.warning("the disk is full: new mail is refused until there is space again")
             self._commit(batch)
             return
-        if isinstance(fault, apsw.IOError) and "fsync" in str(fault).lower():
+        if getattr(fault, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC:
             # What the system has written after a failed sync cannot be known: only a restart looks anew.
             self._broken = fault
         if isinstance(fault, StoreUnavailable | apsw.Error | OSError):
