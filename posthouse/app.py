@@ -31,6 +31,7 @@ from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
+from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
 from posthouse.pop3.locks import LocalLocks
 from posthouse.pop3.server import BUSY as POP3_BUSY
@@ -66,6 +67,8 @@ DOORS: Final = (
 )
 QUEUE_ROLE: Final = "queue"
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
+RESERVED_ROLES: Final = frozenset({"web", "sieve"})
+"""Roles of listeners that are not served yet: asking for them is no mistake."""
 
 Serve = Callable[[Connection], Awaitable[None]]
 
@@ -81,7 +84,7 @@ class App:
         self, config: Config, *, roles: tuple[str, ...] = (), privileges: Privileges | None = None
     ) -> None:
         """`roles`: only these of ROLES; empty: everything configured. ConfigError for an unknown one."""
-        if unknown := sorted(set(roles) - ROLES):
+        if unknown := sorted(set(roles) - ROLES - RESERVED_ROLES):
             raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
         self.config = config
         self.roles = frozenset(roles) or ROLES
@@ -93,6 +96,7 @@ class App:
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
         self._runner: QueueRunner | None = None
+        self._upkeep: Upkeep | None = None
         self._preparing: asyncio.Task[None] | None = None
 
     @property
@@ -116,6 +120,8 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
+            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep.start()
         except BaseException:
             await self.stop()
             raise
@@ -126,6 +132,8 @@ class App:
         self.house.listening = {}
         if self._runner is not None:
             await self._runner.stop()
+        if self._upkeep is not None:
+            await self._upkeep.stop()
         if self._control is not None:
             await self._control.stop()
         if self._preparing is not None:
@@ -258,7 +266,16 @@ class App:
         log.info("reloaded")
 
 
-_FIXED: Final = ("hostname", "data", "workers", "run_as", "listen", "store", "auth.password_hash")
+_FIXED: Final = (
+    "hostname",
+    "data",
+    "workers",
+    "run_as",
+    "listen",
+    "store.url",
+    "store.blobs",
+    "auth.password_hash",
+)
 """Keys that are read at the start only."""
 
 

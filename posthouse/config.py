@@ -89,6 +89,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """"sqlite:PATH"."""
     blobs: str = "packs:blobs"
     """"packs:FOLDER": large messages, appended to segment files."""
+    timeline: Seconds = 30 * 86400
+    """Seconds that the story of a message is kept for `posthouse message log`; 0: for ever."""
 
 
 class Dns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

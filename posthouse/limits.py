@@ -770,6 +770,9 @@ IMPORT_BATCH: Final = 200
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
 
+UPKEEP_INTERVAL: Final = 3600.0
+"""Seconds between two rounds of upkeep: what is old goes in small portions."""
+
 STATUS_CHECK: Final = 15.0
 """Seconds for one check of `status`: above one DNS question with all its tries."""
 
