@@ -605,11 +605,14 @@ LEASES: Final = 1_000
 EVENTS_PER_COMMIT: Final = 10_000
 """Timeline lines of one operation."""
 
-SPACE_RESERVE: Final = 16 * MB
-"""Disk space held back, so that reading and deleting go on when the disk is full."""
+SPACE_RESERVE: Final = 32 * MB
+"""Disk space held back, so that reading and deleting go on when the disk is full: the log must fit into the file."""
 
 DERIVE_BATCH: Final = 50
 """Messages whose envelopes are computed between two looks at whether mail is waiting: about 10 ms."""
+
+FREE_OCTETS_KEPT: Final = 64 * MB
+"""Free space that the database file keeps for the mail to come; above it and a quarter of the file it shrinks."""
 
 SWEEP_BATCH: Final = 500
 """Emails whose remains are removed in one transaction: about 5 ms."""
