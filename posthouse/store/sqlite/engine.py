@@ -17,6 +17,7 @@ import apsw
 
 from posthouse import limits
 from posthouse.errors import PosthouseError, StoreUnavailable
+from posthouse.store.foreground import Foreground
 from posthouse.store.sqlite import queue, snapshots, upkeep
 from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, unavailable
@@ -70,7 +71,8 @@ class Engine:
         self._jobs: set[asyncio.Task[None]] = set()
         self._sweep_wanted = asyncio.Event()
         self._swept = asyncio.Event()
-        self._deriver = Deriver(self._background_readers, derive, self.background, self._writer)
+        self.foreground = Foreground()
+        self._deriver = Deriver(self._background_readers, derive, self.background, self.foreground)
         self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
 
     @classmethod
@@ -132,6 +134,8 @@ class Engine:
         """
         if self._closed:
             raise StoreUnavailable("The mail store is closed.")
+        if not background:
+            self.foreground.note()
         done: asyncio.Future[list[Any]] = self._loop.create_future()
         if not self._outbox:
             self._loop.call_soon(self._send)
