@@ -605,8 +605,8 @@ LEASES: Final = 1_000
 EVENTS_PER_COMMIT: Final = 10_000
 """Timeline lines of one operation."""
 
-SPACE_RESERVE: Final = 16 * MB
-"""Disk space held back, so that reading and deleting go on when the disk is full."""
+SPACE_RESERVE: Final = 32 * MB
+"""Disk space held back, so that reading and deleting go on when the disk is full: the log must fit into the file."""
 
 QUIET_SECONDS: Final = 0.03
 """A moment is quiet when nobody asked the store for anything for so long: a client's next command comes sooner."""
@@ -619,6 +619,9 @@ DERIVE_BATCH: Final = 500
 
 DERIVE_BATCH_BUSY: Final = 5
 """As many while somebody is served: about half a millisecond."""
+
+FREE_OCTETS_KEPT: Final = 64 * MB
+"""Free space that the database file keeps for the mail to come; above it and a quarter of the file it shrinks."""
 
 SWEEP_BATCH: Final = 500
 """Emails whose remains are removed in one transaction: about 5 ms."""
