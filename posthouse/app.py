@@ -15,11 +15,13 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from posthouse.config import Config, ConfigError
+from posthouse.errors import PosthouseError
 from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
@@ -29,6 +31,8 @@ from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
+from posthouse.operations.upkeep import Upkeep
+from posthouse.outbound.queue import QueueRunner
 from posthouse.pop3.locks import LocalLocks
 from posthouse.pop3.server import BUSY as POP3_BUSY
 from posthouse.pop3.server import Pop3Server
@@ -63,8 +67,14 @@ DOORS: Final = (
 )
 QUEUE_ROLE: Final = "queue"
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
+RESERVED_ROLES: Final = frozenset({"web", "sieve"})
+"""Roles of listeners that are not served yet: asking for them is no mistake."""
 
 Serve = Callable[[Connection], Awaitable[None]]
+
+
+class Unable(PosthouseError):
+    """A listener cannot be opened."""
 
 
 class App:
@@ -74,7 +84,7 @@ class App:
         self, config: Config, *, roles: tuple[str, ...] = (), privileges: Privileges | None = None
     ) -> None:
         """`roles`: only these of ROLES; empty: everything configured. ConfigError for an unknown one."""
-        if unknown := sorted(set(roles) - ROLES):
+        if unknown := sorted(set(roles) - ROLES - RESERVED_ROLES):
             raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
         self.config = config
         self.roles = frozenset(roles) or ROLES
@@ -85,6 +95,8 @@ class App:
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
+        self._runner: QueueRunner | None = None
+        self._upkeep: Upkeep | None = None
         self._preparing: asyncio.Task[None] | None = None
 
     @property
@@ -99,7 +111,7 @@ class App:
 
     async def start(self) -> None:
         """Open the house, then its doors. Whatever fails, what was opened is closed again."""
-        self.house = await House.open(self.config)
+        self.house = await House.open(self.config, serving=True)
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
@@ -107,7 +119,9 @@ class App:
             await self._open_doors()
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
-            await self._preparing
+            await self._start_queue()
+            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep.start()
         except BaseException:
             await self.stop()
             raise
@@ -116,9 +130,20 @@ class App:
         """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
         await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
         self.house.listening = {}
+        if self._runner is not None:
+            await self._runner.stop()
+        if self._upkeep is not None:
+            await self._upkeep.stop()
         if self._control is not None:
             await self._control.stop()
+        if self._preparing is not None:
+            await self._preparing
         await self.house.close()
+
+    async def _start_queue(self) -> None:
+        if QUEUE_ROLE in self.roles:
+            self._runner = self.house.queue_runner()
+            await self._runner.start()
 
     def _administer(self) -> Administration:
         return self.house.administration
@@ -138,8 +163,15 @@ class App:
                     gate=self._gate,
                     refusal=self._busy_line(door.protocol),
                 )
-                await listener.start()
+                try:
+                    await listener.start()
+                except OSError as fault:
+                    reason = fault.strerror or str(fault)
+                    raise Unable(f"listen.{door.name}: {', '.join(addresses)}: {reason}") from fault
                 self._listeners[door.name] = listener
+                for bound in listener.bound:
+                    if bound.startswith("unix:"):
+                        self._privileges.own(Path(bound.removeprefix("unix:")))
         self._privileges.give_up()
         self.house.listening = self.addresses
 
@@ -149,6 +181,8 @@ class App:
         return address if path == address else f"unix:{self.config.data / path}"
 
     async def _serve(self, protocol: str, connection: Connection) -> None:
+        if protocol == Role.MX.value and self._runner is not None:
+            self._runner.backups.peer_seen(connection.peer.host)
         await self._servers[protocol](connection)
 
     def _busy_line(self, protocol: str) -> bytes:
@@ -227,10 +261,21 @@ class App:
         self.house.furnish(config)
         self._build_servers(config)
         self.config = config
+        if self._runner is not None:
+            self._runner.refit(self.house.courier)
         log.info("reloaded")
 
 
-_FIXED: Final = ("hostname", "data", "workers", "run_as", "listen", "store", "auth.password_hash")
+_FIXED: Final = (
+    "hostname",
+    "data",
+    "workers",
+    "run_as",
+    "listen",
+    "store.url",
+    "store.blobs",
+    "auth.password_hash",
+)
 """Keys that are read at the start only."""
 
 

@@ -6,36 +6,45 @@ builds what depends on the configuration, again at each reload; whoever uses the
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from posthouse.accounts.directory import Directory
-from posthouse.config import NOT_SERVED, Config, Listen
+from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
 from posthouse.inbound.deliver import Deliverer
-from posthouse.errors import Temporary
-from posthouse.inbound.mail import Mail
+from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.net.certificates import write_private
+from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration
 from posthouse.operations.domain_records import DomainRecords
+from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.timeline import Timeline
+from posthouse.outbound.attempt import Courier
+from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
 from posthouse.outbound.ourselves import Ourselves
+from posthouse.outbound.queue import QueueRunner
+from posthouse.outbound.trace import Tracer
+from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.store.derive import derive
+from posthouse.store.interface import Op
 from posthouse.store.model import DomainKind
+from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -60,13 +69,9 @@ class Paths(msgspec.Struct, frozen=True):
     def login_secret(self) -> bytes:
         """32 octets of chance, made once: what unknown names are told must not change over restarts."""
         path = self.data / "login.key"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret := secrets.token_bytes(32))
-        return secret
+        if not path.exists():
+            write_private(path, secrets.token_bytes(32))
+        return path.read_bytes()
 
 
 class House:
@@ -80,11 +85,15 @@ class House:
         self.listening: dict[str, list[str]] = {}
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = time.time()
+        self.runner: QueueRunner | None = None
         self.furnish(config)
 
     @classmethod
-    async def open(cls, config: Config) -> Self:
-        """Open the store (StoreUnavailable when somebody else has it) and build upon it."""
+    async def open(cls, config: Config, *, serving: bool = False) -> Self:
+        """Open the store (StoreUnavailable when somebody else has it) and build upon it.
+
+        `serving`: with the full-text index, which a single command does not need.
+        """
         paths = Paths(config.data)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,6 +101,7 @@ class House:
             config.data / config.store.url.removeprefix("sqlite:"),
             config.data / config.store.blobs.removeprefix("packs:"),
             derive=derive,
+            search=text_search(config.data / "search.db") if serving else None,
             default_quota=config.limits.account_quota,
         )
         try:
@@ -114,19 +124,28 @@ class House:
         self.directory.default_quota = config.limits.account_quota
         self.resolver = DnsResolver(config.dns)
         self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
-        self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=None)
+        try:
+            self.courier = Courier(
+                config.outbound, hostname=config.hostname, resolver=self.resolver, ourselves=self.ourselves
+            )
+        except ValueError as fault:
+            raise ConfigError(str(fault)) from fault
+        verifier = RecipientVerifier(self.store, self.courier, cache=config.inbound.verify_cache)
+        self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
+        self.deliverer = Deliverer(self.store, self.directory, self._notify)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
             policy=self.policy,
-            deliverer=Deliverer(self.store, self.directory, self._notify),
+            deliverer=self.deliverer,
             refusals=self.refusals,
             checks=standard_checks(self.policy, self.directory),
         )
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
-        records = DomainRecords(self.store, self.resolver, hostname=config.hostname, ports=_ports(config))
+        domains = Domains(self.store)
+        records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
         facts = HouseFacts(
             hostname=config.hostname,
             data=config.data,
@@ -141,21 +160,24 @@ class House:
             message_size=config.limits.message_size,
         )
         return Administration(
+            domains=domains,
             people=People(
                 self.store,
+                domains,
                 password_hash=config.auth.password_hash,
                 default_domain=config.auth.default_domain,
                 default_quota=config.limits.account_quota,
             ),
             records=records,
-            queue=Queue(self.store),
+            queue=Queue(self.store, self._forgive),
             timeline=Timeline(self.store),
             status=HouseStatus(
                 self.store, records, facts, listening=lambda: self.listening, started_at=self.started_at
             ),
             extra={
                 "sendmail": sendmail.sendmail,
-                "mx": MxTable(self.resolver, self.ourselves, self._is_backup).mx,
+                "trace": Tracer(self.directory, self.courier, sendmail.probe, new_id=new_trace_id).trace,
+                "mx": MxTable(self.courier.route, self._is_backup).mx,
             },
         )
 
@@ -164,11 +186,24 @@ class House:
         return domain is not None and domain.kind is DomainKind.BACKUP
 
     async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
-        raise Temporary("notices cannot be written yet")
+        await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store)
+
+    async def _carry(self, notification: Notification) -> Sequence[Op[Any]]:
+        return await carry(notification, self.config.hostname, self.deliverer.operations)
+
+    def queue_runner(self) -> QueueRunner:
+        """A runner of the queue by the configuration in force; `forgive` of later commands goes to it."""
+        self.runner = QueueRunner(self.store, self.courier, carry=self._carry, new_id=new_trace_id)
+        return self.runner
+
+    def _forgive(self, destination: str) -> None:
+        if self.runner is not None:
+            self.runner.try_again(destination)
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
         await self.refusals.close()
+        await self.courier.close()
         self.directory.close()
         await self.store.close()
 

@@ -1,7 +1,7 @@
 """The process: limits, allocator, event loop, signals, logging, privileges; what is served is `app`'s.
 
 SIGTERM and SIGINT drain and stop (a second one cuts the draining short), SIGHUP rereads the configuration. `ready` is
-printed, and the ready file written, when every listener accepts; systemd is told by its socket.
+printed, and the ready file written (pid and addresses, JSON), when every listener accepts; systemd is told, too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import json
 import logging
 import os
 import resource
@@ -121,7 +122,7 @@ def _tell_ready(run: Run, app: App) -> None:
             log.warning("listen.%s is configured but not served by this version", name)
     if run.ready_file is not None:
         beside = run.ready_file.with_name(run.ready_file.name + ".new")
-        beside.write_text(f"{os.getpid()}\n")
+        beside.write_text(json.dumps({"pid": os.getpid(), "addresses": app.addresses}) + "\n")
         beside.replace(run.ready_file)
     _notify_systemd("READY=1")
     with contextlib.suppress(OSError):  # nobody need listen

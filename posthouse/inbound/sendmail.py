@@ -20,6 +20,7 @@ from posthouse.inbound.pipeline import Pipeline
 from posthouse.limits import SMTP_RECIPIENTS
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
 
 _RECIPIENT_FIELDS: Final = ("to", "cc", "bcc")
@@ -87,24 +88,31 @@ class Sendmail:
         reverse_path = author if sender is None else self._sender(sender)
         if "from" not in headers:
             raw = _from_field(full_name, reverse_path or author) + (raw if len(headers) else b"\r\n" + raw)
-        now = self._now()
-        mail = Mail(
-            trace_id=new_trace_id(now),
-            reverse_path=reverse_path,
-            recipients=tuple(map(MailRecipient, unique)),
-            content=Content.of(raw),
-            received_at=now,
-            body="7BIT" if raw.isascii() else "8BITMIME",
-            smtputf8=not all(address.isascii() for address in (reverse_path, *unique)),
-            via=Via.LOCAL,
-            protocol="local",
-        )
+        mail = self._mail(reverse_path, unique, raw)
         replies = await self._pipeline.accept(mail)
         results = (
             RecipientResult(address=address, accepted=reply.accepted, reply=str(reply))
             for address, reply in zip(unique, replies, strict=True)
         )
         return HandedIn(trace_id=mail.trace_id, sender=reverse_path, recipients=tuple(results))
+
+    async def probe(self, address: str, raw: bytes) -> Reply:
+        """Deliver a message of our own from the null reverse-path (`trace --send`)."""
+        return (await self._pipeline.accept(self._mail("", (address,), raw)))[0]
+
+    def _mail(self, reverse_path: str, recipients: tuple[str, ...], raw: bytes) -> Mail:
+        now = self._now()
+        return Mail(
+            trace_id=new_trace_id(now),
+            reverse_path=reverse_path,
+            recipients=tuple(map(MailRecipient, recipients)),
+            content=Content.of(raw),
+            received_at=now,
+            body="7BIT" if raw.isascii() else "8BITMIME",
+            smtputf8=not all(address.isascii() for address in (reverse_path, *recipients)),
+            via=Via.LOCAL,
+            protocol="local",
+        )
 
     def _address(self, text: str) -> str:
         """An address with its domain; a bare name belongs to ours. ValueError."""

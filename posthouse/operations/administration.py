@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from posthouse.operations.domain_records import DomainRecords
+from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseStatus
@@ -71,6 +72,7 @@ class Administration:
     def __init__(
         self,
         *,
+        domains: Domains,
         people: People,
         records: DomainRecords,
         queue: Queue,
@@ -79,11 +81,11 @@ class Administration:
         extra: Mapping[str, Method | Stream],
     ) -> None:
         table: dict[str, Method | Stream] = {
-            "domain.add": people.domain_add,
-            "domain.set": people.domain_set,
-            "domain.list": people.domain_list,
-            "domain.show": people.domain_show,
-            "domain.remove": people.domain_remove,
+            "domain.add": domains.domain_add,
+            "domain.set": domains.domain_set,
+            "domain.list": domains.domain_list,
+            "domain.show": domains.domain_show,
+            "domain.remove": domains.domain_remove,
             "domain.dns": records.domain_dns,
             "domain.check": records.domain_check,
             "account.add": people.account_add,

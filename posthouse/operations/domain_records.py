@@ -10,11 +10,9 @@ import ipaddress
 
 import msgspec
 
-from posthouse.errors import NotFound
-from posthouse.message.address import normalize_domain
+from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, fine, look, wrong
 from posthouse.resolver import Resolver, Status
-from posthouse.store.interface import Store
 from posthouse.store.model import Domain, DomainKind
 
 PREFERENCE = 10
@@ -43,26 +41,19 @@ class DnsRecords(msgspec.Struct, frozen=True, kw_only=True):
 class DomainRecords:
     """Writes and checks records. `ports`: listener name → port, of those that are served."""
 
-    def __init__(self, store: Store, resolver: Resolver, *, hostname: str, ports: dict[str, int]) -> None:
-        self._store = store
+    def __init__(self, domains: Domains, resolver: Resolver, *, hostname: str, ports: dict[str, int]) -> None:
+        self._domains = domains
         self._resolver = resolver
         self._hostname = hostname.lower().rstrip(".")
         self._ports = ports
 
     async def domain_dns(self, *, name: str) -> DnsRecords:
         """The records to publish for a domain of ours. NotFound."""
-        domain = await self._domain(name)
+        domain = await self._domains.find(name)
         records = self._for_backup(domain) if domain.kind is DomainKind.BACKUP else self._for_local(domain)
         width = max(len(record.name) for record in records)
         zone = "\n".join(f"{r.name:<{width}}  IN  {r.type:<4}  {r.value}" for r in records)
         return DnsRecords(records=tuple(records), zone=zone + "\n")
-
-    async def _domain(self, name: str) -> Domain:
-        wanted = normalize_domain(name.rstrip("."))
-        for domain in await self._store.domains():
-            if domain.name == wanted:
-                return domain
-        raise NotFound(f"no domain {wanted} here")
 
     def _for_local(self, domain: Domain) -> list[DnsRecord]:
         name = f"{domain.name}."
@@ -99,7 +90,7 @@ class DomainRecords:
 
     async def domain_check(self, *, name: str) -> list[Finding]:
         """Ask the DNS whether a domain of ours is set up. NotFound."""
-        domain = await self._domain(name)
+        domain = await self._domains.find(name)
         findings = await self._check_mx(domain)
         if domain.kind is DomainKind.LOCAL:
             findings.append(await self._check_spf(domain))

@@ -1,4 +1,4 @@
-"""Administration of domains, accounts and aliases: one method per command, used by the control socket and the
+"""Administration of accounts and aliases: one method per command, used by the control socket and the
 command line alike. Every change is committed when its method returns, and takes effect at once.
 
 Methods take plain values and give structs. They raise NotFound, Conflict, ValueError (something that cannot be) and
@@ -25,34 +25,19 @@ from posthouse.accounts.passwords import (
     make_scram,
 )
 from posthouse.errors import Conflict, NotFound
-from posthouse.message.address import normalize_domain
+from posthouse.operations.domains import Domains
 from posthouse.operations.listing import AccountLine, read_accounts
 from posthouse.store.interface import (
     AddAccount,
     AddAppPassword,
     PutAccount,
     PutAlias,
-    PutDomain,
-    RememberRecipient,
     RemoveAccount,
     RemoveAlias,
     RemoveAppPassword,
-    RemoveDomain,
     Store,
 )
-from posthouse.store.model import Account, Alias, Domain, DomainKind
-
-
-class DomainRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A domain as it is listed."""
-
-    name: str
-    kind: str
-    catch_all: str
-    recipients: str
-    accounts: int
-    aliases: int
-    created_at: int
+from posthouse.store.model import Account, Alias
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,11 +105,12 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class People:
-    """Domains, accounts and aliases. `password_hash` and `default_domain` are `[auth]`'s."""
+    """Accounts and aliases. `password_hash` and `default_domain` are `[auth]`'s."""
 
     def __init__(
         self,
         store: Store,
+        domains: Domains,
         *,
         password_hash: str,
         default_domain: str,
@@ -132,94 +118,11 @@ class People:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._domains = domains
         self._password_hash = password_hash
         self._default_domain = default_domain
         self._default_quota = default_quota
         self._now = now
-
-    # --- domains -------------------------------------------------------------------------------------
-
-    async def domain_add(
-        self,
-        *,
-        name: str,
-        backup: bool = False,
-        recipients: str = "ask",
-        known: tuple[str, ...] = (),
-        catch_all: str = "",
-    ) -> DomainRow:
-        """Take mail for a domain, for its own mailboxes or as `backup` MX.
-
-        `recipients` (backup): "ask" the primary, or the "list" `known`. Conflict when the domain is here already.
-        """
-        domain = Domain(
-            name=normalize_domain(name.rstrip(".")),
-            kind=DomainKind.BACKUP if backup else DomainKind.LOCAL,
-            catch_all=self._catch_all(catch_all),
-            recipients=self._recipients(recipients),
-            created_at=int(self._now()),
-        )
-        await self._store.commit(PutDomain(domain=domain, new=True), *self._remember(known))
-        return await self._domain_row(domain)
-
-    async def domain_set(
-        self,
-        *,
-        name: str,
-        catch_all: str | None = None,
-        recipients: str | None = None,
-        known: tuple[str, ...] = (),
-    ) -> DomainRow:
-        """Change a domain; what is None stays. NotFound."""
-        domain = await self._domain(name)
-        if catch_all is not None:
-            domain = msgspec.structs.replace(domain, catch_all=self._catch_all(catch_all))
-        if recipients is not None:
-            domain = msgspec.structs.replace(domain, recipients=self._recipients(recipients))
-        await self._store.commit(PutDomain(domain=domain), *self._remember(known))
-        return await self._domain_row(domain)
-
-    async def domain_list(self) -> list[DomainRow]:
-        """All domains, by name."""
-        return [await self._domain_row(domain) for domain in await self._store.domains()]
-
-    async def domain_show(self, *, name: str) -> DomainRow:
-        """One domain. NotFound."""
-        return await self._domain_row(await self._domain(name))
-
-    async def domain_remove(self, *, name: str) -> None:
-        """Take no more mail for a domain; its aliases go too. NotFound; Conflict while it has accounts."""
-        await self._store.apply(RemoveDomain(name=(await self._domain(name)).name))
-
-    async def _domain(self, name: str) -> Domain:
-        wanted = normalize_domain(name.rstrip("."))
-        for domain in await self._store.domains():
-            if domain.name == wanted:
-                return domain
-        raise NotFound(f"no domain {wanted} here; add it with: posthouse domain add {wanted}")
-
-    async def _domain_row(self, domain: Domain) -> DomainRow:
-        return DomainRow(
-            name=domain.name,
-            kind=domain.kind.value,
-            catch_all=domain.catch_all,
-            recipients=domain.recipients if domain.kind is DomainKind.BACKUP else "",
-            accounts=len(await self._store.accounts(domain.name)),
-            aliases=len(await self._store.aliases(domain.name)),
-            created_at=domain.created_at,
-        )
-
-    def _catch_all(self, address: str) -> str:
-        return normalize_address(address) if address else ""
-
-    def _recipients(self, recipients: str) -> str:
-        if recipients not in {"ask", "list"}:
-            raise ValueError('recipients of a backup domain are "ask" or "list"')
-        return recipients
-
-    def _remember(self, known: tuple[str, ...]) -> list[RememberRecipient]:
-        at = int(self._now())
-        return [RememberRecipient(address=normalize_address(a), valid=True, at=at) for a in known]
 
     # --- accounts ------------------------------------------------------------------------------------
 
@@ -233,7 +136,7 @@ class People:
 
     async def _new_account(self, line: AccountLine) -> AddAccount:
         address = normalize_address(line.address)
-        await self._local(address)
+        await self._domains.local(address)
         if line.hash:
             if not is_kept_form(line.hash):
                 raise ValueError("the hash is neither argon2 nor scram-sha-256 in PHC form")
@@ -249,13 +152,6 @@ class People:
             admin=line.admin,
             created_at=int(self._now()),
         )
-
-    async def _local(self, address: str) -> Domain:
-        """The domain of an address that is to be made here."""
-        domain = await self._domain(address.rpartition("@")[2])
-        if domain.kind is not DomainKind.LOCAL:
-            raise Conflict(f"{domain.name} has its mailboxes elsewhere: we are its backup MX")
-        return domain
 
     def _hash(self, password: str) -> tuple[str, str]:
         """(kept form, SCRAM keys). Slow: in a thread."""
@@ -289,7 +185,7 @@ class People:
 
     async def account_list(self, *, domain: str = "") -> list[AccountRow]:
         """All accounts, or those of a domain, by address."""
-        accounts = await self._store.accounts((await self._domain(domain)).name if domain else "")
+        accounts = await self._store.accounts((await self._domains.find(domain)).name if domain else "")
         return [await self._account_row(account) for account in accounts]
 
     async def account_show(self, *, address: str) -> AccountDetail:
@@ -392,7 +288,7 @@ class People:
     async def alias_add(self, *, address: str, targets: tuple[str, ...], replace: bool = False) -> AliasRow:
         """Let an address stand for others. NotFound: not a domain of ours; Conflict: taken."""
         wanted = normalize_address(address)
-        await self._local(wanted)
+        await self._domains.local(wanted)
         if not targets:
             raise ValueError("an alias stands for at least one address")
         alias = Alias(address=wanted, targets=tuple(dict.fromkeys(map(normalize_address, targets))))
@@ -401,7 +297,7 @@ class People:
 
     async def alias_list(self, *, domain: str = "") -> list[AliasRow]:
         """All aliases, or those of a domain, by address."""
-        aliases = await self._store.aliases((await self._domain(domain)).name if domain else "")
+        aliases = await self._store.aliases((await self._domains.find(domain)).name if domain else "")
         return [AliasRow(address=alias.address, targets=alias.targets) for alias in aliases]
 
     async def alias_remove(self, *, address: str) -> None:

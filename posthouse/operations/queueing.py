@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.message.address import normalize_domain
 from posthouse.store.interface import ChangeQueued, Store, WakeDestination
@@ -44,10 +45,13 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Queue:
-    """Commands on the queue."""
+    """Commands on the queue. `forgive` lets a running queue forget that a destination (empty: any) was away."""
 
-    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, forgive: Callable[[str], None], now: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
+        self._forgive = forgive
         self._now = now
 
     async def queue_list(
@@ -70,13 +74,16 @@ class Queue:
         if action not in ACTIONS:
             raise ValueError(f"an action is one of {', '.join(ACTIONS)}")
         if everything:
-            ids = tuple(message.queue_id for message in await self._store.queue(limit=10**9))
+            ids = tuple(message.queue_id for message in await self._store.queue(limit=limits.QUEUE_WHOLE))
         changed = 0
         for queue_id in ids:
-            if await self._store.queued(queue_id) is None:
+            message = await self._store.queued(queue_id)
+            if message is None:
                 if everything:
                     continue  # it was delivered meanwhile
                 raise NotFound(f"no message {queue_id} in the queue")
+            for recipient in message.recipients:
+                self._forgive(recipient.destination)
             op = ChangeQueued(queue_id=queue_id, action=action, now=self._now())
             changed += await self._store.apply(op)
         return changed
@@ -84,6 +91,7 @@ class Queue:
     async def queue_flush(self, *, destination: str = "") -> int:
         """Try everything for a destination (empty: all) now; the result counts recipients."""
         domain = normalize_domain(destination) if destination else ""
+        self._forgive(domain)
         return await self._store.apply(WakeDestination(destination=domain, now=self._now()))
 
 

@@ -17,7 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.outbound.attempt import Courier
-from posthouse.outbound.mx import Route
+from posthouse.outbound.mx import Host, Route
 from posthouse.outbound.session import SessionFailed
 from posthouse.store.interface import Store
 from posthouse.store.model import Domain, DomainKind
@@ -46,11 +46,10 @@ class BackupWatch:
         self._flush = flush
         self._domains: dict[str, Domain] | None = None
         self._watched: dict[str, tuple[_Watched, asyncio.Task[None]]] = {}
-        self._unwatch: Callable[[], None] = lambda: None
+        self._unwatch = store.watch_people(self._forget)
 
     async def start(self) -> None:
         """Look after what was left waiting before a restart."""
-        self._unwatch = self._store.watch_people(self._forget)
         for domain in await self._store.domains():
             if domain.kind is DomainKind.BACKUP:
                 waiting = await self._store.queue(destination=domain.name, limit=1)
@@ -130,12 +129,23 @@ class BackupWatch:
         targets = [(host, address) for host in route.hosts for address in host.addresses]
         targets = targets[: limits.OUTBOUND_ADDRESSES]
         watched.addresses = frozenset(address for _, address in targets)
-        for host, address in targets:
-            policy = await self._courier.policy(route, host)
-            try:
-                session = await self._courier.open(self._courier.target(host, address, policy), "backup")
-            except SessionFailed:
-                continue
-            self._courier.pool.give(session)  # the first message will use it
-            return True
+        # All at once: one that swallows packets must not hide another that has come back.
+        probes = {asyncio.ensure_future(self._answers(route, host, address)) for host, address in targets}
+        try:
+            while probes:
+                done, probes = await asyncio.wait(probes, return_when=asyncio.FIRST_COMPLETED)
+                if any(probe.result() for probe in done):
+                    return True
+        finally:
+            for probe in probes:
+                probe.cancel()
         return False
+
+    async def _answers(self, route: Route, host: Host, address: str) -> bool:
+        try:
+            policy = await self._courier.policy(route, host)
+            session = await self._courier.open(self._courier.target(host, address, policy), "backup")
+        except (SessionFailed, PosthouseError):
+            return False
+        self._courier.pool.give(session)  # the first message will use it
+        return True

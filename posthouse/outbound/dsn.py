@@ -68,7 +68,7 @@ class DsnRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice ready to travel, with the null reverse-path (RFC 3461 §6.1) and to one recipient."""
+    """A message ready to travel to one recipient; a notice has the null reverse-path (RFC 3461 §6.1)."""
 
     to: str
     raw: bytes
@@ -77,6 +77,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     """"7BIT" or "8BITMIME"."""
     smtputf8: bool
+    reverse_path: str = ""
 
 
 def wanted(reverse_path: str, notify: str, action: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container
-from random import Random
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from posthouse.message.address import normalize_domain
-from posthouse.outbound.mx import Route, select_hosts
-from posthouse.resolver import Resolver
+from posthouse.outbound.mx import Route
 
 
 class MxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,24 +30,20 @@ class MxList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MxTable:
-    """Answers `mx`. `is_backup`: whether we are a backup MX of a domain."""
+    """Answers `mx`. `route` is the courier's, `is_backup` tells whether we are a backup MX of a domain."""
 
     def __init__(
         self,
-        resolver: Resolver,
-        ourselves: Container[str],
+        route: Callable[..., Awaitable[Route]],
         is_backup: Callable[[str], Awaitable[bool]],
     ) -> None:
-        self._resolver = resolver
-        self._ourselves = ourselves
+        self._route = route
         self._is_backup = is_backup
 
     async def mx(self, *, domain: str) -> MxList:
         """Where mail for a domain goes. ValueError when it is no domain."""
         name = normalize_domain(domain.rstrip("."))
-        route = await select_hosts(
-            name, self._resolver, self._ourselves, random=Random(), backup=await self._is_backup(name)
-        )
+        route = await self._route(name, backup=await self._is_backup(name))
         return _table(route)
 
 

@@ -90,7 +90,8 @@ class _Outcome:
         recipient = delivery.recipient
         if delivery.disposition is Disposition.DELIVERED:
             # RFC 3461 §5.2.2 (b): a server without DSN sends no notice of success: say that it was handed on.
-            self.action = "" if delivery.answers_for_success else "relayed"
+            handed_on = "" if delivery.answers_for_success else "relayed"
+            self.action = "delivered" if delivery.here else handed_on
             return RecipientState.DELIVERED
         if delivery.disposition is Disposition.FAILED:
             self.action = "failed"
@@ -124,7 +125,8 @@ class _Outcome:
     def event(self) -> Event:
         """For the timeline."""
         delivery = self._delivery
-        parts = [delivery.target or delivery.host, delivery.tls, shortened(delivery.reply)]
+        reply, place = shortened(delivery.reply), delivery.target or delivery.host
+        parts = [delivery.tls, reply] if place in reply else [place, delivery.tls, reply]
         if self._expired:
             parts.insert(0, "given up:")
         if delivery.may_be_there:

@@ -37,6 +37,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tls: str = ""
     answers_for_success: bool = False
     """The server offers DSN: it will send the notice of success if one was asked for (RFC 3461 §5.2.1)."""
+    here: bool = False
+    """No other host had to do with it: the domain's mailboxes are on this server."""
     may_be_there: bool = False
     """The connection broke after the final dot: the next attempt may make a duplicate."""
 

@@ -17,7 +17,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +27,7 @@ from posthouse.errors import Conflict, NotFound, OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.backup import BackupWatch
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
+from posthouse.outbound.homecoming import Carry, bring_home
 from posthouse.outbound.outcomes import Outcomes, outcomes_of, without_notices
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.schedule import Away, Destinations, expires_at
@@ -44,8 +45,6 @@ from posthouse.store.model import DomainKind, Event, Lease, Outcome, RecipientSt
 
 log: Final = logging.getLogger(__name__)
 
-Carry = Callable[[Notification], Awaitable[Sequence[Op[Any]]]]
-"""The operations that deliver a notice, to be part of the outcome's commit; none: it has no way to go."""
 HOLDER: Final = "queue"
 RELAY_KEY: Final = ""
 """Under which all that goes through the smarthost counts as one destination."""
@@ -78,6 +77,8 @@ class QueueRunner:
         self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._stopping = False
+        self._cut_off = False
+        """Stopping has taken long enough: no attempt begins any more."""
         self._loop: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] = lambda: None
 
@@ -119,10 +120,12 @@ class QueueRunner:
             await self._loop
         if self._running:
             await asyncio.wait(set(self._running), timeout=limits.OUTBOUND_DRAIN)
+        self._cut_off = True
         for attempt in self._attempts:
             attempt.cancel()  # it returns what it has reached, and that is still recorded
-        if self._running:
-            await asyncio.wait(set(self._running))
+        for tasks in (self._running, self._closing):
+            if tasks:
+                await asyncio.wait(set(tasks))
         await self._courier.close()
 
     # --- taking what is due -----------------------------------------------------------------------------
@@ -192,7 +195,10 @@ class QueueRunner:
             log.exception("fault before an attempt id=%s", lease.message.trace_id)
             await self._give_back(lease)
             return
-        backup = domain is not None and domain.kind is DomainKind.BACKUP
+        if domain is not None and domain.kind is DomainKind.LOCAL:
+            await self._bring_home(lease)
+            return
+        backup = domain is not None
         key = RELAY_KEY if self._courier.relay is not None and not backup else lease.destination
         try:
             away = self._destinations.away(key)
@@ -205,6 +211,14 @@ class QueueRunner:
         except Exception:
             # The lease ends by itself, and it is tried again then: late, but nothing is lost.
             log.exception("fault while serving the queue id=%s", lease.message.trace_id)
+
+    async def _bring_home(self, lease: Lease) -> None:
+        try:
+            report, operations = await bring_home(lease, self._store, self._carry, self._clock())
+            await self._record(lease, report, operations)
+        except Exception:
+            log.exception("fault while bringing home id=%s", lease.message.trace_id)
+            await self._give_back(lease)
 
     async def _give_back(self, lease: Lease) -> None:
         """Nothing was tried: let it be due again, after a pause that keeps a lasting fault from spinning."""
@@ -239,6 +253,8 @@ class QueueRunner:
         attempt = asyncio.create_task(self._courier.deliver(parcel))
         self._attempts.add(attempt)
         attempt.add_done_callback(self._attempts.discard)
+        if self._cut_off:
+            attempt.cancel()
         report = await attempt
         if report.reached:
             came_back = self._destinations.reached(key)
@@ -272,7 +288,7 @@ class QueueRunner:
 
     # --- recording ------------------------------------------------------------------------------------------
 
-    async def _record(self, lease: Lease, report: Report) -> None:
+    async def _record(self, lease: Lease, report: Report, also: Sequence[Op[Any]] = ()) -> None:
         now = self._clock()
         found = outcomes_of(lease.message, report, self._settings, now, self._courier.random)
         for delivery in report.deliveries:
@@ -281,19 +297,21 @@ class QueueRunner:
                 *(delivery.disposition.value, lease.message.trace_id, delivery.recipient.address),
                 *(delivery.target, delivery.tls, delivery.reply),
             )
-        await self._commit(lease, found)
+        await self._commit(lease, found, also)
 
-    async def _commit(self, lease: Lease, found: Outcomes) -> None:
+    async def _commit(self, lease: Lease, found: Outcomes, also: Sequence[Op[Any]] = ()) -> None:
         """Record it for certain: what was delivered must not be sent again because the store paused."""
         pause, refused = 1.0, 0
         while True:
             try:
-                await self._store.commit(*await self._operations(lease, found))
+                await self._store.commit(*also, *await self._operations(lease, found))
                 return
             except Conflict:
                 log.warning("lease lost before its outcome was recorded id=%s", lease.message.trace_id)
                 return
             except (NotFound, OverQuota) as error:
+                if also:
+                    raise
                 # The sender's mailbox went away or filled up in this very moment: plan the notices anew.
                 refused += 1
                 log.warning("notice not possible id=%s: %s", lease.message.trace_id, error.public)

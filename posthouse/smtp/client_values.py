@@ -52,7 +52,7 @@ class ServerOffer(msgspec.Struct, frozen=True):
         for line in reply.text.split("\n")[1:]:
             keyword, _, argument = line.strip().partition(" ")
             if keyword[:5].upper() == "AUTH=":
-                # Some servers still write "AUTH=LOGIN PLAIN" for clients that are older than RFC 2554.
+                # Some servers still write "AUTH=LOGIN PLAIN", for old clients.
                 keyword, argument = "AUTH", f"{keyword[5:]} {argument}"
             if keyword.upper() == "AUTH":
                 argument = f"{found.get('AUTH', '')} {argument}".strip()

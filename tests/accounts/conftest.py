@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,100 +11,15 @@ import pytest
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.logins import Clock
 from posthouse.accounts.passwords import hash_password, make_scram
-from posthouse.store.interface import (
-    AddAccount,
-    AddAppPassword,
-    PutAccount,
-    PutAlias,
-    PutDomain,
-    RemoveAppPassword,
-    TouchAppPassword,
-)
-from posthouse.store.model import Account, Alias, AppPassword, Domain, Usage
-
-
-class MemoryStore:
-    def __init__(self) -> None:
-        self.d: dict[str, Domain] = {}
-        self.a: dict[str, Account] = {}
-        self.al: dict[str, Alias] = {}
-        self.ap: dict[int, AppPassword] = {}
-        self.w: list[Callable[[], None]] = []
-        self.used = 0
-
-    async def apply(self, op: Any) -> Any:
-        result = None
-        match op:
-            case PutDomain():
-                self.d[op.domain.name] = op.domain
-            case AddAccount():
-                result = Account(
-                    account_id=len(self.a) + 1,
-                    address=op.address,
-                    display_name="",
-                    password=op.password,
-                    scram=op.scram,
-                    quota=op.quota,
-                    disabled=False,
-                    admin=op.admin,
-                    created_at=0,
-                )
-                self.a[op.address] = result
-            case PutAccount():
-                self.a[op.account.address] = op.account
-            case PutAlias():
-                self.al[op.alias.address] = op.alias
-            case AddAppPassword():
-                result = AppPassword(
-                    app_password_id=len(self.ap) + 1,
-                    account_id=op.account_id,
-                    name=op.name,
-                    password=op.password,
-                    created_at=0,
-                    last_used_at=0,
-                )
-                self.ap[result.app_password_id] = result
-            case RemoveAppPassword():
-                del self.ap[op.app_password_id]
-            case TouchAppPassword():
-                import msgspec
-
-                self.ap[op.app_password_id] = msgspec.structs.replace(
-                    self.ap[op.app_password_id], last_used_at=op.at
-                )
-        for heard in self.w:
-            heard()
-        return result
-
-    def watch_people(self, heard: Callable[[], None]) -> Callable[[], None]:
-        self.w.append(heard)
-        return lambda: self.w.remove(heard)
-
-    async def domains(self) -> tuple[Domain, ...]:
-        return tuple(self.d.values())
-
-    async def accounts(self, domain: str = "") -> tuple[Account, ...]:
-        return tuple(self.a.values())
-
-    async def account(self, address: str) -> Account | None:
-        return self.a.get(address)
-
-    async def alias(self, address: str) -> Alias | None:
-        return self.al.get(address)
-
-    async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
-        return tuple(a for a in self.ap.values() if a.account_id == account_id)
-
-    async def usage(self, account_id: int) -> Usage:
-        return Usage(octets=self.used, messages=1)
-
-    async def close(self) -> None:
-        pass
+from posthouse.store.derive import derive
+from posthouse.store.interface import AddAccount, PutDomain
+from posthouse.store.model import Account, Domain
+from posthouse.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[Any]:
-    store = MemoryStore()
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(tmp_path / "mail.db", tmp_path / "blobs", derive=derive)
     for name in ("north.test", "xn--mnchen-3ya.test"):
         await store.apply(PutDomain(domain=Domain(name=name), new=True))
     yield store

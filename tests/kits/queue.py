@@ -65,6 +65,17 @@ class QueueKit:
         message = taken[0].message
         assert await store.read(message.stored) == b"R: 1\r\nthe message"
 
+    async def test_what_is_put_off_untried_counts_no_attempt(self, engine: EngineUnderTest) -> None:
+        store = engine.store
+        await enqueue(store, "a@one.test")
+        for tried, attempts in ((True, 1), (False, 1), (True, 2)):
+            (taken,) = await lease(store)
+            outcome = Outcome(recipient_id=1, state=RecipientState.WAITING, at=11.0, tried=tried)
+            queue_id = taken.message.queue_id
+            await store.apply(RecordOutcomes(queue_id=queue_id, token=taken.token, outcomes=(outcome,)))
+            (message,) = await store.queue()
+            assert message.recipients[0].attempts == attempts
+
     async def test_limits_and_exceptions_of_a_lease(self, engine: EngineUnderTest) -> None:
         store = engine.store
         for i in range(5):

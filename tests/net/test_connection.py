@@ -214,7 +214,7 @@ async def test_a_dripping_line_meets_the_idle_limit(house: House):
 
 
 async def test_a_dripping_transfer_falls_below_the_least_rate(house: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connection_module, "TRANSFER_GRACE", 0.1)
+    monkeypatch.setattr(connection_module, "TRANSFER_GRACE", 0.05)
 
     async def serve(connection: Connection) -> None:
         connection.set_idle_timeout(5)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import resource
 import socket
 import stat
 from ipaddress import ip_network
@@ -10,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.net import listener as listener_module
+from posthouse.net import proxy_protocol
 from posthouse.net.connection import Connection, ConnectionClosed
 from posthouse.net.endpoint import Endpoint, address_group
 from posthouse.net.listener import ConnectionGate, Listener
@@ -216,3 +221,57 @@ async def test_a_peer_that_is_no_proxy_is_taken_as_it_is(house: House):
     listener = await house.listen(greet, proxies=[ip_network("192.0.2.0/24")])
     client = await house.connect(listener)
     assert (await client.read_line(100)).startswith(b"hello 127.0.0.1:")
+
+
+async def test_a_proxy_that_says_nothing_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proxy_protocol, "PROXY_TIMEOUT", 0.05)
+    listener = await house.listen(greet, proxies=[ip_network("127.0.0.0/8")])
+    client = await house.connect(listener)
+    with pytest.raises(ConnectionClosed):
+        await client.read_line(100)
+
+
+async def test_lack_of_descriptors_is_a_pause(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(listener_module, "ACCEPT_PAUSE", 0.02)
+    listener = await house.listen(greet)
+    host, _, port = listener.bound[0].rpartition(":")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.create_connection((host, int(port)), timeout=5) as client:
+        os.close(lowest_free := os.dup(client.fileno()))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            while "accept_failed" not in caplog.text:
+                await asyncio.sleep(0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert (await asyncio.to_thread(client.recv, 100)).startswith(b"hello")
+
+
+async def test_an_idle_connection_costs_little_memory(house: House):
+    number = 300
+    gate = ConnectionGate(2 * number, 1)
+    listener = await house.listen(greet, gate=gate)
+    host, _, port = listener.bound[0].rpartition(":")
+
+    async def fill(count: int) -> list[socket.socket]:
+        before = len(house.sessions)
+        clients = [socket.create_connection((host, int(port)), timeout=5) for _ in range(count)]
+        while len(house.sessions) < before + count:
+            await asyncio.sleep(0)
+        return clients
+
+    clients = await fill(30)  # what is made once is made now
+    before = proportional_set()
+    clients += await fill(number)
+    assert (proportional_set() - before) / number < 12 * 1024
+    for client in clients:
+        client.close()
+
+
+def proportional_set() -> int:
+    """Octets of memory that are this process's own share."""
+    gc.collect()
+    with open("/proc/self/smaps_rollup") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))

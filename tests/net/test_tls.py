@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from posthouse.net import wire
 from posthouse.net.certificates import Pair
 from posthouse.net.connection import Connection, ConnectionClosed, TlsFailed
 from posthouse.net.tls import client_context, server_context
@@ -210,3 +211,18 @@ def test_old_tls_is_refused(pair_files: Files):
     server, client = contexts(pair_files)
     assert server.minimum_version == ssl.TLSVersion.TLSv1_2
     assert client.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("upgrade", [True, False])
+async def test_a_handshake_that_does_not_come_is_given_up(
+    house: House, pair_files: Files, upgrade: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(wire, "HANDSHAKE_TIMEOUT", 0.1)
+    server, _ = contexts(pair_files)
+    options = {} if upgrade else {"tls": server}
+    connection = await house.pair(lambda c: upgrade_then_echo(c, server), **options)
+    if upgrade:
+        connection.write(b"STARTTLS\r\n")
+        await connection.read_line(100)
+    with pytest.raises(ConnectionClosed):
+        await connection.read_line(100)

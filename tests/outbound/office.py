@@ -74,7 +74,7 @@ class Office:
         deliverer = Deliverer(self.store, self.directory, _no_notices)
         mail = Mail(
             trace_id=notice.trace_id,
-            reverse_path="",
+            reverse_path=notice.reverse_path,
             recipients=(MailRecipient(notice.to),),
             content=Content.of(notice.raw),
             received_at=notice.at,

@@ -16,6 +16,7 @@ from posthouse.errors import OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.ourselves import Ourselves
 from posthouse.store.interface import (
+    AddAccount,
     ChangeQueued,
     PutDomain,
     RecordOutcomes,
@@ -314,6 +315,29 @@ async def test_messages_to_a_destination_that_is_away_end_in_time(open_office: O
     assert sorted(notices) == ["Could not be delivered"] * 3 + ["Delayed"] * 3
 
 
+# --- a domain that has moved here ---------------------------------------------------------------------------
+
+
+async def test_mail_for_a_domain_that_has_moved_here_is_delivered_here(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    office = await open_office()
+    far.say("RCPT", "450 later")
+    recipients = (NewRecipient(address="b@far.test", notify="SUCCESS"), NewRecipient(address="no@far.test"))
+    await office.enqueue("x", recipients=recipients, trace_id="t1")
+    await office.settled()
+    await office.store.apply(PutDomain(domain=Domain(name="far.test"), new=True))
+    await office.store.apply(AddAccount(address="b@far.test", password="", created_at=0))
+    office.clock.advance(120)
+    asked = len(office.resolver.asked)
+    await office.settled()
+    (arrived,) = await office.inbox("b@far.test")
+    assert arrived.startswith(b"Return-Path: <a@us.test>\r\nDelivered-To: b@far.test\r\n")
+    assert [b"Action: delivered" in notice for notice in await office.inbox()] == [True]
+    assert list(await office.waiting()) == ["no@far.test"]
+    assert len(office.resolver.asked) == asked
+
+
 # --- limits, stopping, faults ---------------------------------------------------------------------------------
 
 
@@ -470,6 +494,29 @@ async def test_a_backup_hands_on_as_soon_as_the_primary_answers(
         while await office.store.queue():
             await asyncio.sleep(0.005)
     assert sorted(got.recipients[0] for got in far.messages) == [f"r{n}@theirs.test" for n in range(3)]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_host_that_swallows_everything_does_not_hide_the_one_that_is_back(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    zone = BACKUP + "theirs.test. MX 5 silent.test.\nsilent.test. A 127.0.0.2"
+    office = await open_office(zone)
+    await office.backup_for("theirs.test")
+    await far.stop()
+    await office.enqueue("b@theirs.test")
+    await office.settled()
+    silent = FakeMailServer(address="127.0.0.2", port=far.port)
+    silent.say("CONNECT", None)
+    await silent.start()
+    await far.start()
+    route = await office.courier.route("theirs.test", backup=True)
+    office.runner.backups.reached("theirs.test")
+    office.runner.backups.unreached("theirs.test", route)
+    async with asyncio.timeout(3):
+        while (await office.waiting())["b@theirs.test"] > 0:
+            await asyncio.sleep(0.005)
+    await silent.stop()
 
 
 async def _tried(office: Office) -> list[str]:

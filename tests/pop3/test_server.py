@@ -251,6 +251,13 @@ async def test_scram(post: Post):
     assert await post.ask(client, b"") == b"+OK 0 messages (0 octets)"
 
 
+async def test_a_login_response_that_is_too_long(post: Post):
+    client = await post.connect(await post.open())
+    assert (await post.ask(client, b"AUTH PLAIN")).startswith(b"+ ")
+    assert await post.ask(client, b"A" * limits.POP3_AUTH_LINE) == b"-ERR The response is not valid"
+    assert (await post.ask(client, b"CAPA")).startswith(b"+OK")
+
+
 async def test_utf8_headers_are_ascii_unless_asked_for(post: Post):
     raw = "Subject: Grüße\r\n\r\nGrüße\r\n".encode()
     await post.fill(raw)

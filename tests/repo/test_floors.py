@@ -54,6 +54,7 @@ BY_FOLDER = {
     "app": 7,
     "supervisor": 7,
     "house": 7,
+    "notices": 7,
     "privileges": 7,
     "__main__": 7,
 }

@@ -1,0 +1,53 @@
+"""Mail in the queue for a domain whose mailboxes have come here meanwhile: no other host is needed any more.
+
+So it is when a domain moves to this server while mail for it still waits to be sent to the old one. Its MX records
+lead to us now, and by RFC 5321 §5.1 that would be a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from posthouse.outbound.attempt import Report
+from posthouse.outbound.dsn import Notification
+from posthouse.outbound.parcel import Delivery, Disposition
+from posthouse.smtp.replies import Reply
+from posthouse.store.interface import Op, Store
+from posthouse.store.model import Lease
+
+Carry = Callable[[Notification], Awaitable[Sequence[Op[Any]]]]
+"""The operations that deliver a message here or queue it, to be part of a commit; none: it has no way to go."""
+
+_HERE: Final = Reply(250, "2.1.5", "Delivered to a mailbox of this server")
+_NOT_NOW: Final = Reply(
+    451, "4.2.0", "The domain is on this server, but no mailbox takes it: unknown, or full"
+)
+
+
+async def bring_home(lease: Lease, store: Store, carry: Carry, now: float) -> tuple[Report, list[Op[Any]]]:
+    """What delivers a lease's recipients here, and what that comes to once it is committed.
+
+    Raises NotFound when the message is gone.
+    """
+    message = lease.message
+    raw = await store.read(message.stored, 0, message.stored.size)
+    operations: list[Op[Any]] = []
+    deliveries = []
+    for one in message.recipients:
+        found = await carry(
+            Notification(
+                to=one.address,
+                raw=raw,
+                trace_id=message.trace_id,
+                at=now,
+                body=message.body,
+                smtputf8=message.smtputf8,
+                reverse_path=message.reverse_path,
+            )
+        )
+        operations += found
+        disposition = Disposition.DELIVERED if found else Disposition.DEFERRED
+        reply = _HERE if found else _NOT_NOW
+        deliveries.append(Delivery(recipient=one, disposition=disposition, reply=reply, here=True))
+    return Report(deliveries=tuple(deliveries), route=None, reached=True), operations

@@ -1,0 +1,181 @@
+"""Administration of domains, accounts and aliases: what is made, what is refused, and that it takes effect at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from posthouse import limits
+from posthouse.accounts.model import DestinationKind, LoginFailed
+from posthouse.errors import Conflict, NotFound
+from posthouse.house import House
+from posthouse.operations.administration import UnknownCommand
+
+
+async def run(house: House, command: str, body: bytes = b"", **arguments: Any) -> Any:
+    return [item async for item in house.administration.run(command, arguments, body)][-1]
+
+
+@pytest.fixture
+async def furnished(house: House) -> House:
+    await run(house, "domain.add", name="north.test")
+    await run(house, "account.add", address="alice@north.test", password="secret")
+    return house
+
+
+async def test_an_account_can_log_in_as_soon_as_it_is_made(furnished: House) -> None:
+    login = await furnished.directory.authenticate("alice@north.test", "secret", "")
+    assert login.account.address == "alice@north.test"
+    assert login.account.scram
+
+
+async def test_a_changed_password_counts_at_once(furnished: House) -> None:
+    await furnished.directory.authenticate("alice@north.test", "secret", "")
+    await run(furnished, "account.passwd", address="alice@north.test", password="other")
+    with pytest.raises(LoginFailed):
+        await furnished.directory.authenticate("alice@north.test", "secret", "")
+    await furnished.directory.authenticate("alice@north.test", "other", "")
+
+
+async def test_disabling_and_enabling(furnished: House) -> None:
+    await run(furnished, "account.set", address="alice@north.test", disabled=True)
+    with pytest.raises(LoginFailed):
+        await furnished.directory.authenticate("alice@north.test", "secret", "")
+    row = await run(furnished, "account.set", address="alice@north.test", disabled=False)
+    assert row["disabled"] is False
+    await furnished.directory.authenticate("alice@north.test", "secret", "")
+
+
+async def test_domain_life(house: House) -> None:
+    row = await run(house, "domain.add", name="Süd.Test.", catch_all="Post@Süd.test")
+    assert row["name"] == "xn--sd-xka.test"
+    assert row["catch_all"] == "post@xn--sd-xka.test"
+    row = await run(house, "domain.set", name="süd.test", catch_all="")
+    assert row["catch_all"] == ""
+    assert [r["name"] for r in await run(house, "domain.list")] == ["xn--sd-xka.test"]
+    await run(house, "domain.remove", name="süd.test")
+    assert await run(house, "domain.list") == []
+
+
+async def test_backup_domain_with_a_list(house: House) -> None:
+    await run(
+        house, "domain.add", name="south.test", backup=True, recipients="list", known=["Bob@South.test"]
+    )
+    found = await house.directory.destination("bob@south.test")
+    assert found.kind is DestinationKind.BACKUP
+    assert await house.store.known_recipient("bob@south.test") is not None
+    with pytest.raises(Conflict, match="backup"):
+        await run(house, "account.add", address="bob@south.test", password="x")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "error"),
+    [
+        ("domain.add", {"name": "north.test"}, Conflict),
+        ("domain.add", {"name": "no domain"}, ValueError),
+        ("domain.add", {"name": "x.test", "recipients": "perhaps"}, ValueError),
+        ("domain.remove", {"name": "north.test"}, Conflict),
+        ("domain.show", {"name": "elsewhere.test"}, NotFound),
+        ("account.add", {"address": "alice@north.test", "password": "x"}, Conflict),
+        ("account.add", {"address": "bob@elsewhere.test", "password": "x"}, NotFound),
+        ("account.add", {"address": "bob", "password": "x"}, ValueError),
+        ("account.add", {"address": "bob@north.test", "password": ""}, ValueError),
+        ("account.add", {"address": "bob@north.test", "password": "bell\x07"}, ValueError),
+        ("account.add", {"address": "bob@north.test", "password": "x" * 5000}, ValueError),
+        ("account.show", {"address": "bob@north.test"}, NotFound),
+        ("account.set", {"address": "alice@north.test", "quota": -1}, ValueError),
+        ("alias.add", {"address": "alice@north.test", "targets": ["bob@far.test"]}, Conflict),
+        ("alias.add", {"address": "all@far.test", "targets": ["bob@far.test"]}, NotFound),
+        ("alias.add", {"address": "all@north.test", "targets": []}, ValueError),
+        ("alias.remove", {"address": "all@north.test"}, NotFound),
+        ("queue.show", {"id": 17}, NotFound),
+        ("queue.change", {"action": "burn", "ids": [1]}, ValueError),
+        ("queue.change", {"action": "drop", "ids": [1]}, NotFound),
+        ("message.log", {"what": "nobody@far.test"}, NotFound),
+        ("message.log", {"what": "1a2b3c"}, NotFound),
+        ("account.add", {"address": "bob@north.test"}, UnknownCommand),
+        ("account.add", {"address": "b@north.test", "password": "x", "shoe_size": 43}, UnknownCommand),
+        ("account.add", {"address": "b@north.test", "password": 17}, UnknownCommand),
+        ("account.burn", {}, UnknownCommand),
+    ],
+)
+async def test_refusals(
+    furnished: House, command: str, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await run(furnished, command, **arguments)
+
+
+async def test_aliases(furnished: House) -> None:
+    row = await run(
+        furnished, "alias.add", address="Team@north.test", targets=["Alice@north.test", "bob@far.test"]
+    )
+    assert row == {"address": "team@north.test", "targets": ("alice@north.test", "bob@far.test")}
+    found = await furnished.directory.destination("team@north.test")
+    assert found.kind is DestinationKind.ALIAS
+    await run(furnished, "alias.add", address="team@north.test", targets=["bob@far.test"], replace=True)
+    assert (await run(furnished, "alias.list"))[0]["targets"] == ("bob@far.test",)
+    await run(furnished, "alias.remove", address="team@north.test")
+    assert (await furnished.directory.destination("team@north.test")).kind is DestinationKind.UNKNOWN
+
+
+async def test_app_passwords(furnished: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await run(furnished, "app-password.add", address="alice@north.test", name="phone")
+    await furnished.directory.authenticate("alice@north.test", made["password"], "")
+    shown = await run(furnished, "account.show", address="alice@north.test")
+    assert [p["name"] for p in shown["app_passwords"]] == ["phone"]
+    assert made["password"] not in str(shown)
+    await run(furnished, "app-password.revoke", address="alice@north.test", id=made["id"])
+    with pytest.raises(LoginFailed):
+        await furnished.directory.authenticate("alice@north.test", made["password"], "")
+    monkeypatch.setattr(limits, "APP_PASSWORDS", 1)
+    await run(furnished, "app-password.add", address="alice@north.test", name="phone")
+    with pytest.raises(Conflict):
+        await run(furnished, "app-password.add", address="alice@north.test", name="desk")
+
+
+LISTING = """address,password,name,quota,admin
+bob@north.test,secret,Bob Builder,2GB,yes
+carol@north.test,"with,comma",,,
+alice@north.test,secret,,,
+dora@elsewhere.test,secret,,,
+eve@north.test,,,,
+frank@north.test,secret,,big,
+too,many,fields,in,this,line
+"""
+
+
+async def test_import_takes_what_can_be_and_tells_the_rest(furnished: House) -> None:
+    answer = await run(furnished, "account.import", LISTING.encode())
+    assert answer["added"] == 2
+    assert [(r["line"], r["address"]) for r in answer["refused"]] == [
+        (4, "alice@north.test"),
+        (5, "dora@elsewhere.test"),
+        (6, ""),
+        (7, ""),
+        (8, ""),
+    ]
+    bob = await run(furnished, "account.show", address="bob@north.test")
+    assert (bob["name"], bob["quota"], bob["admin"]) == ("Bob Builder", 2 * 1024**3, True)
+    await furnished.directory.authenticate("carol@north.test", "with,comma", "")
+
+
+async def test_import_of_hashes(furnished: House) -> None:
+    from posthouse.accounts.passwords import hash_password
+
+    rows = 'address,hash\nbob@north.test,"' + hash_password("kept") + '"\ncarol@north.test,$1$md5$x\n'
+    answer = await run(furnished, "account.import", rows.encode())
+    assert answer["added"] == 1
+    assert "argon2" in answer["refused"][0]["reason"]
+    await furnished.directory.authenticate("bob@north.test", "kept", "")
+
+
+async def test_import_with_an_unknown_column(furnished: House) -> None:
+    with pytest.raises(ValueError, match="unknown column"):
+        await run(furnished, "account.import", b"address,pasword\nbob@north.test,x\n")
+
+
+async def test_import_without_a_head_line(furnished: House) -> None:
+    answer = await run(furnished, "account.import", b"bob@north.test,x\n\ncarol@north.test,y,Carol\n")
+    assert answer == {"added": 2, "refused": ()}
