@@ -7,7 +7,6 @@ submission the client's name and address are kept to ourselves unless configured
 
 from __future__ import annotations
 
-
 from posthouse.inbound.mail import Mail, Via
 from posthouse.message.date import format_date
 

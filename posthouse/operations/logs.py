@@ -60,7 +60,7 @@ def start_logging(level: str, environment: Mapping[str, str], stream: TextIO | N
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
     # What no line shows is not looked for ("Optimization" in the logging HOWTO): it was half the cost of a line.
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.raiseExceptions = False  # a full pipe must not stop the mail
     logging.getLogger("asyncio").setLevel(max(LEVELS[level], logging.WARNING))
