@@ -611,11 +611,23 @@ LEASES: Final = 1_000
 EVENTS_PER_COMMIT: Final = 10_000
 """Timeline lines of one operation."""
 
-SPACE_RESERVE: Final = 16 * MB
-"""Disk space held back, so that reading and deleting go on when the disk is full."""
+SPACE_RESERVE: Final = 32 * MB
+"""Disk space held back, so that reading and deleting go on when the disk is full: the log must fit into the file."""
 
-DERIVE_BATCH: Final = 50
-"""Messages whose envelopes are computed between two looks at whether mail is waiting: about 10 ms."""
+QUIET_SECONDS: Final = 0.03
+"""A moment is quiet when nobody asked the store for anything for so long: a client's next command comes sooner."""
+
+BACKGROUND_REST: Final = 20.0
+"""Times the duration of a piece of background work that is rested after it while somebody is served: five percent."""
+
+DERIVE_BATCH: Final = 500
+"""Messages whose envelopes are computed, in a quiet moment, for one commit: about 50 ms; less when somebody comes."""
+
+DERIVE_BATCH_BUSY: Final = 5
+"""As many while somebody is served: about half a millisecond."""
+
+FREE_OCTETS_KEPT: Final = 64 * MB
+"""Free space that the database file keeps for the mail to come; above it and a quarter of the file it shrinks."""
 
 SWEEP_BATCH: Final = 500
 """Emails whose remains are removed in one transaction: about 5 ms."""
@@ -654,9 +666,6 @@ SEARCH_DELAY: Final = 1.0
 
 SEARCH_PATIENCE: Final = 30.0
 """Seconds that new mail waits for that at most; at 5,000 messages a second the rest is scanned in 5 s."""
-
-SEARCH_REST: Final = 3.0
-"""Times a batch's duration that the indexer rests after it: it takes a quarter of one core at most."""
 
 SEARCH_WAITING: Final = 500_000
 """Removed messages noted as waiting (40 MB); beyond it a comparison with the store finds them instead."""
@@ -769,6 +778,9 @@ IMPORT_BATCH: Final = 200
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
+
+UPKEEP_INTERVAL: Final = 3600.0
+"""Seconds between two rounds of upkeep: what is old goes in small portions."""
 
 STATUS_CHECK: Final = 15.0
 """Seconds for one check of `status`: above one DNS question with all its tries."""

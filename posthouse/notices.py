@@ -32,7 +32,7 @@ async def carry(notification: Notification, hostname: str, operations: Operation
     """The operations that deliver a notice; none: it has no way to go."""
     mail = Mail(
         trace_id=notification.trace_id,
-        reverse_path="",
+        reverse_path=notification.reverse_path,
         recipients=(MailRecipient(notification.to),),
         content=Content.of(notification.raw),
         received_at=notification.at,

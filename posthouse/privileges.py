@@ -57,10 +57,10 @@ class Privileges:
         os.setresgid(self._user.pw_gid, self._user.pw_gid, self._user.pw_gid)
         os.setresuid(self._user.pw_uid, self._user.pw_uid, self._user.pw_uid)
 
-    @property
-    def user(self) -> pwd.struct_passwd | None:
-        """Who we become; None: nobody else."""
-        return self._user
+    def own(self, path: Path) -> None:
+        """Give what was made as root to the user."""
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
 
 def become_owner_of(config: Config) -> None:

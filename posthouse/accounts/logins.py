@@ -78,7 +78,9 @@ class Logins:
         forgive, size = limits.LOGIN_FORGIVE, limits.LOGIN_TABLE
         self._addresses = Throttle(most=limits.LOGIN_FAILURES_PER_ADDRESS, forgive=forgive, size=size)
         self._names = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
-        self._known: dict[tuple[str, str], None] = {}
+        self._pairs = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
+        self._known: dict[str, None] = {}
+        """Pairs of name and address that have logged in."""
 
     # --- with a password -----------------------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class Logins:
         running = self._running.get(digest)
         if running is None:
             # Strangers' guesses may fill their share of the queue, never that of people who were here before.
-            share = 2 if (name, address) in self._known else 1
+            share = 2 if f"{name} {address}" in self._known else 1
             if len(self._running) >= limits.HASH_WAITING * share:
                 raise LoginDelayed(BUSY)
             running = asyncio.ensure_future(self._check(name, address, password, account))
@@ -159,7 +161,7 @@ class Logins:
         return await asyncio.shield(running)
 
     async def _check(self, name: str, address: str, password: str, account: Account | None) -> bool:
-        await self._slots.enter(first=(name, address) in self._known)
+        await self._slots.enter(first=f"{name} {address}" in self._known)
         try:
             self.admit(name, address)  # others may have failed while this one waited its turn
             kept = account.password if account is not None else None
@@ -188,14 +190,15 @@ class Logins:
     def admit(self, name: str, address: str) -> None:
         """Raise LoginDelayed when this address or name has failed too often.
 
-        An address that the name logged in from before is not held up by strangers' guesses. This machine itself is
-        no such address: through a proxy or a web page on it strangers come too, and nothing else would stop them.
+        An address that the name logged in from before is not held up by guesses from elsewhere, only by its own.
         """
         now = self._clock.now()
         if address and self._addresses.blocked(address, now):
             raise LoginDelayed(DELAYED)
-        if self._names.blocked(name, now) and not (address and (name, address) in self._known):
-            raise LoginDelayed(DELAYED)
+        if self._names.blocked(name, now):
+            pair = f"{name} {address}"
+            if pair not in self._known or self._pairs.blocked(pair, now):
+                raise LoginDelayed(DELAYED)
 
     async def failed(self, name: str, address: str, *, again: bool = False) -> None:
         """Count a failure, wait as it deserves, raise LoginFailed.
@@ -205,6 +208,8 @@ class Logins:
         """
         now = self._clock.now()
         level = self._names.level(name, now) if again else self._names.fail(name, now)
+        if not again:
+            self._pairs.fail(f"{name} {address}", now)
         if address:
             seen = self._addresses.level(address, now) if again else self._addresses.fail(address, now)
             level = max(level, seen)
@@ -225,9 +230,11 @@ class Logins:
         return seen
 
     def _succeeded(self, name: str, address: str) -> None:
+        pair = f"{name} {address}"
         self._names.forget(name)
-        self._known.pop((name, address), None)
-        self._known[name, address] = None
+        self._pairs.forget(pair)
+        self._known.pop(pair, None)
+        self._known[pair] = None
         if len(self._known) > limits.LOGIN_TABLE:
             del self._known[next(iter(self._known))]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from email.utils import formatdate
 from typing import Final
 
 from posthouse.accounts.directory import Directory
@@ -17,6 +16,7 @@ from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
 from posthouse.limits import STAGE_BLOCK
+from posthouse.message.date import format_date
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Store
 from posthouse.store.model import Content
@@ -68,8 +68,7 @@ def missing_fields(examination: Examination, hostname: str) -> list[bytes]:
         # RFC 5322 §3.6.2: several authors need a Sender.
         added.append(f"Sender: {mail.login.account.address}\r\n".encode())
     if "date" not in headers:
-        date = formatdate(mail.received_at).removesuffix("-0000") + "+0000"
-        added.append(f"Date: {date}\r\n".encode())
+        added.append(f"Date: {format_date(int(mail.received_at))}\r\n".encode())
     if "message-id" not in headers:
         added.append(f"Message-ID: <{mail.trace_id}@{hostname}>\r\n".encode())
     return added

@@ -262,7 +262,7 @@ class _Walk:
 
         RFC 5321 §3.1: a 554 greeting refuses the session, not a recipient.
         """
-        self._note(f"{name}: {reply}")
+        self._note(str(reply) if name in reply.text else f"{name}: {reply}")
         if reply.permanent:
             reply = Reply(451, "4.3.2", f"No mail service there: {reply}")
         for recipient in self._waiting.values():

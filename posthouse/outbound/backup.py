@@ -17,7 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.outbound.attempt import Courier
-from posthouse.outbound.mx import Route
+from posthouse.outbound.mx import Host, Route
 from posthouse.outbound.session import SessionFailed
 from posthouse.store.interface import Store
 from posthouse.store.model import Domain, DomainKind
@@ -129,12 +129,23 @@ class BackupWatch:
         targets = [(host, address) for host in route.hosts for address in host.addresses]
         targets = targets[: limits.OUTBOUND_ADDRESSES]
         watched.addresses = frozenset(address for _, address in targets)
-        for host, address in targets:
-            policy = await self._courier.policy(route, host)
-            try:
-                session = await self._courier.open(self._courier.target(host, address, policy), "backup")
-            except SessionFailed:
-                continue
-            self._courier.pool.give(session)  # the first message will use it
-            return True
+        # All at once: one that swallows packets must not hide another that has come back.
+        probes = {asyncio.ensure_future(self._answers(route, host, address)) for host, address in targets}
+        try:
+            while probes:
+                done, probes = await asyncio.wait(probes, return_when=asyncio.FIRST_COMPLETED)
+                if any(probe.result() for probe in done):
+                    return True
+        finally:
+            for probe in probes:
+                probe.cancel()
         return False
+
+    async def _answers(self, route: Route, host: Host, address: str) -> bool:
+        try:
+            policy = await self._courier.policy(route, host)
+            session = await self._courier.open(self._courier.target(host, address, policy), "backup")
+        except (SessionFailed, PosthouseError):
+            return False
+        self._courier.pool.give(session)  # the first message will use it
+        return True

@@ -125,7 +125,8 @@ class _Outcome:
     def event(self) -> Event:
         """For the timeline."""
         delivery = self._delivery
-        parts = [delivery.target or delivery.host, delivery.tls, shortened(delivery.reply)]
+        reply, place = shortened(delivery.reply), delivery.target or delivery.host
+        parts = [delivery.tls, reply] if place in reply else [place, delivery.tls, reply]
         if self._expired:
             parts.insert(0, "given up:")
         if delivery.may_be_there:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import secrets
 import shutil
 import socket
@@ -95,6 +96,16 @@ class Namespace:
                 process.wait()
         subprocess.run(["ip", "netns", "del", self.name], check=False)
         shutil.rmtree(FOLDERS / self.name, ignore_errors=True)
+
+
+def make_user(name: str) -> None:
+    """A system user with a group of its own, as a Debian package would make it."""
+    subprocess.run(["groupadd", "-rf", name], check=True)
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        words = ["useradd", "-r", "-g", name, "-d", "/nonexistent", "-s", "/usr/sbin/nologin", name]
+        subprocess.run(words, check=True)
 
 
 def free_port() -> int:

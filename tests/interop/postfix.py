@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.interop.namespace import Namespace
+from tests.interop.namespace import Namespace, make_user
 
 MAIN = """\
 compatibility_level = 3.6
@@ -162,12 +162,5 @@ class Postfix:
 
 def _make_users() -> None:
     """The user and groups that the package would have made."""
-    for group in ("postfix", "postdrop"):
-        subprocess.run(["groupadd", "-rf", group], check=True)
-    try:
-        pwd.getpwnam("postfix")
-    except KeyError:
-        subprocess.run(
-            ["useradd", "-r", "-g", "postfix", "-d", "/nonexistent", "-s", "/usr/sbin/nologin", "postfix"],
-            check=True,
-        )
+    subprocess.run(["groupadd", "-rf", "postdrop"], check=True)
+    make_user("postfix")

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.namespace import Namespace
-from tests.interop.postfix import Postfix
 from tests.interop.office import Posthouse
+from tests.interop.postfix import Postfix
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 

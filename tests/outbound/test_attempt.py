@@ -86,7 +86,7 @@ async def test_what_may_pass_is_tried_at_the_next_host(
     assert mx1.messages == []
     assert len(mx2.messages) == 1
     assert len(report.tried) == 1
-    assert report.tried[0].startswith("mx1.far.test[127.0.0.1]:")
+    assert "mx1.far.test[127.0.0.1]:" in report.tried[0]
 
 
 FINAL = [("MAIL", "550 blocked"), ("RCPT", "550 unknown"), ("DATA", "554 no"), ("MESSAGE", "554 5.7.1 spam")]

@@ -496,6 +496,29 @@ async def test_a_backup_hands_on_as_soon_as_the_primary_answers(
     assert sorted(got.recipients[0] for got in far.messages) == [f"r{n}@theirs.test" for n in range(3)]
 
 
+@pytest.mark.usefixtures("quick")
+async def test_a_host_that_swallows_everything_does_not_hide_the_one_that_is_back(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    zone = BACKUP + "theirs.test. MX 5 silent.test.\nsilent.test. A 127.0.0.2"
+    office = await open_office(zone)
+    await office.backup_for("theirs.test")
+    await far.stop()
+    await office.enqueue("b@theirs.test")
+    await office.settled()
+    silent = FakeMailServer(address="127.0.0.2", port=far.port)
+    silent.say("CONNECT", None)
+    await silent.start()
+    await far.start()
+    route = await office.courier.route("theirs.test", backup=True)
+    office.runner.backups.reached("theirs.test")
+    office.runner.backups.unreached("theirs.test", route)
+    async with asyncio.timeout(3):
+        while (await office.waiting())["b@theirs.test"] > 0:
+            await asyncio.sleep(0.005)
+    await silent.stop()
+
+
 async def _tried(office: Office) -> list[str]:
     return [one.address for m in await office.store.queue() for one in m.recipients if one.attempts]
 

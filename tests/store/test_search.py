@@ -12,6 +12,7 @@ import pytest
 
 from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
 from posthouse.message.words import fold_needle
+from posthouse.store.foreground import Foreground
 from posthouse.store.search import SearchIndex
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import analyse, contains
@@ -51,9 +52,8 @@ class Mailboxes:
 
 
 def make(path: Path, mailboxes: Mailboxes) -> SearchIndex:
-    index = SearchIndex(path, mailboxes)
+    index = SearchIndex(path, mailboxes, Foreground())
     index._indexer.delay = 0.0
-    index._indexer.rest = 0.0
     index.start()
     return index
 
@@ -145,7 +145,7 @@ async def test_exact_when_all_is_indexed(index: SearchIndex, mailboxes: Mailboxe
 
 async def test_exact_when_nothing_is_indexed(tmp_path: Path, mailboxes: Mailboxes) -> None:
     fill(mailboxes, 1, 30)
-    index = SearchIndex(tmp_path / "search.db", mailboxes)
+    index = SearchIndex(tmp_path / "search.db", mailboxes, Foreground())
     await check_all(index, mailboxes)
     await index.close()
 

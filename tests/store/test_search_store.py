@@ -9,6 +9,7 @@ import apsw
 
 from posthouse.ranges import Ranges
 from posthouse.store.derive import derive
+from posthouse.store.foreground import Foreground
 from posthouse.store.interface import (
     AddAccount,
     AddEmail,
@@ -20,7 +21,7 @@ from posthouse.store.interface import (
 )
 from posthouse.store.model import Content, Domain
 from posthouse.store.search import SearchIndex
-from posthouse.store.sqlite.searching import text_search
+from posthouse.store.sqlite.searching import OpenReader, text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -32,9 +33,9 @@ class House:
         self.search: SearchIndex | None = None
 
     async def open(self) -> SqliteStore:
-        def make(open_reader: object) -> SearchIndex:
-            self.search = text_search(self.folder / "search.db")(open_reader)  # type: ignore[arg-type]
-            self.search._indexer.delay = self.search._indexer.rest = 0.0
+        def make(open_reader: OpenReader, foreground: Foreground) -> SearchIndex:
+            self.search = text_search(self.folder / "search.db")(open_reader, foreground)
+            self.search._indexer.delay = 0.0
             return self.search
 
         return await SqliteStore.open(

@@ -1,9 +1,9 @@
-"""The one writer of the search database: a background thread that feeds it in batches and rests in between.
+"""The one writer of the search database: a background thread that feeds it in batches.
 
 Emails are taken in the order of their ids, and how far that has come is kept with each batch, so that nothing is left
 out and a restart goes on there. A file that is damaged, made by another version or newer than the store (which was
-restored from a backup) is deleted and made anew; a fault of the disk is waited out. Between two messages it lets other
-threads run, so that the event loop never waits for long.
+restored from a backup) is deleted and made anew; a fault of the disk is waited out. While somebody is served it rests
+after each message; in quiet moments it works without a pause.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from posthouse.limits import (
     SEARCH_COMPARE,
     SEARCH_DELAY,
     SEARCH_KNOWN_TERMS,
-    SEARCH_REST,
     SEARCH_RETRY,
     SEARCH_SWEEP,
 )
+from posthouse.store.foreground import Foreground
 from posthouse.store.search import database
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import Document, analyse
@@ -41,15 +41,15 @@ Documents = dict[int, dict[int, Document | None]]
 class Indexer:
     """Keeps the search database near to what the store has."""
 
-    def __init__(self, path: Path, source: Source, cached: IndexedIds) -> None:
+    def __init__(self, path: Path, source: Source, cached: IndexedIds, foreground: Foreground) -> None:
         self.notices = Notices()
-        self.rest = SEARCH_REST
         self.delay = SEARCH_DELAY
         self.generation = 0
         """Another one whenever the file is another one: readers must open it again. 0: there is none at present."""
         self._path = path
         self._source = source
         self._cached = cached
+        self._foreground = foreground
         self._done_to = 0
         self._known: dict[tuple[int, str], set[str]] = {}
         self._known_count = 0
@@ -114,13 +114,11 @@ class Indexer:
                 return
             if self.generation == 0:
                 raise database.Damaged("found by a search")
-            began = time.monotonic()
             if notes.compare:
                 self._compare(db)
             for account_id, email_ids in notes.removed.items():
                 self._remove(db, account_id, email_ids)
             more = self._index_some(db)
-            self.notices.sleep((time.monotonic() - began) * self.rest)
 
     def _compare(self, db: apsw.Connection) -> None:
         """Forget messages that the store has no more."""
@@ -141,6 +139,7 @@ class Indexer:
         for email_id, account_id in batch:
             if self.notices.closed:
                 return False
+            began = time.monotonic()
             for raw in self._source.read(account_id, [email_id]):
                 if raw is not None:
                     documents.setdefault(account_id, {})[email_id] = _analyse(account_id, email_id, raw)
@@ -148,7 +147,7 @@ class Indexer:
             if octets >= SEARCH_BATCH_OCTETS:
                 self._store(db, documents, email_id)
                 documents, octets = {}, 0
-            time.sleep(0)  # let the event loop run
+            self.notices.sleep(self._foreground.rest(time.monotonic() - began))
         if batch:
             self._store(db, documents, batch[-1][0])
         return bool(batch)

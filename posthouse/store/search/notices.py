@@ -81,6 +81,8 @@ class Notices:
 
     def sleep(self, seconds: float) -> None:
         """Rest, unless closing."""
+        if not seconds:
+            return
         until = time.monotonic() + seconds
         with self._changed:
             while not self._closed and (rest := until - time.monotonic()) > 0:

@@ -17,6 +17,7 @@ import apsw
 from posthouse.errors import StoreUnavailable
 from posthouse.limits import SEARCH_THREADS
 from posthouse.message.words import fold_needle
+from posthouse.store.foreground import Foreground
 from posthouse.store.search import database, query
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import HEADS, contains
@@ -30,12 +31,13 @@ _DAMAGE = (database.Damaged, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenE
 class SearchIndex:
     """The search database of one store. Its methods are called on the event loop; work is done in threads."""
 
-    def __init__(self, path: Path, source: Source) -> None:
-        """`path`: the database file. Nothing happens before `start`."""
+    def __init__(self, path: Path, source: Source, foreground: Foreground) -> None:
+        """`path`: the database file; `foreground`: who is served before indexing. Nothing happens before `start`."""
         self._path = path
         self._source = source
+        self._foreground = foreground
         self._cached = IndexedIds()
-        self._indexer = Indexer(path, source, self._cached)
+        self._indexer = Indexer(path, source, self._cached, foreground)
         self._threads = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="search")
         self._local = threading.local()
         self._stopping = False
@@ -57,7 +59,10 @@ class SearchIndex:
     ) -> frozenset[int]:
         """Which of the messages contain the needle (`Store.search_text`). Messages that are gone match nothing."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._match, account_id, email_ids, field, needle)
+        with self._foreground.serving():
+            return await loop.run_in_executor(
+                self._threads, self._match, account_id, email_ids, field, needle
+            )
 
     def settled(self) -> bool:
         """Whether all that was told so far is in the file."""

@@ -1,7 +1,7 @@
 """Computes envelopes, structures and previews after the mail was accepted, in quiet moments.
 
 Emails are taken in the order of their numbers; how far that has come is kept, so a restart goes on there. While
-commits keep coming only a few emails at a time are done; readers compute what is asked for before its turn.
+somebody is served only a few emails at a time are done; readers compute what is asked for before its turn.
 """
 
 from __future__ import annotations
@@ -15,25 +15,22 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.store.foreground import Foreground
 from posthouse.store.sqlite import upkeep
 from posthouse.store.sqlite.connection import columns, integer
 from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
 from posthouse.store.sqlite.readers import Reader, Readers
 from posthouse.store.sqlite.transaction import Transaction
-from posthouse.store.sqlite.writer import Writer
 
 log = logging.getLogger("posthouse.store")
 
-QUIET_SECONDS: Final = 0.05
-"""A moment is quiet when nothing was committed for so long."""
 BUSY_SECONDS: Final = 0.25
-"""Between two small steps while commits keep coming: under one percent of a processor."""
-BUSY_BATCH: Final = 5
+"""Between two small steps while somebody is served: under one percent of a processor."""
 RETRY_SECONDS: Final = 30.0
 """After a fault of the disk."""
 
 
-class _Step(msgspec.Struct, frozen=True):
+class _Step(msgspec.Struct):
     computed: list[NewDerived]
     done_to: int
 
@@ -46,12 +43,12 @@ class Deriver:
         readers: Readers,
         derive: Derive,
         background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
-        writer: Writer,
+        foreground: Foreground,
     ) -> None:
         self._readers = readers
         self._derive = derive
         self._background = background
-        self._writer = writer
+        self._foreground = foreground
         self._woken = asyncio.Event()
         self._woken.set()
         self.done = asyncio.Event()
@@ -81,19 +78,18 @@ class Deriver:
     async def _room(self) -> int:
         """Wait for a quiet moment, but not for long; how many emails to do in it."""
         waited = 0.0
-        while waited < BUSY_SECONDS:
-            before = self._writer.commits
-            await asyncio.sleep(QUIET_SECONDS)
-            if self._writer.commits - before <= 1:  # our own keeping counts as one
-                return limits.DERIVE_BATCH
-            waited += QUIET_SECONDS
-        return BUSY_BATCH
+        while self._foreground.busy:
+            if waited >= BUSY_SECONDS:
+                return limits.DERIVE_BATCH_BUSY
+            await asyncio.sleep(limits.QUIET_SECONDS)
+            waited += limits.QUIET_SECONDS
+        return limits.DERIVE_BATCH
 
     async def _step(self, emails: int) -> bool:
         """Do some emails; whether there may be more."""
         if self._done_to is None:
             self._done_to = await self._readers.run(_done_to)
-        step = await self._readers.run(_derive_some, self._done_to, emails, self._derive)
+        step = await self._readers.run(_derive_some, self._done_to, emails, self._derive, self._foreground)
         if step.done_to == self._done_to:
             return False
         await self._background(lambda tx: upkeep.keep_derived(tx, step.computed, step.done_to))
@@ -106,7 +102,8 @@ def _done_to(reader: Reader) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def _derive_some(reader: Reader, after: int, count: int, derive: Derive) -> _Step:
+def _derive_some(reader: Reader, after: int, count: int, derive: Derive, foreground: Foreground) -> _Step:
+    """The next emails' values; of many, fewer as soon as somebody is served."""
     ids, owners, present = columns(
         reader.db,
         [integer("email_id"), integer("account_id"), integer("present")],
@@ -115,8 +112,11 @@ def _derive_some(reader: Reader, after: int, count: int, derive: Derive) -> _Ste
         " FROM email WHERE email_id > ? ORDER BY email_id LIMIT ?)",
         (after, count),
     )
-    computed: list[NewDerived] = []
+    step = _Step([], after)
     for email_id, account_id, there in zip(ids, owners, present, strict=True):
         if not there:
-            computed += derive_emails(reader, account_id, [email_id], derive)
-    return _Step(computed, max(ids, default=after))
+            if foreground.busy and len(step.computed) >= limits.DERIVE_BATCH_BUSY:
+                break
+            step.computed.extend(derive_emails(reader, account_id, [email_id], derive))
+        step.done_to = email_id
+    return step

@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import apsw
 
 from posthouse import limits
 from posthouse.errors import PosthouseError, StoreUnavailable
+from posthouse.store.foreground import Foreground
 from posthouse.store.sqlite import queue, snapshots, upkeep
 from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, unavailable
@@ -36,6 +37,9 @@ from posthouse.store.sqlite.views import AccountViews
 from posthouse.store.sqlite.writer import Submission, Work, Writer
 
 log = logging.getLogger("posthouse.store")
+
+RETRY_SECONDS: Final = 5.0
+"""After a fault of the disk, before sweeping is tried again."""
 
 
 class Engine:
@@ -61,13 +65,14 @@ class Engine:
         )
         self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
         self._writer = Writer(self._open_transaction, self.live.publish, self._space)
-        self._checkpointer = upkeep.Checkpointer(path)
+        self._checkpointer = upkeep.Checkpointer(path, self._space)
         self._writer.after_commit = self._checkpointer.look
         self._loops: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[None]] = set()
         self._sweep_wanted = asyncio.Event()
         self._swept = asyncio.Event()
-        self._deriver = Deriver(self._background_readers, derive, self.background, self._writer)
+        self.foreground = Foreground()
+        self._deriver = Deriver(self._background_readers, derive, self.background, self.foreground)
         self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
 
     @classmethod
@@ -129,6 +134,8 @@ class Engine:
         """
         if self._closed:
             raise StoreUnavailable("The mail store is closed.")
+        if not background:
+            self.foreground.note()
         done: asyncio.Future[list[Any]] = self._loop.create_future()
         if not self._outbox:
             self._loop.call_soon(self._send)
@@ -148,8 +155,8 @@ class Engine:
         """Write derived values that a reader had to compute, some time."""
         self._start(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
 
-    def _save_snapshot(self, frozen: snapshots.Frozen) -> None:
-        self._start(self._pack_and_write(frozen))
+    def _save_snapshot(self, packed: snapshots.Packed) -> None:
+        self._start(self.background(lambda tx: snapshots.write(tx, packed)))
 
     def _start(self, job: Coroutine[Any, Any, Any]) -> None:
         """Run something that nobody waits for; it is a cache's business, so its failure is only noted."""
@@ -157,19 +164,18 @@ class Engine:
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
 
-    async def _pack_and_write(self, frozen: snapshots.Frozen) -> None:
-        packed = await self._background_readers.run(lambda _: snapshots.pack(frozen))
-        await self.background(lambda tx: snapshots.write(tx, packed))
-
     async def _sweep_loop(self) -> None:
         while True:
             await self._sweep_wanted.wait()
             self._sweep_wanted.clear()
             try:
-                while await self.background(upkeep.sweep):
+                while await self.background(upkeep.sweep) or await self.background(upkeep.give_back):
                     pass
+                if not self._space.intact:
+                    self._checkpointer.wake()
             except PosthouseError as fault:
-                log.warning("sweeping stopped: %s", fault)
+                log.warning("sweeping is put off: %s", fault)
+                self._loop.call_later(RETRY_SECONDS, self._want_sweep)
             self._compactor.wake()
             if not self._sweep_wanted.is_set():
                 self._swept.set()

@@ -22,8 +22,8 @@ from posthouse.store.sqlite.readers import Readers
 
 Key = tuple[int, int]
 MailChange = Appended | Flagged | Vanished
-SavePacked = Callable[[snapshots.Frozen], None]
-"""Pack and write a snapshot, some time."""
+SavePacked = Callable[[snapshots.Packed], None]
+"""Write a snapshot, some time."""
 
 
 class MailboxIndexes:
@@ -67,6 +67,8 @@ class MailboxIndexes:
             self._alive[key] = index
             if not index.from_snapshot:
                 self._unsaved[key] = 1
+                if len(index) >= LARGE:
+                    self._save_one(key, index)  # reading it so again after a crash would be slow
             self._keep(key, index)
             return index
         finally:
@@ -131,7 +133,7 @@ class MailboxIndexes:
     def _save_one(self, key: Key, index: MailboxIndex) -> None:
         self._unsaved.pop(key, None)
         if len(index) >= SMALL:
-            self._save(snapshots.freeze(index))
+            self._save(snapshots.pack(index))
 
     def _keep(self, key: Key, index: MailboxIndex) -> None:
         if key in self._indexes:
@@ -164,5 +166,7 @@ class MailboxIndexes:
                 self._save_one(key, index)
 
 
+LARGE = 5_000
+"""Indexes of so many messages get a snapshot at once."""
 SMALL = 500
 """Indexes of fewer messages are read from the placements about as fast as from a snapshot."""

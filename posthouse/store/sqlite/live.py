@@ -107,8 +107,9 @@ class Live:
 
     def _keep(self, change: changes.ContentKept) -> None:
         self.places.put((change.account_id, change.email_id), change.stored)
-        if change.content.path is None and change.content.size <= limits.MESSAGE_CACHE_ITEM:
-            self.bytes.put(change.stored.blob_id, change.content.beginning())
+        content = change.content
+        if content.path is None and (len(content.chunks) == 1 or content.size <= limits.BLOB_CHUNK):
+            self.bytes.put(change.stored.blob_id, content.beginning())
 
     def _tell(self, told: _Told) -> None:
         for index in told.indexes.values():

@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 
 from posthouse.errors import NotFound
+from posthouse.store.foreground import Foreground
 from posthouse.store.search import SearchIndex
 from posthouse.store.sqlite.connection import columns, integer, unavailable
 from posthouse.store.sqlite.emails import read_blob, read_stored
@@ -21,11 +22,11 @@ from posthouse.store.sqlite.transaction import members
 OpenReader = Callable[[], Reader]
 
 
-def text_search(path: Path) -> Callable[[OpenReader], SearchIndex]:
+def text_search(path: Path) -> Callable[[OpenReader, Foreground], SearchIndex]:
     """What `SqliteStore.open` takes as `search`: an index in a file of its own at `path`, started."""
 
-    def make(open_reader: OpenReader) -> SearchIndex:
-        index = SearchIndex(path, SqliteMessages(open_reader))
+    def make(open_reader: OpenReader, foreground: Foreground) -> SearchIndex:
+        index = SearchIndex(path, SqliteMessages(open_reader), foreground)
         index.start()
         return index
 

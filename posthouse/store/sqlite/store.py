@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar, cast
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
+from posthouse.store.foreground import Foreground
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
@@ -45,6 +46,7 @@ class SqliteStore:
         self._engine = engine
         self._live = engine.live
         self._readers = engine.readers
+        self._foreground = engine.foreground
         self._search: TextSearch | None = None
 
     @classmethod
@@ -54,20 +56,20 @@ class SqliteStore:
         blobs: Path,
         *,
         derive: emails.Derive,
-        search: Callable[[Callable[[], Reader]], TextSearch] | None = None,
+        search: Callable[[Callable[[], Reader], Foreground], TextSearch] | None = None,
         default_quota: int = 0,
         now: Callable[[], float] = time.time,
     ) -> Self:
         """Open or make a store: `path` is the database file, `blobs` the folder of segment files.
 
-        `derive` computes what is kept about a message; `search` makes the full-text index from a way to read
+        `derive` computes what is kept about a message; `search` makes the full-text index
         (`searching.text_search`; without it `search_text` refuses); `default_quota` (octets, 0: none) holds for
         accounts without their own. StoreUnavailable: in use by another process, of a newer program, disk fault.
         """
         settings = Settings(default_quota=default_quota, now=now)
         store = cls(await Engine.open(path, blobs, derive, settings))
         if search is not None:
-            store._search = store._live.search = search(store._engine.open_reader)
+            store._search = store._live.search = search(store._engine.open_reader, store._engine.foreground)
         return store
 
     async def close(self) -> None:
@@ -113,6 +115,7 @@ class SqliteStore:
 
     async def keywords(self, account_id: int) -> tuple[str, ...]:
         """The account's keywords in bit order."""
+        self._foreground.note()
         view = self._live.views.cached(account_id) or await self._live.views.get(account_id)
         return view.keywords
 
@@ -129,6 +132,7 @@ class SqliteStore:
 
     async def index(self, account_id: int, mailbox_id: int) -> MailboxIndex:
         """The shared live index of a mailbox. NotFound."""
+        self._foreground.note()
         return await self._live.indexes.get(account_id, mailbox_id)
 
     async def vanished_since(self, account_id: int, mailbox_id: int, modseq: int) -> Ranges:
@@ -139,19 +143,22 @@ class SqliteStore:
         self, account_id: int, email_ids: Sequence[int], fields: Sequence[str]
     ) -> list[tuple[Any, ...] | None]:
         """The named columns of each email, in the order asked, one read."""
+        self._foreground.note()
         _bound(email_ids)
         if not EMAIL_FIELDS.issuperset(fields):
             raise ValueError(f"no such email field among {fields}")
         if not email_ids:
             return []
         derive = self._engine.derive
-        found = await self._readers.run(emails.read_emails, account_id, email_ids, fields, derive)
+        with self._foreground.serving():
+            found = await self._readers.run(emails.read_emails, account_id, email_ids, fields, derive)
         if found.computed:
             self._engine.keep(found.computed)
         return found.rows
 
     async def stored(self, account_id: int, email_ids: Sequence[int]) -> list[Stored | None]:
         """Where the bytes of each email are."""
+        self._foreground.note()
         _bound(email_ids)
         places = self._live.places
         known = {email_id: places.get((account_id, email_id)) for email_id in email_ids}

@@ -83,6 +83,7 @@ class AccountViews:
         self._views: OrderedDict[int, AccountView] = OrderedDict()
         self._loading: dict[int, asyncio.Task[AccountView]] = {}
         self._missed: dict[int, list[AccountChanged]] = {}
+        self._gone: set[int] = set()
         self._watchers: dict[int, list[Callable[[], None]]] = {}
 
     def cached(self, account_id: int) -> AccountView | None:
@@ -107,7 +108,7 @@ class AccountViews:
     async def _load(self, account_id: int) -> AccountView:
         try:
             state = await self._readers.run(_read, account_id)
-            if state is None:
+            if state is None or account_id in self._gone:
                 self._interest.accounts.discard(account_id)
                 raise NotFound("There is no such account.")
             view = AccountView(state)
@@ -120,6 +121,7 @@ class AccountViews:
         finally:
             del self._loading[account_id]
             del self._missed[account_id]
+            self._gone.discard(account_id)
 
     def apply(self, change: AccountChanged) -> None:
         """A commit changed an account."""
@@ -131,6 +133,8 @@ class AccountViews:
 
     def forget(self, account_id: int) -> None:
         """The account was removed."""
+        if account_id in self._loading:
+            self._gone.add(account_id)
         self._views.pop(account_id, None)
         self._interest.accounts.discard(account_id)
 

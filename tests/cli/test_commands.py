@@ -1,0 +1,254 @@
+"""The command line without a server: what it prints, its JSON, its exit codes; the store is opened and closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from posthouse import limits
+from posthouse.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Shell:
+    """Runs commands on one configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "posthouse.toml"
+        self.file.write_text('hostname = "mx.north.test"\n[dns]\nservers = ["127.0.0.1:9"]\ntimeout = 0.2\n')
+
+    def __call__(self, *words: str, text: str = "", code: int = 0) -> str:
+        done: Result = CliRunner().invoke(main, ["-c", str(self.file), *words], input=text)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == code, (words, done.output)
+        return done.output
+
+    def json(self, *words: str, code: int = 0) -> object:
+        return json.loads(self(*words, "--json", code=code))
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setattr(limits, "ARGON2_MEMORY", 8)
+    monkeypatch.setattr(limits, "ARGON2_PASSES", 1)
+    monkeypatch.setattr(limits, "SCRAM_ITERATIONS", 4096)
+    return Shell(tmp_path)
+
+
+def test_domains(shell: Shell) -> None:
+    assert shell("domain", "add", "North.test") == "we take mail for north.test\n"
+    assert "backup MX of south.test" in shell("domain", "add", "south.test", "--backup")
+    rows = shell.json("domain", "list")
+    assert [(row["name"], row["kind"]) for row in rows] == [("north.test", "local"), ("south.test", "backup")]  # type: ignore[attr-defined]
+    assert "north.test" in shell("domain", "show", "north.test")
+    shell("domain", "set", "north.test", "--catch-all", "alice@north.test")
+    assert shell.json("domain", "show", "north.test")["catch_all"] == "alice@north.test"  # type: ignore[index]
+    assert "north.test." in shell("domain", "dns", "north.test", "--zone")
+    shell("domain", "remove", "south.test")
+    assert "posthouse: " in shell("domain", "add", "north.test", code=1)
+    assert "no domain" in shell("domain", "show", "south.test", code=1)
+
+
+def test_known_recipients_of_a_backup_domain(shell: Shell, tmp_path: Path) -> None:
+    listing = tmp_path / "known"
+    listing.write_text("bob@south.test  # a remark\n\n# nobody\ncarol@south.test\n")
+    shell(
+        "domain", "add", "south.test", "--backup", "--recipients", "list", "--recipients-file", str(listing)
+    )
+    assert shell.json("domain", "show", "south.test")["recipients"] == "list"  # type: ignore[index]
+    shell("domain", "add", "x.test", "--recipients", "list", code=2)
+
+
+def test_accounts(shell: Shell) -> None:
+    shell("domain", "add", "north.test")
+    assert shell("account", "add", "Alice@north.test", "--password", "secret", "--quota", "1MB") == (
+        "added alice@north.test\n"
+    )
+    shell("account", "add", "bob@north.test", "--password-stdin", text="secret\n")
+    (alice, bob) = shell.json("account", "list")  # type: ignore[misc]
+    assert (alice["address"], alice["quota"], bob["quota"]) == ("alice@north.test", 1024 * 1024, 0)
+    shell("account", "disable", "alice@north.test")
+    assert shell.json("account", "show", "alice@north.test")["disabled"] is True  # type: ignore[index]
+    shell("account", "enable", "alice@north.test")
+    shell("account", "quota", "alice@north.test", "2GB")
+    assert "2.0 GB" in shell("account", "quota", "alice@north.test")
+    shell("account", "set", "alice@north.test", "--name", "Alice", "--admin")
+    assert "Alice" in shell("account", "show", "alice@north.test")
+    shell("account", "passwd", "alice@north.test", "--password", "other")
+    made = shell.json("account", "app-password", "alice@north.test", "phone")
+    assert "phone" in shell("account", "app-password", "alice@north.test")
+    shell("account", "app-password", "alice@north.test", "--revoke", str(made["id"]))  # type: ignore[index]
+    shell("account", "remove", "bob@north.test", text="n\n", code=1)
+    shell("account", "remove", "bob@north.test", "--yes")
+    assert "bob" not in shell("account", "list")
+
+
+def test_import_tells_the_lines_it_refused(shell: Shell, tmp_path: Path) -> None:
+    shell("domain", "add", "north.test")
+    listing = tmp_path / "accounts.csv"
+    listing.write_text("address,password\nalice@north.test,secret\nbob@elsewhere.test,secret\n")
+    output = shell("account", "import", str(listing), code=1)
+    assert "line 3: bob@elsewhere.test: no domain elsewhere.test here" in output
+    assert "added 1, refused 1" in output
+
+
+def test_aliases(shell: Shell) -> None:
+    shell("domain", "add", "north.test")
+    shell("alias", "add", "team@north.test", "alice@north.test", "bob@far.test")
+    assert "alice@north.test, bob@far.test" in shell("alias", "list")
+    shell("alias", "add", "team@north.test", "bob@far.test", "--replace")
+    shell("alias", "remove", "team@north.test")
+    assert shell.json("alias", "list", "north.test") == []
+
+
+def test_queue(shell: Shell) -> None:
+    shell("domain", "add", "north.test")
+    shell("sendmail", "-f", "alice@north.test", "bob@far.test", text="Subject: x\n\nhello\n")
+    (row,) = shell.json("queue", "list")  # type: ignore[misc]
+    assert "bob@far.test" in shell("queue", "list")
+    number = str(row["id"])
+    assert "bob@far.test: waiting" in shell("queue", "show", number)
+    assert shell("queue", "hold", number) == "hold: 1 recipients\n"
+    assert shell("queue", "release", "--all") == "release: 1 recipients\n"
+    assert shell.json("queue", "flush", "far.test") == {"recipients": 0}, "it is due already"
+    shell("queue", "drop", code=2)
+    shell("queue", "drop", number, "--all", code=2)
+    assert shell("queue", "drop", number) == "drop: 1 recipients\n"
+    assert shell("queue", "list") == ""
+    assert "received" in shell("message", "log", "bob@far.test")
+    assert "nothing about" in shell("message", "log", "nobody@far.test", code=1)
+
+
+def test_status_finds_that_nothing_runs(shell: Shell) -> None:
+    output = shell("status", code=1)
+    assert "✗ server: is not running  → start it: posthouse serve" in output
+
+
+def test_configuration_commands(shell: Shell) -> None:
+    assert "fine" in shell("config", "check")
+    assert "hostname = mx.north.test" in shell("config", "show")
+    assert "[listen]" in shell("config", "describe")
+    shell.file.write_text("hostnam = 1\n")
+    assert "did you mean hostname?" in shell("config", "check", code=2)
+
+
+def test_the_relay_password_is_not_shown(shell: Shell) -> None:
+    shell.file.write_text('hostname = "mx.test"\n[outbound]\nrelay = "smtp://me:hush@host:587"\n')
+    output = shell("config", "show")
+    assert "hush" not in output
+    assert "smtp://me:…@host:587" in output
+
+
+def test_the_described_file_is_a_configuration(shell: Shell) -> None:
+    from posthouse.config import parse
+
+    text = shell("config", "describe")
+    assert parse(text, shell.file, {}).hostname == "mx.example.org"
+    every = [line.removeprefix("# ") for line in text.splitlines() if " = " in line or line.startswith("[")]
+    whole = "\n".join(line for line in every if not line.endswith('= ""') and "." not in line.split(" = ")[0])
+    assert parse(whole, shell.file, {}).workers == 1
+
+
+def test_the_page_of_the_configuration_is_current() -> None:
+    from posthouse.cli.describe import as_page
+
+    assert (ROOT / "docs" / "config.md").read_text() == as_page(), (
+        "run: posthouse config describe --markdown > docs/config.md"
+    )
+
+
+def test_quickstart_makes_a_house(shell: Shell, tmp_path: Path) -> None:
+    place = tmp_path / "new"
+    words = ("quickstart", "you@example.test", "--dir", str(place), "--yes")
+    output = shell(*words)
+    assert "password of you@example.test: " in output
+    assert "example.test.  " in output.replace("\n", "  ")
+    assert "MX" in output
+    done = CliRunner().invoke(main, ["-c", str(place / "posthouse.toml"), "account", "list", "--json"])
+    assert [(row["address"], row["admin"]) for row in json.loads(done.output)] == [("you@example.test", True)]
+    again = shell(*words)
+    assert "kept the account you@example.test" in again
+    shell("quickstart", "nobody", "--yes", code=2)
+
+
+def test_the_nearest_command_is_named(shell: Shell) -> None:
+    assert "did you mean account?" in shell("acount", "list", code=2)
+
+
+def test_passwords_come_from_somewhere(shell: Shell) -> None:
+    shell("domain", "add", "north.test")
+    shell("account", "add", "a@north.test", code=2)
+    shell("account", "add", "a@north.test", "--password", "x", "--password-stdin", code=2)
+
+
+def test_every_line_of_the_menu_is_a_command() -> None:
+    context = click.Context(main)
+    for name in COMMANDS:
+        found = main.get_command(context, name)
+        assert found is not None
+        assert found.name == name
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.slow
+def test_help_comes_at_once() -> None:
+    """In processor time: how long that takes depends on who else wants the machine."""
+
+    def once() -> float:
+        words = [sys.executable, "-m", "posthouse", "--help"]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=environment())
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return used.ru_utime + used.ru_stime
+
+    assert min(once() for _ in range(3)) < 0.25
+
+
+@pytest.mark.slow
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from posthouse.cli import main;"
+        "CliRunner().invoke(main, ['--help']); heavy = {'asyncio', 'apsw', 'rich', 'cryptography', 'dns', 'argon2'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, env=environment(), check=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_command_waits_for_a_server_that_is_starting(shell: Shell, tmp_path: Path) -> None:
+    """The lock is held, the socket not there yet: the command comes again until it is."""
+    code = (
+        "import asyncio, sys, time; from pathlib import Path\n"
+        "from posthouse.store.sqlite.lock import StoreLock\n"
+        "lock = StoreLock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.readline()"
+    )
+    shell("domain", "add", "north.test")
+    words = [sys.executable, "-c", code, str(tmp_path / "data" / "mail.db.lock")]
+    holder = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    command = subprocess.Popen(
+        [sys.executable, "-m", "posthouse", "-c", str(shell.file), "domain", "list"],
+        stdout=subprocess.PIPE,
+        env=environment(),
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.wait(1)
+    holder.communicate(b"\n")
+    output, _ = command.communicate(timeout=20)
+    assert b"north.test" in output
