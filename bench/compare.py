@@ -13,6 +13,7 @@ that Posthouse is better; each row is held against the better of the two peers. 
 from __future__ import annotations
 
 import argparse
+import imaplib
 import json
 import os
 import shutil
@@ -20,13 +21,14 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("POSTHOUSE_BENCH", ROOT.parent / "shared" / "bench"))
 RESULTS = ROOT / "bench-results"
-WORK = Path(os.environ.get("POSTHOUSE_BENCH_WORK", "/tmp/posthouse-bench"))
+WORK = Path(os.environ.get("POSTHOUSE_BENCH_WORK", Path(tempfile.gettempdir()) / "posthouse-bench"))
 TESTS = ("seed", "smtp", "login", "append", "select", "fetch", "store", "search", "mixed", "pop3", "idle")
 PEER_PORTS = ["--smtp", "127.0.0.1:3025", "--imap", "127.0.0.1:3143", "--pop3", "127.0.0.1:3110"]
 OUR_PORTS = ["--smtp", "127.0.0.1:4025", "--imap", "127.0.0.1:4143", "--pop3", "127.0.0.1:4110"]
@@ -134,6 +136,15 @@ class Posthouse:
             stdout=subprocess.DEVNULL,
             env=environment,
         )
+
+
+def warm(server: Peer | Posthouse, users: int) -> None:
+    """Log every user in once: both sides then stand as they do on an ordinary day, with passwords remembered."""
+    port = int(server.ports[server.ports.index("--imap") + 1].rpartition(":")[2])
+    for number in range(users):
+        client = imaplib.IMAP4("127.0.0.1", port)
+        client.login(f"u{number:03d}", "secret")
+        client.logout()
 
 
 def measure(server: Peer | Posthouse, test: str, options: argparse.Namespace) -> None:
@@ -290,6 +301,7 @@ def run_all(options: argparse.Namespace) -> None:
             for server in servers:
                 server.start()
                 started.append(server)
+                warm(server, options.users)
             for test in chosen:
                 for server in servers:
                     print(f"{time.strftime('%H:%M:%S')} {test} on {server.name}", file=sys.stderr, flush=True)

@@ -97,6 +97,7 @@ class App:
         self._control: ControlServer | None = None
         self._runner: QueueRunner | None = None
         self._upkeep: Upkeep | None = None
+        self._reloading = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
 
     @property
@@ -247,7 +248,11 @@ class App:
 
     async def reload(self, config: Config) -> None:
         """Take up what can change while serving; name in the log what needs a restart. ConfigError."""
-        fixed = [key for key in _FIXED if _at(config, key) != _at(self.config, key)]
+        async with self._reloading:
+            await self._reload(config)
+
+    async def _reload(self, config: Config) -> None:
+        config, fixed = _keeping_fixed(config, self.config)
         if fixed:
             log.warning("reload keys=%s need a restart", ",".join(fixed))
         await asyncio.to_thread(self._load_certificate, config)  # both must fit before anything changes
@@ -266,21 +271,21 @@ class App:
         log.info("reloaded")
 
 
-_FIXED: Final = (
-    "hostname",
-    "data",
-    "workers",
-    "run_as",
-    "listen",
-    "store.url",
-    "store.blobs",
-    "auth.password_hash",
-)
-"""Keys that are read at the start only."""
+_FIXED: Final = {
+    "": ("hostname", "data", "workers", "run_as", "listen"),
+    "store": ("url", "blobs"),
+    "auth": ("password_hash",),
+}
+"""Keys by table that are read at the start only."""
 
 
-def _at(config: Config, key: str) -> object:
-    value: object = config
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
+def _keeping_fixed(config: Config, before: Config) -> tuple[Config, list[str]]:
+    """The new configuration with the old values of fixed keys, and which of those were to change."""
+    changed: list[str] = []
+    for table, keys in _FIXED.items():
+        new, old = (getattr(config, table), getattr(before, table)) if table else (config, before)
+        kept = {key: getattr(old, key) for key in keys if getattr(new, key) != getattr(old, key)}
+        changed += [f"{table}.{key}".lstrip(".") for key in kept]
+        new = msgspec.structs.replace(new, **kept)
+        config = msgspec.structs.replace(config, **{table: new}) if table else new
+    return config, changed

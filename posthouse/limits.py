@@ -218,6 +218,9 @@ MESSAGE_HEADER: Final = 256 * KB
 HOPS: Final = 100
 """Received fields, then 554 5.4.6 (RFC 5321 §6.3: at least 100)."""
 
+AUTHORS: Final = 200
+"""Addresses in From and Sender, then 550 5.6.0: each is looked up, and real mail has one."""
+
 ALIAS_DEPTH: Final = 10
 """Aliases followed in a row: deeper is a mistake."""
 

@@ -67,11 +67,12 @@ class Session:
                 finally:
                     client.close()
                 return
-            from posthouse.cli.local import StoreBusy, run_locally
+            from posthouse.cli.local import run_locally
+            from posthouse.store.sqlite.lock import StoreInUse
 
             try:
                 yield from run_locally(self.config, command, arguments, body)
-            except StoreBusy:
+            except StoreInUse:
                 # a server is just starting (it has the lock, and will have its socket) or just stopping
                 if time.monotonic() > deadline:
                     raise
