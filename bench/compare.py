@@ -21,13 +21,14 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("POSTHOUSE_BENCH", ROOT.parent / "shared" / "bench"))
 RESULTS = ROOT / "bench-results"
-WORK = Path(os.environ.get("POSTHOUSE_BENCH_WORK", "/tmp/posthouse-bench"))
+WORK = Path(os.environ.get("POSTHOUSE_BENCH_WORK", Path(tempfile.gettempdir()) / "posthouse-bench"))
 TESTS = ("seed", "smtp", "login", "append", "select", "fetch", "store", "search", "mixed", "pop3", "idle")
 PEER_PORTS = ["--smtp", "127.0.0.1:3025", "--imap", "127.0.0.1:3143", "--pop3", "127.0.0.1:3110"]
 OUR_PORTS = ["--smtp", "127.0.0.1:4025", "--imap", "127.0.0.1:4143", "--pop3", "127.0.0.1:4110"]

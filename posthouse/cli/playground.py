@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep everything here; a second start continues.",
 )
-def playground(tour: bool, keep: Path | None) -> None:
+@click.option(
+    "--scenario",
+    metavar="NAME",
+    default="standard",
+    help="Begin as: standard, primary-away, null-mx, signed.",
+)
+def playground(tour: bool, keep: Path | None, scenario: str) -> None:
     """A small internet on this machine: DNS, two domains, a backup MX, made of ordinary post offices."""
     from posthouse.playground import Playground
 
-    net = Playground(keep, published=not tour)
+    net = Playground(keep, scenario=scenario, published=not tour)
     click.get_current_context().exit(asyncio.run(_tell(net) if tour else _show(net)))
 
 

@@ -6,5 +6,6 @@ fixture of the same name is in `fixture.py`.
 
 from posthouse.playground.host import Host, HostSpec
 from posthouse.playground.network import NetworkEvent, Playground
+from posthouse.playground.scenarios import SCENARIOS, Scenario
 
-__all__ = ["Host", "HostSpec", "NetworkEvent", "Playground"]
+__all__ = ["SCENARIOS", "Host", "HostSpec", "NetworkEvent", "Playground", "Scenario"]

@@ -3,7 +3,7 @@
     async with Playground() as net:                        # north.test, south.test, backup.south.test
         await net.host("mx.south.test").stop()
 
-    net = Playground(standard=False, published=False)      # or one's own
+    net = Playground(scenario=None, published=False)        # or one's own
     net.add_zone("east.test", "@ MX 10 mx\\nmx A 127.0.0.30\\n")
     net.add_host(HostSpec(name="mx.east.test", address="127.0.0.30", domains=("east.test",)))
 
@@ -13,6 +13,7 @@ Nothing ever leaves the machine: the name server knows only `test`, and all host
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -25,31 +26,10 @@ import msgspec
 from posthouse.errors import NotFound
 from posthouse.playground.host import PUBLISHED, Host, HostSpec, free_ports
 from posthouse.playground.name_server import NameServer
+from posthouse.playground.scenarios import SCENARIOS
 from posthouse.playground.zones import Level, Zones
 
 DNS_PORT = 5453
-PASSWORD = "posthouse"
-
-STANDARD_ZONES = {
-    "north.test": "@ MX 10 mx\nmx A 127.0.0.10\n",
-    "south.test": "@ MX 10 mx\n@ MX 20 backup\nmx A 127.0.0.20\nbackup A 127.0.0.21\n",
-}
-STANDARD_HOSTS = (
-    HostSpec(
-        name="mx.north.test",
-        address="127.0.0.10",
-        domains=("north.test",),
-        accounts=(("alice@north.test", PASSWORD), ("dora@north.test", PASSWORD)),
-    ),
-    HostSpec(
-        name="mx.south.test",
-        address="127.0.0.20",
-        domains=("south.test",),
-        trusted=("127.0.0.21/32",),
-        accounts=(("bob@south.test", PASSWORD), ("carol@south.test", PASSWORD)),
-    ),
-    HostSpec(name="backup.south.test", address="127.0.0.21", backup_for=("south.test",)),
-)
 
 
 class NetworkEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,13 +42,16 @@ class NetworkEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Playground:
     """The network. An async context manager; `start` and `stop` do the same."""
 
-    def __init__(self, folder: Path | None = None, *, standard: bool = True, published: bool = True) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, scenario: str | None = "standard", published: bool = True
+    ) -> None:
         """`folder` keeps everything (None: a temporary one, removed at the end).
 
-        `standard`: begin with the three well-known hosts. `published`: the ports of the documentation, else free ones.
+        `scenario`: begin with one of SCENARIOS (NotFound), or with nothing. `published`: the ports of the
+        documentation, else free ones.
         """
         self._temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="posthouse-playground-"))
+        self.folder = folder or Path(tempfile.gettempdir()) / f"posthouse-playground-{secrets.token_hex(8)}"
         self.ports = dict(PUBLISHED) if published else free_ports()
         self.zones = Zones()
         self.hosts: dict[str, Host] = {}
@@ -76,11 +59,19 @@ class Playground:
         """Called with everything that happens."""
         self.name_server = NameServer(self.zones, DNS_PORT if published else 0, self._asked)
         self._specs: list[HostSpec] = []
-        if standard:
-            for domain, records in STANDARD_ZONES.items():
-                self.add_zone(domain, records)
-            for spec in STANDARD_HOSTS:
-                self.add_host(spec)
+        self._away: frozenset[str] = frozenset()
+        if scenario is not None:
+            self._begin_as(scenario)
+
+    def _begin_as(self, name: str) -> None:
+        chosen = SCENARIOS.get(name)
+        if chosen is None:
+            raise NotFound(f"no scenario {name}; there are {', '.join(SCENARIOS)}")
+        for domain, records in chosen.zones.items():
+            self.add_zone(domain, records, signed=domain in chosen.signed)
+        for spec in chosen.hosts:
+            self.add_host(spec)
+        self._away = chosen.away
 
     def add_zone(self, domain: str, records: str, *, signed: bool = False) -> None:
         """Publish a domain: records in master file form, names relative to it."""
@@ -99,6 +90,7 @@ class Playground:
 
     async def start(self) -> None:
         """Start the name server, make the data, start the hosts; returns when all accept connections."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=not self._temporary)
         await self.name_server.start()
         for spec in self._specs:
             host = Host(spec, self.folder / spec.name, self.ports, self.name_server.port)
@@ -111,7 +103,8 @@ class Playground:
         host.write_configuration()
         if not furnished:
             await furnish(host)
-        await host.start()
+        if host.name not in self._away:
+            await host.start()
 
     async def stop(self) -> None:
         """Stop everything; a temporary folder is removed."""

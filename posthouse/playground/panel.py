@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from posthouse import limits
 from posthouse.playground.host import OFFERED, Host
-from posthouse.playground.network import PASSWORD, NetworkEvent, Playground
+from posthouse.playground.network import NetworkEvent, Playground
+from posthouse.playground.scenarios import PASSWORD
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

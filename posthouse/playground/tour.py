@@ -19,7 +19,8 @@ from posthouse import limits
 from posthouse.errors import Temporary
 from posthouse.playground.conversation import Conversation, Say
 from posthouse.playground.host import Host
-from posthouse.playground.network import PASSWORD, Playground
+from posthouse.playground.network import Playground
+from posthouse.playground.scenarios import PASSWORD
 
 ALICE, DORA = "alice@north.test", "dora@north.test"
 BOB, CAROL = "bob@south.test", "carol@south.test"

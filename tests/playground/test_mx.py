@@ -43,7 +43,7 @@ HOSTS = (
 @pytest.fixture
 async def net() -> AsyncIterator[Playground]:
     """north.test, and east.test with MX 10 (nobody there), 10 and 20 (backup)."""
-    made = Playground(standard=False, published=False)
+    made = Playground(scenario=None, published=False)
     for domain, records in ZONES.items():
         made.add_zone(domain, records)
     for spec in HOSTS:

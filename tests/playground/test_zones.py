@@ -9,6 +9,8 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
+from posthouse.errors import NotFound
+from posthouse.playground import SCENARIOS, Playground
 from posthouse.playground.name_server import NameServer
 from posthouse.playground.zones import Fault, Level, Zones
 
@@ -93,3 +95,19 @@ async def test_real_packets_over_udp_and_tcp(zones: Zones) -> None:
         assert len(whole.answer[0]) == 20
     finally:
         await server.stop()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_publishes_what_its_hosts_are_for(name: str) -> None:
+    scenario = SCENARIOS[name]
+    network = Playground(scenario=name, published=False)
+    for host in scenario.hosts:
+        for domain in (*host.domains, *host.backup_for):
+            reply = ask(network.zones, Level.ROOT, domain, "MX", recursive=True)
+            assert host.name in " ".join(str(record) for record in reply.answer[0])
+    assert scenario.away <= {host.name for host in scenario.hosts}
+
+
+def test_an_unknown_scenario_is_refused() -> None:
+    with pytest.raises(NotFound, match="standard"):
+        Playground(scenario="west")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.kits.blob_store import BlobKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -12,6 +13,10 @@ class TestMailboxes(MailboxKit):
 
 
 class TestMessages(MessageKit):
+    pass
+
+
+class TestBlobs(BlobKit):
     pass
 
 

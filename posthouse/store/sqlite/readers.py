@@ -90,6 +90,7 @@ class Readers:
             except BaseException as fault:
                 job.fault = fault
             self._hand_over(job)
+            del job  # while waiting for the next one, its result must not be kept alive
         if reader is not None:
             reader.close()
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from posthouse import limits
 from posthouse.store.sqlite.changes import EmailsSwept
-from posthouse.store.sqlite.connection import PAGE_SIZE, Connection, connect
+from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect
 from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction, members
@@ -23,6 +24,12 @@ log = logging.getLogger("posthouse.store")
 
 
 # --- copying the write-ahead log into the database --------------------------------------------------------
+
+
+PATIENCE_MS: Final = 50
+"""How long the writer waits for readers of old pages: meanwhile nobody's commit goes on."""
+PATIENCE: Final = 4
+"""Times WAL_OCTETS_FORCED at which the writer copies the log whether the thread has caught up or not."""
 
 
 class Checkpointer:
@@ -60,7 +67,7 @@ class Checkpointer:
             self._copied = 0  # the log has begun anew
             self._caught_up = False
         self._size = size
-        late = self._caught_up and size >= limits.WAL_OCTETS_FORCED
+        late = size >= limits.WAL_OCTETS_FORCED * (1 if self._caught_up else PATIENCE)
         if late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4):
             self._caught_up = False
             begin_log_anew(tx.db)
@@ -96,10 +103,13 @@ class Checkpointer:
 
 def begin_log_anew(db: Connection) -> None:
     """In the writer's thread: copy what is left of the log, so that its space is used again."""
+    db.set_busy_timeout(PATIENCE_MS)
     try:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
     except apsw.Error as fault:  # a reader was in the way, or the disk: the next time, then
         log.info("the log goes on growing for now: %s", fault)
+    finally:
+        db.set_busy_timeout(BUSY_MS)
 
 
 # --- sweeping what deleted messages left behind -----------------------------------------------------------
