@@ -62,11 +62,14 @@ class ControlServer:
         while True:
             try:
                 line = await connection.read_line(limits.CONTROL_LINE)
-            except (ConnectionFault, RemoteProtocolError):
+            except ConnectionFault:
+                return
+            except RemoteProtocolError as fault:
+                _write(connection, {"error": {"kind": "Usage", "text": str(fault)}})
                 return
             try:
                 request = self._read.decode(line)
-            except msgspec.DecodeError as fault:
+            except (msgspec.DecodeError, RecursionError) as fault:
                 _write(connection, {"error": {"kind": "Usage", "text": f"not a request: {fault}"}})
                 return
             if not 0 <= request.octets <= limits.CONTROL_BODY:
