@@ -128,7 +128,10 @@ def derive_emails(
         if blob is None:
             continue
         raw = stored.prefix + blob
-        computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
+        try:
+            computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
+        except Exception:  # a bug there must hide one message at most
+            log.exception("email %d could not be derived", email_id)
     return computed
 
 
