@@ -388,6 +388,9 @@ IMAP_LITERAL_STRANGER: Final = 8 * KB
 IMAP_COMMAND: Final = 256 * KB
 """Octets of one command, all lines and literals together, APPEND messages apart."""
 
+IMAP_COMMAND_STRANGER: Final = 16 * KB
+"""Octets of one command or line before login: a SASL response of 12 KB fits, and 20,000 strangers hold 320 MB."""
+
 IMAP_TAG: Final = 128
 """Octets of a tag that is echoed when nothing else of a command can be read."""
 

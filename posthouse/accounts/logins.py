@@ -25,6 +25,7 @@ from posthouse.accounts.passwords import (
     verify_app_password,
     verify_password,
 )
+from posthouse.accounts.slots import Slots
 from posthouse.accounts.throttle import Throttle, peer_key
 from posthouse.sasl.model import ScramKeys
 from posthouse.sasl.scram import parse_keys
@@ -72,7 +73,7 @@ class Logins:
         self._wrong: dict[bytes, float] = {}
         self._running: dict[bytes, asyncio.Future[bool]] = {}
         threads = max(1, min(limits.HASH_THREADS, os.cpu_count() or 1))
-        self._slots = asyncio.Semaphore(threads)
+        self._slots = Slots(threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
         forgive, size = limits.LOGIN_FORGIVE, limits.LOGIN_TABLE
         self._addresses = Throttle(most=limits.LOGIN_FAILURES_PER_ADDRESS, forgive=forgive, size=size)
@@ -149,7 +150,9 @@ class Logins:
             return False
         running = self._running.get(digest)
         if running is None:
-            if len(self._running) >= limits.HASH_WAITING:
+            # Strangers' guesses may fill their share of the queue, never that of people who were here before.
+            share = 2 if f"{name} {address}" in self._known else 1
+            if len(self._running) >= limits.HASH_WAITING * share:
                 raise LoginDelayed(BUSY)
             running = asyncio.ensure_future(self._check(name, address, password, account))
             self._running[digest] = running
@@ -158,11 +161,14 @@ class Logins:
         return await asyncio.shield(running)
 
     async def _check(self, name: str, address: str, password: str, account: Account | None) -> bool:
-        async with self._slots:
+        await self._slots.enter(first=f"{name} {address}" in self._known)
+        try:
             self.admit(name, address)  # others may have failed while this one waited its turn
             kept = account.password if account is not None else None
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._hash_and_compare, kept, password)
+        finally:
+            self._slots.leave()
 
     def _hash_and_compare(self, kept: str | None, password: str) -> bool:
         """In a thread. A name that does not exist costs what any other does."""
@@ -182,8 +188,10 @@ class Logins:
     # --- failures ------------------------------------------------------------------------------------
 
     def admit(self, name: str, address: str) -> None:
-        """Raise LoginDelayed when this address or name has failed too often. An address that the name logged in
-        from before is not held up by strangers' guesses."""
+        """Raise LoginDelayed when this address or name has failed too often.
+
+        An address that the name logged in from before is not held up by guesses from elsewhere, only by its own.
+        """
         now = self._clock.now()
         if address and self._addresses.blocked(address, now):
             raise LoginDelayed(DELAYED)

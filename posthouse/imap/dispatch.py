@@ -50,7 +50,11 @@ async def serve_command(session: Session, line: bytes) -> None:
     if line[-1:] != b"}":
         await _answer(session, line)
         return
-    frame = Frame(literal_limit=session.literal_limit, appends=session.state is not State.NOT_AUTHENTICATED)
+    frame = Frame(
+        literal_limit=session.literal_limit,
+        command_limit=session.command_limit,
+        appends=session.state is not State.NOT_AUTHENTICATED,
+    )
     try:
         step = await _collect(session, frame, line)
     except LineTooLong as error:

@@ -2,7 +2,7 @@
 
 Pure: the caller reads a line, gives it to a Frame, and does what the Step says: read a literal, hand the
 message literal of an APPEND to its runner, run the command, or refuse it. A Frame holds at most
-limits.IMAP_COMMAND octets. Announcing a literal of the synchronising kind is refused without a
+its limit of octets. Announcing a literal of the synchronising kind is refused without a
 continuation, so the client never sends it; the octets of the other kind come anyway and are to be skipped
 (`Refused.skip`).
 """
@@ -66,11 +66,15 @@ class Step(enum.Enum):
 class Frame:
     """Gathers one command."""
 
-    __slots__ = ("_appends", "_limit", "_parts", "_size", "literal")
+    __slots__ = ("_appends", "_command_limit", "_limit", "_parts", "_size", "literal")
 
-    def __init__(self, *, literal_limit: int, appends: bool) -> None:
-        """`literal_limit`: octets of one literal; `appends`: whether APPEND may hand out message literals."""
+    def __init__(
+        self, *, literal_limit: int, appends: bool, command_limit: int = limits.IMAP_COMMAND
+    ) -> None:
+        """`literal_limit`, `command_limit`: octets of one literal and of all together, lines included;
+        `appends`: whether APPEND may hand out message literals."""
         self._limit = literal_limit
+        self._command_limit = command_limit
         self._appends = appends
         self._parts: list[bytes] = []
         self._size = 0
@@ -85,10 +89,10 @@ class Frame:
         self._parts.append(line)
         self._size += len(line)
         if literal is None:
-            return Step.REFUSE if self._size > limits.IMAP_COMMAND else Step.RUN
+            return Step.REFUSE if self._size > self._command_limit else Step.RUN
         if self._appends and not (first and self._is_mailbox(line, literal)):
             return Step.MESSAGE
-        if literal.size > self._limit or self._size + literal.size > limits.IMAP_COMMAND:
+        if literal.size > self._limit or self._size + literal.size > self._command_limit:
             return Step.REFUSE
         return Step.LITERAL
 

@@ -7,7 +7,6 @@ keys are bounded. A long chain of ORs, as offline clients build it, is read in a
 from __future__ import annotations
 
 import calendar
-import codecs
 from collections.abc import Callable
 from typing import Final
 
@@ -34,6 +33,7 @@ from posthouse.imap.search_keys import (
     TextIn,
 )
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
+from posthouse.message.charsets import codec_for
 from posthouse.store.model import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 
 _FAR: Final = 2**63
@@ -87,17 +87,10 @@ class _Parser:
         reader = self.reader
         if not reader.accept(b" CHARSET "):
             return self.codec
-        name = reader.astring()
-        try:
-            self.codec = codecs.lookup(name.decode("ascii")).name
-            b"".decode(self.codec)
-        except (LookupError, UnicodeDecodeError, ValueError):
-            self.codec = "utf-8"
-            return None
-        if not _is_text_codec(self.codec):
-            self.codec = "utf-8"
-            return None
-        return self.codec
+        # Only charsets of mail: Python's other codecs compress, encode or worse.
+        codec = codec_for(reader.astring().decode("ascii", "replace"))
+        self.codec = codec or "utf-8"
+        return codec
 
     def keys(self) -> list[Key]:
         """`1*(SP search-key)`."""
@@ -143,7 +136,7 @@ class _Parser:
         raw = self.reader.astring()
         try:
             return raw.decode(self.codec)
-        except UnicodeDecodeError:
+        except ValueError:
             raise self.reader.fail("The string is not in the charset of the search") from None
 
     def _text(self, field: str, needle: str) -> Key:
@@ -252,17 +245,6 @@ class _Parser:
 
 
 _SET_STARTS: Final = frozenset(bytes([octet]) for octet in b"0123456789*$")
-
-
-def _is_text_codec(name: str) -> bool:
-    """Whether a codec turns octets into text (some of Python's compress or encode instead)."""
-    try:
-        return isinstance(codecs.decode(b"a", name), str) and name not in _NO_CHARSETS
-    except (LookupError, ValueError):
-        return False
-
-
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 
 
 def _received(least: int, bound: int) -> Key:

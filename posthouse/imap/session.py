@@ -131,6 +131,12 @@ class Session:
         stranger = self.state is State.NOT_AUTHENTICATED
         return limits.IMAP_LITERAL_STRANGER if stranger else limits.IMAP_LITERAL
 
+    @property
+    def command_limit(self) -> int:
+        """Octets of one command, its lines and literals together; a stranger gets little."""
+        stranger = self.state is State.NOT_AUTHENTICATED
+        return limits.IMAP_COMMAND_STRANGER if stranger else limits.IMAP_COMMAND
+
     def enable_condstore(self) -> None:
         """A CONDSTORE enabling command was given (RFC 7162 §3.1)."""
         if not self.condstore and self.view is not None:
@@ -178,6 +184,6 @@ class Session:
     async def read_line(self) -> bytes:
         """A line of the client, without its end. A LF alone is forgiven: nothing in IMAP depends on the CR."""
         try:
-            return await self.connection.read_line(limits.IMAP_LINE)
+            return await self.connection.read_line(min(limits.IMAP_LINE, self.command_limit))
         except BareLineFeed as error:
             return error.line

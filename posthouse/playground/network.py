@@ -13,6 +13,7 @@ Nothing ever leaves the machine: the name server knows only `test`, and all host
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -46,10 +47,11 @@ class Playground:
     ) -> None:
         """`folder` keeps everything (None: a temporary one, removed at the end).
 
-        `scenario`: begin with one of SCENARIOS (NotFound), or with nothing. `published`: the ports of the documentation, else free ones.
+        `scenario`: begin with one of SCENARIOS (NotFound), or with nothing. `published`: the ports of the
+        documentation, else free ones.
         """
         self._temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="posthouse-playground-"))
+        self.folder = folder or Path(tempfile.gettempdir()) / f"posthouse-playground-{secrets.token_hex(8)}"
         self.ports = dict(PUBLISHED) if published else free_ports()
         self.zones = Zones()
         self.hosts: dict[str, Host] = {}
@@ -88,6 +90,7 @@ class Playground:
 
     async def start(self) -> None:
         """Start the name server, make the data, start the hosts; returns when all accept connections."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=not self._temporary)
         await self.name_server.start()
         for spec in self._specs:
             host = Host(spec, self.folder / spec.name, self.ports, self.name_server.port)

