@@ -31,6 +31,7 @@ from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
+from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
 from posthouse.pop3.locks import LocalLocks
 from posthouse.pop3.server import BUSY as POP3_BUSY
@@ -66,6 +67,8 @@ DOORS: Final = (
 )
 QUEUE_ROLE: Final = "queue"
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
+RESERVED_ROLES: Final = frozenset({"web", "sieve"})
+"""Roles of listeners that are not served yet: asking for them is no mistake."""
 
 Serve = Callable[[Connection], Awaitable[None]]
 
@@ -81,7 +84,7 @@ class App:
         self, config: Config, *, roles: tuple[str, ...] = (), privileges: Privileges | None = None
     ) -> None:
         """`roles`: only these of ROLES; empty: everything configured. ConfigError for an unknown one."""
-        if unknown := sorted(set(roles) - ROLES):
+        if unknown := sorted(set(roles) - ROLES - RESERVED_ROLES):
             raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
         self.config = config
         self.roles = frozenset(roles) or ROLES
@@ -93,6 +96,8 @@ class App:
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
         self._runner: QueueRunner | None = None
+        self._upkeep: Upkeep | None = None
+        self._reloading = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
 
     @property
@@ -116,6 +121,8 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
+            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep.start()
         except BaseException:
             await self.stop()
             raise
@@ -126,6 +133,8 @@ class App:
         self.house.listening = {}
         if self._runner is not None:
             await self._runner.stop()
+        if self._upkeep is not None:
+            await self._upkeep.stop()
         if self._control is not None:
             await self._control.stop()
         if self._preparing is not None:
@@ -239,7 +248,11 @@ class App:
 
     async def reload(self, config: Config) -> None:
         """Take up what can change while serving; name in the log what needs a restart. ConfigError."""
-        fixed = [key for key in _FIXED if _at(config, key) != _at(self.config, key)]
+        async with self._reloading:
+            await self._reload(config)
+
+    async def _reload(self, config: Config) -> None:
+        config, fixed = _keeping_fixed(config, self.config)
         if fixed:
             log.warning("reload keys=%s need a restart", ",".join(fixed))
         await asyncio.to_thread(self._load_certificate, config)  # both must fit before anything changes
@@ -258,12 +271,21 @@ class App:
         log.info("reloaded")
 
 
-_FIXED: Final = ("hostname", "data", "workers", "run_as", "listen", "store", "auth.password_hash")
-"""Keys that are read at the start only."""
+_FIXED: Final = {
+    "": ("hostname", "data", "workers", "run_as", "listen"),
+    "store": ("url", "blobs"),
+    "auth": ("password_hash",),
+}
+"""Keys by table that are read at the start only."""
 
 
-def _at(config: Config, key: str) -> object:
-    value: object = config
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
+def _keeping_fixed(config: Config, before: Config) -> tuple[Config, list[str]]:
+    """The new configuration with the old values of fixed keys, and which of those were to change."""
+    changed: list[str] = []
+    for table, keys in _FIXED.items():
+        new, old = (getattr(config, table), getattr(before, table)) if table else (config, before)
+        kept = {key: getattr(old, key) for key in keys if getattr(new, key) != getattr(old, key)}
+        changed += [f"{table}.{key}".lstrip(".") for key in kept]
+        new = msgspec.structs.replace(new, **kept)
+        config = msgspec.structs.replace(config, **{table: new}) if table else new
+    return config, changed

@@ -89,6 +89,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """"sqlite:PATH"."""
     blobs: str = "packs:blobs"
     """"packs:FOLDER": large messages, appended to segment files."""
+    timeline: Seconds = 30 * 86400
+    """Seconds that the story of a message is kept for `posthouse message log`; 0: for ever."""
 
 
 class Dns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +110,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port = 25
     """The SMTP port of other people's servers (a playground uses another)."""
     relay: str = ""
-    """"smtp://user:pass@host:587" or "smtps://…": send everything through this smarthost."""
+    """"smtp://user:pass@host:587" or "smtps://…": send everything through this smarthost. With a login its
+    certificate must be good, unless "?tls=any" (any certificate) or "?tls=opportunistic" stands behind it."""
     source: tuple[str, ...] = ()
     """Local addresses to send from, IPv4 and IPv6; empty: the system chooses."""
     retry: tuple[Seconds, ...] = (60, 300, 900, 1800, 3600, 7200, 14400)

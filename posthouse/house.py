@@ -15,7 +15,7 @@ from typing import Any, Self
 import msgspec
 
 from posthouse.accounts.directory import Directory
-from posthouse.config import NOT_SERVED, Config, Listen
+from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
@@ -124,9 +124,12 @@ class House:
         self.directory.default_quota = config.limits.account_quota
         self.resolver = DnsResolver(config.dns)
         self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
-        self.courier = Courier(
-            config.outbound, hostname=config.hostname, resolver=self.resolver, ourselves=self.ourselves
-        )
+        try:
+            self.courier = Courier(
+                config.outbound, hostname=config.hostname, resolver=self.resolver, ourselves=self.ourselves
+            )
+        except ValueError as fault:
+            raise ConfigError(str(fault)) from fault
         verifier = RecipientVerifier(self.store, self.courier, cache=config.inbound.verify_cache)
         self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
         self.deliverer = Deliverer(self.store, self.directory, self._notify)

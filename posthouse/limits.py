@@ -218,6 +218,9 @@ MESSAGE_HEADER: Final = 256 * KB
 HOPS: Final = 100
 """Received fields, then 554 5.4.6 (RFC 5321 §6.3: at least 100)."""
 
+AUTHORS: Final = 200
+"""Addresses in From and Sender, then 550 5.6.0: each is looked up, and real mail has one."""
+
 ALIAS_DEPTH: Final = 10
 """Aliases followed in a row: deeper is a mistake."""
 
@@ -611,8 +614,8 @@ LEASES: Final = 1_000
 EVENTS_PER_COMMIT: Final = 10_000
 """Timeline lines of one operation."""
 
-SPACE_RESERVE: Final = 16 * MB
-"""Disk space held back, so that reading and deleting go on when the disk is full."""
+SPACE_RESERVE: Final = 32 * MB
+"""Disk space held back, so that reading and deleting go on when the disk is full: the log must fit into the file."""
 
 QUIET_SECONDS: Final = 0.03
 """A moment is quiet when nobody asked the store for anything for so long: a client's next command comes sooner."""
@@ -625,6 +628,9 @@ DERIVE_BATCH: Final = 500
 
 DERIVE_BATCH_BUSY: Final = 5
 """As many while somebody is served: about half a millisecond."""
+
+FREE_OCTETS_KEPT: Final = 64 * MB
+"""Free space that the database file keeps for the mail to come; above it and a quarter of the file it shrinks."""
 
 SWEEP_BATCH: Final = 500
 """Emails whose remains are removed in one transaction: about 5 ms."""
@@ -775,6 +781,9 @@ IMPORT_BATCH: Final = 200
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
+
+UPKEEP_INTERVAL: Final = 3600.0
+"""Seconds between two rounds of upkeep: what is old goes in small portions."""
 
 STATUS_CHECK: Final = 15.0
 """Seconds for one check of `status`: above one DNS question with all its tries."""

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -52,22 +52,43 @@ def supervise(run: Run) -> int:
     tune_allocator()
     raise_file_limit(run.config.limits.connections + limits.SPARE_FILES)
     privileges = Privileges(run.config.run_as)
-    if run.pid_file is not None:
-        run.pid_file.write_text(f"{os.getpid()}\n")
-    privileges.lay_down(run.config.data)
-    os.umask(0o077)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with contextlib.ExitStack() as ended:
         try:
-            runner.run(_serve(run, privileges))
+            pid_file = ended.enter_context(PidFile(run.pid_file)) if run.pid_file is not None else None
+            privileges.lay_down(run.config.data)
+            os.umask(0o077)
+            runner = ended.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
+            runner.run(_serve(run, privileges, pid_file))
         except (PosthouseError, OSError) as fault:
             log.error("not started: %s", fault)
             return 2 if isinstance(fault, ConfigError) else 1
-        finally:
-            for path in (run.pid_file, run.ready_file):
-                if path is not None:
-                    with contextlib.suppress(OSError):
-                        path.unlink()
     return 0
+
+
+class PidFile:
+    """Opened while we may, written once we serve, gone when we end; that of another server is left alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("a")
+        self._ours = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self) -> None:
+        """Say who serves."""
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+        self._ours = True
+
+    def __exit__(self, *_: object) -> None:
+        with self._file:
+            if self._ours or self._file.tell() == 0:
+                self._file.truncate(0)
+                with contextlib.suppress(OSError):  # a folder in which only root may remove
+                    self._path.unlink()
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop]:
@@ -76,7 +97,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop]:
     return uvloop.Loop
 
 
-async def _serve(run: Run, privileges: Privileges) -> None:
+async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> None:
     app = App(run.config, roles=run.roles, privileges=privileges)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,17 +112,23 @@ async def _serve(run: Run, privileges: Privileges) -> None:
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     await app.start()
-    tune_collector()
-    _tell_ready(run, app)
-    await ended.wait()
-    log.info("stopping")
-    _notify_systemd("STOPPING=1")
-    stopping = asyncio.ensure_future(app.stop())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await stopping
-    log.info("stopped")
+    try:
+        if pid_file is not None:
+            pid_file.write()
+        tune_collector()
+        _tell_ready(run, app)
+        await ended.wait()
+    finally:
+        log.info("stopping")
+        _notify_systemd("STOPPING=1")
+        if run.ready_file is not None:
+            run.ready_file.unlink(missing_ok=True)
+        stopping = asyncio.ensure_future(app.stop())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await stopping
+        log.info("stopped")
 
 
 async def _reload(app: App, run: Run) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import argon2
-from posthouse.app import App
 
+from posthouse.app import App
 from posthouse.config import Config, Listen
 from posthouse.store.interface import AddAccount, AddEmail, PutAlias, PutDomain
 from posthouse.store.model import Account, Alias, Content, Domain, DomainKind

@@ -77,7 +77,9 @@ class Logins:
         forgive, size = limits.LOGIN_FORGIVE, limits.LOGIN_TABLE
         self._addresses = Throttle(most=limits.LOGIN_FAILURES_PER_ADDRESS, forgive=forgive, size=size)
         self._names = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
-        self._known: dict[tuple[str, str], None] = {}
+        self._pairs = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
+        self._known: dict[str, None] = {}
+        """Pairs of name and address that have logged in."""
 
     # --- with a password -----------------------------------------------------------------------------
 
@@ -185,8 +187,10 @@ class Logins:
         now = self._clock.now()
         if address and self._addresses.blocked(address, now):
             raise LoginDelayed(DELAYED)
-        if self._names.blocked(name, now) and (name, address) not in self._known:
-            raise LoginDelayed(DELAYED)
+        if self._names.blocked(name, now):
+            pair = f"{name} {address}"
+            if pair not in self._known or self._pairs.blocked(pair, now):
+                raise LoginDelayed(DELAYED)
 
     async def failed(self, name: str, address: str, *, again: bool = False) -> None:
         """Count a failure, wait as it deserves, raise LoginFailed.
@@ -196,6 +200,8 @@ class Logins:
         """
         now = self._clock.now()
         level = self._names.level(name, now) if again else self._names.fail(name, now)
+        if not again:
+            self._pairs.fail(f"{name} {address}", now)
         if address:
             seen = self._addresses.level(address, now) if again else self._addresses.fail(address, now)
             level = max(level, seen)
@@ -216,9 +222,11 @@ class Logins:
         return seen
 
     def _succeeded(self, name: str, address: str) -> None:
+        pair = f"{name} {address}"
         self._names.forget(name)
-        self._known.pop((name, address), None)
-        self._known[name, address] = None
+        self._pairs.forget(pair)
+        self._known.pop(pair, None)
+        self._known[pair] = None
         if len(self._known) > limits.LOGIN_TABLE:
             del self._known[next(iter(self._known))]
 

@@ -8,24 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from posthouse.config import Config
-from posthouse.errors import StoreUnavailable
 from posthouse.house import House
 from posthouse.privileges import become_owner_of
 
 
-class StoreBusy(StoreUnavailable):
-    """Somebody else has the store open."""
-
-
 def run_locally(config: Config, command: str, arguments: dict[str, Any], body: bytes) -> Iterator[Any]:
-    """Each result of a command. Raises StoreBusy before the first when the store cannot be opened now."""
+    """Each result of a command. Raises StoreInUse before the first when somebody has the store open."""
     if os.geteuid() == 0:
         become_owner_of(config)
     with asyncio.Runner() as runner:
-        try:
-            house = runner.run(House.open(config))
-        except StoreUnavailable as fault:
-            raise StoreBusy(fault.public) from fault
+        house = runner.run(House.open(config))
         try:
             results = house.administration.run(command, arguments, body)
             while True:

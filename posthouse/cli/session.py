@@ -51,22 +51,28 @@ class Session:
 
     def each(self, command: str, body: bytes = b"", **arguments: Any) -> Iterator[Any]:
         """Each result of a command as it comes: by the running server, else by the store itself."""
-        from posthouse.operations.control_client import ControlClient
+        from posthouse.operations.control_client import ControlClient, ControlFailed
 
         deadline = time.monotonic() + limits.STARTING
         while True:
-            client = ControlClient.connect(self.config.data)
+            try:
+                client = ControlClient.connect(self.config.data)
+            except PermissionError:
+                raise ControlFailed(
+                    "Forbidden", f"{self.config.data} is another user's: become that user, or root"
+                ) from None
             if client is not None:
                 try:
                     yield from client.run(command, arguments, body)
                 finally:
                     client.close()
                 return
-            from posthouse.cli.local import StoreBusy, run_locally
+            from posthouse.cli.local import run_locally
+            from posthouse.store.sqlite.lock import StoreInUse
 
             try:
                 yield from run_locally(self.config, command, arguments, body)
-            except StoreBusy:
+            except StoreInUse:
                 # a server is just starting (it has the lock, and will have its socket) or just stopping
                 if time.monotonic() > deadline:
                     raise

@@ -160,14 +160,15 @@ async def fill(batch: Batch, needs: Needs, store: Store, account_id: int) -> Bat
         nothing = (None,) * len(needs.fields)
         columns = zip(*(row or nothing for row in rows), strict=True) if rows else ()
         batch.emails = dict(zip(needs.fields, columns, strict=False))
+    # A None among the next two is dropped just below, with its whole row.
     if needs.stored:
         stored = await store.stored(account_id, ids)
         gone.update(i for i, one in enumerate(stored) if one is None)
-        batch.stored = [one for one in stored if one is not None] if not gone else stored  # type: ignore[assignment]
+        batch.stored = stored  # type: ignore[assignment]
     if needs.raw:
         raws = await store.messages(account_id, ids)
         gone.update(i for i, raw in enumerate(raws) if raw is None)
-        batch.raws = raws  # type: ignore[assignment]  # what is None is dropped just below
+        batch.raws = raws  # type: ignore[assignment]
     if gone:
         batch = batch.only([i for i in range(len(batch)) if i not in gone])
     if needs.parts:

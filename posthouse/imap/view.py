@@ -237,6 +237,7 @@ class View:
                 self._hold(vanished, since)
             self._send_exists(session)
             await self._send_flags(session, texts, gap.flagged - vanished)
+        self._own = ()  # nothing that it could keep from being told is left
         if session.qresync and self._floor is not None:
             # RFC 7162 §3.2: while an expunge is held back, HIGHESTMODSEQ must stay below its mod-sequence.
             session.send(b"* OK [HIGHESTMODSEQ %d] Expunges are held back\r\n" % self._floor)

@@ -13,10 +13,10 @@ from typing import Final, Protocol
 import msgspec
 
 from posthouse.errors import PosthouseError
+from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import Mail
-from posthouse.inbound.policy import Policy
-from posthouse.limits import HEADER_FIELDS, HOPS, MESSAGE_HEADER
-from posthouse.message.address import normalize_domain
+from posthouse.inbound.policy import Policy, normal_domain
+from posthouse.limits import AUTHORS, HEADER_FIELDS, HOPS, MESSAGE_HEADER
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.smtp.replies import Reply
@@ -39,6 +39,8 @@ class Examination(msgspec.Struct, kw_only=True):
     """The peer is one of our own other hosts."""
     authors: tuple[Mailbox, ...]
     """The mailboxes of From, those of all From fields."""
+    claimed: frozenset[str] = frozenset()
+    """Every address that some reader may take for the author's, where From is broken (`inbound.authors`)."""
     aligned: set[str] = msgspec.field(default_factory=set)
     """Domains (A-labels) that were proved to have sent this message."""
     fields: list[bytes] = msgspec.field(default_factory=list)
@@ -63,8 +65,12 @@ def examine(mail: Mail, *, trusted: bool) -> Examination:
     if headers.end >= MESSAGE_HEADER or len(headers) >= HEADER_FIELDS:
         # What no scanner reads to its end could hide a second From.
         raise Refused(Reply(552, "5.3.4", "The message header is too large"))
-    authors = [mailbox for value in headers.all("from") for mailbox in flat(parse_mailbox_list(value))]
-    return Examination(mail=mail, headers=headers, trusted=trusted, authors=tuple(authors))
+    values = headers.all("from")
+    if sum(value.count(b"@") for value in (*values, *headers.all("sender"))) > AUTHORS:
+        raise Refused(Reply(550, "5.6.0", "From or Sender names too many addresses"))
+    authors = [mailbox for value in values for mailbox in flat(parse_mailbox_list(value))]
+    claimed = frozenset(address for value in values for address in claimed_addresses(value))
+    return Examination(mail=mail, headers=headers, trusted=trusted, authors=tuple(authors), claimed=claimed)
 
 
 async def hop_count(examination: Examination) -> Reply | None:
@@ -98,9 +104,7 @@ class LocalForgery:
     async def __call__(self, examination: Examination) -> Reply | None:
         if examination.trusted:
             return None
-        for author in examination.authors:
-            if not author.domain or not await self._policy.is_ours(author.address):
-                continue
-            if normalize_domain(author.domain) not in examination.aligned:
+        for domain in {address.rpartition("@")[2] for address in examination.claimed}:
+            if await self._policy.is_ours(f"@{domain}") and normal_domain(domain) not in examination.aligned:
                 return Reply(550, "5.7.1", "From names an address of this domain, which sends only by login")
         return None

@@ -91,11 +91,7 @@ class Policy:
 
     async def is_ours(self, address: str) -> bool:
         """Whether an address is in a domain whose mailboxes are here."""
-        try:
-            name = normalize_domain(address.rpartition("@")[2])
-        except ValueError:
-            return False
-        domain = await self._directory.domain(name)
+        domain = await self._directory.domain(normal_domain(address.rpartition("@")[2]))
         return domain is not None and domain.kind is DomainKind.LOCAL
 
     def is_trusted(self, address: str) -> bool:
@@ -139,6 +135,14 @@ class Policy:
         # docs/decisions/backup-recipients.md: hold mail for a few unknown recipients, never for a dictionary.
         transaction.unverified += 1
         return RECIPIENT_OK if transaction.unverified <= BACKUP_UNVERIFIED else _NOT_ASKABLE
+
+
+def normal_domain(domain: str) -> str:
+    """A domain as it is compared, a dot at its end forgiven, as readers of mail do; empty when it is none."""
+    try:
+        return normalize_domain(domain.rstrip("."))
+    except ValueError:
+        return ""
 
 
 def _within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

@@ -7,9 +7,8 @@ submission the client's name and address are kept to ourselves unless configured
 
 from __future__ import annotations
 
-from email.utils import formatdate
-
 from posthouse.inbound.mail import Mail, Via
+from posthouse.message.date import format_date
 
 
 def protocol_word(*, lmtp: bool, extended: bool, utf8: bool, tls: bool, login: bool) -> str:
@@ -33,9 +32,8 @@ def received_field(mail: Mail, hostname: str, *, show_client: bool) -> bytes:
     if len(mail.recipients) == 1 and mail.recipients[0].address.isascii():
         # RFC 5321 §4.4: the FOR clause has exactly one path; §7.2: no more than that, for blind copies' sake.
         lines.append(f"\tfor <{mail.recipients[0].address}>")
-    date = formatdate(mail.received_at).removesuffix("-0000") + "+0000"  # RFC 5322 §3.3: -0000 is "unknown"
     lines[-1] += ";"
-    lines.append(f"\t{date}\r\n")
+    lines.append(f"\t{format_date(int(mail.received_at))}\r\n")
     return "\r\n".join(lines).encode("utf-8", "replace")
 
 

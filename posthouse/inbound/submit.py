@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from email.utils import formatdate
 from typing import Final
 
 from posthouse.accounts.directory import Directory
+from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
 from posthouse.limits import STAGE_BLOCK
-from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.message.date import format_date
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Store
 from posthouse.store.model import Content
@@ -40,13 +40,12 @@ class OwnAuthor:
             return None if examination.mail.via is Via.LOCAL else _NULL_SENDER
         if not examination.authors or not all(author.domain for author in examination.authors):
             return _NO_FROM
-        for author in examination.authors:
-            if not await self._directory.may_send_as(login.account, author.address):
-                return Reply(550, "5.7.1", f"This login may not write as {author.address} (From)")
-        for value in examination.headers.all("sender"):
-            for sender in flat(parse_mailbox_list(value)):
-                if not await self._directory.may_send_as(login.account, sender.address):
-                    return Reply(550, "5.7.1", f"This login may not write as {sender.address} (Sender)")
+        senders = [a for value in examination.headers.all("sender") for a in claimed_addresses(value)]
+        for name, addresses in (("From", examination.claimed), ("Sender", senders)):
+            for address in addresses:
+                # A domain alone stands beside an address that was read whole.
+                if address[0] != "@" and not await self._directory.may_send_as(login.account, address):
+                    return Reply(550, "5.7.1", f"This login may not write as {address} ({name})")
         return None
 
 
@@ -69,8 +68,7 @@ def missing_fields(examination: Examination, hostname: str) -> list[bytes]:
         # RFC 5322 §3.6.2: several authors need a Sender.
         added.append(f"Sender: {mail.login.account.address}\r\n".encode())
     if "date" not in headers:
-        date = formatdate(mail.received_at).removesuffix("-0000") + "+0000"
-        added.append(f"Date: {date}\r\n".encode())
+        added.append(f"Date: {format_date(int(mail.received_at))}\r\n".encode())
     if "message-id" not in headers:
         added.append(f"Message-ID: <{mail.trace_id}@{hostname}>\r\n".encode())
     return added

@@ -1,7 +1,8 @@
 """What a peer has sent and nobody has read yet: lines, counted octets and dot-stuffed text out of one buffer.
 
-Pure: no event loop, no socket, no clock. While a reader keeps up, a chunk stays the very `bytes` object that
-came from the socket; only what piles up is copied into a `bytearray`. An empty buffer holds no memory.
+Pure: no event loop, no socket, no clock. What comes stays in the very `bytes` objects that came from the socket;
+pieces are joined only where one value reaches over them, and small ones are gathered as they come, so that a
+trickle costs no more memory than it has octets. An empty buffer holds no memory.
 Dot-stuffed text ends at CR LF . CR LF and at nothing else (RFC 5321 §4.1.1.4), so no other server can see an
 end where we see none; a CR or LF that stands alone is reported by `bare_cr_or_lf`.
 """
@@ -15,6 +16,8 @@ from posthouse.errors import RemoteProtocolError
 
 END_OF_TEXT: Final = b"\r\n.\r\n"
 ONLY_CRLF: Final = (None, "\r\n")
+PIECE_OCTETS: Final = 4096
+"""Smaller pieces are gathered into one: a `bytes` object and its place in a list take a hundred octets themselves."""
 
 
 class LineTooLong(RemoteProtocolError):
@@ -36,11 +39,23 @@ class BareLineFeed(RemoteProtocolError):
 class ReceiveBuffer:
     """Octets received and not yet taken. Every `take_…` gives None when more must be fed first."""
 
-    __slots__ = ("_at_line_start", "_data", "_newlines", "_passing_over", "_start", "bare_cr_or_lf")
+    __slots__ = (
+        "_at_line_start",
+        "_data",
+        "_later",
+        "_later_octets",
+        "_newlines",
+        "_passing_over",
+        "_start",
+        "bare_cr_or_lf",
+    )
 
     def __init__(self) -> None:
-        self._data: bytes | bytearray = b""
+        self._data = b""
         self._start = 0
+        self._later: list[bytes | bytearray] = []
+        """Pieces behind `_data`; there are none when `_data` is used up."""
+        self._later_octets = 0
         self._passing_over = False
         self._newlines: IncrementalNewlineDecoder | None = None
         self._at_line_start = True
@@ -48,47 +63,49 @@ class ReceiveBuffer:
         """The dotted text being taken, or the last one taken, has a CR or LF that is not part of a CR LF."""
 
     def __len__(self) -> int:
-        return len(self._data) - self._start
+        return len(self._data) - self._start + self._later_octets
 
     def feed(self, data: bytes) -> None:
         """Append what the socket gave."""
-        rest = self._data
-        if self._start == len(rest):
+        if self._start == len(self._data):
             self._data = data
             self._start = 0
             return
-        if isinstance(rest, bytearray):
-            del rest[: self._start]
+        self._later_octets += len(data)
+        later = self._later
+        if len(data) >= PIECE_OCTETS:
+            later.append(data)
+        elif later and isinstance(last := later[-1], bytearray):
+            last += data
         else:
-            rest = self._data = bytearray(memoryview(rest)[self._start :])
-        self._start = 0
-        rest += data
+            later.append(bytearray(data))
 
     def clear(self) -> None:
         """Forget everything, also a half-taken text: what RFC 3207 §4.2 asks for at STARTTLS."""
-        self._data = b""
-        self._start = 0
+        self._drop()
         self._passing_over = False
         self._newlines = None
 
     def take_line(self, limit: int) -> bytes | None:
         """One line without its CR LF; `limit` counts octets with CR LF. Raises LineTooLong, BareLineFeed."""
-        data, start = self._data, self._start
-        end = data.find(b"\n", start)
+        end = self._data.find(b"\n", self._start)
+        if end < 0 and self._later:
+            self._join()
+            end = self._data.find(b"\n")
         if self._passing_over:
             if end < 0:
-                self._data, self._start = b"", 0
+                self._drop()
                 return None
             self._passing_over = False
             self._cut(end + 1)
             return self.take_line(limit)
         if end < 0:
-            if len(data) - start <= limit:
+            if len(self) <= limit:
                 return None
             self._passing_over = True
-            self._data, self._start = b"", 0
+            self._drop()
             raise LineTooLong(limit)
-        if end >= start + limit:
+        if end >= self._start + limit:
             self._cut(end + 1)
             raise LineTooLong(limit)
         line = self._cut(end + 1)
@@ -98,11 +115,14 @@ class ReceiveBuffer:
 
     def take_exactly(self, count: int) -> bytes | None:
         """The next `count` octets."""
-        end = self._start + count
-        return self._cut(end) if end <= len(self._data) else None
+        if len(self) < count:
+            return None
+        if self._start + count > len(self._data):
+            self._join()
+        return self._cut(self._start + count)
 
     def take_some(self, limit: int) -> bytes:
-        """What is there, at most `limit` octets; empty when nothing is there."""
+        """What is there in one piece, at most `limit` octets; empty only when nothing is there."""
         return self._cut(min(self._start + limit, len(self._data)))
 
     def take_dotted(self) -> tuple[bytes, bool] | None:
@@ -115,32 +135,40 @@ class ReceiveBuffer:
             self._newlines = IncrementalNewlineDecoder(None, False)
             self._at_line_start = True
             self.bare_cr_or_lf = False
-        data = self._cut(len(self._data))
-        if self._at_line_start and data[:1] == b".":
-            if data[:3] == b".\r\n":
-                return self._end_text(b"", data[3:])
-            if b".\r\n".startswith(data):
-                self._data = data
-                return None
-            data = data[1:]  # RFC 5321 §4.5.2: a dot at the start of a longer line is taken away
-        # Most long texts are base64, without any dot: then there is no end to look for and no dot to remove.
-        first = data.find(b"\r\n.") if b"." in data else -1
-        if first >= 0 and (end := data.find(END_OF_TEXT, first)) >= 0:
-            return self._end_text(data[: end + 2], data[end + 5 :])
-        if unsure := _unsure(data):
-            self._data = data[-unsure:]
-            data = data[:-unsure]
-        if not data:
-            return None
-        self._at_line_start = data.endswith(b"\r\n")
-        self._check_newlines(data)
-        return (data.replace(b"\r\n.", b"\r\n") if first >= 0 else data), False
+        while data := self._cut(len(self._data)):
+            if self._at_line_start and data[:1] == b".":
+                while len(data) < 3 and self._data:
+                    data += self._cut(len(self._data))
+                if data[:3] == b".\r\n":
+                    return self._end_text(b"", data[3:])
+                if b".\r\n".startswith(data):
+                    self._data = data
+                    return None
+                data = data[1:]  # RFC 5321 §4.5.2: a dot at the start of a longer line is taken away
+            # A search for one octet is many times faster than one for three: most of a long text is base64 and
+            # without any dot, so only what lies between the first and the last one is looked at closely.
+            last = data.rfind(b".")
+            dotted = data.find(b"\r\n.", max(data.find(b".") - 2, 0), last + 1) if last >= 0 else -1
+            if dotted >= 0 and (end := data.find(END_OF_TEXT, dotted, last + 3)) >= 0:
+                text, rest = data[: end + 2], data[end + 5 :]
+                return self._end_text(text if dotted == end else text.replace(b"\r\n.", b"\r\n"), rest)
+            more = bool(self._data)
+            if unsure := _unsure(data):
+                self._put_back(data[-unsure:])
+                data = data[:-unsure]
+            if data:
+                self._at_line_start = data.endswith(b"\r\n")
+                self._check_newlines(data)
+                return (data.replace(b"\r\n.", b"\r\n") if dotted >= 0 else data), False
+            if not more:
+                break
+        return None
 
     def _end_text(self, text: bytes, rest: bytes) -> tuple[bytes, bool]:
-        self._data = rest
+        self._put_back(rest)
         self._check_newlines(text)
         self._newlines = None
-        return text.replace(b"\r\n.", b"\r\n"), True
+        return text, True
 
     def _check_newlines(self, text: bytes) -> None:
         # One pass in C, four times faster than counting CR, LF and CR LF.
@@ -148,16 +176,39 @@ class ReceiveBuffer:
             self._newlines.decode(text.decode("latin-1"))
             self.bare_cr_or_lf = self._newlines.newlines not in ONLY_CRLF
 
+    # --- pieces ------------------------------------------------------------------------------------
+
     def _cut(self, end: int) -> bytes:
-        """Take the octets up to an offset."""
+        """Take the octets of the first piece up to an offset."""
         data, start = self._data, self._start
-        if end == len(data):
-            self._data = b""
-            self._start = 0
-        else:
+        if end < len(data):
             self._start = end
-        # bytes() of a bytes object is the object itself; a bytearray is copied once, through a view
-        return data[start:end] if isinstance(data, bytes) else bytes(memoryview(data)[start:end])
+            return data[start:end]
+        self._start = 0
+        if self._later:
+            piece = self._later.pop(0)
+            self._later_octets -= len(piece)
+            self._data = bytes(piece)  # of a bytes object that is the object itself
+        else:
+            self._data = b""
+        return data[start:] if start else data
+
+    def _put_back(self, rest: bytes) -> None:
+        """Octets that were taken with the last piece and come next."""
+        if rest:
+            self._data = rest + self._data[self._start :]
+            self._start = 0
+
+    def _join(self) -> None:
+        """Make one piece of all."""
+        self._data = b"".join((self._data[self._start :], *self._later))
+        self._start = self._later_octets = 0
+        self._later.clear()
+
+    def _drop(self) -> None:
+        self._data = b""
+        self._start = self._later_octets = 0
+        self._later.clear()
 
 
 def _unsure(data: bytes) -> int:

@@ -77,6 +77,8 @@ class QueueRunner:
         self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._stopping = False
+        self._cut_off = False
+        """Stopping has taken long enough: no attempt begins any more."""
         self._loop: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] = lambda: None
 
@@ -118,10 +120,12 @@ class QueueRunner:
             await self._loop
         if self._running:
             await asyncio.wait(set(self._running), timeout=limits.OUTBOUND_DRAIN)
+        self._cut_off = True
         for attempt in self._attempts:
             attempt.cancel()  # it returns what it has reached, and that is still recorded
-        if self._running:
-            await asyncio.wait(set(self._running))
+        for tasks in (self._running, self._closing):
+            if tasks:
+                await asyncio.wait(set(tasks))
         await self._courier.close()
 
     # --- taking what is due -----------------------------------------------------------------------------
@@ -249,6 +253,8 @@ class QueueRunner:
         attempt = asyncio.create_task(self._courier.deliver(parcel))
         self._attempts.add(attempt)
         attempt.add_done_callback(self._attempts.discard)
+        if self._cut_off:
+            attempt.cancel()
         report = await attempt
         if report.reached:
             came_back = self._destinations.reached(key)

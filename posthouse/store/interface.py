@@ -213,7 +213,10 @@ class Store(Protocol):
         ...
 
     async def messages(self, account_id: int, email_ids: Sequence[int]) -> list[bytes | None]:
-        """Whole messages, for batches of small ones; the caller bounds the sum of sizes."""
+        """Whole messages, for batches of small ones; the caller bounds the sum of sizes.
+
+        None for one that is gone or damaged.
+        """
         ...
 
     async def read(self, stored: Stored, offset: int = 0, length: int | None = None) -> bytes:

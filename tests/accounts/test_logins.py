@@ -162,8 +162,11 @@ async def test_a_thousand_wrong_passwords_for_one_account(directory: Directory) 
     await directory.authenticate("alice", "secret", HOME)  # strangers do not lock her out of her own house
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.usefixtures("alice", "cheap")
-async def test_a_thousand_wrong_passwords_from_this_machine(directory: Directory) -> None:
+async def test_a_thousand_wrong_passwords_from_this_machine(directory: Directory, known: bool) -> None:
+    if known:
+        await directory.authenticate("alice", "secret", "127.0.0.1")
     outcomes = await guess(directory, lambda i: ("alice", f"guess {i}", "127.0.0.1"))
     assert outcomes.count("asked") <= limits.LOGIN_FAILURES_PER_ACCOUNT + limits.HASH_THREADS
 

@@ -88,6 +88,9 @@ def test_what_needs_a_restart_is_named(house: Served) -> None:
     house.file.write_text(house.file.read_text().replace('"mx.north.test"', '"mx.other.test"'))
     house.send_signal(signal.SIGHUP)
     house.await_log("keys=hostname need a restart")
+    house.await_log("app reloaded")
+    with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
+        assert b"mx.north.test" in client.ehlo()[1]
 
 
 def test_only_the_roles_asked_for(house: Served) -> None:
@@ -98,8 +101,10 @@ def test_only_the_roles_asked_for(house: Served) -> None:
 
 def test_a_second_server_is_refused(house: Served) -> None:
     house.start()
-    second = house.run("serve")
+    second = house.run("serve", "--pid-file", str(house.folder / "pid"))
     assert second.returncode == 1
+    assert house.process is not None
+    assert int((house.folder / "pid").read_text()) == house.process.pid, "the pid file is the first one's"
     assert b"in use by process" in second.stderr
     with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
         assert client.noop()[0] == 250

@@ -2,9 +2,10 @@
 
     python -m tests.durability.campaign [ROUNDS]
 
-Each round: several SMTP clients send, one IMAP client sets flags, one moves messages; then `kill -9`. After the
-restart every message answered `250` must be there exactly once, every flag and move answered `OK` must be
-kept, UIDs must mean what they meant, and nothing half-made may be seen.
+Each round: several SMTP clients send, one IMAP client sets flags, one moves messages; then `kill -9`,
+sometimes again while it recovers. After the restart every message answered `250` must be there exactly
+once, every flag and move answered `OK` must be kept, UIDs must mean what they meant, and nothing half-made
+may be seen.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import imaplib
 import random
 import re
-import signal
 import smtplib
 import sys
 import tempfile
@@ -28,6 +28,9 @@ SENDERS = 4
 MESSAGE = "From: x@elsewhere.test\r\nTo: {user}\r\nMessage-ID: <{id}>\r\nSubject: {id}\r\n\r\n{body}\r\n"
 SIZES = (200, 200, 4000, 30000)
 """Octets of body: inline rows and segments alike."""
+
+KILLED_AGAIN = 0.1
+"""Chance that a start after a kill is killed too: recovery must stand what it recovers from."""
 
 FLAG = "\\Flagged"
 CONNECTION_ERRORS = (OSError, smtplib.SMTPException, imaplib.IMAP4.error, EOFError)
@@ -60,29 +63,28 @@ class Campaign:
         self._number = 0
 
     def prepare(self) -> None:
-        """Make the accounts."""
+        """Make the accounts and open."""
         self.house.configure()
+        self.house.start()
 
     def round(self) -> None:
-        """Load, kill, start, verify. Raises AssertionError for a broken promise."""
-        self.house.start()
+        """Load the open post office, kill it, start it, verify. Raises AssertionError for a broken promise."""
         self._stop.clear()
         workers = [threading.Thread(target=self._send, args=(n,)) for n in range(SENDERS)]
         workers += [threading.Thread(target=self._flag), threading.Thread(target=self._move)]
         for worker in workers:
             worker.start()
         time.sleep(self.random.uniform(0.02, 0.4))
-        assert self.house.process is not None
-        self.house.process.send_signal(signal.SIGKILL)
+        self.house.kill()
         self._stop.set()
-        self.house.process.wait()
         for worker in workers:
             worker.join()
+        while self.random.random() < KILLED_AGAIN:
+            self.house.launch()
+            time.sleep(self.random.uniform(0.2, 0.6))
+            self.house.kill()
         self.house.start()
-        try:
-            self.verify()
-        finally:
-            self.house.stop()
+        self.verify()
 
     # --- load --------------------------------------------------------------------------------------
 
@@ -197,8 +199,7 @@ class Campaign:
         return found, flagged, str(validity)
 
     def whole(self) -> None:
-        """Every message that is there can be read to its end."""
-        self.house.start()
+        """Every message that is there can be read to its end; then close."""
         client = self._client()
         for mailbox in ("INBOX", "Archive"):
             count = int(client.select(mailbox, readonly=True)[1][0] or 0)
@@ -217,9 +218,12 @@ def run(folder: Path, rounds: int, seed: int) -> Campaign:
     """A whole campaign."""
     campaign = Campaign(folder, seed)
     campaign.prepare()
-    for _ in range(rounds):
-        campaign.round()
-    campaign.whole()
+    try:
+        for _ in range(rounds):
+            campaign.round()
+        campaign.whole()
+    finally:
+        campaign.house.kill()
     return campaign
 
 

@@ -92,7 +92,7 @@ class Exim:
             "-C",
             str(configuration),
             "-bdf",
-            "-q1s",
+            "-odq",
             log=self.folder / "out",
         )
         self.namespace.wait_for(lambda: self.namespace.is_listening(address, 25), "Exim")

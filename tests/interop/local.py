@@ -57,8 +57,8 @@ class LocalHouse:
             done = self.command("account", "add", address, "--password-stdin", text=password + "\n")
             assert done.returncode == 0, done.stderr
 
-    def start(self) -> None:
-        """Serve, and wait until every listener accepts."""
+    def launch(self) -> Path:
+        """Serve; the file will exist once every listener accepts."""
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         self.process = subprocess.Popen(
@@ -70,6 +70,12 @@ class LocalHouse:
             stderr=(self.folder / "log").open("ab"),
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
+        return ready
+
+    def start(self) -> None:
+        """Serve, and wait until every listener accepts."""
+        ready = self.launch()
+        assert self.process is not None
         deadline = time.monotonic() + 20
         while not ready.exists():
             assert self.process.poll() is None, (self.folder / "log").read_text()
@@ -80,6 +86,12 @@ class LocalHouse:
         """End it as systemd would."""
         if self.process is not None:
             self.process.terminate()
+            self.process.wait(30)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
             self.process.wait(30)
 
     def imap(self, user: str) -> imaplib.IMAP4:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from posthouse.net.buffer import BareLineFeed, LineTooLong, ReceiveBuffer
+from posthouse.net.buffer import PIECE_OCTETS, BareLineFeed, LineTooLong, ReceiveBuffer
 
 
 def fed(*pieces: bytes) -> ReceiveBuffer:
@@ -181,3 +181,24 @@ def test_what_follows_the_end_stays():
     buffer = fed(b"a\r\n.\r\nQUIT\r\n")
     assert text_of(buffer) == (b"a\r\n", True)
     assert buffer.take_line(100) == b"QUIT"
+
+
+def test_small_and_large_pieces_come_out_in_order():
+    pieces = [b"a", b"b" * PIECE_OCTETS, b"c", b"d", b"e" * PIECE_OCTETS, b"f\r\n"]
+    assert fed(*pieces).take_line(3 * PIECE_OCTETS) == b"".join(pieces)[:-2]
+    some = fed(*pieces)
+    taken = []
+    while piece := some.take_some(3 * PIECE_OCTETS):
+        taken.append(piece)
+    assert taken == [b"a", b"b" * PIECE_OCTETS, b"cd", b"e" * PIECE_OCTETS, b"f\r\n"]
+
+
+def test_a_trickle_is_gathered():
+    buffer = fed(*[b"xy"] * 1000)
+    assert len(buffer) == 2000
+    assert [len(buffer.take_some(5000)) for _ in range(3)] == [2, 1998, 0]
+
+
+def test_an_end_of_text_across_many_pieces_is_found():
+    body = b"a" * PIECE_OCTETS + b"\r"
+    assert text_of(fed(body, b"\n", b".", b"\r", b"\nQUIT\r\n")) == (body + b"\n", True)

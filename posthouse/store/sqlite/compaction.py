@@ -3,7 +3,7 @@
 The living messages of some segments are copied into a new file, which is made durable; then one commit points their
 rows at it and forgets the old segments, whose files are removed. Killed before the commit, the new file is an
 orphan; killed after it, the old ones are; the next start removes either. Readers that looked a place up just before
-find the file gone and look again.
+find the file gone or empty and look again.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class Moved(msgspec.Struct, frozen=True):
     blob_id: int
     old_segment: int
     offset: int
+    stored: int
     packed_size: int | None
 
 
@@ -123,34 +124,43 @@ class Compactor:
             return False
         rewritten = await self._readers.run(rewrite, self._folder, victims)
         try:
-            await self._background(lambda tx: switch(tx, rewritten))
+            emptied = await self._background(lambda tx: switch(tx, rewritten))
         except PosthouseError:
-            self._folder.path(rewritten.segment).unlink(missing_ok=True)
+            if rewritten.segment:
+                self._folder.remove(rewritten.segment)
             raise
-        for segment in rewritten.victims:
-            self._folder.path(segment).unlink(missing_ok=True)
-        return True
+        for segment in emptied:
+            self._folder.remove(segment)
+        return bool(emptied)
 
     async def victims(self) -> list[Victim]:
         """What is worth rewriting together now."""
-        active = await self._background(lambda tx: tx.segments.number)
-        return await self._readers.run(choose, self._folder, active, self._now() - limits.COMPRESS_AFTER)
+        found: list[Victim] = await self._background(
+            lambda tx: choose(tx, self._folder, self._now() - limits.COMPRESS_AFTER)
+        )
+        return found
 
 
-def choose(reader: Reader, folder: SegmentFolder, active: int, cold_before: float) -> list[Victim]:
-    """Closed segments that are mostly dead, cold and not compressed, or small; together at most one segment's worth."""
-    rows = reader.db.rows("SELECT segment, size, dead, packed FROM segment ORDER BY segment")
+def choose(tx: Transaction, folder: SegmentFolder, cold_before: float) -> list[Victim]:
+    """Closed segments that are mostly dead, cold and not compressed, or small; together at most one segment's worth.
+
+    In the writer's thread, where which segment is open cannot change meanwhile: what is closed stays so.
+    """
+    rows = tx.query("SELECT segment, size, dead, packed FROM segment ORDER BY segment")
     wanted: list[Victim] = []
     remnants: list[Victim] = []
     room = limits.SEGMENT_OCTETS
+    if not tx.may_grow:  # on a full disk: what frees most for the least copying, and no more than fits
+        rows.sort(key=lambda row: row[1] - row[2])
+        room = min(room, _free_octets(folder))
     for segment, size, dead, packed in rows:
         victim = Victim(segment, size, dead)
-        if segment == active:
+        if segment == tx.segments.number and not _closed_early(tx, victim):
             continue
         if dead >= size * limits.COMPACT_DEAD_SHARE or (
             not packed and _is_cold(folder, segment, cold_before)
         ):
-            if size - dead <= room or not wanted:
+            if size - dead <= room:
                 wanted.append(victim)
                 room -= size - dead
         elif size < REMNANT_OCTETS and packed and size <= room:
@@ -167,6 +177,20 @@ REMNANTS_TOGETHER: Final = 16
 """Small segments are joined when there are so many, so that none is rewritten again and again."""
 
 
+def _closed_early(tx: Transaction, victim: Victim) -> bool:
+    """Close the open segment when much of it is dead already; the next message begins another."""
+    worth = victim.size >= REMNANT_OCTETS or not tx.may_grow
+    if not worth or victim.dead < victim.size * limits.COMPACT_DEAD_SHARE:
+        return False
+    tx.segments.close()
+    return True
+
+
+def _free_octets(folder: SegmentFolder) -> int:
+    disk = os.statvfs(folder.folder)
+    return disk.f_bavail * disk.f_frsize // 2
+
+
 def _is_cold(folder: SegmentFolder, segment: int, before: float) -> bool:
     try:
         return folder.path(segment).stat().st_mtime < before
@@ -175,27 +199,52 @@ def _is_cold(folder: SegmentFolder, segment: int, before: float) -> bool:
 
 
 def rewrite(reader: Reader, folder: SegmentFolder, victims: list[Victim]) -> Rewritten:
-    """Copy what lives into a new segment and make that durable."""
-    number = folder.take_number()
-    fd = folder.create(number)
-    moved: list[Moved] = []
-    at = 0
+    """Copy what lives into a new segment and make that durable (segment 0: nothing lives)."""
+    new = _NewSegment(folder)
     try:
         for victim in victims:
             for live in _living(reader, victim.segment):
-                codec, raw = _packed(reader, live)
-                frame = [header(codec, len(raw), live.size, live.digest), raw]
-                write_all(fd, frame, at)
-                packed_size = len(raw) if codec == ZSTD else None
-                moved.append(Moved(live.blob_id, live.segment, at + HEADER_OCTETS, packed_size))
-                at += HEADER_OCTETS + len(raw)
-        os.fsync(fd)
+                new.append(live, *_packed(reader, live))
+        new.finish()
     except BaseException:
-        folder.path(number).unlink(missing_ok=True)
+        new.discard()
         raise
     finally:
-        os.close(fd)
-    return Rewritten(tuple(victim.segment for victim in victims), number, at, moved)
+        new.close()
+    return Rewritten(tuple(victim.segment for victim in victims), new.number, new.size, new.moved)
+
+
+class _NewSegment:
+    """The file being written; made with its first message."""
+
+    def __init__(self, folder: SegmentFolder) -> None:
+        self._folder = folder
+        self._fd = -1
+        self.number = 0
+        self.size = 0
+        self.moved: list[Moved] = []
+
+    def append(self, live: _Live, codec: int, raw: bytes) -> None:
+        if self._fd < 0:
+            self.number = self._folder.take_number()
+            self._fd = self._folder.create(self.number)
+        write_all(self._fd, [header(codec, len(raw), live.size, live.digest), raw], self.size)
+        packed_size = len(raw) if codec == ZSTD else None
+        self.moved.append(Moved(live.blob_id, live.segment, self.size + HEADER_OCTETS, len(raw), packed_size))
+        self.size += HEADER_OCTETS + len(raw)
+
+    def finish(self) -> None:
+        if self._fd >= 0:
+            os.fsync(self._fd)
+
+    def discard(self) -> None:
+        if self.number:
+            self._folder.remove(self.number)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def _living(reader: Reader, segment: int) -> list[_Live]:
@@ -232,8 +281,8 @@ def _packed(reader: Reader, live: _Live) -> tuple[int, bytes]:
     return (ZSTD, packed) if len(packed) <= live.size * WORTH else (RAW, raw)
 
 
-def switch(tx: Transaction, rewritten: Rewritten) -> None:
-    """Point the rows at the new segment; what died meanwhile is dead there too."""
+def switch(tx: Transaction, rewritten: Rewritten) -> list[int]:
+    """Point the rows at the new segment; what died meanwhile is dead there too. The segments that are empty now."""
     dead = 0
     for moved in rewritten.moved:
         tx.execute(
@@ -241,7 +290,16 @@ def switch(tx: Transaction, rewritten: Rewritten) -> None:
             (rewritten.segment, moved.offset, moved.packed_size, moved.blob_id, moved.old_segment),
         )
         if not tx.row_count():
-            dead += HEADER_OCTETS + (moved.packed_size or 0)
+            dead += HEADER_OCTETS + moved.stored
+    if rewritten.segment:
+        tx.execute("INSERT INTO segment VALUES (?, ?, ?, 1)", (rewritten.segment, rewritten.size, dead))
+    emptied = []
     for segment in rewritten.victims:
-        tx.execute("DELETE FROM segment WHERE segment = ?", (segment,))
-    tx.execute("INSERT INTO segment VALUES (?, ?, ?, 1)", (rewritten.segment, rewritten.size, dead))
+        # A file goes only when no message is left in it, whatever was thought before.
+        rows = tx.execute(
+            "DELETE FROM segment WHERE segment = ?1 AND NOT EXISTS (SELECT 1 FROM blob WHERE segment = ?1)"
+            " RETURNING segment",
+            (segment,),
+        )
+        emptied += [number for (number,) in rows]
+    return emptied

@@ -15,6 +15,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 
 CACHE_KIB: Final = 64 * 1024
@@ -41,9 +42,11 @@ def connect(path: Path) -> Connection:
     db = Connection(str(path), statementcachesize=STATEMENTS_CACHED)
     db.set_busy_timeout(BUSY_MS)
     db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # measured: free; so a file can give space back
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute(f"PRAGMA journal_size_limit = {limits.WAL_OCTETS_FORCED}")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA foreign_keys = OFF")

@@ -6,6 +6,7 @@ that they can be kept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from posthouse.store.model import Derived, Stored
 from posthouse.store.sqlite.connection import Column, columns, integer, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.transaction import members
+
+log = logging.getLogger("posthouse.store")
 
 Derive = Callable[[bytes, int], Derived]
 """`store.derive.derive`: (message, received_at) → its derived values. Never raises on any octets."""
@@ -121,10 +124,10 @@ def derive_emails(
     """Compute the derived values of emails (those that are gone are left out)."""
     computed = []
     for email_id, stored, received_at in _places(reader, account_id, email_ids):
-        try:
-            raw = stored.prefix + read_blob(reader, stored.blob_id)
-        except NotFound:
+        blob = read_blobs(reader, [stored.blob_id]).get(stored.blob_id)
+        if blob is None:
             continue
+        raw = stored.prefix + blob
         computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
     return computed
 
@@ -204,7 +207,10 @@ def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], *, byt
 
 
 def read_blobs(reader: Reader, blob_ids: Sequence[int]) -> dict[int, bytes]:
-    """Whole blobs (the caller bounds the sum of sizes); those that are gone are left out."""
+    """Whole blobs (the caller bounds the sum of sizes); those that are gone or damaged are left out.
+
+    One damaged message must not hide the others; asked for alone (`read_blob`) it is an error.
+    """
     if not blob_ids:
         return {}
     ids, contents = columns(
@@ -215,31 +221,49 @@ def read_blobs(reader: Reader, blob_ids: Sequence[int]) -> dict[int, bytes]:
     )
     found: dict[int, bytes] = {}
     for blob_id, content in zip(ids, contents, strict=True):
-        found[blob_id] = content if content is not None else read_blob(reader, blob_id)
+        try:
+            found[blob_id] = content if content is not None else read_blob(reader, blob_id)
+        except OSError as fault:
+            log.error("message bytes %d cannot be read: %s", blob_id, fault)
     return found
 
 
 def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
     """Octets of a blob. NotFound when it is gone."""
-    for again in (True, False):
-        rows = reader.db.rows(
-            "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = ?", (blob_id,)
-        )
-        if not rows:
-            raise NotFound("The message is gone.")
-        size, segment, start, packed_size, content = rows[0]
-        end = size if length is None else min(offset + length, size)
-        if segment is None:
-            return bytes(content[offset:end])
-        try:
-            if packed_size is not None:
-                packed = reader.segments.read(segment, start, packed_size)
-                return zstd.decompress(packed)[offset:end]
-            return reader.segments.read(segment, start + offset, max(end - offset, 0))
-        except FileNotFoundError:  # compaction moved it between the two steps
-            if not again:
-                raise
-    raise NotFound("The message is gone.")
+    place = _blob_row(reader, blob_id)
+    try:
+        return _read_at(reader, place, offset, length)
+    except OSError:
+        again = _blob_row(reader, blob_id)
+        if again == place:
+            raise
+        return _read_at(reader, again, offset, length)  # compaction had moved it between the two steps
+
+
+def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
+    rows = reader.db.rows(
+        "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = ?", (blob_id,)
+    )
+    if not rows:
+        raise NotFound("The message is gone.")
+    return rows[0]
+
+
+def _read_at(reader: Reader, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
+    size, segment, start, packed_size, content = place
+    end = size if length is None else min(offset + length, size)
+    if segment is None:
+        return bytes(content[offset:end])
+    if packed_size is not None:
+        return _unpacked(reader.segments.read(segment, start, packed_size))[offset:end]
+    return reader.segments.read(segment, start + offset, max(end - offset, 0))
+
+
+def _unpacked(packed: bytes) -> bytes:
+    try:
+        return zstd.decompress(packed)
+    except zstd.ZstdError as fault:
+        raise OSError("a compressed message is damaged") from fault
 
 
 def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:

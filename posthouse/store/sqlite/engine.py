@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import apsw
 
@@ -38,6 +38,9 @@ from posthouse.store.sqlite.writer import Submission, Work, Writer
 
 log = logging.getLogger("posthouse.store")
 
+RETRY_SECONDS: Final = 5.0
+"""After a fault of the disk, before sweeping is tried again."""
+
 
 class Engine:
     """All parts of one open store. Made by `open` only."""
@@ -62,7 +65,7 @@ class Engine:
         )
         self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
         self._writer = Writer(self._open_transaction, self.live.publish, self._space)
-        self._checkpointer = upkeep.Checkpointer(path)
+        self._checkpointer = upkeep.Checkpointer(path, self._space)
         self._writer.after_commit = self._checkpointer.look
         self._loops: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[None]] = set()
@@ -166,10 +169,13 @@ class Engine:
             await self._sweep_wanted.wait()
             self._sweep_wanted.clear()
             try:
-                while await self.background(upkeep.sweep):
+                while await self.background(upkeep.sweep) or await self.background(upkeep.give_back):
                     pass
+                if not self._space.intact:
+                    self._checkpointer.wake()
             except PosthouseError as fault:
-                log.warning("sweeping stopped: %s", fault)
+                log.warning("sweeping is put off: %s", fault)
+                self._loop.call_later(RETRY_SECONDS, self._want_sweep)
             self._compactor.wake()
             if not self._sweep_wanted.is_set():
                 self._swept.set()

@@ -13,8 +13,12 @@ from pathlib import Path
 from posthouse.errors import StoreUnavailable
 
 
+class StoreInUse(StoreUnavailable):
+    """Another process has the store open: it will answer soon, or end."""
+
+
 class StoreLock:
-    """Held from construction until `release`. Raises StoreUnavailable, naming the holder."""
+    """Held from construction until `release`. Raises StoreInUse, naming the holder."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -23,7 +27,7 @@ class StoreLock:
         except OSError as fault:
             holder = os.pread(self._fd, 64, 0).decode("ascii", "replace").strip() or "another process"
             os.close(self._fd)
-            raise StoreUnavailable(f"The mail store is in use by {holder}.") from fault
+            raise StoreInUse(f"The mail store is in use by {holder}.") from fault
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"process {os.getpid()}\n".encode(), 0)
 

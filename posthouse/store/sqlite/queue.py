@@ -215,13 +215,13 @@ def record_outcomes(tx: Transaction, op: RecordOutcomes) -> None:
             tx.execute("DELETE FROM queued_recipient WHERE queue_id = ? AND recipient_id = ?", key)
             continue
         held = outcome.state is RecipientState.HELD
+        due_at = None if held else outcome.next_attempt_at
         tx.execute(
             "UPDATE queued_recipient SET state = ?, attempts = attempts + ?, next_attempt_at = ?, due_at = ?,"
             " token = 0, delay_noticed = delay_noticed OR ?, last_at = ?, last_reply = ?, last_host = ?,"
             " last_tls = ? WHERE queue_id = ? AND recipient_id = ?",
-            ("held" if held else "waiting", outcome.tried, outcome.next_attempt_at,
-             None if held else outcome.next_attempt_at, outcome.delay_noticed, outcome.at,
-             outcome.reply, outcome.host, outcome.tls, *key),
+            ("held" if held else "waiting", outcome.tried, outcome.next_attempt_at, due_at,
+             outcome.delay_noticed, outcome.at, outcome.reply, outcome.host, outcome.tls, *key),
         )  # fmt: skip
     _leave_when_done(tx, op.queue_id)
     _refresh(tx, set(leased.values()))

@@ -99,6 +99,15 @@ class SegmentFolder:
         finally:
             os.close(fd)
 
+    def remove(self, number: int) -> None:
+        """Remove a segment that no row knows any more. Readers may have it open: its space is freed all the same."""
+        path = self.path(number)
+        try:
+            os.truncate(path, 0)
+            path.unlink()
+        except FileNotFoundError:
+            pass
+
     def remove_orphans(self, known: set[int]) -> int:
         """Remove segment files that no row knows; how many. Only at the start."""
         orphans = [number for number in self.present() if number not in known]
@@ -138,10 +147,13 @@ class SegmentWriter:
         self._grown: dict[int, int] = {}
 
     def resume(self, number: int, size: int) -> None:
-        """Go on with a segment of an earlier run, without its torn tail."""
-        self._fd = os.open(self._folder.path(number), os.O_RDWR | os.O_CLOEXEC)
-        os.ftruncate(self._fd, size)
-        self.number, self._size = number, size
+        """Go on with a segment of an earlier run, without its torn tail; one that is too short is left alone."""
+        fd = os.open(self._folder.path(number), os.O_RDWR | os.O_CLOEXEC)
+        if os.fstat(fd).st_size < size:
+            os.close(fd)
+            return
+        os.ftruncate(fd, size)
+        self._fd, self.number, self._size = fd, number, size
 
     def place(self, chunks: Sequence[bytes], size: int, digest: bytes) -> tuple[int, int]:
         """Take a message for the next `sync`; where it will stand (segment, offset)."""
@@ -213,11 +225,12 @@ class SegmentReader:
         self._open: OrderedDict[int, int] = OrderedDict()
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
-        """Octets of a segment. Raises FileNotFoundError when it was compacted away, OSError when it is cut short."""
+        """Octets of a segment. Raises OSError when it is not there or too short: compacted away, or damaged."""
         raw = os.pread(self._descriptor(segment), length, offset)
         while len(raw) < length:
             more = os.pread(self._descriptor(segment), length - len(raw), offset + len(raw))
             if not more:
+                os.close(self._open.pop(segment))
                 raise OSError(f"segment {segment} ends early")
             raw += more
         return raw

@@ -7,6 +7,7 @@ refused from memory; once it can be made again there is space again, and they go
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from typing import Final
 
 from posthouse import limits
 
+log = logging.getLogger("posthouse.store")
+
 RETRY_SECONDS: Final = 2.0
 """Between two looks at whether there is space again."""
 
@@ -22,9 +25,8 @@ RETRY_SECONDS: Final = 2.0
 class SpaceReserve:
     """The reserve. All methods are thread-safe and never raise."""
 
-    def __init__(self, path: Path, octets: int = limits.SPACE_RESERVE) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._octets = octets
         self._lock = threading.Lock()
         self._retry_at = 0.0
         self.intact = self._make()
@@ -34,6 +36,7 @@ class SpaceReserve:
         with self._lock:
             if not self.intact:
                 return False
+            log.warning("the disk is full: new mail is refused until there is space again")
             self.intact = False
             self._path.unlink(missing_ok=True)
             self._retry_at = time.monotonic() + RETRY_SECONDS
@@ -43,9 +46,19 @@ class SpaceReserve:
         """Try to hold space back again, not more often than every RETRY_SECONDS; whether it is held."""
         with self._lock:
             if not self.intact and time.monotonic() >= self._retry_at:
-                self.intact = self._make()
+                self.intact = self._enough() and self._make()
+                if self.intact:
+                    log.info("there is space on the disk again")
                 self._retry_at = time.monotonic() + RETRY_SECONDS
             return self.intact
+
+    def _enough(self) -> bool:
+        """Whether there is room for more than the reserve, else the next message would end it again."""
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize >= limits.SPACE_RESERVE * 3 // 2
 
     def _make(self) -> bool:
         try:
@@ -53,7 +66,7 @@ class SpaceReserve:
         except OSError:
             return False
         try:
-            os.posix_fallocate(fd, 0, self._octets)
+            os.posix_fallocate(fd, 0, limits.SPACE_RESERVE)
         except OSError:
             self._path.unlink(missing_ok=True)
             return False

@@ -14,8 +14,9 @@ import apsw
 
 from posthouse import limits
 from posthouse.store.sqlite.changes import EmailsSwept
-from posthouse.store.sqlite.connection import PAGE_SIZE, connect
+from posthouse.store.sqlite.connection import PAGE_SIZE, Connection, connect
 from posthouse.store.sqlite.emails import NewDerived
+from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction, members
 
 log = logging.getLogger("posthouse.store")
@@ -32,8 +33,9 @@ class Checkpointer:
     short step itself, between two transactions.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, space: SpaceReserve) -> None:
         self._path = path
+        self._space = space
         self._wake = threading.Event()
         self._stopping = False
         self._size = 0
@@ -58,14 +60,16 @@ class Checkpointer:
             self._copied = 0  # the log has begun anew
             self._caught_up = False
         self._size = size
-        if self._caught_up and size >= limits.WAL_OCTETS_FORCED:
+        late = self._caught_up and size >= limits.WAL_OCTETS_FORCED
+        if late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4):
             self._caught_up = False
-            try:
-                tx.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            except apsw.Error as fault:  # a reader was in the way, or the disk: the next time, then
-                log.info("the log goes on growing for now: %s", fault)
+            begin_log_anew(tx.db)
         elif size - self._copied >= limits.WAL_OCTETS:
             self._wake.set()
+
+    def wake(self) -> None:
+        """Copy now, whatever there is (so that the file can shrink)."""
+        self._wake.set()
 
     def _run(self) -> None:
         db = connect(self._path)
@@ -75,13 +79,27 @@ class Checkpointer:
                 break
             self._wake.clear()
             try:
-                _, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._copy(db)
+            except apsw.FullError:
+                # Before the log takes what space is left: it would have to be copied to become free again.
+                if self._space.release():
+                    self._wake.set()
             except apsw.Error as fault:
                 log.warning("the log could not be copied into the database: %s", fault)
-                continue
-            self._copied = copied * PAGE_SIZE
-            self._caught_up = True
         db.close()
+
+    def _copy(self, db: Connection) -> None:
+        _, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._copied = copied * PAGE_SIZE
+        self._caught_up = True
+
+
+def begin_log_anew(db: Connection) -> None:
+    """In the writer's thread: copy what is left of the log, so that its space is used again."""
+    try:
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    except apsw.Error as fault:  # a reader was in the way, or the disk: the next time, then
+        log.info("the log goes on growing for now: %s", fault)
 
 
 # --- sweeping what deleted messages left behind -----------------------------------------------------------
@@ -111,11 +129,16 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     return True
 
 
+def _rows_at_once(tx: Transaction) -> int:
+    """On a full disk little at a time: deleting, too, goes through the log."""
+    return limits.SWEEP_BATCH if tx.may_grow else limits.SWEEP_BATCH // 16 + 1
+
+
 def _sweep_emails(tx: Transaction) -> bool:
     rows = tx.query(
         "SELECT g.email_id, e.account_id, e.blob_id FROM garbage_email g LEFT JOIN email e USING (email_id)"
         " ORDER BY g.email_id LIMIT ?",
-        (limits.SWEEP_BATCH,),
+        (_rows_at_once(tx),),
     )
     if not rows:
         return False
@@ -131,6 +154,20 @@ def _sweep_emails(tx: Transaction) -> bool:
         )
     tx.execute("DELETE FROM email WHERE email_id IN (SELECT value FROM carray(?))", (email_ids,))
     tx.execute("DELETE FROM garbage_email WHERE email_id IN (SELECT value FROM carray(?))", (email_ids,))
+    return True
+
+
+# --- giving space back --------------------------------------------------------------------------------------
+
+
+def give_back(tx: Transaction) -> bool:
+    """Let the database file shrink by a piece when much of it is free, or the disk is full; whether there is more."""
+    ((free,),) = tx.query("PRAGMA freelist_count")
+    ((pages,),) = tx.query("PRAGMA page_count")
+    spare = 0 if not tx.may_grow else max(limits.FREE_OCTETS_KEPT // PAGE_SIZE, pages // 4)
+    if free <= spare:
+        return False
+    tx.execute(f"PRAGMA incremental_vacuum({_rows_at_once(tx)})")
     return True
 
 

@@ -30,6 +30,7 @@ from posthouse.store.sqlite.operations import OPERATIONS
 from posthouse.store.sqlite.pieces import Pieces
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sqlite.upkeep import begin_log_anew
 
 log = logging.getLogger("posthouse.store")
 
@@ -181,7 +182,7 @@ class Writer:
 
     # --- a batch -----------------------------------------------------------------------------------------
 
-    def _commit(self, batch: list[Submission]) -> None:
+    def _commit(self, batch: list[Submission], *, again: bool = True) -> None:
         tx = self._tx
         tx.may_grow = self._space.intact or self._space.restore()
         try:
@@ -190,7 +191,7 @@ class Writer:
             except _Refused:
                 published = self._attempt_each(batch)
         except Exception as fault:
-            self._after_fault(batch, fault)
+            self._after_fault(batch, fault, again=again)
             return
         self.commits += 1
         answered = [one for one in batch if one.pieces is None]
@@ -280,12 +281,13 @@ class Writer:
             self._long.append(one)
         self._publish(published, [one] if ended else [])
 
-    def _after_fault(self, batch: list[Submission], fault: Exception, *, again: bool = True) -> None:
+    def _after_fault(self, batch: list[Submission], fault: Exception, *, again: bool) -> None:
         """The disk or the database failed: nothing of the batch was kept."""
         full = isinstance(fault, apsw.FullError) or (isinstance(fault, OSError) and fault.errno in _FULL)
-        if full and again and self._space.release():
-            log.warning("the disk is full: new mail is refused until there is space again")
-            self._commit(batch)
+        if full and again:
+            self._space.release()
+            begin_log_anew(self._tx.db)  # so that its space can be used again
+            self._commit(batch, again=False)
             return
         if getattr(fault, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC:
             # What the system has written after a failed sync cannot be known: only a restart looks anew.

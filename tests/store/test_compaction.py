@@ -1,0 +1,242 @@
+"""Compaction: the dead are dropped, the cold compressed, remnants joined; killed at any point nothing is lost."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from posthouse import limits
+from posthouse.errors import StoreUnavailable
+from posthouse.ranges import Ranges
+from posthouse.store.interface import Expunge
+from posthouse.store.model import Content
+from posthouse.store.sqlite import compaction, emails
+from posthouse.store.sqlite.emails import _read_at, read_blob
+from posthouse.store.sqlite.segments import SegmentFolder, frames
+from tests.kits.engine import Desk, furnish
+from tests.store.conftest import SqliteEngine
+
+
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_OCTETS", 400_000)
+    monkeypatch.setattr(compaction, "REMNANT_OCTETS", 50_000)
+    monkeypatch.setattr(compaction.Compactor, "wake", lambda self: None)  # the tests say when
+
+
+def message(i: int, size: int = 60_000) -> bytes:
+    """Half of it cannot be compressed."""
+    return b"Subject: %d\r\n\r\n" % i + os.urandom(size // 2) + b"words " * (size // 12)
+
+
+class Filled:
+    """A mailbox over several segments."""
+
+    def __init__(self, engine: SqliteEngine, desk: Desk) -> None:
+        self.engine = engine
+        self.desk = desk
+        self.raw: dict[int, bytes] = {}
+
+    @classmethod
+    async def make(cls, engine: SqliteEngine, count: int = 24) -> Filled:
+        new = cls(engine, await furnish(engine))
+        inbox = await new.desk.box()
+        for i in range(count):
+            raw = message(i)
+            added = await new.desk.store.apply(new.desk.message(inbox, content=Content.of(raw)))
+            new.raw[added.uid] = raw
+        return new
+
+    async def remove(self, uids: Ranges) -> None:
+        inbox = await self.desk.box()
+        await self.desk.store.apply(
+            Expunge(account_id=self.desk.id, mailbox_id=inbox.mailbox_id, uids=uids, force=True)
+        )
+        for uid in uids:
+            self.raw.pop(uid)
+        await self.engine.settle()
+
+    async def check(self) -> None:
+        """Everything is whole, read from the files."""
+        await self.engine.reopen()
+        inbox = await self.desk.box()
+        index = await self.desk.store.index(self.desk.id, inbox.mailbox_id)
+        assert list(index.uids) == list(self.raw)
+        assert await self.desk.store.messages(self.desk.id, list(index.email_ids)) == list(self.raw.values())
+        for email_id, raw in zip(index.email_ids, self.raw.values(), strict=True):
+            (stored,) = await self.desk.store.stored(self.desk.id, [email_id])
+            assert stored is not None
+            assert await self.desk.store.read(stored, 1000, 500) == raw[1000:1500]
+        self.check_files()
+
+    def check_files(self) -> None:
+        """Files and rows know each other."""
+        rows = segment_rows(self.engine)
+        files = {int(path.stem): path for path in (self.engine.folder / "blobs").glob("*.seg")}
+        assert set(rows) == set(files)
+        for number, (size, _) in rows.items():
+            assert list(frames(files[number], size))
+
+    async def compact(self) -> int:
+        count = 0
+        while await self.engine.store._engine._compactor.step():
+            count += 1
+        return count
+
+    def octets(self) -> int:
+        return sum(path.stat().st_size for path in (self.engine.folder / "blobs").glob("*.seg"))
+
+
+def segment_rows(engine: SqliteEngine) -> dict[int, tuple[int, int]]:
+    reader = engine.store._engine.open_reader()
+    try:
+        return {row[0]: row[1:] for row in reader.db.rows("SELECT segment, size, dead FROM segment")}
+    finally:
+        reader.close()
+
+
+async def test_the_dead_are_dropped(engine: SqliteEngine) -> None:
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    await filled.compact()
+    alive = sum(map(len, filled.raw.values()))
+    assert filled.octets() < alive + 2 * 400_000, "at most what is below the threshold, and the open segment"
+    await filled.check()
+
+
+async def test_cold_segments_are_compressed_once(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.settings["now"] = lambda: 1e12
+    await engine.reopen()
+    filled = await Filled.make(engine)
+    before = filled.octets()
+    assert await filled.compact() > 0
+    assert filled.octets() < before * 0.75
+    assert await filled.compact() == 0
+    await filled.check()
+
+
+async def test_remnants_are_joined(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+    filled = await Filled.make(engine, 1)
+    inbox = await filled.desk.box()
+    for i in range(compaction.REMNANTS_TOGETHER):
+        raw = message(i, 20_000)
+        upload = engine.store.stage()
+        await upload.write(raw)
+        content = await upload.finish()
+        added = await filled.desk.store.apply(filled.desk.message(inbox, content=content))
+        filled.raw[added.uid] = raw
+    assert len(segment_rows(engine)) == compaction.REMNANTS_TOGETHER + 1
+    await filled.compact()
+    assert len(segment_rows(engine)) == 2
+    await filled.check()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def dies(*_: Any, **__: Any) -> Any:
+    raise Killed
+
+
+@pytest.mark.parametrize("where", ["while copying", "before the commit", "in the commit", "before removing"])
+async def test_killed_at_any_point_nothing_is_lost(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    compactor = engine.store._engine._compactor
+    with monkeypatch.context() as patch:
+        if where == "while copying":
+            patch.setattr(compaction, "digest_of", dies)
+            patch.setattr(SegmentFolder, "remove", lambda *_: None)
+        elif where == "before the commit":
+            patch.setattr(compactor, "_background", dies_in_second(compactor._background))
+        elif where == "in the commit":
+            patch.setattr(compaction, "switch", half_a_switch)
+            patch.setattr(SegmentFolder, "remove", lambda *_: None)
+        else:
+            patch.setattr(SegmentFolder, "remove", dies)
+        with pytest.raises((Killed, StoreUnavailable)):
+            await compactor.step()
+    await filled.check()
+    await filled.compact()
+    await filled.check()
+
+
+def dies_in_second(real: Any) -> Any:
+    calls: list[bool] = []
+
+    async def background(work: Any) -> Any:
+        calls.append(True)
+        if len(calls) > 1:
+            raise Killed
+        return await real(work)
+
+    return background
+
+
+def half_a_switch(tx: Any, rewritten: compaction.Rewritten) -> None:
+    moved = rewritten.moved[0]
+    tx.execute("UPDATE blob SET segment = ? WHERE blob_id = ?", (rewritten.segment, moved.blob_id))
+    raise OSError("cut short")
+
+
+async def test_what_dies_during_the_rewrite_is_dead_afterwards(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    compactor = engine.store._engine._compactor
+    victims = await compactor.victims()
+    rewritten = await compactor._readers.run(compaction.rewrite, engine.store._engine.folder, victims)
+    await filled.remove(Ranges([(1, 1)]))
+    await compactor._background(lambda tx: compaction.switch(tx, rewritten))
+    size, dead = segment_rows(engine)[rewritten.segment]
+    assert 30_000 < dead < size, "what the new segment holds of the message that died"
+    await filled.check()
+
+
+async def test_readers_follow_a_message_that_moves(engine: SqliteEngine) -> None:
+    filled = await Filled.make(engine)
+    reader = engine.store._engine.open_reader()
+    try:
+        blobs = {blob_id: read_blob(reader, blob_id) for blob_id in range(1, 20, 4)}
+        await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+        before = set(segment_rows(engine))
+        await filled.compact()
+        held = reader.segments._open
+        gone = [number for number in before - set(segment_rows(engine)) if number in held]
+        assert gone
+        assert all(os.fstat(held[number]).st_size == 0 for number in gone), "open files hold no space"
+        assert {blob_id: read_blob(reader, blob_id) for blob_id in blobs} == blobs
+        place = reader.db.rows(
+            "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = 1"
+        )
+        stale = (place[0][0], gone[0], 40, None, None)
+        with pytest.raises(OSError, match="ends early"):
+            _read_at(reader, stale, 0, None)
+    finally:
+        reader.close()
+
+
+async def test_a_place_looked_up_before_the_move_is_looked_up_again(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = await Filled.make(engine)
+    reader = engine.store._engine.open_reader()
+    try:
+        old = emails._blob_row(reader, 1)
+        await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+        await filled.compact()
+        real = emails._blob_row
+        answers = iter([old])
+        monkeypatch.setattr(emails, "_blob_row", lambda *asked: next(answers, None) or real(*asked))
+        assert read_blob(reader, 1) == filled.raw[1]
+    finally:
+        reader.close()

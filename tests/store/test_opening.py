@@ -1,0 +1,141 @@
+"""Opening: the lock, file modes, migrations, and what a crash has left behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from posthouse.errors import StoreUnavailable
+from posthouse.store.model import Content
+from posthouse.store.sqlite.connection import connect
+from posthouse.store.sqlite.lock import StoreLock
+from posthouse.store.sqlite.migrate import migrate, steps
+from tests.kits.engine import furnish
+from tests.store.conftest import SqliteEngine
+
+
+async def test_a_second_opening_is_refused_and_names_the_holder(engine: SqliteEngine) -> None:
+    with pytest.raises(StoreUnavailable, match=f"process {os.getpid()}"):
+        await SqliteEngine(engine.folder).open()
+    await furnish(engine)  # the refused one has disturbed nothing
+    await engine.store.close()
+    await engine.open()
+
+
+def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, time; from posthouse.store.sqlite.lock import StoreLock\n"
+        "StoreLock(pathlib.Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    )
+    path = tmp_path / "lock"
+    holder = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(StoreUnavailable, match=f"process {holder.pid}"):
+        StoreLock(path)
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    StoreLock(path).release()
+
+
+async def test_nobody_else_may_look_inside(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "data")
+    await engine.open()
+    desk = await furnish(engine)
+    await desk.store.apply(desk.message(await desk.box(), content=Content.of(b"x" * 50_000)))
+    for path in [engine.folder, *engine.folder.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    await engine.store.close()
+
+
+def columns_of(path: Path, table: str) -> list[str]:
+    db = connect(path)
+    try:
+        return [row[1] for row in db.rows(f"PRAGMA table_info({table})")]
+    finally:
+        db.close()
+
+
+def test_migrations_run_once_in_order_after_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    known = {
+        1: "CREATE TABLE thing (a)",
+        2: "ALTER TABLE thing ADD COLUMN b",
+        3: "ALTER TABLE thing ADD COLUMN c",
+    }
+    migrate(path, 1, {1: known[1]})
+    assert not list(tmp_path.glob("*.before-*"))
+    migrate(path, 2, known)
+    migrate(path, 3, known)
+    assert columns_of(path, "thing") == ["a", "b", "c"]
+    copy = tmp_path / "mail.db.before-003"
+    assert columns_of(copy, "thing") == ["a"]
+    assert list(tmp_path.glob("*.before-*")) == [copy]
+
+
+def test_a_failed_migration_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    migrate(path, 1, {1: "CREATE TABLE thing (a)"})
+    broken = {1: "-", 2: "ALTER TABLE thing ADD COLUMN b", 3: "ALTER TABLE missing ADD COLUMN c"}
+    with pytest.raises(apsw.SQLError):
+        migrate(path, 2, broken)
+    assert columns_of(path, "thing") == ["a"]
+    migrate(path, 3, {1: "-", 2: "ALTER TABLE thing ADD COLUMN b"})
+    assert columns_of(path, "thing") == ["a", "b"]
+
+
+async def test_a_newer_schema_is_refused(engine: SqliteEngine) -> None:
+    await engine.store.close()
+    db = connect(engine.path)
+    db.execute("INSERT INTO schema_version VALUES (?, 0)", (max(steps()) + 1,))
+    db.close()
+    with pytest.raises(StoreUnavailable, match="schema"):
+        await engine.open()
+    db = connect(engine.path)
+    db.execute("DELETE FROM schema_version WHERE version > ?", (max(steps()),))
+    db.close()
+    await engine.open()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mail.db").write_bytes(b"not a database, but long enough to look like something" * 100)
+    with pytest.raises(StoreUnavailable):
+        await SqliteEngine(tmp_path).open()
+
+
+async def test_orphans_and_torn_tails_are_removed(engine: SqliteEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    first = await desk.store.apply(desk.message(inbox, content=Content.of(b"1" * 50_000)))
+    await engine.store.close()
+    blobs = engine.folder / "blobs"
+    (segment,) = blobs.glob("*.seg")
+    whole = segment.stat().st_size
+    with segment.open("ab") as file:
+        file.write(b"torn" * 1000)
+    (blobs / "000777.seg").write_bytes(b"left by a crash")
+    await engine.open()
+    assert list(blobs.glob("*.seg")) == [segment]
+    assert segment.stat().st_size == whole
+    second = await desk.store.apply(desk.message(inbox, content=Content.of(b"2" * 50_000)))
+    await engine.reopen()
+    found = await desk.store.messages(desk.id, [first.email_id, second.email_id])
+    assert found == [b"1" * 50_000, b"2" * 50_000]
+
+
+async def test_numbers_are_never_given_twice(engine: SqliteEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    seen: list[int] = []
+    for _ in range(3):
+        (added,) = await desk.add(inbox, "x")
+        seen.append(added.email_id)
+        await engine.reopen()
+    assert seen == sorted(set(seen))
