@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from posthouse import limits
 from tests.attack.besieged import MB, Attacker, Besieged
 
 pytestmark = pytest.mark.slow
@@ -57,14 +58,15 @@ def test_stranger_is_answered(besieged: Besieged, sent: bytes, reply: bytes) -> 
 
 
 def test_many_small_literals_of_strangers_cost_little(besieged: Besieged) -> None:
-    """Far more than any login needs; five hundred at once stay within a few megabytes."""
-    with besieged.unharmed(memory=24 * MB), contextlib.ExitStack() as open_ones:
+    """240 KB of command from each of 500: kept are only what a stranger's command and one read may have."""
+    kept = 500 * (limits.IMAP_COMMAND_STRANGER + limits.READ_HIGH_WATER)
+    with besieged.unharmed(memory=kept + 16 * MB), contextlib.ExitStack() as open_ones:
         attackers = [open_ones.enter_context(besieged.enter("imap")) for _ in range(500)]
         for attacker in attackers:
             attacker.send(
                 b"a LOGIN "
                 + b"{8000+}\r\n"
-                + (b"x" * 8000 + b" {8000+}\r\n") * 10
+                + (b"x" * 8000 + b" {8000+}\r\n") * 29
                 + b"x" * 8000
                 + b" end\r\n"
             )
