@@ -451,6 +451,12 @@ IMAP_SEQUENCE_SET: Final = 64 * KB
 IMAP_FETCH_ITEMS: Final = 100
 """Data items of one FETCH; clients ask for up to a dozen, bodies by part for a few dozen."""
 
+IMAP_FETCHES_REMEMBERED: Final = 500
+"""Different lists of FETCH items whose meaning is kept: clients of all kinds use a few each; 1 MB at most."""
+
+IMAP_FETCH_REMEMBERED: Final = 500
+"""Octets of the longest such list that is kept."""
+
 IMAP_FETCH_FIELDS: Final = 200
 """Header field names of one BODY[HEADER.FIELDS (…)]; the longest lists seen in clients have about 40."""
 

@@ -34,6 +34,15 @@ class Ranges:
         self._ranks = [0, *accumulate(e - s + 1 for s, e in zip(starts, ends, strict=True))]
 
     @classmethod
+    def between(cls, first: int, last: int) -> Ranges:
+        """One inclusive range, its ends in either order."""
+        if first > last:
+            first, last = last, first
+        new = cls.__new__(cls)
+        new._starts, new._ends, new._ranks = [first], [last], [0, last - first + 1]
+        return new
+
+    @classmethod
     def of(cls, members: Iterable[int]) -> Ranges:
         """The set of any integers, in any order."""
         return cls.of_sorted(sorted(set(members)))

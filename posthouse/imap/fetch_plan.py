@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from posthouse import limits
 from posthouse.imap import encode
 from posthouse.imap.binary import UnknownEncoding, decode
 from posthouse.imap.fetch_args import Attribute, Decoding, Item, Section, Text
@@ -109,6 +111,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return render(self.template, columns)
 
 
+def plan_of(items: tuple[Item, ...]) -> Plan:
+    """The plan for the items; plans of short lists are remembered."""
+    octets = sum([len(item.label) for item in items if isinstance(item, Section)])
+    return (make_plan if octets > limits.IMAP_FETCH_REMEMBERED else _remembered)(items)
+
+
 def make_plan(items: tuple[Item, ...]) -> Plan:
     """Choose the columns for the items."""
     pieces = tuple(map(_piece, items))
@@ -118,6 +126,9 @@ def make_plan(items: tuple[Item, ...]) -> Plan:
         template=b"* %d FETCH (" + b" ".join(piece.template for piece in pieces) + b")\r\n",
         needs=_needs(items),
     )
+
+
+_remembered: Final = lru_cache(limits.IMAP_FETCHES_REMEMBERED)(make_plan)
 
 
 def _needs(items: tuple[Item, ...]) -> Needs:

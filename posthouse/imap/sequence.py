@@ -29,6 +29,9 @@ class SequenceSet(msgspec.Struct, frozen=True):
         """The numbers meant when `*` is `highest`. In an empty mailbox the caller passes what §9 says `*` is then."""
         if self.saved:
             return EMPTY
+        if len(self.pairs) == 1:
+            first, last = self.pairs[0]
+            return Ranges.between(first or highest, last or highest)
         # RFC 9051 §9: the order of the two ends does not matter; `559:*` always includes the last message.
         return Ranges((first or highest, last or highest) for first, last in self.pairs)
 

@@ -132,6 +132,8 @@ class View:
             raise Bad("No such message number")
         if len(wanted) == len(known):
             return known
+        if wanted.run_count() == 1 and known.run_count() == 1:
+            return Ranges.between(known.nth(wanted.first), known.nth(wanted.last))
         return Ranges((known.nth(first), known.nth(last)) for first, last in wanted.pairs()) & known
 
     def numbers(self, uids: Ranges) -> Ranges:

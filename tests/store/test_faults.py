@@ -17,7 +17,7 @@ from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import AddEmail, Expunge, SetFlags
-from posthouse.store.model import Content
+from posthouse.store.model import Content, Derived
 from posthouse.store.sqlite import engine as engine_module
 from posthouse.store.sqlite import segments, space, staging
 from posthouse.store.sqlite.connection import connect
@@ -25,7 +25,7 @@ from posthouse.store.sqlite.operations import OPERATIONS
 from posthouse.store.sqlite.segments import write_all
 from posthouse.store.sqlite.transaction import Transaction
 from tests.kits.engine import Desk, furnish
-from tests.store.conftest import SqliteEngine
+from tests.store.conftest import SqliteEngine, derive
 
 BIG = Content.of(b"x" * 50_000)
 
@@ -267,6 +267,36 @@ async def test_a_damaged_segment_fails_its_messages_only(engine: SqliteEngine) -
     found = await desk.store.messages(desk.id, [added.email_id, small.email_id])
     assert found[0] is None
     assert found[1] is not None
+
+
+async def test_a_missing_segment_fails_its_messages_only(engine: SqliteEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.store.apply(desk.message(inbox, content=BIG))
+    await engine.store.close()
+    for segment in (engine.folder / "blobs").glob("*.seg"):
+        segment.unlink()
+    await engine.open()
+    await desk.store.apply(desk.message(inbox, content=BIG))
+    index = await desk.store.index(desk.id, inbox.mailbox_id)
+    assert await desk.store.messages(desk.id, list(index.email_ids)) == [None, BIG.beginning()]
+
+
+async def test_a_message_that_cannot_be_derived_hides_no_other(tmp_path: Path) -> None:
+    def fails_once(raw: bytes, received_at: int) -> Derived:
+        if b"poison" in raw:
+            raise RuntimeError
+        return derive(raw, received_at)
+
+    engine = SqliteEngine(tmp_path, derive=fails_once)
+    await engine.open()
+    try:
+        desk = await furnish(engine)
+        await desk.add(await desk.box(), "a", "poison", "b")
+        await engine.settle()
+        assert await previews(desk) == [("a",), None, ("b",)]
+    finally:
+        await engine.store.close()
 
 
 async def test_a_damaged_snapshot_is_only_slower(engine: SqliteEngine) -> None:

@@ -20,7 +20,7 @@ from posthouse.imap.commands.row import SELECTED, Bad, Command, No
 from posthouse.imap.commands.select import changed_since
 from posthouse.imap.fetch_args import Attribute, FetchArgs, Item, parse_fetch
 from posthouse.imap.fetch_large import send_large
-from posthouse.imap.fetch_plan import Batch, Plan, fill, make_plan
+from posthouse.imap.fetch_plan import Batch, Plan, fill, plan_of
 from posthouse.imap.rows import FlagTexts, flag_lines
 from posthouse.imap.session import Session
 from posthouse.imap.view import View, give_way
@@ -47,7 +47,7 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
         texts = await view.texts()
         if Attribute.FLAGS in args.items:
             session.send(view.new_keywords(texts))
-        fetch = Fetch(session, view, make_plan(args.items), texts, uids)
+        fetch = Fetch(session, view, plan_of(args.items), texts, uids)
         await (fetch.run_and_mark_seen() if args.sets_seen and not view.read_only else fetch.run())
         if not args.uid and fetch.count < len(uids):
             # RFC 2180 §4.1.2: what is there was sent; the rest has been expunged by others.
@@ -108,7 +108,7 @@ class Fetch:
         result = await self._mark_seen(Ranges.of(unseen)) if unseen else None
         if result is not None and result.changed:
             self._refresh(batch)
-            plan = make_plan(self._items_with_flags())
+            plan = plan_of(self._items_with_flags())
             self._view.told_flags(Ranges.of(batch.uids))
         self._session.send(plan.render(batch))
         self.count += len(batch)

@@ -6,11 +6,13 @@ never touches its bytes. Small bytes are a row, larger ones go to the segment; a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from posthouse import limits
 from posthouse.store.model import Content
+from posthouse.store.sqlite.connection import members
 from posthouse.store.sqlite.segments import DIGEST_OCTETS, HEADER_OCTETS, digest_of
 
 if TYPE_CHECKING:
@@ -89,23 +91,35 @@ class Blobs:
         return blob_id
 
     def disown(self, blob_ids: Sequence[int]) -> None:
-        """One owner less for each; blobs without owners are removed."""
+        """One owner less for each time a blob is named; blobs without owners are removed."""
         tx = self._tx
-        for blob_id in blob_ids:
-            shared = tx.query("SELECT owners FROM blob_share WHERE blob_id = ?", (blob_id,))
-            if not shared:
-                self._remove(blob_id)
-            elif shared[0][0] > 2:
-                tx.execute("UPDATE blob_share SET owners = owners - 1 WHERE blob_id = ?", (blob_id,))
-            else:
-                tx.execute("DELETE FROM blob_share WHERE blob_id = ?", (blob_id,))
-
-    def _remove(self, blob_id: int) -> None:
-        gone = self._tx.execute(
-            "DELETE FROM blob WHERE blob_id = ? RETURNING segment, coalesce(packed_size, size)", (blob_id,)
+        lost = Counter(blob_ids)
+        shared = dict(
+            tx.query(
+                "SELECT blob_id, owners FROM blob_share WHERE blob_id IN (SELECT value FROM carray(?))",
+                (members(lost),),
+            )
         )
-        for segment, size in gone:
-            if segment is not None:
-                self._tx.execute(
-                    "UPDATE segment SET dead = dead + ? WHERE segment = ?", (size + HEADER_OCTETS, segment)
-                )
+        dead = []
+        for blob_id, times in lost.items():
+            left = shared.get(blob_id, 1) - times
+            if left <= 0:
+                dead.append(blob_id)
+            if left > 1:
+                tx.execute("UPDATE blob_share SET owners = ? WHERE blob_id = ?", (left, blob_id))
+            elif blob_id in shared:
+                tx.execute("DELETE FROM blob_share WHERE blob_id = ?", (blob_id,))
+        if dead:
+            self._remove(dead)
+
+    def _remove(self, blob_ids: Sequence[int]) -> None:
+        tx = self._tx
+        which = "blob_id IN (SELECT value FROM carray(?))"
+        in_segments = tx.query(
+            f"SELECT segment, sum(coalesce(packed_size, size) + {HEADER_OCTETS}) FROM blob"
+            f" WHERE {which} AND segment IS NOT NULL GROUP BY segment",
+            (members(blob_ids),),
+        )
+        for segment, octets in in_segments:
+            tx.execute("UPDATE segment SET dead = dead + ? WHERE segment = ?", (octets, segment))
+        tx.execute(f"DELETE FROM blob WHERE {which}", (members(blob_ids),))

@@ -53,7 +53,10 @@ class Recent(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """The value, or None."""
-        return self[key] if key in self._values else None
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
 
     def put(self, key: K, value: V) -> None:
         """Keep a value."""

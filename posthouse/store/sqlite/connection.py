@@ -7,7 +7,8 @@ itself puts together (`columns`): a million values a second, busy loop or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -115,6 +116,11 @@ def _cut(whole: bytes, lengths: Sequence[int | None]) -> list[bytes | None]:
         pieces.append(whole[start : start + length])
         start += length
     return pieces
+
+
+def members(numbers: Iterable[int]) -> Any:
+    """Numbers as the binding of `carray(?)`: one binding however many there are."""
+    return apsw.carray(array("q", numbers))
 
 
 def unavailable(fault: BaseException) -> StoreUnavailable:

@@ -16,9 +16,8 @@ from backports import zstd
 from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.store.model import Derived, Stored
-from posthouse.store.sqlite.connection import Column, columns, integer, octets, snapshot
+from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
-from posthouse.store.sqlite.transaction import members
 
 log = logging.getLogger("posthouse.store")
 
@@ -128,7 +127,10 @@ def derive_emails(
         if blob is None:
             continue
         raw = stored.prefix + blob
-        computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
+        try:
+            computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
+        except Exception:  # a bug there must hide one message at most
+            log.exception("email %d could not be derived", email_id)
     return computed
 
 

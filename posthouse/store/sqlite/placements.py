@@ -16,11 +16,11 @@ from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import Copied, CopyEmails, Expunge, Expunged, FlagsSet, MoveEmails, SetFlags
 from posthouse.store.sqlite import changes
-from posthouse.store.sqlite.connection import columns, decode_integers, integer
+from posthouse.store.sqlite.connection import columns, decode_integers, integer, members
 from posthouse.store.sqlite.messages import count, flag_bits, refuse_full, refuse_over_quota
 from posthouse.store.sqlite.pieces import Pieces
 from posthouse.store.sqlite.state import AccountState, MailboxState
-from posthouse.store.sqlite.transaction import Transaction, members
+from posthouse.store.sqlite.transaction import Transaction
 
 FEW_RUNS = 4
 """Up to so many runs of UIDs are asked for as ranges, more as a list of members."""

@@ -14,10 +14,9 @@ import apsw
 from posthouse.errors import NotFound
 from posthouse.store.foreground import Foreground
 from posthouse.store.search import SearchIndex
-from posthouse.store.sqlite.connection import columns, integer, unavailable
+from posthouse.store.sqlite.connection import columns, integer, members, unavailable
 from posthouse.store.sqlite.emails import read_blob, read_stored
 from posthouse.store.sqlite.readers import Reader
-from posthouse.store.sqlite.transaction import members
 
 OpenReader = Callable[[], Reader]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import os
 import struct
 from collections import OrderedDict
@@ -20,6 +21,8 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
+
+log = logging.getLogger("posthouse.store")
 
 MAGIC: Final = b"PHb1"
 RAW: Final = 0
@@ -147,9 +150,14 @@ class SegmentWriter:
         self._grown: dict[int, int] = {}
 
     def resume(self, number: int, size: int) -> None:
-        """Go on with a segment of an earlier run, without its torn tail; one that is too short is left alone."""
-        fd = os.open(self._folder.path(number), os.O_RDWR | os.O_CLOEXEC)
+        """Go on with a segment of an earlier run, without its torn tail; a damaged one is left alone."""
+        try:
+            fd = os.open(self._folder.path(number), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            log.error("segment %d is missing: its messages cannot be read", number)
+            return
         if os.fstat(fd).st_size < size:
+            log.error("segment %d is too short: some of its messages cannot be read", number)
             os.close(fd)
             return
         os.ftruncate(fd, size)

@@ -17,9 +17,9 @@ import msgspec
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import OCTETS_PER_MESSAGE, MailboxIndex, NewRows
-from posthouse.store.sqlite.connection import Connection, columns, integer, snapshot
+from posthouse.store.sqlite.connection import Connection, columns, integer, members, snapshot
 from posthouse.store.sqlite.readers import Reader
-from posthouse.store.sqlite.transaction import Transaction, members
+from posthouse.store.sqlite.transaction import Transaction
 
 ROWS_PER_READ = 10_000
 """Placements read at a time: the interpreter is held for about a millisecond."""

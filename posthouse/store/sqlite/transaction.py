@@ -8,7 +8,6 @@ any other statement writes the gathered ones first, so operations always see the
 from __future__ import annotations
 
 import time
-from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -390,8 +389,3 @@ class Transaction:
             "INSERT INTO mailbox_change VALUES (?, ?, ?, ?, ?)",
             (account.account_id, mailbox.mailbox_id, account.modseq, vanished, str(uids)),
         )
-
-
-def members(uids: Iterable[int]) -> Any:
-    """UIDs or other numbers as the binding of `carray(?)`."""
-    return apsw.carray(array("q", uids))

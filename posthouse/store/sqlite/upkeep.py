@@ -15,10 +15,10 @@ import apsw
 
 from posthouse import limits
 from posthouse.store.sqlite.changes import EmailsSwept
-from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect
+from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
 from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.space import SpaceReserve
-from posthouse.store.sqlite.transaction import Transaction, members
+from posthouse.store.sqlite.transaction import Transaction
 
 log = logging.getLogger("posthouse.store")
 
