@@ -100,9 +100,9 @@ async def test_broken_requests_are_told_so(control: Path, octets: bytes) -> None
     assert await ask(control, "domain.list") == [[]]
 
 
-async def test_an_endless_line_is_told_so_and_ends_the_connection(control: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_line_is_told_so(control: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CONTROL_LINE", 1000)
-    assert await raw(control, b"x" * 5000 + b"\r\n") .startswith(b'{"error":{"kind":"Usage"')
+    assert json.loads(await raw(control, b"x" * 5000 + b"\r\n"))["error"]["kind"] == "Usage"
     assert await ask(control, "domain.list") == [[]]
 
 
