@@ -17,13 +17,15 @@ from posthouse import limits
 class Foreground:
     """One store's. `note` and `serving` on the event loop, the rest in any thread."""
 
-    __slots__ = ("_clock", "_last", "_long")
+    __slots__ = ("_clock", "_last", "_long", "urgent")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock`: seconds."""
         self._clock = clock
         self._last = clock() - limits.QUIET_SECONDS
         self._long = 0
+        self.urgent = False
+        """Deriving has work: a listing that comes before it would have to do it. Indexing lets it pass."""
 
     def note(self) -> None:
         """Somebody asks for something."""
@@ -45,5 +47,5 @@ class Foreground:
         return self._long > 0 or self._clock() - self._last < limits.QUIET_SECONDS
 
     def rest(self, worked: float) -> float:
-        """Seconds to rest after background work of so many seconds: none in a quiet moment, else many times as long."""
-        return worked * limits.BACKGROUND_REST if self.busy else 0.0
+        """Seconds to rest after less urgent work of so many seconds: none in a quiet moment, else many times that."""
+        return worked * limits.BACKGROUND_REST if self.urgent or self.busy else 0.0

@@ -43,3 +43,10 @@ def test_rest_is_many_times_the_work_or_none() -> None:
     assert foreground.rest(0.002) == 0.0
     foreground.note()
     assert foreground.rest(0.002) == 0.002 * BACKGROUND_REST
+
+
+def test_less_urgent_work_lets_deriving_pass() -> None:
+    foreground = Foreground(Clock())
+    foreground.urgent = True
+    assert not foreground.busy
+    assert foreground.rest(0.002) == 0.002 * BACKGROUND_REST

@@ -66,11 +66,14 @@ class Deriver:
             await self._woken.wait()
             self._woken.clear()
             try:
+                self._foreground.urgent = True
                 while await self._step(await self._room()):
                     pass
+                self._foreground.urgent = False
                 if not self._woken.is_set():
                     self.done.set()
             except PosthouseError as fault:
+                self._foreground.urgent = False
                 log.warning("deriving is put off: %s", fault)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._woken.set()
