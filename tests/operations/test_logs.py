@@ -16,12 +16,12 @@ from posthouse.operations.logs import start_logging
 def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level, threads = root.handlers[:], root.level, logging.logThreads
-    source = logging._srcfile  # type: ignore[attr-defined]
+    source = logging._srcfile
     yield io.StringIO()
     root.handlers[:], logging.logThreads = before, threads
     root.setLevel(level)
     logging.logProcesses = logging.logMultiprocessing = logging.raiseExceptions = True
-    logging._srcfile = source  # type: ignore[attr-defined]
+    logging._srcfile = source
 
 
 def test_a_line_has_time_level_place_and_event(stream: io.StringIO) -> None:
