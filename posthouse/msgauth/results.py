@@ -136,8 +136,8 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def temporary(self) -> bool:
         """Whether a name server's silence kept us from knowing more."""
-        checks = (self.spf, *self.dkim, *self.dmarc)
-        return any(check.result is Result.TEMPERROR for check in checks)
+        results = [self.spf.result, *(one.result for one in self.dkim), *(one.result for one in self.dmarc)]
+        return Result.TEMPERROR in results
 
     @property
     def disposition(self) -> Disposition:
