@@ -57,9 +57,9 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sieve: tuple[str, ...] = ()
     """Filter scripts; reserved, not served yet."""
     http: tuple[str, ...] = ()
-    """The browser; reserved, not served yet."""
+    """The browser and JMAP (RFC 8620) without TLS, port 80: for a proxy before us."""
     https: tuple[str, ...] = ()
-    """The browser with TLS; reserved, not served yet."""
+    """The same with TLS, port 443."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,6 +135,14 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
 
+class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The browser's side."""
+
+    url: str = ""
+    """Our address as browsers see it, such as "https://mail.example.org", when a proxy stands before us; empty:
+    what each request says."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits an administrator may change; the rest are in limits.py."""
 
@@ -170,6 +178,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dns: Dns = msgspec.field(default_factory=Dns)
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
+    web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
 
 
@@ -177,7 +186,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 ENVIRONMENT: Final = "POSTHOUSE_CONFIG"
 USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.toml"))
-NOT_SERVED: Final = ("sieve", "http", "https")
+NOT_SERVED: Final = ("sieve",)
 """Listeners whose keys are reserved."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -377,6 +386,9 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "tls", "tls: certificate and key go together"
     if not config.outbound.retry:
         yield "outbound.retry", "outbound.retry: at least one duration"
+    public = urlsplit(config.web.url)
+    if config.web.url and (public.scheme not in {"http", "https"} or not public.hostname or public.query):
+        yield "web.url", 'web.url: write "https://mail.example.org"'
     relay = urlsplit(config.outbound.relay)
     if config.outbound.relay and (relay.scheme not in {"smtp", "smtps"} or not relay.hostname):
         yield "outbound.relay", 'outbound.relay: write "smtp://user:password@host:port" or "smtps://…"'

@@ -49,6 +49,8 @@ BY_FOLDER = {
     "inbound": 4,
     "outbound": 4,
     "operations": 4,
+    "jmap": 5,
+    "web": 6,
     "playground": 6,
     "cli": 7,
     "app": 7,
