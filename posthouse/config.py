@@ -23,6 +23,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.units import duration, size
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, title="duration")]
 """A duration: seconds, or text such as "90s", "1h30m", "5d"."""
@@ -189,10 +190,6 @@ USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.to
 NOT_SERVED: Final = ("sieve",)
 """Listeners whose keys are reserved."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
 )
@@ -346,25 +343,6 @@ def _same_ending(key: str) -> list[str]:
     """A key in the wrong table: its right place."""
     last = key.rpartition(".")[2]
     return [known for known in _keys(Config) if known.rpartition(".")[2] == last]
-
-
-def duration(text: str) -> float:
-    """Seconds of "90s", "1h30m", "5d" or a plain number. Raises ValueError."""
-    parts = _DURATION.findall(text)
-    if parts and _DURATION.sub("", text).strip() == "":
-        return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no duration (like "90s", "5m", "4h", "5d")') from None
-
-
-def size(text: str) -> int:
-    """Octets of "50MB", "64KB" or a plain number. Raises ValueError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f'"{text}" is no size (like "64KB", "50MB", "2GB")')
-    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
 
 
 def _problems(config: Config) -> Iterator[tuple[str, str]]:

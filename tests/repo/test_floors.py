@@ -35,6 +35,7 @@ BY_FOLDER = {
     "limits": 0,
     "config": 0,
     "ranges": 0,
+    "units": 0,
     "resolver": 0,
     "dns_exchange": 0,
     "dns_resolver": 0,
@@ -44,6 +45,7 @@ BY_FOLDER = {
     "imap": 1,
     "pop3": 1,
     "sasl": 1,
+    "msgauth": 1,
     "store": 2,
     "accounts": 3,
     "inbound": 4,
@@ -60,7 +62,7 @@ BY_FOLDER = {
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver", "dns_exchange"}
+SHARED_VALUES = {"errors", "limits", "config", "ranges", "units", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)
