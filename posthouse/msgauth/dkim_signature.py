@@ -82,19 +82,19 @@ def read_signature(field: RawField) -> Signature:
     return signature_from(field, tags)
 
 
-def signature_from(field: RawField, tags: dict[str, str]) -> Signature:
-    """What DKIM-Signature and ARC-Message-Signature share. Raises SignatureProblem."""
+def signature_from(field: RawField, tags: dict[str, str], *, of_arc: bool = False) -> Signature:
+    """What DKIM-Signature and (`of_arc`) ARC-Message-Signature share. Raises SignatureProblem."""
     for name in ("a", "b", "bh", "d", "h", "s"):
-        if not tags.get(name):
+        if not tags.get(name) and not (of_arc and name == "h" and name in tags):
             raise SignatureProblem(Result.NEUTRAL, f"{name}= is missing")
     algorithm, domain, selector = key_of(tags)
     identity = tags.get("i", f"@{domain}") if "v" in tags else f"@{domain}"
     if not _is_within(identity, domain):
         raise SignatureProblem(Result.NEUTRAL, "i= is not in d=")
-    names = _signed_names(tags["h"])
+    names = _arc_names(tags["h"]) if of_arc else _signed_names(tags["h"])
     if "dns/txt" not in unspaced(tags.get("q", "dns/txt")).lower().split(":"):
         raise SignatureProblem(Result.NEUTRAL, "q= names no way to the key")
-    header_relaxed, body_relaxed = _forms(tags.get("c", "simple/simple"))
+    header_relaxed, body_relaxed = _forms(tags.get("c", "relaxed/relaxed" if of_arc else "simple/simple"))
     begun, expires = _number(tags, "t"), _number(tags, "x")
     if begun is not None and expires is not None and expires < begun:
         raise SignatureProblem(Result.NEUTRAL, "x= is before t=")
@@ -153,6 +153,14 @@ def _signed_names(value: str) -> tuple[bytes, ...]:
         # RFC 6376 §5.4
         raise SignatureProblem(Result.NEUTRAL, "From is not signed")
     return tuple(name.encode() for name in names)
+
+
+def _arc_names(value: str) -> tuple[bytes, ...]:
+    """RFC 8617 §4.1.2: From need not be signed; empty names sign nothing."""
+    names = [name.strip(" \t\r\n").lower() for name in value.split(":")]
+    if len(names) > DKIM_SIGNED_NAMES:
+        raise SignatureProblem(Result.POLICY, "h= names too many fields")
+    return tuple(name.encode("ascii", "replace") for name in names if name)
 
 
 def _forms(value: str) -> tuple[bool, bool]:

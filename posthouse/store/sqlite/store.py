@@ -30,11 +30,12 @@ from posthouse.store.model import (
     Stored,
     Usage,
 )
-from posthouse.store.sqlite import emails, queue, snapshots, timeline
+from posthouse.store.sql import timeline
+from posthouse.store.sql.transaction import Settings
+from posthouse.store.sqlite import emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
-from posthouse.store.sqlite.transaction import Settings
 
 R = TypeVar("R")
 
