@@ -962,3 +962,18 @@ DNS_NAME_RECORDS: Final = 4
 
 ARC_SETS: Final = 50
 """Sets of one ARC chain (RFC 8617 §4.2.1)."""
+
+DMARC_WALK: Final = 8
+"""Questions of one walk up the DNS for DMARC records (RFC 9989 §4.10)."""
+
+DMARC_RECORD: Final = 4096
+"""Characters of a DMARC record: honest ones have about a hundred."""
+
+DMARC_REPORT_URIS: Final = 10
+"""Addresses of rua= or ruf= that are looked at."""
+
+IPREV_NAMES: Final = 5
+"""Names of a peer's address that are asked back (RFC 8601 §3)."""
+
+AUTHRES_FIELD: Final = 16 * KB
+"""Octets of an Authentication-Results field that we read."""
