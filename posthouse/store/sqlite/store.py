@@ -28,9 +28,10 @@ from posthouse.store.model import (
     Mailbox,
     QueuedMessage,
     Stored,
+    Suppression,
     Usage,
 )
-from posthouse.store.sqlite import emails, queue, snapshots, timeline
+from posthouse.store.sqlite import emails, queue, snapshots, suppressions, timeline
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
@@ -242,6 +243,12 @@ class SqliteStore:
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient (or expiring lease) is due; None: the queue is empty."""
         return await self._readers.run(lambda r: queue.read_next_due(r.db))
+
+    async def suppressions(
+        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
+    ) -> list[Suppression]:
+        """The suppression list with suggestions, by address."""
+        return await self._readers.run(lambda r: suppressions.read(r.db, addresses, limit))
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""
