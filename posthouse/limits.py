@@ -531,6 +531,62 @@ POP3_TURN: Final = 64
 POP3_WHOLE: Final = 256 * KB
 """Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
 
+# --- the browser (web, jmap) ---------------------------------------------------------------------
+
+HTTP_HEAD: Final = 32 * KB
+"""Octets of a request's line and fields: browsers send 2 KB, and cookies or URLs of others may add to it."""
+
+HTTP_FIELDS: Final = 100
+"""Fields of a request: browsers send about 20."""
+
+HTTP_READ: Final = 64 * KB
+"""Octets of a request parsed in one go."""
+
+HTTP_KEEP_ALIVE: Final = 75.0
+"""Seconds that a connection may wait for its next request."""
+
+HTTP_HEAD_TIME: Final = 20.0
+"""Seconds that a request's head may take beyond that, so that a drip does not help."""
+
+HTTP_BODY_WAIT: Final = 60.0
+"""Seconds to wait for the next piece of a request's body."""
+
+HTTP_DISCARD: Final = 256 * KB
+"""Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""
+
+HTTP_RETRY_AFTER: Final = 60
+"""Seconds after which a delayed login may be tried again (Retry-After)."""
+
+HTTP_PAGES_SIZE: Final = 32 * MB
+"""Octets of the built pages, all kept in memory."""
+
+HTTP_WEBSOCKET_IDLE: Final = 60.0
+"""Seconds without a word on a WebSocket before a ping, and again before it is given up."""
+
+JMAP_REQUEST_SIZE: Final = 10 * MB
+"""Octets of one request (maxSizeRequest; RFC 8620 §2 suggests 10,000,000)."""
+
+JMAP_REQUESTS: Final = 16
+"""Requests of one account at once (maxConcurrentRequests; RFC 8620 §2 suggests 4, several devices share it)."""
+
+JMAP_UPLOADS: Final = 8
+"""Uploads of one account at once (maxConcurrentUpload; RFC 8620 §2 suggests 4)."""
+
+JMAP_CALLS: Final = 64
+"""Method calls in one request (maxCallsInRequest; RFC 8620 §2 suggests 16)."""
+
+JMAP_GET: Final = 1000
+"""Objects in one /get (maxObjectsInGet; RFC 8620 §2 suggests 500)."""
+
+JMAP_SET: Final = 1000
+"""Objects in one /set (maxObjectsInSet; RFC 8620 §2 suggests 500)."""
+
+JMAP_POINTER: Final = 32
+"""Steps of a result reference's path (RFC 8620 §3.7)."""
+
+JMAP_REFERENCED: Final = 100_000
+"""Values that a result reference may lead to."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000

@@ -57,7 +57,9 @@ async def test_nothing_goes_to_who_is_on_the_list(office: Office, far: FakeMailS
     assert [got.recipients for got in far.messages] == [["c@far.test"]]
     assert not any("b@far.test" in command.lower() for command in far.commands)
     (notice,) = await office.inbox()
-    assert b"550 5.7.1 This server sends nothing to this address since 1970-01-02: asked us to" in one_line(notice)
+    assert b"550 5.7.1 This server sends nothing to this address since 1970-01-02: asked us to" in one_line(
+        notice
+    )
     assert sorted(await office.story("t1")) == ["delivered", "failed", "told"]
 
 

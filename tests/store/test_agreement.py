@@ -21,8 +21,9 @@ from posthouse import limits
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, Expunge, MoveEmails, SetFlags
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.memory import indexes
 from posthouse.store.model import DELETED, SEEN, Mailbox
-from posthouse.store.sqlite import indexes, placements, snapshots
+from posthouse.store.sqlite import placements, snapshots
 from tests.kits.engine import Desk, furnish
 from tests.store.conftest import SqliteEngine
 

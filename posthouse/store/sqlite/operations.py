@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
-from posthouse.store.sqlite import mailboxes, messages, people, placements, queue, suppressions, timeline
+from posthouse.store.sql import mailboxes, messages, people, suppressions, timeline
+from posthouse.store.sqlite import placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
 OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {

@@ -15,11 +15,11 @@ import msgspec
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import Copied, CopyEmails, Expunge, Expunged, FlagsSet, MoveEmails, SetFlags
-from posthouse.store.sqlite import changes
+from posthouse.store.memory import changes
+from posthouse.store.sql.messages import count, flag_bits, refuse_full, refuse_over_quota
+from posthouse.store.sql.pieces import Pieces
+from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sqlite.connection import columns, decode_integers, integer, members
-from posthouse.store.sqlite.messages import count, flag_bits, refuse_full, refuse_over_quota
-from posthouse.store.sqlite.pieces import Pieces
-from posthouse.store.sqlite.state import AccountState, MailboxState
 from posthouse.store.sqlite.transaction import Transaction
 
 FEW_RUNS = 4

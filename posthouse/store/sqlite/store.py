@@ -31,11 +31,12 @@ from posthouse.store.model import (
     Suppression,
     Usage,
 )
-from posthouse.store.sqlite import emails, queue, snapshots, suppressions, timeline
+from posthouse.store.sql import suppressions, timeline
+from posthouse.store.sql.transaction import Settings
+from posthouse.store.sqlite import emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
-from posthouse.store.sqlite.transaction import Settings
 
 R = TypeVar("R")
 
@@ -248,7 +249,9 @@ class SqliteStore:
         self, *, addresses: Sequence[str] | None = None, limit: int = 1000
     ) -> list[Suppression]:
         """The suppression list with suggestions, by address."""
-        return await self._readers.run(lambda r: suppressions.read(r.db, addresses, limit))
+        if addresses is None:
+            return await self._readers.run(lambda r: suppressions.read_all(r.db, limit))
+        return await self._readers.run(lambda r: suppressions.read_some(r.db, addresses))
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""

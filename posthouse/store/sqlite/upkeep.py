@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 
 from posthouse import limits
-from posthouse.store.sqlite.changes import EmailsSwept
+from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
 from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.space import SpaceReserve

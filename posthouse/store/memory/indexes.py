@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import OCTETS_PER_MESSAGE, IndexChange, MailboxIndex
-from posthouse.store.sqlite import snapshots
-from posthouse.store.sqlite.changes import Appended, Flagged, Vanished
-from posthouse.store.sqlite.readers import Readers
+from posthouse.store.memory.changes import Appended, Flagged, Vanished
+from posthouse.store.memory.packed import Packed, pack
 
 Key = tuple[int, int]
 MailChange = Appended | Flagged | Vanished
-SavePacked = Callable[[snapshots.Packed], None]
+LoadIndex = Callable[[int, int], Awaitable[MailboxIndex | None]]
+"""Read a mailbox's index from the database; None when there is no such mailbox."""
+SavePacked = Callable[[Packed], None]
 """Write a snapshot, some time."""
 
 
 class MailboxIndexes:
     """All indexes in memory. Event loop's thread only."""
 
-    def __init__(self, readers: Readers, save: SavePacked, octets: int = limits.INDEX_OCTETS) -> None:
-        self._readers = readers
+    def __init__(self, load: LoadIndex, save: SavePacked, octets: int = limits.INDEX_OCTETS) -> None:
+        self._read = load
         self._save = save
         self._limit = octets
         self._indexes: OrderedDict[Key, MailboxIndex] = OrderedDict()
@@ -58,7 +59,7 @@ class MailboxIndexes:
 
     async def _load(self, key: Key) -> MailboxIndex:
         try:
-            index = await self._readers.run(snapshots.load, *key)
+            index = await self._read(*key)
             if index is None or key in self._gone:
                 raise NotFound("There is no such mailbox.")
             for change in self._missed[key]:
@@ -133,7 +134,7 @@ class MailboxIndexes:
     def _save_one(self, key: Key, index: MailboxIndex) -> None:
         self._unsaved.pop(key, None)
         if len(index) >= SMALL:
-            self._save(snapshots.pack(index))
+            self._save(pack(index))
 
     def _keep(self, key: Key, index: MailboxIndex) -> None:
         if key in self._indexes:

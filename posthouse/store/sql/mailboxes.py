@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from posthouse.errors import Conflict
 from posthouse.store.interface import CreateMailbox, DeleteMailbox, RenameMailbox, SetRole, Subscribe
+from posthouse.store.memory import changes
 from posthouse.store.model import SEPARATOR, Mailbox, Role
-from posthouse.store.sqlite import changes
-from posthouse.store.sqlite.state import AccountState, MailboxState
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.transaction import Transaction
 
 INBOX = "INBOX"
 FIRST_MAILBOXES = (
@@ -96,7 +96,7 @@ def doom(tx: Transaction, account_id: int, mailbox_id: int) -> None:
     """Take a mailbox out of the tables that name it and leave its messages to the sweeper."""
     key = (account_id, mailbox_id)
     tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
-    tx.execute("INSERT OR IGNORE INTO doomed_mailbox VALUES (?, ?)", key)
+    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?) ON CONFLICT DO NOTHING", key)
     tx.publish(changes.MailboxGone(account_id, mailbox_id))
 
 
@@ -131,7 +131,9 @@ def subscribe(tx: Transaction, op: Subscribe) -> None:
 
 def _set_subscribed(tx: Transaction, account: AccountState, name: str, subscribed: bool) -> None:
     if subscribed:
-        tx.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (account.account_id, name))
+        tx.execute(
+            "INSERT INTO subscription VALUES (?, ?) ON CONFLICT DO NOTHING", (account.account_id, name)
+        )
         account.subscriptions |= {name}
     else:
         tx.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account.account_id, name))

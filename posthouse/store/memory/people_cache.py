@@ -6,22 +6,39 @@ A lookup that was under way during a change gives its answer but does not keep i
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from posthouse import limits
+from posthouse.store.memory.cache import Recent
+from posthouse.store.memory.changes import RecipientKnown
+from posthouse.store.memory.readers import Readers
 from posthouse.store.model import Account, Alias, AppPassword, Domain
-from posthouse.store.sqlite import people
-from posthouse.store.sqlite.cache import Recent
-from posthouse.store.sqlite.changes import RecipientKnown
-from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sql import people
+from posthouse.store.sql.database import Database
 
 T = TypeVar("T")
 
 
-class PeopleCache:
+class ReaderOfRows(Protocol):
+    """A reader with a connection."""
+
+    @property
+    def db(self) -> Database:
+        """The connection."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+Rdr = TypeVar("Rdr", bound=ReaderOfRows)
+
+
+class PeopleCache(Generic[Rdr]):
     """The cache. Event loop's thread only."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers[Rdr]) -> None:
         self._readers = readers
         self._known: Recent[Hashable, Any] = Recent(limits.PEOPLE_CACHED)
         self._generation = 0
@@ -65,7 +82,7 @@ class PeopleCache:
             ("recipient", address), lambda reader: people.read_known_recipient(reader.db, address)
         )
 
-    async def _look_up(self, key: Hashable, read: Callable[[Reader], T]) -> T:
+    async def _look_up(self, key: Hashable, read: Callable[[Rdr], T]) -> T:
         if key in self._known:
             return cast(T, self._known[key])  # each key is put with its own reader's result only
         generation = self._generation

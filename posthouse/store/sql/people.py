@@ -20,11 +20,11 @@ from posthouse.store.interface import (
     RemoveDomain,
     TouchAppPassword,
 )
+from posthouse.store.memory.changes import AccountGone, PeopleChanged, RecipientKnown
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
-from posthouse.store.sqlite import mailboxes
-from posthouse.store.sqlite.changes import AccountGone, PeopleChanged, RecipientKnown
-from posthouse.store.sqlite.connection import Connection
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql import mailboxes
+from posthouse.store.sql.database import Database
+from posthouse.store.sql.transaction import Transaction
 
 _ACCOUNT = "account_id, address, display_name, password, scram, quota, disabled, admin, created_at"
 _APP_PASSWORD = "app_password_id, account_id, name, password, created_at, last_used_at"
@@ -44,7 +44,8 @@ def put_domain(tx: Transaction, op: PutDomain) -> None:
     if op.new and tx.query("SELECT 1 FROM domain WHERE name = ?", (domain.name,)):
         raise Conflict("That domain is here already.")
     tx.execute(
-        "INSERT OR REPLACE INTO domain VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO domain VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
+        " catch_all = excluded.catch_all, recipients = excluded.recipients, created_at = excluded.created_at",
         (domain.name, domain.kind.value, domain.catch_all, domain.recipients, domain.created_at),
     )
     tx.publish_once(PeopleChanged())
@@ -92,7 +93,10 @@ def add_account(tx: Transaction, op: AddAccount) -> Account:
 
 def _write_account(tx: Transaction, account: Account) -> None:
     tx.execute(
-        f"INSERT OR REPLACE INTO account ({_ACCOUNT}, domain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO account ({_ACCOUNT}, domain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (account_id) DO UPDATE SET display_name = excluded.display_name,"
+        " password = excluded.password, scram = excluded.scram, quota = excluded.quota,"
+        " disabled = excluded.disabled, admin = excluded.admin, created_at = excluded.created_at",
         (*msgspec.structs.astuple(account), domain_of(account.address)),
     )
 
@@ -147,7 +151,8 @@ def put_alias(tx: Transaction, op: PutAlias) -> None:
         _refuse_taken_address(tx, alias.address)
     targets = msgspec.json.encode(alias.targets).decode()
     tx.execute(
-        "INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (alias.address, domain_of(alias.address), targets)
+        "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT (address) DO UPDATE SET targets = excluded.targets",
+        (alias.address, domain_of(alias.address), targets),
     )
     tx.publish_once(PeopleChanged())
 
@@ -199,14 +204,18 @@ def touch_app_password(tx: Transaction, op: TouchAppPassword) -> None:
 
 def remember_recipient(tx: Transaction, op: RememberRecipient) -> None:
     """RememberRecipient."""
-    tx.execute("INSERT OR REPLACE INTO known_recipient VALUES (?, ?, ?)", (op.address, op.valid, op.at))
+    tx.execute(
+        "INSERT INTO known_recipient VALUES (?, ?, ?)"
+        " ON CONFLICT (address) DO UPDATE SET valid = excluded.valid, at = excluded.at",
+        (op.address, op.valid, op.at),
+    )
     tx.publish(RecipientKnown(op.address, op.valid, op.at))
 
 
 # --- reading --------------------------------------------------------------------------------------------------
 
 
-def read_domains(db: Connection) -> tuple[Domain, ...]:
+def read_domains(db: Database) -> tuple[Domain, ...]:
     """All domains, by name."""
     rows = db.rows("SELECT name, kind, catch_all, recipients, created_at FROM domain ORDER BY name")
     return tuple(
@@ -215,7 +224,7 @@ def read_domains(db: Connection) -> tuple[Domain, ...]:
     )
 
 
-def _accounts(db: Connection, where: str, bindings: tuple[Any, ...]) -> tuple[Account, ...]:
+def _accounts(db: Database, where: str, bindings: tuple[Any, ...]) -> tuple[Account, ...]:
     rows = db.rows(f"SELECT {_ACCOUNT} FROM account WHERE {where} ORDER BY address", bindings)
     return tuple(
         Account(
@@ -233,22 +242,22 @@ def _accounts(db: Connection, where: str, bindings: tuple[Any, ...]) -> tuple[Ac
     )
 
 
-def read_accounts(db: Connection, domain: str) -> tuple[Account, ...]:
+def read_accounts(db: Database, domain: str) -> tuple[Account, ...]:
     """All accounts (of a domain), by address."""
-    return _accounts(db, "domain = ?", (domain,)) if domain else _accounts(db, "1", ())
+    return _accounts(db, "domain = ?", (domain,)) if domain else _accounts(db, "true", ())
 
 
-def read_account(db: Connection, address: str) -> Account | None:
+def read_account(db: Database, address: str) -> Account | None:
     """One account by its address."""
     return next(iter(_accounts(db, "address = ?", (address,))), None)
 
 
-def read_account_by_id(db: Connection, account_id: int) -> Account | None:
+def read_account_by_id(db: Database, account_id: int) -> Account | None:
     """One account by its number."""
     return next(iter(_accounts(db, "account_id = ?", (account_id,))), None)
 
 
-def _aliases(db: Connection, where: str, bindings: tuple[Any, ...]) -> tuple[Alias, ...]:
+def _aliases(db: Database, where: str, bindings: tuple[Any, ...]) -> tuple[Alias, ...]:
     rows = db.rows(f"SELECT address, targets FROM alias WHERE {where} ORDER BY address", bindings)
     return tuple(
         Alias(address=address, targets=msgspec.json.decode(targets, type=tuple[str, ...]))
@@ -256,17 +265,17 @@ def _aliases(db: Connection, where: str, bindings: tuple[Any, ...]) -> tuple[Ali
     )
 
 
-def read_aliases(db: Connection, domain: str) -> tuple[Alias, ...]:
+def read_aliases(db: Database, domain: str) -> tuple[Alias, ...]:
     """All aliases (of a domain), by address."""
-    return _aliases(db, "domain = ?", (domain,)) if domain else _aliases(db, "1", ())
+    return _aliases(db, "domain = ?", (domain,)) if domain else _aliases(db, "true", ())
 
 
-def read_alias(db: Connection, address: str) -> Alias | None:
+def read_alias(db: Database, address: str) -> Alias | None:
     """One alias by its address."""
     return next(iter(_aliases(db, "address = ?", (address,))), None)
 
 
-def read_app_passwords(db: Connection, account_id: int) -> tuple[AppPassword, ...]:
+def read_app_passwords(db: Database, account_id: int) -> tuple[AppPassword, ...]:
     """An account's app passwords, oldest first."""
     rows = db.rows(
         f"SELECT {_APP_PASSWORD} FROM app_password WHERE account_id = ? ORDER BY app_password_id",
@@ -285,7 +294,7 @@ def read_app_passwords(db: Connection, account_id: int) -> tuple[AppPassword, ..
     )
 
 
-def read_known_recipient(db: Connection, address: str) -> tuple[bool, int] | None:
+def read_known_recipient(db: Database, address: str) -> tuple[bool, int] | None:
     """(valid, when learnt), or None."""
     rows = db.rows("SELECT valid, at FROM known_recipient WHERE address = ?", (address,))
     return (bool(rows[0][0]), rows[0][1]) if rows else None

@@ -10,16 +10,17 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from posthouse import limits
 from posthouse.store.interface import TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
-from posthouse.store.sqlite import changes
-from posthouse.store.sqlite.cache import Recent, RecentBytes, StoredPlaces
-from posthouse.store.sqlite.indexes import MailboxIndexes
-from posthouse.store.sqlite.people_cache import PeopleCache
-from posthouse.store.sqlite.views import AccountViews
-from posthouse.store.sqlite.writer import Submission
+from posthouse.store.memory import changes
+from posthouse.store.memory.cache import Recent, RecentBytes, StoredPlaces
+from posthouse.store.memory.indexes import MailboxIndexes
+from posthouse.store.memory.people_cache import PeopleCache
+from posthouse.store.memory.views import AccountViews
+from posthouse.store.sql.writer import Submission
 
 log = logging.getLogger("posthouse.store")
 
@@ -27,7 +28,7 @@ log = logging.getLogger("posthouse.store")
 class Live:
     """All memory of the event loop's side. `publish` is called in the writer's thread, the rest on the loop."""
 
-    def __init__(self, indexes: MailboxIndexes, views: AccountViews, people: PeopleCache) -> None:
+    def __init__(self, indexes: MailboxIndexes, views: AccountViews, people: PeopleCache[Any]) -> None:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._batches: list[tuple[list[changes.Change], list[Submission]]] = []

@@ -8,11 +8,11 @@ from __future__ import annotations
 from posthouse import limits
 from posthouse.errors import Conflict, OverQuota
 from posthouse.store.interface import Added, AddEmail
+from posthouse.store.memory import changes
 from posthouse.store.model import DELETED, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS, Stored
-from posthouse.store.sqlite import changes
-from posthouse.store.sqlite.state import AccountState, MailboxState
-from posthouse.store.sqlite.timeline import record_added
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.timeline import record_added
+from posthouse.store.sql.transaction import Transaction
 
 UID_MAX = (1 << 32) - 1
 """RFC 9051 §2.3.1.1: UIDs are 32 bits; at the end a mailbox takes no more."""
@@ -29,7 +29,7 @@ def add(tx: Transaction, op: AddEmail) -> Added:
         refuse_over_quota(tx, account, size)
     refuse_full(mailbox, 1)
     flags = flag_bits(tx, account, op.flags) if op.flags else 0
-    blob_id = tx.blobs.of(content)
+    blob_id = tx.blobs.of(op.account_id, content)
     email_id = tx.take_numbers("email")
     modseq = tx.bump_for_new_mail(account, mailbox)
     uid = mailbox.uid_next

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from posthouse import limits
 from posthouse.errors import NotFound
+from posthouse.store.memory.changes import AccountChanged
 from posthouse.store.model import Mailbox, Usage
-from posthouse.store.sqlite.changes import AccountChanged
-from posthouse.store.sqlite.connection import snapshot
-from posthouse.store.sqlite.mailboxes import INBOX, exact_name
-from posthouse.store.sqlite.readers import Reader, Readers
-from posthouse.store.sqlite.state import AccountState, load_account
-from posthouse.store.sqlite.transaction import Interest
+from posthouse.store.sql.mailboxes import INBOX, exact_name
+from posthouse.store.sql.state import AccountState
+from posthouse.store.sql.transaction import Interest
+
+LoadAccount = Callable[[int], Awaitable[AccountState | None]]
+"""Read an account whole from the database; None when there is none."""
 
 
 class AccountView:
@@ -77,8 +78,8 @@ class AccountView:
 class AccountViews:
     """The accounts in memory, the least recently used dropped above STATES_CACHED."""
 
-    def __init__(self, readers: Readers, interest: Interest) -> None:
-        self._readers = readers
+    def __init__(self, load: LoadAccount, interest: Interest) -> None:
+        self._read = load
         self._interest = interest
         self._views: OrderedDict[int, AccountView] = OrderedDict()
         self._loading: dict[int, asyncio.Task[AccountView]] = {}
@@ -107,7 +108,7 @@ class AccountViews:
 
     async def _load(self, account_id: int) -> AccountView:
         try:
-            state = await self._readers.run(_read, account_id)
+            state = await self._read(account_id)
             if state is None or account_id in self._gone:
                 self._interest.accounts.discard(account_id)
                 raise NotFound("There is no such account.")
@@ -154,8 +155,3 @@ class AccountViews:
     def watchers(self, account_id: int) -> tuple[Callable[[], None], ...]:
         """Whom to call after a change."""
         return tuple(self._watchers.get(account_id, ()))
-
-
-def _read(reader: Reader, account_id: int) -> AccountState | None:
-    with snapshot(reader.db):
-        return load_account(reader.db, account_id)

@@ -6,8 +6,8 @@ from posthouse import limits
 from posthouse.errors import Conflict
 from posthouse.store.interface import PruneEvents, RecordEvents
 from posthouse.store.model import Event
-from posthouse.store.sqlite.connection import Connection
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.database import Database
+from posthouse.store.sql.transaction import Transaction
 
 
 def record(tx: Transaction, op: RecordEvents) -> None:
@@ -39,12 +39,12 @@ def prune(tx: Transaction, op: PruneEvents) -> int:
     return tx.row_count()
 
 
-def read_events(db: Connection, trace_id: str, address: str, limit: int) -> list[Event]:
+def read_events(db: Database, trace_id: str, address: str, limit: int) -> list[Event]:
     """The lines of one message, or the latest about an address, in time order."""
     where = ["trace_id = ?"] * bool(trace_id) + ["address = ?"] * bool(address)
     bindings = [text for text in (trace_id, address) if text]
     rows = db.rows(
-        f"SELECT trace_id, at, kind, address, detail FROM event WHERE {' AND '.join(where) or '1'}"
+        f"SELECT trace_id, at, kind, address, detail FROM event WHERE {' AND '.join(where) or 'true'}"
         " ORDER BY event_id DESC LIMIT ?",
         (*bindings, limit),
     )

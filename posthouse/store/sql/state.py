@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from posthouse.store.model import Mailbox, Role
-from posthouse.store.sqlite.connection import Connection
+from posthouse.store.sql.database import Database
 
 _MAILBOXES: Final = """
 SELECT m.mailbox_id, m.name, m.role, m.uid_validity, m.uid_next, m.highest_modseq,
        m.total, m.unseen, m.deleted, m.size,
-       count(p.uid), coalesce(sum(p.flags & 1 = 0), 0), coalesce(sum(p.flags & 8 != 0), 0),
-       coalesce(sum(p.size), 0), coalesce(max(p.uid), 0), coalesce(max(p.modseq), 0)
+       count(p.uid), count(p.uid) FILTER (WHERE p.flags & 1 = 0), count(p.uid) FILTER (WHERE p.flags & 8 != 0),
+       CAST(coalesce(sum(p.size), 0) AS BIGINT), coalesce(max(p.uid), 0), coalesce(max(p.modseq), 0)
   FROM mailbox m
   LEFT JOIN placement p
     ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id AND p.uid >= m.uid_next
  WHERE m.account_id = ?
- GROUP BY m.mailbox_id
+ GROUP BY m.account_id, m.mailbox_id
 """
 
 
@@ -85,7 +85,7 @@ class AccountState:
         )
 
 
-def load_account(db: Connection, account_id: int) -> AccountState | None:
+def load_account(db: Database, account_id: int) -> AccountState | None:
     """Read an account whole, within the caller's transaction."""
     found = db.rows(
         "SELECT a.quota, coalesce(s.modseq, 0), coalesce(s.uid_validity, 0)"
