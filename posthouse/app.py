@@ -131,7 +131,9 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep = Upkeep(
+                self.house.store, lambda: self.config.store.timeline, duties=self.house.duties()
+            )
             self._upkeep.start()
         except BaseException:
             await self.stop()

@@ -25,9 +25,11 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sign import Signer
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration
+from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
@@ -35,6 +37,7 @@ from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
+from posthouse.operations.upkeep import Duty
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
@@ -88,6 +91,7 @@ class House:
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = time.time()
         self.runner: QueueRunner | None = None
+        self.signer = Signer(store.dkim_keys)
         self.furnish(config)
 
     @classmethod
@@ -134,7 +138,8 @@ class House:
             raise ConfigError(str(fault)) from fault
         verifier = RecipientVerifier(self.store, self.courier, cache=config.inbound.verify_cache)
         self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
-        self.deliverer = Deliverer(self.store, self.directory, self._notify)
+        sign = self.signer.sign if config.msgauth.sign else None
+        self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
@@ -151,7 +156,22 @@ class House:
 
     def _administration(self, config: Config) -> Administration:
         domains = Domains(self.store)
-        records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
+        self.dkim_keys = DkimKeys(
+            self.store,
+            domains,
+            self.resolver,
+            rotate=config.msgauth.rotate,
+            changed=self.signer.forget,
+        )
+        domains.make_keys = self.dkim_keys.make_first
+        records = DomainRecords(
+            self.store,
+            domains,
+            self.resolver,
+            hostname=config.hostname,
+            ports=_ports(config),
+            certificate=Paths(config.data).certificate(config),
+        )
         facts = HouseFacts(
             hostname=config.hostname,
             data=config.data,
@@ -185,8 +205,18 @@ class House:
                 "sendmail": sendmail.sendmail,
                 "trace": Tracer(self.directory, self.courier, sendmail.probe, new_id=new_trace_id).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
+                "domain.dkim": self.dkim_keys.domain_dkim,
+                "domain.rotate": self.dkim_keys.dkim_rotate,
+                "domain.forget-key": self.dkim_keys.dkim_remove,
             },
         )
+
+    def duties(self) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force."""
+        return (Duty(name="dkim keys", run=self._care_for_keys),)
+
+    async def _care_for_keys(self) -> None:
+        await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
@@ -211,6 +241,7 @@ class House:
         """Finish what was begun, then let go of the files."""
         await self.refusals.close()
         await self.courier.close()
+        self.signer.close()
         self.directory.close()
         await self.store.close()
 

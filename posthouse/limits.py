@@ -841,6 +841,9 @@ IMPORT_BATCH: Final = 200
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
 
+UPKEEP_FIRST: Final = 60.0
+"""Seconds after the start before what is not urgent is done: first the mail."""
+
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
 
@@ -986,3 +989,15 @@ MSGAUTH_TIMEOUT: Final = 20.0
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""
+
+REPORT_ROWS_KEPT: Final = 5000
+"""Different rows of one DMARC report that we make: a large sender's hosts fit, a flood of forgeries ends."""
+
+DKIM_RETIRED: Final = 14 * 86400
+"""Seconds that a replaced DKIM key stays known and published: twice the life of a message in anybody's queue."""
+
+DKIM_KEYS_REREAD: Final = 60.0
+"""Seconds after which signing keys are read anew, for changes made by another node."""
+
+DKIM_SIGNERS: Final = 2
+"""Threads that sign: RSA takes a millisecond of a processor."""

@@ -34,6 +34,7 @@ BY_FOLDER = {
     "errors": 0,
     "limits": 0,
     "config": 0,
+    "config_reader": 0,
     "ranges": 0,
     "units": 0,
     "resolver": 0,
@@ -62,7 +63,7 @@ BY_FOLDER = {
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "units", "resolver", "dns_exchange"}
+SHARED_VALUES = {"errors", "limits", "config", "config_reader", "ranges", "units", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)

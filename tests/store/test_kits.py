@@ -7,6 +7,7 @@ from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
+from tests.kits.trust import TrustKit
 
 
 class TestMailboxes(MailboxKit):
@@ -42,4 +43,8 @@ class TestPeople(PeopleKit):
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestTrust(TrustKit):
     pass

@@ -22,7 +22,7 @@ from posthouse.store.interface import (
 )
 from posthouse.store.memory.changes import AccountGone, PeopleChanged, RecipientKnown
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
-from posthouse.store.sql import mailboxes
+from posthouse.store.sql import mailboxes, trust
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -58,6 +58,7 @@ def remove_domain(tx: Transaction, op: RemoveDomain) -> None:
     if tx.query("SELECT 1 FROM account WHERE domain = ? LIMIT 1", (op.name,)):
         raise Conflict("The domain still has accounts.")
     tx.execute("DELETE FROM alias WHERE domain = ?", (op.name,))
+    trust.forget_domain(tx, op.name)
     tx.execute("DELETE FROM domain WHERE name = ?", (op.name,))
     tx.publish_once(PeopleChanged())
 
