@@ -26,6 +26,7 @@ from posthouse.store.model import (
     Mailbox,
     QueuedMessage,
     Stored,
+    Suppression,
     Usage,
 )
 from posthouse.store.operations import (
@@ -42,13 +43,16 @@ from posthouse.store.operations import (
     Expunge,
     Expunged,
     FlagsSet,
+    ForgetRefusals,
     LeaseDue,
     MoveEmails,
+    NoteRefusal,
     Op,
     PruneEvents,
     PutAccount,
     PutAlias,
     PutDomain,
+    PutSuppression,
     RecordEvents,
     RecordOutcomes,
     ReleaseLease,
@@ -57,6 +61,7 @@ from posthouse.store.operations import (
     RemoveAlias,
     RemoveAppPassword,
     RemoveDomain,
+    RemoveSuppression,
     RenameMailbox,
     SetFlags,
     SetRole,
@@ -79,13 +84,16 @@ __all__ = [
     "Expunge",
     "Expunged",
     "FlagsSet",
+    "ForgetRefusals",
     "LeaseDue",
     "MoveEmails",
+    "NoteRefusal",
     "Op",
     "PruneEvents",
     "PutAccount",
     "PutAlias",
     "PutDomain",
+    "PutSuppression",
     "RecordEvents",
     "RecordOutcomes",
     "ReleaseLease",
@@ -94,6 +102,7 @@ __all__ = [
     "RemoveAlias",
     "RemoveAppPassword",
     "RemoveDomain",
+    "RemoveSuppression",
     "RenameMailbox",
     "SetFlags",
     "SetRole",
@@ -259,6 +268,12 @@ class Store(Protocol):
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""
+        ...
+
+    async def suppressions(
+        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
+    ) -> list[Suppression]:
+        """The suppression list with suggestions, by address; only these addresses (lower case) when given."""
         ...
 
     # people

@@ -6,6 +6,7 @@ from tests.kits.blob_store import BlobKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
+from tests.kits.suppressions import SuppressionKit
 
 
 class TestMailboxes(MailboxKit):
@@ -29,6 +30,10 @@ class TestChanges(ChangeKit):
 
 
 class TestQueue(QueueKit):
+    pass
+
+
+class TestSuppressions(SuppressionKit):
     pass
 
 
