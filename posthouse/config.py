@@ -30,6 +30,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, title="duration")]
 Octets = Annotated[int, msgspec.Meta(ge=0, title="size")]
 """A size: octets, or text such as "64KB", "50MB", "2GB" (powers of 1,024)."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Times = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -121,6 +122,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds in the queue after which a recipient fails (RFC 5321 §4.5.4.1: at least 4-5 days)."""
     delay_notice: Seconds = 4 * 3600
     """Seconds in the queue after which the sender is told once; 0: never."""
+    suppress_after: Times = 3
+    """Messages in a row that other hosts refuse because nobody has the address, after which nothing more is sent to
+    it (`posthouse queue suppress`); 0: it is only suggested."""
     concurrency: Count = limits.OUTBOUND_CONCURRENCY
     """Deliveries under way at once, all destinations together."""
     per_destination: Count = limits.OUTBOUND_PER_DESTINATION

@@ -32,6 +32,7 @@ from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseFacts, HouseStatus
+from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
@@ -170,6 +171,7 @@ class House:
             ),
             records=records,
             queue=Queue(self.store, self._forgive),
+            suppressing=Suppressing(self.store),
             timeline=Timeline(self.store),
             status=HouseStatus(
                 self.store, records, facts, listening=lambda: self.listening, started_at=self.started_at

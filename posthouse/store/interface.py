@@ -28,6 +28,7 @@ from posthouse.store.model import (
     Mailbox,
     QueuedMessage,
     Stored,
+    Suppression,
     Usage,
 )
 from posthouse.store.operations import (
@@ -45,14 +46,17 @@ from posthouse.store.operations import (
     Expunge,
     Expunged,
     FlagsSet,
+    ForgetRefusals,
     LeaseDue,
     MoveEmails,
+    NoteRefusal,
     Op,
     PlaceEmails,
     PruneEvents,
     PutAccount,
     PutAlias,
     PutDomain,
+    PutSuppression,
     RecordEvents,
     RecordOutcomes,
     ReleaseLease,
@@ -61,6 +65,7 @@ from posthouse.store.operations import (
     RemoveAlias,
     RemoveAppPassword,
     RemoveDomain,
+    RemoveSuppression,
     RenameMailbox,
     SetFlags,
     SetRole,
@@ -85,8 +90,10 @@ __all__ = [
     "Expunge",
     "Expunged",
     "FlagsSet",
+    "ForgetRefusals",
     "LeaseDue",
     "MoveEmails",
+    "NoteRefusal",
     "Op",
     "PlaceEmails",
     "PruneEvents",
@@ -95,6 +102,7 @@ __all__ = [
     "PutAlias",
     "PutDomain",
     "PutItem",
+    "PutSuppression",
     "RecordEvents",
     "RecordOutcomes",
     "ReleaseLease",
@@ -104,6 +112,7 @@ __all__ = [
     "RemoveAppPassword",
     "RemoveDomain",
     "RemoveItem",
+    "RemoveSuppression",
     "RemoveUpload",
     "RenameMailbox",
     "SetFlags",
@@ -314,6 +323,12 @@ class Store(Protocol):
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""
+        ...
+
+    async def suppressions(
+        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
+    ) -> list[Suppression]:
+        """The suppression list with suggestions, by address; only these addresses (lower case) when given."""
         ...
 
     # people

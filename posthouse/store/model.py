@@ -262,6 +262,20 @@ class Outcome(Frozen, frozen=True, kw_only=True):
     """False: it was put off without an attempt, which is then not counted."""
 
 
+class Suppression(Frozen, frozen=True, kw_only=True):
+    """An address that nothing is sent to, or that is suggested for it."""
+
+    address: str
+    """Lower case."""
+    active: bool
+    """False: only suggested; mail is sent."""
+    reason: str
+    failures: int
+    """Refusals as unknown in a row; 0: an administrator put it on the list."""
+    at: float
+    """When it was put on the list, or last refused."""
+
+
 # --- people ---------------------------------------------------------------------------------------------
 
 

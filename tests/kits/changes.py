@@ -259,7 +259,8 @@ class TwinKit:
         await expunge(desk, archive, "1")
         assert await changes(desk, since) == {email_id: "destroyed"}
         await engine.settle()
-        assert await desk.store.messages(desk.id, [email_id]) == [None]
+        store = await engine.reopen()
+        assert await store.messages(desk.id, [email_id]) == [None]
 
     async def test_deleting_one_mailbox_keeps_it_in_the_other(self, engine: EngineUnderTest) -> None:
         desk = await furnish(engine)

@@ -7,6 +7,7 @@ from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, Thread
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
+from tests.kits.suppressions import SuppressionKit
 
 
 class TestMailboxes(MailboxKit):
@@ -30,6 +31,10 @@ class TestChanges(ChangeKit):
 
 
 class TestQueue(QueueKit):
+    pass
+
+
+class TestSuppressions(SuppressionKit):
     pass
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
-from posthouse.store.sql import items, mailboxes, messages, people, timeline, uploads
+from posthouse.store.sql import items, mailboxes, messages, people, suppressions, timeline, uploads
 from posthouse.store.sqlite import copying, placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -34,6 +34,10 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.RecordOutcomes: queue.record_outcomes,
     ops.ChangeQueued: queue.change_queued,
     ops.WakeDestination: queue.wake_destination,
+    ops.PutSuppression: suppressions.put,
+    ops.RemoveSuppression: suppressions.remove,
+    ops.NoteRefusal: suppressions.note_refusal,
+    ops.ForgetRefusals: suppressions.forget_refusals,
     ops.PutDomain: people.put_domain,
     ops.RemoveDomain: people.remove_domain,
     ops.AddAccount: people.add_account,

@@ -29,9 +29,10 @@ from posthouse.store.model import (
     Mailbox,
     QueuedMessage,
     Stored,
+    Suppression,
     Usage,
 )
-from posthouse.store.sql import timeline
+from posthouse.store.sql import suppressions, timeline
 from posthouse.store.sql.transaction import Settings
 from posthouse.store.sqlite import account_reads, emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
@@ -288,6 +289,14 @@ class SqliteStore:
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient (or expiring lease) is due; None: the queue is empty."""
         return await self._readers.run(lambda r: queue.read_next_due(r.db))
+
+    async def suppressions(
+        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
+    ) -> list[Suppression]:
+        """The suppression list with suggestions, by address."""
+        if addresses is None:
+            return await self._readers.run(lambda r: suppressions.read_all(r.db, limit))
+        return await self._readers.run(lambda r: suppressions.read_some(r.db, addresses))
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""
