@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from posthouse.store import interface as ops
 from posthouse.store import trust as trust_ops
-from posthouse.store.sql import mailboxes, messages, people, suppressions, timeline, trust
-from posthouse.store.sqlite import placements, queue
+from posthouse.store.sql import items, mailboxes, messages, people, suppressions, timeline, trust, uploads
+from posthouse.store.sqlite import copying, placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
 OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
@@ -17,9 +17,16 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.DeleteMailbox: mailboxes.delete,
     ops.SetRole: mailboxes.set_role,
     ops.Subscribe: mailboxes.subscribe,
+    ops.ArrangeMailbox: mailboxes.arrange,
+    ops.PutItem: items.put,
+    ops.RemoveItem: items.remove,
+    ops.AddUpload: uploads.add,
+    ops.RemoveUpload: uploads.remove,
+    ops.PruneUploads: uploads.prune,
     ops.AddEmail: messages.add,
-    ops.CopyEmails: placements.copy,
-    ops.MoveEmails: placements.move,
+    ops.CopyEmails: copying.copy,
+    ops.MoveEmails: copying.move,
+    ops.PlaceEmails: copying.place,
     ops.SetFlags: placements.set_flags,
     ops.Expunge: placements.expunge,
     ops.Enqueue: queue.enqueue,
