@@ -73,7 +73,7 @@ from posthouse.store.operations import (
     TouchAppPassword,
     WakeDestination,
 )
-from posthouse.store.trust import DkimKey, DmarcTally, Mute, Report
+from posthouse.store.trust import TrustStore
 
 __all__ = [
     "AddAccount",
@@ -173,7 +173,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(TrustStore, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing
@@ -368,28 +368,6 @@ class Store(Protocol):
 
     def watch_people(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any change to domains, accounts, aliases or app passwords; the result ends it."""
-        ...
-
-    # trust
-
-    async def dkim_keys(self, domain: str = "") -> tuple[DkimKey, ...]:
-        """The DKIM keys of a domain (of all), oldest first."""
-        ...
-
-    async def dmarc_tallies(self, before: int) -> tuple[DmarcTally, ...]:
-        """What is to be reported of days before a time, by domain and day."""
-        ...
-
-    async def reports(self, domain: str = "", limit: int = 100) -> tuple[Report, ...]:
-        """Reports received and sent (about a domain), the newest first."""
-        ...
-
-    async def report(self, report_id: int) -> Report | None:
-        """One report."""
-        ...
-
-    async def mutes(self, domain: str) -> tuple[Mute, ...]:
-        """The findings about a domain that nobody wants to hear of."""
         ...
 
     # the timeline

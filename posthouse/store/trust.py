@@ -6,6 +6,7 @@ Values and operations together, as one small family of the contract in `interfac
 from __future__ import annotations
 
 import enum
+from typing import Protocol
 
 from posthouse.store.model import Frozen
 from posthouse.store.operations import Op
@@ -133,3 +134,27 @@ class RemoveMute(Op[None], frozen=True, kw_only=True):
 
     domain: str
     subject: str
+
+
+class TrustStore(Protocol):
+    """What `interface.Store` offers of this."""
+
+    async def dkim_keys(self, domain: str = "") -> tuple[DkimKey, ...]:
+        """The DKIM keys of a domain (of all), oldest first."""
+        ...
+
+    async def dmarc_tallies(self, before: int) -> tuple[DmarcTally, ...]:
+        """What is to be reported of days before a time, by domain and day."""
+        ...
+
+    async def reports(self, domain: str = "", limit: int = 100) -> tuple[Report, ...]:
+        """Reports received and sent (about a domain), the newest first."""
+        ...
+
+    async def report(self, report_id: int) -> Report | None:
+        """One report."""
+        ...
+
+    async def mutes(self, domain: str) -> tuple[Mute, ...]:
+        """The findings about a domain that nobody wants to hear of."""
+        ...
