@@ -163,6 +163,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Octets for an account that has no quota of its own; 0: unlimited."""
 
 
+class Testing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For a playground's hosts; never where real mail is kept."""
+
+    clock: bool = False
+    """Let the control socket move this host's clock on, so that retry schedules pass in seconds."""
+    ahead: Seconds = 0
+    """Seconds that the clock is ahead from the start, with `clock`."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. Paths are absolute once loaded."""
 
@@ -185,6 +194,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     inbound: Inbound = msgspec.field(default_factory=Inbound)
     web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
+    testing: Testing = msgspec.field(default_factory=Testing)
 
 
 # --- reading the file -----------------------------------------------------------------------------------
