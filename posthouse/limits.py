@@ -912,3 +912,74 @@ PLAYGROUND_REDRAW: Final = 0.25
 
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
+
+# --- who sent this (msgauth) -----------------------------------------------------------------------
+
+SPF_LOOKUPS: Final = 10
+"""Terms of one SPF evaluation that ask the DNS (RFC 7208 §4.6.4)."""
+
+SPF_VOID_LOOKUPS: Final = 2
+"""Questions of one SPF evaluation without an answer (RFC 7208 §4.6.4)."""
+
+SPF_NAMES: Final = 10
+"""MX hosts of one term, and names of a PTR answer that are looked at (RFC 7208 §4.6.4)."""
+
+SPF_RECORD: Final = 4096
+"""Octets of an SPF record: RFC 7208 §3.4 advises 450; nothing honest is near this."""
+
+SPF_EXPLANATION: Final = 400
+"""Octets of the text behind exp= that are repeated in a reply: what fits a line of RFC 5321 §4.5.3.1.5."""
+
+SPF_RECORDS_KEPT: Final = 1024
+"""SPF records kept in parsed form: those of the senders of the last minutes."""
+
+DOMAIN_LABEL: Final = 63
+"""Octets of one label (RFC 1035 §2.3.4)."""
+
+TAG_LIST: Final = 64 * KB
+"""Characters of a DKIM, ARC or DMARC tag list: TXT records and header values end there too."""
+
+TAGS: Final = 64
+"""Tags of one list: the standards know about twenty."""
+
+DKIM_SIGNATURES: Final = 10
+"""Signatures of one message that are checked: honest mail has one to four."""
+
+DKIM_SIGNATURES_SHOWN: Final = 20
+"""Signatures of one message that results tell of, checked or not."""
+
+DKIM_SIGNED_NAMES: Final = 200
+"""Names in h=: twice what a signer who signs each field twice over needs."""
+
+DKIM_RSA_SMALLEST: Final = 1024
+"""Bits of an RSA key (RFC 8301 §3.2)."""
+
+DKIM_RSA_LARGEST: Final = 8192
+"""Bits of an RSA key: twice what RFC 8301 §3.2 asks for; larger ones only cost time."""
+
+DKIM_KEYS_KEPT: Final = 1024
+"""Public keys kept in parsed form: those of the senders of the last minutes."""
+
+DKIM_CLOCK_SKEW: Final = 300
+"""Seconds that a signature counts after its x=: clocks differ."""
+
+DNS_NAME_RECORDS: Final = 4
+"""TXT records at the name of a key that are looked at: there should be one."""
+
+ARC_SETS: Final = 50
+"""Sets of one ARC chain (RFC 8617 §4.2.1)."""
+
+DMARC_WALK: Final = 8
+"""Questions of one walk up the DNS for DMARC records (RFC 9989 §4.10)."""
+
+DMARC_RECORD: Final = 4096
+"""Characters of a DMARC record: honest ones have about a hundred."""
+
+DMARC_REPORT_URIS: Final = 10
+"""Addresses of rua= or ruf= that are looked at."""
+
+IPREV_NAMES: Final = 5
+"""Names of a peer's address that are asked back (RFC 8601 §3)."""
+
+AUTHRES_FIELD: Final = 16 * KB
+"""Octets of an Authentication-Results field that we read."""
