@@ -148,6 +148,18 @@ class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     what each request says."""
 
 
+class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether senders are who they say (SPF, DKIM, DMARC), and how we prove ourselves."""
+
+    verify: Literal["enforce", "report", "off"] = "enforce"
+    """Mail from strangers: "enforce" applies their domains' DMARC policies, "report" only notes what was found,
+    "off" asks nothing."""
+    temporary: Literal["deliver", "defer"] = "deliver"
+    """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
+    sign: bool = True
+    """Sign with DKIM what leaves in the name of our domains."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits an administrator may change; the rest are in limits.py."""
 
@@ -192,6 +204,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dns: Dns = msgspec.field(default_factory=Dns)
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
+    msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
     web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
     testing: Testing = msgspec.field(default_factory=Testing)

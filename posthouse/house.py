@@ -17,6 +17,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -146,7 +147,11 @@ class House:
             policy=self.policy,
             deliverer=self.deliverer,
             refusals=self.refusals,
-            checks=standard_checks(self.policy, self.directory),
+            checks=standard_checks(
+                self.policy,
+                self.directory,
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname),
+            ),
         )
         self.administration = self._administration(config)
 

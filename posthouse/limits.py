@@ -983,3 +983,12 @@ IPREV_NAMES: Final = 5
 
 AUTHRES_FIELD: Final = 16 * KB
 """Octets of an Authentication-Results field that we read."""
+
+MSGAUTH_QUESTIONS: Final = 250
+"""DNS questions of one message's checks: SPF alone may ask 121, an honest message about ten."""
+
+MSGAUTH_TIMEOUT: Final = 20.0
+"""Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+
+AUTHOR_DOMAINS: Final = 4
+"""Domains that the authors of one message may have: honest From fields have one."""
