@@ -44,9 +44,11 @@ from posthouse.store.operations import (
     Expunged,
     FlagsSet,
     ForgetRefusals,
+    KeepUids,
     LeaseDue,
     MoveEmails,
     NoteRefusal,
+    NoteTransferred,
     Op,
     PruneEvents,
     PutAccount,
@@ -85,9 +87,11 @@ __all__ = [
     "Expunged",
     "FlagsSet",
     "ForgetRefusals",
+    "KeepUids",
     "LeaseDue",
     "MoveEmails",
     "NoteRefusal",
+    "NoteTransferred",
     "Op",
     "PruneEvents",
     "PutAccount",
@@ -244,6 +248,10 @@ class Store(Protocol):
         `field`: "text" (header and body), "body", or "header:NAME" in lower case (an empty needle: the header is
         there). Complete: what is not indexed yet is scanned (RFC 9051 §6.4.4).
         """
+        ...
+
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks `NoteTransferred` has been given."""
         ...
 
     def watch_account(self, account_id: int, heard: Callable[[], None]) -> Callable[[], None]:

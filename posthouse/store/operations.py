@@ -69,6 +69,26 @@ class SetRole(Op[None], frozen=True, kw_only=True):
     role: Role | None
 
 
+class KeepUids(Op[bool], frozen=True, kw_only=True):
+    """Prepare a mailbox for messages that bring their UIDs along. The result: whether it has `uid_validity` now.
+
+    A mailbox that never had a message takes the `uid_validity`; the next message gets `uid_next` at least. Else the
+    UIDs would mean other messages to clients: it stays as it is. NotFound.
+    """
+
+    account_id: int
+    mailbox_id: int
+    uid_validity: int
+    uid_next: int = 1
+
+
+class NoteTransferred(Op[None], frozen=True, kw_only=True):
+    """Remember what an import or export has done, so that it can go on where it was: marks of its own making."""
+
+    account_id: int
+    marks: tuple[bytes, ...]
+
+
 class Subscribe(Op[None], frozen=True, kw_only=True):
     """Add or remove a name in the subscription list; no such mailbox need exist (RFC 9051 §6.3.7)."""
 

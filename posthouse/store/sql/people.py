@@ -133,7 +133,7 @@ def remove_account(tx: Transaction, op: RemoveAccount) -> None:
     key = (op.account_id,)
     for mailbox_id in account.mailboxes:
         mailboxes.doom(tx, op.account_id, mailbox_id)
-    for table in ("subscription", "keyword", "account_state", "app_password", "account"):
+    for table in ("subscription", "keyword", "account_state", "app_password", "transferred", "account"):
         tx.execute(f"DELETE FROM {table} WHERE account_id = ?", key)
     tx.forget_account(op.account_id)
     tx.publish(AccountGone(op.account_id))

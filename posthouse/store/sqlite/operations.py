@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
-from posthouse.store.sql import mailboxes, messages, people, suppressions, timeline
+from posthouse.store.sql import mailboxes, messages, people, suppressions, timeline, transfers
 from posthouse.store.sqlite import placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -15,6 +15,8 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.RenameMailbox: mailboxes.rename,
     ops.DeleteMailbox: mailboxes.delete,
     ops.SetRole: mailboxes.set_role,
+    ops.KeepUids: transfers.keep_uids,
+    ops.NoteTransferred: transfers.note,
     ops.Subscribe: mailboxes.subscribe,
     ops.AddEmail: messages.add,
     ops.CopyEmails: placements.copy,
