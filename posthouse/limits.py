@@ -156,6 +156,9 @@ CHARSET_SAMPLE: Final = 2 * KB
 COMPOSED_LINE: Final = 76
 """Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
+THREAD_IDS: Final = 24
+"""Message-IDs of one message that can tie it to a conversation: its own, what it answers, its latest references."""
+
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
 SMTP_RECIPIENTS: Final = 1000
@@ -705,6 +708,15 @@ COMPRESS_OCTETS: Final = 4 * MB
 
 OPEN_SEGMENTS: Final = 32
 """Segment files that one reader keeps open."""
+
+HISTORY_ROWS: Final = 20_000
+"""Changes that destroyed emails, kept for each account so that clients which return are told exactly."""
+
+HISTORY_LOOK: Final = 256
+"""Changes between two looks at whether that history is too long."""
+
+UPLOAD_OCTETS: Final = 512 * MB
+"""Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
 
 # --- full-text search (store.search) -------------------------------------------------------------
 

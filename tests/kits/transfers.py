@@ -6,7 +6,8 @@ import pytest
 
 from posthouse.errors import NotFound
 from posthouse.ranges import Ranges
-from posthouse.store.interface import CreateMailbox, DeleteMailbox, KeepUids, NoteTransferred, RemoveAccount
+from posthouse.store.care import KeepUids, NoteTransferred
+from posthouse.store.interface import CreateMailbox, DeleteMailbox, RemoveAccount
 from tests.kits.engine import EngineUnderTest, furnish
 
 

@@ -34,6 +34,7 @@ BY_FOLDER = {
     "errors": 0,
     "limits": 0,
     "config": 0,
+    "config_reader": 0,
     "ranges": 0,
     "units": 0,
     "clock": 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
+from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -47,4 +48,28 @@ class TestPeople(PeopleKit):
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestEmailChanges(EmailChangeKit):
+    pass
+
+
+class TestMailboxChanges(MailboxChangeKit):
+    pass
+
+
+class TestTwins(TwinKit):
+    pass
+
+
+class TestThreads(ThreadKit):
+    pass
+
+
+class TestItems(ItemKit):
+    pass
+
+
+class TestUploads(UploadKit):
     pass

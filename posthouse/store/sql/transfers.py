@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from posthouse.store.interface import KeepUids, NoteTransferred
+from posthouse.store.care import KeepUids, NoteTransferred
 from posthouse.store.memory.changes import MailboxGone
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.messages import UID_MAX
