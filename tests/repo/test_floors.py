@@ -65,7 +65,7 @@ BY_FOLDER = {
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "units", "resolver", "dns_exchange"}
+SHARED_VALUES = {"errors", "limits", "config", "config_reader", "ranges", "units", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)
