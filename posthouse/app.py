@@ -132,7 +132,10 @@ class App:
             await self._control.start()
             await self._start_queue()
             self._upkeep = Upkeep(
-                self.house.store, lambda: self.config.store.timeline, duties=self.house.duties()
+                self.house.store,
+                lambda: self.config.store.timeline,
+                self.house.clock,
+                self.house.duties(),
             )
             self._upkeep.start()
         except BaseException:
@@ -216,6 +219,7 @@ class App:
             refusals=house.refusals,
             store=house.store,
             budget=house.budget,
+            clock=house.clock,
         )
         for role in Role:
             settings = Settings(
@@ -235,6 +239,7 @@ class App:
             message_size=config.limits.message_size,
             plaintext=plaintext,
             tls=self._tls,
+            now=house.clock,
         ).serve
         self._servers["pop3"] = Pop3Server(
             store=house.store,
@@ -300,6 +305,7 @@ _FIXED: Final = {
     "": ("hostname", "data", "workers", "run_as", "listen"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
+    "testing": ("clock", "ahead"),
 }
 """Keys by table that are read at the start only."""
 

@@ -19,11 +19,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from posthouse import config_reader, limits
+from posthouse import limits
+from posthouse.config_reader import ConfigError as ConfigError  # noqa: PLC0414  # it is part of this module
+from posthouse.config_reader import ConfigReader, Octets, Seconds
 
-ConfigError = config_reader.ConfigError
-Seconds = config_reader.Seconds
-Octets = config_reader.Octets
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Times = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -172,6 +171,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Octets for an account that has no quota of its own; 0: unlimited."""
 
 
+class Testing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For a playground's hosts; never where real mail is kept."""
+
+    clock: bool = False
+    """Let the control socket move this host's clock on, so that retry schedules pass in seconds."""
+    ahead: Seconds = 0
+    """Seconds that the clock is ahead from the start, with `clock`."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. Paths are absolute once loaded."""
 
@@ -195,6 +203,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
     web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
+    testing: Testing = msgspec.field(default_factory=Testing)
 
 
 # --- reading the file -----------------------------------------------------------------------------------
@@ -239,8 +248,8 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(f"{path}: {fault}") from fault
-    reader = config_reader.Reader(text, path.absolute(), environment, Config)
-    config = reader.struct(Config, table, "")
+    reader = ConfigReader(Config, text, path.absolute(), environment)
+    config = reader.read(table)
     assert isinstance(config, Config)
     for key, problem in _problems(config):
         reader.fail(key, problem)

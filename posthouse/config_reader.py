@@ -1,7 +1,4 @@
-"""From the text of the configuration file to its values (`config`): types, units, secrets, errors that name the line.
-
-Knows nothing of what the keys mean.
-"""
+"""From a table of TOML to a struct of values: types, units, secrets; errors name file, line and nearest key."""
 
 from __future__ import annotations
 
@@ -27,14 +24,14 @@ class ConfigError(PosthouseError):
     """The configuration cannot be used; the text names file, line and key."""
 
 
-class Reader:
+class ConfigReader:
     """Makes values of one file; knows where each key stands, for its errors."""
 
     def __init__(
-        self, text: str, path: Path, environment: Mapping[str, str], root: type[msgspec.Struct]
+        self, whole: type[msgspec.Struct], text: str, path: Path, environment: Mapping[str, str]
     ) -> None:
-        """`path` is where the text stands; `root` the struct of the whole file."""
-        self._root = root
+        """`whole`: the struct of the file, which also tells the keys to name when one is misspelt."""
+        self._whole = whole
         self._lines = text.splitlines()
         self._path = path
         self._environment = environment
@@ -44,6 +41,10 @@ class Reader:
         line = self._line_of(key)
         place = f"{self._path}:{line}" if line else f"{self._path}"
         raise ConfigError(f"{place}: {problem}")
+
+    def read(self, table: dict[str, Any]) -> msgspec.Struct:
+        """The whole file. Raises ConfigError."""
+        return self.struct(self._whole, table, "")
 
     def struct(self, kind: type[msgspec.Struct], table: dict[str, Any], path: str) -> msgspec.Struct:
         """A struct from a table; missing keys take their defaults."""
@@ -67,8 +68,8 @@ class Reader:
         choices = [f"{here}.{name}" if here else name for name in fields]
         near = (
             difflib.get_close_matches(key, choices, 1)
-            or _same_ending(self._root, key)
-            or difflib.get_close_matches(key, _keys(self._root), 1)
+            or _same_ending(self._whole, key)
+            or difflib.get_close_matches(key, _keys(self._whole), 1)
         )
         self.fail(key, f"unknown key {key}" + (f"; did you mean {near[0]}?" if near else ""))
 
@@ -133,7 +134,7 @@ def _keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
             yield from _keys(field.type, f"{path}{field.encode_name}.")
 
 
-def _same_ending(root: type[msgspec.Struct], key: str) -> list[str]:
+def _same_ending(whole: type[msgspec.Struct], key: str) -> list[str]:
     """A key in the wrong table: its right place."""
     last = key.rpartition(".")[2]
-    return [known for known in _keys(root) if known.rpartition(".")[2] == last]
+    return [known for known in _keys(whole) if known.rpartition(".")[2] == last]
