@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "mx": "The mail hosts of a domain, in delivery order.",
     "trace": "Explain the whole route to an address.",
     "message": "The life of a message.",
+    "reports": "DMARC and TLS reports, received and sent.",
     "sendmail": "Hand in a message (for local programs).",
     "config": "Check, show, describe the configuration.",
     "status": "Is the house in order?",
