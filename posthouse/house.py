@@ -33,7 +33,7 @@ from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration
+from posthouse.operations.administration import Administration, Method
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -237,16 +237,23 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
-                "reports.list": Reports(self.store).reports_list,
-                "reports.show": Reports(self.store).reports_show,
-                "reports.send": self.reports.reports_send,
-                "domain.dkim": self.dkim_keys.domain_dkim,
-                "domain.rotate": self.dkim_keys.dkim_rotate,
-                "domain.forget-key": self.dkim_keys.dkim_remove,
+                **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
+
+    def _trust_commands(self) -> dict[str, Method]:
+        """Commands on reports and keys."""
+        reports = Reports(self.store)
+        return {
+            "reports.list": reports.reports_list,
+            "reports.show": reports.reports_show,
+            "reports.send": self.reports.reports_send,
+            "domain.dkim": self.dkim_keys.domain_dkim,
+            "domain.rotate": self.dkim_keys.dkim_rotate,
+            "domain.forget-key": self.dkim_keys.dkim_remove,
+        }
 
     def duties(self) -> tuple[Duty, ...]:
         """What is to be done from time to time while serving, by the configuration then in force."""

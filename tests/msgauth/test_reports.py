@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pkgutil
 import re
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -239,3 +241,15 @@ def test_what_we_write_we_can_read() -> None:
 def test_any_text_leaves_a_well_formed_document(text: str) -> None:
     report = msgspec.structs.replace(OURS, organization=f"x{text}", errors=(text,))
     read_aggregate(write_aggregate(report))
+
+
+def test_what_we_write_keeps_to_the_schema_of_the_standard() -> None:
+    """RFC 9990 appendix A, as the `dmarc` package carries it."""
+    schema = xmlschema.XMLSchema(pkgutil.get_data("dmarc", "report/schemas/dmarc-2.0.xsd"))
+    schema.validate(write_aggregate(OURS).decode())
+    bare = msgspec.structs.replace(
+        OURS, policy=PolicyPublished(domain="bank.test", p="none"), errors=("two records",), generator=""
+    )
+    schema.validate(write_aggregate(bare).decode())
+    with pytest.raises(xmlschema.XMLSchemaValidationError):
+        schema.validate(write_aggregate(OURS).decode().replace("<p>reject</p>", "<p>maybe</p>"))
