@@ -134,7 +134,7 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline, self.house.clock)
             self._upkeep.start()
         except BaseException:
             await self.stop()
@@ -217,6 +217,7 @@ class App:
             refusals=house.refusals,
             store=house.store,
             budget=house.budget,
+            clock=house.clock,
         )
         for role in Role:
             settings = Settings(
@@ -236,6 +237,7 @@ class App:
             message_size=config.limits.message_size,
             plaintext=plaintext,
             tls=self._tls,
+            now=house.clock,
         ).serve
         self._servers["pop3"] = Pop3Server(
             store=house.store,
@@ -302,6 +304,7 @@ _FIXED: Final = {
     "": ("hostname", "data", "workers", "run_as", "listen"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
+    "testing": ("clock", "ahead"),
 }
 """Keys by table that are read at the start only."""
 

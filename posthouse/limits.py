@@ -895,6 +895,12 @@ GC_THRESHOLD: Final = 50_000
 SPARE_FILES: Final = 200
 """Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
 
+PLAYGROUND_LINE: Final = 1 * MB
+"""Octets of one line that a gate of the playground passes on: more than any server takes, tests send such too."""
+
+PLAYGROUND_POLL: Final = 0.05
+"""Seconds between two looks at what happens in a playground's host."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 

@@ -32,7 +32,7 @@ from posthouse.store.model import (
     Suppression,
     Usage,
 )
-from posthouse.store.sql import suppressions, timeline
+from posthouse.store.sql import suppressions, timeline, transfers
 from posthouse.store.sql.transaction import Settings
 from posthouse.store.sqlite import account_reads, emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
@@ -228,6 +228,10 @@ class SqliteStore:
         if self._search is None:
             raise StoreUnavailable("Searching texts is not set up.")
         return await self._search.matching(account_id, email_ids, field, needle)
+
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks are known."""
+        return await self._readers.run(lambda r: transfers.read(r.db, account_id, marks))
 
     # --- what changed, threads, items, uploads -----------------------------------------------------------
 
