@@ -832,6 +832,18 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+TRANSFER_BATCH: Final = 500
+"""Messages of one batch of an import or export: one commit, and one step of the progress bar."""
+
+TRANSFER_OCTETS: Final = 8 * MB
+"""Octets after which a batch of an import is sent; one larger message goes alone."""
+
+TRANSFER_LINE: Final = 16 * MB
+"""Octets of one line of an mbox file; what is longer is cut there, as no server would take it anyway."""
+
+TRANSFER_IMAP_TIMEOUT: Final = 120.0
+"""Seconds that an import or export waits for another IMAP server."""
+
 CONTROL_CONNECTIONS: Final = 32
 """Connections at once to the control socket: administrators and their scripts, not the public."""
 
