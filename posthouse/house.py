@@ -163,7 +163,13 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
+                Authenticate(
+                    self.resolver,
+                    config.msgauth,
+                    hostname=config.hostname,
+                    tell=self.tallies.note,
+                    prefetch=self.resolver.prefetch,
+                ),
             ),
         )
         self.reports = ReportSender(

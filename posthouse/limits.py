@@ -1071,6 +1071,9 @@ FAILURES_AN_HOUR: Final = 20
 REPORTS_KEPT: Final = 400 * 86400
 """Seconds that reports are kept: a year and a month to compare with."""
 
+DMARC_RECORDS_KEPT: Final = 1024
+"""DMARC records kept in parsed form: those of the senders of the last minutes."""
+
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""
 
