@@ -8,6 +8,8 @@ from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
+from tests.kits.transfers import TransferKit
+from tests.kits.trust import TrustKit
 
 
 class TestMailboxes(MailboxKit):
@@ -38,11 +40,19 @@ class TestSuppressions(SuppressionKit):
     pass
 
 
+class TestTransfers(TransferKit):
+    pass
+
+
 class TestPeople(PeopleKit):
     pass
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestTrust(TrustKit):
     pass
 
 

@@ -274,6 +274,10 @@ class Transaction(ABC):
             self._once.add(type(change))
             self.published.append(change)
 
+    def end_run(self) -> None:
+        """The next new message does not follow the one before: they are published apart."""
+        self._appended.clear()
+
     def new_rows(self, account_id: int, mailbox_id: int, modseq: int) -> NewRows:
         """Where to put a new message of a mailbox; runs of them are published together."""
         found = self._appended.get((account_id, mailbox_id))
