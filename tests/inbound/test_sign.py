@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import dkim
 import msgspec
 import pytest
 
 from posthouse.accounts.model import Login
+from posthouse.errors import StoreUnavailable
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
 from posthouse.inbound.sign import Signer
@@ -154,6 +157,23 @@ async def test_keys_are_read_once_until_they_change(signing: Signing):
     signing.signer.forget()
     await signing.send(LETTER)
     assert signing.reads == 2
+
+
+async def test_messages_of_the_first_moment_are_all_signed(signing: Signing):
+    mails = [signing.house.mail(FAR, raw=LETTER, via=Via.LOCAL, login=None) for _ in range(5)]
+    found = await asyncio.gather(*(signing.signer.sign(mail, b"") for mail in mails))
+    assert all(one.fields for one in found)
+    assert signing.reads == 1
+
+
+async def test_a_store_that_cannot_give_keys_puts_mail_off(signing: Signing):
+    async def away() -> list[DkimKey]:
+        raise StoreUnavailable("disk full")
+
+    signing.signer._read_keys = away
+    for _ in range(2):
+        mail = signing.house.mail(FAR, raw=LETTER, via=Via.LOCAL, login=None)
+        assert [reply.code for reply in await signing.house.pipeline.accept(mail)] == [452]
 
 
 # --- ARC ------------------------------------------------------------------------------------------------------
