@@ -141,6 +141,15 @@ async def test_our_own_notices_are_signed_by_the_domain_above_our_host(signing: 
     assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
 
 
+async def test_delivery_reports_go_the_same_way(signing: Signing):
+    raw = b"From: MAILER-DAEMON@mx.example.test\r\nTo: friend@elsewhere.test\r\n\r\nfailed\r\n"
+    mail = signing.house.mail(FAR, raw=raw, via=Via.LOCAL, login=None, reverse_path="")
+    await signing.house.real_store.commit(*await signing.house.deliverer.operations(mail, b"Received: x\r\n"))
+    [queued] = await signing.house.real_store.queue()
+    found = await verified(await signing.house.real_store.read(queued.stored), RESOLVER, int(NOW))
+    assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
+
+
 async def test_without_a_key_it_is_said(signing: Signing):
     signing.keys = [msgspec.structs.replace(key, state=KeyState.RETIRED) for key in KEYS]
     signing.keys += [msgspec.structs.replace(KEYS[0], private_key="broken")]
