@@ -24,6 +24,8 @@ class Appended(Change):
     mailbox_id: int
     modseq: int
     rows: NewRows
+    after: int = 0
+    """The mailbox's mod-sequence before: whoever has not come so far has missed another node's change."""
 
 
 class Flagged(Change):
@@ -35,6 +37,7 @@ class Flagged(Change):
     uids: Ranges
     keep: int
     add: int
+    after: int = 0
 
 
 class Vanished(Change):
@@ -44,6 +47,7 @@ class Vanished(Change):
     mailbox_id: int
     modseq: int
     uids: Ranges
+    after: int = 0
 
 
 class MailboxGone(Change):
@@ -64,6 +68,8 @@ class AccountChanged(Change):
     messages: int
     subscriptions: frozenset[str] | None
     keywords: tuple[str, ...] | None
+    after: int = 0
+    """The account's mod-sequence before."""
 
 
 class AccountGone(Change):

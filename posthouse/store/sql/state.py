@@ -42,6 +42,13 @@ class MailboxState:
     size: int = 0
     row_due: bool = False
     unsaved: int = 0
+    told: int = 0
+    """The mod-sequence up to which changes of its messages were published or read."""
+
+    def tell(self, modseq: int) -> int:
+        """A change is published that brings the mailbox to a mod-sequence; where it was before."""
+        before, self.told = self.told, modseq
+        return before
 
 
 @dataclass(slots=True)
@@ -59,6 +66,8 @@ class AccountState:
     octets: int = 0
     messages: int = 0
     row_due: bool = False
+    told: int = 0
+    """The mod-sequence up to which changes were published or read."""
     changed: set[int] = field(default_factory=set)
     """Mailboxes changed by the transaction under way."""
     gone: list[int] = field(default_factory=list)
@@ -102,6 +111,7 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
         account.octets += mailbox.size
         account.messages += mailbox.total
         account.modseq = max(account.modseq, mailbox.highest_modseq)
+    account.told = account.modseq
     names = db.rows("SELECT name FROM subscription WHERE account_id = ?", (account_id,))
     account.subscriptions = frozenset(name for (name,) in names)
     words = db.rows("SELECT name FROM keyword WHERE account_id = ? ORDER BY bit", (account_id,))
@@ -124,4 +134,5 @@ def _mailbox(row: tuple[Any, ...]) -> MailboxState:
         deleted=deleted + later_deleted,
         size=size + later_size,
         unsaved=later,
+        told=max(modseq, last_modseq),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -54,6 +54,8 @@ class Transaction(ABC):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: BlobOwners
+    describes_all = False
+    """Whether changes of every account are published, also of those that are not in memory here."""
 
     def __init__(self, db: Database, interest: Interest, settings: Settings) -> None:
         self._database = db
@@ -138,10 +140,6 @@ class Transaction(ABC):
         return self._database.rows(statement, bindings)
 
     @abstractmethod
-    def row_count(self) -> int:
-        """Rows that the latest statement changed."""
-
-    @abstractmethod
     def add_row(self, table: str, row: tuple[Any, ...]) -> None:
         """Gather a new row."""
 
@@ -152,6 +150,44 @@ class Transaction(ABC):
     @abstractmethod
     def take_numbers(self, sequence: str, count: int = 1) -> int:
         """The first of `count` new, consecutive numbers, above all given out before."""
+
+    # --- where the engines' SQL differs ----------------------------------------------------------------
+
+    uid_list: str
+    """An expression: the UIDs of all rows as one value, which `uids_of` reads."""
+    locking: str
+    """Stands behind a SELECT whose rows are about to be changed."""
+
+    @abstractmethod
+    def uids_of(self, found: Any) -> list[int]:
+        """The ascending UIDs of a `uid_list`."""
+
+    @abstractmethod
+    def among(self, column: str, numbers: Sequence[int]) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+
+    @abstractmethod
+    def discard_emails(self, where: str, bindings: Sequence[Any]) -> None:
+        """Leave the emails of these placements to the sweeper."""
+
+    @abstractmethod
+    def emails_copied(self, account_id: int, first: int, count: int) -> None:
+        """Emails with consecutive numbers were made that share the blobs of others."""
+
+    @abstractmethod
+    def arrivals(self, account_id: int, mailbox_id: int, first: int) -> list[list[int]]:
+        """Columns (UIDs, flags, email ids, sizes, dates of receipt from 0 on) of messages from a UID on."""
+
+    unleased: str
+    """What an UPDATE sets to take a lease from a queued recipient."""
+
+    @abstractmethod
+    def destinations_changed(self, destinations: Collection[str]) -> None:
+        """Recipients of these destinations have come, gone, or become due at another time."""
+
+    @abstractmethod
+    def remove_queued(self, queue_id: int) -> None:
+        """A queued message has no recipients any more."""
 
     @abstractmethod
     def load_state(self, account_id: int) -> AccountState | None:
@@ -217,7 +253,7 @@ class Transaction(ABC):
     def _account_changes(self) -> Iterable[changes.AccountChanged]:
         # Looked at after the commit: whoever asks for the account from now on reads it with this commit in it.
         for account in {**self._earlier, **self._touched}.values():
-            if account.account_id in self.interest.accounts:
+            if self.describes_all or account.account_id in self.interest.accounts:
                 yield changes.AccountChanged(
                     account.account_id,
                     account.modseq,
@@ -231,7 +267,9 @@ class Transaction(ABC):
                     account.messages,
                     account.subscriptions if account.subscriptions_changed else None,
                     account.keywords if account.keywords_changed else None,
+                    after=account.told,
                 )
+            account.told = account.modseq
             account.changed.clear()
             account.gone.clear()
             account.subscriptions_changed = account.keywords_changed = False
@@ -254,12 +292,13 @@ class Transaction(ABC):
             self._once.add(type(change))
             self.published.append(change)
 
-    def new_rows(self, account_id: int, mailbox_id: int, modseq: int) -> NewRows:
+    def new_rows(self, account_id: int, mailbox: MailboxState, modseq: int) -> NewRows:
         """Where to put a new message of a mailbox; runs of them are published together."""
-        found = self._appended.get((account_id, mailbox_id))
+        key = (account_id, mailbox.mailbox_id)
+        found = self._appended.get(key)
+        before = mailbox.tell(modseq)
         if found is None:
-            found = changes.Appended(account_id, mailbox_id, modseq, NewRows())
-            self._appended[account_id, mailbox_id] = found
+            found = self._appended[key] = changes.Appended(*key, modseq, NewRows(), before)
             self.published.append(found)
         found.modseq = modseq
         return found.rows

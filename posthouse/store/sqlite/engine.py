@@ -24,6 +24,7 @@ from posthouse.store.memory.live import Live
 from posthouse.store.memory.packed import Packed
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.readers import Readers
+from posthouse.store.memory.store import Derive, NewDerived
 from posthouse.store.memory.views import AccountViews
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
@@ -32,7 +33,6 @@ from posthouse.store.sqlite import queue, snapshots, upkeep
 from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
-from posthouse.store.sqlite.emails import Derive, NewDerived
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused

@@ -1,4 +1,4 @@
-"""Every operation of the store's contract with the function that carries it out (a family a file)."""
+"""Every operation of the store's contract with the function that carries it out."""
 
 from __future__ import annotations
 
@@ -6,38 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
-from posthouse.store.sql import mailboxes, messages, people, timeline
-from posthouse.store.sqlite import placements, queue
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.operations import SHARED
+from posthouse.store.sqlite import queue, timeline
 
-OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
-    ops.CreateMailbox: mailboxes.create,
-    ops.RenameMailbox: mailboxes.rename,
-    ops.DeleteMailbox: mailboxes.delete,
-    ops.SetRole: mailboxes.set_role,
-    ops.Subscribe: mailboxes.subscribe,
-    ops.AddEmail: messages.add,
-    ops.CopyEmails: placements.copy,
-    ops.MoveEmails: placements.move,
-    ops.SetFlags: placements.set_flags,
-    ops.Expunge: placements.expunge,
+OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Any, Any], Any]]] = {
+    **SHARED,
     ops.Enqueue: queue.enqueue,
     ops.LeaseDue: queue.lease_due,
-    ops.ReleaseLease: queue.release_lease,
-    ops.RecordOutcomes: queue.record_outcomes,
-    ops.ChangeQueued: queue.change_queued,
-    ops.WakeDestination: queue.wake_destination,
-    ops.PutDomain: people.put_domain,
-    ops.RemoveDomain: people.remove_domain,
-    ops.AddAccount: people.add_account,
-    ops.PutAccount: people.put_account,
-    ops.RemoveAccount: people.remove_account,
-    ops.PutAlias: people.put_alias,
-    ops.RemoveAlias: people.remove_alias,
-    ops.AddAppPassword: people.add_app_password,
-    ops.RemoveAppPassword: people.remove_app_password,
-    ops.TouchAppPassword: people.touch_app_password,
-    ops.RememberRecipient: people.remember_recipient,
-    ops.RecordEvents: timeline.record,
     ops.PruneEvents: timeline.prune,
 }

@@ -15,8 +15,8 @@ import apsw
 
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
+from posthouse.store.memory.store import NewDerived
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
-from posthouse.store.sqlite.emails import NewDerived
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction
 

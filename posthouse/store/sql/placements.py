@@ -1,7 +1,7 @@
 """Operations on many messages of a mailbox: flags, copy, move, expunge.
 
-All work is done by SQLite over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows are
-cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
+All work is done by the database over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows
+are cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
 two pieces leaves half the work done and nothing contradictory.
 """
 
@@ -19,8 +19,7 @@ from posthouse.store.memory import changes
 from posthouse.store.sql.messages import count, flag_bits, refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.state import AccountState, MailboxState
-from posthouse.store.sqlite.connection import columns, decode_integers, integer, members
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.transaction import Transaction
 
 FEW_RUNS = 4
 """Up to so many runs of UIDs are asked for as ranges, more as a list of members."""
@@ -69,25 +68,14 @@ def _end_of_piece(tx: Transaction, key: tuple[int, int], start: int, last: int) 
 
 
 def _listed(tx: Transaction, key: tuple[int, int], asked: Ranges) -> Iterator[Selection]:
-    tx.flush()
-    (present,) = columns(
-        tx.db,
-        [integer("uid")],
-        "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?",
+    ((found,),) = tx.query(
+        f"SELECT {tx.uid_list} FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?",
         (*key, asked.first, asked.last),
     )
-    wanted = list(Ranges.of_sorted(present) & asked)
+    wanted = list(Ranges.of_sorted(tx.uids_of(found)) & asked)
     for start in range(0, len(wanted), limits.PIECE_ROWS):
-        some = members(wanted[start : start + limits.PIECE_ROWS])
-        yield Selection(
-            "account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM carray(?))", (*key, some)
-        )
-
-
-def _uids(text: str) -> list[int]:
-    uids = decode_integers(text)
-    uids.sort()  # they come in order already unless the planner has changed its mind: then nearly free
-    return uids
+        condition, some = tx.among("uid", wanted[start : start + limits.PIECE_ROWS])
+        yield Selection(f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, some))
 
 
 def _carry_out(tx: Transaction, mailbox: MailboxState, uids: Ranges | None, pieces: Iterator[Any]) -> Any:
@@ -147,34 +135,47 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
 
 def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> list[int]:
     # RFC 7162 §3.1.3: left alone, and told so, is whatever has changed since.
-    ((text,),) = tx.query(
-        f"SELECT json_group_array(uid) FROM placement WHERE {selection.where} AND modseq > ?",
+    ((found,),) = tx.query(
+        f"SELECT {tx.uid_list} FROM placement WHERE {selection.where} AND modseq > ?",
         (*selection.bindings, unchanged_since),
     )
-    return _uids(text)
+    return tx.uids_of(found)
 
 
 def _flag_piece(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, change: _FlagChange
 ) -> list[int]:
     """Change flags where they differ; the UIDs, ascending."""
-    new = f"(flags & {change.keep} | {change.add})"
+    new = "(flags & ?1 | ?2)"
     where = f"{selection.where} AND flags != {new}"
-    ((text, unseen, deleted),) = tx.query(
-        f"SELECT json_group_array(uid), total(({new} & 1 = 0) - (flags & 1 = 0)),"
-        f" total(({new} & 8 != 0) - (flags & 8 != 0)) FROM placement WHERE {where}",
-        selection.bindings,
+    ((found, unseen, no_more_unseen, deleted, no_more_deleted),) = tx.query(
+        f"SELECT {tx.uid_list}, count(*) FILTER (WHERE {new} & 1 = 0), count(*) FILTER (WHERE flags & 1 = 0),"
+        f" count(*) FILTER (WHERE {new} & 8 != 0), count(*) FILTER (WHERE flags & 8 != 0)"
+        f" FROM placement WHERE {where}",
+        (change.keep, change.add, *selection.bindings),
     )
-    uids = _uids(text)
+    uids = tx.uids_of(found)
     if not uids:
         return []
     modseq = tx.bump_mailbox(account, mailbox)
-    tx.execute(f"UPDATE placement SET flags = {new}, modseq = ? WHERE {where}", (modseq, *selection.bindings))
-    count(account, mailbox, 0, 0, int(unseen), int(deleted))
+    tx.execute(
+        f"UPDATE placement SET flags = {new}, modseq = ? WHERE {where}",
+        (change.keep, change.add, modseq, *selection.bindings),
+    )
+    unseen, deleted = unseen - no_more_unseen, deleted - no_more_deleted
+    count(account, mailbox, 0, 0, unseen, deleted)
     changed = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, changed, vanished=False)
     tx.publish(
-        changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add)
+        changes.Flagged(
+            account.account_id,
+            mailbox.mailbox_id,
+            modseq,
+            changed,
+            change.keep,
+            change.add,
+            mailbox.tell(modseq),
+        )
     )
     return uids
 
@@ -210,26 +211,29 @@ def _leave(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, *, keep_emails: bool
 ) -> list[int]:
     """Take messages out of a mailbox; their UIDs, ascending. Unless kept, their emails are left to the sweeper."""
-    ((text, size, unseen, deleted),) = tx.query(
-        "SELECT json_group_array(uid), total(size), total(flags & 1 = 0), total(flags & 8 != 0)"
-        f" FROM placement WHERE {selection.where}",
-        selection.bindings,
-    )
-    uids = _uids(text)
+    uids, size, unseen, deleted = _counted(tx, selection)
     if not uids:
         return []
     if not keep_emails:
-        tx.execute(
-            f"INSERT INTO garbage_email SELECT email_id FROM placement WHERE {selection.where}",
-            selection.bindings,
-        )
+        tx.discard_emails(selection.where, selection.bindings)
     tx.execute(f"DELETE FROM placement WHERE {selection.where}", selection.bindings)
     modseq = tx.bump_mailbox(account, mailbox)
-    count(account, mailbox, -len(uids), -int(size), -int(unseen), -int(deleted))
+    count(account, mailbox, -len(uids), -size, -unseen, -deleted)
     gone = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, gone, vanished=True)
-    tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone))
+    tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone, mailbox.tell(modseq)))
     return uids
+
+
+def _counted(tx: Transaction, selection: Selection) -> tuple[list[int], int, int, int]:
+    """UIDs of what is selected, ascending; their octets; how many are unseen, and deleted."""
+    ((found, size, unseen, deleted),) = tx.query(
+        f"SELECT {tx.uid_list}, CAST(coalesce(sum(size), 0) AS BIGINT),"
+        " count(*) FILTER (WHERE flags & 1 = 0), count(*) FILTER (WHERE flags & 8 != 0)"
+        f" FROM placement WHERE {selection.where}",
+        selection.bindings,
+    )
+    return tx.uids_of(found), size, unseen, deleted
 
 
 # --- copy and move ----------------------------------------------------------------------------------------
@@ -252,10 +256,11 @@ def _copy_or_move(tx: Transaction, op: CopyEmails | MoveEmails, *, moving: bool)
     octets = messages = 0
     for selection in selections(tx, account, source, op.uids):
         ((rows, size),) = tx.query(
-            f"SELECT count(*), total(size) FROM placement WHERE {selection.where}", selection.bindings
+            f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM placement WHERE {selection.where}",
+            selection.bindings,
         )
         messages += rows
-        octets += int(size)
+        octets += size
     refuse_full(target, messages)
     if not moving:
         refuse_over_quota(tx, account, octets)
@@ -286,54 +291,46 @@ def _arrive(
     tx: Transaction, account: AccountState, target: MailboxState, selection: Selection, moving: bool
 ) -> list[int]:
     """Put what is selected into the target too; the source's UIDs, ascending."""
-    ((text, size, unseen, deleted),) = tx.query(
-        "SELECT json_group_array(uid), total(size), total(flags & 1 = 0), total(flags & 8 != 0)"
-        f" FROM placement WHERE {selection.where}",
-        selection.bindings,
-    )
-    uids = _uids(text)
+    uids, size, unseen, deleted = _counted(tx, selection)
     if not uids:
         return []
     modseq = tx.bump_mailbox(account, target)
     first = target.uid_next
-    email_id = "email_id" if moving else str(_copy_emails(tx, selection, len(uids))) + " + row - 1"
+    email_id, base = "email_id + ?", 0
+    if not moving:
+        email_id, base = "? + nth - 1", _copy_emails(tx, account, selection, len(uids))
     tx.execute(
-        "INSERT INTO placement"
-        f" SELECT account_id, {target.mailbox_id}, {first} + row - 1, {email_id}, flags, {modseq}, {modseq},"
-        f" size, received_at, {tx.now}"
-        f" FROM (SELECT *, row_number() OVER (ORDER BY uid) AS row FROM placement WHERE {selection.where})",
-        selection.bindings,
+        f"INSERT INTO placement SELECT account_id, CAST(? AS BIGINT), ? + nth - 1, {email_id}, flags,"
+        " CAST(? AS BIGINT), CAST(? AS BIGINT), size, received_at, CAST(? AS BIGINT)"
+        " FROM (SELECT *, row_number() OVER (ORDER BY uid) AS nth FROM placement"
+        f" WHERE {selection.where}) AS chosen",
+        (target.mailbox_id, first, base, modseq, modseq, tx.now, *selection.bindings),
     )
     target.uid_next = first + len(uids)
-    count(account, target, len(uids), int(size), int(unseen), int(deleted))
+    count(account, target, len(uids), size, unseen, deleted)
     _publish_arrivals(tx, account, target, first, modseq)
     return uids
 
 
-def _copy_emails(tx: Transaction, selection: Selection, messages: int) -> int:
+def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, messages: int) -> int:
     """New emails that share the blobs and derived texts; the number of the first."""
     base = tx.take_numbers("email", messages)
     rows = (
-        "(SELECT email_id, row_number() OVER (ORDER BY uid) AS row"
+        "(SELECT email_id, row_number() OVER (ORDER BY uid) AS nth"
         f" FROM placement WHERE {selection.where}) AS p"
     )
     tx.execute(
-        f"INSERT INTO email SELECT {base} + row - 1, e.account_id, e.blob_id, e.size, e.received_at, e.prefix"
-        f" FROM {rows} JOIN email e ON e.email_id = p.email_id",
-        selection.bindings,
+        "INSERT INTO email (email_id, account_id, blob_id, size, received_at, prefix)"
+        " SELECT ? + p.nth - 1, e.account_id, e.blob_id, e.size, e.received_at, e.prefix"
+        f" FROM {rows} JOIN email e ON e.email_id = p.email_id AND e.account_id = ?",
+        (base, *selection.bindings, account.account_id),
     )
     tx.execute(
-        f"INSERT INTO derived SELECT d.account_id, {base} + row - 1, d.sent_at, d.preview, d.envelope,"
-        f" d.body_structure, d.parts FROM {rows}"
-        " JOIN derived d ON d.account_id = ? AND d.email_id = p.email_id",
-        (*selection.bindings, selection.bindings[0]),
+        "INSERT INTO derived SELECT d.account_id, ? + p.nth - 1, d.sent_at, d.preview, d.envelope,"
+        f" d.body_structure, d.parts FROM {rows} JOIN derived d ON d.email_id = p.email_id AND d.account_id = ?",
+        (base, *selection.bindings, account.account_id),
     )
-    tx.execute(
-        "INSERT INTO blob_share SELECT blob_id, 1 + count(*) FROM email"
-        " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
-        " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",
-        (base, base + messages - 1),
-    )
+    tx.emails_copied(account.account_id, base, messages)
     return base
 
 
@@ -341,14 +338,8 @@ def _publish_arrivals(
     tx: Transaction, account: AccountState, target: MailboxState, first: int, modseq: int
 ) -> None:
     key = (account.account_id, target.mailbox_id)
-    tx.flush()
-    rows = tx.new_rows(*key, modseq)
-    uids, flags, email_ids, sizes, received = columns(
-        tx.db,
-        [integer(name) for name in ("uid", "flags", "email_id", "size", "max(received_at, 0)")],
-        "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
-        (*key, first),
-    )
+    rows = tx.new_rows(account.account_id, target, modseq)
+    uids, flags, email_ids, sizes, received = tx.arrivals(*key, first)
     rows.uids.extend(uids)
     rows.flags.extend(flags)
     rows.modseqs.extend([modseq] * len(uids))

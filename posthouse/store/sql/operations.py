@@ -1,0 +1,39 @@
+"""The operations of the store's contract that both engines carry out with the same function (a family a file)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from posthouse.store import interface as ops
+from posthouse.store.sql import mailboxes, messages, people, placements, queue, timeline
+from posthouse.store.sql.transaction import Transaction
+
+SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
+    ops.CreateMailbox: mailboxes.create,
+    ops.RenameMailbox: mailboxes.rename,
+    ops.DeleteMailbox: mailboxes.delete,
+    ops.SetRole: mailboxes.set_role,
+    ops.Subscribe: mailboxes.subscribe,
+    ops.AddEmail: messages.add,
+    ops.CopyEmails: placements.copy,
+    ops.MoveEmails: placements.move,
+    ops.SetFlags: placements.set_flags,
+    ops.Expunge: placements.expunge,
+    ops.PutDomain: people.put_domain,
+    ops.RemoveDomain: people.remove_domain,
+    ops.AddAccount: people.add_account,
+    ops.PutAccount: people.put_account,
+    ops.RemoveAccount: people.remove_account,
+    ops.PutAlias: people.put_alias,
+    ops.RemoveAlias: people.remove_alias,
+    ops.AddAppPassword: people.add_app_password,
+    ops.RemoveAppPassword: people.remove_app_password,
+    ops.TouchAppPassword: people.touch_app_password,
+    ops.RememberRecipient: people.remember_recipient,
+    ops.RecordEvents: timeline.record,
+    ops.ReleaseLease: queue.release_lease,
+    ops.RecordOutcomes: queue.record_outcomes,
+    ops.ChangeQueued: queue.change_queued,
+    ops.WakeDestination: queue.wake_destination,
+}

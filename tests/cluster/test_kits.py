@@ -1,0 +1,40 @@
+"""The PostgreSQL engine passes every kit."""
+
+from __future__ import annotations
+
+from tests.kits.blob_store import BlobKit
+from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
+from tests.kits.people import PeopleKit, TimelineKit
+from tests.kits.queue import QueueKit
+
+
+class TestMailboxes(MailboxKit):
+    pass
+
+
+class TestMessages(MessageKit):
+    pass
+
+
+class TestBlobs(BlobKit):
+    pass
+
+
+class TestFlags(FlagKit):
+    pass
+
+
+class TestChanges(ChangeKit):
+    pass
+
+
+class TestQueue(QueueKit):
+    pass
+
+
+class TestPeople(PeopleKit):
+    pass
+
+
+class TestTimeline(TimelineKit):
+    pass
