@@ -25,6 +25,7 @@ from posthouse.errors import PosthouseError
 from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
+from posthouse.jmap.context import Services as JmapServices
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.listener import ConnectionGate, Listener
@@ -41,6 +42,11 @@ from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
 from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.interface import Store
+from posthouse.web.asgi import Settings as WebSettings
+from posthouse.web.asgi import build
+from posthouse.web.pages import Pages
+from posthouse.web.server import BUSY as HTTP_BUSY
+from posthouse.web.server import Application, WebServer
 
 log: Final = logging.getLogger(__name__)
 
@@ -64,10 +70,12 @@ DOORS: Final = (
     Door(name="imaps", role="imap", protocol="imap", tls_first=True),
     Door(name="pop3", role="pop3", protocol="pop3"),
     Door(name="pop3s", role="pop3", protocol="pop3", tls_first=True),
+    Door(name="http", role="web", protocol="web"),
+    Door(name="https", role="web", protocol="web", tls_first=True),
 )
 QUEUE_ROLE: Final = "queue"
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
-RESERVED_ROLES: Final = frozenset({"web", "sieve"})
+RESERVED_ROLES: Final = frozenset({"sieve"})
 """Roles of listeners that are not served yet: asking for them is no mistake."""
 
 Serve = Callable[[Connection], Awaitable[None]]
@@ -92,6 +100,7 @@ class App:
         self._listeners: dict[str, Listener] = {}
         self._servers: dict[str, Serve] = {}
         self._maildrop_locks = LocalLocks()
+        self._pages = Pages()
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
@@ -116,6 +125,7 @@ class App:
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
+            await asyncio.to_thread(self._pages.load)
             self._build_servers(self.config)
             await self._open_doors()
             self._control = ControlServer(socket_path(self.config.data), self._administer)
@@ -191,6 +201,8 @@ class App:
             return IMAP_BUSY
         if protocol == "pop3":
             return POP3_BUSY
+        if protocol == "web":
+            return HTTP_BUSY
         return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
     def _build_servers(self, config: Config) -> None:
@@ -230,6 +242,17 @@ class App:
             tls=self._tls,
             locks=self._maildrop_locks,
         ).serve
+        self._servers["web"] = WebServer(self._web_application(config)).serve
+
+    def _web_application(self, config: Config) -> Application:
+        services = JmapServices(
+            store=self.house.store,
+            directory=self.house.directory,
+            hostname=config.hostname,
+            message_size=config.limits.message_size,
+        )
+        settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
+        return build(services, settings, self._pages)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""

@@ -23,12 +23,14 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.units import duration, size
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, title="duration")]
 """A duration: seconds, or text such as "90s", "1h30m", "5d"."""
 Octets = Annotated[int, msgspec.Meta(ge=0, title="size")]
 """A size: octets, or text such as "64KB", "50MB", "2GB" (powers of 1,024)."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Times = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -57,9 +59,9 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sieve: tuple[str, ...] = ()
     """Filter scripts; reserved, not served yet."""
     http: tuple[str, ...] = ()
-    """The browser; reserved, not served yet."""
+    """The browser and JMAP (RFC 8620) without TLS, port 80: for a proxy before us."""
     https: tuple[str, ...] = ()
-    """The browser with TLS; reserved, not served yet."""
+    """The same with TLS, port 443."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +122,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds in the queue after which a recipient fails (RFC 5321 §4.5.4.1: at least 4-5 days)."""
     delay_notice: Seconds = 4 * 3600
     """Seconds in the queue after which the sender is told once; 0: never."""
+    suppress_after: Times = 3
+    """Messages in a row that other hosts refuse because nobody has the address, after which nothing more is sent to
+    it (`posthouse queue suppress`); 0: it is only suggested."""
     concurrency: Count = limits.OUTBOUND_CONCURRENCY
     """Deliveries under way at once, all destinations together."""
     per_destination: Count = limits.OUTBOUND_PER_DESTINATION
@@ -133,6 +138,26 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Networks (CIDR) of our own other hosts, such as a backup MX: the sender checks are theirs."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
+
+
+class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The browser's side."""
+
+    url: str = ""
+    """Our address as browsers see it, such as "https://mail.example.org", when a proxy stands before us; empty:
+    what each request says."""
+
+
+class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether senders are who they say (SPF, DKIM, DMARC), and how we prove ourselves."""
+
+    verify: Literal["enforce", "report", "off"] = "enforce"
+    """Mail from strangers: "enforce" applies their domains' DMARC policies, "report" only notes what was found,
+    "off" asks nothing."""
+    temporary: Literal["deliver", "defer"] = "deliver"
+    """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
+    sign: bool = True
+    """Sign with DKIM what leaves in the name of our domains."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,6 +195,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dns: Dns = msgspec.field(default_factory=Dns)
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
+    msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
+    web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
 
 
@@ -177,13 +204,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 ENVIRONMENT: Final = "POSTHOUSE_CONFIG"
 USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.toml"))
-NOT_SERVED: Final = ("sieve", "http", "https")
+NOT_SERVED: Final = ("sieve",)
 """Listeners whose keys are reserved."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
 )
@@ -339,25 +362,6 @@ def _same_ending(key: str) -> list[str]:
     return [known for known in _keys(Config) if known.rpartition(".")[2] == last]
 
 
-def duration(text: str) -> float:
-    """Seconds of "90s", "1h30m", "5d" or a plain number. Raises ValueError."""
-    parts = _DURATION.findall(text)
-    if parts and _DURATION.sub("", text).strip() == "":
-        return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no duration (like "90s", "5m", "4h", "5d")') from None
-
-
-def size(text: str) -> int:
-    """Octets of "50MB", "64KB" or a plain number. Raises ValueError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f'"{text}" is no size (like "64KB", "50MB", "2GB")')
-    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
-
-
 def _problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
@@ -377,6 +381,9 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "tls", "tls: certificate and key go together"
     if not config.outbound.retry:
         yield "outbound.retry", "outbound.retry: at least one duration"
+    public = urlsplit(config.web.url)
+    if config.web.url and (public.scheme not in {"http", "https"} or not public.hostname or public.query):
+        yield "web.url", 'web.url: write "https://mail.example.org"'
     relay = urlsplit(config.outbound.relay)
     if config.outbound.relay and (relay.scheme not in {"smtp", "smtps"} or not relay.hostname):
         yield "outbound.relay", 'outbound.relay: write "smtp://user:password@host:port" or "smtps://…"'

@@ -17,6 +17,7 @@ import msgspec
 from posthouse.accounts.directory import Directory
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -32,6 +33,7 @@ from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseFacts, HouseStatus
+from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
@@ -139,7 +141,11 @@ class House:
             policy=self.policy,
             deliverer=self.deliverer,
             refusals=self.refusals,
-            checks=standard_checks(self.policy, self.directory),
+            checks=standard_checks(
+                self.policy,
+                self.directory,
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname),
+            ),
         )
         self.administration = self._administration(config)
 
@@ -170,6 +176,7 @@ class House:
             ),
             records=records,
             queue=Queue(self.store, self._forgive),
+            suppressing=Suppressing(self.store),
             timeline=Timeline(self.store),
             status=HouseStatus(
                 self.store, records, facts, listening=lambda: self.listening, started_at=self.started_at

@@ -156,6 +156,9 @@ CHARSET_SAMPLE: Final = 2 * KB
 COMPOSED_LINE: Final = 76
 """Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
+THREAD_IDS: Final = 24
+"""Message-IDs of one message that can tie it to a conversation: its own, what it answers, its latest references."""
+
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
 SMTP_RECIPIENTS: Final = 1000
@@ -531,6 +534,62 @@ POP3_TURN: Final = 64
 POP3_WHOLE: Final = 256 * KB
 """Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
 
+# --- the browser (web, jmap) ---------------------------------------------------------------------
+
+HTTP_HEAD: Final = 32 * KB
+"""Octets of a request's line and fields: browsers send 2 KB, and cookies or URLs of others may add to it."""
+
+HTTP_FIELDS: Final = 100
+"""Fields of a request: browsers send about 20."""
+
+HTTP_READ: Final = 64 * KB
+"""Octets of a request parsed in one go."""
+
+HTTP_KEEP_ALIVE: Final = 75.0
+"""Seconds that a connection may wait for its next request."""
+
+HTTP_HEAD_TIME: Final = 20.0
+"""Seconds that a request's head may take beyond that, so that a drip does not help."""
+
+HTTP_BODY_WAIT: Final = 60.0
+"""Seconds to wait for the next piece of a request's body."""
+
+HTTP_DISCARD: Final = 256 * KB
+"""Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""
+
+HTTP_RETRY_AFTER: Final = 60
+"""Seconds after which a delayed login may be tried again (Retry-After)."""
+
+HTTP_PAGES_SIZE: Final = 32 * MB
+"""Octets of the built pages, all kept in memory."""
+
+HTTP_WEBSOCKET_IDLE: Final = 60.0
+"""Seconds without a word on a WebSocket before a ping, and again before it is given up."""
+
+JMAP_REQUEST_SIZE: Final = 10 * MB
+"""Octets of one request (maxSizeRequest; RFC 8620 §2 suggests 10,000,000)."""
+
+JMAP_REQUESTS: Final = 16
+"""Requests of one account at once (maxConcurrentRequests; RFC 8620 §2 suggests 4, several devices share it)."""
+
+JMAP_UPLOADS: Final = 8
+"""Uploads of one account at once (maxConcurrentUpload; RFC 8620 §2 suggests 4)."""
+
+JMAP_CALLS: Final = 64
+"""Method calls in one request (maxCallsInRequest; RFC 8620 §2 suggests 16)."""
+
+JMAP_GET: Final = 1000
+"""Objects in one /get (maxObjectsInGet; RFC 8620 §2 suggests 500)."""
+
+JMAP_SET: Final = 1000
+"""Objects in one /set (maxObjectsInSet; RFC 8620 §2 suggests 500)."""
+
+JMAP_POINTER: Final = 32
+"""Steps of a result reference's path (RFC 8620 §3.7)."""
+
+JMAP_REFERENCED: Final = 100_000
+"""Values that a result reference may lead to."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
@@ -649,6 +708,15 @@ COMPRESS_OCTETS: Final = 4 * MB
 
 OPEN_SEGMENTS: Final = 32
 """Segment files that one reader keeps open."""
+
+HISTORY_ROWS: Final = 20_000
+"""Changes that destroyed emails, kept for each account so that clients which return are told exactly."""
+
+HISTORY_LOOK: Final = 256
+"""Changes between two looks at whether that history is too long."""
+
+UPLOAD_OCTETS: Final = 512 * MB
+"""Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
 
 # --- full-text search (store.search) -------------------------------------------------------------
 
@@ -909,3 +977,82 @@ OBJECT_GRACE: Final = 3_600.0
 
 CLOCK_TOLERANCE: Final = 2.0
 """Seconds between our clock and the database's that do not matter; beyond, times in the queue are by the database's."""
+# --- who sent this (msgauth) -----------------------------------------------------------------------
+
+SPF_LOOKUPS: Final = 10
+"""Terms of one SPF evaluation that ask the DNS (RFC 7208 §4.6.4)."""
+
+SPF_VOID_LOOKUPS: Final = 2
+"""Questions of one SPF evaluation without an answer (RFC 7208 §4.6.4)."""
+
+SPF_NAMES: Final = 10
+"""MX hosts of one term, and names of a PTR answer that are looked at (RFC 7208 §4.6.4)."""
+
+SPF_RECORD: Final = 4096
+"""Octets of an SPF record: RFC 7208 §3.4 advises 450; nothing honest is near this."""
+
+SPF_EXPLANATION: Final = 400
+"""Octets of the text behind exp= that are repeated in a reply: what fits a line of RFC 5321 §4.5.3.1.5."""
+
+SPF_RECORDS_KEPT: Final = 1024
+"""SPF records kept in parsed form: those of the senders of the last minutes."""
+
+DOMAIN_LABEL: Final = 63
+"""Octets of one label (RFC 1035 §2.3.4)."""
+
+TAG_LIST: Final = 64 * KB
+"""Characters of a DKIM, ARC or DMARC tag list: TXT records and header values end there too."""
+
+TAGS: Final = 64
+"""Tags of one list: the standards know about twenty."""
+
+DKIM_SIGNATURES: Final = 10
+"""Signatures of one message that are checked: honest mail has one to four."""
+
+DKIM_SIGNATURES_SHOWN: Final = 20
+"""Signatures of one message that results tell of, checked or not."""
+
+DKIM_SIGNED_NAMES: Final = 200
+"""Names in h=: twice what a signer who signs each field twice over needs."""
+
+DKIM_RSA_SMALLEST: Final = 1024
+"""Bits of an RSA key (RFC 8301 §3.2)."""
+
+DKIM_RSA_LARGEST: Final = 8192
+"""Bits of an RSA key: twice what RFC 8301 §3.2 asks for; larger ones only cost time."""
+
+DKIM_KEYS_KEPT: Final = 1024
+"""Public keys kept in parsed form: those of the senders of the last minutes."""
+
+DKIM_CLOCK_SKEW: Final = 300
+"""Seconds that a signature counts after its x=: clocks differ."""
+
+DNS_NAME_RECORDS: Final = 4
+"""TXT records at the name of a key that are looked at: there should be one."""
+
+ARC_SETS: Final = 50
+"""Sets of one ARC chain (RFC 8617 §4.2.1)."""
+
+DMARC_WALK: Final = 8
+"""Questions of one walk up the DNS for DMARC records (RFC 9989 §4.10)."""
+
+DMARC_RECORD: Final = 4096
+"""Characters of a DMARC record: honest ones have about a hundred."""
+
+DMARC_REPORT_URIS: Final = 10
+"""Addresses of rua= or ruf= that are looked at."""
+
+IPREV_NAMES: Final = 5
+"""Names of a peer's address that are asked back (RFC 8601 §3)."""
+
+AUTHRES_FIELD: Final = 16 * KB
+"""Octets of an Authentication-Results field that we read."""
+
+MSGAUTH_QUESTIONS: Final = 250
+"""DNS questions of one message's checks: SPF alone may ask 121, an honest message about ten."""
+
+MSGAUTH_TIMEOUT: Final = 20.0
+"""Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+
+AUTHOR_DOMAINS: Final = 4
+"""Domains that the authors of one message may have: honest From fields have one."""

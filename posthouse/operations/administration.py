@@ -18,6 +18,7 @@ from posthouse.operations.domains import Domains
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseStatus
+from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 
 Method = Callable[..., Awaitable[Any]]
@@ -76,6 +77,7 @@ class Administration:
         people: People,
         records: DomainRecords,
         queue: Queue,
+        suppressing: Suppressing,
         timeline: Timeline,
         status: HouseStatus,
         extra: Mapping[str, Method | Stream],
@@ -104,6 +106,9 @@ class Administration:
             "queue.show": queue.queue_show,
             "queue.change": queue.queue_change,
             "queue.flush": queue.queue_flush,
+            "suppress.list": suppressing.suppress_list,
+            "suppress.add": suppressing.suppress_add,
+            "suppress.remove": suppressing.suppress_remove,
             "message.log": timeline.message_log,
             "status": status.status,
             **extra,

@@ -35,6 +35,7 @@ BY_FOLDER = {
     "limits": 0,
     "config": 0,
     "ranges": 0,
+    "units": 0,
     "resolver": 0,
     "dns_exchange": 0,
     "dns_resolver": 0,
@@ -50,6 +51,8 @@ BY_FOLDER = {
     "inbound": 4,
     "outbound": 4,
     "operations": 4,
+    "jmap": 5,
+    "web": 6,
     "playground": 6,
     "cli": 7,
     "app": 7,
@@ -59,7 +62,7 @@ BY_FOLDER = {
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver", "dns_exchange"}
+SHARED_VALUES = {"errors", "limits", "config", "ranges", "units", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)

@@ -242,6 +242,7 @@ def test_memory_disk_and_model_agree(sequence: list[Step]) -> None:
 @pytest.mark.slow
 @many
 @given(st.lists(steps, min_size=10, max_size=40))
+@pytest.mark.long
 def test_memory_disk_and_model_agree_for_long(sequence: list[Step]) -> None:
     check(sequence)
 

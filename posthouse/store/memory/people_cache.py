@@ -12,7 +12,12 @@ from posthouse import limits
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
 from posthouse.store.memory.readers import Readers
-from posthouse.store.model import Account, Alias, AppPassword, Domain
+from posthouse.store.model import (
+    Account,
+    Alias,
+    AppPassword,
+    Domain,
+)
 from posthouse.store.sql import people
 from posthouse.store.sql.database import Database
 

@@ -9,141 +9,33 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, cast
-
-import msgspec
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
-from posthouse.store.foreground import Foreground
+from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
-from posthouse.store.memory.live import Live
-from posthouse.store.memory.readers import Closing, Readers
+from posthouse.store.memory.engine import Engine, Rdr, Reading
 from posthouse.store.model import (
     EMAIL_FIELDS,
     Account,
     Alias,
     AppPassword,
-    Derived,
     Domain,
     Event,
     Mailbox,
     QueuedMessage,
     Stored,
+    Suppression,
     Usage,
 )
+from posthouse.store.sql import account_reads, suppressions
+from posthouse.store.sql.database import Database
 
 R = TypeVar("R")
-Rdr = TypeVar("Rdr", bound=Closing)
-ReaderIn_contra = TypeVar("ReaderIn_contra", bound=Closing, contravariant=True)
-
-Derive = Callable[[bytes, int], Derived]
-"""`store.derive.derive`: (message, received_at) → its derived values. Never raises on any octets."""
-
-
-class NewDerived(msgspec.Struct, frozen=True):
-    """Derived values to be kept."""
-
-    account_id: int
-    email_id: int
-    derived: Derived
-
-
-class EmailRows(msgspec.Struct, frozen=True):
-    """The answer to a question for columns, and what had to be computed for it."""
-
-    rows: list[tuple[Any, ...] | None]
-    computed: list[NewDerived]
-
-
-class Ahead(msgspec.Struct, frozen=True):
-    """Places of emails with the bytes of the small ones among them."""
-
-    stored: dict[int, Stored]
-    blobs: dict[int, bytes]
-
-
-class Engine(Protocol[Rdr]):
-    """An engine's parts, as the contract uses them."""
-
-    derive: Derive
-    live: Live
-    readers: Readers[Rdr]
-    foreground: Foreground
-
-    def submit(self, work: tuple[Op[Any], ...], /) -> asyncio.Future[list[Any]]:
-        """Hand operations to the writer as one commit; the results, once durable."""
-        ...
-
-    def keep(self, computed: list[NewDerived], /) -> None:
-        """Write derived values that a reader had to compute, some time."""
-        ...
-
-    async def settle(self) -> None:
-        """Wait until upkeep that is due is done."""
-        ...
-
-    async def close(self) -> None:
-        """Finish what was handed in and let go of everything."""
-        ...
-
-
-class Reading(Protocol[ReaderIn_contra]):
-    """How an engine reads; all in a reader's thread."""
-
-    def emails(
-        self,
-        reader: ReaderIn_contra,
-        account_id: int,
-        email_ids: Sequence[int],
-        fields: Sequence[str],
-        derive: Derive,
-        /,
-    ) -> EmailRows:
-        """The named columns of each email, in the order asked."""
-        ...
-
-    def ahead(
-        self, reader: ReaderIn_contra, account_id: int, email_ids: Sequence[int], bytes_too: bool, /
-    ) -> Ahead:
-        """Places of emails (and of those behind a single one), with bytes as far as READ_AHEAD_OCTETS go."""
-        ...
-
-    def blobs(self, reader: ReaderIn_contra, places: Sequence[Stored], /) -> dict[int, bytes]:
-        """Whole blobs; those that are gone or damaged are left out."""
-        ...
-
-    def blob(self, reader: ReaderIn_contra, place: Stored, /) -> bytes:
-        """One whole blob. NotFound when it is gone."""
-        ...
-
-    def part(self, reader: ReaderIn_contra, place: Stored, offset: int, length: int | None, /) -> bytes:
-        """Octets of a message, prefix and blob as one."""
-        ...
-
-    def vanished(self, reader: ReaderIn_contra, account_id: int, mailbox_id: int, modseq: int, /) -> Ranges:
-        """UIDs expunged after a mod-sequence."""
-        ...
-
-    def queue(
-        self, reader: ReaderIn_contra, destination: str, address: str, limit: int, /
-    ) -> list[QueuedMessage]:
-        """What is queued, oldest first."""
-        ...
-
-    def queued(self, reader: ReaderIn_contra, queue_id: int, /) -> QueuedMessage | None:
-        """One queued message."""
-        ...
-
-    def next_due(self, reader: ReaderIn_contra, /) -> float | None:
-        """The earliest time at which something is due."""
-        ...
-
-    def events(self, reader: ReaderIn_contra, trace_id: str, address: str, limit: int, /) -> list[Event]:
-        """The lines of one message, or the latest about an address, in time order."""
-        ...
+P = ParamSpec("P")
 
 
 class LiveStore(ABC, Generic[Rdr]):
@@ -311,6 +203,56 @@ class LiveStore(ABC, Generic[Rdr]):
             raise StoreUnavailable("Searching texts is not set up.")
         return await self._search.matching(account_id, email_ids, field, needle)
 
+    # --- what changed, threads, items, uploads -----------------------------------------------------------
+
+    def _of_rows(
+        self, read: Callable[Concatenate[Database, P], R], *arguments: P.args, **more: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Run a reading function in shared SQL."""
+        return self._readers.run(lambda reader: read(reader.db, *arguments, **more))
+
+    async def states(self, account_id: int) -> States:
+        """The latest mod-sequences."""
+        view = self._live.views.cached(account_id) or await self._live.views.get(account_id)
+        return view.states
+
+    async def email_changes(self, account_id: int, since: int) -> list[EmailChange] | None:
+        """Emails created, changed or destroyed after a mod-sequence."""
+        return await self._of_rows(account_reads.email_changes, account_id, since)
+
+    async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
+        """Mailboxes deleted after a mod-sequence."""
+        return await self._of_rows(account_reads.mailboxes_gone, account_id, since)
+
+    async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
+        """The thread of each email, decided now where it was not yet."""
+        found = await self._of_rows(account_reads.threads, account_id, email_ids)
+        missing = [email_id for email_id in email_ids if email_id not in found]
+        for start in range(0, len(missing), limits.DERIVE_BATCH):
+            some = missing[start : start + limits.DERIVE_BATCH]
+            found.update(await self._parts.decide_threads(account_id, some))
+        return [found.get(email_id) for email_id in email_ids]
+
+    async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
+        """The items of a kind, by number."""
+        return await self._of_rows(account_reads.items, account_id, kind, item_ids)
+
+    async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
+        """Items created, changed or removed after a mod-sequence."""
+        return await self._of_rows(account_reads.item_changes, account_id, kind, since)
+
+    async def items_due(self, kind: str, now: float, limit: int) -> list[Item]:
+        """Items of all accounts whose time has come."""
+        return await self._of_rows(account_reads.items_due, kind, now, limit)
+
+    async def next_item_due(self, kind: str) -> float | None:
+        """The earliest time of a kind."""
+        return await self._of_rows(account_reads.next_item_due, kind)
+
+    async def uploads(self, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
+        """Uploads of an account by number."""
+        return await self._of_rows(account_reads.uploads, account_id, upload_ids)
+
     # --- the queue -----------------------------------------------------------------------------------------
 
     async def queue(
@@ -326,6 +268,14 @@ class LiveStore(ABC, Generic[Rdr]):
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient (or expiring lease) is due; None: the queue is empty."""
         return await self._readers.run(self._reading.next_due)
+
+    async def suppressions(
+        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
+    ) -> list[Suppression]:
+        """The suppression list with suggestions, by address."""
+        if addresses is None:
+            return await self._of_rows(suppressions.read_all, limit)
+        return await self._of_rows(suppressions.read_some, addresses)
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""

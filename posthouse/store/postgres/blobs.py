@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -108,7 +108,11 @@ class Blobs:
         key = (account_id, blob_id)
         self._new_owners[key] = self._new_owners.get(key, 0) + 1
 
-    def disown(self, blobs: Iterable[tuple[int, int]]) -> None:
+    def disown(self, account_id: int, blob_ids: Sequence[int], /) -> None:
+        """One owner less for each time a blob of an account is named; blobs without owners are removed."""
+        self.disown_pairs((account_id, blob_id) for blob_id in blob_ids)
+
+    def disown_pairs(self, blobs: Iterable[tuple[int, int]]) -> None:
         """One owner less for each time a blob (account, number) is named; blobs without owners are removed."""
         lost = Counter(blobs)
         if not lost:

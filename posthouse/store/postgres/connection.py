@@ -15,8 +15,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -109,6 +109,19 @@ class Connection:
         """Run a statement in the shared SQL; its rows. StoreUnavailable when the database is away."""
         assert not isinstance(bindings, Mapping), "bindings by name are SQLite's own"
         return [tuple(record) for record in self.fetch(numbered(statement), *bindings)]
+
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any], /) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on."""
+        found = self.fetch(numbered(f"SELECT {', '.join(wanted)} {source}"), *bindings)
+        return [list(column) for column in zip(*found, strict=True)] or [[] for _ in wanted]
+
+    def among(self, column: str, numbers: Collection[int], /) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+        return f"{column} = ANY(CAST(? AS bigint[]))", list(numbers)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one and the same commit."""
+        return snapshot(self)
 
     def fetch(self, statement: str, *bindings: Any) -> list[asyncpg.Record]:
         """Run a statement with `$1`; its records."""

@@ -16,8 +16,8 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.readers import Readers
-from posthouse.store.memory.store import Derive, NewDerived
 from posthouse.store.postgres import upkeep
 from posthouse.store.postgres.emails import read_blobs, read_stored
 from posthouse.store.postgres.readers import Reader

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from posthouse import limits
 from posthouse.errors import NotFound, StoreUnavailable
-from posthouse.store.memory.store import Ahead, Derive, EmailRows, NewDerived
+from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
 from posthouse.store.postgres.connection import snapshot
 from posthouse.store.postgres.readers import Reader

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -20,21 +20,21 @@ import msgspec
 from posthouse import __version__, limits
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.foreground import Foreground
-from posthouse.store.interface import AddEmail, Enqueue
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.indexes import MailboxIndexes
 from posthouse.store.memory.live import Live
 from posthouse.store.memory.missed import Missed
 from posthouse.store.memory.packed import Packed
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.readers import Readers
-from posthouse.store.memory.store import Derive, NewDerived
 from posthouse.store.memory.views import AccountViews
 from posthouse.store.model import Content
 from posthouse.store.postgres import queue, snapshots, upkeep
 from posthouse.store.postgres.blobs import PutObject, digest_of
 from posthouse.store.postgres.connection import Connection, Server, refused, snapshot
 from posthouse.store.postgres.digesting import Digester
+from posthouse.store.postgres.emails import derive_emails
 from posthouse.store.postgres.migrate import migrate
 from posthouse.store.postgres.nodes import Node
 from posthouse.store.postgres.notices import Notices
@@ -44,6 +44,7 @@ from posthouse.store.postgres.sweeping import Sweeper
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.postgres.writer import NodeWriter
 from posthouse.store.s3 import Objects
+from posthouse.store.sql import account_reads
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.writer import Submission, Work
@@ -188,7 +189,7 @@ class Engine:
         return done
 
     def _large(self, work: tuple[Work, ...]) -> dict[int, Content]:
-        contents = [op.content for op in work if isinstance(op, AddEmail | Enqueue)]
+        contents = [getattr(op, "content", None) for op in work]
         return {
             id(content): content
             for content in contents
@@ -220,6 +221,12 @@ class Engine:
     def keep(self, computed: list[NewDerived]) -> None:
         """Write derived values that a reader had to compute, some time."""
         self._begin(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
+
+    async def decide_threads(self, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
+        """Derive these emails now, which decides their threads."""
+        computed = await self.readers.run(derive_emails, account_id, email_ids, self.derive)
+        await self.submit((lambda tx: upkeep.keep_derived(tx, computed),))
+        return await self.readers.run(lambda reader: account_reads.threads(reader.db, account_id, email_ids))
 
     def _save_snapshot(self, packed: Packed) -> None:
         self._begin(self.background(lambda tx: snapshots.write(tx, packed)))

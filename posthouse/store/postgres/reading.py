@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posthouse.ranges import Ranges
-from posthouse.store.memory.store import Ahead, Derive, EmailRows
+from posthouse.store.memory.engine import Ahead, Derive, EmailRows
 from posthouse.store.model import Event, QueuedMessage, Stored
 from posthouse.store.postgres import emails, queue, snapshots
 from posthouse.store.postgres.readers import Reader

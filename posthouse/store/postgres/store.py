@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Self
 
 from posthouse.store.interface import Staging
-from posthouse.store.memory.store import Derive, LiveStore
+from posthouse.store.memory.engine import Derive
+from posthouse.store.memory.store import LiveStore
 from posthouse.store.postgres.engine import Engine, Place
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.reading import PostgresReading

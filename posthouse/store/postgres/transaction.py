@@ -51,10 +51,11 @@ _SAVE_STATES: Final = (
     " ON CONFLICT (account_id) DO UPDATE SET modseq = excluded.modseq, uid_validity = excluded.uid_validity"
 )
 _SAVE_MAILBOXES: Final = (
-    f"INSERT INTO mailbox {_unnested((_B, _B, _T, _T, *(_B,) * 7))}"
+    f"INSERT INTO mailbox {_unnested((_B, _B, _T, _T, *(_B,) * 10))}"
     " ON CONFLICT (account_id, mailbox_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
     " uid_next = excluded.uid_next, highest_modseq = excluded.highest_modseq, total = excluded.total,"
-    " unseen = excluded.unseen, deleted = excluded.deleted, size = excluded.size"
+    " unseen = excluded.unseen, deleted = excluded.deleted, size = excluded.size,"
+    " changed_modseq = excluded.changed_modseq, sort_order = excluded.sort_order"
 )
 _BLOCKS: Final = {"email": 1000, "blob": 1000, "event": 1000, "queue": 100, "lease": 100, "mailbox": 20}
 """Numbers taken at once, where many are needed: a node keeps what is left, and a restart skips it."""
@@ -203,7 +204,7 @@ class Transaction(BaseTransaction):
             return
         state.changed.update(state.mailboxes)
         state.gone.extend(self._earlier[account_id].gone)
-        state.subscriptions_changed = state.keywords_changed = True
+        state.subscriptions_changed = state.keywords_changed = state.kinds_changed = True
         self._earlier[account_id] = state
 
     def _reset(self) -> None:
@@ -274,16 +275,13 @@ class Transaction(BaseTransaction):
         """The ascending UIDs of a `uid_list`."""
         return list(found or ())
 
-    def among(self, column: str, numbers: Sequence[int]) -> tuple[str, Any]:
-        """A condition (column is one of the numbers) and its one binding."""
-        return f"{column} = ANY(CAST(? AS bigint[]))", list(numbers)
-
-    def discard_emails(self, where: str, bindings: Sequence[Any]) -> None:
-        """Leave the emails of these placements to the sweeper."""
-        self.execute(
-            "INSERT INTO garbage_email (account_id, email_id)"
-            f" SELECT account_id, email_id FROM placement WHERE {where} ON CONFLICT DO NOTHING",
-            bindings,
+    def discard_emails(self, account_id: int, email_ids: Collection[int]) -> None:
+        """Leave emails to the sweeper."""
+        self.fetch(
+            "INSERT INTO garbage_email (account_id, email_id) SELECT $1, unnest($2::bigint[])"
+            " ON CONFLICT DO NOTHING",
+            account_id,
+            list(email_ids),
         )
 
     def emails_copied(self, account_id: int, first: int, count: int) -> None:
@@ -303,15 +301,6 @@ class Transaction(BaseTransaction):
             copies,
         )
 
-    def arrivals(self, account_id: int, mailbox_id: int, first: int) -> list[list[int]]:
-        """Columns of messages from a UID on."""
-        rows = self.query(
-            "SELECT uid, flags, email_id, size, greatest(received_at, 0) FROM placement"
-            " WHERE account_id = ? AND mailbox_id = ? AND uid >= ? ORDER BY uid",
-            (account_id, mailbox_id, first),
-        )
-        return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(5)]
-
     def destinations_changed(self, destinations: Collection[str]) -> None:
         """Tell the queue's watchers, here and on other nodes."""
         self.publish_once(changes.QueueChanged())
@@ -321,7 +310,7 @@ class Transaction(BaseTransaction):
         gone = self.execute(
             "DELETE FROM queued WHERE queue_id = ? RETURNING blob_account, blob_id", (queue_id,)
         )
-        self.blobs.disown([(owner, blob_id) for owner, blob_id in gone])
+        self.blobs.disown_pairs([(owner, blob_id) for owner, blob_id in gone])
 
     # --- accounts and mailboxes ------------------------------------------------------------------------
 
@@ -352,7 +341,8 @@ class Transaction(BaseTransaction):
                 mailboxes.append(
                     (account.account_id, mailbox_id, mailbox.name, mailbox.role.value if mailbox.role else None,
                      mailbox.uid_validity, mailbox.uid_next, mailbox.highest_modseq, mailbox.total,
-                     mailbox.unseen, mailbox.deleted, mailbox.size)
+                     mailbox.unseen, mailbox.deleted, mailbox.size, mailbox.created_modseq,
+                     mailbox.changed_modseq, mailbox.sort_order)
                 )  # fmt: skip
         if mailboxes:
             self.db.fetch(_SAVE_MAILBOXES, *map(list, zip(*mailboxes, strict=True)))

@@ -10,10 +10,13 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
-from posthouse.store.memory.store import NewDerived
+from posthouse.store.memory.engine import NewDerived
 from posthouse.store.postgres.transaction import Transaction
+from posthouse.store.sql import threads
+from posthouse.store.sql.gone import note_emails
+from posthouse.store.sql.placements import gone_emails
 
-_DOOMED: Final = "SELECT account_id, mailbox_id FROM doomed_mailbox LIMIT 1 FOR UPDATE SKIP LOCKED"
+_DOOMED: Final = "SELECT account_id, mailbox_id, modseq FROM doomed_mailbox LIMIT 1 FOR UPDATE SKIP LOCKED"
 _GARBAGE: Final = (
     "SELECT account_id, email_id FROM garbage_email ORDER BY account_id, email_id LIMIT $1"
     " FOR UPDATE SKIP LOCKED"
@@ -32,14 +35,18 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     rows = tx.fetch(_DOOMED)
     if not rows:
         return False
-    key = tuple(rows[0])
+    account_id, mailbox_id, modseq = rows[0]
+    key = (account_id, mailbox_id)
     some = (
         "account_id = ? AND mailbox_id = ? AND uid IN (SELECT uid FROM placement"
         " WHERE account_id = ? AND mailbox_id = ? ORDER BY uid LIMIT ?)"
     )
     bindings = (*key, *key, limits.PIECE_ROWS)
-    tx.discard_emails(some, bindings)
-    gone = tx.execute(f"DELETE FROM placement WHERE {some} RETURNING 1", bindings)
+    if modseq:
+        tx.lock([account_id])
+        note_emails(tx, account_id, modseq, gone_emails(tx, account_id, some, bindings))
+    gone = tx.execute(f"DELETE FROM placement WHERE {some} RETURNING email_id", bindings)
+    tx.discard_emails(account_id, [row[0] for row in gone])
     if len(gone) < limits.PIECE_ROWS:
         for table in ("mailbox_change", "mailbox_snapshot", "doomed_mailbox"):
             tx.execute(f"DELETE FROM {table} WHERE account_id = ? AND mailbox_id = ?", key)
@@ -54,8 +61,8 @@ def _sweep_emails(tx: Transaction) -> bool:
     lost = tx.fetch(
         f"DELETE FROM email USING {_PAIRS} WHERE {_THESE} RETURNING account_id, blob_id", accounts, emails
     )
-    tx.blobs.disown([(account_id, blob_id) for account_id, blob_id in lost])
-    for table in ("derived", "search_document", "new_email", "garbage_email"):
+    tx.blobs.disown_pairs([(account_id, blob_id) for account_id, blob_id in lost])
+    for table in ("derived", "email_thread", "search_document", "new_email", "garbage_email"):
         tx.fetch(f"DELETE FROM {table} USING {_PAIRS} WHERE {_THESE}", accounts, emails)
     for account_id in set(accounts):
         swept = [email_id for owner, email_id in rows if owner == account_id]
@@ -68,7 +75,7 @@ def _sweep_emails(tx: Transaction) -> bool:
 _KEEP: Final = (
     "INSERT INTO derived SELECT n.a, n.e, n.s, n.p, n.v, n.b, n.o FROM unnest($1::bigint[], $2::bigint[],"
     " $3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[]) AS n (a, e, s, p, v, b, o)"
-    " JOIN email ON account_id = n.a AND email_id = n.e ON CONFLICT DO NOTHING"
+    " JOIN email ON account_id = n.a AND email_id = n.e ON CONFLICT DO NOTHING RETURNING account_id, email_id"
 )
 
 
@@ -79,8 +86,13 @@ def keep_derived(tx: Transaction, computed: list[NewDerived]) -> None:
          new.derived.envelope, new.derived.body_structure, new.derived.parts)
         for new in computed
     ]  # fmt: skip
-    if rows:
-        tx.fetch(_KEEP, *map(list, zip(*rows, strict=True)))
+    if not rows:
+        return
+    tx.lock(new.account_id for new in computed)  # threads of an account are decided one after the other
+    kept = {(row[0], row[1]) for row in tx.fetch(_KEEP, *map(list, zip(*rows, strict=True)))}
+    for new in computed:
+        if (new.account_id, new.email_id) in kept:
+            threads.assign(tx, new.account_id, new.email_id, new.derived.thread_keys)
 
 
 # --- objects that nothing points at ------------------------------------------------------------------------

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
-from posthouse.store.sql import mailboxes, messages, people, placements, queue, timeline
+from posthouse.store.sql import (
+    copying,
+    items,
+    mailboxes,
+    messages,
+    people,
+    placements,
+    queue,
+    suppressions,
+    timeline,
+    uploads,
+)
 from posthouse.store.sql.transaction import Transaction
 
 SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
@@ -15,9 +26,20 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.DeleteMailbox: mailboxes.delete,
     ops.SetRole: mailboxes.set_role,
     ops.Subscribe: mailboxes.subscribe,
+    ops.ArrangeMailbox: mailboxes.arrange,
+    ops.PutItem: items.put,
+    ops.RemoveItem: items.remove,
+    ops.AddUpload: uploads.add,
+    ops.RemoveUpload: uploads.remove,
+    ops.PruneUploads: uploads.prune,
+    ops.PutSuppression: suppressions.put,
+    ops.RemoveSuppression: suppressions.remove,
+    ops.NoteRefusal: suppressions.note_refusal,
+    ops.ForgetRefusals: suppressions.forget_refusals,
     ops.AddEmail: messages.add,
-    ops.CopyEmails: placements.copy,
-    ops.MoveEmails: placements.move,
+    ops.CopyEmails: copying.copy,
+    ops.MoveEmails: copying.move,
+    ops.PlaceEmails: copying.place,
     ops.SetFlags: placements.set_flags,
     ops.Expunge: placements.expunge,
     ops.PutDomain: people.put_domain,

@@ -20,7 +20,9 @@ from posthouse.errors import NotFound, StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.mailbox_index import NewRows
 from posthouse.store.memory import changes
-from posthouse.store.model import Content
+from posthouse.store.model import (
+    Content,
+)
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.state import AccountState, MailboxState
 
@@ -47,6 +49,10 @@ class BlobOwners(Protocol):
 
     def own(self, account_id: int, blob_id: int, /) -> None:
         """One owner more."""
+        ...
+
+    def disown(self, account_id: int, blob_ids: Sequence[int], /) -> None:
+        """One owner less for each time a blob is named; blobs without owners are removed."""
         ...
 
 
@@ -162,21 +168,22 @@ class Transaction(ABC):
     def uids_of(self, found: Any) -> list[int]:
         """The ascending UIDs of a `uid_list`."""
 
-    @abstractmethod
-    def among(self, column: str, numbers: Sequence[int]) -> tuple[str, Any]:
+    def among(self, column: str, numbers: Collection[int]) -> tuple[str, Any]:
         """A condition (column is one of the numbers) and its one binding."""
+        return self._database.among(column, numbers)
+
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any]) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on."""
+        self.flush()
+        return self._database.integers(wanted, source, bindings)
 
     @abstractmethod
-    def discard_emails(self, where: str, bindings: Sequence[Any]) -> None:
-        """Leave the emails of these placements to the sweeper."""
+    def discard_emails(self, account_id: int, email_ids: Collection[int]) -> None:
+        """Leave emails to the sweeper."""
 
     @abstractmethod
     def emails_copied(self, account_id: int, first: int, count: int) -> None:
         """Emails with consecutive numbers were made that share the blobs of others."""
-
-    @abstractmethod
-    def arrivals(self, account_id: int, mailbox_id: int, first: int) -> list[list[int]]:
-        """Columns (UIDs, flags, email ids, sizes, dates of receipt from 0 on) of messages from a UID on."""
 
     unleased: str
     """What an UPDATE sets to take a lease from a queued recipient."""
@@ -224,10 +231,22 @@ class Transaction(ABC):
         self._touched[account.account_id] = account
         return account.modseq
 
+    def bump_kind(self, account: AccountState, kind: str) -> int:
+        """A new mod-sequence for a change of an item."""
+        modseq = self.bump(account)
+        account.kinds[kind] = modseq
+        account.kinds_changed = True
+        self.execute(
+            "INSERT INTO item_state VALUES (?, ?, ?)"
+            " ON CONFLICT (account_id, kind) DO UPDATE SET modseq = excluded.modseq",
+            (account.account_id, kind, modseq),
+        )
+        return modseq
+
     def bump_mailbox(self, account: AccountState, mailbox: MailboxState) -> int:
         """A new mod-sequence for a change of a mailbox that is more than new mail."""
         modseq = self.bump(account)
-        mailbox.highest_modseq = modseq
+        mailbox.highest_modseq = account.mail_modseq = modseq
         mailbox.row_due = True
         account.changed.add(mailbox.mailbox_id)
         return modseq
@@ -236,7 +255,7 @@ class Transaction(ABC):
         """A new mod-sequence for one new message; the rows can wait (see state.py)."""
         self.writes += 1
         account.modseq += 1
-        mailbox.highest_modseq = account.modseq
+        mailbox.highest_modseq = account.mail_modseq = account.modseq
         mailbox.unsaved += 1
         if mailbox.unsaved >= limits.UNSAVED_ADDS:
             mailbox.row_due = True
@@ -267,12 +286,14 @@ class Transaction(ABC):
                     account.messages,
                     account.subscriptions if account.subscriptions_changed else None,
                     account.keywords if account.keywords_changed else None,
+                    account.mail_modseq,
+                    dict(account.kinds) if account.kinds_changed else None,
                     after=account.told,
                 )
             account.told = account.modseq
             account.changed.clear()
             account.gone.clear()
-            account.subscriptions_changed = account.keywords_changed = False
+            account.subscriptions_changed = account.keywords_changed = account.kinds_changed = False
 
     def refuse_growth(self) -> None:
         """Raise StoreUnavailable while the disk is full. Operations that add something call it first."""

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from posthouse import limits
-from posthouse.store.model import Content
+from posthouse.store.model import (
+    Content,
+)
 from posthouse.store.sqlite.connection import members
 from posthouse.store.sqlite.segments import DIGEST_OCTETS, HEADER_OCTETS, digest_of
 
@@ -90,7 +92,7 @@ class Blobs:
         tx.folder.adopted.add(segment)
         return blob_id
 
-    def disown(self, blob_ids: Sequence[int]) -> None:
+    def disown(self, _account_id: int, blob_ids: Sequence[int]) -> None:
         """One owner less for each time a blob is named; blobs without owners are removed."""
         tx = self._tx
         lost = Counter(blob_ids)

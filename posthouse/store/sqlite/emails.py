@@ -14,7 +14,7 @@ from backports import zstd
 
 from posthouse import limits
 from posthouse.errors import NotFound
-from posthouse.store.memory.store import Ahead, Derive, EmailRows, NewDerived
+from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
 from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader

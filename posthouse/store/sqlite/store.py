@@ -12,7 +12,8 @@ from typing import Self
 
 from posthouse.store.foreground import Foreground
 from posthouse.store.interface import Staging, TextSearch
-from posthouse.store.memory.store import Derive, LiveStore
+from posthouse.store.memory.engine import Derive
+from posthouse.store.memory.store import LiveStore
 from posthouse.store.sql.transaction import Settings
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader

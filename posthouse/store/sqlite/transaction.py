@@ -7,7 +7,7 @@ any other statement writes the gathered ones first, so operations always see the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from itertools import chain
 from typing import Any, Final
 
@@ -21,9 +21,7 @@ from posthouse.store.sqlite.blobs import Blobs
 from posthouse.store.sqlite.connection import (
     PAGE_SIZE,
     Connection,
-    columns,
     decode_integers,
-    integer,
     members,
 )
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentWriter
@@ -138,7 +136,7 @@ class Transaction(BaseTransaction):
             return
         state.changed.update(state.mailboxes)
         state.gone.extend(self._earlier[account_id].gone)
-        state.subscriptions_changed = state.keywords_changed = True
+        state.subscriptions_changed = state.keywords_changed = state.kinds_changed = True
         self._earlier[account_id] = state
 
     def _reset(self) -> None:
@@ -209,13 +207,9 @@ class Transaction(BaseTransaction):
         uids.sort()  # they come in order already unless the planner has changed its mind: then nearly free
         return uids
 
-    def among(self, column: str, numbers: Sequence[int]) -> tuple[str, Any]:
-        """A condition (column is one of the numbers) and its one binding."""
-        return f"{column} IN (SELECT value FROM carray(?))", members(numbers)
-
-    def discard_emails(self, where: str, bindings: Sequence[Any]) -> None:
-        """Leave the emails of these placements to the sweeper."""
-        self.execute(f"INSERT INTO garbage_email SELECT email_id FROM placement WHERE {where}", bindings)
+    def discard_emails(self, account_id: int, email_ids: Collection[int]) -> None:
+        """Leave emails to the sweeper."""
+        self.execute("INSERT INTO garbage_email SELECT value FROM carray(?)", (members(email_ids),))
 
     def emails_copied(self, account_id: int, first: int, count: int) -> None:
         """Emails with consecutive numbers were made that share the blobs of others."""
@@ -224,16 +218,6 @@ class Transaction(BaseTransaction):
             " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
             " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",
             (first, first + count - 1),
-        )
-
-    def arrivals(self, account_id: int, mailbox_id: int, first: int) -> list[list[int]]:
-        """Columns of messages from a UID on."""
-        self.flush()
-        return columns(
-            self.db,
-            [integer(name) for name in ("uid", "flags", "email_id", "size", "max(received_at, 0)")],
-            "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
-            (account_id, mailbox_id, first),
         )
 
     unleased = "token = 0"
@@ -256,7 +240,7 @@ class Transaction(BaseTransaction):
     def remove_queued(self, queue_id: int) -> None:
         """A queued message has no recipients any more."""
         gone = self.execute("DELETE FROM queued WHERE queue_id = ? RETURNING blob_id", (queue_id,))
-        self.blobs.disown([blob_id for (blob_id,) in gone])
+        self.blobs.disown(0, [blob_id for (blob_id,) in gone])
 
     # --- accounts and mailboxes ------------------------------------------------------------------------
 
@@ -281,7 +265,7 @@ class Transaction(BaseTransaction):
         mailbox.row_due = False
         mailbox.unsaved = 0
         self.db.execute(
-            "INSERT OR REPLACE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 account.account_id,
                 mailbox.mailbox_id,
@@ -294,5 +278,8 @@ class Transaction(BaseTransaction):
                 mailbox.unseen,
                 mailbox.deleted,
                 mailbox.size,
+                mailbox.created_modseq,
+                mailbox.changed_modseq,
+                mailbox.sort_order,
             ),
         )

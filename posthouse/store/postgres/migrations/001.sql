@@ -60,6 +60,14 @@ CREATE TABLE known_recipient (
   at      bigint NOT NULL
 );
 
+CREATE TABLE suppression (            -- addresses that nothing is sent to, and those suggested for it
+  address  text PRIMARY KEY,
+  active   bigint NOT NULL,           -- 0: only suggested
+  reason   text NOT NULL,
+  failures bigint NOT NULL,           -- refusals as unknown in a row; 0: put there by hand
+  at       double precision NOT NULL
+);
+
 -- mailboxes and messages --------------------------------------------------------------------------
 
 -- Rows that each message rewrites leave room in their pages, and no index holds what is rewritten: so PostgreSQL
@@ -83,6 +91,9 @@ CREATE TABLE mailbox (
   unseen         bigint NOT NULL,
   deleted        bigint NOT NULL,
   size           bigint NOT NULL,
+  created_modseq bigint NOT NULL,
+  changed_modseq bigint NOT NULL,     -- of name, role, order, subscription
+  sort_order     bigint NOT NULL,
   PRIMARY KEY (account_id, mailbox_id)
 ) WITH (fillfactor = 50);
 
@@ -136,8 +147,92 @@ ALTER TABLE mailbox_snapshot ALTER COLUMN packed SET STORAGE EXTERNAL;
 CREATE TABLE doomed_mailbox (         -- deleted; its placements are still to be removed
   account_id bigint NOT NULL,
   mailbox_id bigint NOT NULL,
+  modseq     bigint NOT NULL,         -- of the deletion; 0: of the account
   PRIMARY KEY (account_id, mailbox_id)
 );
+
+CREATE TABLE twin (                   -- emails that are in several mailboxes; others have no row
+  account_id bigint NOT NULL,
+  email_id   bigint NOT NULL,
+  mailbox_id bigint NOT NULL,
+  uid        bigint NOT NULL,
+  PRIMARY KEY (account_id, email_id, mailbox_id)
+);
+
+CREATE TABLE email_gone (             -- emails that left their last mailbox
+  account_id bigint NOT NULL,
+  modseq     bigint NOT NULL,
+  first      bigint NOT NULL,         -- the first of the emails
+  emails     text NOT NULL,           -- JSON: [[email, created_modseq, thread or 0], …]
+  PRIMARY KEY (account_id, modseq, first)
+);
+
+CREATE TABLE mailbox_gone (
+  account_id     bigint NOT NULL,
+  modseq         bigint NOT NULL,
+  mailbox_id     bigint NOT NULL,
+  created_modseq bigint NOT NULL,
+  PRIMARY KEY (account_id, modseq, mailbox_id)
+);
+
+CREATE TABLE history (                -- changes at or below it are no longer known one by one
+  account_id bigint PRIMARY KEY,
+  modseq     bigint NOT NULL
+);
+
+CREATE TABLE email_thread (
+  account_id bigint NOT NULL,
+  email_id   bigint NOT NULL,
+  thread_id  bigint NOT NULL,         -- the number of the thread's first email
+  PRIMARY KEY (account_id, email_id)
+);
+
+CREATE TABLE thread_key (             -- a Message-ID with a subject, hashed
+  account_id bigint NOT NULL,
+  key        bigint NOT NULL,
+  thread_id  bigint NOT NULL,
+  PRIMARY KEY (account_id, key)
+);
+
+CREATE TABLE item (                   -- small objects of an account, by kind
+  account_id     bigint NOT NULL,
+  kind           text NOT NULL,
+  item_id        bigint NOT NULL,
+  created_modseq bigint NOT NULL,
+  modseq         bigint NOT NULL,
+  due_at         double precision,    -- when somebody must look at it
+  data           bytea NOT NULL,
+  PRIMARY KEY (account_id, kind, item_id)
+);
+CREATE INDEX item_by_due ON item (kind, due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE item_gone (
+  account_id     bigint NOT NULL,
+  kind           text NOT NULL,
+  modseq         bigint NOT NULL,
+  item_id        bigint NOT NULL,
+  created_modseq bigint NOT NULL,
+  PRIMARY KEY (account_id, kind, modseq, item_id)
+);
+
+CREATE TABLE item_state (             -- the latest change of each kind
+  account_id bigint NOT NULL,
+  kind       text NOT NULL,
+  modseq     bigint NOT NULL,
+  PRIMARY KEY (account_id, kind)
+);
+
+CREATE TABLE upload (
+  upload_id  bigint NOT NULL,
+  account_id bigint NOT NULL,
+  blob_id    bigint NOT NULL,
+  size       bigint NOT NULL,
+  media_type text NOT NULL,
+  created_at bigint NOT NULL,
+  kept       bigint NOT NULL,         -- 1: something needs it, so age does not remove it
+  PRIMARY KEY (account_id, upload_id)
+);
+CREATE INDEX upload_by_age ON upload (created_at) WHERE kept = 0;
 
 CREATE TABLE email (
   account_id  bigint NOT NULL,
