@@ -895,6 +895,12 @@ GC_THRESHOLD: Final = 50_000
 SPARE_FILES: Final = 200
 """Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
 
+PLAYGROUND_LINE: Final = 1 * MB
+"""Octets of one line that a gate of the playground passes on: more than any server takes, tests send such too."""
+
+PLAYGROUND_POLL: Final = 0.05
+"""Seconds between two looks at what happens in a playground's host."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 
@@ -1056,3 +1062,41 @@ MSGAUTH_TIMEOUT: Final = 20.0
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""
+
+# --- HTML mail -------------------------------------------------------------------------------------------
+
+MAIL_HTML: Final = 4 * MB
+"""Octets of one HTML text that is made safe for the reading pane; of a larger one the plain text is shown."""
+
+MAIL_HTML_TAGS: Final = 30_000
+"""Start tags of one HTML text: nested in each other, so many take two seconds; newsletters have 500 to 5,000."""
+
+MAIL_HTML_AT_ONCE: Final = 2
+"""HTML texts that are made safe at once: each takes a core for some milliseconds per 100 KB."""
+
+MAIL_CSS: Final = 256 * KB
+"""Characters of a style sheet or attribute that are read; newsletters have 5 to 60 KB."""
+
+MAIL_CSS_RULES: Final = 2000
+"""Rules of one style sheet that are kept."""
+
+MAIL_CSS_NESTING: Final = 4
+"""@media rules within each other."""
+
+MAIL_ADDRESS: Final = 8 * KB
+"""Characters of a link's or a picture's address (RFC 9110 §4.1 asks for 8,000 at least)."""
+
+IMAGE_SIZE: Final = 10 * MB
+"""Octets of one remote picture that our proxy fetches."""
+
+IMAGE_TIME: Final = 15.0
+"""Seconds for one remote picture, redirects and all."""
+
+IMAGE_REDIRECTS: Final = 3
+"""Redirects that are followed for one picture."""
+
+IMAGES_AT_ONCE: Final = 16
+"""Remote pictures that are fetched at once, of all readers together."""
+
+IMAGES_KEPT: Final = 32 * MB
+"""Octets of pictures kept in memory, so that reading a mail again asks nobody."""

@@ -46,17 +46,14 @@ from posthouse.store.operations import (
     Expunge,
     Expunged,
     FlagsSet,
-    ForgetRefusals,
     LeaseDue,
     MoveEmails,
-    NoteRefusal,
     Op,
     PlaceEmails,
     PruneEvents,
     PutAccount,
     PutAlias,
     PutDomain,
-    PutSuppression,
     RecordEvents,
     RecordOutcomes,
     ReleaseLease,
@@ -65,7 +62,6 @@ from posthouse.store.operations import (
     RemoveAlias,
     RemoveAppPassword,
     RemoveDomain,
-    RemoveSuppression,
     RenameMailbox,
     SetFlags,
     SetRole,
@@ -90,10 +86,8 @@ __all__ = [
     "Expunge",
     "Expunged",
     "FlagsSet",
-    "ForgetRefusals",
     "LeaseDue",
     "MoveEmails",
-    "NoteRefusal",
     "Op",
     "PlaceEmails",
     "PruneEvents",
@@ -102,7 +96,6 @@ __all__ = [
     "PutAlias",
     "PutDomain",
     "PutItem",
-    "PutSuppression",
     "RecordEvents",
     "RecordOutcomes",
     "ReleaseLease",
@@ -112,7 +105,6 @@ __all__ = [
     "RemoveAppPassword",
     "RemoveDomain",
     "RemoveItem",
-    "RemoveSuppression",
     "RemoveUpload",
     "RenameMailbox",
     "SetFlags",
@@ -255,6 +247,10 @@ class Store(Protocol):
         `field`: "text" (header and body), "body", or "header:NAME" in lower case (an empty needle: the header is
         there). Complete: what is not indexed yet is scanned (RFC 9051 §6.4.4).
         """
+        ...
+
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks `NoteTransferred` has been given."""
         ...
 
     # what changed, threads, items, uploads

@@ -24,7 +24,6 @@ from posthouse.store.model import (
     Outcome,
     Role,
     Stored,
-    Suppression,
 )
 
 R = TypeVar("R")
@@ -257,36 +256,6 @@ class WakeDestination(Op[int], frozen=True, kw_only=True):
 
     destination: str
     now: float
-
-
-class PutSuppression(Op[None], frozen=True, kw_only=True):
-    """Put an address on the suppression list, or change why it is there."""
-
-    suppression: Suppression
-
-
-class RemoveSuppression(Op[None], frozen=True, kw_only=True):
-    """Take an address off the list, or forget the suggestion. NotFound."""
-
-    address: str
-
-
-class NoteRefusal(Op[None], frozen=True, kw_only=True):
-    """An address was refused for good as unknown: count it; on the list after `after` in a row (0: never).
-
-    What an administrator put on the list stays as it is. Left out while the disk is full.
-    """
-
-    address: str
-    reply: str
-    at: float
-    after: int
-
-
-class ForgetRefusals(Op[None], frozen=True, kw_only=True):
-    """Mail was taken for these addresses: they are suggested no more."""
-
-    addresses: tuple[str, ...]
 
 
 # --- people -----------------------------------------------------------------------------------------------

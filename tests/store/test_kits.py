@@ -8,6 +8,7 @@ from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
+from tests.kits.transfers import TransferKit
 
 
 class TestMailboxes(MailboxKit):
@@ -35,6 +36,10 @@ class TestQueue(QueueKit):
 
 
 class TestSuppressions(SuppressionKit):
+    pass
+
+
+class TestTransfers(TransferKit):
     pass
 
 

@@ -31,7 +31,7 @@ from posthouse.store.model import (
     Suppression,
     Usage,
 )
-from posthouse.store.sql import account_reads, suppressions
+from posthouse.store.sql import account_reads, suppressions, transfers
 from posthouse.store.sql.database import Database
 
 R = TypeVar("R")
@@ -202,6 +202,10 @@ class LiveStore(ABC, Generic[Rdr]):
         if self._search is None:
             raise StoreUnavailable("Searching texts is not set up.")
         return await self._search.matching(account_id, email_ids, field, needle)
+
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks are known."""
+        return await self._of_rows(transfers.read, account_id, marks)
 
     # --- what changed, threads, items, uploads -----------------------------------------------------------
 

@@ -161,7 +161,12 @@ class Engine:
 
     def _catch_up(self, index: MailboxIndex) -> asyncio.Future[Missed]:
         return self.readers.run(
-            snapshots.missed_by, index.account_id, index.mailbox_id, index.uid_next, index.highest_modseq
+            snapshots.missed_by,
+            index.account_id,
+            index.mailbox_id,
+            index.uid_validity,
+            index.uid_next,
+            index.highest_modseq,
         )
 
     # --- commits -----------------------------------------------------------------------------------------

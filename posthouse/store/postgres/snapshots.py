@@ -157,20 +157,22 @@ def _below(uid_next: int) -> Ranges:
     return Ranges([(1, uid_next - 1)]) if uid_next > 1 else EMPTY
 
 
-def missed_by(reader: Reader, account_id: int, mailbox_id: int, uid_next: int, modseq: int) -> Missed:
+def missed_by(
+    reader: Reader, account_id: int, mailbox_id: int, uid_validity: int, uid_next: int, modseq: int
+) -> Missed:
     """What an index in memory has missed; whole, when the journal does not reach back so far."""
     key = (account_id, mailbox_id)
     db = reader.db
     with snapshot(db):
         rows = db.fetch(
-            "SELECT m.uid_next, m.highest_modseq, coalesce(s.modseq, 0) FROM mailbox m"
+            "SELECT m.uid_next, m.highest_modseq, coalesce(s.modseq, 0), m.uid_validity FROM mailbox m"
             " LEFT JOIN mailbox_snapshot s USING (account_id, mailbox_id)"
             " WHERE m.account_id = $1 AND m.mailbox_id = $2",
             *key,
         )
-        if not rows:
+        if not rows or rows[0][3] != uid_validity:
             return Missed(gone=True)
-        present_next, present_modseq, pruned_to = rows[0]
+        present_next, present_modseq, pruned_to, _ = rows[0]
         if modseq < pruned_to - limits.JOURNAL_KEPT:
             return Missed(modseq=present_modseq, uid_next=present_next, whole=_load(db, key))
         missed = _missed(db, key, uid_next, modseq)

@@ -53,7 +53,8 @@ _SAVE_STATES: Final = (
 _SAVE_MAILBOXES: Final = (
     f"INSERT INTO mailbox {_unnested((_B, _B, _T, _T, *(_B,) * 10))}"
     " ON CONFLICT (account_id, mailbox_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
-    " uid_next = excluded.uid_next, highest_modseq = excluded.highest_modseq, total = excluded.total,"
+    " uid_validity = excluded.uid_validity, uid_next = excluded.uid_next,"
+    " highest_modseq = excluded.highest_modseq, total = excluded.total,"
     " unseen = excluded.unseen, deleted = excluded.deleted, size = excluded.size,"
     " changed_modseq = excluded.changed_modseq, sort_order = excluded.sort_order"
 )

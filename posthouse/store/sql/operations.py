@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from posthouse.store import care
 from posthouse.store import interface as ops
 from posthouse.store.sql import (
     copying,
@@ -16,6 +17,7 @@ from posthouse.store.sql import (
     queue,
     suppressions,
     timeline,
+    transfers,
     uploads,
 )
 from posthouse.store.sql.transaction import Transaction
@@ -25,6 +27,8 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.RenameMailbox: mailboxes.rename,
     ops.DeleteMailbox: mailboxes.delete,
     ops.SetRole: mailboxes.set_role,
+    care.KeepUids: transfers.keep_uids,
+    care.NoteTransferred: transfers.note,
     ops.Subscribe: mailboxes.subscribe,
     ops.ArrangeMailbox: mailboxes.arrange,
     ops.PutItem: items.put,
@@ -32,10 +36,10 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.AddUpload: uploads.add,
     ops.RemoveUpload: uploads.remove,
     ops.PruneUploads: uploads.prune,
-    ops.PutSuppression: suppressions.put,
-    ops.RemoveSuppression: suppressions.remove,
-    ops.NoteRefusal: suppressions.note_refusal,
-    ops.ForgetRefusals: suppressions.forget_refusals,
+    care.PutSuppression: suppressions.put,
+    care.RemoveSuppression: suppressions.remove,
+    care.NoteRefusal: suppressions.note_refusal,
+    care.ForgetRefusals: suppressions.forget_refusals,
     ops.AddEmail: messages.add,
     ops.CopyEmails: copying.copy,
     ops.MoveEmails: copying.move,

@@ -313,6 +313,10 @@ class Transaction(ABC):
             self._once.add(type(change))
             self.published.append(change)
 
+    def end_run(self) -> None:
+        """The next new message does not follow the one before: they are published apart."""
+        self._appended.clear()
+
     def new_rows(self, account_id: int, mailbox: MailboxState, modseq: int) -> NewRows:
         """Where to put a new message of a mailbox; runs of them are published together."""
         key = (account_id, mailbox.mailbox_id)

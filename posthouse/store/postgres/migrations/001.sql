@@ -97,6 +97,12 @@ CREATE TABLE mailbox (
   PRIMARY KEY (account_id, mailbox_id)
 ) WITH (fillfactor = 50);
 
+CREATE TABLE transferred (            -- what imports and exports have done
+  account_id bigint NOT NULL,
+  mark       bytea NOT NULL,
+  PRIMARY KEY (account_id, mark)
+);
+
 CREATE TABLE subscription (
   account_id bigint NOT NULL,
   name       text NOT NULL,
