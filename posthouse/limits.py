@@ -948,6 +948,9 @@ DATABASE_TRIES: Final = 3
 NOTICE_OCTETS: Final = 7_500
 """Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
 
+NOTICES_WAITING: Final = 10_000
+"""Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
+
 NOTICE_CHECK: Final = 0.5
 """Seconds between looks at what changed among people, in case a NOTIFY was lost: a revoked password ends in one."""
 

@@ -26,8 +26,13 @@ class Notice(msgspec.Struct, omit_defaults=True):
     went: bool = msgspec.field(default=False, name="w")
     """There is something to sweep."""
 
+    told: list[tuple[str, ...]] = msgspec.field(default_factory=list, name="t")
+    """Small things of other parts of the house: a topic and words."""
+
     def __bool__(self) -> bool:
-        return bool(self.accounts or self.gone or self.people or self.queue or self.came or self.went)
+        return bool(
+            self.accounts or self.gone or self.told or self.people or self.queue or self.came or self.went
+        )
 
 
 def notice_of(published: Iterable[changes.Change]) -> Notice:

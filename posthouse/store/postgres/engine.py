@@ -7,6 +7,7 @@ its leases back. What a killed node leaves is taken over by others when it was s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
@@ -96,6 +97,11 @@ class Engine:
         engine = cls(place, derive, settings)
         await asyncio.to_thread(engine._prepare)
         engine._start()
+        with contextlib.suppress(
+            TimeoutError
+        ):  # else it begins cut off from the others, and finds them later
+            async with asyncio.timeout(limits.DATABASE_CONNECT_TIMEOUT):
+                await engine.notices.connected.wait()
         return engine
 
     def _prepare(self) -> None:

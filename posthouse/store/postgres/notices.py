@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -20,7 +21,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.store.memory import changes
-from posthouse.store.memory.live import Live
+from posthouse.store.memory.live import Live, call
 from posthouse.store.memory.notice import AccountNotice, Notice, notice_of
 from posthouse.store.postgres.connection import LOST, Server
 
@@ -49,11 +50,19 @@ class Notices:
         self._loops: list[asyncio.Task[None]] = []
         self.connected = asyncio.Event()
         """Set while we hear the others."""
+        self.listeners: dict[str, Callable[[tuple[str, ...]], None]] = {}
+        """Who hears what other nodes tell of a topic."""
         self.deaf = False
         """Tests: as if every NOTIFY to us were lost."""
         self.beat: Callable[[asyncpg.Connection[Any]], Any] | None = None
         """Called with the connection at every look: the node's sign of life."""
         live.spread = self.post
+
+    def tell(self, topic: str, words: tuple[str, ...]) -> None:
+        """Tell other nodes something small. What waits is bounded: more is left out."""
+        if len(self._outgoing) < limits.NOTICES_WAITING:
+            self._outgoing.append(Notice(told=[(topic, *words)]))
+            self._wanted.set()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -63,6 +72,8 @@ class Notices:
         """Tell others, some milliseconds from now, what was committed."""
         notice = notice_of(published)
         if notice:
+            if len(self._outgoing) >= limits.NOTICES_WAITING:
+                self._outgoing.clear()  # others look for themselves; we cannot be heard anyway
             self._outgoing.append(notice)
             self._wanted.set()
 
@@ -105,6 +116,8 @@ class Notices:
         await self._look_at_mail(connection)
         self._believe_nothing_about_people()
         self._live.heard(Notice(queue=True, came=True, went=True))
+        if self.beat is not None:
+            await self.beat(connection)
         self.connected.set()
         looked = time.monotonic()
         while not lost.is_set():
@@ -154,8 +167,12 @@ class Notices:
         except msgspec.DecodeError:
             log.warning("a notice that nobody of us sent: %.100r", payload)
             return
-        if notice.node != self._node and not self.deaf:
-            self._live.heard(notice)
+        if notice.node == self._node or self.deaf:
+            return
+        self._live.heard(notice)
+        for topic, *words in notice.told:
+            if topic in self.listeners:
+                call(partial(self.listeners[topic], tuple(words)))
 
     async def _look_at_people(self, connection: asyncpg.Connection[Any]) -> None:
         people = await connection.fetchval(_PEOPLE)
@@ -211,6 +228,7 @@ def payloads(notices: list[Notice], node: str) -> list[str]:
             for mailbox_id, mailbox_modseq in some:
                 known[mailbox_id] = max(mailbox_modseq, known.get(mailbox_id, 0))
         whole.gone += notice.gone
+        whole.told += notice.told
         for flag in ("people", "queue", "came", "went"):
             setattr(whole, flag, getattr(whole, flag) or getattr(notice, flag))
     whole.accounts = [(each, modseqs[each], list(mailboxes[each].items())) for each in modseqs]
@@ -219,16 +237,20 @@ def payloads(notices: list[Notice], node: str) -> list[str]:
 
 def _fitting(notice: Notice) -> list[str]:
     text = msgspec.json.encode(notice).decode()
-    if len(text) <= limits.NOTICE_OCTETS:
+    if len(text.encode()) <= limits.NOTICE_OCTETS:
         return [text]
-    if (
-        len(notice.accounts) + len(notice.gone) <= 1
-    ):  # one account with hundreds of mailboxes: they look themselves
+    if len(notice.accounts) + len(notice.gone) + len(notice.told) <= 1:
+        # One account with hundreds of mailboxes: others look for themselves.
         accounts: list[AccountNotice] = [
             (account_id, modseq, []) for account_id, modseq, _ in notice.accounts
         ]
-        return [msgspec.json.encode(msgspec.structs.replace(notice, accounts=accounts)).decode()]
-    a, g = len(notice.accounts) // 2, len(notice.gone) // 2
-    first = msgspec.structs.replace(notice, accounts=notice.accounts[:a], gone=notice.gone[:g])
-    second = msgspec.structs.replace(notice, accounts=notice.accounts[a:], gone=notice.gone[g:])
+        less = msgspec.structs.replace(notice, accounts=accounts, told=[])
+        return [msgspec.json.encode(less).decode()]
+    a, g, t = len(notice.accounts) // 2, len(notice.gone) // 2, len(notice.told) // 2
+    first = msgspec.structs.replace(
+        notice, accounts=notice.accounts[:a], gone=notice.gone[:g], told=notice.told[:t]
+    )
+    second = msgspec.structs.replace(
+        notice, accounts=notice.accounts[a:], gone=notice.gone[g:], told=notice.told[t:]
+    )
     return [*_fitting(first), *_fitting(second)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Self
@@ -10,6 +11,7 @@ from posthouse.store.interface import Staging
 from posthouse.store.memory.engine import Derive
 from posthouse.store.memory.store import LiveStore
 from posthouse.store.postgres.engine import Engine, Place
+from posthouse.store.postgres.leases import ClusterLocks
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.reading import PostgresReading
 from posthouse.store.postgres.search import Search
@@ -37,6 +39,32 @@ class PostgresStore(LiveStore[Reader]):
         """Open a cluster's store, or make it in an empty database. As `SqliteStore.open`; StoreUnavailable."""
         return cls(await Engine.open(place, derive, Settings(default_quota=default_quota, now=now)))
 
+    async def secret(self, name: str) -> bytes:
+        """32 octets of chance that all nodes share, made by the first one that asks."""
+        return await self._readers.run(_secret, name, secrets.token_bytes(32))
+
+    def maildrop_locks(self) -> ClusterLocks:
+        """The lock on a maildrop, for all nodes together."""
+        return ClusterLocks(self._readers, self._engine.name)
+
+    def healthy(self) -> bool:
+        """Whether the database is there."""
+        return self._engine.notices.connected.is_set()
+
+    def tell(self, topic: str, words: tuple[str, ...]) -> None:
+        """Tell all other nodes something small; it may be lost. Never waits."""
+        self._engine.notices.tell(topic, words)
+
+    def hear(self, topic: str, heard: Callable[[tuple[str, ...]], None]) -> None:
+        """Call `heard` for what other nodes tell of a topic."""
+        self._engine.notices.listeners[topic] = heard
+
     def stage(self) -> Staging:
         """Begin to receive a message that is too large for memory."""
         return BufferStaging(self._engine.staging)
+
+
+def _secret(reader: Reader, name: str, value: bytes) -> bytes:
+    reader.db.fetch("INSERT INTO secret VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value)
+    ((kept,),) = reader.db.fetch("SELECT value FROM secret WHERE name = $1", name)
+    return bytes(kept)

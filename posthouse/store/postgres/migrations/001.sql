@@ -387,9 +387,14 @@ CREATE TABLE node (                   -- who is alive; a node that was silent fo
   seen_at double precision NOT NULL   -- by the database's clock
 ) WITH (fillfactor = 50);
 
-CREATE TABLE lease (                  -- held by one node until a time of the database's clock
-  name   text PRIMARY KEY,            -- "pop3 ACCOUNT", "job NAME"
-  holder text NOT NULL,
-  token  bigint NOT NULL,             -- grows with each holder: a late one is turned away
-  until  double precision NOT NULL
+CREATE TABLE lease (                  -- good while its node gives signs of life
+  name   text PRIMARY KEY,            -- "pop3 ACCOUNT"
+  node   text NOT NULL,
+  holder text NOT NULL,               -- whoever it is on the node; empty: free
+  token  bigint NOT NULL              -- grows with each holder
 ) WITH (fillfactor = 50);
+
+CREATE TABLE secret (                 -- octets of chance that all nodes share
+  name  text PRIMARY KEY,
+  value bytea NOT NULL
+);
