@@ -133,7 +133,12 @@ class App:
             await self._control.start()
             await self._start_queue()
             if JOBS_ROLE in self.roles:
-                self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline, self.house.clock)
+                self._upkeep = Upkeep(
+                    self.house.store,
+                    lambda: self.config.store.timeline,
+                    self.house.clock,
+                    self.house.duties(),
+                )
                 self._upkeep.start()
         except BaseException:
             await self.stop()

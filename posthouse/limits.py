@@ -832,6 +832,18 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+TRANSFER_BATCH: Final = 500
+"""Messages of one batch of an import or export: one commit, and one step of the progress bar."""
+
+TRANSFER_OCTETS: Final = 8 * MB
+"""Octets after which a batch of an import is sent; one larger message goes alone."""
+
+TRANSFER_LINE: Final = 16 * MB
+"""Octets of one line of an mbox file; what is longer is cut there, as no server would take it anyway."""
+
+TRANSFER_IMAP_TIMEOUT: Final = 120.0
+"""Seconds that an import or export waits for another IMAP server."""
+
 CONTROL_CONNECTIONS: Final = 32
 """Connections at once to the control socket: administrators and their scripts, not the public."""
 
@@ -852,6 +864,9 @@ IMPORT_BATCH: Final = 200
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
+
+UPKEEP_FIRST: Final = 60.0
+"""Seconds after the start before what is not urgent is done: first the mail."""
 
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
@@ -1065,6 +1080,18 @@ MSGAUTH_TIMEOUT: Final = 20.0
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""
+
+REPORT_ROWS_KEPT: Final = 5000
+"""Different rows of one DMARC report that we make: a large sender's hosts fit, a flood of forgeries ends."""
+
+DKIM_RETIRED: Final = 14 * 86400
+"""Seconds that a replaced DKIM key stays known and published: twice the life of a message in anybody's queue."""
+
+DKIM_KEYS_REREAD: Final = 60.0
+"""Seconds after which signing keys are read anew, for changes made by another node."""
+
+DKIM_SIGNERS: Final = 2
+"""Threads that sign: RSA takes a millisecond of a processor."""
 
 # --- HTML mail -------------------------------------------------------------------------------------------
 

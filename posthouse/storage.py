@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +38,10 @@ class Gossip(Protocol):
         ...
 
 
+async def _always(_duty: str) -> bool:
+    return True
+
+
 class Storage(msgspec.Struct, kw_only=True):
     """An open store with what belongs to it."""
 
@@ -49,6 +53,8 @@ class Storage(msgspec.Struct, kw_only=True):
     """None: there are no other nodes."""
     healthy: Callable[[], bool] = lambda: True
     """Whether the store can be reached just now."""
+    may_do: Callable[[str], Awaitable[bool]] = _always
+    """Whether a duty of the house is this node's to do."""
     leave: Callable[[], None] = lambda: None
     """Called after the store was closed."""
 
@@ -128,5 +134,6 @@ async def _open_cluster(
         locks=store.maildrop_locks(),
         gossip=store,
         healthy=store.healthy,
+        may_do=store.maildrop_locks().take_duty,
         leave=leave,
     )

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
-from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
+from posthouse.store.account_model import States
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.engine import Engine, Rdr, Reading
+from posthouse.store.memory.records import Records
 from posthouse.store.model import (
     EMAIL_FIELDS,
     Account,
@@ -28,17 +29,15 @@ from posthouse.store.model import (
     Mailbox,
     QueuedMessage,
     Stored,
-    Suppression,
     Usage,
 )
-from posthouse.store.sql import account_reads, suppressions, transfers
-from posthouse.store.sql.database import Database
+from posthouse.store.sql import account_reads
 
 R = TypeVar("R")
 P = ParamSpec("P")
 
 
-class LiveStore(ABC, Generic[Rdr]):
+class LiveStore(Records[Rdr], ABC, Generic[Rdr]):
     """A `Store` but for `stage`. All methods run on the event loop's thread that opened it."""
 
     def __init__(self, engine: Engine[Rdr], reading: Reading[Rdr]) -> None:
@@ -100,6 +99,11 @@ class LiveStore(ABC, Generic[Rdr]):
         """What the account holds."""
         view = self._live.views.cached(account_id) or await self._live.views.get(account_id)
         return view.usage
+
+    async def states(self, account_id: int) -> States:
+        """The latest mod-sequences."""
+        view = self._live.views.cached(account_id) or await self._live.views.get(account_id)
+        return view.states
 
     def watch_account(self, account_id: int, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any committed change to the account; the result ends it."""
@@ -203,31 +207,6 @@ class LiveStore(ABC, Generic[Rdr]):
             raise StoreUnavailable("Searching texts is not set up.")
         return await self._search.matching(account_id, email_ids, field, needle)
 
-    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
-        """Which of these marks are known."""
-        return await self._of_rows(transfers.read, account_id, marks)
-
-    # --- what changed, threads, items, uploads -----------------------------------------------------------
-
-    def _of_rows(
-        self, read: Callable[Concatenate[Database, P], R], *arguments: P.args, **more: P.kwargs
-    ) -> asyncio.Future[R]:
-        """Run a reading function in shared SQL."""
-        return self._readers.run(lambda reader: read(reader.db, *arguments, **more))
-
-    async def states(self, account_id: int) -> States:
-        """The latest mod-sequences."""
-        view = self._live.views.cached(account_id) or await self._live.views.get(account_id)
-        return view.states
-
-    async def email_changes(self, account_id: int, since: int) -> list[EmailChange] | None:
-        """Emails created, changed or destroyed after a mod-sequence."""
-        return await self._of_rows(account_reads.email_changes, account_id, since)
-
-    async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
-        """Mailboxes deleted after a mod-sequence."""
-        return await self._of_rows(account_reads.mailboxes_gone, account_id, since)
-
     async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
         """The thread of each email, decided now where it was not yet."""
         found = await self._of_rows(account_reads.threads, account_id, email_ids)
@@ -236,26 +215,6 @@ class LiveStore(ABC, Generic[Rdr]):
             some = missing[start : start + limits.DERIVE_BATCH]
             found.update(await self._parts.decide_threads(account_id, some))
         return [found.get(email_id) for email_id in email_ids]
-
-    async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
-        """The items of a kind, by number."""
-        return await self._of_rows(account_reads.items, account_id, kind, item_ids)
-
-    async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
-        """Items created, changed or removed after a mod-sequence."""
-        return await self._of_rows(account_reads.item_changes, account_id, kind, since)
-
-    async def items_due(self, kind: str, now: float, limit: int) -> list[Item]:
-        """Items of all accounts whose time has come."""
-        return await self._of_rows(account_reads.items_due, kind, now, limit)
-
-    async def next_item_due(self, kind: str) -> float | None:
-        """The earliest time of a kind."""
-        return await self._of_rows(account_reads.next_item_due, kind)
-
-    async def uploads(self, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
-        """Uploads of an account by number."""
-        return await self._of_rows(account_reads.uploads, account_id, upload_ids)
 
     # --- the queue -----------------------------------------------------------------------------------------
 
@@ -272,14 +231,6 @@ class LiveStore(ABC, Generic[Rdr]):
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient (or expiring lease) is due; None: the queue is empty."""
         return await self._readers.run(self._reading.next_due)
-
-    async def suppressions(
-        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
-    ) -> list[Suppression]:
-        """The suppression list with suggestions, by address."""
-        if addresses is None:
-            return await self._of_rows(suppressions.read_all, limit)
-        return await self._of_rows(suppressions.read_some, addresses)
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""

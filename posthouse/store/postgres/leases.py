@@ -35,6 +35,10 @@ class ClusterLocks:
         token = await self._readers.run(_acquire, f"pop3 {account_id}", self._node, session_id)
         return token is not None
 
+    async def take_duty(self, duty: str) -> bool:
+        """Whether a duty is this node's: the first one that asks keeps it as long as it lives."""
+        return await self._readers.run(_acquire, f"duty {duty}", self._node, self._node) is not None
+
     async def release(self, account_id: int, session_id: str) -> None:
         """Give it back. The work is handed over before anything is waited for, so a cancelled session releases too."""
         done = self._readers.run(_release, f"pop3 {account_id}", self._node, session_id)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from posthouse.store import care
 from posthouse.store import interface as ops
+from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     copying,
     items,
@@ -18,6 +19,7 @@ from posthouse.store.sql import (
     suppressions,
     timeline,
     transfers,
+    trust,
     uploads,
 )
 from posthouse.store.sql.transaction import Transaction
@@ -58,6 +60,14 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.TouchAppPassword: people.touch_app_password,
     ops.RememberRecipient: people.remember_recipient,
     ops.RecordEvents: timeline.record,
+    trust_ops.PutDkimKey: trust.put_key,
+    trust_ops.RemoveDkimKey: trust.remove_key,
+    trust_ops.TallyDmarc: trust.tally,
+    trust_ops.ForgetTallies: trust.forget_tallies,
+    trust_ops.AddReport: trust.add_report,
+    trust_ops.PruneReports: trust.prune_reports,
+    trust_ops.PutMute: trust.put_mute,
+    trust_ops.RemoveMute: trust.remove_mute,
     ops.ReleaseLease: queue.release_lease,
     ops.RecordOutcomes: queue.record_outcomes,
     ops.ChangeQueued: queue.change_queued,

@@ -68,6 +68,52 @@ CREATE TABLE suppression (            -- addresses that nothing is sent to, and 
   at       double precision NOT NULL
 );
 
+-- trust -----------------------------------------------------------------------------------------
+
+CREATE TABLE dkim_key (
+  domain      text NOT NULL,
+  selector    text NOT NULL,
+  algorithm   text NOT NULL,
+  private_key text NOT NULL,
+  state       text NOT NULL,
+  created_at  bigint NOT NULL,
+  changed_at  bigint NOT NULL,
+  PRIMARY KEY (domain, selector)
+);
+
+CREATE TABLE dmarc_tally (
+  policy_domain text NOT NULL,
+  day           bigint NOT NULL,
+  content       text NOT NULL,        -- JSON
+  messages      bigint NOT NULL,
+  PRIMARY KEY (policy_domain, day, content)
+);
+
+CREATE TABLE report (
+  report_id    bigint PRIMARY KEY,
+  sent         bigint NOT NULL,
+  kind         text NOT NULL,
+  domain       text NOT NULL,
+  organization text NOT NULL,
+  name         text NOT NULL,
+  begin_at     bigint NOT NULL,
+  end_at       bigint NOT NULL,
+  at           bigint NOT NULL,
+  messages     bigint NOT NULL,
+  failures     bigint NOT NULL,
+  content      text NOT NULL          -- JSON
+);
+CREATE UNIQUE INDEX report_by_name ON report (sent, kind, domain, organization, name);
+CREATE INDEX report_by_time ON report (at);
+
+CREATE TABLE mute (
+  domain  text NOT NULL,
+  subject text NOT NULL,
+  reason  text NOT NULL,
+  at      bigint NOT NULL,
+  PRIMARY KEY (domain, subject)
+);
+
 -- mailboxes and messages --------------------------------------------------------------------------
 
 -- Rows that each message rewrites leave room in their pages, and no index holds what is rewritten: so PostgreSQL
