@@ -78,8 +78,8 @@ class Database:
             "-N",
         )
 
-    def start(self, *, wrapper: tuple[str, ...] = ()) -> None:
-        """Start it, and wait until it answers. `wrapper`: a command to run it within."""
+    def start(self, *, ready_host: str = "127.0.0.1") -> None:
+        """Start it, and wait until it answers."""
         settings = {
             "listen_addresses": self.host,
             "port": str(self.port),
@@ -94,21 +94,20 @@ class Database:
         options = [f"-c{name}={value}" for name, value in settings.items()]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*wrapper, str(self.programs / "postgres"), "-D", str(self.data), *options],
+                [str(self.programs / "postgres"), "-D", str(self.data), *options],
                 stdout=log,
                 stderr=log,
                 **unprivileged(),
             )
-        self.wait_until_ready(wrapper=wrapper)
+        self._wait_until_ready(ready_host)
 
-    def wait_until_ready(self, *, wrapper: tuple[str, ...] = ()) -> None:
+    def _wait_until_ready(self, host: str) -> None:
         deadline = time.monotonic() + 30
         ask = [
-            *wrapper,
             str(self.programs / "pg_isready"),
             "-q",
             "-h",
-            self.host,
+            host,
             "-p",
             str(self.port),
             "-t",
