@@ -26,6 +26,8 @@ from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
+from posthouse.jmap.mail import MailCache
+from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.listener import ConnectionGate, Listener
@@ -132,14 +134,14 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            if JOBS_ROLE in self.roles:
-                self._upkeep = Upkeep(
-                    self.house.store,
-                    lambda: self.config.store.timeline,
-                    self.house.clock,
-                    self.house.duties(),
-                )
-                self._upkeep.start()
+            jobs = JOBS_ROLE in self.roles
+            self._upkeep = Upkeep(
+                self.house.store,
+                lambda: self.config.store.timeline if jobs else 0.0,
+                self.house.clock,
+                self.house.duties(jobs=jobs),
+            )
+            self._upkeep.start()
         except BaseException:
             await self.stop()
             raise
@@ -257,6 +259,8 @@ class App:
         services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
+            mail=MailCache(self.house.store),
+            results=Results(),
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )
