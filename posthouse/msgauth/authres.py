@@ -51,8 +51,6 @@ class AuthResultsError(ValueError):
 def write_authres(host: str, found: Authentication) -> bytes:
     """The field with its CRLF."""
     items = [*_dkim_items(found.dkim), _spf_item(found.spf)]
-    if found.spf_helo is not None:
-        items.append(_spf_item(found.spf_helo))
     if found.arc.result is not Result.NONE:
         items.append(_item("arc", found.arc.result, found.arc.reason))
     items += map(_dmarc_item, found.dmarc)

@@ -14,17 +14,13 @@ from typing import Final
 
 import msgspec
 
+from posthouse.accounts.directory import DMARC_REPORTS, TLS_REPORTS
 from posthouse.store.model import Domain, DomainKind
 
 PREFERENCE: Final = 10
 BACKUP_PREFERENCE: Final = 20
 SERVICES: Final = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
 """SRV names (RFC 6186 §3, RFC 8314 §5.1) that are also our listeners' names."""
-
-DMARC_REPORTS: Final = "dmarc-reports"
-"""The local part that DMARC reports about a domain are sent to; read by this program (`report_door`)."""
-TLS_REPORTS: Final = "tls-reports"
-"""The same for TLS reports."""
 
 _STRING: Final = 255  # RFC 1035 §3.3: octets of one character-string
 
