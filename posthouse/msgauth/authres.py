@@ -22,6 +22,8 @@ _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z@:/]+")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _LINE: Final = 76
+_VALUE: Final = 320
+"""Characters of a value: what an address may have (RFC 5321 §4.5.3.1)."""
 
 
 class MethodResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +102,7 @@ _NOT_IN_COMMENTS: Final = str.maketrans({"(": "[", ")": "]", "\\": "/", "\r": " 
 
 
 def _value(text: str) -> str:
-    text = _UNPRINTABLE.sub("?", text)
+    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
     if _PLAIN.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
