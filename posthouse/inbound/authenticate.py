@@ -95,7 +95,7 @@ class Authenticate:
         """Let the questions that are sure to come go out together: the checks ask one after the other."""
         if self._prefetch is None:
             return
-        self._prefetch(mail.reverse_path.rpartition("@")[2] or mail.helo, "TXT")
+        self._prefetch(_with_a_label(mail.reverse_path).rpartition("@")[2] or mail.helo, "TXT")
         self._prefetch(ip_address(mail.peer.partition("%")[0]).reverse_pointer, "PTR")
         for one in signing.signatures.found:
             if isinstance(one, Signature):
@@ -110,7 +110,7 @@ class Authenticate:
         mail, resolver = examination.mail, Questions(self._resolver)
         question = SpfQuestion(
             address=mail.peer,
-            reverse_path=mail.reverse_path,
+            reverse_path=_with_a_label(mail.reverse_path),
             helo=mail.helo,
             receiver=self._hostname,
             now=int(mail.received_at),
@@ -126,6 +126,13 @@ class Authenticate:
             spf=spf, dkim=dkim, arc=arc, dmarc=dmarc, iprev=iprev, aligned=frozenset(_proved(dmarc))
         )
         return found, tuple(judged)
+
+
+async def prove_sender(resolver: Resolver, address: str, reverse_path: str) -> bool | None:
+    """Whether SPF lets an address send for a reverse-path, before any text is read; None: it cannot be told now."""
+    question = SpfQuestion(address=address, reverse_path=_with_a_label(reverse_path), helo="")
+    found = await check_spf(question, Questions(resolver))
+    return None if found.result is Result.TEMPERROR else found.result is Result.PASS
 
 
 class Signing(msgspec.Struct, frozen=True):
@@ -172,6 +179,12 @@ def hash_blocks(
         hashes.feed(block[offset:] if offset else block)
         offset = 0
     return hashes.finish()
+
+
+def _with_a_label(address: str) -> str:
+    """RFC 8616 §4: SPF is asked for the A-label of an internationalized domain."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{normal_domain(domain) or domain}" if local else address
 
 
 def author_domains(addresses: Iterable[str]) -> list[str]:
