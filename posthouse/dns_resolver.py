@@ -170,6 +170,8 @@ class DnsResolver:
         if task.cancelled() or task.exception() is not None:
             return
         found = task.result()
+        if sum(len(one) for one in found.records if isinstance(one, str)) > limits.DNS_ANSWER_KEPT:
+            return  # strangers choose what we ask: a memory full of their largest records is not to be had
         self._cache[key] = (self._clock() + found.ttl, found)
         while len(self._cache) > limits.DNS_CACHE:
             self._cache.popitem(last=False)

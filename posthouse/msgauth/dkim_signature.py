@@ -23,7 +23,6 @@ _B: Final = re.compile(rb"((?:\A|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
 _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 _LENGTH: Final = re.compile(r"[0-9]{1,76}")
 _FIELD_NAMES: Final = re.compile(r"[!-9;-~]++(?::[!-9;-~]++)*+")
-_COLON: Final = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
 _SELECTOR: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 _FORMS: Final = {"relaxed": True, "simple": False}
 ALGORITHMS: Final = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
@@ -150,7 +149,7 @@ def _is_within(identity: str, domain: str) -> bool:
 
 
 def _signed_names(value: str) -> tuple[bytes, ...]:
-    text = _COLON.sub(":", value).lower()
+    text = unspaced(value).lower()
     if text.count(":") >= DKIM_SIGNED_NAMES:
         raise SignatureProblem(Result.POLICY, "h= names too many fields")
     if _FIELD_NAMES.fullmatch(text) is None:

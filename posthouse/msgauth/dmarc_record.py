@@ -54,11 +54,15 @@ class DmarcRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.policy if self.subdomain_policy is None else self.subdomain_policy
 
 
-@lru_cache(DMARC_RECORDS_KEPT)
 def parse_dmarc(text: str) -> DmarcRecord | None:
     """The record of a TXT text, or None when that is none."""
     if len(text) > DMARC_RECORD or _VERSION.match(text) is None:
         return None
+    return _parse(text)
+
+
+@lru_cache(DMARC_RECORDS_KEPT)
+def _parse(text: str) -> DmarcRecord | None:
     tags: dict[str, str] = {}
     for item in text.split(";"):
         name, equals, value = item.partition("=")
