@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -28,6 +28,7 @@ from posthouse.inbound.sendmail import Sendmail
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration
+from posthouse.operations.backup import Backups
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.mail_transfer import MailTransfer
@@ -49,6 +50,9 @@ from posthouse.store.interface import Op
 from posthouse.store.model import DomainKind
 from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
+
+SEARCH: Final = "search.db"
+"""The full-text index: made anew when it is missing."""
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ class House:
             config.data / config.store.url.removeprefix("sqlite:"),
             config.data / config.store.blobs.removeprefix("packs:"),
             derive=derive,
-            search=text_search(config.data / "search.db") if serving else None,
+            search=text_search(config.data / SEARCH) if serving else None,
             default_quota=config.limits.account_quota,
             now=clock,
         )
@@ -186,6 +190,14 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
+            backups=Backups(
+                self.store,
+                self.store,
+                data=config.data,
+                hostname=config.hostname,
+                own=(_file_name(config.store.url), _file_name(config.store.blobs), SEARCH, "run"),
+                now=self.clock,
+            ),
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
             status=HouseStatus(
@@ -241,6 +253,11 @@ class House:
         await self.courier.close()
         self.directory.close()
         await self.store.close()
+
+
+def _file_name(url: str) -> str:
+    """The first name of what a `[store]` address says, below the data folder."""
+    return Path(url.partition(":")[2]).parts[0]
 
 
 def _ports(config: Config) -> dict[str, int]:

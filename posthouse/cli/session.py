@@ -43,6 +43,13 @@ class Session:
             self._config = load(find(self.config_file, os.environ), os.environ)
         return self._config
 
+    @property
+    def configuration(self) -> Path:
+        """The configuration file in use. ConfigError when there is none."""
+        from posthouse.config import find
+
+        return find(self.config_file, os.environ)
+
     def use_file(self, place: Path) -> None:
         """From now on this is the configuration file."""
         self.config_file, self._config = str(place), None

@@ -64,7 +64,7 @@ def import_(
     opened = _source(source, form, server)
     try:
         with session.held():
-            _show(session, carry_in(opened, session, plan), "imported")
+            show_steps(session, carry_in(opened, session, plan), "imported")
     finally:
         opened.close()
 
@@ -88,7 +88,7 @@ def export(session: Session, /, address: str, target: str, form: str, **server: 
     opened = _target(target, form, server)
     try:
         with session.held():
-            _show(session, carry_out(opened, session, plan), "exported")
+            show_steps(session, carry_out(opened, session, plan), "exported")
     finally:
         opened.close()
 
@@ -130,7 +130,7 @@ def _password(server: dict[str, Any]) -> str:
 # --- showing ------------------------------------------------------------------------------------------------
 
 
-def _show(session: Session, steps: Iterator[Step], word: str) -> None:
+def show_steps(session: Session, steps: Iterator[Step], word: str) -> None:
     """A bar on a terminal, a line per mailbox on a pipe, at the end the sum. Exit code 1: something was left out."""
     last: dict[str, Step] = {}
     watched = _with_bar(steps) if sys.stderr.isatty() and not session.as_json else steps

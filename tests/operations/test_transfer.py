@@ -10,47 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from posthouse import limits
-from posthouse.cli import main
 from posthouse.operations.transfer import carry
 from posthouse.operations.transfer.mbox import MboxSource
 from posthouse.operations.transfer.model import FolderInfo, TransferFault
+from tests.operations.shell import ALICE, BOB, Shell
 
-ALICE, BOB = "alice@north.test", "bob@north.test"
 THEN = 1_000_000_000
-
-
-class Shell:
-    """Runs commands on one configuration, without a server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "posthouse.toml"
-        self.file.write_text('hostname = "mx.north.test"\n')
-        self("domain", "add", "north.test")
-        for address in (ALICE, BOB):
-            self("account", "add", address, "--password", "secret")
-
-    def __call__(self, *words: str, code: int = 0) -> str:
-        done: Result = CliRunner().invoke(main, ["-c", str(self.file), *words])
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == code, (words, done.output)
-        return done.output
-
-    def counts(self, address: str) -> dict[str, int]:
-        """Mailbox → messages."""
-        shown = json.loads(self("account", "show", address, "--json"))
-        return {name: total for name, total, _ in shown["mailboxes"] if total}
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setattr(limits, "ARGON2_MEMORY", 8)
-    monkeypatch.setattr(limits, "ARGON2_PASSES", 1)
-    monkeypatch.setattr(limits, "SCRAM_ITERATIONS", 4096)
-    return Shell(tmp_path)
 
 
 MBOX = b"""\

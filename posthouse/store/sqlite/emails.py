@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from backports import zstd
@@ -19,8 +19,9 @@ from posthouse.store.model import (
     Derived,
     Stored,
 )
-from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
+from posthouse.store.sqlite.connection import Column, Connection, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
+from posthouse.store.sqlite.segments import SegmentReader
 
 log = logging.getLogger("posthouse.store")
 
@@ -37,6 +38,13 @@ OF_DERIVED: Final = {
 }
 DENSE: Final = 3
 """A range of numbers is read whole when it holds at most so many times what is wanted."""
+
+
+class BlobFiles(Protocol):
+    """What the bytes of messages are read with: a `Reader`, or a backup's files."""
+
+    db: Connection
+    segments: SegmentReader
 
 
 class NewDerived(msgspec.Struct, frozen=True):
@@ -233,7 +241,7 @@ def read_blobs(reader: Reader, blob_ids: Sequence[int]) -> dict[int, bytes]:
     return found
 
 
-def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
+def read_blob(reader: BlobFiles, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
     """Octets of a blob. NotFound when it is gone."""
     place = _blob_row(reader, blob_id)
     try:
@@ -245,7 +253,7 @@ def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None 
         return _read_at(reader, again, offset, length)  # compaction had moved it between the two steps
 
 
-def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
+def _blob_row(reader: BlobFiles, blob_id: int) -> tuple[Any, ...]:
     rows = reader.db.rows(
         "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = ?", (blob_id,)
     )
@@ -254,7 +262,7 @@ def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
     return rows[0]
 
 
-def _read_at(reader: Reader, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
+def _read_at(reader: BlobFiles, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
     size, segment, start, packed_size, content = place
     end = size if length is None else min(offset + length, size)
     if segment is None:

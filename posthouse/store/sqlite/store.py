@@ -35,9 +35,11 @@ from posthouse.store.model import (
 from posthouse.store.sql import suppressions, timeline, transfers
 from posthouse.store.sql.transaction import Settings
 from posthouse.store.sqlite import account_reads, emails, queue, snapshots
+from posthouse.store.sqlite.backup import Copied, back_up
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
+from posthouse.store.sqlite.verify import Checked, Flaw, verify
 
 R = TypeVar("R")
 
@@ -74,6 +76,14 @@ class SqliteStore:
         if search is not None:
             store._search = store._live.search = search(store._engine.open_reader, store._engine.foreground)
         return store
+
+    def backup(self, folder: Path) -> AsyncIterator[Copied]:
+        """Copy everything as it is at one moment, while work goes on (`backup.back_up`). StoreUnavailable."""
+        return back_up(self._engine.path, self._engine.folder, folder)
+
+    def verify(self, *, fix: bool) -> AsyncIterator[Checked | Flaw]:
+        """Read everything and tell what is not as it should be; mend it where that is possible (`verify.verify`)."""
+        return verify(self._engine.open_reader, self._engine.background, fix=fix)
 
     async def close(self) -> None:
         """Finish what was handed in, checkpoint, and let go of the files. A second call does nothing."""
