@@ -94,6 +94,8 @@ class Administration:
             "domain.remove": domains.domain_remove,
             "domain.dns": records.domain_dns,
             "domain.check": records.domain_check,
+            "domain.mute": records.domain_mute,
+            "domain.unmute": records.domain_unmute,
             "account.add": people.account_add,
             "account.import": people.account_import,
             "account.list": people.account_list,

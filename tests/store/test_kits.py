@@ -9,6 +9,7 @@ from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
+from tests.kits.trust import TrustKit
 
 
 class TestMailboxes(MailboxKit):
@@ -48,6 +49,10 @@ class TestPeople(PeopleKit):
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestTrust(TrustKit):
     pass
 
 
