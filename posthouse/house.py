@@ -29,11 +29,8 @@ from posthouse.inbound.sign import Signer
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration
-<<<<<<< HEAD
 from posthouse.operations.backup import Backups
-=======
 from posthouse.operations.dkim_keys import DkimKeys
->>>>>>> main
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.mail_transfer import MailTransfer
@@ -215,14 +212,7 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
-            backups=Backups(
-                self.store,
-                self.store,
-                data=config.data,
-                hostname=config.hostname,
-                own=(_file_name(config.store.url), _file_name(config.store.blobs), SEARCH, "run"),
-                now=self.clock,
-            ),
+            backups=self._backups(config),
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
             status=HouseStatus(
@@ -253,6 +243,12 @@ class House:
 
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
+
+    def _backups(self, config: Config) -> Backups:
+        own = (_file_name(config.store.url), _file_name(config.store.blobs), SEARCH, "run")
+        return Backups(
+            self.store, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
+        )
 
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)

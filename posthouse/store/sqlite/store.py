@@ -39,11 +39,8 @@ from posthouse.store.sqlite.backup import Copied, back_up
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
-<<<<<<< HEAD
 from posthouse.store.sqlite.verify import Checked, Flaw, verify
-=======
 from posthouse.store.trust import DkimKey, DmarcTally, Mute, Report
->>>>>>> main
 
 R = TypeVar("R")
 
