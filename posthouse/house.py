@@ -185,14 +185,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             now=self.clock,
         )
-        facts = HouseFacts(
-            hostname=config.hostname,
-            data=config.data,
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
-            connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
-        )
         sendmail = Sendmail(
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
@@ -215,14 +207,7 @@ class House:
             backups=self._backups(config),
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
-            status=HouseStatus(
-                self.store,
-                records,
-                facts,
-                listening=lambda: self.listening,
-                started_at=self.started_at,
-                now=self.clock,
-            ),
+            status=self._status(config, records),
             extra={
                 "sendmail": sendmail.sendmail,
                 "trace": Tracer(
@@ -243,6 +228,24 @@ class House:
 
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
+
+    def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
+        facts = HouseFacts(
+            hostname=config.hostname,
+            data=config.data,
+            certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
+            connections=config.limits.connections,
+            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
+        )
+        return HouseStatus(
+            self.store,
+            records,
+            facts,
+            listening=lambda: self.listening,
+            started_at=self.started_at,
+            now=self.clock,
+        )
 
     def _backups(self, config: Config) -> Backups:
         own = (_file_name(config.store.url), _file_name(config.store.blobs), SEARCH, "run")
