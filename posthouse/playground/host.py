@@ -214,7 +214,8 @@ class Host:
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            *self.command_line("serve", "--ready-file", str(ready)),
+            *self.command_line("serve", "--until-eof", "--ready-file", str(ready)),
+            stdin=asyncio.subprocess.PIPE,  # it ends with us, even when we are killed
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.folder,
@@ -225,10 +226,18 @@ class Host:
         async with asyncio.timeout(limits.PLAYGROUND_START):
             while not ready.exists():
                 if self._process.returncode is not None:
-                    raise Temporary(f"{self.name} did not start; see {self.folder / 'log'}")
+                    raise Temporary(f"{self.name} did not start: {self._last_words()}")
                 await asyncio.sleep(0.02)
         if self._gate is not None:
             await self._gate.start()
+
+    def _last_words(self) -> str:
+        """Why it ended, as its log says."""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+            if lines:
+                return lines[-1]
+        return f"exit code {self._process.returncode if self._process else None}"
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
