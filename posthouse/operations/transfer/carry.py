@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from posthouse import limits
-from posthouse.operations.transfer.model import FolderInfo, Message, Source, Target, mark
+from posthouse.operations.transfer.model import NUMBER_MAX, FolderInfo, Message, Source, Target, mark
 
 
 class House(Protocol):
@@ -93,10 +93,10 @@ def _put(source: Source, folder: FolderInfo, house: House, plan: Plan, batch: li
     messages = [
         {
             "octets": len(message.raw),
-            "received_at": message.received_at,
+            "received_at": min(max(message.received_at, 0), NUMBER_MAX),
             "flags": message.flags,
             "mark": mark(_from(source, plan), folder.place, message.key),
-            "uid": message.uid,
+            "uid": message.uid if message.uid <= NUMBER_MAX else 0,
         }
         for message in batch
     ]

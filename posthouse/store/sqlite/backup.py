@@ -40,9 +40,9 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
 
 async def back_up(path: Path, segments: SegmentFolder, folder: Path) -> AsyncIterator[Copied]:
     """Copy a store into a folder. StoreUnavailable: a disk refused; the backup before is still there."""
+    part = folder / f"{DATABASE}.part"
     try:
         with segments.pinned():
-            part = folder / f"{DATABASE}.part"
             await asyncio.to_thread(_copy_database, path, part)
             wanted = await asyncio.to_thread(_segments_of, part)
             size = part.stat().st_size
@@ -55,6 +55,8 @@ async def back_up(path: Path, segments: SegmentFolder, folder: Path) -> AsyncIte
                 yield Copied(octets=done, total=total, written=written)
         await asyncio.to_thread(_put_in_place, part, folder, {segments.path(n).name for n in wanted})
     except (OSError, apsw.Error) as fault:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)  # the space may be what others lack
         raise StoreUnavailable(f"The backup could not be made: {fault}") from fault
 
 
