@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
 from posthouse.cli.session import Session, Verb, take_session
 from posthouse.cli.transfer import show_steps
 
 if TYPE_CHECKING:
+    from posthouse.operations.transfer.carry import Plan
     from posthouse.store.model import Account
 
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--folder", "folders", metavar="NAME", multiple=True, help="With --account: only this mailbox.")
 @click.option("--to", metavar="ADDRESS", default="", help="With --account: put it into this account.")
 @click.option("--in-place", is_flag=True, help="With --account: each mailbox under its own name.")
+@click.option("--again", is_flag=True, help="With --account: restore again what was restored before.")
 @click.option("--replace", is_flag=True, help="Everything: move what is in the data folder aside.")
 @click.option(
     "--same", is_flag=True, help="Everything: nothing has happened since (a move to another machine)."
@@ -40,6 +43,7 @@ def restore(
     folders: tuple[str, ...],
     to: str,
     in_place: bool,
+    again: bool,
     replace: bool,
     same: bool,
 ) -> None:
@@ -50,12 +54,16 @@ def restore(
     unless --same.
     """
     if address:
+        from posthouse.operations.transfer.carry import Plan
+
         if replace or same:
             raise click.UsageError("--replace and --same are for restoring everything")
-        _account(session, folder, address, message=message, folders=folders, to=to, in_place=in_place)
+        salt = str(time.time()) if again else ""
+        plan = Plan(address=to, folders=frozenset(folders), over_quota=True, again=salt)
+        _account(session, folder, address, plan, message=message, in_place=in_place)
         return
-    if message or folders or to or in_place:
-        raise click.UsageError("--message, --folder, --to and --in-place go with --account")
+    if message or folders or to or in_place or again:
+        raise click.UsageError("--message, --folder, --to, --in-place and --again go with --account")
     _everything(session, folder, replace=replace, same=same)
 
 
@@ -81,34 +89,28 @@ def _everything(session: Session, folder: Path, *, replace: bool, same: bool) ->
 
 
 def _account(
-    session: Session,
-    folder: Path,
-    address: str,
-    *,
-    message: str,
-    folders: tuple[str, ...],
-    to: str,
-    in_place: bool,
+    session: Session, folder: Path, address: str, plan: Plan, *, message: str, in_place: bool
 ) -> None:
+    """Import from the backup. The plan's address: into this account, or (empty) the one that it was."""
     from posthouse.accounts.addresses import normalize_address
     from posthouse.operations.backup import read_manifest
     from posthouse.operations.transfer.archive import ArchiveSource
-    from posthouse.operations.transfer.carry import Plan, carry_in
+    from posthouse.operations.transfer.carry import carry_in
 
     manifest = read_manifest(folder)
     source = ArchiveSource(folder, normalize_address(address), message_id=message)
     try:
         with session.held():
             there = {row["address"] for row in session.one("account.list")}
-            target = normalize_address(to) if to else source.account.address
+            target = normalize_address(plan.address) if plan.address else source.account.address
             fresh = target not in there
             if fresh:
-                if to:
+                if plan.address:
                     raise click.UsageError(f"no account {target}: add it first")
                 _bring_back(session, source.account)
             date = time.strftime("%Y-%m-%d", time.localtime(manifest.made_at))
             into = "" if fresh or in_place else f"Restored {date}"
-            plan = Plan(address=target, folders=frozenset(folders), into=into, over_quota=True)
+            plan = structs.replace(plan, address=target, into=into)
             show_steps(session, carry_in(source, session, plan), "restored")
         for text in source.damaged:
             click.echo(f"left out: {text}", err=True)

@@ -130,6 +130,9 @@ def test_one_account_one_mailbox_one_message(shell: Shell, tmp_path: Path) -> No
     counts = shell.counts(ALICE)
     assert (counts.pop("INBOX"), counts.pop("Work")) == (6, 6), "what is there stays"
     assert list(counts.values()) == [6]
+    words = ("restore", str(folder), "--account", ALICE, "--folder", "Work")
+    assert "6 were taken before" in shell(*words)
+    assert "restored 6" in shell(*words, "--again")
 
     shell("account", "remove", ALICE, "--yes")
     assert "restored 12 messages" in shell("restore", str(folder), "--account", ALICE)

@@ -82,10 +82,11 @@ def test_a_second_import_takes_only_what_is_new(shell: Shell, tmp_path: Path) ->
     place = tmp_path / "mail"
     place.write_bytes(MBOX)
     shell("import", str(place), ALICE)
-    assert "imported 0 messages" in shell("import", str(place), ALICE)
+    assert shell("import", str(place), ALICE) == "INBOX: 0 (3 were taken before)\nimported 0 messages\n"
     place.write_bytes(MBOX + b"\nFrom x Sun Sep  9 01:46:40 2001\nSubject: four\n\nFourth.\n")
     assert json.loads(shell("import", str(place), ALICE, "--json"))["imported"] == 1
     assert shell.counts(ALICE) == {"INBOX": 4}
+    assert "imported 4" in shell("import", str(place), ALICE, "--again", "--into", "Once more")
     assert "imported 4" in shell("import", str(place), BOB), "another account has a memory of its own"
 
 
