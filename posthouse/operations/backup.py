@@ -85,7 +85,7 @@ class Backups:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             others = {path.name for path in place.iterdir()} - {MANIFEST, FILES, "blobs", "posthouse.toml"}
-            others = {name for name in others if not name.startswith("mail.db")}
+            others = {name for name in others if not name.startswith(("mail.db", MANIFEST))}
         except OSError as fault:
             raise StoreUnavailable(f"{place}: {fault.strerror or fault}") from fault
         if others:
@@ -127,6 +127,9 @@ def read_manifest(place: Path) -> Manifest:
         manifest = msgspec.json.decode((place / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError) as fault:
         raise StoreUnavailable(f"{place}: no backup there, or one that was never finished") from fault
+    for name in map(Path, manifest.files):
+        if name.is_absolute() or ".." in name.parts:
+            raise StoreUnavailable(f"{place}: {name} would lead out of the data folder")
     if manifest.form != FORM:
         raise StoreUnavailable(f"{place}: a backup of form {manifest.form}, this program reads {FORM}")
     return manifest

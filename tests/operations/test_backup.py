@@ -154,6 +154,10 @@ def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
     shell("restore", str(folder), "--message", "<x@y>", code=2)
     shell("restore", str(folder), "--account", ALICE, "--same", code=2)
     shell("verify", "--fix", "--backup", str(folder), code=2)
+    manifest = (folder / "backup.json").read_text()
+    for name in ("../escape", "/etc/escape", "tls/../../escape"):
+        (folder / "backup.json").write_text(manifest.replace('"login.key"', f'"{name}"'))
+        assert "out of the data folder" in shell("restore", str(folder), "--replace", code=1)
     (folder / "backup.json").unlink()
     assert "never finished" in shell("restore", str(folder), "--replace", code=1)
 
