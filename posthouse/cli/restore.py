@@ -71,6 +71,8 @@ def _everything(session: Session, folder: Path, *, replace: bool, same: bool) ->
     from posthouse.operations.restore import Places, restore_all
 
     config = session.config
+    if not config.store.url.startswith("sqlite:"):
+        raise click.UsageError("a cluster's mail is restored with its database's own tools")
     places = Places(
         data=config.data,
         database=config.data / config.store.url.removeprefix("sqlite:"),

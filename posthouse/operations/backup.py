@@ -50,7 +50,7 @@ class Backups:
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: Keeper | None,
         store: Store,
         *,
         data: Path,
@@ -58,7 +58,9 @@ class Backups:
         own: tuple[str, ...],
         now: Callable[[], float],
     ) -> None:
-        """`own`: names in the data folder that are the store's, or not worth keeping (beginnings of names)."""
+        """`keeper`: None for a store that does not lie in files of ours (a cluster's).
+
+        `own`: names in the data folder that are the store's, or not worth keeping (beginnings of names)."""
         self._keeper = keeper
         self._store = store
         self._data = data
@@ -72,11 +74,17 @@ class Backups:
         if not place.is_absolute():
             raise ValueError("the folder of a backup is an absolute path")
         made_at = int(self._now())
+        keeper = self._files()
         await asyncio.to_thread(self._prepare, place)
-        async for step in self._keeper.backup(place):
+        async for step in keeper.backup(place):
             yield step
         accounts = len(await self._store.accounts())
         await asyncio.to_thread(self._finish, place, made_at, accounts)
+
+    def _files(self) -> Keeper:
+        if self._keeper is None:
+            raise Conflict("a cluster's mail is kept by its database and its bucket: use their own tools")
+        return self._keeper
 
     def _prepare(self, place: Path) -> None:
         data = self._data.resolve()
@@ -117,7 +125,7 @@ class Backups:
 
     async def store_verify(self, *, fix: bool = False) -> AsyncIterator[Any]:
         """Read everything: flaws as they are found, and how far it has come."""
-        async for found in self._keeper.verify(fix=fix):
+        async for found in self._files().verify(fix=fix):
             yield found
 
 
