@@ -114,6 +114,10 @@ class Host:
         self._dns_port = dns_port
         self.ahead = 0.0
         """Seconds that its clock is ahead of the system's."""
+        self._cut_off = False
+        self._owed = 0.0
+        """Seconds that its clock has missed while it was cut off."""
+        self._paying: asyncio.Task[Any] | None = None
         self._gate: Gate | None = None
         if BEHIND in ports:
             tls = folder / "data" / "tls"
@@ -203,9 +207,14 @@ class Host:
             client.close()
 
     async def advance(self, seconds: float) -> None:
-        """Move its clock on: what becomes due by that is tried now. Holds for later starts as well."""
+        """Move its clock on: what becomes due by that is tried now.
+
+        Holds for later starts as well; one that is cut off learns of it when it is back.
+        """
         self.ahead += seconds
-        if self.running:
+        if self._cut_off:
+            self._owed += seconds
+        elif self.running:
             await self.ask("clock.advance", seconds=seconds)
 
     async def start(self) -> None:
@@ -260,15 +269,21 @@ class Host:
     def cut_off(self) -> None:
         """Partition it: peers connect and hear nothing, as behind a network that drops packets."""
         if self._process is not None:
+            self._cut_off = True
             self._process.send_signal(signal.SIGSTOP)
 
     def reconnect(self) -> None:
         """End the partition."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+            self._cut_off = False
+            owed, self._owed = self._owed, 0.0
+            if owed:
+                self._paying = asyncio.get_running_loop().create_task(self.ask("clock.advance", seconds=owed))
 
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
+        self._cut_off, self._owed = False, 0.0
         if process is None:
             return
         if self._gate is not None:
