@@ -103,6 +103,16 @@ async def test_p_none_changes_nothing(house):
     assert (reply[:3], told["dmarc"], folder) == ("250", "fail", "INBOX")
 
 
+async def test_what_we_found_stands_above_our_received(house):
+    """Readers believe only what stands there: all below may be a stranger's."""
+    raw = letter("eve@elsewhere.test", "Authentication-Results: other.test; dmarc=pass", "Received: x")
+    await house.pipeline.accept(house.mail("alice", raw=raw))
+    [message] = await house.inbox("alice")
+    names = [name.lower() for name, _ in Headers.scan(message).items()]
+    ours = names[: names.index(b"received") + 1]
+    assert ours == [b"return-path", b"delivered-to", b"authentication-results", b"received"]
+
+
 async def test_the_timeline_tells_what_was_found(house):
     mail = house.mail("alice", raw=letter("eve@elsewhere.test"))
     await house.pipeline.accept(mail)
