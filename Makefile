@@ -20,7 +20,7 @@ setup: .venv/.runtime
 
 test: .venv/.development
 	@scripts/install-peers.sh
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not bench" $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not bench" $(PYTEST)
 
 check: .venv/.development
 	$(BIN)/ruff format --check posthouse tests

@@ -25,6 +25,9 @@ from posthouse.errors import PosthouseError
 from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
+from posthouse.jmap.context import Services as JmapServices
+from posthouse.jmap.mail import MailCache
+from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.listener import ConnectionGate, Listener
@@ -41,6 +44,12 @@ from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
 from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.interface import Store
+from posthouse.web.asgi import Settings as WebSettings
+from posthouse.web.asgi import build
+from posthouse.web.image_proxy import ImageProxy
+from posthouse.web.pages import Pages
+from posthouse.web.server import BUSY as HTTP_BUSY
+from posthouse.web.server import Application, WebServer
 
 log: Final = logging.getLogger(__name__)
 
@@ -64,10 +73,12 @@ DOORS: Final = (
     Door(name="imaps", role="imap", protocol="imap", tls_first=True),
     Door(name="pop3", role="pop3", protocol="pop3"),
     Door(name="pop3s", role="pop3", protocol="pop3", tls_first=True),
+    Door(name="http", role="web", protocol="web"),
+    Door(name="https", role="web", protocol="web", tls_first=True),
 )
 QUEUE_ROLE: Final = "queue"
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
-RESERVED_ROLES: Final = frozenset({"web", "sieve"})
+RESERVED_ROLES: Final = frozenset({"sieve"})
 """Roles of listeners that are not served yet: asking for them is no mistake."""
 
 Serve = Callable[[Connection], Awaitable[None]]
@@ -92,6 +103,8 @@ class App:
         self._listeners: dict[str, Listener] = {}
         self._servers: dict[str, Serve] = {}
         self._maildrop_locks = LocalLocks()
+        self._pages = Pages()
+        self._secret = b""
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
@@ -116,12 +129,19 @@ class App:
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
+            await asyncio.to_thread(self._pages.load)
+            self._secret = await asyncio.to_thread(Paths(self.config.data).login_secret)
             self._build_servers(self.config)
             await self._open_doors()
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep = Upkeep(
+                self.house.store,
+                lambda: self.config.store.timeline,
+                self.house.clock,
+                self.house.duties(),
+            )
             self._upkeep.start()
         except BaseException:
             await self.stop()
@@ -191,6 +211,8 @@ class App:
             return IMAP_BUSY
         if protocol == "pop3":
             return POP3_BUSY
+        if protocol == "web":
+            return HTTP_BUSY
         return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
     def _build_servers(self, config: Config) -> None:
@@ -202,6 +224,7 @@ class App:
             refusals=house.refusals,
             store=house.store,
             budget=house.budget,
+            clock=house.clock,
         )
         for role in Role:
             settings = Settings(
@@ -221,6 +244,7 @@ class App:
             message_size=config.limits.message_size,
             plaintext=plaintext,
             tls=self._tls,
+            now=house.clock,
         ).serve
         self._servers["pop3"] = Pop3Server(
             store=house.store,
@@ -230,6 +254,20 @@ class App:
             tls=self._tls,
             locks=self._maildrop_locks,
         ).serve
+        self._servers["web"] = WebServer(self._web_application(config)).serve
+
+    def _web_application(self, config: Config) -> Application:
+        services = JmapServices(
+            store=self.house.store,
+            directory=self.house.directory,
+            mail=MailCache(self.house.store),
+            results=Results(),
+            hostname=config.hostname,
+            message_size=config.limits.message_size,
+        )
+        settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
+        images = ImageProxy(self._secret, self.house.resolver)
+        return build(services, settings, self._pages, images)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""
@@ -275,6 +313,7 @@ _FIXED: Final = {
     "": ("hostname", "data", "workers", "run_as", "listen"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
+    "testing": ("clock", "ahead"),
 }
 """Keys by table that are read at the start only."""
 

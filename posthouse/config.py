@@ -4,31 +4,27 @@ Unknown keys are errors that name the nearest known one. Secrets may be written 
 `{env = "…"}`. Durations are text such as "5m" and become seconds; sizes are text such as "50MB" and become
 octets. Only `app`, `cli` and `supervisor` may import `Config` itself; everyone else receives the struct it needs.
 
-The values come first, then `find` and `load`, then the steps of reading in the order they happen.
+The values come first, then `find` and `load`; `config_reader` turns the text into the values.
 """
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import tomllib
-import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
+from posthouse.config_reader import ConfigError as ConfigError  # noqa: PLC0414  # it is part of this module
+from posthouse.config_reader import ConfigReader, Octets, Seconds
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, title="duration")]
-"""A duration: seconds, or text such as "90s", "1h30m", "5d"."""
-Octets = Annotated[int, msgspec.Meta(ge=0, title="size")]
-"""A size: octets, or text such as "64KB", "50MB", "2GB" (powers of 1,024)."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Times = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -57,9 +53,9 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sieve: tuple[str, ...] = ()
     """Filter scripts; reserved, not served yet."""
     http: tuple[str, ...] = ()
-    """The browser; reserved, not served yet."""
+    """The browser and JMAP (RFC 8620) without TLS, port 80: for a proxy before us."""
     https: tuple[str, ...] = ()
-    """The browser with TLS; reserved, not served yet."""
+    """The same with TLS, port 443."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +116,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds in the queue after which a recipient fails (RFC 5321 §4.5.4.1: at least 4-5 days)."""
     delay_notice: Seconds = 4 * 3600
     """Seconds in the queue after which the sender is told once; 0: never."""
+    suppress_after: Times = 3
+    """Messages in a row that other hosts refuse because nobody has the address, after which nothing more is sent to
+    it (`posthouse queue suppress`); 0: it is only suggested."""
     concurrency: Count = limits.OUTBOUND_CONCURRENCY
     """Deliveries under way at once, all destinations together."""
     per_destination: Count = limits.OUTBOUND_PER_DESTINATION
@@ -135,6 +134,32 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
 
+class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The browser's side."""
+
+    url: str = ""
+    """Our address as browsers see it, such as "https://mail.example.org", when a proxy stands before us; empty:
+    what each request says."""
+
+
+class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether senders are who they say (SPF, DKIM, DMARC), and how we prove ourselves."""
+
+    verify: Literal["enforce", "report", "off"] = "enforce"
+    """Mail from strangers: "enforce" applies their domains' DMARC policies, "report" only notes what was found,
+    "off" asks nothing."""
+    temporary: Literal["deliver", "defer"] = "deliver"
+    """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
+    sign: bool = True
+    """Sign with DKIM what leaves in the name of our domains."""
+    reports: bool = True
+    """Count what mail came to, and send each domain that asks its daily report (RFC 9990)."""
+    failure_reports: bool = False
+    """Tell domains that ask of single messages that failed, with their header (RFC 9991); not without reason off."""
+    rotate: Seconds = 0
+    """Seconds after which DKIM keys are replaced (`posthouse domain rotate`); 0: by command only."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits an administrator may change; the rest are in limits.py."""
 
@@ -148,6 +173,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Open connections from one address (IPv6: one /64); loopback is not counted."""
     account_quota: Octets = 0
     """Octets for an account that has no quota of its own; 0: unlimited."""
+
+
+class Testing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For a playground's hosts; never where real mail is kept."""
+
+    clock: bool = False
+    """Let the control socket move this host's clock on, so that retry schedules pass in seconds."""
+    ahead: Seconds = 0
+    """Seconds that the clock is ahead from the start, with `clock`."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,28 +204,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dns: Dns = msgspec.field(default_factory=Dns)
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
+    msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
+    web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
+    testing: Testing = msgspec.field(default_factory=Testing)
 
 
 # --- reading the file -----------------------------------------------------------------------------------
 
 ENVIRONMENT: Final = "POSTHOUSE_CONFIG"
 USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.toml"))
-NOT_SERVED: Final = ("sieve", "http", "https")
+NOT_SERVED: Final = ("sieve",)
 """Listeners whose keys are reserved."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
 )
 _LISTENER = re.compile(r"unix:.+|(?:\[[0-9a-fA-F:.]+(?:%\w+)?\]|[^\[\]:/\s]*):\d{1,5}")
-
-
-class ConfigError(PosthouseError):
-    """The configuration cannot be used; the text names file, line and key."""
 
 
 def find(given: str | Path | None, environment: Mapping[str, str]) -> Path:
@@ -223,139 +252,12 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(f"{path}: {fault}") from fault
-    reader = _Reader(text, path.absolute(), environment)
-    config = reader.struct(Config, table, "")
+    reader = ConfigReader(Config, text, path.absolute(), environment)
+    config = reader.read(table)
     assert isinstance(config, Config)
     for key, problem in _problems(config):
         reader.fail(key, problem)
     return config
-
-
-class _Reader:
-    """Makes values of one file; knows where each key stands, for its errors."""
-
-    def __init__(self, text: str, path: Path, environment: Mapping[str, str]) -> None:
-        self._lines = text.splitlines()
-        self._path = path
-        self._environment = environment
-
-    def fail(self, key: str, problem: str) -> None:
-        """Raise ConfigError with file and line."""
-        line = self._line_of(key)
-        place = f"{self._path}:{line}" if line else f"{self._path}"
-        raise ConfigError(f"{place}: {problem}")
-
-    def struct(self, kind: type[msgspec.Struct], table: dict[str, Any], path: str) -> msgspec.Struct:
-        """A struct from a table; missing keys take their defaults."""
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        for key in table.keys() - fields.keys():
-            self._unknown(f"{path}{key}", fields)
-        values: dict[str, Any] = {}
-        for key, field in fields.items():
-            if key in table:
-                values[key] = self._value(field.type, table[key], f"{path}{key}")
-            elif field.required:
-                self.fail("", f"{path}{key} is missing")
-        made = kind(**values)
-        paths = {key: value for key in fields if isinstance(value := getattr(made, key), Path)}
-        return msgspec.structs.replace(
-            made, **{key: self._path.parent / value for key, value in paths.items()}
-        )
-
-    def _unknown(self, key: str, fields: Mapping[str, object]) -> None:
-        here = key.rpartition(".")[0]
-        choices = [f"{here}.{name}" if here else name for name in fields]
-        near = (
-            difflib.get_close_matches(key, choices, 1)
-            or _same_ending(key)
-            or difflib.get_close_matches(key, _keys(Config), 1)
-        )
-        self.fail(key, f"unknown key {key}" + (f"; did you mean {near[0]}?" if near else ""))
-
-    def _value(self, kind: Any, value: Any, key: str) -> Any:
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            if not isinstance(value, dict):
-                self.fail(key, f"[{key}] is a table")
-            return self.struct(kind, value, f"{key}.")
-        if get_origin(kind) is tuple:
-            items = value if isinstance(value, list) else [value]
-            return tuple(self._value(get_args(kind)[0], item, key) for item in items)
-        if isinstance(value, dict):
-            value = self._secret(value, key)
-        if kind is Path or (isinstance(kind, types.UnionType) and Path in get_args(kind)):
-            return Path(self._leaf(str, value, key)).expanduser()
-        return self._leaf(kind, value, key)
-
-    def _leaf(self, kind: Any, value: Any, key: str) -> Any:
-        try:
-            if isinstance(value, str) and kind == Seconds:
-                value = duration(value)
-            elif isinstance(value, str) and kind == Octets:
-                value = size(value)
-            return msgspec.convert(value, kind, strict=True)
-        except (msgspec.ValidationError, ValueError) as fault:
-            self.fail(key, f"{key}: {fault}")
-
-    def _secret(self, table: dict[str, Any], key: str) -> str:
-        """`{file = "…"}` or `{env = "…"}` stands for text that is not to be in this file."""
-        match table:
-            case {"file": str(name), **rest} if not rest:
-                try:
-                    return (self._path.parent / name).read_text("utf-8").strip()
-                except OSError as fault:
-                    self.fail(key, f"{key}: {fault}")
-            case {"env": str(name), **rest} if not rest:
-                if name not in self._environment:
-                    self.fail(key, f"{key}: the environment has no {name}")
-                return self._environment[name]
-        self.fail(key, f'{key}: a table here is {{file = "…"}} or {{env = "…"}}')
-        raise AssertionError
-
-    def _line_of(self, key: str) -> int | None:
-        """The line that sets a key, as well as one can tell without a parser that keeps places."""
-        section, _, name = key.rpartition(".")
-        present = ""
-        for number, line in enumerate(self._lines, 1):
-            if header := re.match(r"\s*\[+\s*([\w.-]+)", line):
-                present = header[1]
-                if present == key:
-                    return number
-            elif name and present == section and re.match(rf'\s*"?{re.escape(name)}"?\s*[=.]', line):
-                return number
-        return None
-
-
-def _keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
-    """Every key of the file, dotted."""
-    for field in msgspec.structs.fields(kind):
-        yield path + field.encode_name
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from _keys(field.type, f"{path}{field.encode_name}.")
-
-
-def _same_ending(key: str) -> list[str]:
-    """A key in the wrong table: its right place."""
-    last = key.rpartition(".")[2]
-    return [known for known in _keys(Config) if known.rpartition(".")[2] == last]
-
-
-def duration(text: str) -> float:
-    """Seconds of "90s", "1h30m", "5d" or a plain number. Raises ValueError."""
-    parts = _DURATION.findall(text)
-    if parts and _DURATION.sub("", text).strip() == "":
-        return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no duration (like "90s", "5m", "4h", "5d")') from None
-
-
-def size(text: str) -> int:
-    """Octets of "50MB", "64KB" or a plain number. Raises ValueError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f'"{text}" is no size (like "64KB", "50MB", "2GB")')
-    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
 
 
 def _problems(config: Config) -> Iterator[tuple[str, str]]:
@@ -377,6 +279,9 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "tls", "tls: certificate and key go together"
     if not config.outbound.retry:
         yield "outbound.retry", "outbound.retry: at least one duration"
+    public = urlsplit(config.web.url)
+    if config.web.url and (public.scheme not in {"http", "https"} or not public.hostname or public.query):
+        yield "web.url", 'web.url: write "https://mail.example.org"'
     relay = urlsplit(config.outbound.relay)
     if config.outbound.relay and (relay.scheme not in {"smtp", "smtps"} or not relay.hostname):
         yield "outbound.relay", 'outbound.relay: write "smtp://user:password@host:port" or "smtps://…"'

@@ -6,33 +6,45 @@ builds what depends on the configuration, again at each reload; whoever uses the
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
+from posthouse import limits
 from posthouse.accounts.directory import Directory
+from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.errors import PosthouseError
+from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sign import Signer
+from posthouse.inbound.tally import Tallies
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration
+from posthouse.operations.administration import Administration, Method
+from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
+from posthouse.operations.reports import Reports
 from posthouse.operations.status import HouseFacts, HouseStatus
+from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
+from posthouse.operations.upkeep import Duty
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
@@ -77,15 +89,18 @@ class Paths(msgspec.Struct, frozen=True):
 class House:
     """Everything but the listeners. `open` and `close`; `furnish` again after a reload."""
 
-    def __init__(self, store: SqliteStore, directory: Directory, config: Config) -> None:
+    def __init__(self, store: SqliteStore, directory: Directory, config: Config, clock: Clock) -> None:
         self.store = store
+        self.clock = clock
         self.directory = directory
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
         """Listener name → where it is bound; empty while nothing is served."""
-        self.started_at = time.time()
+        self.started_at = clock()
         self.runner: QueueRunner | None = None
+        self.signer = Signer(store.dkim_keys)
+        self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.furnish(config)
 
     @classmethod
@@ -95,6 +110,7 @@ class House:
         `serving`: with the full-text index, which a single command does not need.
         """
         paths = Paths(config.data)
+        clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = await SqliteStore.open(
@@ -103,6 +119,7 @@ class House:
             derive=derive,
             search=text_search(config.data / "search.db") if serving else None,
             default_quota=config.limits.account_quota,
+            now=clock,
         )
         try:
             directory = Directory(
@@ -111,8 +128,9 @@ class House:
                 default_quota=config.limits.account_quota,
                 password_hash=config.auth.password_hash,
                 secret=paths.login_secret(),
+                wall=clock,
             )
-            return cls(store, directory, config)
+            return cls(store, directory, config, clock)
         except BaseException:
             await store.close()
             raise
@@ -130,22 +148,54 @@ class House:
             )
         except ValueError as fault:
             raise ConfigError(str(fault)) from fault
-        verifier = RecipientVerifier(self.store, self.courier, cache=config.inbound.verify_cache)
+        verifier = RecipientVerifier(
+            self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
+        )
         self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
-        self.deliverer = Deliverer(self.store, self.directory, self._notify)
+        sign = self.signer.sign if config.msgauth.sign else None
+        self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
             policy=self.policy,
             deliverer=self.deliverer,
             refusals=self.refusals,
-            checks=standard_checks(self.policy, self.directory),
+            checks=standard_checks(
+                self.policy,
+                self.directory,
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
+            ),
+        )
+        self.reports = ReportSender(
+            self.store,
+            self.resolver,
+            self.tallies,
+            self.deliverer.operations,
+            hostname=config.hostname,
+            now=self.clock,
         )
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
-        domains = Domains(self.store)
-        records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
+        domains = Domains(self.store, self.clock)
+        self.dkim_keys = DkimKeys(
+            self.store,
+            domains,
+            self.resolver,
+            rotate=config.msgauth.rotate,
+            changed=self.signer.forget,
+            now=self.clock,
+        )
+        domains.make_keys = self.dkim_keys.make_first
+        records = DomainRecords(
+            self.store,
+            domains,
+            self.resolver,
+            hostname=config.hostname,
+            ports=_ports(config),
+            certificate=Paths(config.data).certificate(config),
+            now=self.clock,
+        )
         facts = HouseFacts(
             hostname=config.hostname,
             data=config.data,
@@ -158,6 +208,7 @@ class House:
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
             message_size=config.limits.message_size,
+            now=self.clock,
         )
         return Administration(
             domains=domains,
@@ -167,34 +218,83 @@ class House:
                 password_hash=config.auth.password_hash,
                 default_domain=config.auth.default_domain,
                 default_quota=config.limits.account_quota,
+                now=self.clock,
             ),
             records=records,
-            queue=Queue(self.store, self._forgive),
+            queue=Queue(self.store, self._forgive, self.clock),
+            suppressing=Suppressing(self.store, self.clock),
+            transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
             status=HouseStatus(
-                self.store, records, facts, listening=lambda: self.listening, started_at=self.started_at
+                self.store,
+                records,
+                facts,
+                listening=lambda: self.listening,
+                started_at=self.started_at,
+                now=self.clock,
             ),
             extra={
                 "sendmail": sendmail.sendmail,
-                "trace": Tracer(self.directory, self.courier, sendmail.probe, new_id=new_trace_id).trace,
+                "trace": Tracer(
+                    self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
+                ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
+                **self._trust_commands(),
+                # Only a playground's configuration opens this door.
+                **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
+
+    def _trust_commands(self) -> dict[str, Method]:
+        """Commands on reports and keys."""
+        reports = Reports(self.store)
+        return {
+            "reports.list": reports.reports_list,
+            "reports.show": reports.reports_show,
+            "reports.send": self.reports.reports_send,
+            "domain.dkim": self.dkim_keys.domain_dkim,
+            "domain.rotate": self.dkim_keys.dkim_rotate,
+            "domain.forget-key": self.dkim_keys.dkim_remove,
+        }
+
+    def duties(self) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force."""
+        return (
+            Duty(name="dkim keys", run=self._care_for_keys),
+            Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH),
+            Duty(name="reports", run=self._send_reports),
+        )
+
+    async def _send_reports(self) -> None:
+        if self.config.msgauth.reports or self.config.msgauth.failure_reports:
+            await self.reports.round()
+
+    async def _care_for_keys(self) -> None:
+        await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
         return domain is not None and domain.kind is DomainKind.BACKUP
 
     async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
-        await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store)
+        await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store, self.clock)
 
     async def _carry(self, notification: Notification) -> Sequence[Op[Any]]:
         return await carry(notification, self.config.hostname, self.deliverer.operations)
 
     def queue_runner(self) -> QueueRunner:
         """A runner of the queue by the configuration in force; `forgive` of later commands goes to it."""
-        self.runner = QueueRunner(self.store, self.courier, carry=self._carry, new_id=new_trace_id)
+        self.runner = QueueRunner(
+            self.store, self.courier, carry=self._carry, clock=self.clock, new_id=new_trace_id
+        )
         return self.runner
+
+    async def _advance(self, *, seconds: float) -> float:
+        """Move the clock on and look at the queue; how far ahead it is."""
+        ahead = self.clock.advance(seconds)
+        if self.runner is not None:
+            self.runner.kick()
+        return ahead
 
     def _forgive(self, destination: str) -> None:
         if self.runner is not None:
@@ -202,8 +302,11 @@ class House:
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
+        with contextlib.suppress(PosthouseError):  # statistics of a minute
+            await self.tallies.flush()
         await self.refusals.close()
         await self.courier.close()
+        self.signer.close()
         self.directory.close()
         await self.store.close()
 

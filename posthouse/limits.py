@@ -156,6 +156,9 @@ CHARSET_SAMPLE: Final = 2 * KB
 COMPOSED_LINE: Final = 76
 """Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
+THREAD_IDS: Final = 24
+"""Message-IDs of one message that can tie it to a conversation: its own, what it answers, its latest references."""
+
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
 SMTP_RECIPIENTS: Final = 1000
@@ -531,6 +534,134 @@ POP3_TURN: Final = 64
 POP3_WHOLE: Final = 256 * KB
 """Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
 
+# --- the browser (web, jmap) ---------------------------------------------------------------------
+
+HTTP_HEAD: Final = 32 * KB
+"""Octets of a request's line and fields: browsers send 2 KB, and cookies or URLs of others may add to it."""
+
+HTTP_FIELDS: Final = 100
+"""Fields of a request: browsers send about 20."""
+
+HTTP_READ: Final = 64 * KB
+"""Octets of a request parsed in one go."""
+
+HTTP_KEEP_ALIVE: Final = 75.0
+"""Seconds that a connection may wait for its next request."""
+
+HTTP_HEAD_TIME: Final = 20.0
+"""Seconds that a request's head may take beyond that, so that a drip does not help."""
+
+HTTP_BODY_WAIT: Final = 60.0
+"""Seconds to wait for the next piece of a request's body."""
+
+HTTP_DISCARD: Final = 256 * KB
+"""Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""
+
+HTTP_RETRY_AFTER: Final = 60
+"""Seconds after which a delayed login may be tried again (Retry-After)."""
+
+HTTP_PAGES_SIZE: Final = 32 * MB
+"""Octets of the built pages, all kept in memory."""
+
+HTTP_WEBSOCKET_IDLE: Final = 60.0
+"""Seconds without a word on a WebSocket before a ping, and again before it is given up."""
+
+JMAP_REQUEST_SIZE: Final = 10 * MB
+"""Octets of one request (maxSizeRequest; RFC 8620 §2 suggests 10,000,000)."""
+
+JMAP_REQUESTS: Final = 16
+"""Requests of one account at once (maxConcurrentRequests; RFC 8620 §2 suggests 4, several devices share it)."""
+
+JMAP_UPLOADS: Final = 8
+"""Uploads of one account at once (maxConcurrentUpload; RFC 8620 §2 suggests 4)."""
+
+JMAP_CALLS: Final = 64
+"""Method calls in one request (maxCallsInRequest; RFC 8620 §2 suggests 16)."""
+
+JMAP_GET: Final = 1000
+"""Objects in one /get (maxObjectsInGet; RFC 8620 §2 suggests 500)."""
+
+JMAP_SET: Final = 1000
+"""Objects in one /set (maxObjectsInSet; RFC 8620 §2 suggests 500)."""
+
+JMAP_QUERY: Final = 100_000
+"""Ids in one answer of a /query; the position says where the next ones begin."""
+
+JMAP_FILTER_DEPTH: Final = 16
+"""Operators of a filter within each other."""
+
+JMAP_FILTER_CONDITIONS: Final = 200
+"""Conditions of one filter."""
+
+JMAP_SORTS: Final = 8
+"""Comparators of one sort."""
+
+JMAP_SEARCH_WORDS: Final = 50
+"""Words and phrases of one text condition."""
+
+JMAP_PARSE: Final = 20
+"""Blobs in one Email/parse: each may be as large as a message."""
+
+JMAP_SNIPPETS: Final = 200
+"""Emails in one SearchSnippet/get: each is read."""
+
+JMAP_SNIPPET_OCTETS: Final = 1 * MB
+"""Octets of a message in which a snippet is looked for."""
+
+JMAP_BATCH: Final = 64
+"""Emails read and described together in Email/get, which bounds its memory."""
+
+JMAP_BLOB_DEPTH: Final = 8
+"""Messages within messages that a blob id may lead through."""
+
+JMAP_BODY_PARTS: Final = 500
+"""Parts of a message that a client composes."""
+
+JMAP_DECODE: Final = 1 * MB
+"""Octets above which a part's decoded size is computed from its length instead of by decoding."""
+
+JMAP_IN_MEMORY: Final = 256 * KB
+"""Octets of a new message above which it goes through staging."""
+
+JMAP_MAILBOXES: Final = 2_000
+"""Mailboxes of an account beyond which JMAP makes no more: each is looked at for every email."""
+
+JMAP_MAILBOXES_PER_EMAIL: Final = 20
+"""Mailboxes that one email may be in (maxMailboxesPerEmail)."""
+
+JMAP_MAILBOX_DEPTH: Final = 10
+"""Levels of mailboxes (maxMailboxDepth)."""
+
+JMAP_MAILBOX_NAME: Final = 255
+"""Octets of a mailbox's own name (maxSizeMailboxName; RFC 8621 §1.3.1 wants at least 100)."""
+
+JMAP_RETRIES: Final = 3
+"""Times that a change is tried anew because another client moved the email meanwhile."""
+
+JMAP_ON_LOOP: Final = 5_000
+"""Emails up to which a query or a count is worked out on the event loop (about a millisecond)."""
+
+JMAP_ON_LOOP_OCTETS: Final = 128 * KB
+"""Octets of messages up to which bodies are taken apart on the event loop."""
+
+JMAP_ACCOUNTS: Final = 1_000
+"""Accounts whose threads and counts are remembered."""
+
+JMAP_THREADS: Final = 1_000_000
+"""Emails of all accounts whose threads are remembered: about 100 octets each."""
+
+JMAP_RESULTS: Final = 200
+"""Results of queries that are remembered."""
+
+JMAP_RESULT_IDS: Final = 1_000_000
+"""Ids in all remembered results."""
+
+JMAP_POINTER: Final = 32
+"""Steps of a result reference's path (RFC 8620 §3.7)."""
+
+JMAP_REFERENCED: Final = 100_000
+"""Values that a result reference may lead to."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
@@ -650,6 +781,15 @@ COMPRESS_OCTETS: Final = 4 * MB
 OPEN_SEGMENTS: Final = 32
 """Segment files that one reader keeps open."""
 
+HISTORY_ROWS: Final = 20_000
+"""Changes that destroyed emails, kept for each account so that clients which return are told exactly."""
+
+HISTORY_LOOK: Final = 256
+"""Changes between two looks at whether that history is too long."""
+
+UPLOAD_OCTETS: Final = 512 * MB
+"""Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
+
 # --- full-text search (store.search) -------------------------------------------------------------
 
 SEARCH_TERMS: Final = 100_000
@@ -764,6 +904,18 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+TRANSFER_BATCH: Final = 500
+"""Messages of one batch of an import or export: one commit, and one step of the progress bar."""
+
+TRANSFER_OCTETS: Final = 8 * MB
+"""Octets after which a batch of an import is sent; one larger message goes alone."""
+
+TRANSFER_LINE: Final = 16 * MB
+"""Octets of one line of an mbox file; what is longer is cut there, as no server would take it anyway."""
+
+TRANSFER_IMAP_TIMEOUT: Final = 120.0
+"""Seconds that an import or export waits for another IMAP server."""
+
 CONTROL_CONNECTIONS: Final = 32
 """Connections at once to the control socket: administrators and their scripts, not the public."""
 
@@ -784,6 +936,9 @@ IMPORT_BATCH: Final = 200
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
+
+UPKEEP_FIRST: Final = 60.0
+"""Seconds after the start before what is not urgent is done: first the mail."""
 
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
@@ -827,6 +982,12 @@ GC_THRESHOLD: Final = 50_000
 SPARE_FILES: Final = 200
 """Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
 
+PLAYGROUND_LINE: Final = 1 * MB
+"""Octets of one line that a gate of the playground passes on: more than any server takes, tests send such too."""
+
+PLAYGROUND_POLL: Final = 0.05
+"""Seconds between two looks at what happens in a playground's host."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 
@@ -850,3 +1011,175 @@ PLAYGROUND_REDRAW: Final = 0.25
 
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
+
+# --- who sent this (msgauth) -----------------------------------------------------------------------
+
+SPF_LOOKUPS: Final = 10
+"""Terms of one SPF evaluation that ask the DNS (RFC 7208 §4.6.4)."""
+
+SPF_VOID_LOOKUPS: Final = 2
+"""Questions of one SPF evaluation without an answer (RFC 7208 §4.6.4)."""
+
+SPF_NAMES: Final = 10
+"""MX hosts of one term, and names of a PTR answer that are looked at (RFC 7208 §4.6.4)."""
+
+SPF_RECORD: Final = 4096
+"""Octets of an SPF record: RFC 7208 §3.4 advises 450; nothing honest is near this."""
+
+SPF_EXPLANATION: Final = 400
+"""Octets of the text behind exp= that are repeated in a reply: what fits a line of RFC 5321 §4.5.3.1.5."""
+
+SPF_RECORDS_KEPT: Final = 1024
+"""SPF records kept in parsed form: those of the senders of the last minutes."""
+
+DOMAIN_LABEL: Final = 63
+"""Octets of one label (RFC 1035 §2.3.4)."""
+
+TAG_LIST: Final = 64 * KB
+"""Characters of a DKIM, ARC or DMARC tag list: TXT records and header values end there too."""
+
+TAGS: Final = 64
+"""Tags of one list: the standards know about twenty."""
+
+DKIM_SIGNATURES: Final = 10
+"""Signatures of one message that are checked: honest mail has one to four."""
+
+DKIM_SIGNATURES_SHOWN: Final = 20
+"""Signatures of one message that results tell of, checked or not."""
+
+DKIM_SIGNED_NAMES: Final = 200
+"""Names in h=: twice what a signer who signs each field twice over needs."""
+
+DKIM_RSA_SMALLEST: Final = 1024
+"""Bits of an RSA key (RFC 8301 §3.2)."""
+
+DKIM_RSA_LARGEST: Final = 8192
+"""Bits of an RSA key: twice what RFC 8301 §3.2 asks for; larger ones only cost time."""
+
+DKIM_KEYS_KEPT: Final = 1024
+"""Public keys kept in parsed form: those of the senders of the last minutes."""
+
+DKIM_CLOCK_SKEW: Final = 300
+"""Seconds that a signature counts after its x=: clocks differ."""
+
+DNS_NAME_RECORDS: Final = 4
+"""TXT records at the name of a key that are looked at: there should be one."""
+
+ARC_SETS: Final = 50
+"""Sets of one ARC chain (RFC 8617 §4.2.1)."""
+
+DMARC_WALK: Final = 8
+"""Questions of one walk up the DNS for DMARC records (RFC 9989 §4.10)."""
+
+DMARC_RECORD: Final = 4096
+"""Characters of a DMARC record: honest ones have about a hundred."""
+
+DMARC_REPORT_URIS: Final = 10
+"""Addresses of rua= or ruf= that are looked at."""
+
+IPREV_NAMES: Final = 5
+"""Names of a peer's address that are asked back (RFC 8601 §3)."""
+
+AUTHRES_FIELD: Final = 16 * KB
+"""Octets of an Authentication-Results field that we read."""
+
+MSGAUTH_QUESTIONS: Final = 250
+"""DNS questions of one message's checks: SPF alone may ask 121, an honest message about ten."""
+
+MSGAUTH_TIMEOUT: Final = 20.0
+"""Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+
+AUTHOR_DOMAINS: Final = 4
+"""Domains that the authors of one message may have: honest From fields have one."""
+
+REPORT_ROWS_KEPT: Final = 5000
+"""Different rows of one DMARC report that we make: a large sender's hosts fit, a flood of forgeries ends."""
+
+DKIM_RETIRED: Final = 14 * 86400
+"""Seconds that a replaced DKIM key stays known and published: twice the life of a message in anybody's queue."""
+
+DKIM_KEYS_REREAD: Final = 60.0
+"""Seconds after which signing keys are read anew, for changes made by another node."""
+
+DKIM_SIGNERS: Final = 2
+"""Threads that sign: RSA takes a millisecond of a processor."""
+
+REPORT_UNPACKED: Final = 16 * MB
+"""Octets of one report, unpacked: the reports of the largest receivers have about one."""
+
+REPORT_ELEMENTS: Final = 300_000
+"""XML elements of one report: about 15,000 records."""
+
+REPORT_DEPTH: Final = 16
+"""XML elements within each other: reports have five."""
+
+REPORT_TEXT: Final = 1024
+"""Characters of one text in a report."""
+
+REPORT_MESSAGE: Final = 4 * MB
+"""Octets of a message to a reports address that is read as a report; a larger one goes to the postmaster."""
+
+TLS_REPORT_POLICIES: Final = 1000
+"""Policies of one TLS report."""
+
+FAILURE_REPORT_FIELDS: Final = 60
+"""Fields of one failure report: RFC 5965 and RFC 6591 know about thirty."""
+
+TALLY_ROWS: Final = 20_000
+"""Different rows of DMARC counts in memory between two flushes; what comes beyond is not counted."""
+
+TALLY_FLUSH: Final = 60.0
+"""Seconds between two flushes of DMARC counts into the store."""
+
+FAILURES_WAITING: Final = 200
+"""Failures that wait to be reported one by one; what comes beyond is not told (RFC 9991 asks for a limit)."""
+
+FAILURE_HEADER: Final = 16 * KB
+"""Octets of a message's header in a failure report."""
+
+FAILURES_AN_HOUR: Final = 20
+"""Failure reports to one domain in one hour: a flood of forgeries must not become a flood of reports."""
+
+REPORTS_KEPT: Final = 400 * 86400
+"""Seconds that reports are kept: a year and a month to compare with."""
+
+REPORT_WAIT: Final = 4 * 86400
+"""Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""
+
+# --- HTML mail -------------------------------------------------------------------------------------------
+
+MAIL_HTML: Final = 4 * MB
+"""Octets of one HTML text that is made safe for the reading pane; of a larger one the plain text is shown."""
+
+MAIL_HTML_TAGS: Final = 30_000
+"""Start tags of one HTML text: nested in each other, so many take two seconds; newsletters have 500 to 5,000."""
+
+MAIL_HTML_AT_ONCE: Final = 2
+"""HTML texts that are made safe at once: each takes a core for some milliseconds per 100 KB."""
+
+MAIL_CSS: Final = 256 * KB
+"""Characters of a style sheet or attribute that are read; newsletters have 5 to 60 KB."""
+
+MAIL_CSS_RULES: Final = 2000
+"""Rules of one style sheet that are kept."""
+
+MAIL_CSS_NESTING: Final = 4
+"""@media rules within each other."""
+
+MAIL_ADDRESS: Final = 8 * KB
+"""Characters of a link's or a picture's address (RFC 9110 §4.1 asks for 8,000 at least)."""
+
+IMAGE_SIZE: Final = 10 * MB
+"""Octets of one remote picture that our proxy fetches."""
+
+IMAGE_TIME: Final = 15.0
+"""Seconds for one remote picture, redirects and all."""
+
+IMAGE_REDIRECTS: Final = 3
+"""Redirects that are followed for one picture."""
+
+IMAGES_AT_ONCE: Final = 16
+"""Remote pictures that are fetched at once, of all readers together."""
+
+IMAGES_KEPT: Final = 32 * MB
+"""Octets of pictures kept in memory, so that reading a mail again asks nobody."""

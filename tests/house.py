@@ -22,7 +22,7 @@ PASSWORDS = {
     "bob@example.test": "builder",
     "admin@example.test": "steward",
 }
-LISTENERS = ("smtp", "submission", "lmtp", "imap", "imaps", "pop3", "pop3s", "submissions")
+LISTENERS = ("smtp", "submission", "lmtp", "imap", "imaps", "pop3", "pop3s", "submissions", "http", "https")
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 

@@ -37,7 +37,7 @@ def account() -> None:
 
 
 def _size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    from posthouse.config import size
+    from posthouse.units import size
 
     if value is None:
         return None

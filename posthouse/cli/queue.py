@@ -102,3 +102,42 @@ def flush(session: Session, domain: str) -> None:
     """Try everything for a domain (or all) now."""
     count = session.one("queue.flush", destination=domain)
     session.show({"recipients": count}, lambda: click.echo(f"{count} recipients are due now"))
+
+
+@queue.command("suppress")
+@click.argument("addresses", nargs=-1)
+@click.option("--reason", metavar="TEXT", default="", help="Why; senders are told.")
+@click.option("--remove", is_flag=True, help="Send to ADDRESSES again.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=1000, show_default=True, help="List at most so many."
+)
+@take_session
+def suppress(session: Session, addresses: tuple[str, ...], reason: str, remove: bool, limit: int) -> None:
+    """Send nothing to ADDRESSES; without any, show the suppression list.
+
+    What other hosts refuse again and again because nobody has the address is added by itself
+    (outbound.suppress_after); until then it is shown as suggested.
+    """
+    if addresses and remove:
+        if reason:
+            raise click.UsageError("--reason goes with adding")
+        count = session.one("suppress.remove", addresses=addresses)
+        session.show({"removed": count}, lambda: click.echo(f"removed {count}"))
+    elif addresses:
+        count = session.one("suppress.add", addresses=addresses, reason=reason)
+        session.show({"added": count}, lambda: click.echo(f"added {count}"))
+    elif remove or reason:
+        raise click.UsageError("give ADDRESSES")
+    else:
+        _suppressed(session, session.one("suppress.list", limit=limit))
+
+
+def _suppressed(session: Session, rows: list[dict[str, Any]]) -> None:
+    columns = {
+        "address": plain,
+        "active": lambda active: "suppressed" if active else "suggested",
+        "failures": lambda failures: str(failures) if failures else "by hand",
+        "at": moment,
+        "reason": plain,
+    }
+    session.table(rows, columns)

@@ -14,15 +14,19 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.accounts.directory import Directory
+from posthouse.accounts.directory import POSTMASTER, Directory
 from posthouse.errors import OverQuota, Temporary
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
+from posthouse.inbound.report_door import in_words, report_in
+from posthouse.inbound.sign import UNSIGNED, Sign
 from posthouse.limits import DELIVERY_RETRIES
+from posthouse.msgauth.report_unpack import ReportError
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
-from posthouse.store.model import Event, NewQueued
+from posthouse.store.model import Event, Mailbox, NewQueued, Role
+from posthouse.store.trust import AddReport, Report
 
 log: Final = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ class Delivered(msgspec.Struct, frozen=True):
 
     address: str
     account_id: int
-    mailbox: str
+    mailbox_id: int
     uid: int
 
 
@@ -57,15 +61,29 @@ class DeliverResult(msgspec.Struct, frozen=True, kw_only=True):
         return any(reply.accepted for reply in self.replies)
 
 
+class Handling(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks came to, as far as delivery is concerned."""
+
+    notes: tuple[Event, ...] = ()
+    """Lines for the timeline."""
+    junk: bool = False
+    """It goes to Junk, not to the inbox."""
+
+
+PLAIN: Final = Handling()
+
+
 class Deliverer:
     """Delivers mail from every door. One per process."""
 
-    def __init__(self, store: Store, directory: Directory, notify: Notify) -> None:
+    def __init__(self, store: Store, directory: Directory, notify: Notify, sign: Sign | None = None) -> None:
+        """`sign`: signs what leaves; None: nothing is signed."""
+        self._sign = sign
         self._store = store
         self._directory = directory
         self._notify = notify
 
-    async def deliver(self, mail: Mail, prefix: bytes) -> DeliverResult:
+    async def deliver(self, mail: Mail, prefix: bytes, handling: Handling = PLAIN) -> DeliverResult:
         """Deliver a message; `prefix` are the header fields to stand before it, CRLF-ended.
 
         Raises StoreUnavailable and other Temporary: then nothing was kept.
@@ -73,12 +91,13 @@ class Deliverer:
         told: set[tuple[int, str]] = set()
         for _ in range(DELIVERY_RETRIES):
             plan = await make_plan(mail, self._directory)
+            report = await self._read_report(mail, plan)
             await self._look_for_room(mail, plan, len(prefix))
-            if not plan.boxes and not plan.remote:
+            if not plan.boxes and not plan.remote and report is None:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
             await self._tell_failures(mail, plan, told)
             try:
-                return await self._commit(mail, prefix, plan)
+                return await self._commit(mail, prefix, plan, handling, report)
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
         raise Temporary("a mailbox is filling up, try again later")
@@ -107,26 +126,54 @@ class Deliverer:
         For notices, which must be written together with what they tell of. The commit may meet OverQuota.
         """
         plan = await make_plan(mail, self._directory)
+        report = await self._read_report(mail, plan)
         await self._look_for_room(mail, plan, len(prefix))
-        if not plan.boxes and not plan.remote:
+        if not plan.boxes and not plan.remote and report is None:
             return []
-        return await self._operations(mail, prefix, plan)
+        return await self._operations(mail, prefix, plan, PLAIN, report)
 
-    async def _operations(self, mail: Mail, prefix: bytes, plan: Plan) -> list[Op[Any]]:
-        ops: list[Op[Any]] = [RecordEvents(events=_story(mail, plan))]
-        ops += [await self._add(mail, prefix, box) for box in plan.boxes.values()]
+    async def _read_report(self, mail: Mail, plan: Plan) -> Report | None:
+        """The report that a message to a reports address brings; what is none goes to the postmaster."""
+        if not plan.reports:
+            return None
+        try:
+            return await report_in(mail)
+        except ReportError as fault:
+            log.info("no report id=%s: %s", mail.trace_id, fault)
+        for target in plan.reports:
+            postmaster = f"{POSTMASTER}@{target.address.rpartition('@')[2]}"
+            plan.redirect(target, await self._directory.destination(postmaster))
+        plan.reports.clear()
+        return None
+
+    async def _operations(
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, report: Report | None
+    ) -> list[Op[Any]]:
+        received, *others = _story(mail, plan)
+        notes = [received, *handling.notes]
+        signed = await self._sign(mail, prefix) if plan.remote and self._sign is not None else UNSIGNED
+        if signed.note:
+            notes.append(_line(mail, "signed", mail.reverse_path, signed.note))
+        if report is not None:
+            notes.append(_line(mail, "reported", plan.reports[0].address, in_words(report)))
+        ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
+        ops += [await self._add(mail, prefix, box, handling) for box in plan.boxes.values()]
+        if report is not None:
+            ops.append(AddReport(report=report))
         if plan.remote:
-            ops.append(_enqueue(mail, prefix, plan))
+            ops.append(_enqueue(mail, signed.fields + prefix, plan))
         return ops
 
-    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
+    async def _commit(
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, report: Report | None
+    ) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops = await self._operations(mail, prefix, plan)
+        ops = await self._operations(mail, prefix, plan, handling, report)
         results = await self._store.commit(*ops)
         delivered = tuple(
-            Delivered(box.address, box.account.account_id, INBOX, added.uid)
-            for box, added in zip(boxes, results[1:], strict=False)
-            if isinstance(added, Added)
+            Delivered(box.address, box.account.account_id, op.mailbox_id, added.uid)
+            for box, op, added in zip(boxes, ops[1:], results[1:], strict=False)
+            if isinstance(op, AddEmail) and isinstance(added, Added)
         )
         queue_id = results[-1] if plan.remote else None
         log.info(
@@ -137,18 +184,27 @@ class Deliverer:
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
 
-    async def _add(self, mail: Mail, prefix: bytes, box: Box) -> AddEmail:
-        mailbox = await self._store.mailbox(box.account.account_id, INBOX)
-        if mailbox is None:
-            raise Temporary("the account has no inbox")
+    async def _add(self, mail: Mail, prefix: bytes, box: Box, handling: Handling) -> AddEmail:
+        mailbox = await self._folder(box.account.account_id, handling)
         return AddEmail(
             account_id=box.account.account_id,
             mailbox_id=mailbox.mailbox_id,
             content=mail.content,
             prefix=box.prefix + prefix,
             received_at=int(mail.received_at),
-            event=_line(mail, "delivered", box.address, f"{box.account.address} {INBOX}"),
+            event=_line(mail, "delivered", box.address, f"{box.account.address} {mailbox.name}"),
         )
+
+    async def _folder(self, account_id: int, handling: Handling) -> Mailbox:
+        """Where a copy goes; an account that has thrown its Junk folder away gets everything in the inbox."""
+        if handling.junk:
+            for mailbox in await self._store.mailboxes(account_id):
+                if mailbox.role is Role.JUNK:
+                    return mailbox
+        inbox = await self._store.mailbox(account_id, INBOX)
+        if inbox is None:
+            raise Temporary("the account has no inbox")
+        return inbox
 
     async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
         notices = tuple(n for n in plan.successes(_ACCEPTED) if wanted(mail, n))

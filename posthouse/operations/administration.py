@@ -15,9 +15,11 @@ import msgspec
 
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseStatus
+from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 
 Method = Callable[..., Awaitable[Any]]
@@ -76,6 +78,8 @@ class Administration:
         people: People,
         records: DomainRecords,
         queue: Queue,
+        suppressing: Suppressing,
+        transfer: MailTransfer,
         timeline: Timeline,
         status: HouseStatus,
         extra: Mapping[str, Method | Stream],
@@ -88,6 +92,8 @@ class Administration:
             "domain.remove": domains.domain_remove,
             "domain.dns": records.domain_dns,
             "domain.check": records.domain_check,
+            "domain.mute": records.domain_mute,
+            "domain.unmute": records.domain_unmute,
             "account.add": people.account_add,
             "account.import": people.account_import,
             "account.list": people.account_list,
@@ -104,6 +110,14 @@ class Administration:
             "queue.show": queue.queue_show,
             "queue.change": queue.queue_change,
             "queue.flush": queue.queue_flush,
+            "suppress.list": suppressing.suppress_list,
+            "suppress.add": suppressing.suppress_add,
+            "suppress.remove": suppressing.suppress_remove,
+            "transfer.folders": transfer.transfer_folders,
+            "transfer.known": transfer.transfer_known,
+            "transfer.note": transfer.transfer_note,
+            "transfer.put": transfer.transfer_put,
+            "transfer.get": transfer.transfer_get,
             "message.log": timeline.message_log,
             "status": status.status,
             **extra,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from posthouse.config import size
+from posthouse.units import size
 
 COLUMNS = ("address", "password", "name", "quota")
 KNOWN = frozenset({*COLUMNS, "hash", "admin"})

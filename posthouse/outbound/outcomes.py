@@ -7,7 +7,7 @@ the sender once when it has lasted `outbound.delay_notice`.
 from __future__ import annotations
 
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,8 @@ from posthouse.outbound.attempt import Report
 from posthouse.outbound.dsn import DsnRecipient, wanted
 from posthouse.outbound.parcel import Delivery, Disposition, shortened
 from posthouse.outbound.schedule import expires_at, next_attempt
+from posthouse.outbound.suppression import learnt
+from posthouse.store.interface import Op
 from posthouse.store.model import Event, Outcome, QueuedMessage, RecipientState
 
 # RFC 3463 §3.5 X.4.7: delivery time expired.
@@ -29,6 +31,8 @@ class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...]
     told: tuple[DsnRecipient, ...]
     """What the sender is told of."""
+    learnt: tuple[Op[Any], ...] = ()
+    """What the suppression list learns of it."""
 
 
 def outcomes_of(
@@ -52,7 +56,12 @@ def outcomes_of(
         events.append(one.event)
         if one.action and wanted(message.reverse_path, delivery.recipient.notify, one.action):
             told.append(one.dsn())
-    return Outcomes(outcomes=tuple(outcomes), events=tuple(events), told=tuple(told))
+    return Outcomes(
+        outcomes=tuple(outcomes),
+        events=tuple(events),
+        told=tuple(told),
+        learnt=learnt(report.deliveries, settings, now),
+    )
 
 
 def without_notices(message: QueuedMessage, found: Outcomes, now: float, pause: float) -> Outcomes:

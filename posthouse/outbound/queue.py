@@ -31,6 +31,7 @@ from posthouse.outbound.homecoming import Carry, bring_home
 from posthouse.outbound.outcomes import Outcomes, outcomes_of, without_notices
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.schedule import Away, Destinations, expires_at
+from posthouse.outbound.suppression import bar
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import (
     LeaseDue,
@@ -243,10 +244,16 @@ class QueueRunner:
 
     async def _attempt(self, lease: Lease, key: str, *, backup: bool) -> Report:
         message, destination = lease.message, lease.destination
+        # For a domain that we are backup MX for, its primary decides.
+        barred, recipients = (
+            ((), message.recipients) if backup else await bar(self._store, message.recipients)
+        )
+        if not recipients:
+            return Report(deliveries=barred, route=None)
         parcel = Parcel(
             message,
             destination,
-            message.recipients,
+            recipients,
             lambda: self._store.chunks(message.stored),
             backup=backup,
         )
@@ -266,7 +273,7 @@ class QueueRunner:
             self._destinations.unreached(key, reason, self._clock())
             if backup:
                 self.backups.unreached(destination, report.route)
-        return report
+        return msgspec.structs.replace(report, deliveries=report.deliveries + barred)
 
     async def _put_off(self, lease: Lease, away: Away) -> None:
         """The destination is away: wait until somebody may look again."""
@@ -332,7 +339,8 @@ class QueueRunner:
 
     async def _operations(self, lease: Lease, found: Outcomes) -> list[Op[Any]]:
         operations: list[Op[Any]] = [
-            RecordOutcomes(queue_id=lease.message.queue_id, token=lease.token, outcomes=found.outcomes)
+            RecordOutcomes(queue_id=lease.message.queue_id, token=lease.token, outcomes=found.outcomes),
+            *found.learnt,
         ]
         events = list(found.events)
         for start in range(0, len(found.told), limits.DSN_RECIPIENTS):

@@ -47,6 +47,7 @@ def examples(net: Playground) -> Iterator[str]:
     host, user = readers[-1]
     yield "Try:"
     yield f'  curl -k --user {user}:{PASSWORD} "imaps://{host.address}:{net.ports["imaps"]}/INBOX?ALL"'
+    yield f"  https://{host.address}:{net.ports['https']}/ in a browser, as {user}"
     yield f"  posthouse -c {net.folder}/{next(iter(net.hosts))}/posthouse.toml trace {user}"
     yield "  posthouse playground --tour"
 

@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from posthouse.ranges import Ranges
+from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
+from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
     Account,
@@ -26,6 +28,7 @@ from posthouse.store.model import (
     Mailbox,
     QueuedMessage,
     Stored,
+    Suppression,
     Usage,
 )
 from posthouse.store.operations import (
@@ -33,6 +36,7 @@ from posthouse.store.operations import (
     AddAppPassword,
     Added,
     AddEmail,
+    ArrangeMailbox,
     ChangeQueued,
     Copied,
     CopyEmails,
@@ -45,6 +49,7 @@ from posthouse.store.operations import (
     LeaseDue,
     MoveEmails,
     Op,
+    PlaceEmails,
     PruneEvents,
     PutAccount,
     PutAlias,
@@ -64,12 +69,15 @@ from posthouse.store.operations import (
     TouchAppPassword,
     WakeDestination,
 )
+from posthouse.store.trust import TrustStore
 
 __all__ = [
     "AddAccount",
     "AddAppPassword",
     "AddEmail",
+    "AddUpload",
     "Added",
+    "ArrangeMailbox",
     "ChangeQueued",
     "Copied",
     "CopyEmails",
@@ -82,10 +90,13 @@ __all__ = [
     "LeaseDue",
     "MoveEmails",
     "Op",
+    "PlaceEmails",
     "PruneEvents",
+    "PruneUploads",
     "PutAccount",
     "PutAlias",
     "PutDomain",
+    "PutItem",
     "RecordEvents",
     "RecordOutcomes",
     "ReleaseLease",
@@ -94,6 +105,8 @@ __all__ = [
     "RemoveAlias",
     "RemoveAppPassword",
     "RemoveDomain",
+    "RemoveItem",
+    "RemoveUpload",
     "RenameMailbox",
     "SetFlags",
     "SetRole",
@@ -152,7 +165,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(TrustStore, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing
@@ -237,6 +250,54 @@ class Store(Protocol):
         """
         ...
 
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks `NoteTransferred` has been given."""
+        ...
+
+    # what changed, threads, items, uploads
+
+    async def states(self, account_id: int) -> States:
+        """The latest mod-sequences. Cheap: kept in memory while used."""
+        ...
+
+    async def email_changes(self, account_id: int, since: int) -> list[EmailChange] | None:
+        """Emails created, changed or destroyed after a mod-sequence, each once, by (modseq, email).
+
+        An email that was created and destroyed since is left out. None: the history does not reach back so far.
+        """
+        ...
+
+    async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
+        """Mailboxes deleted after a mod-sequence. None: the history does not reach back so far."""
+        ...
+
+    async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
+        """The thread of each email (the number of its first email), decided now where it was not yet.
+
+        None for one that is gone. Any number may be asked for.
+        """
+        ...
+
+    async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
+        """The items of a kind (those of these numbers that are there), by number."""
+        ...
+
+    async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
+        """Items created, changed or removed after a mod-sequence, by (modseq, item). None: as `email_changes`."""
+        ...
+
+    async def items_due(self, kind: str, now: float, limit: int) -> list[Item]:
+        """Items of all accounts whose `due_at` has come, the earliest first."""
+        ...
+
+    async def next_item_due(self, kind: str) -> float | None:
+        """The earliest `due_at` of a kind; None: nothing is due ever."""
+        ...
+
+    async def uploads(self, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
+        """Uploads of an account by number, None for those that are not its own or gone."""
+        ...
+
     def watch_account(self, account_id: int, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any committed change to the account; the result ends it."""
         ...
@@ -259,6 +320,12 @@ class Store(Protocol):
 
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any commit that may have made something due; the result ends it."""
+        ...
+
+    async def suppressions(
+        self, *, addresses: Sequence[str] | None = None, limit: int = 1000
+    ) -> list[Suppression]:
+        """The suppression list with suggestions, by address; only these addresses (lower case) when given."""
         ...
 
     # people

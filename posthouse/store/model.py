@@ -63,6 +63,11 @@ class Mailbox(Frozen, frozen=True, kw_only=True):
     size: int
     """Octets of all messages, for STATUS SIZE (RFC 8438)."""
     subscribed: bool
+    created_modseq: int = 0
+    changed_modseq: int = 0
+    """Of the latest change of name, role, order or subscription."""
+    sort_order: int = 0
+    """Where it stands among its siblings in a client's list (RFC 8621 §2)."""
 
 
 class Usage(Frozen, frozen=True, kw_only=True):
@@ -97,6 +102,8 @@ class Derived(Frozen, frozen=True, kw_only=True):
     """RFC 8970: up to 200 characters of the text."""
     sent_at: int
     """The Date header, or the time of receipt when it has none or a broken one."""
+    thread_keys: tuple[int, ...] = ()
+    """What a conversation shares (`message.threading`)."""
 
 
 EmailField = str
@@ -253,6 +260,20 @@ class Outcome(Frozen, frozen=True, kw_only=True):
     delay_noticed: bool = False
     tried: bool = True
     """False: it was put off without an attempt, which is then not counted."""
+
+
+class Suppression(Frozen, frozen=True, kw_only=True):
+    """An address that nothing is sent to, or that is suggested for it."""
+
+    address: str
+    """Lower case."""
+    active: bool
+    """False: only suggested; mail is sent."""
+    reason: str
+    failures: int
+    """Refusals as unknown in a row; 0: an administrator put it on the list."""
+    at: float
+    """When it was put on the list, or last refused."""
 
 
 # --- people ---------------------------------------------------------------------------------------------

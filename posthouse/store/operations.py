@@ -68,6 +68,14 @@ class SetRole(Op[None], frozen=True, kw_only=True):
     role: Role | None
 
 
+class ArrangeMailbox(Op[None], frozen=True, kw_only=True):
+    """Give a mailbox its place among its siblings (RFC 8621 §2 sortOrder). NotFound."""
+
+    account_id: int
+    mailbox_id: int
+    sort_order: int
+
+
 class Subscribe(Op[None], frozen=True, kw_only=True):
     """Add or remove a name in the subscription list; no such mailbox need exist (RFC 9051 §6.3.7)."""
 
@@ -126,6 +134,18 @@ class CopyEmails(Op[Copied], frozen=True, kw_only=True):
 
 class MoveEmails(Op[Copied], frozen=True, kw_only=True):
     """Move messages (RFC 6851): the email keeps its id; the source records the UIDs as expunged."""
+
+    account_id: int
+    source_id: int
+    uids: Ranges
+    target_id: int
+
+
+class PlaceEmails(Op[Copied], frozen=True, kw_only=True):
+    """Put emails into another mailbox too: the same emails, sharing flags from now on (RFC 8621 §4.1.1).
+
+    UIDs that are not there are passed over; an email that is in the target already stays as it is. NotFound.
+    """
 
     account_id: int
     source_id: int

@@ -128,6 +128,22 @@ def test_queue(shell: Shell) -> None:
     assert "nothing about" in shell("message", "log", "nobody@far.test", code=1)
 
 
+def test_suppressions(shell: Shell) -> None:
+    assert shell("queue", "suppress") == ""
+    assert shell("queue", "suppress", "Old@Far.test", "b@far.test", "--reason", "left us") == "added 2\n"
+    rows = shell.json("queue", "suppress")
+    assert [(row["address"], row["active"], row["reason"]) for row in rows] == [  # type: ignore[attr-defined]
+        ("b@far.test", True, "left us"),
+        ("old@far.test", True, "left us"),
+    ]
+    assert "by hand" in shell("queue", "suppress")
+    assert shell("queue", "suppress", "--remove", "b@far.test") == "removed 1\n"
+    assert "not on the suppression list" in shell("queue", "suppress", "--remove", "b@far.test", code=1)
+    shell("queue", "suppress", "nobody", code=2)
+    shell("queue", "suppress", "--remove", code=2)
+    shell("queue", "suppress", "b@far.test", "--reason", "two\nlines", code=2)
+
+
 def test_status_finds_that_nothing_runs(shell: Shell) -> None:
     output = shell("status", code=1)
     assert "✗ server: is not running  → start it: posthouse serve" in output

@@ -12,6 +12,7 @@ KILLS = 100
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     campaign = run(tmp_path, KILLS, seed=20261123)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from tests.interop.namespace import ROOT, free_port
 
@@ -31,6 +32,9 @@ ACCOUNTS = {"alice@example.test": "wonderland", "bob@example.test": "builder"}
 class LocalHouse:
     """One running post office for `example.test` with alice and bob."""
 
+    _furnished: ClassVar[dict[str, bytes]] = {}
+    """The data folder that the commands made the first time: file → octets."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ports = {name: free_port() for name in PROTOCOLS}
@@ -49,13 +53,21 @@ class LocalHouse:
         )
 
     def configure(self) -> None:
-        """Write the file, add the domain and the accounts."""
+        """Write the file, add the domain and the accounts: by commands once, later houses take their data."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "posthouse.toml").write_text(CONFIG.format(**self.ports))
+        data = self.folder / "data"
+        if self._furnished:
+            for name, octets in self._furnished.items():
+                (data / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (data / name).write_bytes(octets)
+            return
         assert self.command("domain", "add", "example.test").returncode == 0
         for address, password in ACCOUNTS.items():
             done = self.command("account", "add", address, "--password-stdin", text=password + "\n")
             assert done.returncode == 0, done.stderr
+        files = [path for path in data.rglob("*") if path.is_file()]
+        self._furnished.update({str(path.relative_to(data)): path.read_bytes() for path in files})
 
     def launch(self) -> Path:
         """Serve; the file will exist once every listener accepts."""

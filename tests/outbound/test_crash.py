@@ -164,6 +164,7 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_killed_by_signal_9_at_random_instants(tmp_path: Path) -> None:
     count = 120
     chance = random.Random(9)

@@ -69,7 +69,12 @@ def text(parts: list[bytes]) -> tuple[bytes, bool, bool, bytes]:
         while not end and (piece := buffer.take_dotted()) is not None:
             got += piece[0]
             end = piece[1]
-    return got, end, end and buffer.bare_cr_or_lf, b"".join(iter(lambda: buffer.take_some(10_000), b"")) if end else b""
+    return (
+        got,
+        end,
+        end and buffer.bare_cr_or_lf,
+        b"".join(iter(lambda: buffer.take_some(10_000), b"")) if end else b"",
+    )
 
 
 def plain_text(raw: bytes) -> tuple[bytes, bool, bytes]:

@@ -34,7 +34,10 @@ BY_FOLDER = {
     "errors": 0,
     "limits": 0,
     "config": 0,
+    "config_reader": 0,
     "ranges": 0,
+    "units": 0,
+    "clock": 0,
     "resolver": 0,
     "dns_exchange": 0,
     "dns_resolver": 0,
@@ -44,21 +47,25 @@ BY_FOLDER = {
     "imap": 1,
     "pop3": 1,
     "sasl": 1,
+    "msgauth": 1,
     "store": 2,
     "accounts": 3,
     "inbound": 4,
     "outbound": 4,
     "operations": 4,
+    "jmap": 5,
+    "web": 6,
     "playground": 6,
     "cli": 7,
     "app": 7,
     "supervisor": 7,
     "house": 7,
+    "pytest_plugin": 7,
     "notices": 7,
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "resolver", "dns_exchange"}
+SHARED_VALUES = {"errors", "limits", "config", "config_reader", "ranges", "units", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)

@@ -28,8 +28,9 @@ from posthouse.store.interface import (
     RecordEvents,
     SetFlags,
 )
+from posthouse.store.memory import indexes
 from posthouse.store.model import Content, Domain, Event, NewQueued, NewRecipient
-from posthouse.store.sqlite import SqliteStore, compaction, indexes
+from posthouse.store.sqlite import SqliteStore, compaction
 from tests.store.conftest import derive
 
 SIZES = (100, 3_000, 15_000, 40_000, 200_000)

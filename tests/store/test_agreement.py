@@ -21,8 +21,9 @@ from posthouse import limits
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, Expunge, MoveEmails, SetFlags
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.memory import indexes
 from posthouse.store.model import DELETED, SEEN, Mailbox
-from posthouse.store.sqlite import indexes, placements, snapshots
+from posthouse.store.sqlite import placements, snapshots
 from tests.kits.engine import Desk, furnish
 from tests.store.conftest import SqliteEngine
 
@@ -240,6 +241,7 @@ def test_memory_disk_and_model_agree(sequence: list[Step]) -> None:
 @pytest.mark.slow
 @many
 @given(st.lists(steps, min_size=10, max_size=40))
+@pytest.mark.long
 def test_memory_disk_and_model_agree_for_long(sequence: list[Step]) -> None:
     check(sequence)
 

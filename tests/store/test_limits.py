@@ -15,9 +15,10 @@ from posthouse import limits
 from posthouse.errors import Conflict, NotFound
 from posthouse.ranges import Ranges
 from posthouse.store.interface import DeleteMailbox, Expunge, LeaseDue, RecordEvents, SetFlags
+from posthouse.store.memory import indexes
+from posthouse.store.memory.cache import Recent, RecentBytes
 from posthouse.store.model import Content, Event
-from posthouse.store.sqlite import indexes, upkeep
-from posthouse.store.sqlite.cache import Recent, RecentBytes
+from posthouse.store.sqlite import upkeep
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentReader
 from tests.kits.engine import Desk, furnish
 from tests.kits.queue import enqueue

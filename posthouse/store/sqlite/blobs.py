@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from posthouse import limits
-from posthouse.store.model import Content
+from posthouse.store.model import (
+    Content,
+)
 from posthouse.store.sqlite.connection import members
 from posthouse.store.sqlite.segments import DIGEST_OCTETS, HEADER_OCTETS, digest_of
 
@@ -41,19 +43,19 @@ class Blobs:
         owners, self._new_owners = self._new_owners, {}
         return owners.items()
 
-    def of(self, content: Content) -> int:
+    def of(self, account_id: int, content: Content) -> int:
         """The blob of a content, stored at its first use in this commit, with one owner more."""
         blob_id = self._of_content.get(id(content))
         if blob_id is not None:
-            self.own(blob_id)
+            self.own(account_id, blob_id)
         elif content.path is None:
             blob_id = self._store(content)
         else:
-            blob_id = self._adopt(content)
+            blob_id = self._adopt(account_id, content)
         self._of_content[id(content)] = blob_id
         return blob_id
 
-    def own(self, blob_id: int) -> None:
+    def own(self, _account_id: int, blob_id: int) -> None:
         """One owner more."""
         self._tx.writes += 1
         self._new_owners[blob_id] = self._new_owners.get(blob_id, 0) + 1
@@ -71,14 +73,14 @@ class Blobs:
         tx.add_row("blob", row)
         return blob_id
 
-    def _adopt(self, content: Content) -> int:
+    def _adopt(self, account_id: int, content: Content) -> int:
         """A staged file is durable already; it becomes a segment of its own."""
         tx = self._tx
         assert content.path is not None
         segment = int(content.path.stem)
         known = tx.query("SELECT blob_id FROM blob WHERE segment = ?", (segment,))
         if known:  # the same content in an earlier commit
-            self.own(known[0][0])
+            self.own(account_id, known[0][0])
             return int(known[0][0])
         with content.path.open("rb") as file:
             digest = file.read(HEADER_OCTETS)[-DIGEST_OCTETS:]

@@ -19,8 +19,9 @@ from backports import zstd
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.store.memory.readers import Readers
 from posthouse.store.sqlite.connection import columns, integer, octets
-from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.segments import (
     HEADER_OCTETS,
     RAW,
@@ -87,7 +88,7 @@ class Compactor:
 
     def __init__(
         self,
-        readers: Readers,
+        readers: Readers[Reader],
         folder: SegmentFolder,
         background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
         now: Callable[[], float],

@@ -16,10 +16,11 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.readers import Readers
 from posthouse.store.sqlite import upkeep
 from posthouse.store.sqlite.connection import columns, integer
 from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
-from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.transaction import Transaction
 
 log = logging.getLogger("posthouse.store")
@@ -40,7 +41,7 @@ class Deriver:
 
     def __init__(
         self,
-        readers: Readers,
+        readers: Readers[Reader],
         derive: Derive,
         background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
         foreground: Foreground,

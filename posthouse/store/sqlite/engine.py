@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,23 +19,29 @@ import apsw
 from posthouse import limits
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.indexes import MailboxIndexes
+from posthouse.store.memory.live import Live
+from posthouse.store.memory.packed import Packed
+from posthouse.store.memory.people_cache import PeopleCache
+from posthouse.store.memory.readers import Readers
+from posthouse.store.memory.views import AccountViews
+from posthouse.store.sql.state import AccountState, load_account
+from posthouse.store.sql.transaction import Interest, Settings
+from posthouse.store.sql.writer import Submission, Work
 from posthouse.store.sqlite import queue, snapshots, upkeep
+from posthouse.store.sqlite.account_reads import threads
 from posthouse.store.sqlite.compaction import Compactor
-from posthouse.store.sqlite.connection import connect, unavailable
+from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
-from posthouse.store.sqlite.emails import Derive, NewDerived
-from posthouse.store.sqlite.indexes import MailboxIndexes
-from posthouse.store.sqlite.live import Live
+from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
-from posthouse.store.sqlite.people_cache import PeopleCache
-from posthouse.store.sqlite.readers import Reader, Readers
+from posthouse.store.sqlite.readers import Reader, refused
 from posthouse.store.sqlite.segments import SegmentFolder
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.staging import StageBudget
-from posthouse.store.sqlite.transaction import Interest, Settings, Transaction
-from posthouse.store.sqlite.views import AccountViews
-from posthouse.store.sqlite.writer import Submission, Work, Writer
+from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sqlite.writer import DiskWriter
 
 log = logging.getLogger("posthouse.store")
 
@@ -56,15 +63,15 @@ class Engine:
         self._interest = Interest()
         self._outbox: list[Submission] = []
         self._closed = False
-        self.readers = Readers(self.open_reader, limits.READERS)
-        self._background_readers = Readers(self.open_reader, 1)
+        self.readers = Readers(self.open_reader, limits.READERS, refused)
+        self._background_readers = Readers(self.open_reader, 1, refused)
         self.live = Live(
-            MailboxIndexes(self.readers, self._save_snapshot),
-            AccountViews(self.readers, self._interest),
+            MailboxIndexes(partial(self.readers.run, snapshots.load), self._save_snapshot),
+            AccountViews(partial(self.readers.run, _read_account), self._interest),
             PeopleCache(self.readers),
         )
         self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
-        self._writer = Writer(self._open_transaction, self.live.publish, self._space)
+        self._writer = DiskWriter(self._open_transaction, self.live.publish, self._space)
         self._checkpointer = upkeep.Checkpointer(path, self._space)
         self._writer.after_commit = self._checkpointer.look
         self._loops: list[asyncio.Task[None]] = []
@@ -155,7 +162,13 @@ class Engine:
         """Write derived values that a reader had to compute, some time."""
         self._start(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
 
-    def _save_snapshot(self, packed: snapshots.Packed) -> None:
+    async def decide_threads(self, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
+        """Derive these emails now, which decides their threads."""
+        computed = await self.readers.run(derive_emails, account_id, email_ids, self.derive)
+        await self.submit((lambda tx: upkeep.keep_derived(tx, computed),))
+        return await self.readers.run(threads, account_id, email_ids)
+
+    def _save_snapshot(self, packed: Packed) -> None:
         self._start(self.background(lambda tx: snapshots.write(tx, packed)))
 
     def _start(self, job: Coroutine[Any, Any, Any]) -> None:
@@ -232,6 +245,11 @@ def _prepare(path: Path, now: int) -> StoreLock:
             raise unavailable(fault) from fault
         raise
     return lock
+
+
+def _read_account(reader: Reader, account_id: int) -> AccountState | None:
+    with snapshot(reader.db):
+        return load_account(reader.db, account_id)
 
 
 async def _noted(job: Coroutine[Any, Any, Any]) -> None:

@@ -24,6 +24,7 @@ from posthouse.store.interface import (
     ReleaseLease,
     WakeDestination,
 )
+from posthouse.store.memory.changes import QueueChanged
 from posthouse.store.model import (
     Content,
     Lease,
@@ -33,7 +34,6 @@ from posthouse.store.model import (
     RecipientState,
     Stored,
 )
-from posthouse.store.sqlite.changes import QueueChanged
 from posthouse.store.sqlite.connection import Connection
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -58,14 +58,14 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
     tx.refuse_growth()
     message = op.message
     if isinstance(op.content, Content):
-        blob_id = tx.blobs.of(op.content)
+        blob_id = tx.blobs.of(0, op.content)
         size = len(op.prefix) + op.content.size
         prefix = op.prefix
     else:
         blob_id = op.content.blob_id
         if not tx.query("SELECT 1 FROM blob WHERE blob_id = ?", (blob_id,)):
             raise NotFound("The message is gone.")
-        tx.blobs.own(blob_id)
+        tx.blobs.own(0, blob_id)
         prefix = op.prefix + op.content.prefix
         size = len(op.prefix) + op.content.size
     queue_id = tx.take_numbers("queue")

@@ -7,69 +7,22 @@ takes longer than reading more), so that loading 100,000 messages is one row and
 
 from __future__ import annotations
 
-import struct
-import sys
 from array import array
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
-from posthouse.store.mailbox_index import OCTETS_PER_MESSAGE, MailboxIndex, NewRows
+from posthouse.store.mailbox_index import MailboxIndex, NewRows
+from posthouse.store.memory.packed import CODES, Packed, unpack
 from posthouse.store.sqlite.connection import Connection, columns, integer, members, snapshot
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.transaction import Transaction
 
 ROWS_PER_READ = 10_000
 """Placements read at a time: the interpreter is held for about a millisecond."""
-_CODES = "IQQQII"
-_HEAD: Final = struct.Struct("<4sQ")
-_MAGIC: Final = {"little": b"PHi1", "big": b"PHI1"}
 _COLUMNS = [integer(name) for name in ("uid", "flags", "modseq", "email_id", "size", "max(received_at, 0)")]
-
-
-class Packed(msgspec.Struct, frozen=True):
-    """An index as it is written: a copy of its arrays, one behind the other."""
-
-    account_id: int
-    mailbox_id: int
-    uid_validity: int
-    uid_next: int
-    modseq: int
-    packed: bytes
-
-
-def pack(index: MailboxIndex) -> Packed:
-    """Copy the arrays (on the event loop; half a millisecond for 100,000 messages)."""
-    arrays = (index.uids, index.flags, index.modseqs, index.email_ids, index.sizes, index.received)
-    return Packed(
-        index.account_id,
-        index.mailbox_id,
-        index.uid_validity,
-        index.uid_next,
-        index.highest_modseq,
-        b"".join((_HEAD.pack(_MAGIC[sys.byteorder], len(index)), *arrays)),
-    )
-
-
-def unpack(packed: bytes) -> list[array[int]]:
-    """The six arrays. Raises ValueError when they are damaged or another machine's."""
-    if len(packed) < _HEAD.size:
-        raise ValueError("damaged snapshot")
-    magic, count = _HEAD.unpack_from(packed)
-    if magic != _MAGIC[sys.byteorder] or len(packed) != _HEAD.size + OCTETS_PER_MESSAGE * count:
-        raise ValueError("damaged snapshot, or another machine's")
-    found = []
-    view = memoryview(packed)
-    at = _HEAD.size
-    for code in _CODES:
-        column = array(code)
-        end = at + count * column.itemsize
-        column.frombytes(view[at:end])
-        found.append(column)
-        at = end
-    return found
 
 
 def write(tx: Transaction, packed: Packed) -> None:
@@ -193,7 +146,7 @@ def _append_new(db: Connection, key: tuple[int, int], index: MailboxIndex) -> No
             " ORDER BY uid LIMIT ?)",
             (*key, index.uid_next, ROWS_PER_READ),
         )
-        arrays: list[Any] = [array(code, column) for code, column in zip(_CODES, found, strict=True)]
+        arrays: list[Any] = [array(code, column) for code, column in zip(CODES, found, strict=True)]
         index.append(NewRows(*arrays))
         if found[2]:
             index.highest_modseq = max(index.highest_modseq, *found[2])

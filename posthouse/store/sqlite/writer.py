@@ -1,285 +1,45 @@
-"""The one writer: gathers every commit that waits into one transaction and makes them durable together.
+"""The embedded engine's writer: what to do when the disk fails or is full.
 
-There is no delay of its own: while one batch is being synced the next one forms. A batch runs without savepoints
-first; when an operation refuses after it has changed something, the batch is undone and run again with a savepoint
-for each commit, so that one refusal harms nobody else. Long operations hand back pieces; between two of them the
-others that wait go first. A fault of the disk fails the batch (nothing of it is kept); when the disk is full, what
-needs no space is tried once more on the reserve.
+A fault fails the batch (nothing of it is kept); when the disk is full, what needs no space is tried once more on the
+reserve.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from queue import Empty, SimpleQueue
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import apsw
-import msgspec
 
-from posthouse import limits
-from posthouse.errors import PosthouseError, StoreUnavailable
-from posthouse.store.interface import AddEmail, Enqueue, Op
-from posthouse.store.sqlite.changes import Change
+from posthouse.errors import StoreUnavailable
+from posthouse.store.sql.writer import Publish, Submission, Writer
 from posthouse.store.sqlite.connection import unavailable
 from posthouse.store.sqlite.operations import OPERATIONS
-from posthouse.store.sqlite.pieces import Pieces
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction
 from posthouse.store.sqlite.upkeep import begin_log_anew
 
 log = logging.getLogger("posthouse.store")
 
-TURNS_PER_BACKGROUND: Final = 32
-"""Batches after which a waiting background job is let in between."""
-
-Work = Op[Any] | Callable[[Transaction], Any]
-"""An operation, or (for the engine's own upkeep) a function of the transaction."""
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Submission(msgspec.Struct, eq=False):
-    """Operations that make one commit, and who waits for it."""
-
-    work: tuple[Work, ...]
-    done: asyncio.Future[list[Any]]
-    background: bool = False
-    results: list[Any] | None = None
-    fault: BaseException | None = None
-    pieces: Iterator[Any] | None = None
-
-    def octets(self) -> int:
-        """Message bytes that this brings."""
-        return sum(op.content.size for op in self.work if isinstance(op, AddEmail | Enqueue))
-
-
-Publish = Callable[[list[Change], list[Submission]], None]
-"""Called in the writer's thread after each batch, with what to tell and whom to answer."""
-
-
-class _Refused(Exception):
-    """An operation refused after it had changed something: the batch must be run with savepoints."""
-
-
-class Writer:
-    """The writer's thread. `submit` from anywhere; `open_transaction` makes its connection, in the thread."""
+class DiskWriter(Writer[Transaction]):
+    """The writer of one file."""
 
     def __init__(
         self, open_transaction: Callable[[], Transaction], publish: Publish, space: SpaceReserve
     ) -> None:
-        self._open = open_transaction
-        self._publish = publish
+        super().__init__(open_transaction, publish, OPERATIONS)
         self._space = space
-        self._arrived: SimpleQueue[list[Submission] | None] = SimpleQueue()
-        self._waiting: deque[Submission] = deque()
-        self._background: deque[Submission] = deque()
-        self._long: deque[Submission] = deque()
-        self._broken: BaseException | None = None
-        self._stopping = False
-        self._failed_to_open: BaseException | None = None
-        self._opened = threading.Event()
-        self._turns = 0
-        self.commits = 0
-        """Transactions so far: others see from it whether the writer is busy."""
-        self.after_commit: Callable[[Transaction], None] | None = None
-        """Called in the thread after each transaction (for the log's upkeep); must not raise."""
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread and wait until its connection is open. Raises what opening raised."""
-        self._thread.start()
-        self._opened.wait()
-        if self._failed_to_open is not None:
-            raise self._failed_to_open
+    def _room(self) -> bool:
+        return self._space.intact or self._space.restore()
 
-    def submit(self, submissions: list[Submission]) -> None:
-        """Hand work in (thread-safe)."""
-        self._arrived.put(submissions)
-
-    def stop(self) -> None:
-        """Finish what was handed in and end the thread. Blocks."""
-        self._arrived.put(None)
-        self._thread.join()
-
-    # --- the thread --------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        try:
-            self._tx = self._open()
-        except BaseException as fault:
-            self._failed_to_open = fault
-            return
-        finally:
-            self._opened.set()
-        while self._gather():
-            try:
-                self._turn()
-            except BaseException as fault:  # a bug of ours: nobody may be left waiting
-                log.exception("the store's writer failed")
-                self._broken = fault
-                self._fail_all(fault)
-        self._tx.segments.close()
-        self._tx.db.close()
-
-    def _gather(self) -> bool:
-        """Wait for work when there is none; take all that has come. False: stopped and nothing is left."""
-        idle = not (self._waiting or self._background or self._long)
-        if idle and self._stopping:
-            return False
-        try:
-            arrived = self._arrived.get(block=idle)
-            while True:
-                if arrived is None:
-                    self._stopping = True
-                else:
-                    for one in arrived:
-                        (self._background if one.background else self._waiting).append(one)
-                arrived = self._arrived.get(block=False)
-        except Empty:
-            return True
-
-    def _turn(self) -> None:
-        """One transaction: those who wait, else a piece of something long, else one background job.
-
-        Background jobs get a turn among many also when somebody always waits.
-        """
-        if self._broken is not None:
-            self._fail_all(self._broken)
-        elif self._waiting:
-            self._commit(self._take_batch())
-            self._turns += 1
-            if self._long:
-                self._continue_long()
-            elif self._background and self._turns % TURNS_PER_BACKGROUND == 0:
-                self._commit([self._background.popleft()])
-        elif self._long:
-            self._continue_long()
-        elif self._background:
-            self._commit([self._background.popleft()])
-        if self.after_commit is not None:
-            self.after_commit(self._tx)
-
-    def _take_batch(self) -> list[Submission]:
-        batch: list[Submission] = []
-        octets = 0
-        while self._waiting and len(batch) < limits.BATCH_SUBMISSIONS and octets < limits.BATCH_OCTETS:
-            batch.append(one := self._waiting.popleft())
-            octets += one.octets()
-        return batch
-
-    def _fail_all(self, fault: BaseException) -> None:
-        everyone = [*self._waiting, *self._long, *self._background]
-        self._waiting.clear()
-        self._long.clear()
-        self._background.clear()
-        for one in everyone:
-            one.fault = unavailable(fault)
-        if everyone:
-            self._publish([], everyone)
-
-    # --- a batch -----------------------------------------------------------------------------------------
-
-    def _commit(self, batch: list[Submission], *, again: bool = True) -> None:
-        tx = self._tx
-        tx.may_grow = self._space.intact or self._space.restore()
-        try:
-            try:
-                published = self._attempt(batch)
-            except _Refused:
-                published = self._attempt_each(batch)
-        except Exception as fault:
-            self._after_fault(batch, fault, again=again)
-            return
-        self.commits += 1
-        answered = [one for one in batch if one.pieces is None]
-        self._long.extend(one for one in batch if one.pieces is not None)
-        self._publish(published, answered)
-
-    def _attempt(self, batch: list[Submission]) -> list[Change]:
-        """All in one transaction, without savepoints."""
-        tx = self._tx
-        tx.begin()
-        try:
-            for one in batch:
-                before = tx.writes
-                try:
-                    self._perform(one, may_cut=len(one.work) == 1)
-                except PosthouseError as refusal:
-                    if tx.writes != before:
-                        raise _Refused from refusal
-                    one.fault = refusal
-            return tx.commit()
-        except BaseException:
-            tx.rollback()
-            raise
-
-    def _attempt_each(self, batch: list[Submission]) -> list[Change]:
-        """All in one transaction, each commit undone by itself when it refuses."""
-        tx = self._tx
-        tx.begin()
-        try:
-            for one in batch:
-                mark = tx.savepoint()
-                one.fault = None
-                try:
-                    self._perform(one, may_cut=False)
-                except PosthouseError as refusal:
-                    one.fault = refusal
-                    tx.undo_to(mark)
-                else:
-                    tx.release()
-            return tx.commit()
-        except BaseException:
-            tx.rollback()
-            raise
-
-    def _perform(self, one: Submission, *, may_cut: bool) -> None:
-        tx = self._tx
-        tx.start_submission()
-        tx.may_cut = may_cut
-        one.pieces = None
-        results: list[Any] = []
-        for work in one.work:
-            result = OPERATIONS[type(work)](tx, work) if isinstance(work, Op) else work(tx)
-            if isinstance(result, Pieces):
-                one.pieces = result.pieces
-            results.append(result)
-        one.results = results
-
-    def _continue_long(self) -> None:
-        """Pieces of the oldest long operation, in one transaction, until it ends or somebody waits."""
-        one = self._long.popleft()
-        tx = self._tx
-        tx.may_grow = self._space.intact or self._space.restore()
-        assert one.pieces is not None
-        ended = False
-        try:
-            tx.begin()
-            try:
-                while not ended:
-                    result = next(one.pieces)
-                    ended = result is not None
-                    one.results = [result]
-                    if not self._arrived.empty() or self._waiting:
-                        break
-                published = tx.commit()
-            except BaseException:
-                tx.rollback()
-                raise
-        except Exception as fault:
-            if isinstance(fault, PosthouseError):
-                one.fault = fault
-                self._publish([], [one])
-            else:
-                self._after_fault([one], fault, again=False)
-            return
-        self.commits += 1
-        if not ended:
-            self._long.append(one)
-        self._publish(published, [one] if ended else [])
+    def _unavailable(self, fault: BaseException) -> StoreUnavailable:
+        return unavailable(fault)
 
     def _after_fault(self, batch: list[Submission], fault: Exception, *, again: bool) -> None:
         """The disk or the database failed: nothing of the batch was kept."""
@@ -296,10 +56,4 @@ class Writer:
             log.error("a commit failed: %s", fault)
         else:
             log.error("a commit failed", exc_info=fault)
-        for one in batch:
-            one.fault = fault if isinstance(fault, PosthouseError) else unavailable(fault)
-            one.pieces = None
-        self._publish([], batch)
-
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+        self._fail(batch, fault)

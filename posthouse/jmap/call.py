@@ -1,0 +1,116 @@
+"""A request as it comes in: its parts, its limits, its references to earlier answers (RFC 8620 §3.3, §3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from posthouse import limits
+from posthouse.jmap.errors import MethodError, RequestError
+from posthouse.jmap.ids import CreationId, Id
+
+Invocation = tuple[str, dict[str, Any], str]
+"""Method name, arguments, method call id."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """RFC 8620 §3.3."""
+
+    using: list[str]
+    method_calls: list[Invocation]
+    created_ids: dict[CreationId, Id] | None = None
+
+
+class ResultReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """RFC 8620 §3.7."""
+
+    result_of: str
+    name: str
+    path: str
+
+
+def parse_request(raw: bytes) -> Request:
+    """The request in these octets. RequestError: notJSON, notRequest, limit."""
+    if len(raw) > limits.JMAP_REQUEST_SIZE:
+        raise RequestError("limit", "the request is too large", limit="maxSizeRequest")
+    try:
+        tree = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
+        raise RequestError("notJSON", f"the request is no JSON: {fault}") from fault
+    return as_request(tree)
+
+
+def as_request(tree: Any) -> Request:
+    """The request in a JSON value. RequestError: notRequest, limit."""
+    try:
+        request = msgspec.convert(tree, Request)
+    except (msgspec.ValidationError, RecursionError) as fault:
+        raise RequestError("notRequest", f"this is no Request object: {fault}") from fault
+    if len(request.method_calls) > limits.JMAP_CALLS:
+        raise RequestError("limit", "too many method calls", limit="maxCallsInRequest")
+    return request
+
+
+def resolve(arguments: dict[str, Any], responses: Sequence[tuple[str, Any, str]]) -> dict[str, Any]:
+    """The arguments with each `#name` replaced by what it points to. MethodError."""
+    if not any(name.startswith("#") for name in arguments):
+        return arguments
+    resolved = {name: value for name, value in arguments.items() if not name.startswith("#")}
+    for name, value in arguments.items():
+        if not name.startswith("#"):
+            continue
+        plain = name[1:]
+        if plain in resolved:
+            # RFC 8620 §3.7: the same argument in both forms is invalidArguments.
+            raise MethodError("invalidArguments", f"{plain} is given twice")
+        resolved[plain] = _referenced(value, responses)
+    return resolved
+
+
+def _referenced(value: Any, responses: Sequence[tuple[str, Any, str]]) -> Any:
+    try:
+        reference = msgspec.convert(value, ResultReference)
+    except msgspec.ValidationError as fault:
+        raise MethodError("invalidResultReference", str(fault)) from fault
+    for name, answer, call_id in responses:
+        if call_id == reference.result_of:
+            if name != reference.name:
+                break
+            return _evaluate(msgspec.to_builtins(answer), reference.path)
+    raise MethodError("invalidResultReference", "there is no such earlier response")
+
+
+def _evaluate(value: Any, path: str) -> Any:
+    """A JSON Pointer (RFC 6901) with `*` for every item of an array."""
+    if path and not path.startswith("/"):
+        raise MethodError("invalidResultReference", "the path does not begin with /")
+    steps = path.split("/")[1:]
+    if len(steps) > limits.JMAP_POINTER:
+        raise MethodError("invalidResultReference", "the path is too long")
+    return _walk(value, [step.replace("~1", "/").replace("~0", "~") for step in steps])
+
+
+def _walk(value: Any, steps: Sequence[str]) -> Any:
+    for i, step in enumerate(steps):
+        if isinstance(value, Mapping):
+            if step not in value:
+                raise MethodError("invalidResultReference", f"nothing at {step}")
+            value = value[step]
+        elif isinstance(value, list) and step == "*":
+            found: list[Any] = []
+            for item in value:
+                inner = _walk(item, steps[i + 1 :])
+                # RFC 8620 §3.7: arrays that * leads to are joined to one.
+                found.extend(inner) if isinstance(inner, list) else found.append(inner)
+                if len(found) > limits.JMAP_REFERENCED:
+                    raise MethodError("invalidResultReference", "it leads to too many values")
+            return found
+        elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step) < len(value):
+            if len(step) > 1 and step.startswith("0"):
+                raise MethodError("invalidResultReference", f"nothing at {step}")
+            value = value[int(step)]
+        else:
+            raise MethodError("invalidResultReference", f"nothing at {step}")
+    return value

@@ -1,0 +1,59 @@
+"""What every method gets: the house's services, who asks, and what this request has created so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from posthouse.accounts.directory import Directory
+from posthouse.jmap import ids
+from posthouse.jmap.email_extras import EmailExtras
+from posthouse.jmap.errors import MethodError
+from posthouse.jmap.mail import AccountMail, MailCache
+from posthouse.jmap.results import Results
+from posthouse.store.interface import Store
+from posthouse.store.model import Account
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What methods work on; built once by `app.py`."""
+
+    store: Store
+    directory: Directory
+    mail: MailCache
+    results: Results
+    hostname: str
+    message_size: int
+    email_extras: EmailExtras = EmailExtras()
+    now: Callable[[], float] = time.time
+
+
+class Context:
+    """One request."""
+
+    def __init__(
+        self, services: Services, account: Account, *, using: frozenset[str], created: dict[str, str]
+    ) -> None:
+        self.services = services
+        self.store = services.store
+        self.account = account
+        """Who asks."""
+        self.using = using
+        self.created = created
+        """Creation id → id, of the client's `createdIds` and of this request."""
+
+    def account_number(self, account_id: str, otherwise: str = "accountNotFound") -> int:
+        """The number of an account that the caller may use. MethodError accountNotFound."""
+        if ids.decode(ids.ACCOUNT, account_id) != self.account.account_id:
+            raise MethodError(otherwise)
+        return self.account.account_id
+
+    def mail(self, account_id: int) -> AccountMail:
+        """An account's mail."""
+        return self.services.mail.of(account_id)
+
+    def resolve_id(self, text: str) -> str | None:
+        """An id, or for `#creation` the id of what was created; None when nothing was."""
+        return self.created.get(text[1:]) if text.startswith("#") else text

@@ -1,0 +1,88 @@
+"""What happens around every method call: capability, references, arguments, account, errors, implicit responses."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from posthouse.errors import StoreUnavailable, Temporary
+from posthouse.jmap.call import Invocation, Request, resolve
+from posthouse.jmap.context import Context, Services
+from posthouse.jmap.errors import MethodError, RequestError
+from posthouse.jmap.method import Method
+from posthouse.jmap.session import session_state
+from posthouse.store.model import Account
+
+log: Final = logging.getLogger(__name__)
+
+
+class Response(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """RFC 8620 §3.4."""
+
+    method_responses: list[tuple[str, Any, str]]
+    created_ids: dict[str, str] | None = None
+    session_state: str
+
+
+class Dispatcher:
+    """Answers requests by a table of methods."""
+
+    def __init__(self, services: Services, methods: Mapping[str, Method], known: frozenset[str]) -> None:
+        """`known`: capabilities that `using` may name."""
+        self._services = services
+        self._methods = methods
+        self._known = known
+
+    async def process(self, request: Request, account: Account) -> Response:
+        """Run the calls in order. RequestError unknownCapability."""
+        if unknown := sorted(set(request.using) - self._known):
+            raise RequestError("unknownCapability", f"no such capability: {', '.join(unknown)}")
+        context = Context(
+            self._services,
+            account,
+            using=frozenset(request.using),
+            created=dict(request.created_ids or {}),
+        )
+        responses: list[tuple[str, Any, str]] = []
+        for call in request.method_calls:
+            responses += await self._call(context, call, responses)
+        return Response(
+            method_responses=responses,
+            created_ids=context.created if request.created_ids is not None else None,
+            session_state=session_state(account),
+        )
+
+    async def _call(
+        self, context: Context, call: Invocation, responses: list[tuple[str, Any, str]]
+    ) -> list[tuple[str, Any, str]]:
+        name, arguments, call_id = call
+        try:
+            method = self._methods.get(name)
+            if method is None or method.capability not in context.using:
+                raise MethodError("unknownMethod")
+            answer = await method.run(context, _converted(method, resolve(arguments, responses)))
+        except MethodError as fault:
+            return [("error", fault.arguments(), call_id)]
+        except (StoreUnavailable, Temporary) as fault:
+            log.warning("deferred method=%s reason=%s", name, fault.public)
+            return [("error", {"type": "serverUnavailable", "description": fault.public}, call_id)]
+        except Exception:
+            number = secrets.token_hex(4)
+            log.exception("fault id=%s method=%s", number, name)
+            return [("error", {"type": "serverFail", "description": f"fault {number}"}, call_id)]
+        if isinstance(answer, list):
+            return [(each_name, each, call_id) for each_name, each in answer]
+        return [(name, answer, call_id)]
+
+
+def _converted(method: Method, arguments: dict[str, Any]) -> Any:
+    if method.arguments is None:
+        return arguments
+    try:
+        return msgspec.convert(arguments, method.arguments)
+    except (msgspec.ValidationError, RecursionError) as fault:
+        raise MethodError("invalidArguments", str(fault)) from fault

@@ -1,0 +1,1 @@
+"""Who sent this? SPF, DKIM, ARC, DMARC, iprev and Authentication-Results, as pure functions over a Resolver."""

@@ -1,0 +1,98 @@
+"""A DMARC record as a value (RFC 9989 §4.7), the older ones of RFC 7489 included.
+
+Unknown tags are passed over, broken values fall back to their defaults; only a list that does not begin with
+`v=DMARC1` is no record. Of what RFC 7489 had, `pct=0` is read as `t=y`; other percentages, `rf`, `ri` mean nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from posthouse.limits import DMARC_RECORD, DMARC_REPORT_URIS
+from posthouse.msgauth.results import Disposition
+
+_VERSION: Final = re.compile(r"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
+_SIZE: Final = re.compile(r"!\d{1,12}[kmgt]?\Z", re.IGNORECASE)
+_DISPOSITIONS: Final = {one.value: one for one in Disposition}
+
+
+class Psd(enum.StrEnum):
+    """psd=: what the domain is (RFC 9989 §4.7)."""
+
+    YES = "y"
+    NO = "n"
+    UNKNOWN = "u"
+
+
+class DmarcRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One record."""
+
+    text: str
+    policy: Disposition = Disposition.NONE
+    subdomain_policy: Disposition | None = None
+    nonexistent_policy: Disposition | None = None
+    strict_dkim: bool = False
+    strict_spf: bool = False
+    psd: Psd = Psd.UNKNOWN
+    testing: bool = False
+    aggregate_to: tuple[str, ...] = ()
+    """Addresses of rua=."""
+    failures_to: tuple[str, ...] = ()
+    """Addresses of ruf=."""
+    failure_options: frozenset[str] = frozenset({"0"})
+
+    def for_subdomain(self, *, exists: bool) -> Disposition:
+        """What it asks for a domain below its own: np, then sp, then p (RFC 9989 §4.7)."""
+        if not exists and self.nonexistent_policy is not None:
+            return self.nonexistent_policy
+        return self.policy if self.subdomain_policy is None else self.subdomain_policy
+
+
+def parse_dmarc(text: str) -> DmarcRecord | None:
+    """The record of a TXT text, or None when that is none."""
+    if len(text) > DMARC_RECORD or _VERSION.match(text) is None:
+        return None
+    tags: dict[str, str] = {}
+    for item in text.split(";"):
+        name, equals, value = item.partition("=")
+        if equals:
+            tags.setdefault(name.strip().lower(), value.strip())
+    aggregate = _addresses(tags.get("rua", ""))
+    if any(tags[name].lower() not in _DISPOSITIONS for name in ("p", "sp", "np") if name in tags):
+        # RFC 9989 §4.10.1: a policy that nobody can read is "none" where reports are wanted, else no record.
+        if not aggregate:
+            return None
+        tags = {name: value for name, value in tags.items() if name not in ("p", "sp", "np")}
+    return DmarcRecord(
+        text=text,
+        policy=Disposition(tags.get("p", "none").lower()),
+        subdomain_policy=_DISPOSITIONS.get(tags.get("sp", "").lower()),
+        nonexistent_policy=_DISPOSITIONS.get(tags.get("np", "").lower()),
+        strict_dkim=tags.get("adkim", "r").lower() == "s",
+        strict_spf=tags.get("aspf", "r").lower() == "s",
+        psd=_psd(tags.get("psd", "u").lower()),
+        testing=tags.get("t", "n").lower() == "y" or tags.get("pct") == "0",
+        aggregate_to=aggregate,
+        failures_to=_addresses(tags.get("ruf", "")),
+        failure_options=frozenset(tags.get("fo", "0").replace(" ", "").lower().split(":")),
+    )
+
+
+def _psd(value: str) -> Psd:
+    return Psd(value) if value in set(Psd) else Psd.UNKNOWN
+
+
+def _addresses(value: str) -> tuple[str, ...]:
+    """The addresses of a list of mailto: URIs; RFC 7489's size limits behind them are passed over."""
+    found = []
+    for item in value.split(",")[:DMARC_REPORT_URIS]:
+        scheme, _, rest = _SIZE.sub("", item.strip()).partition(":")
+        address = unquote(rest.partition("?")[0])
+        if scheme.lower() == "mailto" and address.count("@") == 1 and address.isascii():
+            found.append(address)
+    return tuple(found)

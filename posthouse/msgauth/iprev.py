@@ -1,0 +1,28 @@
+"""iprev: does the peer's address lead to a name, and that name back to the address? (RFC 8601 §3)"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from posthouse.limits import IPREV_NAMES
+from posthouse.msgauth.results import Iprev, Result
+from posthouse.resolver import Resolver, Status
+
+
+async def check_iprev(address: str, resolver: Resolver) -> Iprev:
+    """Ask for the names, then for their addresses."""
+    own = ipaddress.ip_address(address.partition("%")[0])
+    answer = await resolver.ptr(str(own))
+    if answer.status is Status.TEMPORARY:
+        return Iprev(result=Result.TEMPERROR)
+    if not answer.records:
+        # RFC 8601 §2.7.3: no name is a permanent error.
+        return Iprev(result=Result.PERMERROR)
+    ask = resolver.a if own.version == 4 else resolver.aaaa
+    temporary = False
+    for name in answer.records[:IPREV_NAMES]:
+        found = await ask(name)
+        temporary = temporary or found.status is Status.TEMPORARY
+        if any(ipaddress.ip_address(one) == own for one in found.records):
+            return Iprev(result=Result.PASS, name=name)
+    return Iprev(result=Result.TEMPERROR if temporary else Result.FAIL, name=answer.records[0])

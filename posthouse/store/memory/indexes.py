@@ -1,0 +1,173 @@
+"""The mailbox indexes in memory: loaded on demand, kept live by the writer's changes, dropped when nobody looks.
+
+While an index is being loaded the changes for it wait, and those newer than what was read are applied; so there is
+no moment at which a change is missed or applied twice. Watched indexes stay; others are dropped, least recently used
+first, above INDEX_OCTETS. What has changed much, or is dropped, is packed into its snapshot off the hot path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
+
+from posthouse import limits
+from posthouse.errors import NotFound
+from posthouse.ranges import EMPTY, Ranges
+from posthouse.store.mailbox_index import OCTETS_PER_MESSAGE, IndexChange, MailboxIndex
+from posthouse.store.memory.changes import Appended, Flagged, Vanished
+from posthouse.store.memory.packed import Packed, pack
+
+Key = tuple[int, int]
+MailChange = Appended | Flagged | Vanished
+LoadIndex = Callable[[int, int], Awaitable[MailboxIndex | None]]
+"""Read a mailbox's index from the database; None when there is no such mailbox."""
+SavePacked = Callable[[Packed], None]
+"""Write a snapshot, some time."""
+
+
+class MailboxIndexes:
+    """All indexes in memory. Event loop's thread only."""
+
+    def __init__(self, load: LoadIndex, save: SavePacked, octets: int = limits.INDEX_OCTETS) -> None:
+        self._read = load
+        self._save = save
+        self._limit = octets
+        self._indexes: OrderedDict[Key, MailboxIndex] = OrderedDict()
+        self._alive: WeakValueDictionary[Key, MailboxIndex] = WeakValueDictionary()
+        """Also those dropped here that a session still holds: they are kept live as long."""
+        self._octets = 0
+        """Of `_indexes`, about: counted exactly when it exceeds the limit."""
+        self._loading: dict[Key, asyncio.Task[MailboxIndex]] = {}
+        self._missed: dict[Key, list[MailChange]] = {}
+        self._gone: set[Key] = set()
+        self._unsaved: dict[Key, int] = {}
+
+    async def get(self, account_id: int, mailbox_id: int) -> MailboxIndex:
+        """The shared index. NotFound."""
+        key = (account_id, mailbox_id)
+        index = self._alive.get(key)
+        if index is not None:
+            self._keep(key, index)
+            return index
+        task = self._loading.get(key)
+        if task is None:
+            self._missed[key] = []
+            task = self._loading[key] = asyncio.create_task(self._load(key))
+        return await asyncio.shield(task)
+
+    async def _load(self, key: Key) -> MailboxIndex:
+        try:
+            index = await self._read(*key)
+            if index is None or key in self._gone:
+                raise NotFound("There is no such mailbox.")
+            for change in self._missed[key]:
+                if change.modseq > index.highest_modseq:
+                    self._change(index, change)
+            self._alive[key] = index
+            if not index.from_snapshot:
+                self._unsaved[key] = 1
+                if len(index) >= LARGE:
+                    self._save_one(key, index)  # reading it so again after a crash would be slow
+            self._keep(key, index)
+            return index
+        finally:
+            del self._loading[key]
+            del self._missed[key]
+            self._gone.discard(key)
+
+    # --- what commits did ----------------------------------------------------------------------------
+
+    def apply(self, change: MailChange) -> MailboxIndex | None:
+        """Bring an index up to date; it, when its watchers are to be told."""
+        key = (change.account_id, change.mailbox_id)
+        index = self._alive.get(key)
+        if index is None:
+            if key in self._missed:
+                self._missed[key].append(change)
+            return None
+        if change.modseq <= index.highest_modseq:
+            return None  # loaded with it
+        self._change(index, change)
+        if isinstance(change, Appended):
+            self._octets += OCTETS_PER_MESSAGE * len(change.rows.uids)
+        self._count(key, index)
+        return index
+
+    def _change(self, index: MailboxIndex, change: MailChange) -> None:
+        added = flagged = vanished = EMPTY
+        if isinstance(change, Appended):
+            # A reader sees a batch whole or not at all, so never only a part of these rows is new.
+            rows = change.rows
+            index.append(rows)
+            added = Ranges([(rows.uids[0], rows.uids[-1])])
+        elif isinstance(change, Flagged):
+            index.change_flags(change.uids, change.keep, change.add, change.modseq)
+            flagged = change.uids
+        else:
+            index.remove(change.uids)
+            vanished = change.uids
+        index.note(IndexChange(modseq=change.modseq, added=added, flagged=flagged, vanished=vanished))
+
+    def remove(self, account_id: int, mailbox_id: int) -> MailboxIndex | None:
+        """The mailbox was deleted; its index, when its watchers are to be told."""
+        key = (account_id, mailbox_id)
+        if key in self._loading:
+            self._gone.add(key)
+        self._indexes.pop(key, None)
+        index = self._alive.pop(key, None)
+        self._unsaved.pop(key, None)
+        if index is not None:
+            index.removed = True
+        return index
+
+    # --- snapshots and memory ------------------------------------------------------------------------
+
+    def _count(self, key: Key, index: MailboxIndex) -> None:
+        unsaved = self._unsaved.get(key, 0) + 1
+        self._unsaved[key] = unsaved
+        # A large index is packed after more changes: the work stays a small part of what they cost themselves.
+        if unsaved >= limits.INDEX_CHANGES_UNSAVED + len(index) // 50:
+            self._save_one(key, index)
+
+    def _save_one(self, key: Key, index: MailboxIndex) -> None:
+        self._unsaved.pop(key, None)
+        if len(index) >= SMALL:
+            self._save(pack(index))
+
+    def _keep(self, key: Key, index: MailboxIndex) -> None:
+        if key in self._indexes:
+            self._indexes.move_to_end(key)
+            return
+        self._indexes[key] = index
+        self._octets += index.octets
+        if self._octets > self._limit or len(self._indexes) > limits.INDEXES:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        self._octets = sum(index.octets for index in self._indexes.values())
+        newest = next(reversed(self._indexes))
+        for key in list(self._indexes):
+            if self._octets <= self._limit and len(self._indexes) <= limits.INDEXES:
+                return
+            index = self._indexes[key]
+            if index.watched or key == newest:
+                continue
+            del self._indexes[key]
+            self._octets -= index.octets
+            if key in self._unsaved:
+                self._save_one(key, index)
+
+    def save_all(self) -> None:
+        """Pack everything that has changed (closing)."""
+        for key in list(self._unsaved):
+            index = self._alive.get(key)
+            if index is not None:
+                self._save_one(key, index)
+
+
+LARGE = 5_000
+"""Indexes of so many messages get a snapshot at once."""
+SMALL = 500
+"""Indexes of fewer messages are read from the placements about as fast as from a snapshot."""

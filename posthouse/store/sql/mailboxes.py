@@ -1,0 +1,172 @@
+"""Operations on mailboxes themselves: create, rename, delete, role, subscription.
+
+`INBOX` is one name in any case (RFC 9051 §5.1), can be neither deleted nor renamed here (RFC 9051 §6.3.6 moves its
+messages instead, which is the protocol's business), and names are otherwise told apart exactly.
+"""
+
+from __future__ import annotations
+
+from posthouse.errors import Conflict
+from posthouse.store.interface import (
+    ArrangeMailbox,
+    CreateMailbox,
+    DeleteMailbox,
+    RenameMailbox,
+    SetRole,
+    Subscribe,
+)
+from posthouse.store.memory import changes
+from posthouse.store.model import (
+    SEPARATOR,
+    Mailbox,
+    Role,
+)
+from posthouse.store.sql import gone, twins
+from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.transaction import Transaction
+
+INBOX = "INBOX"
+FIRST_MAILBOXES = (
+    (INBOX, Role.INBOX),
+    ("Drafts", Role.DRAFTS),
+    ("Sent", Role.SENT),
+    ("Junk", Role.JUNK),
+    ("Trash", Role.TRASH),
+    ("Archive", Role.ARCHIVE),
+)
+"""What a new account gets, all subscribed."""
+
+
+def exact_name(name: str) -> str:
+    """The name as it is kept: INBOX in its one spelling."""
+    return INBOX if name.upper() == INBOX else name
+
+
+def create(tx: Transaction, op: CreateMailbox) -> Mailbox:
+    """CreateMailbox."""
+    tx.refuse_growth()
+    account = tx.account(op.account_id)
+    name = exact_name(op.name)
+    if name in account.by_name:
+        raise Conflict("There is a mailbox of that name already.")
+    _refuse_taken_role(account, op.role)
+    if op.subscribed:
+        _set_subscribed(tx, account, name, True)
+    return account.mailbox_value(make(tx, account, name, op.role))
+
+
+def make(tx: Transaction, account: AccountState, name: str, role: Role | None) -> MailboxState:
+    """A new mailbox. Its UIDVALIDITY is above all that this account ever had (RFC 9051 §2.3.1.1)."""
+    account.uid_validity = max(account.uid_validity + 1, tx.now)
+    mailbox = MailboxState(tx.take_numbers("mailbox"), name, role, account.uid_validity)
+    account.mailboxes[mailbox.mailbox_id] = account.by_name[name] = mailbox
+    mailbox.created_modseq = _bump_properties(tx, account, mailbox)
+    return mailbox
+
+
+def _bump_properties(tx: Transaction, account: AccountState, mailbox: MailboxState) -> int:
+    mailbox.changed_modseq = tx.bump_mailbox(account, mailbox)
+    return mailbox.changed_modseq
+
+
+def arrange(tx: Transaction, op: ArrangeMailbox) -> None:
+    """ArrangeMailbox."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    if mailbox.sort_order != op.sort_order:
+        mailbox.sort_order = op.sort_order
+        _bump_properties(tx, account, mailbox)
+
+
+def rename(tx: Transaction, op: RenameMailbox) -> None:
+    """RenameMailbox."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    old, new = mailbox.name, exact_name(op.name)
+    if old == INBOX:
+        raise Conflict("INBOX keeps its name.")
+    if new == old:
+        return
+    if new.startswith(old + SEPARATOR):
+        raise Conflict("A mailbox cannot be moved below itself.")
+    moving = {
+        name: new + name[len(old) :]
+        for name in account.by_name
+        if name == old or name.startswith(old + SEPARATOR)
+    }
+    if any(name in account.by_name and name not in moving for name in moving.values()):
+        raise Conflict("There is a mailbox of that name already.")
+    tx.bump(account)
+    moved = [(account.by_name.pop(name), target) for name, target in moving.items()]
+    for each, target in moved:
+        each.name = target
+        account.by_name[target] = each
+        _bump_properties(tx, account, each)
+
+
+def delete(tx: Transaction, op: DeleteMailbox) -> None:
+    """DeleteMailbox. The messages are out of reach at once; their rows are swept away later."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    if mailbox.name == INBOX:
+        raise Conflict("INBOX cannot be deleted.")
+    account.mail_modseq = tx.bump(account)
+    gone.note_mailbox(tx, account, mailbox.mailbox_id, mailbox.created_modseq)
+    account.mailboxes.pop(mailbox.mailbox_id)
+    account.by_name.pop(mailbox.name)
+    account.changed.discard(mailbox.mailbox_id)
+    account.gone.append(mailbox.mailbox_id)
+    account.octets -= mailbox.size
+    account.messages -= mailbox.total
+    doom(tx, account.account_id, mailbox.mailbox_id, account.modseq)
+    if account.has_twins:
+        twins.leave_deleted(tx, account, mailbox.mailbox_id)
+
+
+def doom(tx: Transaction, account_id: int, mailbox_id: int, modseq: int = 0) -> None:
+    """Take a mailbox out of the tables that name it and leave its messages to the sweeper.
+
+    `modseq`: of the deletion, for the history of its emails; 0: nobody will ask.
+    """
+    key = (account_id, mailbox_id)
+    tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
+    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (*key, modseq))
+    tx.publish(changes.MailboxGone(account_id, mailbox_id))
+
+
+def set_role(tx: Transaction, op: SetRole) -> None:
+    """SetRole."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    if mailbox.role is op.role:
+        return
+    if Role.INBOX in (mailbox.role, op.role):
+        raise Conflict("INBOX keeps its role.")
+    _refuse_taken_role(account, op.role)
+    mailbox.role = op.role
+    _bump_properties(tx, account, mailbox)
+
+
+def _refuse_taken_role(account: AccountState, role: Role | None) -> None:
+    if role is not None and any(other.role is role for other in account.mailboxes.values()):
+        raise Conflict("Another mailbox has that role.")
+
+
+def subscribe(tx: Transaction, op: Subscribe) -> None:
+    """Subscribe."""
+    account = tx.account(op.account_id)
+    name = exact_name(op.name)
+    if (name in account.subscriptions) == op.subscribed:
+        return
+    tx.bump(account)
+    _set_subscribed(tx, account, name, op.subscribed)
+    if name in account.by_name:
+        _bump_properties(tx, account, account.by_name[name])
+
+
+def _set_subscribed(tx: Transaction, account: AccountState, name: str, subscribed: bool) -> None:
+    if subscribed:
+        tx.execute(
+            "INSERT INTO subscription VALUES (?, ?) ON CONFLICT DO NOTHING", (account.account_id, name)
+        )
+        account.subscriptions |= {name}
+    else:
+        tx.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account.account_id, name))
+        account.subscriptions -= {name}
+    account.subscriptions_changed = True

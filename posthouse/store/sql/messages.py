@@ -1,0 +1,129 @@
+"""Adding a message, and flags between their text and their bits.
+
+`add` is the hottest function of the store: it changes counts in memory and gathers three rows.
+"""
+
+from __future__ import annotations
+
+from posthouse import limits
+from posthouse.errors import Conflict, OverQuota
+from posthouse.store.interface import Added, AddEmail
+from posthouse.store.memory import changes
+from posthouse.store.model import (
+    DELETED,
+    KEYWORD_SHIFT,
+    SEEN,
+    SYSTEM_FLAGS,
+    Stored,
+)
+from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.timeline import record_added
+from posthouse.store.sql.transaction import Transaction
+
+UID_MAX = (1 << 32) - 1
+"""RFC 9051 §2.3.1.1: UIDs are 32 bits; at the end a mailbox takes no more."""
+_SYSTEM_BITS = {name.lower(): 1 << bit for bit, name in enumerate(SYSTEM_FLAGS)}
+
+
+def add(tx: Transaction, op: AddEmail) -> Added:
+    """AddEmail."""
+    tx.refuse_growth()
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    content = op.content
+    size = len(op.prefix) + content.size
+    if op.check_quota:
+        refuse_over_quota(tx, account, size)
+    refuse_full(mailbox, 1)
+    flags = flag_bits(tx, account, op.flags) if op.flags else 0
+    blob_id = tx.blobs.of(op.account_id, content)
+    email_id = tx.take_numbers("email")
+    modseq = tx.bump_for_new_mail(account, mailbox)
+    uid = mailbox.uid_next
+    mailbox.uid_next = uid + 1
+    count(account, mailbox, 1, size, 0 if flags & SEEN else 1, 1 if flags & DELETED else 0)
+    received_at = op.received_at
+    tx.add_row("email", (email_id, op.account_id, blob_id, size, received_at, op.prefix))
+    tx.add_row(
+        "placement",
+        (op.account_id, op.mailbox_id, uid, email_id, flags, modseq, modseq, size, received_at, tx.now),
+    )
+    rows = tx.new_rows(op.account_id, op.mailbox_id, modseq)
+    rows.uids.append(uid)
+    rows.flags.append(flags)
+    rows.modseqs.append(modseq)
+    rows.email_ids.append(email_id)
+    rows.sizes.append(size)
+    rows.received.append(min(max(received_at, 0), UID_MAX))
+    stored = Stored(blob_id=blob_id, prefix=op.prefix, size=size)
+    tx.published.append(changes.ContentKept(op.account_id, email_id, stored, content))
+    if op.event is not None:
+        record_added(tx, op.event, uid)
+    return Added(uid_validity=mailbox.uid_validity, uid=uid, email_id=email_id, modseq=modseq)
+
+
+def count(
+    account: AccountState, mailbox: MailboxState, total: int, size: int, unseen: int, deleted: int
+) -> None:
+    """Add to the counts (negative: take away)."""
+    mailbox.total += total
+    mailbox.size += size
+    mailbox.unseen += unseen
+    mailbox.deleted += deleted
+    account.octets += size
+    account.messages += total
+
+
+def refuse_over_quota(tx: Transaction, account: AccountState, octets: int) -> None:
+    """Raise OverQuota when so much more would not fit."""
+    quota = account.quota or tx.settings.default_quota
+    if quota and account.octets + octets > quota:
+        raise OverQuota("The mailbox is full.")
+
+
+def refuse_full(mailbox: MailboxState, messages: int) -> None:
+    """Raise Conflict when the UIDs would not suffice."""
+    if mailbox.uid_next + messages > UID_MAX:
+        raise Conflict("The mailbox has used up its UIDs.")
+
+
+def flag_bits(tx: Transaction, account: AccountState, flags: frozenset[str], *, make: bool = True) -> int:
+    """The bits of flags; unknown keywords are made (`make`) or passed over. Conflict: too many keywords."""
+    known = account.flag_bits.get(flags)
+    if known is not None:
+        return known
+    bits = 0
+    new: list[str] = []
+    keywords = {name.lower(): 1 << KEYWORD_SHIFT + i for i, name in enumerate(account.keywords)}
+    for flag in sorted(flags):
+        lower = flag.lower()
+        if lower in _SYSTEM_BITS:
+            bits |= _SYSTEM_BITS[lower]
+        elif lower in keywords:
+            bits |= keywords[lower]
+        elif lower.startswith("\\"):
+            if lower != "\\recent":  # RFC 9051 §2.3.2: nobody can set it, and it is obsolete
+                raise Conflict("There is no such system flag.")
+        elif make:
+            keywords[lower] = 1 << KEYWORD_SHIFT + len(account.keywords) + len(new)
+            bits |= keywords[lower]
+            new.append(flag)
+    if new:
+        _make_keywords(tx, account, new)
+    if make and len(account.flag_bits) < _FLAG_SETS:
+        account.flag_bits[flags] = bits
+    return bits
+
+
+_FLAG_SETS = 256
+"""Flag sets remembered for an account."""
+
+
+def _make_keywords(tx: Transaction, account: AccountState, new: list[str]) -> None:
+    if len(account.keywords) + len(new) > limits.KEYWORDS:
+        raise Conflict("The account has used up its keywords.")
+    tx.refuse_growth()
+    tx.bump(account)
+    for bit, name in enumerate(new, KEYWORD_SHIFT + len(account.keywords)):
+        tx.execute("INSERT INTO keyword VALUES (?, ?, ?)", (account.account_id, bit, name))
+    account.keywords += tuple(new)
+    account.keywords_changed = True

@@ -1,0 +1,64 @@
+"""The web application: one table of routes, the security fields around it, refusals in one place.
+
+A part of the web tier is a class with `routes()`; its row stands in `build`. Whoever adds a way to log in adds an
+`Authenticator` to the list there.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from posthouse.errors import Temporary
+from posthouse.jmap.capabilities import KNOWN
+from posthouse.jmap.context import Services
+from posthouse.jmap.dispatch import Dispatcher
+from posthouse.jmap.methods import METHODS
+from posthouse.web.headers import Headers
+from posthouse.web.image_proxy import ImageProxy
+from posthouse.web.jmap import JmapPages
+from posthouse.web.jmap_blobs import BlobPages
+from posthouse.web.login import Authenticator, Basic, Gate, Refused
+from posthouse.web.pages import Pages
+from posthouse.web.problems import problem
+from posthouse.web.reading import Reading
+from posthouse.web.server import Application
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says about the web tier."""
+
+    plaintext: str = "loopback"
+    """`auth.plaintext`."""
+    public_url: str = ""
+    """Our address as browsers see it, when a proxy stands before us; empty: as each request says."""
+
+
+def build(services: Services, settings: Settings, pages: Pages, images: ImageProxy) -> Application:
+    """The application. `pages` is loaded already."""
+    authenticators: list[Authenticator] = [Basic(services.directory, settings.plaintext)]
+    gate = Gate(authenticators)
+    dispatcher = Dispatcher(services, METHODS, KNOWN)
+    routes: list[BaseRoute] = [
+        *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
+        *BlobPages(services, gate).routes(),
+        *Reading(gate, images).routes(),
+        Route("/{path:path}", pages.answer, methods=["GET"]),
+    ]
+    handlers = {Refused: _refused, Temporary: _unavailable}
+    return Headers(Starlette(routes=routes, exception_handlers=handlers))
+
+
+async def _refused(_request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Refused)
+    return fault.response
+
+
+async def _unavailable(_request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Temporary)
+    response = problem(503, "about:blank", fault.public)
+    response.headers["retry-after"] = "30"
+    return response

@@ -1,0 +1,135 @@
+"""DMARC by RFC 9989: the walk, the organization, alignment, what is asked for; and records of RFC 7489."""
+
+from __future__ import annotations
+
+import pytest
+
+from posthouse.msgauth.dmarc import check_dmarc, walk
+from posthouse.msgauth.dmarc_record import parse_dmarc
+from posthouse.msgauth.results import Disposition, Dkim, Result, Spf
+from tests.fakes.resolver import FakeResolver
+
+ZONE = """
+_dmarc.example.com. TXT "v=DMARC1; p=reject; sp=quarantine; np=reject; rua=mailto:r@example.com"
+sub.example.com. A 192.0.2.1
+mail.sub.example.com. A 192.0.2.1
+_dmarc.strict.example. TXT "v=DMARC1; p=quarantine; adkim=s; aspf=s"
+_dmarc.bank. TXT "v=DMARC1; p=reject; psd=y; np=reject"
+one.bank. A 192.0.2.2
+_dmarc.two.bank. TXT "v=DMARC1; p=none"
+_dmarc.own.example.com. TXT "v=DMARC1; p=none; psd=n"
+_dmarc.testing.example. TXT "v=DMARC1; p=reject; t=y"
+_dmarc.old.example. TXT "v=DMARC1; p=quarantine; pct=0; rf=afrf; ri=3600"
+_dmarc.twice.example. TXT "v=DMARC1; p=reject"
+_dmarc.twice.example. TXT "v=DMARC1; p=none"
+_dmarc.away.example. FAIL
+plain.test. A 192.0.2.3
+"""
+NOBODY = Spf(result=Result.NONE)
+
+
+def spf(domain: str) -> Spf:
+    return Spf(result=Result.PASS, domain=domain)
+
+
+def dkim(domain: str, **fields: object) -> Dkim:
+    return Dkim(result=Result.PASS, domain=domain, **fields)  # type: ignore[arg-type]
+
+
+async def test_the_walk_of_the_standard() -> None:
+    """RFC 9989 §4.10: a long name costs eight questions, its left labels are cut at once."""
+    resolver = FakeResolver()
+    await walk("a.b.c.d.e.f.g.h.i.j.mail.example.com", resolver)
+    assert [name.removeprefix("_dmarc.") for _, name in resolver.asked] == [
+        "a.b.c.d.e.f.g.h.i.j.mail.example.com",
+        "g.h.i.j.mail.example.com",
+        "h.i.j.mail.example.com",
+        "i.j.mail.example.com",
+        "j.mail.example.com",
+        "mail.example.com",
+        "example.com",
+        "com",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("domain", "organization"),
+    [
+        ("example.com", "example.com"),
+        ("a.b.example.com", "example.com"),
+        ("one.bank", "one.bank"),
+        ("deep.one.bank", "one.bank"),
+        ("two.bank", "two.bank"),
+        ("bank", "bank"),
+        ("x.own.example.com", "own.example.com"),
+        ("plain.test", "plain.test"),
+        ("sub.plain.test", "sub.plain.test"),
+    ],
+)
+async def test_organizational_domain(domain: str, organization: str) -> None:
+    assert (await walk(domain, FakeResolver(ZONE))).organizational_domain == organization
+
+
+@pytest.mark.parametrize(
+    ("author", "by_spf", "by_dkim", "result", "disposition"),
+    [
+        ("example.com", spf("example.com"), (), "pass", "none"),
+        ("example.com", spf("bounce.example.com"), (), "pass", "none"),
+        ("sub.example.com", NOBODY, (dkim("example.com"),), "pass", "none"),
+        ("example.com", NOBODY, (dkim("mail.sub.example.com"),), "pass", "none"),
+        ("example.com", spf("example.net"), (dkim("example.org"),), "fail", "reject"),
+        ("example.com", spf("notexample.com"), (dkim("com"),), "fail", "reject"),
+        ("example.com", NOBODY, (dkim("example.com", testing=True),), "fail", "reject"),
+        ("sub.example.com", NOBODY, (), "fail", "quarantine"),
+        ("no.such.example.com", NOBODY, (), "fail", "reject"),
+        ("strict.example", spf("mail.strict.example"), (dkim("mail.strict.example"),), "fail", "quarantine"),
+        ("strict.example", spf("strict.example"), (), "pass", "none"),
+        ("one.bank", NOBODY, (dkim("two.bank"),), "fail", "reject"),
+        ("two.bank", NOBODY, (dkim("bank"),), "fail", "none"),
+        ("testing.example", NOBODY, (), "fail", "quarantine"),
+        ("old.example", NOBODY, (), "fail", "none"),
+        ("twice.example", NOBODY, (), "none", "none"),
+        ("plain.test", spf("plain.test"), (), "none", "none"),
+        ("away.example", NOBODY, (), "temperror", "none"),
+        ("example.com", Spf(result=Result.TEMPERROR, domain="example.com"), (), "temperror", "none"),
+    ],
+)
+async def test_verdict(
+    author: str, by_spf: Spf, by_dkim: tuple[Dkim, ...], result: str, disposition: str
+) -> None:
+    found = (await check_dmarc(author, by_spf, by_dkim, FakeResolver(ZONE))).result
+    assert (found.result, found.disposition) == (result, disposition), found
+
+
+async def test_own_organization_below_another_is_apart() -> None:
+    found = await check_dmarc("own.example.com", NOBODY, (dkim("example.com"),), FakeResolver(ZONE))
+    assert found.result.result is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("v=DMARC1", Disposition.NONE),
+        ("v=DMARC1;p=reject", Disposition.REJECT),
+        ("v = DMARC1 ; p = Reject ; ;", Disposition.REJECT),
+        ("v=DMARC1; rua=mailto:x@y.example; p=banana", Disposition.NONE),
+        ("v=DMARC1; p=banana", None),
+        ("v=DMARC1; p=reject; sp=banana", None),
+        ("v=DMARC2; p=reject", None),
+        ("p=reject; v=DMARC1", None),
+        ("v=dmarc1; p=reject", None),
+        ("v=DMARC1x; p=reject", None),
+        ("v=DMARC1; p=reject; " + "x=y; " * 20_000, None),
+    ],
+)
+def test_records(text: str, policy: Disposition | None) -> None:
+    record = parse_dmarc(text)
+    assert (None if record is None else record.policy) is policy
+
+
+def test_report_addresses() -> None:
+    record = parse_dmarc(
+        "v=DMARC1; p=none; rua=mailto:a@x.example!10m, MAILTO:b%2Bc@x.example,https://x.example/"
+    )
+    assert record is not None
+    assert record.aggregate_to == ("a@x.example", "b+c@x.example")
