@@ -5,7 +5,7 @@ export interface Question {
   confirm: string
   danger?: boolean
   /** With a field: its name and first value; the answer is the text. */
-  field?: { label: string; value: string }
+  field?: { label: string; value: string; type?: string }
 }
 interface Open extends Question {
   answer: (value: string | undefined) => void

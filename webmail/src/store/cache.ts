@@ -6,7 +6,8 @@ import type { Email, EmailBody, Id, Identity, Mailbox, Patch } from '../jmap/typ
 /** A message's cleaned HTML, as the server gave it. */
 export interface SafeHtml {
   html: string
-  remote: number
+  styleSheet: string
+  remoteImages: number
 }
 export interface KeptList {
   ids: Id[]
