@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -53,8 +53,9 @@ class _Plain(msgspec.Struct, frozen=True, kw_only=True):
 
 _BUDGET: Final = """Hello Alice,
 
-the figures for the third quarter are in. Travel is a fifth under plan, hosting a little over it; the
-details are in the sheet from Monday. Could you look at rows 14 to 22 before the meeting on Thursday?
+the figures for the third quarter are in. Travel is a fifth under
+plan, hosting a little over it; the details are in the sheet from
+Monday. Could you look at rows 14 to 22 before Thursday's meeting?
 
 https://intranet.south.test/finance/2026-q3
 
@@ -87,46 +88,127 @@ END:VCALENDAR\r
 """
 
 _WEEK: Final = (
-    _Plain(sender="Carol Meier <carol@south.test>", subject="Budget for the third quarter", text=_BUDGET, minutes=12,
-           keywords=(), number="budget-1", cc="Bob Okafor <bob@south.test>"),
-    _Plain(sender="王小明 <wang.xiaoming@huadong.test>", subject="关于下周二项目评审会的安排", minutes=47, keywords=("\\Flagged",),
-           text="林女士，您好：\n\n下周二（12月1日）下午两点在三号会议室召开项目评审会，请您提前准备验收材料，"
-           "并将参会名单于本周五之前发给我。\n\n附件中是上次会议的纪要，请查收。\n\n祝工作顺利！\n\n王小明\n华东分公司 技术部",
-           file=("application/pdf", "会议纪要（2026年11月）.pdf", b"%PDF-1.4 minutes\n" * 2900)),
-    _Plain(sender="Bob Okafor <bob@south.test>", subject="Re: Trip to the lighthouse", minutes=95, keywords=(),
-           number="trip-3", answers="trip-2", cc="Carol Meier <carol@south.test>",
-           text="Saturday works for me too. I bring the thermos and the good map.\n\nBob\n\nOn Monday Alice Lindqvist wrote:\n"
-           "> Saturday at nine, at the pier?\n>> Who is coming to the lighthouse?\n"),
-    _Plain(sender=ALICE, to="Bob Okafor <bob@south.test>", cc="Carol Meier <carol@south.test>", mailbox="Sent", results="",
-           subject="Re: Trip to the lighthouse", minutes=180, number="trip-2", answers="trip-1",
-           text="Saturday at nine, at the pier?\n\nAlice\n\n> Who is coming to the lighthouse?\n"),
-    _Plain(sender="Bob Okafor <bob@south.test>", subject="Trip to the lighthouse", minutes=320, number="trip-1",
-           text="Who is coming to the lighthouse?\n\nBob\n"),
-    _Plain(sender="The Harbour Letter <letter@harbour.test>", subject="The ferry, the signal house and a bakery", minutes=400,
-           keywords=(), text="Good morning. The new ferry line opens on the first of December.", html=_NEWS,
-           extra=(("List-Id", '"The Harbour Letter" <letter.harbour.test>'),
-                  ("List-Unsubscribe", "<mailto:leave@harbour.test>, <https://harbour.test/leave/7f3>"),
-                  ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))),
-    _Plain(sender="Carol Meier <carol@south.test>", subject="Invitation: Autumn review", minutes=1500,
-           text="Please join the autumn review.", file=("text/calendar", "invite.ics", _INVITE)),
-    _Plain(sender="Nordbank Security <security@nordbank-kunden.test>", subject="Your account needs your attention", minutes=1560,
-           keywords=(), results=FORGED, text="Please confirm your details: https://nordbank-kunden.test/confirm\n"),
-    _Plain(sender="李雪 <lixue@xinhua-press.test>", subject="回复：书稿第三章修改意见", minutes=1700, keywords=("\\Seen", "书稿"),
-           text="林老师：\n\n第三章已按您的意见修改完毕，插图重新绘制了两张，请审阅。\n\n李雪"),
-    _Plain(sender="Donaudampfschifffahrtsgesellschaft Kundendienst <kundendienst@donaudampfschifffahrt.test>", minutes=2900,
-           subject="Ihre Fahrgastrechtebeschwerdebearbeitungsnummer 2026-11-4471 wurde angelegt",
-           text="Sehr geehrte Frau Lindqvist,\n\nwir haben Ihre Nachricht erhalten.\n"),
-    _Plain(sender="Ingrid Sørensen <ingrid@fjord.test>", subject="Photographs from the opening", minutes=3100,
-           keywords=("\\Seen", "\\Flagged", "family"), text="Here are the two best ones.\n\nIngrid",
-           file=("image/png", "opening.png", PIXEL)),
-    _Plain(sender="build@ci.north.test", subject="main is green again (1,482 tests)", minutes=3300, keywords=("\\Seen", "work"),
-           text="All 1,482 tests passed in 11 minutes.\n"),
-    _Plain(sender="陈建国 <chen.jianguo@huadong.test>", subject="十一月份差旅费报销单已审批通过", minutes=4400,
-           text="您的报销单（编号 2026-1173）已审批通过，款项将于三个工作日内到账。"),
-    _Plain(sender="Mateus Albuquerque <mateus@lisboa.test>", subject="The translation, chapters 1–4", minutes=5900,
-           keywords=("\\Seen", "\\Answered", "work"), text="Attached as promised. Chapter 3 still wants a native ear.\n",
-           file=("text/plain", "chapters.txt", "Capítulo 1\n\nEra uma vez…\n".encode() * 40)),
-)  # fmt: skip
+    _Plain(
+        sender="Carol Meier <carol@south.test>",
+        subject="Budget for the third quarter",
+        text=_BUDGET,
+        minutes=12,
+        keywords=(),
+        number="budget-1",
+        cc="Bob Okafor <bob@south.test>",
+    ),
+    _Plain(
+        sender="王小明 <wang.xiaoming@huadong.test>",
+        subject="关于下周二项目评审会的安排",
+        minutes=47,
+        keywords=("\\Flagged",),
+        text="林女士，您好：\n\n下周二（12月1日）下午两点在三号会议室召开项目评审会，请您提前准备验收材料，"
+        "并将参会名单于本周五之前发给我。\n\n附件中是上次会议的纪要，请查收。\n\n祝工作顺利！\n\n"
+        "王小明\n华东分公司 技术部",
+        file=("application/pdf", "会议纪要（2026年11月）.pdf", b"%PDF-1.4 minutes\n" * 2900),
+    ),
+    _Plain(
+        sender="Bob Okafor <bob@south.test>",
+        subject="Re: Trip to the lighthouse",
+        minutes=95,
+        keywords=(),
+        number="trip-3",
+        answers="trip-2",
+        cc="Carol Meier <carol@south.test>",
+        text="Saturday works for me too. I bring the thermos and the good map.\n\nBob\n\n"
+        "On Monday Alice Lindqvist wrote:\n"
+        "> Saturday at nine, at the pier?\n>> Who is coming to the lighthouse?\n",
+    ),
+    _Plain(
+        sender=ALICE,
+        to="Bob Okafor <bob@south.test>",
+        cc="Carol Meier <carol@south.test>",
+        mailbox="Sent",
+        results="",
+        subject="Re: Trip to the lighthouse",
+        minutes=180,
+        number="trip-2",
+        answers="trip-1",
+        text="Saturday at nine, at the pier?\n\nAlice\n\n> Who is coming to the lighthouse?\n",
+    ),
+    _Plain(
+        sender="Bob Okafor <bob@south.test>",
+        subject="Trip to the lighthouse",
+        minutes=320,
+        number="trip-1",
+        text="Who is coming to the lighthouse?\n\nBob\n",
+    ),
+    _Plain(
+        sender="The Harbour Letter <letter@harbour.test>",
+        subject="The ferry, the signal house and a bakery",
+        minutes=400,
+        keywords=(),
+        text="Good morning. The new ferry line opens on the first of December.",
+        html=_NEWS,
+        extra=(
+            ("List-Id", '"The Harbour Letter" <letter.harbour.test>'),
+            ("List-Unsubscribe", "<mailto:leave@harbour.test>, <https://harbour.test/leave/7f3>"),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ),
+    ),
+    _Plain(
+        sender="Carol Meier <carol@south.test>",
+        subject="Invitation: Autumn review",
+        minutes=1500,
+        text="Please join the autumn review.",
+        file=("text/calendar", "invite.ics", _INVITE),
+    ),
+    _Plain(
+        sender="Nordbank Security <security@nordbank-kunden.test>",
+        subject="Your account needs your attention",
+        minutes=1560,
+        keywords=(),
+        results=FORGED,
+        text="Please confirm your details: https://nordbank-kunden.test/confirm\n",
+    ),
+    _Plain(
+        sender="李雪 <lixue@xinhua-press.test>",
+        subject="回复：书稿第三章修改意见",
+        minutes=1700,
+        keywords=("\\Seen", "书稿"),
+        text="林老师：\n\n第三章已按您的意见修改完毕，插图重新绘制了两张，请审阅。\n\n李雪",
+    ),
+    _Plain(
+        sender="Donaudampfschifffahrtsgesellschaft Kundendienst <kundendienst@donaudampfschifffahrt.test>",
+        minutes=2900,
+        subject="Ihre Fahrgastrechtebeschwerdebearbeitungsnummer 2026-11-4471 wurde angelegt",
+        text="Sehr geehrte Frau Lindqvist,\n\nwir haben Ihre Nachricht erhalten.\n",
+    ),
+    _Plain(
+        sender="Ingrid Sørensen <ingrid@fjord.test>",
+        subject="Photographs from the opening",
+        minutes=3100,
+        keywords=("\\Seen", "\\Flagged", "family"),
+        text="Here are the two best ones.\n\nIngrid",
+        file=("image/png", "opening.png", PIXEL),
+    ),
+    _Plain(
+        sender="build@ci.north.test",
+        subject="main is green again (1,482 tests)",
+        minutes=3300,
+        keywords=("\\Seen", "work"),
+        text="All 1,482 tests passed in 11 minutes.\n",
+    ),
+    _Plain(
+        sender="陈建国 <chen.jianguo@huadong.test>",
+        subject="十一月份差旅费报销单已审批通过",
+        minutes=4400,
+        text="您的报销单（编号 2026-1173）已审批通过，款项将于三个工作日内到账。",
+    ),
+    _Plain(
+        sender="Mateus Albuquerque <mateus@lisboa.test>",
+        subject="The translation, chapters 1–4",
+        minutes=5900,
+        keywords=("\\Seen", "\\Answered", "work"),
+        text="Attached as promised. Chapter 3 still wants a native ear.\n",
+        file=("text/plain", "chapters.txt", "Capítulo 1\n\nEra uma vez…\n".encode() * 40),
+    ),
+)
 _MORE: Final = (
     ("Hanna Virtanen <hanna@helsinki.test>", "Minutes of the board", "Please find the minutes below."),
     ("赵敏 <zhaomin@huadong.test>", "供应商名单更新", "最新的供应商名单请见下文，如有变动请及时告知。"),

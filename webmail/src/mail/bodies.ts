@@ -91,7 +91,8 @@ export function fragment(letter: SafeHtml, body: Pick<EmailBody, 'attachments' |
     USE_PROFILES: { html: true },
     FORBID_TAGS: ['form', 'input', 'button', 'select', 'textarea', 'style', 'video', 'audio', 'source', 'dialog', 'template', 'slot'],
     FORBID_ATTR: ['srcset', 'ping', 'autofocus', 'id', 'name', 'action', 'formaction', 'contenteditable'],
-    ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|sms|xmpp|cid|remote|data:image\/(?:png|gif|jpe?g|webp|bmp|avif);base64)[:,]/i,
+    // Schemes of ours, or no scheme at all: the expression judges every attribute's value, so also colours and widths.
+    ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|sms|xmpp|cid|remote):|[^a-z]|[a-z+.-]+(?:[^a-z+.:-]|$))/i,
     ADD_DATA_URI_TAGS: ['img'],
   })
   const parts = new Map([...body.attachments, ...body.htmlBody].filter((part) => part.cid && part.blobId).map((part) => [part.cid as string, part]))
