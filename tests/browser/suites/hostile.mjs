@@ -75,6 +75,7 @@ export const checks = {
     const page = await signedIn(browser, stage.north, 'alice@north.test')
     const asked = []
     page.on('request', (request) => asked.push(request.url()))
+    await page.goto(`${stage.north}/search?q=subject%3Aelsewhere`)
     await page.locator('.row', { hasText: 'A picture from elsewhere' }).locator('.open').click()
     await page.getByRole('button', { name: 'Show pictures' }).click()
     await page.frameLocator('article iframe').locator('img[src]').waitFor({ state: 'attached' })
