@@ -12,7 +12,37 @@ SPY: Final = "http://spy.test/x"
 RUN: Final = "top.__ran=1;parent.__ran=1;window.__ran=1;fetch('http://spy.test/ran')"
 _CODE: Final = "javascript:top.__ran=1"
 
-_EVENTS: Final = ["onload", "onerror", "onclick", "onmouseover", "onfocus", "onblur", "onanimationstart", "onanimationend", "ontransitionend", "onpageshow", "onresize", "onscroll", "onhashchange", "onmessage", "onbeforeunload", "onpointerover", "onpointerenter", "onwheel", "ontoggle", "onbegin", "onend", "onrepeat", "onformdata", "oncut", "onpaste", "onselectstart", "oncontentvisibilityautostatechange", "onbeforetoggle", "onscrollend"]
+_EVENTS: Final = [
+    "onload",
+    "onerror",
+    "onclick",
+    "onmouseover",
+    "onfocus",
+    "onblur",
+    "onanimationstart",
+    "onanimationend",
+    "ontransitionend",
+    "onpageshow",
+    "onresize",
+    "onscroll",
+    "onhashchange",
+    "onmessage",
+    "onbeforeunload",
+    "onpointerover",
+    "onpointerenter",
+    "onwheel",
+    "ontoggle",
+    "onbegin",
+    "onend",
+    "onrepeat",
+    "onformdata",
+    "oncut",
+    "onpaste",
+    "onselectstart",
+    "oncontentvisibilityautostatechange",
+    "onbeforetoggle",
+    "onscrollend",
+]
 """Handler names; each is tried on elements that fire it by themselves where there are such."""
 
 _SCRIPTS: Final = (
