@@ -656,6 +656,63 @@ JMAP_RESULTS: Final = 200
 JMAP_RESULT_IDS: Final = 1_000_000
 """Ids in all remembered results."""
 
+JMAP_STREAMS: Final = 100
+"""Open EventSource streams, and as many WebSockets, of one account: every tab of every browser has one."""
+
+JMAP_PING_LEAST: Final = 5
+"""Seconds: pings are not sent oftener, whatever a client asks."""
+
+JMAP_PING_MOST: Final = 300
+"""Seconds: pings are not sent more rarely once a client asked for any."""
+
+JMAP_IDENTITIES: Final = 200
+"""Identities of an account."""
+
+JMAP_SUBMISSIONS: Final = 100_000
+"""Records of submissions that an account keeps."""
+
+JMAP_HOLD: Final = 366 * 86400
+"""Seconds that a submission may be held (maxDelayedSend, RFC 4865 §4)."""
+
+JMAP_BLOBS: Final = 100
+"""Blobs in one Blob/get or Blob/lookup."""
+
+JMAP_BLOB_SOURCES: Final = 64
+"""Sources that one Blob/upload puts together (maxDataSources; RFC 9404 §3.1 wants 64 at least)."""
+
+OUTBOX_BATCH: Final = 100
+"""Submissions looked at before the outbox asks again what is due."""
+
+OUTBOX_LOOK: Final = 60.0
+"""Seconds after which the outbox looks even when nothing told it to."""
+
+OUTBOX_PAUSE: Final = 30.0
+"""Seconds after a fault of the store, and after which a submission that was begun is looked at again."""
+
+OUTBOX_RETRY: Final = 60.0
+"""Seconds until a submission whose message could not be taken now is tried again."""
+
+OUTBOX_FIRST_LOOK: Final = 1.0
+"""Seconds after sending until what became of the recipients is looked up; each further look waits twice as long."""
+
+OUTBOX_LAST_LOOK: Final = 3600.0
+"""Seconds between two such looks at most."""
+
+OUTBOX_LOOKS: Final = 180
+"""Such looks in all: over a week, longer than the queue tries."""
+
+OUTBOX_EVENTS: Final = 10_000
+"""Lines of the timeline read for one submission."""
+
+VACATION_DAYS: Final = 7
+"""Days within which a person is answered once (RFC 5230 §4.1 suggests 7)."""
+
+VACATION_AT_ONCE: Final = 50
+"""Messages looked at for a vacation answer at once; beyond, mail is delivered unanswered."""
+
+VACATION_TEXT: Final = 100_000
+"""Characters of subject and texts of a vacation answer."""
+
 JMAP_POINTER: Final = 32
 """Steps of a result reference's path (RFC 8620 §3.7)."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     results: Results
     hostname: str
     message_size: int
+    outbox: Outbox
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 
