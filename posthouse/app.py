@@ -143,6 +143,7 @@ class App:
                 self.house.duties(),
             )
             self._upkeep.start()
+            self.house.outbox.start()
         except BaseException:
             await self.stop()
             raise
@@ -151,6 +152,7 @@ class App:
         """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
         await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
         self.house.listening = {}
+        await self.house.outbox.stop()
         if self._runner is not None:
             await self._runner.stop()
         if self._upkeep is not None:
@@ -262,6 +264,8 @@ class App:
             directory=self.house.directory,
             mail=MailCache(self.house.store),
             results=Results(),
+            outbox=self.house.outbox,
+            now=self.house.clock,
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )

@@ -844,6 +844,9 @@ HISTORY_ROWS: Final = 20_000
 HISTORY_LOOK: Final = 256
 """Changes between two looks at whether that history is too long."""
 
+UPLOAD_KEPT: Final = 24 * 3600
+"""Seconds that an upload nobody used is kept (RFC 8620 §6: an hour at least)."""
+
 UPLOAD_OCTETS: Final = 512 * MB
 """Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
 

@@ -65,8 +65,8 @@ TYPE: Final = ItemType(
     most=limits.JMAP_IDENTITIES,
     put=_put,
 )
-FIRST: Final = 1
-"""The number of the identity that every account has."""
+FIRST: Final = 0
+"""The number of the identity that every account has: below all that are given out."""
 
 
 async def _ensure_first(context: Context, account_id: int) -> None:

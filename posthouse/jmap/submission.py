@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -123,7 +124,7 @@ async def _result(
     found = [each for each in await TYPE.objects(context, account_id) if _matches(tree, each)]
     for each in reversed(comparators):
         key = _SORTS[each.property]
-        found.sort(key=lambda o, key=key: o[key], reverse=not each.is_ascending)
+        found.sort(key=itemgetter(key), reverse=not each.is_ascending)
     return state, [each["id"] for each in found]
 
 

@@ -83,7 +83,7 @@ class EventStream(Response):
             with self._busy.one(self._watched.account_id):
                 await self._tell(receive, send)
         except TooBusy:
-            await problem(429, "about:blank", "too many streams are open")(scope, receive, send)  # type: ignore[arg-type]
+            await problem(429, "about:blank", "too many streams are open")(scope, receive, send)
 
     async def _tell(self, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
