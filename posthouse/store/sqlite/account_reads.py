@@ -99,6 +99,17 @@ def threads(reader: Reader, account_id: int, email_ids: Sequence[int]) -> dict[i
     return dict(zip(ids, found, strict=True))
 
 
+def origins(reader: Reader, account_id: int, email_ids: Sequence[int]) -> list[int]:
+    """As `Store.origins`."""
+    rows = reader.db.rows(
+        "SELECT email_id, origin_id FROM email_origin WHERE account_id = ?"
+        " AND email_id IN (SELECT value FROM carray(?))",
+        (account_id, members(email_ids)),
+    )
+    found = dict(rows)
+    return [found.get(email_id, email_id) for email_id in email_ids]
+
+
 # --- items ------------------------------------------------------------------------------------------------
 
 _ITEM: Final = "account_id, kind, item_id, data, created_modseq, modseq, due_at"

@@ -195,6 +195,11 @@ def _copy_emails(tx: Transaction, selection: Selection, messages: int) -> int:
         (*selection.bindings, selection.bindings[0]),
     )
     tx.execute(
+        f"INSERT INTO email_origin SELECT ?, {base} + row - 1, coalesce(o.origin_id, p.email_id) FROM {rows}"
+        " LEFT JOIN email_origin o ON o.account_id = ? AND o.email_id = p.email_id",
+        (selection.bindings[0], *selection.bindings, selection.bindings[0]),
+    )
+    tx.execute(
         "INSERT INTO blob_share SELECT blob_id, 1 + count(*) FROM email"
         " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
         " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",

@@ -258,6 +258,10 @@ class SqliteStore:
             found.update(await self._engine.decide_threads(account_id, some))
         return [found.get(email_id) for email_id in email_ids]
 
+    async def origins(self, account_id: int, email_ids: Sequence[int]) -> list[int]:
+        """The email that each of these is a copy of, or itself."""
+        return await self._readers.run(account_reads.origins, account_id, email_ids) if email_ids else []
+
     async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
         """The items of a kind, by number."""
         return await self._readers.run(account_reads.items, account_id, kind, item_ids)
