@@ -1072,6 +1072,67 @@ PLAYGROUND_REDRAW: Final = 0.25
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
 
+# --- more than one machine (store.postgres, store.s3) ---------------------------------------------
+
+DATABASE_CONNECT_TIMEOUT: Final = 3.0
+"""Seconds for a connection to the database, handshake and login included: a failover takes longer anyway."""
+
+DATABASE_TIMEOUT: Final = 15.0
+"""Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
+
+DATABASE_RETRY: Final = 0.5
+"""Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""
+
+DATABASE_RESOLVE: Final = 10.0
+"""Seconds in which the outcome of a commit whose answer was lost is asked for, before it counts as failed."""
+
+DATABASE_STATEMENTS: Final = 500
+"""Prepared statements of one connection; the program has about 200."""
+
+DATABASE_TRIES: Final = 3
+"""Times that a batch is tried which ran into another node's (a deadlock) or whose connection broke."""
+
+NOTICE_OCTETS: Final = 7_500
+"""Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
+
+NOTICES_WAITING: Final = 10_000
+"""Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
+
+NOTICE_CHECK: Final = 0.5
+"""Seconds between looks at what changed among people, in case a NOTIFY was lost: a revoked password ends in one."""
+
+NOTICE_CHECK_MAIL: Final = 5.0
+"""Seconds between looks at the accounts that somebody here watches, in case a NOTIFY was lost."""
+
+NODE_BEAT: Final = 5.0
+"""Seconds between signs of life of a node."""
+
+NODE_SILENCE: Final = 60.0
+"""Seconds without one after which others take over a node's leases; a delivery in time ends before."""
+
+JOURNAL_KEPT: Final = 10_000
+"""Mod-sequences behind a snapshot whose flag changes stay in the journal, for nodes that have yet to hear of them."""
+
+OBJECT_OCTETS: Final = 128 * KB
+"""Octets of a body above which it goes to the object store: smaller ones are faster as rows (measured)."""
+
+OBJECT_PART: Final = 8 * MB
+"""Octets of one part of a multipart upload; larger objects are sent in parts."""
+
+OBJECT_TIMEOUT: Final = 30.0
+"""Seconds for one request to the object store."""
+
+OBJECT_CONNECT_TIMEOUT: Final = 2.0
+"""Seconds to connect to the object store."""
+
+OBJECT_CACHE: Final = 1024 * MB
+"""Octets of objects kept in the local read cache of a node."""
+
+OBJECT_GRACE: Final = 3_600.0
+"""Seconds that an object without rows is left alone: its commit may still be under way, or be tried again."""
+
+CLOCK_TOLERANCE: Final = 2.0
+"""Seconds between our clock and the database's that do not matter; beyond, times in the queue are by the database's."""
 # --- who sent this (msgauth) -----------------------------------------------------------------------
 
 SPF_LOOKUPS: Final = 10
