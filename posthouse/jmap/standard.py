@@ -121,8 +121,8 @@ def check_set(arguments: SetArguments, state: str) -> None:
 # --- /query and /queryChanges (RFC 8620 §5.5, §5.6) ---------------------------------------------------------
 
 
-class Comparator(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """RFC 8620 §5.5; `keyword` is RFC 8621 §4.4.2."""
+class Comparator(msgspec.Struct, kw_only=True, rename="camel"):
+    """RFC 8620 §5.5; `keyword` is RFC 8621 §4.4.2. What else stands there is passed over: libraries send more."""
 
     property: str
     is_ascending: bool = True

@@ -26,4 +26,6 @@ def test_the_tour_tells_four_chapters() -> None:
     assert said.index("mx.south.test", said.index("step by step")) > 0
     assert said.count("S: 550 5.7.1") >= 2
     assert "* 1 FETCH" in said
+    assert '"@type":"StateChange"' in said
+    assert '"$flagged":true' in said
     assert "posthouse" not in [line for line in said.splitlines() if "PASS " in line or "LOGIN " in line]
