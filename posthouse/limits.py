@@ -683,6 +683,30 @@ JMAP_BLOBS: Final = 100
 JMAP_BLOB_SOURCES: Final = 64
 """Sources that one Blob/upload puts together (maxDataSources; RFC 9404 §3.1 wants 64 at least)."""
 
+PUSH_SUBSCRIPTIONS: Final = 50
+"""Push subscriptions of one account: a person's devices."""
+
+PUSH_EXPIRY: Final = 30 * 86400
+"""Seconds that a push subscription lasts at most (RFC 8620 §7.2: 48 hours at least, 7 days should be)."""
+
+PUSH_URL: Final = 2048
+"""Characters of a push service's address."""
+
+PUSH_ACCOUNTS: Final = 20_000
+"""Accounts whose subscriptions are watched by one process."""
+
+PUSH_PAUSE: Final = 1.0
+"""Seconds between two pushes to an account's devices: what changes meanwhile is told together."""
+
+PUSH_REST: Final = 60.0
+"""Seconds that a push service gets which asks for rest or has a fault (RFC 8030 §8.4)."""
+
+PUSH_TIME: Final = 10.0
+"""Seconds for one push, connection and answer."""
+
+PUSH_TTL: Final = 86_400
+"""Seconds that a push service may keep a push for a device that is away (RFC 8030 §5.2)."""
+
 OUTBOX_BATCH: Final = 100
 """Submissions looked at before the outbox asks again what is due."""
 

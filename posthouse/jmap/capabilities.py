@@ -81,13 +81,18 @@ def of_account(message_size: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def of_server(base: str) -> dict[str, dict[str, Any]]:
-    """What is the server's alone, or has values there; `base`: our address."""
+def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
+    """What is the server's alone, or has values there; `base`: our address; `vapid`: our key for Web Push."""
     # RFC 8887 §3.1
-    return {WEBSOCKET: {"url": f"{base.replace('http', 'ws', 1)}/jmap/ws", "supportsPush": True}}
+    found: dict[str, dict[str, Any]] = {
+        WEBSOCKET: {"url": f"{base.replace('http', 'ws', 1)}/jmap/ws", "supportsPush": True}
+    }
+    if vapid:
+        found[WEBPUSH] = {"applicationServerKey": vapid}  # RFC 9749 §3
+    return found
 
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, WEBSOCKET})
+KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, WEBSOCKET, WEBPUSH})
 """What `using` may name."""

@@ -17,6 +17,7 @@ from posthouse.jmap import (
     mailbox,
     mailbox_query,
     mailbox_set,
+    push_subscription,
     quota,
     snippet,
     submission,
@@ -37,6 +38,11 @@ from posthouse.jmap.standard import (
 
 METHODS: Final[Mapping[str, Method]] = {
     "Core/echo": Method(CORE, None, core.echo),
+    # RFC 8620 §7.2
+    "PushSubscription/get": Method(CORE, push_subscription.PushGetArguments, push_subscription.get),
+    "PushSubscription/set": Method(
+        CORE, push_subscription.PushSetArguments, push_subscription.set_subscriptions
+    ),
     # RFC 8621 §2
     "Mailbox/get": Method(MAIL, GetArguments, mailbox.get),
     "Mailbox/changes": Method(MAIL, ChangesArguments, mailbox.changes),

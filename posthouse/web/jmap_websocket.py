@@ -17,9 +17,8 @@ from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.errors import RequestError
 from posthouse.jmap.push import Watched, state_change
-from posthouse.store.model import Account
 from posthouse.web.busy import Busy, TooBusy
-from posthouse.web.login import Gate, Refused
+from posthouse.web.login import Caller, Gate, Refused
 
 SUBPROTOCOL = "jmap"
 
@@ -55,7 +54,7 @@ class WebSocketPages:
         try:
             with self._busy.one(caller.account.account_id):
                 await socket.accept(SUBPROTOCOL)
-                await _Talk(self._services, self._dispatcher, caller.account, socket, self._types).run()
+                await _Talk(self._services, self._dispatcher, caller, socket, self._types).run()
         except TooBusy:
             await socket.close(1013)
         except (WebSocketDisconnect, OSError):
@@ -75,13 +74,14 @@ class _Talk:
         self,
         services: Services,
         dispatcher: Dispatcher,
-        account: Account,
+        caller: Caller,
         socket: WebSocket,
         types: frozenset[str],
     ) -> None:
         self._services = services
         self._dispatcher = dispatcher
-        self._account = account
+        self._account = caller.account
+        self._app_password_id = caller.app_password_id
         self._socket = socket
         self._types = types
         self._turn = asyncio.Lock()
@@ -120,7 +120,8 @@ class _Talk:
         kind = tree.get("@type")
         if kind == "Request":
             request = as_request({k: v for k, v in tree.items() if k not in {"@type", "id"}})
-            response = msgspec.to_builtins(await self._dispatcher.process(request, self._account))
+            answer = await self._dispatcher.process(request, self._account, self._app_password_id)
+            response = msgspec.to_builtins(answer)
             named = {"requestId": tree["id"]} if tree.get("id") is not None else {}
             await self._send({"@type": "Response"} | named | response)
         elif kind == "WebSocketPushEnable":
