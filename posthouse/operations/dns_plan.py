@@ -68,6 +68,8 @@ class PlanFacts(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[KeyRecord, ...] = ()
     certificate_digest: str = ""
     """SHA-256 of the certificate's public key, hexadecimal; empty: there is no certificate yet."""
+    own_certificate: bool = False
+    """Whether the administrator gave one: a policy that demands a good certificate needs one."""
     issuer: str = ""
     """The organization that issued the certificate; empty: we did."""
 
@@ -128,7 +130,7 @@ def _reports(name: str) -> Iterator[DnsRecord]:
 
 
 def _transport(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
-    if "https" in facts.ports:
+    if "https" in facts.ports and facts.own_certificate:
         version = hashlib.sha256(f"{facts.hostname} enforce".encode()).hexdigest()[:12]
         text = text_value(f"v=STSv1; id={version}")
         yield _record(f"_mta-sts.{name}", "TXT", text, "there is a policy: TLS to us must be good", "MTA-STS")
