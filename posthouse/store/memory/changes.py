@@ -41,6 +41,10 @@ class Flagged(Change):
     add: int
 
 
+class FlagsLogged(Change):
+    """Flags were made durable in a log, and are still to be written where they belong."""
+
+
 class Vanished(Change):
     """Messages left a mailbox."""
 

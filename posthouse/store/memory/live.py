@@ -40,7 +40,8 @@ class Live:
         self.search: TextSearch | None = None
         self.mail_came: Callable[[], None] = _nothing
         self.mail_went: Callable[[], None] = _nothing
-        """The engine's own watchers: there is something to derive, or to sweep."""
+        self.flags_logged: Callable[[], None] = _nothing
+        """The engine's own watchers: there is something to derive, to sweep, to settle."""
         self._queue_watchers: list[Callable[[], None]] = []
 
     def publish(self, published: list[changes.Change], answered: list[Submission]) -> None:
@@ -83,6 +84,8 @@ class Live:
             index = self.indexes.apply(change)
             if index is not None:
                 told.indexes[id(index)] = index
+        elif isinstance(change, changes.FlagsLogged):
+            self.flags_logged()
         elif isinstance(change, changes.AccountChanged):
             told.accounts.add(change.account_id)
             self.views.apply(change)

@@ -159,6 +159,9 @@ class Transaction(ABC):
     def take_numbers(self, sequence: str, count: int = 1) -> int:
         """The first of `count` new, consecutive numbers, above all given out before."""
 
+    def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:  # noqa: B027
+        """Before flags of placements from UID `first` to `last` are looked at: an engine that puts them off does it."""
+
     @abstractmethod
     def load_state(self, account_id: int) -> AccountState | None:
         """Read an account whole; None when there is none."""

@@ -26,7 +26,13 @@ FROM (SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placemen
        UNION ALL
       SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placement p
         ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id AND p.uid >= m.uid_next
-       WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2)
+       WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2
+       UNION ALL
+      SELECT p.email_id, p.created_modseq, l.modseq FROM mailbox m
+        JOIN flag_log l ON l.account_id = m.account_id AND l.mailbox_id = m.mailbox_id
+        JOIN placement p ON p.account_id = l.account_id AND p.mailbox_id = l.mailbox_id
+                        AND p.uid BETWEEN l.first AND l.last
+       WHERE m.account_id = ?1 AND l.modseq > ?2)
 """
 _DOOMED: Final = """
 SELECT p.email_id, p.created_modseq, d.modseq, coalesce(t.thread_id, 0) FROM doomed_mailbox d
