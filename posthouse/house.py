@@ -6,17 +6,19 @@ builds what depends on the configuration, again at each reload; whoever uses the
 
 from __future__ import annotations
 
-import secrets
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
+from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
@@ -24,17 +26,19 @@ from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
-from posthouse.net.certificates import write_private
+from posthouse.inbound.tally import Tallies
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration
+from posthouse.operations.administration import Administration, Method
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
+from posthouse.operations.reports import Reports
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
@@ -47,11 +51,9 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
-from posthouse.store.derive import derive
+from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import DomainKind
-from posthouse.store.sqlite.searching import text_search
-from posthouse.store.sqlite.store import SqliteStore
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -72,19 +74,13 @@ class Paths(msgspec.Struct, frozen=True):
         """The key of that certificate."""
         return config.tls.key or self.data / "tls" / "key.pem"
 
-    def login_secret(self) -> bytes:
-        """32 octets of chance, made once: what unknown names are told must not change over restarts."""
-        path = self.data / "login.key"
-        if not path.exists():
-            write_private(path, secrets.token_bytes(32))
-        return path.read_bytes()
-
 
 class House:
     """Everything but the listeners. `open` and `close`; `furnish` again after a reload."""
 
-    def __init__(self, store: SqliteStore, directory: Directory, config: Config, clock: Clock) -> None:
-        self.store = store
+    def __init__(self, storage: Storage, directory: Directory, config: Config, clock: Clock) -> None:
+        self.storage = storage
+        self.store = store = storage.store
         self.clock = clock
         self.directory = directory
         self.refusals = Refusals(store)
@@ -94,38 +90,36 @@ class House:
         self.started_at = clock()
         self.runner: QueueRunner | None = None
         self.signer = Signer(store.dkim_keys)
+        self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.furnish(config)
 
     @classmethod
-    async def open(cls, config: Config, *, serving: bool = False) -> Self:
+    async def open(
+        cls, config: Config, *, serving: bool = False, roles: frozenset[str] = frozenset()
+    ) -> Self:
         """Open the store (StoreUnavailable when somebody else has it) and build upon it.
 
-        `serving`: with the full-text index, which a single command does not need.
+        `serving`: with what a single command does not need (full-text index, jobs); `roles`: what we do.
         """
         paths = Paths(config.data)
         clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = await SqliteStore.open(
-            config.data / config.store.url.removeprefix("sqlite:"),
-            config.data / config.store.blobs.removeprefix("packs:"),
-            derive=derive,
-            search=text_search(config.data / "search.db") if serving else None,
-            default_quota=config.limits.account_quota,
-            now=clock,
-        )
+        storage = await open_storage(config, clock, serving=serving, roles=roles)
         try:
             directory = Directory(
-                store,
+                storage.store,
                 default_domain=config.auth.default_domain.lower(),
                 default_quota=config.limits.account_quota,
                 password_hash=config.auth.password_hash,
-                secret=paths.login_secret(),
+                secret=storage.secret,
                 wall=clock,
             )
-            return cls(store, directory, config, clock)
+            if storage.gossip is not None:
+                directory.share_failures(storage.gossip.tell, storage.gossip.hear)
+            return cls(storage, directory, config, clock)
         except BaseException:
-            await store.close()
+            await storage.close()
             raise
 
     def furnish(self, config: Config) -> None:
@@ -156,8 +150,16 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname),
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
             ),
+        )
+        self.reports = ReportSender(
+            self.store,
+            self.resolver,
+            self.tallies,
+            self.deliverer.operations,
+            hostname=config.hostname,
+            now=self.clock,
         )
         self.administration = self._administration(config)
 
@@ -224,17 +226,48 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
-                "domain.dkim": self.dkim_keys.domain_dkim,
-                "domain.rotate": self.dkim_keys.dkim_rotate,
-                "domain.forget-key": self.dkim_keys.dkim_remove,
+                **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
 
-    def duties(self) -> tuple[Duty, ...]:
-        """What is to be done from time to time while serving, by the configuration then in force."""
-        return (Duty(name="dkim keys", run=self._care_for_keys),)
+    def _trust_commands(self) -> dict[str, Method]:
+        """Commands on reports and keys."""
+        reports = Reports(self.store)
+        return {
+            "reports.list": reports.reports_list,
+            "reports.show": reports.reports_show,
+            "reports.send": self.reports.reports_send,
+            "domain.dkim": self.dkim_keys.domain_dkim,
+            "domain.rotate": self.dkim_keys.dkim_rotate,
+            "domain.forget-key": self.dkim_keys.dkim_remove,
+        }
+
+    def duties(self, *, jobs: bool = True) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force.
+
+        `jobs`: also what one node does for all.
+        """
+        counts = Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH)
+        if not jobs:
+            return (counts,)
+        shared = (
+            Duty(name="dkim keys", run=self._care_for_keys),
+            Duty(name="reports", run=self._send_reports),
+        )
+        return (counts, *map(self._by_one_node, shared))
+
+    def _by_one_node(self, duty: Duty) -> Duty:
+        async def run() -> None:
+            if await self.storage.may_do(duty.name):
+                await duty.run()
+
+        return msgspec.structs.replace(duty, run=run)
+
+    async def _send_reports(self) -> None:
+        if self.config.msgauth.reports or self.config.msgauth.failure_reports:
+            await self.reports.round()
 
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
@@ -269,11 +302,13 @@ class House:
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
+        with contextlib.suppress(PosthouseError):  # statistics of a minute
+            await self.tallies.flush()
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()
         self.directory.close()
-        await self.store.close()
+        await self.storage.close()
 
 
 def _ports(config: Config) -> dict[str, int]:

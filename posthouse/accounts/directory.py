@@ -25,6 +25,8 @@ from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKin
 K = TypeVar("K")
 V = TypeVar("V")
 POSTMASTER = "postmaster"
+REPORTS = frozenset({"dmarc-reports", "tls-reports"})
+"""Local parts at which reports are read, in every domain whose mailboxes are here, unless somebody has them."""
 
 
 class Directory:
@@ -71,6 +73,15 @@ class Directory:
         self._unwatch()
         self._logins.close()
 
+    def share_failures(
+        self,
+        tell: Callable[[str, tuple[str, ...]], None],
+        hear: Callable[[str, Callable[[tuple[str, ...]], None]], None],
+    ) -> None:
+        """Count the failed logins of other nodes too, and tell them ours."""
+        self._logins.tell = lambda *words: tell("login", words)
+        hear("login", lambda words: self._logins.heard(*words))
+
     def prepare(self) -> None:
         """Do the slow preparations of logging in. Blocks; call it from a thread at the start."""
         self._logins.prepare()
@@ -111,6 +122,8 @@ class Directory:
             if found is not None:
                 return found
         unknown = Destination(kind=DestinationKind.UNKNOWN, address=given, domain=domain)
+        if user in REPORTS:
+            return Destination(kind=DestinationKind.REPORTS, address=given, domain=domain)
         if domain.catch_all:
             return await self._catch_all(domain, unknown)
         return await self._postmaster(unknown) if local == POSTMASTER else unknown

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,9 +33,29 @@ decode_lengths = msgspec.json.Decoder(list[int | None]).decode
 class Connection(apsw.Connection):
     """A connection whose rows are typed once, here."""
 
+    logged_changes = """
+       UNION ALL
+      SELECT p.email_id, p.created_modseq, l.modseq FROM mailbox m
+        JOIN flag_log l ON l.account_id = m.account_id AND l.mailbox_id = m.mailbox_id
+        JOIN placement p ON p.account_id = l.account_id AND p.mailbox_id = l.mailbox_id
+                        AND p.uid BETWEEN l.first AND l.last
+       WHERE m.account_id = ?1 AND l.modseq > ?2"""
+
     def rows(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
         return self.execute(statement, bindings).fetchall()
+
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any]) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on."""
+        return columns(self, [integer(each) for each in wanted], source, bindings)
+
+    def among(self, column: str, numbers: Iterable[int]) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+        return f"{column} IN (SELECT value FROM carray(?))", members(numbers)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one and the same commit."""
+        return snapshot(self)
 
 
 def connect(path: Path) -> Connection:
