@@ -25,10 +25,6 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from nameserver import NameServer
-
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("POSTHOUSE_BENCH", ROOT.parent / "shared" / "bench"))
 RESULTS = ROOT / "bench-results"
@@ -39,6 +35,7 @@ OUR_PORTS = ["--smtp", "127.0.0.1:4025", "--imap", "127.0.0.1:4143", "--pop3", "
 LOWER_IS_BETTER = {"ms p50", "ms", "s", "KiB/session", "bytes allocated/msg"}
 MARK = "<!-- table -->"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+DNS_PORT = "4053"
 
 CONFIG = """\
 hostname = "mx.bench.test"
@@ -52,7 +49,9 @@ pop3 = "127.0.0.1:4110"
 plaintext = "loopback"
 default_domain = "bench.test"
 [dns]
-servers = ["{nameserver}"]
+servers = ["127.0.0.1:4053"]
+[msgauth]
+verify = "enforce"
 [limits]
 message_size = "50MB"
 """
@@ -101,14 +100,15 @@ class Posthouse:
         self.ports = [*OUR_PORTS, "--imaps", "127.0.0.1:4993"]
         self.pidfile = self.folder / "posthouse.pid"
         self.process: subprocess.Popen[bytes] | None = None
-        self._nameserver = NameServer()
+        self.dns: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Make the accounts and serve."""
+        """Make the accounts and serve; senders are checked (SPF, DKIM, DMARC) against a name server of our own."""
+        self.dns = subprocess.Popen([sys.executable, ROOT / "bench" / "name_server.py", DNS_PORT])
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
-        (self.folder / "posthouse.toml").write_text(CONFIG.format(nameserver=self._nameserver.address))
+        (self.folder / "posthouse.toml").write_text(CONFIG)
         self._command("domain", "add", "bench.test")
         listing = self.folder / "accounts.csv"
         rows = "".join(f"u{i:03d}@bench.test,secret\n" for i in range(self.users))
@@ -139,6 +139,9 @@ class Posthouse:
                 self.process.kill()
                 self.process.wait()
             self.process = None
+        if self.dns is not None:
+            self.dns.terminate()
+            self.dns.wait(10)
 
     def _program(self) -> list[str]:
         return [sys.executable, "-m", "posthouse", "-c", str(self.folder / "posthouse.toml")]
