@@ -55,6 +55,8 @@ verify = "enforce"
 [limits]
 message_size = "50MB"
 """
+REST_SECONDS = 30.0
+"""How long a server's background work is waited for before a test begins."""
 TEST_SECONDS = 900.0
 """No test may take longer: it is ended, and the table says what is missing."""
 
@@ -165,8 +167,48 @@ def warm(server: Peer | Posthouse, users: int) -> None:
         client.logout()
 
 
+def tree(roots: set[int]) -> set[int]:
+    """Processes with their descendants."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has just ended
+    found, more = set(roots), True
+    while more:
+        children = {child for child, parent in parents.items() if parent in found} - found
+        found |= children
+        more = bool(children)
+    return found
+
+
+def cpu_seconds(processes: set[int]) -> float:
+    """What they have run so far, in the kernel and outside."""
+    ticks = 0
+    for process in processes:
+        try:
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def rest(server: Peer | Posthouse) -> None:
+    """Wait until a server has done what the last test left to its background: it is not the next test's cost."""
+    roots = {int(word) for word in server.pidfile.read_text().split()}
+    deadline = time.monotonic() + REST_SECONDS
+    while time.monotonic() < deadline:
+        before = cpu_seconds(tree(roots))
+        time.sleep(1)
+        if cpu_seconds(tree(roots)) - before < 0.03:
+            return
+
+
 def measure(server: Peer | Posthouse, test: str, options: argparse.Namespace) -> None:
     """One test of the load generator against one server; its lines are added to the server's file."""
+    rest(server)
     out = RESULTS / f"{server.name}.jsonl"
     command = [sys.executable, SHARED / "loadgen.py", *server.ports]
     command += ["--users", str(options.users), "--server-pidfile", server.pidfile, "--only", test]
