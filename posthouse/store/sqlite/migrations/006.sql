@@ -1,12 +1,8 @@
--- Large flag changes that the placements do not show yet.
+-- Copies name the email whose octets they share: IMAP's EMAILID is the same for both (RFC 8474).
 
-CREATE TABLE flag_log (
+CREATE TABLE email_origin (           -- of copies only
   account_id INTEGER NOT NULL,
-  mailbox_id INTEGER NOT NULL,
-  first      INTEGER NOT NULL,        -- all UIDs from here
-  last       INTEGER NOT NULL,        -- to here; no two rows of a mailbox overlap
-  modseq     INTEGER NOT NULL,
-  keep       INTEGER NOT NULL,        -- flags became `flags & keep | bits`
-  bits       INTEGER NOT NULL,
-  PRIMARY KEY (account_id, mailbox_id, first)
+  email_id   INTEGER NOT NULL,
+  origin_id  INTEGER NOT NULL,
+  PRIMARY KEY (account_id, email_id)
 ) WITHOUT ROWID;
