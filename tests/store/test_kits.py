@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
+from tests.kits.credentials import CredentialKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -38,6 +39,10 @@ class TestSuppressions(SuppressionKit):
 
 
 class TestPeople(PeopleKit):
+    pass
+
+
+class TestCredentials(CredentialKit):
     pass
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from posthouse.store import credentials as proofs
 from posthouse.store import interface as ops
-from posthouse.store.sql import mailboxes, messages, people, suppressions, timeline
+from posthouse.store.sql import credentials, mailboxes, messages, people, suppressions, timeline
 from posthouse.store.sqlite import placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -41,6 +42,11 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.AddAppPassword: people.add_app_password,
     ops.RemoveAppPassword: people.remove_app_password,
     ops.TouchAppPassword: people.touch_app_password,
+    proofs.AddCredential: credentials.add,
+    proofs.PutCredential: credentials.put,
+    proofs.TouchCredential: credentials.touch,
+    proofs.RemoveCredentials: credentials.remove,
+    proofs.PruneCredentials: credentials.prune,
     ops.RememberRecipient: people.remember_recipient,
     ops.RecordEvents: timeline.record,
     ops.PruneEvents: timeline.prune,
