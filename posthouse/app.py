@@ -131,7 +131,7 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline)
+            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline, self.house.clock)
             self._upkeep.start()
         except BaseException:
             await self.stop()
@@ -214,6 +214,7 @@ class App:
             refusals=house.refusals,
             store=house.store,
             budget=house.budget,
+            clock=house.clock,
         )
         for role in Role:
             settings = Settings(
@@ -233,6 +234,7 @@ class App:
             message_size=config.limits.message_size,
             plaintext=plaintext,
             tls=self._tls,
+            now=house.clock,
         ).serve
         self._servers["pop3"] = Pop3Server(
             store=house.store,
@@ -298,6 +300,7 @@ _FIXED: Final = {
     "": ("hostname", "data", "workers", "run_as", "listen"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
+    "testing": ("clock", "ahead"),
 }
 """Keys by table that are read at the start only."""
 

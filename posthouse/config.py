@@ -9,26 +9,20 @@ The values come first, then `find` and `load`, then the steps of reading in the 
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import tomllib
-import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
-from posthouse.units import duration, size
+from posthouse.config_reader import ConfigError as ConfigError  # noqa: PLC0414  # it is part of this module
+from posthouse.config_reader import ConfigReader, Octets, Seconds
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, title="duration")]
-"""A duration: seconds, or text such as "90s", "1h30m", "5d"."""
-Octets = Annotated[int, msgspec.Meta(ge=0, title="size")]
-"""A size: octets, or text such as "64KB", "50MB", "2GB" (powers of 1,024)."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Times = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -148,6 +142,18 @@ class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     what each request says."""
 
 
+class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether senders are who they say (SPF, DKIM, DMARC), and how we prove ourselves."""
+
+    verify: Literal["enforce", "report", "off"] = "enforce"
+    """Mail from strangers: "enforce" applies their domains' DMARC policies, "report" only notes what was found,
+    "off" asks nothing."""
+    temporary: Literal["deliver", "defer"] = "deliver"
+    """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
+    sign: bool = True
+    """Sign with DKIM what leaves in the name of our domains."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits an administrator may change; the rest are in limits.py."""
 
@@ -161,6 +167,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Open connections from one address (IPv6: one /64); loopback is not counted."""
     account_quota: Octets = 0
     """Octets for an account that has no quota of its own; 0: unlimited."""
+
+
+class Testing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For a playground's hosts; never where real mail is kept."""
+
+    clock: bool = False
+    """Let the control socket move this host's clock on, so that retry schedules pass in seconds."""
+    ahead: Seconds = 0
+    """Seconds that the clock is ahead from the start, with `clock`."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,8 +198,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dns: Dns = msgspec.field(default_factory=Dns)
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
+    msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
     web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
+    testing: Testing = msgspec.field(default_factory=Testing)
 
 
 # --- reading the file -----------------------------------------------------------------------------------
@@ -198,10 +215,6 @@ _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
 )
 _LISTENER = re.compile(r"unix:.+|(?:\[[0-9a-fA-F:.]+(?:%\w+)?\]|[^\[\]:/\s]*):\d{1,5}")
-
-
-class ConfigError(PosthouseError):
-    """The configuration cannot be used; the text names file, line and key."""
 
 
 def find(given: str | Path | None, environment: Mapping[str, str]) -> Path:
@@ -233,120 +246,12 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(f"{path}: {fault}") from fault
-    reader = _Reader(text, path.absolute(), environment)
-    config = reader.struct(Config, table, "")
+    reader = ConfigReader(Config, text, path.absolute(), environment)
+    config = reader.read(table)
     assert isinstance(config, Config)
     for key, problem in _problems(config):
         reader.fail(key, problem)
     return config
-
-
-class _Reader:
-    """Makes values of one file; knows where each key stands, for its errors."""
-
-    def __init__(self, text: str, path: Path, environment: Mapping[str, str]) -> None:
-        self._lines = text.splitlines()
-        self._path = path
-        self._environment = environment
-
-    def fail(self, key: str, problem: str) -> None:
-        """Raise ConfigError with file and line."""
-        line = self._line_of(key)
-        place = f"{self._path}:{line}" if line else f"{self._path}"
-        raise ConfigError(f"{place}: {problem}")
-
-    def struct(self, kind: type[msgspec.Struct], table: dict[str, Any], path: str) -> msgspec.Struct:
-        """A struct from a table; missing keys take their defaults."""
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        for key in table.keys() - fields.keys():
-            self._unknown(f"{path}{key}", fields)
-        values: dict[str, Any] = {}
-        for key, field in fields.items():
-            if key in table:
-                values[key] = self._value(field.type, table[key], f"{path}{key}")
-            elif field.required:
-                self.fail("", f"{path}{key} is missing")
-        made = kind(**values)
-        paths = {key: value for key in fields if isinstance(value := getattr(made, key), Path)}
-        return msgspec.structs.replace(
-            made, **{key: self._path.parent / value for key, value in paths.items()}
-        )
-
-    def _unknown(self, key: str, fields: Mapping[str, object]) -> None:
-        here = key.rpartition(".")[0]
-        choices = [f"{here}.{name}" if here else name for name in fields]
-        near = (
-            difflib.get_close_matches(key, choices, 1)
-            or _same_ending(key)
-            or difflib.get_close_matches(key, _keys(Config), 1)
-        )
-        self.fail(key, f"unknown key {key}" + (f"; did you mean {near[0]}?" if near else ""))
-
-    def _value(self, kind: Any, value: Any, key: str) -> Any:
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            if not isinstance(value, dict):
-                self.fail(key, f"[{key}] is a table")
-            return self.struct(kind, value, f"{key}.")
-        if get_origin(kind) is tuple:
-            items = value if isinstance(value, list) else [value]
-            return tuple(self._value(get_args(kind)[0], item, key) for item in items)
-        if isinstance(value, dict):
-            value = self._secret(value, key)
-        if kind is Path or (isinstance(kind, types.UnionType) and Path in get_args(kind)):
-            return Path(self._leaf(str, value, key)).expanduser()
-        return self._leaf(kind, value, key)
-
-    def _leaf(self, kind: Any, value: Any, key: str) -> Any:
-        try:
-            if isinstance(value, str) and kind == Seconds:
-                value = duration(value)
-            elif isinstance(value, str) and kind == Octets:
-                value = size(value)
-            return msgspec.convert(value, kind, strict=True)
-        except (msgspec.ValidationError, ValueError) as fault:
-            self.fail(key, f"{key}: {fault}")
-
-    def _secret(self, table: dict[str, Any], key: str) -> str:
-        """`{file = "…"}` or `{env = "…"}` stands for text that is not to be in this file."""
-        match table:
-            case {"file": str(name), **rest} if not rest:
-                try:
-                    return (self._path.parent / name).read_text("utf-8").strip()
-                except OSError as fault:
-                    self.fail(key, f"{key}: {fault}")
-            case {"env": str(name), **rest} if not rest:
-                if name not in self._environment:
-                    self.fail(key, f"{key}: the environment has no {name}")
-                return self._environment[name]
-        self.fail(key, f'{key}: a table here is {{file = "…"}} or {{env = "…"}}')
-        raise AssertionError
-
-    def _line_of(self, key: str) -> int | None:
-        """The line that sets a key, as well as one can tell without a parser that keeps places."""
-        section, _, name = key.rpartition(".")
-        present = ""
-        for number, line in enumerate(self._lines, 1):
-            if header := re.match(r"\s*\[+\s*([\w.-]+)", line):
-                present = header[1]
-                if present == key:
-                    return number
-            elif name and present == section and re.match(rf'\s*"?{re.escape(name)}"?\s*[=.]', line):
-                return number
-        return None
-
-
-def _keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
-    """Every key of the file, dotted."""
-    for field in msgspec.structs.fields(kind):
-        yield path + field.encode_name
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from _keys(field.type, f"{path}{field.encode_name}.")
-
-
-def _same_ending(key: str) -> list[str]:
-    """A key in the wrong table: its right place."""
-    last = key.rpartition(".")[2]
-    return [known for known in _keys(Config) if known.rpartition(".")[2] == last]
 
 
 def _problems(config: Config) -> Iterator[tuple[str, str]]:

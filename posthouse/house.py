@@ -7,7 +7,6 @@ builds what depends on the configuration, again at each reload; whoever uses the
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +14,10 @@ from typing import Any, Self
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -78,14 +79,15 @@ class Paths(msgspec.Struct, frozen=True):
 class House:
     """Everything but the listeners. `open` and `close`; `furnish` again after a reload."""
 
-    def __init__(self, store: SqliteStore, directory: Directory, config: Config) -> None:
+    def __init__(self, store: SqliteStore, directory: Directory, config: Config, clock: Clock) -> None:
         self.store = store
+        self.clock = clock
         self.directory = directory
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
         """Listener name → where it is bound; empty while nothing is served."""
-        self.started_at = time.time()
+        self.started_at = clock()
         self.runner: QueueRunner | None = None
         self.furnish(config)
 
@@ -96,6 +98,7 @@ class House:
         `serving`: with the full-text index, which a single command does not need.
         """
         paths = Paths(config.data)
+        clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = await SqliteStore.open(
@@ -104,6 +107,7 @@ class House:
             derive=derive,
             search=text_search(config.data / "search.db") if serving else None,
             default_quota=config.limits.account_quota,
+            now=clock,
         )
         try:
             directory = Directory(
@@ -112,8 +116,9 @@ class House:
                 default_quota=config.limits.account_quota,
                 password_hash=config.auth.password_hash,
                 secret=paths.login_secret(),
+                wall=clock,
             )
-            return cls(store, directory, config)
+            return cls(store, directory, config, clock)
         except BaseException:
             await store.close()
             raise
@@ -131,7 +136,9 @@ class House:
             )
         except ValueError as fault:
             raise ConfigError(str(fault)) from fault
-        verifier = RecipientVerifier(self.store, self.courier, cache=config.inbound.verify_cache)
+        verifier = RecipientVerifier(
+            self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
+        )
         self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
         self.deliverer = Deliverer(self.store, self.directory, self._notify)
         self.pipeline = Pipeline(
@@ -140,12 +147,16 @@ class House:
             policy=self.policy,
             deliverer=self.deliverer,
             refusals=self.refusals,
-            checks=standard_checks(self.policy, self.directory),
+            checks=standard_checks(
+                self.policy,
+                self.directory,
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname),
+            ),
         )
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
-        domains = Domains(self.store)
+        domains = Domains(self.store, self.clock)
         records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
         facts = HouseFacts(
             hostname=config.hostname,
@@ -159,6 +170,7 @@ class House:
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
             message_size=config.limits.message_size,
+            now=self.clock,
         )
         return Administration(
             domains=domains,
@@ -168,18 +180,28 @@ class House:
                 password_hash=config.auth.password_hash,
                 default_domain=config.auth.default_domain,
                 default_quota=config.limits.account_quota,
+                now=self.clock,
             ),
             records=records,
-            queue=Queue(self.store, self._forgive),
-            suppressing=Suppressing(self.store),
+            queue=Queue(self.store, self._forgive, self.clock),
+            suppressing=Suppressing(self.store, self.clock),
             timeline=Timeline(self.store),
             status=HouseStatus(
-                self.store, records, facts, listening=lambda: self.listening, started_at=self.started_at
+                self.store,
+                records,
+                facts,
+                listening=lambda: self.listening,
+                started_at=self.started_at,
+                now=self.clock,
             ),
             extra={
                 "sendmail": sendmail.sendmail,
-                "trace": Tracer(self.directory, self.courier, sendmail.probe, new_id=new_trace_id).trace,
+                "trace": Tracer(
+                    self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
+                ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
+                # Only a playground's configuration opens this door.
+                **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
 
@@ -188,15 +210,24 @@ class House:
         return domain is not None and domain.kind is DomainKind.BACKUP
 
     async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
-        await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store)
+        await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store, self.clock)
 
     async def _carry(self, notification: Notification) -> Sequence[Op[Any]]:
         return await carry(notification, self.config.hostname, self.deliverer.operations)
 
     def queue_runner(self) -> QueueRunner:
         """A runner of the queue by the configuration in force; `forgive` of later commands goes to it."""
-        self.runner = QueueRunner(self.store, self.courier, carry=self._carry, new_id=new_trace_id)
+        self.runner = QueueRunner(
+            self.store, self.courier, carry=self._carry, clock=self.clock, new_id=new_trace_id
+        )
         return self.runner
+
+    async def _advance(self, *, seconds: float) -> float:
+        """Move the clock on and look at the queue; how far ahead it is."""
+        ahead = self.clock.advance(seconds)
+        if self.runner is not None:
+            self.runner.kick()
+        return ahead
 
     def _forgive(self, destination: str) -> None:
         if self.runner is not None:

@@ -156,6 +156,9 @@ CHARSET_SAMPLE: Final = 2 * KB
 COMPOSED_LINE: Final = 76
 """Characters of a header line that we write: RFC 2047 §2 for lines with encoded words; RFC 5322 §2.1.1 allows 78."""
 
+THREAD_IDS: Final = 24
+"""Message-IDs of one message that can tie it to a conversation: its own, what it answers, its latest references."""
+
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
 SMTP_RECIPIENTS: Final = 1000
@@ -706,6 +709,15 @@ COMPRESS_OCTETS: Final = 4 * MB
 OPEN_SEGMENTS: Final = 32
 """Segment files that one reader keeps open."""
 
+HISTORY_ROWS: Final = 20_000
+"""Changes that destroyed emails, kept for each account so that clients which return are told exactly."""
+
+HISTORY_LOOK: Final = 256
+"""Changes between two looks at whether that history is too long."""
+
+UPLOAD_OCTETS: Final = 512 * MB
+"""Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
+
 # --- full-text search (store.search) -------------------------------------------------------------
 
 SEARCH_TERMS: Final = 100_000
@@ -883,6 +895,12 @@ GC_THRESHOLD: Final = 50_000
 SPARE_FILES: Final = 200
 """Descriptors wanted beside those of connections: database, segments, listeners, outbound."""
 
+PLAYGROUND_LINE: Final = 1 * MB
+"""Octets of one line that a gate of the playground passes on: more than any server takes, tests send such too."""
+
+PLAYGROUND_POLL: Final = 0.05
+"""Seconds between two looks at what happens in a playground's host."""
+
 PLAYGROUND_CNAME_CHAIN: Final = 8
 """Aliases that the playground's name server follows for one question; longer chains are loops."""
 
@@ -977,3 +995,12 @@ IPREV_NAMES: Final = 5
 
 AUTHRES_FIELD: Final = 16 * KB
 """Octets of an Authentication-Results field that we read."""
+
+MSGAUTH_QUESTIONS: Final = 250
+"""DNS questions of one message's checks: SPF alone may ask 121, an honest message about ten."""
+
+MSGAUTH_TIMEOUT: Final = 20.0
+"""Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+
+AUTHOR_DOMAINS: Final = 4
+"""Domains that the authors of one message may have: honest From fields have one."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.config import Config, ConfigError, duration, find, load, parse, size
+from posthouse.config import Config, ConfigError, find, load, parse
+from posthouse.units import duration, size
 
 EXAMPLE = """\
 hostname = "mx.north.test"

@@ -19,6 +19,7 @@ from posthouse.inbound.policy import Policy, normal_domain
 from posthouse.limits import AUTHORS, HEADER_FIELDS, HOPS, MESSAGE_HEADER
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
+from posthouse.msgauth.results import Authentication
 from posthouse.smtp.replies import Reply
 
 
@@ -43,8 +44,14 @@ class Examination(msgspec.Struct, kw_only=True):
     """Every address that some reader may take for the author's, where From is broken (`inbound.authors`)."""
     aligned: set[str] = msgspec.field(default_factory=set)
     """Domains (A-labels) that were proved to have sent this message."""
+    authentication: Authentication | None = None
+    """What SPF, DKIM, ARC and DMARC found; None: they were not asked (`inbound.authenticate`)."""
     fields: list[bytes] = msgspec.field(default_factory=list)
     """Header fields to add, CRLF-ended."""
+    junk: list[str] = msgspec.field(default_factory=list)
+    """Why it belongs in the Junk folder; empty: it does not."""
+    story: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    """(kind, address, detail) of lines for the timeline, should the message be taken."""
 
 
 class Check(Protocol):
@@ -95,6 +102,9 @@ async def header_form(examination: Examination) -> Reply | None:
     return None
 
 
+_NOT_NOW: Final = Reply(451, "4.7.0", "From names an address of this domain and cannot be verified now")
+
+
 class LocalForgery:
     """Nobody outside writes as one of our people (From), unless a check before proved the domain."""
 
@@ -106,5 +116,8 @@ class LocalForgery:
             return None
         for domain in {address.rpartition("@")[2] for address in examination.claimed}:
             if await self._policy.is_ours(f"@{domain}") and normal_domain(domain) not in examination.aligned:
+                found = examination.authentication
+                if found is not None and found.temporary:
+                    return _NOT_NOW  # it may well be proved once the DNS answers
                 return Reply(550, "5.7.1", "From names an address of this domain, which sends only by login")
         return None

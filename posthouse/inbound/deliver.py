@@ -22,7 +22,7 @@ from posthouse.inbound.plan import Box, Plan, make_plan
 from posthouse.limits import DELIVERY_RETRIES
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
-from posthouse.store.model import Event, NewQueued
+from posthouse.store.model import Event, Mailbox, NewQueued, Role
 
 log: Final = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Delivered(msgspec.Struct, frozen=True):
 
     address: str
     account_id: int
-    mailbox: str
+    mailbox_id: int
     uid: int
 
 
@@ -57,6 +57,18 @@ class DeliverResult(msgspec.Struct, frozen=True, kw_only=True):
         return any(reply.accepted for reply in self.replies)
 
 
+class Handling(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks came to, as far as delivery is concerned."""
+
+    notes: tuple[Event, ...] = ()
+    """Lines for the timeline."""
+    junk: bool = False
+    """It goes to Junk, not to the inbox."""
+
+
+PLAIN: Final = Handling()
+
+
 class Deliverer:
     """Delivers mail from every door. One per process."""
 
@@ -65,7 +77,7 @@ class Deliverer:
         self._directory = directory
         self._notify = notify
 
-    async def deliver(self, mail: Mail, prefix: bytes) -> DeliverResult:
+    async def deliver(self, mail: Mail, prefix: bytes, handling: Handling = PLAIN) -> DeliverResult:
         """Deliver a message; `prefix` are the header fields to stand before it, CRLF-ended.
 
         Raises StoreUnavailable and other Temporary: then nothing was kept.
@@ -78,7 +90,7 @@ class Deliverer:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
             await self._tell_failures(mail, plan, told)
             try:
-                return await self._commit(mail, prefix, plan)
+                return await self._commit(mail, prefix, plan, handling)
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
         raise Temporary("a mailbox is filling up, try again later")
@@ -110,23 +122,24 @@ class Deliverer:
         await self._look_for_room(mail, plan, len(prefix))
         if not plan.boxes and not plan.remote:
             return []
-        return await self._operations(mail, prefix, plan)
+        return await self._operations(mail, prefix, plan, PLAIN)
 
-    async def _operations(self, mail: Mail, prefix: bytes, plan: Plan) -> list[Op[Any]]:
-        ops: list[Op[Any]] = [RecordEvents(events=_story(mail, plan))]
-        ops += [await self._add(mail, prefix, box) for box in plan.boxes.values()]
+    async def _operations(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> list[Op[Any]]:
+        received, *others = _story(mail, plan)
+        ops: list[Op[Any]] = [RecordEvents(events=(received, *handling.notes, *others))]
+        ops += [await self._add(mail, prefix, box, handling) for box in plan.boxes.values()]
         if plan.remote:
             ops.append(_enqueue(mail, prefix, plan))
         return ops
 
-    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan) -> DeliverResult:
+    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops = await self._operations(mail, prefix, plan)
+        ops = await self._operations(mail, prefix, plan, handling)
         results = await self._store.commit(*ops)
         delivered = tuple(
-            Delivered(box.address, box.account.account_id, INBOX, added.uid)
-            for box, added in zip(boxes, results[1:], strict=False)
-            if isinstance(added, Added)
+            Delivered(box.address, box.account.account_id, op.mailbox_id, added.uid)
+            for box, op, added in zip(boxes, ops[1:], results[1:], strict=False)
+            if isinstance(op, AddEmail) and isinstance(added, Added)
         )
         queue_id = results[-1] if plan.remote else None
         log.info(
@@ -137,18 +150,27 @@ class Deliverer:
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
 
-    async def _add(self, mail: Mail, prefix: bytes, box: Box) -> AddEmail:
-        mailbox = await self._store.mailbox(box.account.account_id, INBOX)
-        if mailbox is None:
-            raise Temporary("the account has no inbox")
+    async def _add(self, mail: Mail, prefix: bytes, box: Box, handling: Handling) -> AddEmail:
+        mailbox = await self._folder(box.account.account_id, handling)
         return AddEmail(
             account_id=box.account.account_id,
             mailbox_id=mailbox.mailbox_id,
             content=mail.content,
             prefix=box.prefix + prefix,
             received_at=int(mail.received_at),
-            event=_line(mail, "delivered", box.address, f"{box.account.address} {INBOX}"),
+            event=_line(mail, "delivered", box.address, f"{box.account.address} {mailbox.name}"),
         )
+
+    async def _folder(self, account_id: int, handling: Handling) -> Mailbox:
+        """Where a copy goes; an account that has thrown its Junk folder away gets everything in the inbox."""
+        if handling.junk:
+            for mailbox in await self._store.mailboxes(account_id):
+                if mailbox.role is Role.JUNK:
+                    return mailbox
+        inbox = await self._store.mailbox(account_id, INBOX)
+        if inbox is None:
+            raise Temporary("the account has no inbox")
+        return inbox
 
     async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
         notices = tuple(n for n in plan.successes(_ACCEPTED) if wanted(mail, n))

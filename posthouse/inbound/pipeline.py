@@ -1,7 +1,7 @@
 """After the last octet of a message: the checks in their order, then delivery, then the replies.
 
     headers read → checks (CHECKS of the door it came by) → submission adds what is missing
-    → Received in front → deliver (one commit) → 250
+    → what must not go on is left out → Received in front → deliver (one commit) → 250
 
 Never 250 before the commit. A check that refuses ends it for all recipients. Whatever is unexpected defers the
 mail with 451 and an id that the log has too; the session goes on.
@@ -26,12 +26,13 @@ from posthouse.inbound.checks import (
     header_form,
     hop_count,
 )
-from posthouse.inbound.deliver import Deliverer
+from posthouse.inbound.deliver import Deliverer, Handling
+from posthouse.inbound.leave_out import spans_to_leave_out, without_spans
 from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.received import received_field
 from posthouse.inbound.refusals import Refusals
-from posthouse.inbound.submit import OwnAuthor, missing_fields, null_sender, without_blind_copies
+from posthouse.inbound.submit import OwnAuthor, missing_fields, null_sender
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Store
 from posthouse.store.model import Event
@@ -41,11 +42,11 @@ log: Final = logging.getLogger(__name__)
 Checks = Mapping[Via, tuple[Check, ...]]
 
 
-def standard_checks(policy: Policy, directory: Directory) -> Checks:
-    """The checks of each door, in order. SPF, DKIM, DMARC and content checks belong before `LocalForgery`."""
+def standard_checks(policy: Policy, directory: Directory, *strangers: Check) -> Checks:
+    """The checks of each door, in order. `strangers`: those of port 25, before `LocalForgery` (SPF, DKIM, DMARC)."""
     forgery, own_author = LocalForgery(policy), OwnAuthor(directory)
     return {
-        Via.MX: (hop_count, header_form, forgery),
+        Via.MX: (hop_count, header_form, *strangers, forgery),
         Via.SUBMISSION: (hop_count, header_form, null_sender, own_author),
         Via.LMTP: (hop_count, header_form),
         Via.LOCAL: (hop_count, header_form, null_sender, own_author),
@@ -96,13 +97,20 @@ class Pipeline:
         fields = [received_field(mail, self._hostname, show_client=self._show_clients), *examination.fields]
         if mail.via in (Via.SUBMISSION, Via.LOCAL):
             fields += missing_fields(examination, self._hostname)
-            content = await without_blind_copies(examination, self._store)
-            if content is not mail.content:
-                mail = msgspec.structs.replace(mail, content=content)
+        spans = spans_to_leave_out(examination, self._hostname)
+        if spans:
+            content = await without_spans(mail.content, spans, self._store)
+            mail = msgspec.structs.replace(mail, content=content)
         if _headless(examination):
             fields.append(b"\r\n")
-        result = await self._deliverer.deliver(mail, b"".join(fields))
+        handling = Handling(
+            notes=tuple(self._event(mail, *line) for line in examination.story), junk=bool(examination.junk)
+        )
+        result = await self._deliverer.deliver(mail, b"".join(fields), handling)
         return result.replies
+
+    def _event(self, mail: Mail, kind: str, address: str, detail: str) -> Event:
+        return Event(trace_id=mail.trace_id, at=mail.received_at, kind=kind, address=address, detail=detail)
 
     def _note_refusal(self, mail: Mail, reply: Reply) -> None:
         peer = f"{mail.helo} [{mail.peer}] " if mail.peer else ""

@@ -1,31 +1,23 @@
 """The submission service: what a message from one of our own still lacks is added (RFC 6409 §8).
 
-The envelope stays as it is. Message-ID and Date are added when missing, Sender when From names several, Bcc is
-taken out; From and Sender must belong to the login. Added fields go into the prefix, so the text itself is
-copied only where Bcc must go, and a large one is rewritten through staging, never held whole in memory.
+The envelope stays as it is. Message-ID and Date are added when missing, Sender when From names several; Bcc is
+left out (`leave_out`); From and Sender must belong to the login. Added fields go into the prefix, so the text itself
+stays as it is.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
 from typing import Final
 
 from posthouse.accounts.directory import Directory
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
-from posthouse.limits import STAGE_BLOCK
 from posthouse.message.date import format_date
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import Store
-from posthouse.store.model import Content
 
 _NO_FROM: Final = Reply(550, "5.6.0", "The message needs a From field with an address")
 _NULL_SENDER: Final = Reply(550, "5.7.1", "Only reports and automatic answers may have an empty sender")
-
-# RFC 6409 §8: Bcc never leaves; RFC 5321 §4.4: nor does a Return-Path from the one who writes.
-_TAKEN_OUT: Final = ("bcc", "resent-bcc", "return-path")
 
 
 class OwnAuthor:
@@ -72,37 +64,3 @@ def missing_fields(examination: Examination, hostname: str) -> list[bytes]:
     if "message-id" not in headers:
         added.append(f"Message-ID: <{mail.trace_id}@{hostname}>\r\n".encode())
     return added
-
-
-async def without_blind_copies(examination: Examination, store: Store) -> Content:
-    """The content without Bcc; the very same object when it has none."""
-    content = examination.mail.content
-    spans = examination.headers.spans(_TAKEN_OUT)
-    if not spans:
-        return content
-    if content.path is None:
-        return Content(list(_outside(content.beginning(), spans)))
-    staging = store.stage()
-    try:
-        offset = 0
-        blocks = content.blocks(STAGE_BLOCK)
-        while block := await asyncio.to_thread(next, blocks, b""):
-            for piece in _outside(block, [(a - offset, b - offset) for a, b in spans]):
-                await staging.write(piece)
-            offset += len(block)
-        return await staging.finish()
-    except BaseException:
-        await staging.discard()
-        raise
-
-
-def _outside(block: bytes, spans: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-    """The pieces of a block that lie in none of the spans (ascending; they may reach beyond the block)."""
-    position = 0
-    for start, end in spans:
-        if start > position:
-            yield block[position : min(start, len(block))]
-        position = max(position, end)
-        if position >= len(block):
-            return
-    yield block[position:] if position else block

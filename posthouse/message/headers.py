@@ -67,7 +67,7 @@ class Headers:
     def __len__(self) -> int:
         return len(self._found)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: str | bytes) -> bool:
         return _key(name) in self._by_name
 
     def __iter__(self) -> Iterator[Field]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
-from posthouse.store.interface import PutSuppression, RemoveSuppression, Store
+from posthouse.store.care import PutSuppression, RemoveSuppression
+from posthouse.store.interface import Store
 from posthouse.store.model import Suppression
 
 

@@ -16,7 +16,8 @@ from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.outbound.parcel import Delivery, Disposition, shortened
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import ForgetRefusals, NoteRefusal, Op, Store
+from posthouse.store.care import ForgetRefusals, NoteRefusal
+from posthouse.store.interface import Op, Store
 from posthouse.store.model import QueuedRecipient, Suppression
 
 # RFC 3463 §3.2: X.1.1 bad destination mailbox address, X.1.6 mailbox has moved without forwarding address.

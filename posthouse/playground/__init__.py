@@ -4,8 +4,24 @@
 fixture of the same name is in `fixture.py`.
 """
 
+from posthouse.playground.gate import Gate
 from posthouse.playground.host import Host, HostSpec
+from posthouse.playground.misbehaviour import CLOSE, SILENCE, TAKE_AND_CLOSE, TlsFault
 from posthouse.playground.network import NetworkEvent, Playground
 from posthouse.playground.scenarios import SCENARIOS, Scenario
+from posthouse.playground.zones import Fault
 
-__all__ = ["SCENARIOS", "Host", "HostSpec", "NetworkEvent", "Playground", "Scenario"]
+__all__ = [
+    "CLOSE",
+    "SCENARIOS",
+    "SILENCE",
+    "TAKE_AND_CLOSE",
+    "Fault",
+    "Gate",
+    "Host",
+    "HostSpec",
+    "NetworkEvent",
+    "Playground",
+    "Scenario",
+    "TlsFault",
+]

@@ -10,11 +10,15 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import Temporary
+from posthouse.errors import NotFound, Temporary
+from posthouse.operations.control_client import ControlClient
+from posthouse.playground.gate import Gate
+from posthouse.playground.gate_talk import Target
 
 PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "http", "https")
 PUBLISHED = {
@@ -45,6 +49,10 @@ data = "data"
 [dns]
 servers = ["127.0.0.1:{dns_port}"]
 
+[testing]
+clock = true
+ahead = {ahead}
+
 [outbound]
 port = {smtp_port}
 source = ["{address}"]
@@ -69,13 +77,19 @@ class HostSpec(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[tuple[str, str], ...] = ()
     """(address, password)."""
     retry: tuple[str, ...] = ("2s", "5s", "10s", "30s")
+    more: str = ""
+    """More tables of the configuration file, as TOML; not those that stand in it already."""
+
+
+BEHIND = "behind"
+"""The port on which a host with a gate takes SMTP; others connect to the gate's."""
 
 
 def free_ports() -> dict[str, int]:
     """A free port for each protocol, the same on every loopback address."""
     probes: dict[str, socket.socket] = {}
     try:
-        for name in PROTOCOLS:
+        for name in (*PROTOCOLS, BEHIND):
             probe = socket.socket()
             probe.bind(("0.0.0.0", 0))  # free on every address at once
             probes[name] = probe
@@ -86,7 +100,10 @@ def free_ports() -> dict[str, int]:
 
 
 class Host:
-    """A post office that can be started, stopped, killed and cut off."""
+    """A post office that can be started, stopped, killed and cut off, and made to misbehave.
+
+    With a `BEHIND` port it has a gate before its SMTP port.
+    """
 
     def __init__(self, spec: HostSpec, folder: Path, ports: dict[str, int], dns_port: int) -> None:
         self.spec = spec
@@ -95,6 +112,19 @@ class Host:
         self.on_line: Callable[[Host, str], None] | None = None
         """Hears each line of the host's log."""
         self._dns_port = dns_port
+        self.ahead = 0.0
+        """Seconds that its clock is ahead of the system's."""
+        self._gate: Gate | None = None
+        if BEHIND in ports:
+            tls = folder / "data" / "tls"
+            target = Target(
+                name=spec.name,
+                address=spec.address,
+                port=ports[BEHIND],
+                certificate=tls / "certificate.pem",
+                key=tls / "key.pem",
+            )
+            self._gate = Gate(target, ports["smtp"])
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -109,6 +139,13 @@ class Host:
         return self.spec.address
 
     @property
+    def gate(self) -> Gate:
+        """What stands before its SMTP port. NotFound: networks on published ports have no gates."""
+        if self._gate is None:
+            raise NotFound(f"{self.name} has no gate: make the network with published=False")
+        return self._gate
+
+    @property
     def configuration(self) -> Path:
         """Its configuration file."""
         return self.folder / "posthouse.toml"
@@ -121,7 +158,8 @@ class Host:
     def write_configuration(self) -> None:
         """Write the file; harmless when it is there already."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        listeners = "\n".join(f'{name} = "{self.address}:{self.ports[name]}"' for name in OFFERED)
+        own = self.ports | ({"smtp": self.ports[BEHIND]} if BEHIND in self.ports else {})
+        listeners = "\n".join(f'{name} = "{self.address}:{own[name]}"' for name in OFFERED)
         self.configuration.write_text(
             CONFIGURATION.format(
                 name=self.name,
@@ -131,7 +169,9 @@ class Host:
                 address=self.address,
                 retry=_toml_list(self.spec.retry),
                 trusted=_toml_list(self.spec.trusted),
+                ahead=self.ahead,
             )
+            + self.spec.more
         )
 
     def command_line(self, *words: str) -> list[str]:
@@ -148,8 +188,29 @@ class Host:
             raise Temporary(f"{self.name}: posthouse {' '.join(words)}: {err.decode().strip()}")
         return out.decode()
 
+    async def ask(self, command: str, **arguments: Any) -> Any:
+        """The last result of a command (`operations.administration`) of the running host. Temporary, ControlFailed."""
+        return await asyncio.to_thread(self._ask, command, arguments)
+
+    def _ask(self, command: str, arguments: dict[str, Any]) -> Any:
+        body = arguments.pop("body", b"")
+        client = ControlClient.connect(self.folder / "data")
+        if client is None:
+            raise Temporary(f"{self.name} does not run")
+        try:
+            return list(client.run(command, arguments, body))[-1]
+        finally:
+            client.close()
+
+    async def advance(self, seconds: float) -> None:
+        """Move its clock on: what becomes due by that is tried now. Holds for later starts as well."""
+        self.ahead += seconds
+        if self.running:
+            await self.ask("clock.advance", seconds=seconds)
+
     async def start(self) -> None:
         """Serve, and wait until every listener accepts. Temporary when it does not come up in time."""
+        self.write_configuration()
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
@@ -166,6 +227,8 @@ class Host:
                 if self._process.returncode is not None:
                     raise Temporary(f"{self.name} did not start; see {self.folder / 'log'}")
                 await asyncio.sleep(0.02)
+        if self._gate is not None:
+            await self._gate.start()
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
@@ -199,6 +262,8 @@ class Host:
         process, self._process = self._process, None
         if process is None:
             return
+        if self._gate is not None:
+            await self._gate.stop()
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)

@@ -7,6 +7,10 @@
     net.add_zone("east.test", "@ MX 10 mx\\nmx A 127.0.0.30\\n")
     net.add_host(HostSpec(name="mx.east.test", address="127.0.0.30", domains=("east.test",)))
 
+    net.partition("mx.north.test", "mx.east.test")          # neither reaches the other
+    net.host("mx.east.test").gate.say("RCPT", "451 later")  # see `gate`
+    await net.advance(4 * 3600)                             # every host's clock: what is due then is tried now
+
 Nothing ever leaves the machine: the name server knows only `test`, and all hosts use its ports.
 """
 
@@ -16,13 +20,14 @@ import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.playground.host import PUBLISHED, Host, HostSpec, free_ports
 from posthouse.playground.name_server import NameServer
@@ -48,7 +53,7 @@ class Playground:
         """`folder` keeps everything (None: a temporary one, removed at the end).
 
         `scenario`: begin with one of SCENARIOS (NotFound), or with nothing. `published`: the ports of the
-        documentation, else free ones.
+        documentation, else free ones, with a gate before each host.
         """
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.gettempdir()) / f"posthouse-playground-{secrets.token_hex(8)}"
@@ -88,6 +93,29 @@ class Playground:
         except KeyError:
             raise NotFound(f"no host {name} in this playground") from None
 
+    def partition(self, one: str, other: str) -> None:
+        """Part two hosts: whatever either sends to the other's SMTP port is broken off. NotFound."""
+        first, second = self.host(one), self.host(other)
+        first.gate.block(second.address)
+        second.gate.block(first.address)
+
+    def heal(self) -> None:
+        """End all partitions."""
+        for host in self.hosts.values():
+            host.gate.blocked.clear()
+
+    async def until(self, true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+        """Wait until something is so in another process, by asking again and again. TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while not await true():  # noqa: ASYNC110  # another process can only be asked
+                await asyncio.sleep(limits.PLAYGROUND_POLL)
+
+    async def advance(self, seconds: float) -> None:
+        """Move every host's clock on. ValueError: clocks do not go back."""
+        if not seconds >= 0:
+            raise ValueError("the clock goes forward only")
+        await asyncio.gather(*(host.advance(seconds) for host in self.hosts.values()))
+
     async def start(self) -> None:
         """Start the name server, make the data, start the hosts; returns when all accept connections."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=not self._temporary)
@@ -99,12 +127,15 @@ class Playground:
         await asyncio.gather(*(self._open(host) for host in self.hosts.values()))
 
     async def _open(self, host: Host) -> None:
-        furnished = host.configuration.exists()
-        host.write_configuration()
-        if not furnished:
+        furnished = host.folder / "furnished"
+        if furnished.exists() and host.name in self._away:
+            return
+        await host.start()
+        if not furnished.exists():
             await furnish(host)
-        if host.name not in self._away:
-            await host.start()
+            furnished.touch()
+        if host.name in self._away:
+            await host.stop()
 
     async def stop(self) -> None:
         """Stop everything; a temporary folder is removed."""
@@ -140,13 +171,13 @@ class Playground:
 
 
 async def furnish(host: Host) -> None:
-    """Give a host its domains and accounts with the commands an administrator would use."""
+    """Give a running host its domains and accounts, as an administrator would."""
     for domain in host.spec.domains:
-        await host.command("domain", "add", domain)
+        await host.ask("domain.add", name=domain)
     for domain in host.spec.backup_for:
-        await host.command("domain", "add", domain, "--backup")
+        await host.ask("domain.add", name=domain, backup=True)
     if host.spec.accounts:
-        listing = host.folder / "accounts.csv"
         rows = "".join(f"{address},{password}\n" for address, password in host.spec.accounts)
-        listing.write_text("address,password\n" + rows)
-        await host.command("account", "import", str(listing))
+        done = await host.ask("account.import", body=f"address,password\n{rows}".encode())
+        if done["refused"]:
+            raise ValueError(f"{host.name}: {done['refused'][0]['reason']}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import Awaitable, Callable
 
 from posthouse import limits
@@ -158,10 +157,10 @@ class Tour:
         self._show(await self._backup.command("message", "log", CAROL))
 
     async def _held(self, host: Host) -> bool:
-        return len(json.loads(await host.command("queue", "list", "--json"))) == 1
+        return len(await host.ask("queue.list")) == 1
 
     async def _empty(self, host: Host) -> bool:
-        return not json.loads(await host.command("queue", "list", "--json"))
+        return not await host.ask("queue.list")
 
     # --- shared steps -------------------------------------------------------------------------------
 

@@ -12,7 +12,10 @@ from posthouse.message.headers import Headers
 from posthouse.message.mime import encode_parts, scan
 from posthouse.message.structure import body_structure, envelope
 from posthouse.message.text import preview
-from posthouse.store.model import Derived
+from posthouse.message.threading import thread_keys
+from posthouse.store.model import (
+    Derived,
+)
 
 _LATEST = 2**40
 """POSIX seconds that a date is believed up to; beyond, and before 1970, the time of receipt stands in."""
@@ -28,6 +31,7 @@ def derive(raw: bytes, received_at: int) -> Derived:
         parts=encode_parts(part),
         preview=preview(raw, part),
         sent_at=_sent_at(headers, received_at),
+        thread_keys=thread_keys(headers),
     )
 
 

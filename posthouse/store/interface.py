@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from posthouse.ranges import Ranges
+from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
+from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
 from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
@@ -35,6 +37,7 @@ from posthouse.store.operations import (
     AddAppPassword,
     Added,
     AddEmail,
+    ArrangeMailbox,
     ChangeQueued,
     Copied,
     CopyEmails,
@@ -44,16 +47,14 @@ from posthouse.store.operations import (
     Expunge,
     Expunged,
     FlagsSet,
-    ForgetRefusals,
     LeaseDue,
     MoveEmails,
-    NoteRefusal,
     Op,
+    PlaceEmails,
     PruneEvents,
     PutAccount,
     PutAlias,
     PutDomain,
-    PutSuppression,
     RecordEvents,
     RecordOutcomes,
     ReleaseLease,
@@ -62,7 +63,6 @@ from posthouse.store.operations import (
     RemoveAlias,
     RemoveAppPassword,
     RemoveDomain,
-    RemoveSuppression,
     RenameMailbox,
     SetFlags,
     SetRole,
@@ -75,7 +75,9 @@ __all__ = [
     "AddAccount",
     "AddAppPassword",
     "AddEmail",
+    "AddUpload",
     "Added",
+    "ArrangeMailbox",
     "ChangeQueued",
     "Copied",
     "CopyEmails",
@@ -85,16 +87,16 @@ __all__ = [
     "Expunge",
     "Expunged",
     "FlagsSet",
-    "ForgetRefusals",
     "LeaseDue",
     "MoveEmails",
-    "NoteRefusal",
     "Op",
+    "PlaceEmails",
     "PruneEvents",
+    "PruneUploads",
     "PutAccount",
     "PutAlias",
     "PutDomain",
-    "PutSuppression",
+    "PutItem",
     "RecordEvents",
     "RecordOutcomes",
     "ReleaseLease",
@@ -103,7 +105,8 @@ __all__ = [
     "RemoveAlias",
     "RemoveAppPassword",
     "RemoveDomain",
-    "RemoveSuppression",
+    "RemoveItem",
+    "RemoveUpload",
     "RenameMailbox",
     "SetFlags",
     "SetRole",
@@ -245,6 +248,54 @@ class Store(Protocol):
         `field`: "text" (header and body), "body", or "header:NAME" in lower case (an empty needle: the header is
         there). Complete: what is not indexed yet is scanned (RFC 9051 §6.4.4).
         """
+        ...
+
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks `NoteTransferred` has been given."""
+        ...
+
+    # what changed, threads, items, uploads
+
+    async def states(self, account_id: int) -> States:
+        """The latest mod-sequences. Cheap: kept in memory while used."""
+        ...
+
+    async def email_changes(self, account_id: int, since: int) -> list[EmailChange] | None:
+        """Emails created, changed or destroyed after a mod-sequence, each once, by (modseq, email).
+
+        An email that was created and destroyed since is left out. None: the history does not reach back so far.
+        """
+        ...
+
+    async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
+        """Mailboxes deleted after a mod-sequence. None: the history does not reach back so far."""
+        ...
+
+    async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
+        """The thread of each email (the number of its first email), decided now where it was not yet.
+
+        None for one that is gone. Any number may be asked for.
+        """
+        ...
+
+    async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
+        """The items of a kind (those of these numbers that are there), by number."""
+        ...
+
+    async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
+        """Items created, changed or removed after a mod-sequence, by (modseq, item). None: as `email_changes`."""
+        ...
+
+    async def items_due(self, kind: str, now: float, limit: int) -> list[Item]:
+        """Items of all accounts whose `due_at` has come, the earliest first."""
+        ...
+
+    async def next_item_due(self, kind: str) -> float | None:
+        """The earliest `due_at` of a kind; None: nothing is due ever."""
+        ...
+
+    async def uploads(self, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
+        """Uploads of an account by number, None for those that are not its own or gone."""
         ...
 
     def watch_account(self, account_id: int, heard: Callable[[], None]) -> Callable[[], None]:

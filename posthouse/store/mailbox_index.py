@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from itertools import compress
+from operator import gt
 from typing import Final, Literal
 
 import msgspec
@@ -37,6 +38,7 @@ class MailboxIndex:
 
     __slots__ = (
         "__weakref__",
+        "_by_email",
         "_uid_set",
         "_watchers",
         "account_id",
@@ -77,6 +79,7 @@ class MailboxIndex:
         self.log: deque[IndexChange] = deque(maxlen=256)
         """The latest changes, oldest first; a session that is further behind asks the store (`vanished_since`)."""
         self._uid_set: Ranges | None = None
+        self._by_email: EmailOrder | None = None
         self._watchers: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
@@ -86,6 +89,12 @@ class MailboxIndex:
         """Where a UID stands (from 0), or None."""
         i = bisect_left(self.uids, uid)
         return i if i < len(self.uids) and self.uids[i] == uid else None
+
+    def find(self, email_id: int) -> int | None:
+        """The UID of an email, or None. Sorted once for many questions; new mail is put behind."""
+        if self._by_email is None:
+            self._by_email = EmailOrder(self.email_ids, self.uids)
+        return self._by_email.find(email_id)
 
     def uid_set(self) -> Ranges:
         """All UIDs as ranges: one value that all sessions share until the next change."""
@@ -123,6 +132,8 @@ class MailboxIndex:
         self.email_ids.extend(rows.email_ids)
         self.sizes.extend(rows.sizes)
         self.received.extend(rows.received)
+        if self._by_email is not None and not self._by_email.append(rows.email_ids, rows.uids):
+            self._by_email = None
         if rows.uids:
             self.uid_next = max(self.uid_next, rows.uids[-1] + 1)
 
@@ -140,6 +151,7 @@ class MailboxIndex:
 
     def remove(self, uids: Ranges) -> None:
         """Take UIDs out; those that are not here are passed over."""
+        self._by_email = None
         slices = [
             (bisect_left(self.uids, first), bisect_left(self.uids, last + 1)) for first, last in uids.pairs()
         ]
@@ -173,6 +185,35 @@ class MailboxIndex:
         """Call the watchers."""
         for heard in tuple(self._watchers):
             heard()
+
+
+class EmailOrder:
+    """A mailbox's messages by the numbers of their emails: two arrays, 12 octets a message."""
+
+    __slots__ = ("_email_ids", "_uids")
+
+    def __init__(self, email_ids: array[int], uids: array[int]) -> None:
+        """Mail is mostly in that order already; moved mail is not."""
+        self._email_ids, self._uids = array("Q", email_ids), array("I", uids)
+        if any(map(gt, self._email_ids, self._email_ids[1:])):
+            order = sorted(range(len(email_ids)), key=email_ids.__getitem__)
+            self._email_ids = array("Q", map(email_ids.__getitem__, order))
+            self._uids = array("I", map(uids.__getitem__, order))
+
+    def append(self, email_ids: array[int], uids: array[int]) -> bool:
+        """Add new messages when they come behind all others; False: they do not."""
+        if self._email_ids and email_ids and email_ids[0] < self._email_ids[-1]:
+            return False
+        if any(map(gt, email_ids, email_ids[1:])):
+            return False
+        self._email_ids.extend(email_ids)
+        self._uids.extend(uids)
+        return True
+
+    def find(self, email_id: int) -> int | None:
+        """The UID of an email, or None."""
+        i = bisect_left(self._email_ids, email_id)
+        return self._uids[i] if i < len(self._uids) and self._email_ids[i] == email_id else None
 
 
 OCTETS_PER_MESSAGE: Final = 36

@@ -63,6 +63,11 @@ class Mailbox(Frozen, frozen=True, kw_only=True):
     size: int
     """Octets of all messages, for STATUS SIZE (RFC 8438)."""
     subscribed: bool
+    created_modseq: int = 0
+    changed_modseq: int = 0
+    """Of the latest change of name, role, order or subscription."""
+    sort_order: int = 0
+    """Where it stands among its siblings in a client's list (RFC 8621 §2)."""
 
 
 class Usage(Frozen, frozen=True, kw_only=True):
@@ -97,6 +102,8 @@ class Derived(Frozen, frozen=True, kw_only=True):
     """RFC 8970: up to 200 characters of the text."""
     sent_at: int
     """The Date header, or the time of receipt when it has none or a broken one."""
+    thread_keys: tuple[int, ...] = ()
+    """What a conversation shares (`message.threading`)."""
 
 
 EmailField = str

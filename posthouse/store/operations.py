@@ -24,7 +24,6 @@ from posthouse.store.model import (
     Outcome,
     Role,
     Stored,
-    Suppression,
 )
 
 R = TypeVar("R")
@@ -67,6 +66,14 @@ class SetRole(Op[None], frozen=True, kw_only=True):
     account_id: int
     mailbox_id: int
     role: Role | None
+
+
+class ArrangeMailbox(Op[None], frozen=True, kw_only=True):
+    """Give a mailbox its place among its siblings (RFC 8621 §2 sortOrder). NotFound."""
+
+    account_id: int
+    mailbox_id: int
+    sort_order: int
 
 
 class Subscribe(Op[None], frozen=True, kw_only=True):
@@ -127,6 +134,18 @@ class CopyEmails(Op[Copied], frozen=True, kw_only=True):
 
 class MoveEmails(Op[Copied], frozen=True, kw_only=True):
     """Move messages (RFC 6851): the email keeps its id; the source records the UIDs as expunged."""
+
+    account_id: int
+    source_id: int
+    uids: Ranges
+    target_id: int
+
+
+class PlaceEmails(Op[Copied], frozen=True, kw_only=True):
+    """Put emails into another mailbox too: the same emails, sharing flags from now on (RFC 8621 §4.1.1).
+
+    UIDs that are not there are passed over; an email that is in the target already stays as it is. NotFound.
+    """
 
     account_id: int
     source_id: int
@@ -237,36 +256,6 @@ class WakeDestination(Op[int], frozen=True, kw_only=True):
 
     destination: str
     now: float
-
-
-class PutSuppression(Op[None], frozen=True, kw_only=True):
-    """Put an address on the suppression list, or change why it is there."""
-
-    suppression: Suppression
-
-
-class RemoveSuppression(Op[None], frozen=True, kw_only=True):
-    """Take an address off the list, or forget the suggestion. NotFound."""
-
-    address: str
-
-
-class NoteRefusal(Op[None], frozen=True, kw_only=True):
-    """An address was refused for good as unknown: count it; on the list after `after` in a row (0: never).
-
-    What an administrator put on the list stays as it is. Left out while the disk is full.
-    """
-
-    address: str
-    reply: str
-    at: float
-    after: int
-
-
-class ForgetRefusals(Op[None], frozen=True, kw_only=True):
-    """Mail was taken for these addresses: they are suggested no more."""
-
-    addresses: tuple[str, ...]
 
 
 # --- people -----------------------------------------------------------------------------------------------

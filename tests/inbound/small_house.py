@@ -15,7 +15,10 @@ import argon2
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.config import MsgAuth
 from posthouse.errors import StoreUnavailable
+from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.checks import Check
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -25,6 +28,7 @@ from posthouse.inbound.refusals import Refusals
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import server_context
+from posthouse.resolver import Resolver
 from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
 from posthouse.smtp.reception import MemoryBudget
@@ -86,8 +90,15 @@ class SmallHouse:
 
     @classmethod
     async def open(
-        cls, folder: Path, *, trusted: tuple[str, ...] = (), show_clients: bool = False
+        cls,
+        folder: Path,
+        *,
+        trusted: tuple[str, ...] = (),
+        show_clients: bool = False,
+        resolver: Resolver | None = None,
+        msgauth: MsgAuth | None = None,
     ) -> SmallHouse:
+        """`resolver`: senders are checked (SPF, DKIM, DMARC) as `msgauth` says; without one they are not."""
         real = await SqliteStore.open(folder / "mail.db", folder / "blobs", derive=derive)
         store: Any = Faulty(real)
         directory = Directory(store)
@@ -105,13 +116,16 @@ class SmallHouse:
         policy = Policy(directory, trusted=trusted, verify_recipient=verify)
         deliverer = Deliverer(store, directory, notify)
         refusals = Refusals(store)
+        strangers: tuple[Check, ...] = ()
+        if resolver is not None:
+            strangers = (Authenticate(resolver, msgauth or MsgAuth(), hostname="mx.example.test"),)
         pipeline = Pipeline(
             hostname="mx.example.test",
             store=store,
             policy=policy,
             deliverer=deliverer,
             refusals=refusals,
-            checks=standard_checks(policy, directory),
+            checks=standard_checks(policy, directory, *strangers),
             show_clients=show_clients,
         )
         house = cls(
@@ -155,10 +169,10 @@ class SmallHouse:
         """Let every commit fail as a full disk does."""
         self.break_at("commit", StoreUnavailable("disk full"))
 
-    async def inbox(self, name: str) -> list[bytes]:
+    async def inbox(self, name: str, folder: str = "INBOX") -> list[bytes]:
         """The messages in somebody's INBOX, whole."""
         account = self.accounts[name].account_id
-        mailbox = await self.real_store.mailbox(account, "INBOX")
+        mailbox = await self.real_store.mailbox(account, folder)
         assert mailbox is not None
         index = await self.real_store.index(account, mailbox.mailbox_id)
         return [m for m in await self.real_store.messages(account, list(index.email_ids)) if m is not None]

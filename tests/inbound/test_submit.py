@@ -7,7 +7,7 @@ import re
 import pytest
 
 from posthouse.accounts.model import Login
-from posthouse.inbound import submit
+from posthouse.inbound import leave_out
 from posthouse.inbound.mail import Via
 from posthouse.inbound.received import protocol_word
 from posthouse.store.model import Content
@@ -128,7 +128,7 @@ async def test_a_local_program_is_served_the_same_way(house):
 
 
 async def test_a_staged_message_is_rewritten_without_bcc(house, monkeypatch):
-    monkeypatch.setattr(submit, "STAGE_BLOCK", 64)
+    monkeypatch.setattr(leave_out, "STAGE_BLOCK", 64)
     monkeypatch.setattr("posthouse.limits.STAGE_MEMORY", 1000)
     header = b"From: alice@example.test\r\nBcc: " + b"b" * 100 + b"@x.test\r\nSubject: s\r\n\r\n"
     text = bytes(range(32, 127)) * 50 + b"\r\n"
@@ -161,7 +161,7 @@ def test_protocol_words(facts, word):
 
 
 def test_content_keeps_its_identity_without_bcc():
-    assert list(submit._outside(b"abcdef", [(1, 2), (4, 9)])) == [b"a", b"cd"]
-    assert list(submit._outside(b"abcdef", [])) == [b"abcdef"]
-    assert list(submit._outside(b"abcdef", [(-5, -1), (0, 3)])) == [b"def"]
+    assert list(leave_out._outside(b"abcdef", [(1, 2), (4, 9)])) == [b"a", b"cd"]
+    assert list(leave_out._outside(b"abcdef", [])) == [b"abcdef"]
+    assert list(leave_out._outside(b"abcdef", [(-5, -1), (0, 3)])) == [b"def"]
     assert Content.of(b"x").size == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from posthouse.errors import NotFound
-from posthouse.store.interface import ForgetRefusals, NoteRefusal, PutSuppression, RemoveSuppression
+from posthouse.store.care import ForgetRefusals, NoteRefusal, PutSuppression, RemoveSuppression
 from posthouse.store.model import Suppression
 from tests.kits.engine import EngineUnderTest
 

@@ -9,7 +9,7 @@ import pytest
 
 from posthouse.outbound.suppression import nobody_there
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import PutSuppression
+from posthouse.store.care import PutSuppression
 from posthouse.store.model import Suppression
 from tests.fakes.mail_server import FakeMailServer
 from tests.outbound.office import Office

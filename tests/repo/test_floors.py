@@ -34,8 +34,10 @@ BY_FOLDER = {
     "errors": 0,
     "limits": 0,
     "config": 0,
+    "config_reader": 0,
     "ranges": 0,
     "units": 0,
+    "clock": 0,
     "resolver": 0,
     "dns_exchange": 0,
     "dns_resolver": 0,
@@ -58,11 +60,12 @@ BY_FOLDER = {
     "app": 7,
     "supervisor": 7,
     "house": 7,
+    "pytest_plugin": 7,
     "notices": 7,
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "ranges", "units", "resolver", "dns_exchange"}
+SHARED_VALUES = {"errors", "limits", "config", "config_reader", "ranges", "units", "resolver", "dns_exchange"}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)

@@ -23,6 +23,7 @@ def derive(raw: bytes, received_at: int) -> Derived:
         parts=len(raw).to_bytes(8, "big") + raw[:300],
         preview=body.strip().decode("utf-8", "replace")[:200],
         sent_at=received_at - 1,
+        thread_keys=tuple(int(word) for word in body.split()[1:]) if body.startswith(b"thread ") else (),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
+from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
 from tests.kits.credentials import CredentialKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
+from tests.kits.transfers import TransferKit
 
 
 class TestMailboxes(MailboxKit):
@@ -38,6 +40,10 @@ class TestSuppressions(SuppressionKit):
     pass
 
 
+class TestTransfers(TransferKit):
+    pass
+
+
 class TestPeople(PeopleKit):
     pass
 
@@ -47,4 +53,28 @@ class TestCredentials(CredentialKit):
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestEmailChanges(EmailChangeKit):
+    pass
+
+
+class TestMailboxChanges(MailboxChangeKit):
+    pass
+
+
+class TestTwins(TwinKit):
+    pass
+
+
+class TestThreads(ThreadKit):
+    pass
+
+
+class TestItems(ItemKit):
+    pass
+
+
+class TestUploads(UploadKit):
     pass

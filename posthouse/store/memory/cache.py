@@ -6,7 +6,9 @@ from collections import OrderedDict
 from typing import Generic, TypeVar
 
 from posthouse import limits
-from posthouse.store.model import Stored
+from posthouse.store.model import (
+    Stored,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -10,7 +10,11 @@ import msgspec
 
 from posthouse.ranges import Ranges
 from posthouse.store.mailbox_index import NewRows
-from posthouse.store.model import Content, Mailbox, Stored
+from posthouse.store.model import (
+    Content,
+    Mailbox,
+    Stored,
+)
 
 
 class Change(msgspec.Struct):
@@ -64,6 +68,8 @@ class AccountChanged(Change):
     messages: int
     subscriptions: frozenset[str] | None
     keywords: tuple[str, ...] | None
+    mail_modseq: int
+    kinds: dict[str, int] | None
 
 
 class AccountGone(Change):

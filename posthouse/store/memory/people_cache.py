@@ -13,7 +13,12 @@ from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
 from posthouse.store.memory.readers import Readers
-from posthouse.store.model import Account, Alias, AppPassword, Domain
+from posthouse.store.model import (
+    Account,
+    Alias,
+    AppPassword,
+    Domain,
+)
 from posthouse.store.sql import credentials, people
 from posthouse.store.sql.database import Database
 

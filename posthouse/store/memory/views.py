@@ -12,8 +12,12 @@ from collections.abc import Awaitable, Callable
 
 from posthouse import limits
 from posthouse.errors import NotFound
+from posthouse.store.account_model import States
 from posthouse.store.memory.changes import AccountChanged
-from posthouse.store.model import Mailbox, Usage
+from posthouse.store.model import (
+    Mailbox,
+    Usage,
+)
 from posthouse.store.sql.mailboxes import INBOX, exact_name
 from posthouse.store.sql.state import AccountState
 from posthouse.store.sql.transaction import Interest
@@ -35,6 +39,7 @@ class AccountView:
         self.subscriptions = state.subscriptions
         self.keywords = state.keywords
         self.usage = Usage(octets=state.octets, messages=state.messages)
+        self.states = States(mail=state.mail_modseq, kinds=dict(state.kinds))
 
     def mailboxes(self) -> tuple[Mailbox, ...]:
         """All, ordered by name with INBOX first."""
@@ -65,6 +70,8 @@ class AccountView:
             self._put(mailbox)
         self._ordered = None
         self.usage = Usage(octets=change.octets, messages=change.messages)
+        kinds = self.states.kinds if change.kinds is None else change.kinds
+        self.states = States(mail=change.mail_modseq, kinds=kinds)
         if change.subscriptions is not None:
             self.subscriptions = change.subscriptions
         if change.keywords is not None:

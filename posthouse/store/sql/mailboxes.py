@@ -7,9 +7,21 @@ messages instead, which is the protocol's business), and names are otherwise tol
 from __future__ import annotations
 
 from posthouse.errors import Conflict
-from posthouse.store.interface import CreateMailbox, DeleteMailbox, RenameMailbox, SetRole, Subscribe
+from posthouse.store.interface import (
+    ArrangeMailbox,
+    CreateMailbox,
+    DeleteMailbox,
+    RenameMailbox,
+    SetRole,
+    Subscribe,
+)
 from posthouse.store.memory import changes
-from posthouse.store.model import SEPARATOR, Mailbox, Role
+from posthouse.store.model import (
+    SEPARATOR,
+    Mailbox,
+    Role,
+)
+from posthouse.store.sql import gone, twins
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sql.transaction import Transaction
 
@@ -48,8 +60,21 @@ def make(tx: Transaction, account: AccountState, name: str, role: Role | None) -
     account.uid_validity = max(account.uid_validity + 1, tx.now)
     mailbox = MailboxState(tx.take_numbers("mailbox"), name, role, account.uid_validity)
     account.mailboxes[mailbox.mailbox_id] = account.by_name[name] = mailbox
-    tx.bump_mailbox(account, mailbox)
+    mailbox.created_modseq = _bump_properties(tx, account, mailbox)
     return mailbox
+
+
+def _bump_properties(tx: Transaction, account: AccountState, mailbox: MailboxState) -> int:
+    mailbox.changed_modseq = tx.bump_mailbox(account, mailbox)
+    return mailbox.changed_modseq
+
+
+def arrange(tx: Transaction, op: ArrangeMailbox) -> None:
+    """ArrangeMailbox."""
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    if mailbox.sort_order != op.sort_order:
+        mailbox.sort_order = op.sort_order
+        _bump_properties(tx, account, mailbox)
 
 
 def rename(tx: Transaction, op: RenameMailbox) -> None:
@@ -74,7 +99,7 @@ def rename(tx: Transaction, op: RenameMailbox) -> None:
     for each, target in moved:
         each.name = target
         account.by_name[target] = each
-        tx.bump_mailbox(account, each)
+        _bump_properties(tx, account, each)
 
 
 def delete(tx: Transaction, op: DeleteMailbox) -> None:
@@ -82,21 +107,27 @@ def delete(tx: Transaction, op: DeleteMailbox) -> None:
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     if mailbox.name == INBOX:
         raise Conflict("INBOX cannot be deleted.")
-    tx.bump(account)
+    account.mail_modseq = tx.bump(account)
+    gone.note_mailbox(tx, account, mailbox.mailbox_id, mailbox.created_modseq)
     account.mailboxes.pop(mailbox.mailbox_id)
     account.by_name.pop(mailbox.name)
     account.changed.discard(mailbox.mailbox_id)
     account.gone.append(mailbox.mailbox_id)
     account.octets -= mailbox.size
     account.messages -= mailbox.total
-    doom(tx, account.account_id, mailbox.mailbox_id)
+    doom(tx, account.account_id, mailbox.mailbox_id, account.modseq)
+    if account.has_twins:
+        twins.leave_deleted(tx, account, mailbox.mailbox_id)
 
 
-def doom(tx: Transaction, account_id: int, mailbox_id: int) -> None:
-    """Take a mailbox out of the tables that name it and leave its messages to the sweeper."""
+def doom(tx: Transaction, account_id: int, mailbox_id: int, modseq: int = 0) -> None:
+    """Take a mailbox out of the tables that name it and leave its messages to the sweeper.
+
+    `modseq`: of the deletion, for the history of its emails; 0: nobody will ask.
+    """
     key = (account_id, mailbox_id)
     tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
-    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (*key, modseq))
     tx.publish(changes.MailboxGone(account_id, mailbox_id))
 
 
@@ -109,7 +140,7 @@ def set_role(tx: Transaction, op: SetRole) -> None:
         raise Conflict("INBOX keeps its role.")
     _refuse_taken_role(account, op.role)
     mailbox.role = op.role
-    tx.bump_mailbox(account, mailbox)
+    _bump_properties(tx, account, mailbox)
 
 
 def _refuse_taken_role(account: AccountState, role: Role | None) -> None:
@@ -126,7 +157,7 @@ def subscribe(tx: Transaction, op: Subscribe) -> None:
     tx.bump(account)
     _set_subscribed(tx, account, name, op.subscribed)
     if name in account.by_name:
-        account.changed.add(account.by_name[name].mailbox_id)
+        _bump_properties(tx, account, account.by_name[name])
 
 
 def _set_subscribed(tx: Transaction, account: AccountState, name: str, subscribed: bool) -> None:

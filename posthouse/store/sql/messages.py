@@ -9,7 +9,13 @@ from posthouse import limits
 from posthouse.errors import Conflict, OverQuota
 from posthouse.store.interface import Added, AddEmail
 from posthouse.store.memory import changes
-from posthouse.store.model import DELETED, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS, Stored
+from posthouse.store.model import (
+    DELETED,
+    KEYWORD_SHIFT,
+    SEEN,
+    SYSTEM_FLAGS,
+    Stored,
+)
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sql.timeline import record_added
 from posthouse.store.sql.transaction import Transaction

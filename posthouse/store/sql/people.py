@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,8 +21,14 @@ from posthouse.store.interface import (
     TouchAppPassword,
 )
 from posthouse.store.memory.changes import AccountGone, PeopleChanged, RecipientKnown
-from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
-from posthouse.store.sql import mailboxes
+from posthouse.store.model import (
+    Account,
+    Alias,
+    AppPassword,
+    Domain,
+    DomainKind,
+)
+from posthouse.store.sql import mailboxes, uploads
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -129,13 +135,22 @@ def put_account(tx: Transaction, op: PutAccount) -> None:
     tx.publish_once(PeopleChanged())
 
 
+_OF_ACCOUNT: Final = (
+    *("subscription", "keyword", "account_state", "app_password", "credential", "transferred"),
+    *("twin", "email_gone", "mailbox_gone", "history", "thread_key", "item", "item_gone", "item_state"),
+    "account",
+)
+"""Tables whose rows go with their account at once; emails and what belongs to them are swept."""
+
+
 def remove_account(tx: Transaction, op: RemoveAccount) -> None:
     """RemoveAccount. Its mail is out of reach at once; the rows are swept away later."""
     account = tx.account(op.account_id)
     key = (op.account_id,)
     for mailbox_id in account.mailboxes:
         mailboxes.doom(tx, op.account_id, mailbox_id)
-    for table in ("subscription", "keyword", "account_state", "app_password", "credential", "account"):
+    uploads.remove_all(tx, op.account_id)
+    for table in _OF_ACCOUNT:
         tx.execute(f"DELETE FROM {table} WHERE account_id = ?", key)
     tx.forget_account(op.account_id)
     tx.publish(AccountGone(op.account_id))

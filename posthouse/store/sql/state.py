@@ -10,12 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from posthouse.store.model import Mailbox, Role
+from posthouse.store.model import (
+    Mailbox,
+    Role,
+)
 from posthouse.store.sql.database import Database
 
 _MAILBOXES: Final = """
 SELECT m.mailbox_id, m.name, m.role, m.uid_validity, m.uid_next, m.highest_modseq,
        m.total, m.unseen, m.deleted, m.size,
+       m.created_modseq, m.changed_modseq, m.sort_order,
        count(p.uid), count(p.uid) FILTER (WHERE p.flags & 1 = 0), count(p.uid) FILTER (WHERE p.flags & 8 != 0),
        CAST(coalesce(sum(p.size), 0) AS BIGINT), coalesce(max(p.uid), 0), coalesce(max(p.modseq), 0)
   FROM mailbox m
@@ -40,6 +44,9 @@ class MailboxState:
     unseen: int = 0
     deleted: int = 0
     size: int = 0
+    created_modseq: int = 0
+    changed_modseq: int = 0
+    sort_order: int = 0
     row_due: bool = False
     unsaved: int = 0
 
@@ -64,6 +71,13 @@ class AccountState:
     gone: list[int] = field(default_factory=list)
     subscriptions_changed: bool = False
     keywords_changed: bool = False
+    kinds_changed: bool = False
+    mail_modseq: int = 0
+    """Of the latest change of an email or mailbox."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Of the latest change of each kind of items."""
+    has_twins: bool = False
+    """Some emails are in several mailboxes."""
     flag_bits: dict[frozenset[str], int] = field(default_factory=dict)
     """Bits of flag sets seen before."""
 
@@ -82,6 +96,9 @@ class AccountState:
             deleted=mailbox.deleted,
             size=mailbox.size,
             subscribed=mailbox.name in self.subscriptions,
+            created_modseq=mailbox.created_modseq,
+            changed_modseq=mailbox.changed_modseq,
+            sort_order=mailbox.sort_order,
         )
 
 
@@ -101,7 +118,13 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
         account.mailboxes[mailbox.mailbox_id] = account.by_name[mailbox.name] = mailbox
         account.octets += mailbox.size
         account.messages += mailbox.total
-        account.modseq = max(account.modseq, mailbox.highest_modseq)
+        account.mail_modseq = max(account.mail_modseq, mailbox.highest_modseq, mailbox.changed_modseq)
+    for table in ("email_gone", "mailbox_gone"):
+        ((latest,),) = db.rows(f"SELECT max(modseq) FROM {table} WHERE account_id = ?", (account_id,))
+        account.mail_modseq = max(account.mail_modseq, latest or 0)
+    account.kinds = dict(db.rows("SELECT kind, modseq FROM item_state WHERE account_id = ?", (account_id,)))
+    account.has_twins = bool(db.rows("SELECT 1 FROM twin WHERE account_id = ? LIMIT 1", (account_id,)))
+    account.modseq = max(account.modseq, account.mail_modseq, *account.kinds.values())
     names = db.rows("SELECT name FROM subscription WHERE account_id = ?", (account_id,))
     account.subscriptions = frozenset(name for (name,) in names)
     words = db.rows("SELECT name FROM keyword WHERE account_id = ? ORDER BY bit", (account_id,))
@@ -111,7 +134,8 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
 
 def _mailbox(row: tuple[Any, ...]) -> MailboxState:
     (mailbox_id, name, role, uid_validity, uid_next, modseq, total, unseen, deleted, size,
-     later, later_unseen, later_deleted, later_size, last_uid, last_modseq) = row  # fmt: skip
+     created_modseq, changed_modseq, sort_order, later, later_unseen, later_deleted, later_size,
+     last_uid, last_modseq) = row  # fmt: skip
     return MailboxState(
         mailbox_id=mailbox_id,
         name=name,
@@ -123,5 +147,8 @@ def _mailbox(row: tuple[Any, ...]) -> MailboxState:
         unseen=unseen + later_unseen,
         deleted=deleted + later_deleted,
         size=size + later_size,
+        created_modseq=created_modseq,
+        changed_modseq=changed_modseq,
+        sort_order=sort_order,
         unsaved=later,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posthouse.errors import NotFound
-from posthouse.store.interface import ForgetRefusals, NoteRefusal, PutSuppression, RemoveSuppression
+from posthouse.store.care import ForgetRefusals, NoteRefusal, PutSuppression, RemoveSuppression
 from posthouse.store.model import Suppression
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction

@@ -5,7 +5,9 @@ from __future__ import annotations
 from posthouse import limits
 from posthouse.errors import Conflict
 from posthouse.store.interface import PruneEvents, RecordEvents
-from posthouse.store.model import Event
+from posthouse.store.model import (
+    Event,
+)
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 

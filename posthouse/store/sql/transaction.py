@@ -20,7 +20,9 @@ from posthouse.errors import NotFound, StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.mailbox_index import NewRows
 from posthouse.store.memory import changes
-from posthouse.store.model import Content
+from posthouse.store.model import (
+    Content,
+)
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.state import AccountState, MailboxState
 
@@ -47,6 +49,10 @@ class BlobOwners(Protocol):
 
     def own(self, account_id: int, blob_id: int, /) -> None:
         """One owner more."""
+        ...
+
+    def disown(self, blob_ids: Sequence[int], /) -> None:
+        """One owner less for each time a blob is named; blobs without owners are removed."""
         ...
 
 
@@ -188,10 +194,22 @@ class Transaction(ABC):
         self._touched[account.account_id] = account
         return account.modseq
 
+    def bump_kind(self, account: AccountState, kind: str) -> int:
+        """A new mod-sequence for a change of an item."""
+        modseq = self.bump(account)
+        account.kinds[kind] = modseq
+        account.kinds_changed = True
+        self.execute(
+            "INSERT INTO item_state VALUES (?, ?, ?)"
+            " ON CONFLICT (account_id, kind) DO UPDATE SET modseq = excluded.modseq",
+            (account.account_id, kind, modseq),
+        )
+        return modseq
+
     def bump_mailbox(self, account: AccountState, mailbox: MailboxState) -> int:
         """A new mod-sequence for a change of a mailbox that is more than new mail."""
         modseq = self.bump(account)
-        mailbox.highest_modseq = modseq
+        mailbox.highest_modseq = account.mail_modseq = modseq
         mailbox.row_due = True
         account.changed.add(mailbox.mailbox_id)
         return modseq
@@ -200,7 +218,7 @@ class Transaction(ABC):
         """A new mod-sequence for one new message; the rows can wait (see state.py)."""
         self.writes += 1
         account.modseq += 1
-        mailbox.highest_modseq = account.modseq
+        mailbox.highest_modseq = account.mail_modseq = account.modseq
         mailbox.unsaved += 1
         if mailbox.unsaved >= limits.UNSAVED_ADDS:
             mailbox.row_due = True
@@ -231,10 +249,12 @@ class Transaction(ABC):
                     account.messages,
                     account.subscriptions if account.subscriptions_changed else None,
                     account.keywords if account.keywords_changed else None,
+                    account.mail_modseq,
+                    dict(account.kinds) if account.kinds_changed else None,
                 )
             account.changed.clear()
             account.gone.clear()
-            account.subscriptions_changed = account.keywords_changed = False
+            account.subscriptions_changed = account.keywords_changed = account.kinds_changed = False
 
     def refuse_growth(self) -> None:
         """Raise StoreUnavailable while the disk is full. Operations that add something call it first."""
@@ -253,6 +273,10 @@ class Transaction(ABC):
         if type(change) not in self._once:
             self._once.add(type(change))
             self.published.append(change)
+
+    def end_run(self) -> None:
+        """The next new message does not follow the one before: they are published apart."""
+        self._appended.clear()
 
     def new_rows(self, account_id: int, mailbox_id: int, modseq: int) -> NewRows:
         """Where to put a new message of a mailbox; runs of them are published together."""

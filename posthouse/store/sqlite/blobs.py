@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from posthouse import limits
-from posthouse.store.model import Content
+from posthouse.store.model import (
+    Content,
+)
 from posthouse.store.sqlite.connection import members
 from posthouse.store.sqlite.segments import DIGEST_OCTETS, HEADER_OCTETS, digest_of
 

@@ -15,7 +15,10 @@ from backports import zstd
 
 from posthouse import limits
 from posthouse.errors import NotFound
-from posthouse.store.model import Derived, Stored
+from posthouse.store.model import (
+    Derived,
+    Stored,
+)
 from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -29,10 +29,11 @@ from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.writer import Submission, Work
 from posthouse.store.sqlite import queue, snapshots, upkeep
+from posthouse.store.sqlite.account_reads import threads
 from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
-from posthouse.store.sqlite.emails import Derive, NewDerived
+from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
@@ -160,6 +161,12 @@ class Engine:
     def keep(self, computed: list[NewDerived]) -> None:
         """Write derived values that a reader had to compute, some time."""
         self._start(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
+
+    async def decide_threads(self, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
+        """Derive these emails now, which decides their threads."""
+        computed = await self.readers.run(derive_emails, account_id, email_ids, self.derive)
+        await self.submit((lambda tx: upkeep.keep_derived(tx, computed),))
+        return await self.readers.run(threads, account_id, email_ids)
 
     def _save_snapshot(self, packed: Packed) -> None:
         self._start(self.background(lambda tx: snapshots.write(tx, packed)))

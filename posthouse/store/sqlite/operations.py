@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from posthouse.store import care
 from posthouse.store import credentials as proofs
 from posthouse.store import interface as ops
-from posthouse.store.sql import credentials, mailboxes, messages, people, suppressions, timeline
-from posthouse.store.sqlite import placements, queue
+from posthouse.store.sql import (
+    credentials,
+    items,
+    mailboxes,
+    messages,
+    people,
+    suppressions,
+    timeline,
+    transfers,
+    uploads,
+)
+from posthouse.store.sqlite import copying, placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
 OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
@@ -16,10 +27,19 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.RenameMailbox: mailboxes.rename,
     ops.DeleteMailbox: mailboxes.delete,
     ops.SetRole: mailboxes.set_role,
+    care.KeepUids: transfers.keep_uids,
+    care.NoteTransferred: transfers.note,
     ops.Subscribe: mailboxes.subscribe,
+    ops.ArrangeMailbox: mailboxes.arrange,
+    ops.PutItem: items.put,
+    ops.RemoveItem: items.remove,
+    ops.AddUpload: uploads.add,
+    ops.RemoveUpload: uploads.remove,
+    ops.PruneUploads: uploads.prune,
     ops.AddEmail: messages.add,
-    ops.CopyEmails: placements.copy,
-    ops.MoveEmails: placements.move,
+    ops.CopyEmails: copying.copy,
+    ops.MoveEmails: copying.move,
+    ops.PlaceEmails: copying.place,
     ops.SetFlags: placements.set_flags,
     ops.Expunge: placements.expunge,
     ops.Enqueue: queue.enqueue,
@@ -28,10 +48,10 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.RecordOutcomes: queue.record_outcomes,
     ops.ChangeQueued: queue.change_queued,
     ops.WakeDestination: queue.wake_destination,
-    ops.PutSuppression: suppressions.put,
-    ops.RemoveSuppression: suppressions.remove,
-    ops.NoteRefusal: suppressions.note_refusal,
-    ops.ForgetRefusals: suppressions.forget_refusals,
+    care.PutSuppression: suppressions.put,
+    care.RemoveSuppression: suppressions.remove,
+    care.NoteRefusal: suppressions.note_refusal,
+    care.ForgetRefusals: suppressions.forget_refusals,
     ops.PutDomain: people.put_domain,
     ops.RemoveDomain: people.remove_domain,
     ops.AddAccount: people.add_account,

@@ -1,4 +1,4 @@
-"""Operations on many messages of a mailbox: flags, copy, move, expunge.
+"""Operations on many messages of a mailbox: flags and expunge; `copying.py` has copy and move.
 
 All work is done by SQLite over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows are
 cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
@@ -14,9 +14,16 @@ import msgspec
 
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
-from posthouse.store.interface import Copied, CopyEmails, Expunge, Expunged, FlagsSet, MoveEmails, SetFlags
+from posthouse.store.interface import (
+    Expunge,
+    Expunged,
+    FlagsSet,
+    SetFlags,
+)
 from posthouse.store.memory import changes
-from posthouse.store.sql.messages import count, flag_bits, refuse_full, refuse_over_quota
+from posthouse.store.sql import twins
+from posthouse.store.sql.gone import GoneEmail, note_emails
+from posthouse.store.sql.messages import count, flag_bits
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sqlite.connection import columns, decode_integers, integer, members
@@ -84,13 +91,13 @@ def _listed(tx: Transaction, key: tuple[int, int], asked: Ranges) -> Iterator[Se
         )
 
 
-def _uids(text: str) -> list[int]:
+def uid_list(text: str) -> list[int]:
     uids = decode_integers(text)
     uids.sort()  # they come in order already unless the planner has changed its mind: then nearly free
     return uids
 
 
-def _carry_out(tx: Transaction, mailbox: MailboxState, uids: Ranges | None, pieces: Iterator[Any]) -> Any:
+def carry_out(tx: Transaction, mailbox: MailboxState, uids: Ranges | None, pieces: Iterator[Any]) -> Any:
     """Run all pieces now, or, when there may be several and it is allowed, let the writer run them."""
     rows = mailbox.total if uids is None else min(mailbox.total, len(uids))
     if tx.may_cut and rows > limits.PIECE_ROWS:
@@ -120,7 +127,7 @@ def set_flags(tx: Transaction, op: SetFlags) -> FlagsSet | Pieces:
     """SetFlags."""
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     bits = flag_bits(tx, account, op.flags, make=op.action != "remove")
-    found: FlagsSet | Pieces = _carry_out(
+    found: FlagsSet | Pieces = carry_out(
         tx, mailbox, op.uids, _flag_pieces(tx, op, _ACTIONS[op.action](bits))
     )
     return found
@@ -151,7 +158,7 @@ def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> li
         f"SELECT json_group_array(uid) FROM placement WHERE {selection.where} AND modseq > ?",
         (*selection.bindings, unchanged_since),
     )
-    return _uids(text)
+    return uid_list(text)
 
 
 def _flag_piece(
@@ -165,7 +172,7 @@ def _flag_piece(
         f" total(({new} & 8 != 0) - (flags & 8 != 0)) FROM placement WHERE {where}",
         selection.bindings,
     )
-    uids = _uids(text)
+    uids = uid_list(text)
     if not uids:
         return []
     modseq = tx.bump_mailbox(account, mailbox)
@@ -176,7 +183,24 @@ def _flag_piece(
     tx.publish(
         changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add)
     )
+    if account.has_twins:
+        shared = [email_id for _, email_id in twins_among(tx, account, mailbox, selection)]
+        twins.follow(tx, account, mailbox.mailbox_id, shared, change.keep, change.add)
     return uids
+
+
+def twins_among(
+    tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection
+) -> list[tuple[int, int]]:
+    """(UID, email) of those selected that are in other mailboxes too, in ascending order."""
+    return [
+        (uid, email_id)
+        for uid, email_id in tx.query(
+            f"SELECT uid, email_id FROM placement WHERE {selection.where}"
+            " AND email_id IN (SELECT email_id FROM twin WHERE account_id = ? AND mailbox_id = ?) ORDER BY uid",
+            (*selection.bindings, account.account_id, mailbox.mailbox_id),
+        )
+    ]
 
 
 # --- expunge ----------------------------------------------------------------------------------------------
@@ -185,7 +209,7 @@ def _flag_piece(
 def expunge(tx: Transaction, op: Expunge) -> Expunged | Pieces:
     """Expunge."""
     _, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    found: Expunged | Pieces = _carry_out(tx, mailbox, op.uids, _expunge_pieces(tx, op))
+    found: Expunged | Pieces = carry_out(tx, mailbox, op.uids, _expunge_pieces(tx, op))
     return found
 
 
@@ -197,7 +221,7 @@ def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged | None]:
     for selection in () if nothing else selections(tx, account, mailbox, op.uids):
         if not op.force:
             selection = Selection(f"{selection.where} AND flags & 8 != 0", selection.bindings)
-        some = _leave(tx, account, mailbox, selection, keep_emails=False)
+        some = leave(tx, account, mailbox, selection, keep_emails=False)
         if some:
             modseq = account.modseq
             gone += some
@@ -206,7 +230,7 @@ def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged | None]:
     yield Expunged(uids=Ranges.of_sorted(gone), modseq=modseq)
 
 
-def _leave(
+def leave(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, *, keep_emails: bool
 ) -> list[int]:
     """Take messages out of a mailbox; their UIDs, ascending. Unless kept, their emails are left to the sweeper."""
@@ -215,143 +239,41 @@ def _leave(
         f" FROM placement WHERE {selection.where}",
         selection.bindings,
     )
-    uids = _uids(text)
+    uids = uid_list(text)
     if not uids:
         return []
+    staying: list[int] = []
+    lost: list[GoneEmail] = []
     if not keep_emails:
-        tx.execute(
-            f"INSERT INTO garbage_email SELECT email_id FROM placement WHERE {selection.where}",
-            selection.bindings,
-        )
+        if account.has_twins:
+            staying = [email_id for _, email_id in twins_among(tx, account, mailbox, selection)]
+        lost = gone_emails(tx, account.account_id, selection.where, selection.bindings)
+        if staying:
+            kept = set(staying)
+            lost = [each for each in lost if each[0] not in kept]
+        if lost:
+            remains = members(each[0] for each in lost)
+            tx.execute("INSERT INTO garbage_email SELECT value FROM carray(?)", (remains,))
     tx.execute(f"DELETE FROM placement WHERE {selection.where}", selection.bindings)
     modseq = tx.bump_mailbox(account, mailbox)
+    note_emails(tx, account.account_id, modseq, lost)
     count(account, mailbox, -len(uids), -int(size), -int(unseen), -int(deleted))
     gone = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, gone, vanished=True)
     tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone))
+    for email_id in staying:
+        twins.part(tx, account, email_id, mailbox.mailbox_id)
     return uids
 
 
-# --- copy and move ----------------------------------------------------------------------------------------
-
-
-def copy(tx: Transaction, op: CopyEmails) -> Copied | Pieces:
-    """CopyEmails."""
-    tx.refuse_growth()
-    return _copy_or_move(tx, op, moving=False)
-
-
-def move(tx: Transaction, op: MoveEmails) -> Copied | Pieces:
-    """MoveEmails."""
-    return _copy_or_move(tx, op, moving=True)
-
-
-def _copy_or_move(tx: Transaction, op: CopyEmails | MoveEmails, *, moving: bool) -> Copied | Pieces:
-    account, source = tx.mailbox(op.account_id, op.source_id)
-    _, target = tx.mailbox(op.account_id, op.target_id)
-    octets = messages = 0
-    for selection in selections(tx, account, source, op.uids):
-        ((rows, size),) = tx.query(
-            f"SELECT count(*), total(size) FROM placement WHERE {selection.where}", selection.bindings
-        )
-        messages += rows
-        octets += int(size)
-    refuse_full(target, messages)
-    if not moving:
-        refuse_over_quota(tx, account, octets)
-    found: Copied | Pieces = _carry_out(tx, source, op.uids, _copy_pieces(tx, op, moving))
-    return found
-
-
-def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> Iterator[Copied | None]:
-    account, source = tx.mailbox(op.account_id, op.source_id)
-    _, target = tx.mailbox(op.account_id, op.target_id)
-    uid_validity = target.uid_validity
-    left: list[int] = []
-    arrived: list[int] = []
-    for selection in selections(tx, account, source, op.uids):
-        first = target.uid_next
-        some = _arrive(tx, account, target, selection, moving)
-        if some and moving:
-            _leave(tx, account, source, selection, keep_emails=True)
-        left += some
-        arrived += range(first, first + len(some))
-        yield None
-        account, source = tx.mailbox(op.account_id, op.source_id)
-        _, target = tx.mailbox(op.account_id, op.target_id)
-    yield Copied(uid_validity=uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived))
-
-
-def _arrive(
-    tx: Transaction, account: AccountState, target: MailboxState, selection: Selection, moving: bool
-) -> list[int]:
-    """Put what is selected into the target too; the source's UIDs, ascending."""
-    ((text, size, unseen, deleted),) = tx.query(
-        "SELECT json_group_array(uid), total(size), total(flags & 1 = 0), total(flags & 8 != 0)"
-        f" FROM placement WHERE {selection.where}",
-        selection.bindings,
-    )
-    uids = _uids(text)
-    if not uids:
-        return []
-    modseq = tx.bump_mailbox(account, target)
-    first = target.uid_next
-    email_id = "email_id" if moving else str(_copy_emails(tx, selection, len(uids))) + " + row - 1"
-    tx.execute(
-        "INSERT INTO placement"
-        f" SELECT account_id, {target.mailbox_id}, {first} + row - 1, {email_id}, flags, {modseq}, {modseq},"
-        f" size, received_at, {tx.now}"
-        f" FROM (SELECT *, row_number() OVER (ORDER BY uid) AS row FROM placement WHERE {selection.where})",
-        selection.bindings,
-    )
-    target.uid_next = first + len(uids)
-    count(account, target, len(uids), int(size), int(unseen), int(deleted))
-    _publish_arrivals(tx, account, target, first, modseq)
-    return uids
-
-
-def _copy_emails(tx: Transaction, selection: Selection, messages: int) -> int:
-    """New emails that share the blobs and derived texts; the number of the first."""
-    base = tx.take_numbers("email", messages)
-    rows = (
-        "(SELECT email_id, row_number() OVER (ORDER BY uid) AS row"
-        f" FROM placement WHERE {selection.where}) AS p"
-    )
-    tx.execute(
-        f"INSERT INTO email SELECT {base} + row - 1, e.account_id, e.blob_id, e.size, e.received_at, e.prefix"
-        f" FROM {rows} JOIN email e ON e.email_id = p.email_id",
-        selection.bindings,
-    )
-    tx.execute(
-        f"INSERT INTO derived SELECT d.account_id, {base} + row - 1, d.sent_at, d.preview, d.envelope,"
-        f" d.body_structure, d.parts FROM {rows}"
-        " JOIN derived d ON d.account_id = ? AND d.email_id = p.email_id",
-        (*selection.bindings, selection.bindings[0]),
-    )
-    tx.execute(
-        "INSERT INTO blob_share SELECT blob_id, 1 + count(*) FROM email"
-        " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
-        " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",
-        (base, base + messages - 1),
-    )
-    return base
-
-
-def _publish_arrivals(
-    tx: Transaction, account: AccountState, target: MailboxState, first: int, modseq: int
-) -> None:
-    key = (account.account_id, target.mailbox_id)
+def gone_emails(tx: Transaction, account_id: int, where: str, bindings: tuple[Any, ...]) -> list[GoneEmail]:
+    """What the history notes of emails that leave their last mailbox."""
     tx.flush()
-    rows = tx.new_rows(*key, modseq)
-    uids, flags, email_ids, sizes, received = columns(
+    found = columns(
         tx.db,
-        [integer(name) for name in ("uid", "flags", "email_id", "size", "max(received_at, 0)")],
-        "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
-        (*key, first),
+        [integer("p.email_id"), integer("p.created_modseq"), integer("coalesce(t.thread_id, 0)")],
+        f"FROM (SELECT email_id, created_modseq FROM placement WHERE {where}) AS p"
+        f" LEFT JOIN email_thread t ON t.account_id = {account_id} AND t.email_id = p.email_id",
+        bindings,
     )
-    rows.uids.extend(uids)
-    rows.flags.extend(flags)
-    rows.modseqs.extend([modseq] * len(uids))
-    rows.email_ids.extend(email_ids)
-    rows.sizes.extend(sizes)
-    rows.received.extend(received)
+    return list(zip(*found, strict=True))

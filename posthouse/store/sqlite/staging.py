@@ -14,7 +14,9 @@ import weakref
 
 from posthouse import limits
 from posthouse.errors import LocalProtocolError
-from posthouse.store.model import Content
+from posthouse.store.model import (
+    Content,
+)
 from posthouse.store.sqlite.connection import unavailable
 from posthouse.store.sqlite.segments import (
     DIGEST_OCTETS,

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar, cast
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
+from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
 from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.foreground import Foreground
 from posthouse.store.interface import Op, Staging, TextSearch
@@ -32,9 +33,9 @@ from posthouse.store.model import (
     Suppression,
     Usage,
 )
-from posthouse.store.sql import suppressions, timeline
+from posthouse.store.sql import suppressions, timeline, transfers
 from posthouse.store.sql.transaction import Settings
-from posthouse.store.sqlite import emails, queue, snapshots
+from posthouse.store.sqlite import account_reads, emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
@@ -228,6 +229,54 @@ class SqliteStore:
         if self._search is None:
             raise StoreUnavailable("Searching texts is not set up.")
         return await self._search.matching(account_id, email_ids, field, needle)
+
+    async def transferred(self, account_id: int, marks: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these marks are known."""
+        return await self._readers.run(lambda r: transfers.read(r.db, account_id, marks))
+
+    # --- what changed, threads, items, uploads -----------------------------------------------------------
+
+    async def states(self, account_id: int) -> States:
+        """The latest mod-sequences."""
+        view = self._live.views.cached(account_id) or await self._live.views.get(account_id)
+        return view.states
+
+    async def email_changes(self, account_id: int, since: int) -> list[EmailChange] | None:
+        """Emails created, changed or destroyed after a mod-sequence."""
+        return await self._readers.run(account_reads.email_changes, account_id, since)
+
+    async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
+        """Mailboxes deleted after a mod-sequence."""
+        return await self._readers.run(account_reads.mailboxes_gone, account_id, since)
+
+    async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
+        """The thread of each email, decided now where it was not yet."""
+        found = await self._readers.run(account_reads.threads, account_id, email_ids)
+        missing = [email_id for email_id in email_ids if email_id not in found]
+        for start in range(0, len(missing), limits.DERIVE_BATCH):
+            some = missing[start : start + limits.DERIVE_BATCH]
+            found.update(await self._engine.decide_threads(account_id, some))
+        return [found.get(email_id) for email_id in email_ids]
+
+    async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
+        """The items of a kind, by number."""
+        return await self._readers.run(account_reads.items, account_id, kind, item_ids)
+
+    async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
+        """Items created, changed or removed after a mod-sequence."""
+        return await self._readers.run(account_reads.item_changes, account_id, kind, since)
+
+    async def items_due(self, kind: str, now: float, limit: int) -> list[Item]:
+        """Items of all accounts whose time has come."""
+        return await self._readers.run(account_reads.items_due, kind, now, limit)
+
+    async def next_item_due(self, kind: str) -> float | None:
+        """The earliest time of a kind."""
+        return await self._readers.run(account_reads.next_item_due, kind)
+
+    async def uploads(self, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
+        """Uploads of an account by number."""
+        return await self._readers.run(account_reads.uploads, account_id, upload_ids)
 
     # --- the queue -----------------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class Transaction(BaseTransaction):
             return
         state.changed.update(state.mailboxes)
         state.gone.extend(self._earlier[account_id].gone)
-        state.subscriptions_changed = state.keywords_changed = True
+        state.subscriptions_changed = state.keywords_changed = state.kinds_changed = True
         self._earlier[account_id] = state
 
     def _reset(self) -> None:
@@ -213,7 +213,7 @@ class Transaction(BaseTransaction):
         mailbox.row_due = False
         mailbox.unsaved = 0
         self.db.execute(
-            "INSERT OR REPLACE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 account.account_id,
                 mailbox.mailbox_id,
@@ -226,5 +226,8 @@ class Transaction(BaseTransaction):
                 mailbox.unseen,
                 mailbox.deleted,
                 mailbox.size,
+                mailbox.created_modseq,
+                mailbox.changed_modseq,
+                mailbox.sort_order,
             ),
         )

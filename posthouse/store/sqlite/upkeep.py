@@ -15,8 +15,11 @@ import apsw
 
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
+from posthouse.store.sql import threads
+from posthouse.store.sql.gone import note_emails
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
 from posthouse.store.sqlite.emails import NewDerived
+from posthouse.store.sqlite.placements import gone_emails
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -122,15 +125,17 @@ def sweep(tx: Transaction) -> bool:
 
 def _sweep_mailbox(tx: Transaction) -> bool:
     """Turn a piece of a deleted mailbox's messages into remains of emails."""
-    rows = tx.query("SELECT account_id, mailbox_id FROM doomed_mailbox LIMIT 1")
+    rows = tx.query("SELECT account_id, mailbox_id, modseq FROM doomed_mailbox LIMIT 1")
     if not rows:
         return False
-    key = rows[0]
+    key, modseq = rows[0][:2], rows[0][2]
     some = (
         "account_id = ? AND mailbox_id = ? AND uid IN (SELECT uid FROM placement"
         " WHERE account_id = ? AND mailbox_id = ? ORDER BY uid LIMIT ?)"
     )
     bindings = (*key, *key, limits.PIECE_ROWS)
+    if modseq:
+        note_emails(tx, key[0], modseq, gone_emails(tx, key[0], some, bindings))
     tx.execute(f"INSERT INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings)
     tx.execute(f"DELETE FROM placement WHERE {some}", bindings)
     if tx.row_count() < limits.PIECE_ROWS:
@@ -158,10 +163,11 @@ def _sweep_emails(tx: Transaction) -> bool:
         swept = [email_id for email_id, owner, _ in rows if owner == account_id]
         tx.publish(EmailsSwept(account_id, swept))
         mine = members(swept)
-        tx.execute(
-            "DELETE FROM derived WHERE account_id = ? AND email_id IN (SELECT value FROM carray(?))",
-            (account_id, mine),
-        )
+        for table in ("derived", "email_thread"):
+            tx.execute(
+                f"DELETE FROM {table} WHERE account_id = ? AND email_id IN (SELECT value FROM carray(?))",
+                (account_id, mine),
+            )
     tx.execute("DELETE FROM email WHERE email_id IN (SELECT value FROM carray(?))", (email_ids,))
     tx.execute("DELETE FROM garbage_email WHERE email_id IN (SELECT value FROM carray(?))", (email_ids,))
     return True
@@ -198,3 +204,5 @@ def keep_derived(tx: Transaction, computed: list[NewDerived], done_to: int = 0) 
             (derived.sent_at, derived.preview, derived.envelope, derived.body_structure, derived.parts,
              new.email_id, new.account_id),
         )  # fmt: skip
+        if tx.row_count():
+            threads.assign(tx, new.account_id, new.email_id, derived.thread_keys)

@@ -1,0 +1,104 @@
+"""Emails in several mailboxes: their placements share flags, and the email lives as long as one of them.
+
+Only such emails have rows in `twin`, and an account without any pays one look at a flag. JMAP makes them
+(RFC 8621 §4.1.1 mailboxIds); IMAP sees each placement as a message of its mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posthouse.ranges import Ranges
+from posthouse.store.memory import changes
+from posthouse.store.model import (
+    DELETED,
+    SEEN,
+)
+from posthouse.store.sql.messages import count
+from posthouse.store.sql.state import AccountState
+from posthouse.store.sql.transaction import Transaction
+
+Place = tuple[int, int]
+"""Mailbox, UID."""
+
+
+def places(tx: Transaction, account: AccountState, email_id: int) -> list[Place]:
+    """Where an email is that has twins; empty for any other."""
+    return [
+        (mailbox_id, uid)
+        for mailbox_id, uid in tx.query(
+            "SELECT mailbox_id, uid FROM twin WHERE account_id = ? AND email_id = ?",
+            (account.account_id, email_id),
+        )
+    ]
+
+
+def pair(tx: Transaction, account: AccountState, email_id: int, *where: Place) -> None:
+    """The email is in these places."""
+    for mailbox_id, uid in where:
+        tx.execute(
+            "INSERT INTO twin VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (account_id, email_id, mailbox_id) DO UPDATE SET uid = excluded.uid",
+            (account.account_id, email_id, mailbox_id, uid),
+        )
+    account.has_twins = True
+
+
+def part(tx: Transaction, account: AccountState, email_id: int, mailbox_id: int) -> list[Place]:
+    """The email leaves a mailbox: where it still is (then those are told that it changed)."""
+    key = (account.account_id, email_id)
+    tx.execute(
+        "DELETE FROM twin WHERE account_id = ? AND email_id = ? AND mailbox_id = ?", (*key, mailbox_id)
+    )
+    left = places(tx, account, email_id)
+    if len(left) == 1:
+        tx.execute("DELETE FROM twin WHERE account_id = ? AND email_id = ?", key)
+    for other, uid in left:
+        set_flags(tx, account, (other, uid), None)
+    return left
+
+
+def leave_deleted(tx: Transaction, account: AccountState, mailbox_id: int) -> None:
+    """A mailbox was deleted: emails that are elsewhere too live on."""
+    key = (account.account_id, mailbox_id)
+    for email_id, uid in tx.query(
+        "SELECT email_id, uid FROM twin WHERE account_id = ? AND mailbox_id = ?", key
+    ):
+        tx.execute("DELETE FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", (*key, uid))
+        part(tx, account, email_id, mailbox_id)
+
+
+def set_flags(tx: Transaction, account: AccountState, place: Place, change: tuple[int, int] | None) -> None:
+    """Make one placement's flags `flags & keep | add` (None: leave them, only note that the email changed)."""
+    mailbox = account.mailboxes.get(place[0])
+    if mailbox is None:
+        return
+    keep, add = change if change is not None else (-1, 0)
+    key = (account.account_id, *place)
+    rows = tx.query("SELECT flags FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", key)
+    if not rows:
+        return
+    old = rows[0][0]
+    new = old & keep | add
+    if change is not None and new == old:
+        return
+    modseq = tx.bump_mailbox(account, mailbox)
+    tx.execute(
+        "UPDATE placement SET flags = ?, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+        (new, modseq, *key),
+    )
+    unseen = (not new & SEEN) - (not old & SEEN)
+    count(account, mailbox, 0, 0, unseen, bool(new & DELETED) - bool(old & DELETED))
+    uids = Ranges([(place[1], place[1])])
+    tx.journal(account, mailbox, uids, vanished=False)
+    tx.publish(changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, uids, keep, add))
+
+
+def follow(
+    tx: Transaction, account: AccountState, mailbox_id: int, email_ids: Sequence[int], keep: int, add: int
+) -> None:
+    """Flags of these emails changed in one mailbox: the same for their other placements."""
+    for email_id in email_ids:
+        for place in places(tx, account, email_id):
+            if place[0] != mailbox_id:
+                set_flags(tx, account, place, (keep, add))

@@ -1,0 +1,76 @@
+"""Operations on uploads: octets that a client has brought and not yet used (RFC 8620 §6.1)."""
+
+from __future__ import annotations
+
+from posthouse import limits
+from posthouse.errors import OverQuota
+from posthouse.store.account_model import Upload
+from posthouse.store.interface import AddUpload, PruneUploads, RemoveUpload
+from posthouse.store.model import (
+    Stored,
+)
+from posthouse.store.sql.transaction import Transaction
+
+
+def add(tx: Transaction, op: AddUpload) -> Upload:
+    """AddUpload. Beyond UPLOAD_OCTETS of an account the oldest that nothing needs give way (RFC 8620 §6)."""
+    tx.refuse_growth()
+    tx.account(op.account_id)
+    if op.content.size > limits.UPLOAD_OCTETS:
+        raise OverQuota("This is larger than uploads may be.")
+    rows = tx.query(
+        "SELECT upload_id, blob_id, size FROM upload WHERE account_id = ? AND kept = 0"
+        " ORDER BY created_at DESC, upload_id DESC",
+        (op.account_id,),
+    )
+    room = limits.UPLOAD_OCTETS - op.content.size
+    for upload_id, blob_id, size in rows:
+        room -= size
+        if room < 0:
+            _forget(tx, upload_id, blob_id)
+    blob_id = tx.blobs.of(op.account_id, op.content)
+    upload_id = tx.take_numbers("upload")
+    size = op.content.size
+    tx.execute(
+        "INSERT INTO upload VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (upload_id, op.account_id, blob_id, size, op.media_type, op.created_at, int(op.kept)),
+    )
+    return Upload(
+        upload_id=upload_id,
+        stored=Stored(blob_id=blob_id, prefix=b"", size=size),
+        media_type=op.media_type,
+        created_at=op.created_at,
+    )
+
+
+def _forget(tx: Transaction, upload_id: int, blob_id: int) -> None:
+    tx.execute("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
+    tx.blobs.disown([blob_id])
+
+
+def remove(tx: Transaction, op: RemoveUpload) -> None:
+    """RemoveUpload."""
+    for upload_id, blob_id in tx.query(
+        "SELECT upload_id, blob_id FROM upload WHERE account_id = ? AND upload_id = ?",
+        (op.account_id, op.upload_id),
+    ):
+        _forget(tx, upload_id, blob_id)
+
+
+def prune(tx: Transaction, op: PruneUploads) -> int:
+    """PruneUploads."""
+    rows = tx.query(
+        "SELECT upload_id, blob_id FROM upload WHERE kept = 0 AND created_at < ? ORDER BY created_at LIMIT ?",
+        (op.before, limits.PIECE_ROWS),
+    )
+    for upload_id, blob_id in rows:
+        _forget(tx, upload_id, blob_id)
+    return len(rows)
+
+
+def remove_all(tx: Transaction, account_id: int) -> None:
+    """The account goes."""
+    for upload_id, blob_id in tx.query(
+        "SELECT upload_id, blob_id FROM upload WHERE account_id = ?", (account_id,)
+    ):
+        _forget(tx, upload_id, blob_id)

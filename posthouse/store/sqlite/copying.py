@@ -1,0 +1,223 @@
+"""Operations that put messages into another mailbox: copy, move, and place (the same email in two mailboxes).
+
+Cut into pieces as in `placements.py`, and for the same reasons. A copy is a new email that shares the blob; a moved
+email keeps its number, and so does one that is placed a second time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from posthouse.ranges import Ranges
+from posthouse.store.interface import (
+    Copied,
+    CopyEmails,
+    MoveEmails,
+    PlaceEmails,
+)
+from posthouse.store.sql import twins
+from posthouse.store.sql.messages import count, refuse_full, refuse_over_quota
+from posthouse.store.sql.pieces import Pieces
+from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sqlite.connection import columns, integer, members
+from posthouse.store.sqlite.placements import Selection, carry_out, leave, selections, twins_among, uid_list
+from posthouse.store.sqlite.transaction import Transaction
+
+
+def copy(tx: Transaction, op: CopyEmails) -> Copied | Pieces:
+    """CopyEmails."""
+    tx.refuse_growth()
+    return _copy_or_move(tx, op, moving=False)
+
+
+def move(tx: Transaction, op: MoveEmails) -> Copied | Pieces:
+    """MoveEmails."""
+    return _copy_or_move(tx, op, moving=True)
+
+
+def _copy_or_move(tx: Transaction, op: CopyEmails | MoveEmails, *, moving: bool) -> Copied | Pieces:
+    account, source = tx.mailbox(op.account_id, op.source_id)
+    _, target = tx.mailbox(op.account_id, op.target_id)
+    octets = messages = 0
+    for selection in selections(tx, account, source, op.uids):
+        ((rows, size),) = tx.query(
+            f"SELECT count(*), total(size) FROM placement WHERE {selection.where}", selection.bindings
+        )
+        messages += rows
+        octets += int(size)
+    refuse_full(target, messages)
+    if not moving:
+        refuse_over_quota(tx, account, octets)
+    found: Copied | Pieces = carry_out(tx, source, op.uids, _copy_pieces(tx, op, moving))
+    return found
+
+
+def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> Iterator[Copied | None]:
+    account, source = tx.mailbox(op.account_id, op.source_id)
+    _, target = tx.mailbox(op.account_id, op.target_id)
+    uid_validity = target.uid_validity
+    left: list[int] = []
+    arrived: list[int] = []
+    for selection in selections(tx, account, source, op.uids):
+        shared = _part_doubles(tx, account, source, target, selection) if moving else []
+        first = target.uid_next
+        some = _arrive(tx, account, target, selection, moving)
+        if some and moving:
+            leave(tx, account, source, selection, keep_emails=True)
+        for uid, email_id in shared:
+            tx.execute(
+                "DELETE FROM twin WHERE account_id = ? AND email_id = ? AND mailbox_id = ?",
+                (account.account_id, email_id, source.mailbox_id),
+            )
+            twins.pair(tx, account, email_id, (target.mailbox_id, first + bisect_left(some, uid)))
+        left += some
+        arrived += range(first, first + len(some))
+        yield None
+        account, source = tx.mailbox(op.account_id, op.source_id)
+        _, target = tx.mailbox(op.account_id, op.target_id)
+    yield Copied(uid_validity=uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived))
+
+
+def _part_doubles(
+    tx: Transaction,
+    account: AccountState,
+    source: MailboxState,
+    target: MailboxState,
+    selection: Selection,
+) -> list[tuple[int, int]]:
+    """(UID, email) of those selected that are elsewhere too; those in the target leave it: they come anew."""
+    if not account.has_twins:
+        return []
+    shared = twins_among(tx, account, source, selection)
+    key = (account.account_id, target.mailbox_id)
+    there: dict[int, int] = dict(
+        tx.query("SELECT email_id, uid FROM twin WHERE account_id = ? AND mailbox_id = ?", key)
+    )
+    double = sorted(there[email_id] for _, email_id in shared if email_id in there)
+    if double and source is not target:
+        old = Selection(
+            "account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM carray(?))",
+            (*key, members(double)),
+        )
+        leave(tx, account, target, old, keep_emails=True)
+    return shared
+
+
+def place(tx: Transaction, op: PlaceEmails) -> Copied | Pieces:
+    """PlaceEmails."""
+    tx.refuse_growth()
+    _, source = tx.mailbox(op.account_id, op.source_id)
+    _, target = tx.mailbox(op.account_id, op.target_id)
+    refuse_full(target, source.total)
+    found: Copied | Pieces = carry_out(tx, source, op.uids, _place_pieces(tx, op))
+    return found
+
+
+def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
+    account, source = tx.mailbox(op.account_id, op.source_id)
+    _, target = tx.mailbox(op.account_id, op.target_id)
+    left: list[int] = []
+    arrived: list[int] = []
+    for selection in selections(tx, account, source, op.uids) if source is not target else ():
+        key = (op.account_id, op.target_id)
+        missing = Selection(
+            f"{selection.where} AND email_id NOT IN"
+            " (SELECT email_id FROM twin WHERE account_id = ? AND mailbox_id = ?)",
+            (*selection.bindings, *key),
+        )
+        emails = tx.query(
+            f"SELECT uid, email_id FROM placement WHERE {missing.where} ORDER BY uid", missing.bindings
+        )
+        first = target.uid_next
+        left += _arrive(tx, account, target, missing, moving=True)
+        for uid, (old, email_id) in enumerate(emails, first):
+            twins.pair(tx, account, email_id, (op.source_id, old), (op.target_id, uid))
+            arrived.append(uid)
+        yield None
+        account, source = tx.mailbox(op.account_id, op.source_id)
+        _, target = tx.mailbox(op.account_id, op.target_id)
+    yield Copied(
+        uid_validity=target.uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived)
+    )
+
+
+def _arrive(
+    tx: Transaction, account: AccountState, target: MailboxState, selection: Selection, moving: bool
+) -> list[int]:
+    """Put what is selected into the target too; the source's UIDs, ascending."""
+    ((text, size, unseen, deleted),) = tx.query(
+        "SELECT json_group_array(uid), total(size), total(flags & 1 = 0), total(flags & 8 != 0)"
+        f" FROM placement WHERE {selection.where}",
+        selection.bindings,
+    )
+    uids = uid_list(text)
+    if not uids:
+        return []
+    modseq = tx.bump_mailbox(account, target)
+    first = target.uid_next
+    created = "created_modseq" if moving else str(modseq)
+    email_id = "email_id" if moving else str(_copy_emails(tx, selection, len(uids))) + " + row - 1"
+    tx.execute(
+        "INSERT INTO placement"
+        f" SELECT account_id, {target.mailbox_id}, {first} + row - 1, {email_id}, flags, {modseq}, {created},"
+        f" size, received_at, {tx.now}"
+        f" FROM (SELECT *, row_number() OVER (ORDER BY uid) AS row FROM placement WHERE {selection.where})",
+        selection.bindings,
+    )
+    target.uid_next = first + len(uids)
+    count(account, target, len(uids), int(size), int(unseen), int(deleted))
+    _publish_arrivals(tx, account, target, first, modseq)
+    return uids
+
+
+def _copy_emails(tx: Transaction, selection: Selection, messages: int) -> int:
+    """New emails that share the blobs and derived texts; the number of the first."""
+    base = tx.take_numbers("email", messages)
+    rows = (
+        "(SELECT email_id, row_number() OVER (ORDER BY uid) AS row"
+        f" FROM placement WHERE {selection.where}) AS p"
+    )
+    tx.execute(
+        f"INSERT INTO email SELECT {base} + row - 1, e.account_id, e.blob_id, e.size, e.received_at, e.prefix"
+        f" FROM {rows} JOIN email e ON e.email_id = p.email_id",
+        selection.bindings,
+    )
+    tx.execute(
+        f"INSERT INTO derived SELECT d.account_id, {base} + row - 1, d.sent_at, d.preview, d.envelope,"
+        f" d.body_structure, d.parts FROM {rows}"
+        " JOIN derived d ON d.account_id = ? AND d.email_id = p.email_id",
+        (*selection.bindings, selection.bindings[0]),
+    )
+    tx.execute(
+        f"INSERT INTO email_thread SELECT t.account_id, {base} + row - 1, t.thread_id FROM {rows}"
+        " JOIN email_thread t ON t.account_id = ? AND t.email_id = p.email_id",
+        (*selection.bindings, selection.bindings[0]),
+    )
+    tx.execute(
+        "INSERT INTO blob_share SELECT blob_id, 1 + count(*) FROM email"
+        " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
+        " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",
+        (base, base + messages - 1),
+    )
+    return base
+
+
+def _publish_arrivals(
+    tx: Transaction, account: AccountState, target: MailboxState, first: int, modseq: int
+) -> None:
+    key = (account.account_id, target.mailbox_id)
+    tx.flush()
+    rows = tx.new_rows(*key, modseq)
+    uids, flags, email_ids, sizes, received = columns(
+        tx.db,
+        [integer(name) for name in ("uid", "flags", "email_id", "size", "max(received_at, 0)")],
+        "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
+        (*key, first),
+    )
+    rows.uids.extend(uids)
+    rows.flags.extend(flags)
+    rows.modseqs.extend([modseq] * len(uids))
+    rows.email_ids.extend(email_ids)
+    rows.sizes.extend(sizes)
+    rows.received.extend(received)

@@ -1,0 +1,223 @@
+"""Mail from strangers at port 25: what was proved, what a DMARC policy does, and what readers are told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from posthouse.config import MsgAuth
+from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.mail import Via
+from posthouse.inbound.questions import Questions
+from posthouse.limits import DKIM_SIGNATURES
+from posthouse.message.headers import Headers
+from posthouse.msgauth.authres import parse_authres
+from posthouse.msgauth.dkim_sign import SigningKey, key_record, make_private_key
+from posthouse.resolver import Status
+from tests.fakes.resolver import FakeResolver
+from tests.inbound.small_house import SmallHouse
+from tests.msgauth.messages import signed
+
+KEY = SigningKey(
+    domain="bank.test", selector="s1", algorithm="ed25519-sha256", key=make_private_key("ed25519-sha256")
+)
+OURS = SigningKey(domain="example.test", selector="s1", algorithm="ed25519-sha256", key=KEY.key)
+
+ZONE = f"""
+client.elsewhere.test. A 192.0.2.1
+1.2.0.192.in-addr.arpa. PTR client.elsewhere.test.
+elsewhere.test. TXT "v=spf1 a:client.elsewhere.test -all"
+bank.test. TXT "v=spf1 ip4:192.0.2.77 -all"
+_dmarc.bank.test. TXT "v=DMARC1; p=reject; sp=quarantine; rua=mailto:dmarc@bank.test"
+s1._domainkey.bank.test. TXT "{key_record(KEY.key)}"
+news.bank.test. A 192.0.2.9
+_dmarc.soft.test. TXT "v=DMARC1; p=quarantine"
+_dmarc.lenient.test. TXT "v=DMARC1; p=none"
+s1._domainkey.example.test. TXT "{key_record(KEY.key)}"
+away.test. FAIL
+_dmarc.away.test. FAIL
+"""
+
+
+def letter(author: str, *fields: str, body: str = "text\r\n") -> bytes:
+    lines = [f"From: {author}", "To: alice@example.test", "Subject: hello", *fields]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+@pytest.fixture
+async def house(tmp_path):
+    house = await SmallHouse.open(tmp_path, resolver=FakeResolver(ZONE))
+    yield house
+    await house.close()
+
+
+def with_resolver(house: SmallHouse, resolver: FakeResolver) -> FakeResolver:
+    """Let the checks ask another DNS."""
+    for check in house.pipeline._checks[Via.MX]:
+        if isinstance(check, Authenticate):
+            check._resolver = resolver
+    return resolver
+
+
+async def take(house: SmallHouse, raw: bytes, **changes) -> tuple[str, dict[str, str], str]:
+    """(reply, method → result that the reader is told, folder)."""
+    mail = house.mail("alice", raw=raw, **changes)
+    [reply] = await house.pipeline.accept(mail)
+    for folder in ("INBOX", "Junk"):
+        if messages := await house.inbox("alice", folder):
+            [field] = Headers.scan(messages[-1]).all("authentication-results") or [b"nobody; none"]
+            return str(reply), {one.method: one.result for one in parse_authres(field).results}, folder
+    return str(reply), {}, ""
+
+
+async def test_a_good_stranger(house):
+    reply, told, folder = await take(house, letter("Eve <eve@elsewhere.test>"))
+    assert (reply[:3], folder) == ("250", "INBOX")
+    assert told == {"dkim": "none", "spf": "pass", "dmarc": "none", "iprev": "pass"}
+
+
+async def test_a_signature_proves_a_sender_whose_address_does_not(house):
+    raw = signed(letter("Bank <info@bank.test>"), KEY)
+    reply, told, folder = await take(house, raw, reverse_path="bounce@elsewhere.test")
+    assert (reply[:3], folder) == ("250", "INBOX")
+    assert told == {"dkim": "pass", "spf": "pass", "dmarc": "pass", "iprev": "pass"}
+
+
+async def test_reject_is_a_refusal_with_its_reason(house):
+    reply, _, folder = await take(house, letter("info@bank.test"), reverse_path="info@bank.test")
+    assert folder == ""
+    assert reply == "550 5.7.1 bank.test asks by DMARC to refuse this: SPF fail bank.test, DKIM none"
+
+
+@pytest.mark.parametrize("author", ["x@soft.test", "x@news.bank.test"])
+async def test_quarantine_is_junk(house, author):
+    reply, told, folder = await take(house, letter(author))
+    assert (reply[:3], told["dmarc"], folder) == ("250", "fail", "Junk")
+
+
+async def test_p_none_changes_nothing(house):
+    reply, told, folder = await take(house, letter("x@lenient.test"))
+    assert (reply[:3], told["dmarc"], folder) == ("250", "fail", "INBOX")
+
+
+async def test_the_timeline_tells_what_was_found(house):
+    mail = house.mail("alice", raw=letter("eve@elsewhere.test"))
+    await house.pipeline.accept(mail)
+    story = await house.story(mail.trace_id)
+    assert (
+        "checked",
+        "eve@elsewhere.test",
+        "spf=pass elsewhere.test, dkim=none, dmarc=none elsewhere.test",
+    ) in story
+    assert [kind for kind, _, _ in story] == ["received", "checked", "delivered"]
+
+
+async def test_silence_of_the_dns_is_not_held_against_anybody(house):
+    reply, told, folder = await take(house, letter("x@away.test"), reverse_path="x@away.test")
+    assert (reply[:3], folder) == ("250", "INBOX")
+    assert (told["spf"], told["dmarc"]) == ("temperror", "temperror")
+
+
+async def test_silence_of_the_dns_may_put_mail_off(tmp_path):
+    house = await SmallHouse.open(tmp_path, resolver=FakeResolver(ZONE), msgauth=MsgAuth(temporary="defer"))
+    try:
+        assert (await take(house, letter("x@away.test")))[0][:9] == "451 4.7.0"
+        assert (await take(house, letter("eve@elsewhere.test")))[0][:3] == "250"
+    finally:
+        await house.close()
+
+
+async def test_report_mode_only_notes(tmp_path):
+    house = await SmallHouse.open(tmp_path, resolver=FakeResolver(ZONE), msgauth=MsgAuth(verify="report"))
+    try:
+        reply, told, folder = await take(house, letter("info@bank.test"))
+        assert (reply[:3], told["dmarc"], folder) == ("250", "fail", "INBOX")
+    finally:
+        await house.close()
+
+
+async def test_off_asks_nothing(tmp_path):
+    resolver = FakeResolver(ZONE)
+    house = await SmallHouse.open(tmp_path, resolver=resolver, msgauth=MsgAuth(verify="off"))
+    try:
+        assert (await take(house, letter("info@bank.test")))[0][:3] == "250"
+        assert resolver.asked == []
+    finally:
+        await house.close()
+
+
+async def test_hosts_of_our_own_are_not_asked(tmp_path):
+    resolver = FakeResolver(ZONE)
+    house = await SmallHouse.open(tmp_path, resolver=resolver, trusted=("192.0.2.1",))
+    try:
+        assert (await take(house, letter("info@bank.test")))[0][:3] == "250"
+        assert resolver.asked == []
+    finally:
+        await house.close()
+
+
+async def test_our_own_domain_comes_back_from_a_list_when_it_is_signed(house):
+    raw = signed(letter("alice@example.test", "List-Id: <list.elsewhere.test>"), OURS)
+    reply, told, folder = await take(house, raw)
+    assert (reply[:3], told["dkim"], folder) == ("250", "pass", "INBOX")
+    assert (await take(house, raw.replace(b"text", b"tent")))[0][:9] == "550 5.7.1"
+
+
+async def test_our_own_domain_is_put_off_while_its_key_cannot_be_asked(house):
+    raw = signed(letter("alice@example.test"), msgspec.structs.replace(OURS, selector="gone"))
+    with_resolver(house, FakeResolver(ZONE + "gone._domainkey.example.test. FAIL\n"))
+    assert (await take(house, raw))[0][:9] == "451 4.7.0"
+
+
+async def test_forged_results_in_our_name_are_left_out(house):
+    raw = letter(
+        "eve@elsewhere.test",
+        "Authentication-Results: mx.example.test; dkim=pass header.d=bank.test",
+        "Authentication-Results: (x) MX.example.test 1;\r\n dmarc=pass header.from=bank.test",
+        "Authentication-Results: other.test; dkim=pass header.d=elsewhere.test",
+        body="Authentication-Results: mx.example.test; stays=pass\r\n",
+    )
+    await house.pipeline.accept(house.mail("alice", raw=raw))
+    [message] = await house.inbox("alice")
+    fields = Headers.scan(message).all("authentication-results")
+    assert [parse_authres(field).host for field in fields] == ["mx.example.test", "other.test"]
+    assert b"bank.test" not in message
+    assert b"stays=pass" in message
+
+
+async def test_a_large_message_is_read_from_staging(house, monkeypatch):
+    monkeypatch.setattr("posthouse.limits.STAGE_MEMORY", 1000)
+    text = b"".join(b"%07d %s\r\n" % (number, b"x" * 60) for number in range(20_000))
+    raw = signed(letter("info@bank.test") + text, KEY)
+    staging = house.real_store.stage()
+    for start in range(0, len(raw), 100_000):
+        await staging.write(raw[start : start + 100_000])
+    content = await staging.finish()
+    assert content.path is not None
+    reply, told, _ = await take(house, b"", content=content)
+    assert (reply[:3], told["dkim"], told["dmarc"]) == ("250", "pass", "pass")
+
+
+async def test_a_hundred_signatures_cost_ten(house):
+    one = signed(letter("eve@elsewhere.test"), KEY).partition(b"From:")[0]
+    heads = [one.replace(b"s=s1", b"s=k%d" % number) for number in range(100)]
+    resolver = with_resolver(house, FakeResolver(ZONE))
+    reply, told, _ = await take(house, b"".join(heads) + letter("eve@elsewhere.test"))
+    assert (reply[:3], told["dkim"]) == ("250", "policy")
+    assert sum("_domainkey" in name for _, name in resolver.asked) == DKIM_SIGNATURES
+
+
+async def test_questions_are_bounded_in_number_and_time():
+    few = Questions(FakeResolver(ZONE), questions=2)
+    answers = [await few.txt("elsewhere.test") for _ in range(3)]
+    assert [one.status for one in answers] == [Status.FOUND, Status.FOUND, Status.TEMPORARY]
+
+    class Silent(FakeResolver):
+        async def txt(self, name: str):
+            await asyncio.Event().wait()
+
+    late = Questions(Silent(), timeout=0.01)
+    assert (await late.txt("elsewhere.test")).status is Status.TEMPORARY
+    assert "more than 0.01 seconds" in (await late.txt("elsewhere.test")).reason
