@@ -44,6 +44,7 @@ from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.interface import Store
 from posthouse.web.asgi import Settings as WebSettings
 from posthouse.web.asgi import build
+from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
 from posthouse.web.server import BUSY as HTTP_BUSY
 from posthouse.web.server import Application, WebServer
@@ -101,6 +102,7 @@ class App:
         self._servers: dict[str, Serve] = {}
         self._maildrop_locks = LocalLocks()
         self._pages = Pages()
+        self._secret = b""
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
@@ -126,12 +128,18 @@ class App:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
             await asyncio.to_thread(self._pages.load)
+            self._secret = await asyncio.to_thread(Paths(self.config.data).login_secret)
             self._build_servers(self.config)
             await self._open_doors()
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline, self.house.clock)
+            self._upkeep = Upkeep(
+                self.house.store,
+                lambda: self.config.store.timeline,
+                self.house.clock,
+                self.house.duties(),
+            )
             self._upkeep.start()
         except BaseException:
             await self.stop()
@@ -254,7 +262,8 @@ class App:
             message_size=config.limits.message_size,
         )
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
-        return build(services, settings, self._pages)
+        images = ImageProxy(self._secret, self.house.resolver)
+        return build(services, settings, self._pages, images)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""

@@ -4,7 +4,7 @@ Unknown keys are errors that name the nearest known one. Secrets may be written 
 `{env = "…"}`. Durations are text such as "5m" and become seconds; sizes are text such as "50MB" and become
 octets. Only `app`, `cli` and `supervisor` may import `Config` itself; everyone else receives the struct it needs.
 
-The values come first, then `find` and `load`, then the steps of reading in the order they happen.
+The values come first, then `find` and `load`; `config_reader` turns the text into the values.
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
     sign: bool = True
     """Sign with DKIM what leaves in the name of our domains."""
+    rotate: Seconds = 0
+    """Seconds after which DKIM keys are replaced (`posthouse domain rotate`); 0: by command only."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,16 +25,20 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sign import Signer
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration
+from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
+from posthouse.operations.upkeep import Duty
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
@@ -89,6 +93,7 @@ class House:
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = clock()
         self.runner: QueueRunner | None = None
+        self.signer = Signer(store.dkim_keys)
         self.furnish(config)
 
     @classmethod
@@ -140,7 +145,8 @@ class House:
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
         self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
-        self.deliverer = Deliverer(self.store, self.directory, self._notify)
+        sign = self.signer.sign if config.msgauth.sign else None
+        self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
@@ -157,7 +163,24 @@ class House:
 
     def _administration(self, config: Config) -> Administration:
         domains = Domains(self.store, self.clock)
-        records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
+        self.dkim_keys = DkimKeys(
+            self.store,
+            domains,
+            self.resolver,
+            rotate=config.msgauth.rotate,
+            changed=self.signer.forget,
+            now=self.clock,
+        )
+        domains.make_keys = self.dkim_keys.make_first
+        records = DomainRecords(
+            self.store,
+            domains,
+            self.resolver,
+            hostname=config.hostname,
+            ports=_ports(config),
+            certificate=Paths(config.data).certificate(config),
+            now=self.clock,
+        )
         facts = HouseFacts(
             hostname=config.hostname,
             data=config.data,
@@ -185,6 +208,7 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
+            transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
             status=HouseStatus(
                 self.store,
@@ -200,10 +224,20 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
+                "domain.dkim": self.dkim_keys.domain_dkim,
+                "domain.rotate": self.dkim_keys.dkim_rotate,
+                "domain.forget-key": self.dkim_keys.dkim_remove,
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
+
+    def duties(self) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force."""
+        return (Duty(name="dkim keys", run=self._care_for_keys),)
+
+    async def _care_for_keys(self) -> None:
+        await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
@@ -237,6 +271,7 @@ class House:
         """Finish what was begun, then let go of the files."""
         await self.refusals.close()
         await self.courier.close()
+        self.signer.close()
         self.directory.close()
         await self.store.close()
 

@@ -832,6 +832,18 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+TRANSFER_BATCH: Final = 500
+"""Messages of one batch of an import or export: one commit, and one step of the progress bar."""
+
+TRANSFER_OCTETS: Final = 8 * MB
+"""Octets after which a batch of an import is sent; one larger message goes alone."""
+
+TRANSFER_LINE: Final = 16 * MB
+"""Octets of one line of an mbox file; what is longer is cut there, as no server would take it anyway."""
+
+TRANSFER_IMAP_TIMEOUT: Final = 120.0
+"""Seconds that an import or export waits for another IMAP server."""
+
 CONTROL_CONNECTIONS: Final = 32
 """Connections at once to the control socket: administrators and their scripts, not the public."""
 
@@ -852,6 +864,9 @@ IMPORT_BATCH: Final = 200
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
+
+UPKEEP_FIRST: Final = 60.0
+"""Seconds after the start before what is not urgent is done: first the mail."""
 
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
@@ -1004,3 +1019,53 @@ MSGAUTH_TIMEOUT: Final = 20.0
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""
+
+REPORT_ROWS_KEPT: Final = 5000
+"""Different rows of one DMARC report that we make: a large sender's hosts fit, a flood of forgeries ends."""
+
+DKIM_RETIRED: Final = 14 * 86400
+"""Seconds that a replaced DKIM key stays known and published: twice the life of a message in anybody's queue."""
+
+DKIM_KEYS_REREAD: Final = 60.0
+"""Seconds after which signing keys are read anew, for changes made by another node."""
+
+DKIM_SIGNERS: Final = 2
+"""Threads that sign: RSA takes a millisecond of a processor."""
+
+# --- HTML mail -------------------------------------------------------------------------------------------
+
+MAIL_HTML: Final = 4 * MB
+"""Octets of one HTML text that is made safe for the reading pane; of a larger one the plain text is shown."""
+
+MAIL_HTML_TAGS: Final = 30_000
+"""Start tags of one HTML text: nested in each other, so many take two seconds; newsletters have 500 to 5,000."""
+
+MAIL_HTML_AT_ONCE: Final = 2
+"""HTML texts that are made safe at once: each takes a core for some milliseconds per 100 KB."""
+
+MAIL_CSS: Final = 256 * KB
+"""Characters of a style sheet or attribute that are read; newsletters have 5 to 60 KB."""
+
+MAIL_CSS_RULES: Final = 2000
+"""Rules of one style sheet that are kept."""
+
+MAIL_CSS_NESTING: Final = 4
+"""@media rules within each other."""
+
+MAIL_ADDRESS: Final = 8 * KB
+"""Characters of a link's or a picture's address (RFC 9110 §4.1 asks for 8,000 at least)."""
+
+IMAGE_SIZE: Final = 10 * MB
+"""Octets of one remote picture that our proxy fetches."""
+
+IMAGE_TIME: Final = 15.0
+"""Seconds for one remote picture, redirects and all."""
+
+IMAGE_REDIRECTS: Final = 3
+"""Redirects that are followed for one picture."""
+
+IMAGES_AT_ONCE: Final = 16
+"""Remote pictures that are fetched at once, of all readers together."""
+
+IMAGES_KEPT: Final = 32 * MB
+"""Octets of pictures kept in memory, so that reading a mail again asks nobody."""

@@ -25,11 +25,16 @@ COMMANDS: Final = {
     "mx": "The mail hosts of a domain, in delivery order.",
     "trace": "Explain the whole route to an address.",
     "message": "The life of a message.",
+    "import": "Take mail from mbox files, a Maildir, an IMAP server.",
+    "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
     "sendmail": "Hand in a message (for local programs).",
     "config": "Check, show, describe the configuration.",
     "status": "Is the house in order?",
 }
-"""Name → the line in `posthouse --help`. Each lives in the module of its name."""
+"""Name → the line in `posthouse --help`. Each lives in the module of its name, but for those of ELSEWHERE."""
+
+ELSEWHERE: Final = {"import": ("transfer", "import_"), "export": ("transfer", "export")}
+"""Name → module and function."""
 
 
 class Menu(click.Group):
@@ -43,8 +48,8 @@ class Menu(click.Group):
         """The noun's command, from its module."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"posthouse.cli.{cmd_name}")
-        found = getattr(module, cmd_name)
+        place, function = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        found = getattr(importlib.import_module(f"posthouse.cli.{place}"), function)
         assert isinstance(found, click.Command)
         return found
 

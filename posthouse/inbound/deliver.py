@@ -19,6 +19,7 @@ from posthouse.errors import OverQuota, Temporary
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
+from posthouse.inbound.sign import UNSIGNED, Sign
 from posthouse.limits import DELIVERY_RETRIES
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
@@ -72,7 +73,9 @@ PLAIN: Final = Handling()
 class Deliverer:
     """Delivers mail from every door. One per process."""
 
-    def __init__(self, store: Store, directory: Directory, notify: Notify) -> None:
+    def __init__(self, store: Store, directory: Directory, notify: Notify, sign: Sign | None = None) -> None:
+        """`sign`: signs what leaves; None: nothing is signed."""
+        self._sign = sign
         self._store = store
         self._directory = directory
         self._notify = notify
@@ -126,10 +129,14 @@ class Deliverer:
 
     async def _operations(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> list[Op[Any]]:
         received, *others = _story(mail, plan)
-        ops: list[Op[Any]] = [RecordEvents(events=(received, *handling.notes, *others))]
+        notes = [received, *handling.notes]
+        signed = await self._sign(mail, prefix) if plan.remote and self._sign is not None else UNSIGNED
+        if signed.note:
+            notes.append(_line(mail, "signed", mail.reverse_path, signed.note))
+        ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
         ops += [await self._add(mail, prefix, box, handling) for box in plan.boxes.values()]
         if plan.remote:
-            ops.append(_enqueue(mail, prefix, plan))
+            ops.append(_enqueue(mail, signed.fields + prefix, plan))
         return ops
 
     async def _commit(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> DeliverResult:

@@ -18,10 +18,12 @@ from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.methods import METHODS
 from posthouse.web.headers import Headers
+from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.jmap import JmapPages
 from posthouse.web.login import Authenticator, Basic, Gate, Refused
 from posthouse.web.pages import Pages
 from posthouse.web.problems import problem
+from posthouse.web.reading import Reading
 from posthouse.web.server import Application
 
 
@@ -34,13 +36,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Our address as browsers see it, when a proxy stands before us; empty: as each request says."""
 
 
-def build(services: Services, settings: Settings, pages: Pages) -> Application:
+def build(services: Services, settings: Settings, pages: Pages, images: ImageProxy) -> Application:
     """The application. `pages` is loaded already."""
     authenticators: list[Authenticator] = [Basic(services.directory, settings.plaintext)]
     gate = Gate(authenticators)
     dispatcher = Dispatcher(services, METHODS, frozenset({CORE}))
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
+        *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]
     handlers = {Refused: _refused, Temporary: _unavailable}

@@ -10,6 +10,7 @@ from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
+from tests.kits.trust import TrustKit
 
 
 class TestMailboxes(MailboxKit):
@@ -53,6 +54,10 @@ class TestCredentials(CredentialKit):
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestTrust(TrustKit):
     pass
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from posthouse.store import care
 from posthouse.store import credentials as proofs
 from posthouse.store import interface as ops
+from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     credentials,
     items,
@@ -17,6 +18,7 @@ from posthouse.store.sql import (
     suppressions,
     timeline,
     transfers,
+    trust,
     uploads,
 )
 from posthouse.store.sqlite import copying, placements, queue
@@ -70,4 +72,12 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.RememberRecipient: people.remember_recipient,
     ops.RecordEvents: timeline.record,
     ops.PruneEvents: timeline.prune,
+    trust_ops.PutDkimKey: trust.put_key,
+    trust_ops.RemoveDkimKey: trust.remove_key,
+    trust_ops.TallyDmarc: trust.tally,
+    trust_ops.ForgetTallies: trust.forget_tallies,
+    trust_ops.AddReport: trust.add_report,
+    trust_ops.PruneReports: trust.prune_reports,
+    trust_ops.PutMute: trust.put_mute,
+    trust_ops.RemoveMute: trust.remove_mute,
 }

@@ -1,21 +1,45 @@
--- What proves who somebody is, beside passwords; and what an app password is good for.
+-- Trust: DKIM keys, what is to be reported, reports, muted findings.
 
-CREATE TABLE credential (
-  credential_id INTEGER PRIMARY KEY,
-  account_id    INTEGER NOT NULL,
-  kind          TEXT NOT NULL,
-  key           BLOB NOT NULL,          -- a digest, or a passkey's id
-  name          TEXT NOT NULL,
-  data          BLOB NOT NULL,
-  created_at    INTEGER NOT NULL,
-  expires_at    INTEGER NOT NULL,       -- 0: never
-  last_used_at  INTEGER NOT NULL,
-  last_peer     TEXT NOT NULL,
-  agent         TEXT NOT NULL
+CREATE TABLE dkim_key (
+  domain      TEXT NOT NULL,
+  selector    TEXT NOT NULL,
+  algorithm   TEXT NOT NULL,
+  private_key TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  created_at  INTEGER NOT NULL,
+  changed_at  INTEGER NOT NULL,
+  PRIMARY KEY (domain, selector)
+) WITHOUT ROWID;
+
+CREATE TABLE dmarc_tally (
+  policy_domain TEXT NOT NULL,
+  day           INTEGER NOT NULL,
+  content       TEXT NOT NULL,          -- JSON
+  messages      INTEGER NOT NULL,
+  PRIMARY KEY (policy_domain, day, content)
+) WITHOUT ROWID;
+
+CREATE TABLE report (
+  report_id    INTEGER PRIMARY KEY,
+  sent         INTEGER NOT NULL,
+  kind         TEXT NOT NULL,
+  domain       TEXT NOT NULL,
+  organization TEXT NOT NULL,
+  name         TEXT NOT NULL,
+  begin_at     INTEGER NOT NULL,
+  end_at       INTEGER NOT NULL,
+  at           INTEGER NOT NULL,
+  messages     INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
+  content      TEXT NOT NULL            -- JSON
 );
-CREATE UNIQUE INDEX credential_by_key ON credential (kind, key);
-CREATE INDEX credential_by_account ON credential (account_id, credential_id);
+CREATE UNIQUE INDEX report_by_name ON report (sent, kind, domain, organization, name);
+CREATE INDEX report_by_time ON report (at);
 
-ALTER TABLE app_password ADD COLUMN scope TEXT NOT NULL DEFAULT '';         -- protocols, comma between; empty: all
-ALTER TABLE app_password ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;  -- 0: never
-ALTER TABLE app_password ADD COLUMN last_peer TEXT NOT NULL DEFAULT '';
+CREATE TABLE mute (
+  domain  TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  reason  TEXT NOT NULL,
+  at      INTEGER NOT NULL,
+  PRIMARY KEY (domain, subject)
+) WITHOUT ROWID;
