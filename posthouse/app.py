@@ -263,7 +263,7 @@ class App:
         )
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self._secret, self.house.resolver)
-        return build(services, settings, self._pages, images)
+        return build(services, settings, self._pages, images, self.house.security)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.security import Security
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
@@ -87,6 +88,7 @@ class House:
         self.store = store
         self.clock = clock
         self.directory = directory
+        self.security = Security.of(store, Paths(config.data).login_secret())
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
@@ -272,6 +274,7 @@ class House:
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()
+        self.security.bearers.close()
         self.directory.close()
         await self.store.close()
 

@@ -830,6 +830,39 @@ APP_PASSWORDS: Final = 50
 APP_PASSWORD_TOUCH: Final = 3600
 """Seconds between two notes of when an app password was last used: a login is no reason for a write."""
 
+API_TOKENS: Final = 50
+"""Bearer tokens of one account: one for each program with room to spare."""
+
+PASSKEYS: Final = 20
+"""Passkeys of one account: one for each device with room to spare."""
+
+RECOVERY_CODES: Final = 10
+"""Codes on paper that stand in for an authenticator, each once: what others hand out, one sheet's worth."""
+
+WEB_SESSIONS: Final = 50
+"""Browsers of one account that are logged in at once; at one more the longest unused is logged out."""
+
+WEB_SESSION_IDLE: Final = 14 * 86400
+"""Seconds without use after which a browser must log in again: a holiday is survived."""
+
+WEB_SESSION_LIFE: Final = 90 * 86400
+"""Seconds after which a browser must log in again in any case."""
+
+WEB_SESSION_TOUCH: Final = 300
+"""Seconds between two notes of a session's or token's last use, so that reading mail does not write."""
+
+WEB_AGENT: Final = 200
+"""Characters kept of a browser's name for itself (User-Agent)."""
+
+LOGIN_STEP: Final = 300.0
+"""Seconds for the second step of a login: time to find the telephone."""
+
+LOGIN_FORM_TIME: Final = 3600.0
+"""Seconds that an opened login form may be sent: a page left open over lunch says so when it is used."""
+
+LOGIN_FORM: Final = 16 * 1024
+"""Octets of a login form: far above name, password and code together; passkeys' answers take some 3 KB."""
+
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
 TRANSFER_BATCH: Final = 500
