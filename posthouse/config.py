@@ -152,6 +152,10 @@ class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
     sign: bool = True
     """Sign with DKIM what leaves in the name of our domains."""
+    reports: bool = True
+    """Count what mail came to, and send each domain that asks its daily report (RFC 9990)."""
+    failure_reports: bool = False
+    """Tell domains that ask of single messages that failed, with their header (RFC 9991); not without reason off."""
     rotate: Seconds = 0
     """Seconds after which DKIM keys are replaced (`posthouse domain rotate`); 0: by command only."""
 

@@ -6,6 +6,7 @@ builds what depends on the configuration, again at each reload; whoever uses the
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any, Self
 
 import msgspec
 
+from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
@@ -25,17 +28,20 @@ from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
+from posthouse.inbound.tally import Tallies
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration
+from posthouse.operations.administration import Administration, Method
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
+from posthouse.operations.reports import Reports
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
@@ -96,6 +102,7 @@ class House:
         self.started_at = clock()
         self.runner: QueueRunner | None = None
         self.signer = Signer(store.dkim_keys)
+        self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.furnish(config)
 
     @classmethod
@@ -158,8 +165,16 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname),
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
             ),
+        )
+        self.reports = ReportSender(
+            self.store,
+            self.resolver,
+            self.tallies,
+            self.deliverer.operations,
+            hostname=config.hostname,
+            now=self.clock,
         )
         self.administration = self._administration(config)
 
@@ -226,17 +241,35 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
-                "domain.dkim": self.dkim_keys.domain_dkim,
-                "domain.rotate": self.dkim_keys.dkim_rotate,
-                "domain.forget-key": self.dkim_keys.dkim_remove,
+                **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
 
+    def _trust_commands(self) -> dict[str, Method]:
+        """Commands on reports and keys."""
+        reports = Reports(self.store)
+        return {
+            "reports.list": reports.reports_list,
+            "reports.show": reports.reports_show,
+            "reports.send": self.reports.reports_send,
+            "domain.dkim": self.dkim_keys.domain_dkim,
+            "domain.rotate": self.dkim_keys.dkim_rotate,
+            "domain.forget-key": self.dkim_keys.dkim_remove,
+        }
+
     def duties(self) -> tuple[Duty, ...]:
         """What is to be done from time to time while serving, by the configuration then in force."""
-        return (Duty(name="dkim keys", run=self._care_for_keys),)
+        return (
+            Duty(name="dkim keys", run=self._care_for_keys),
+            Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH),
+            Duty(name="reports", run=self._send_reports),
+        )
+
+    async def _send_reports(self) -> None:
+        if self.config.msgauth.reports or self.config.msgauth.failure_reports:
+            await self.reports.round()
 
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
@@ -271,6 +304,8 @@ class House:
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
+        with contextlib.suppress(PosthouseError):  # statistics of a minute
+            await self.tallies.flush()
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()

@@ -1065,6 +1065,48 @@ DKIM_KEYS_REREAD: Final = 60.0
 DKIM_SIGNERS: Final = 2
 """Threads that sign: RSA takes a millisecond of a processor."""
 
+REPORT_UNPACKED: Final = 16 * MB
+"""Octets of one report, unpacked: the reports of the largest receivers have about one."""
+
+REPORT_ELEMENTS: Final = 300_000
+"""XML elements of one report: about 15,000 records."""
+
+REPORT_DEPTH: Final = 16
+"""XML elements within each other: reports have five."""
+
+REPORT_TEXT: Final = 1024
+"""Characters of one text in a report."""
+
+REPORT_MESSAGE: Final = 4 * MB
+"""Octets of a message to a reports address that is read as a report; a larger one goes to the postmaster."""
+
+TLS_REPORT_POLICIES: Final = 1000
+"""Policies of one TLS report."""
+
+FAILURE_REPORT_FIELDS: Final = 60
+"""Fields of one failure report: RFC 5965 and RFC 6591 know about thirty."""
+
+TALLY_ROWS: Final = 20_000
+"""Different rows of DMARC counts in memory between two flushes; what comes beyond is not counted."""
+
+TALLY_FLUSH: Final = 60.0
+"""Seconds between two flushes of DMARC counts into the store."""
+
+FAILURES_WAITING: Final = 200
+"""Failures that wait to be reported one by one; what comes beyond is not told (RFC 9991 asks for a limit)."""
+
+FAILURE_HEADER: Final = 16 * KB
+"""Octets of a message's header in a failure report."""
+
+FAILURES_AN_HOUR: Final = 20
+"""Failure reports to one domain in one hour: a flood of forgeries must not become a flood of reports."""
+
+REPORTS_KEPT: Final = 400 * 86400
+"""Seconds that reports are kept: a year and a month to compare with."""
+
+REPORT_WAIT: Final = 4 * 86400
+"""Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""
+
 # --- HTML mail -------------------------------------------------------------------------------------------
 
 MAIL_HTML: Final = 4 * MB

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "mx": "The mail hosts of a domain, in delivery order.",
     "trace": "Explain the whole route to an address.",
     "message": "The life of a message.",
+    "reports": "DMARC and TLS reports, received and sent.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",
     "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
     "sendmail": "Hand in a message (for local programs).",

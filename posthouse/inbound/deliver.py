@@ -14,16 +14,19 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.accounts.directory import Directory
+from posthouse.accounts.directory import POSTMASTER, Directory
 from posthouse.errors import OverQuota, Temporary
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
+from posthouse.inbound.report_door import in_words, report_in
 from posthouse.inbound.sign import UNSIGNED, Sign
 from posthouse.limits import DELIVERY_RETRIES
+from posthouse.msgauth.report_unpack import ReportError
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
 from posthouse.store.model import Event, Mailbox, NewQueued, Role
+from posthouse.store.trust import AddReport, Report
 
 log: Final = logging.getLogger(__name__)
 
@@ -88,12 +91,13 @@ class Deliverer:
         told: set[tuple[int, str]] = set()
         for _ in range(DELIVERY_RETRIES):
             plan = await make_plan(mail, self._directory)
+            report = await self._read_report(mail, plan)
             await self._look_for_room(mail, plan, len(prefix))
-            if not plan.boxes and not plan.remote:
+            if not plan.boxes and not plan.remote and report is None:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
             await self._tell_failures(mail, plan, told)
             try:
-                return await self._commit(mail, prefix, plan, handling)
+                return await self._commit(mail, prefix, plan, handling, report)
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
         raise Temporary("a mailbox is filling up, try again later")
@@ -122,26 +126,49 @@ class Deliverer:
         For notices, which must be written together with what they tell of. The commit may meet OverQuota.
         """
         plan = await make_plan(mail, self._directory)
+        report = await self._read_report(mail, plan)
         await self._look_for_room(mail, plan, len(prefix))
-        if not plan.boxes and not plan.remote:
+        if not plan.boxes and not plan.remote and report is None:
             return []
-        return await self._operations(mail, prefix, plan, PLAIN)
+        return await self._operations(mail, prefix, plan, PLAIN, report)
 
-    async def _operations(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> list[Op[Any]]:
+    async def _read_report(self, mail: Mail, plan: Plan) -> Report | None:
+        """The report that a message to a reports address brings; what is none goes to the postmaster."""
+        if not plan.reports:
+            return None
+        try:
+            return await report_in(mail)
+        except ReportError as fault:
+            log.info("no report id=%s: %s", mail.trace_id, fault)
+        for target in plan.reports:
+            postmaster = f"{POSTMASTER}@{target.address.rpartition('@')[2]}"
+            plan.redirect(target, await self._directory.destination(postmaster))
+        plan.reports.clear()
+        return None
+
+    async def _operations(
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, report: Report | None
+    ) -> list[Op[Any]]:
         received, *others = _story(mail, plan)
         notes = [received, *handling.notes]
         signed = await self._sign(mail, prefix) if plan.remote and self._sign is not None else UNSIGNED
         if signed.note:
             notes.append(_line(mail, "signed", mail.reverse_path, signed.note))
+        if report is not None:
+            notes.append(_line(mail, "reported", plan.reports[0].address, in_words(report)))
         ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
         ops += [await self._add(mail, prefix, box, handling) for box in plan.boxes.values()]
+        if report is not None:
+            ops.append(AddReport(report=report))
         if plan.remote:
             ops.append(_enqueue(mail, signed.fields + prefix, plan))
         return ops
 
-    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> DeliverResult:
+    async def _commit(
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, report: Report | None
+    ) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops = await self._operations(mail, prefix, plan, handling)
+        ops = await self._operations(mail, prefix, plan, handling, report)
         results = await self._store.commit(*ops)
         delivered = tuple(
             Delivered(box.address, box.account.account_id, op.mailbox_id, added.uid)

@@ -106,7 +106,7 @@ class Policy:
         kind = destination.kind
         if kind is DestinationKind.MAILBOX and destination.account is not None:
             return await self._mailbox(destination.account, transaction.size)
-        if kind is DestinationKind.ALIAS:
+        if kind in (DestinationKind.ALIAS, DestinationKind.REPORTS):
             return RECIPIENT_OK
         if kind is DestinationKind.UNKNOWN:
             return _UNKNOWN
