@@ -44,6 +44,8 @@ from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.interface import Store
 from posthouse.web.asgi import Settings as WebSettings
 from posthouse.web.asgi import build
+from posthouse.web.client_setup import ClientSetupPages
+from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
 from posthouse.web.server import BUSY as HTTP_BUSY
@@ -263,7 +265,13 @@ class App:
         )
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self._secret, self.house.resolver)
-        return build(services, settings, self._pages, images, self.house.security)
+        facts = ClientFacts(
+            hostname=config.hostname,
+            public_url=config.web.url,
+            own_certificate=config.tls.certificate is not None,
+        )
+        setup = ClientSetupPages(self.house.client_setup, self.house.directory, facts)
+        return build(services, settings, self._pages, images, self.house.security, setup)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""

@@ -35,6 +35,7 @@ from posthouse.inbound.tally import Tallies
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
+from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -176,6 +177,7 @@ class House:
             hostname=config.hostname,
             now=self.clock,
         )
+        self.client_setup = ClientSetup(config.hostname, _ports(config))
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:

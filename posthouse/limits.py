@@ -857,6 +857,15 @@ WEB_AGENT: Final = 200
 LOGIN_STEP: Final = 300.0
 """Seconds for the second step of a login: time to find the telephone."""
 
+AUTODISCOVER: Final = 64 * KB
+"""Octets of an Outlook autodiscover request: real ones have under 1 KB."""
+
+MTA_STS_AGE: Final = 604_800
+"""Seconds that others keep our MTA-STS policy (RFC 8461 §3.2 suggests weeks; a week mends mistakes in time)."""
+
+SECURITY_TXT_DAYS: Final = 180
+"""Days after which security.txt says it is stale (RFC 9116 §2.5.5: less than a year)."""
+
 LOGIN_FORM_TIME: Final = 3600.0
 """Seconds that an opened login form may be sent: a page left open over lunch says so when it is used."""
 

@@ -19,6 +19,7 @@ from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.methods import METHODS
 from posthouse.web.bearer_login import BearerToken, SessionCookie
+from posthouse.web.client_setup import ClientSetupPages
 from posthouse.web.entrance.routes import Entrance
 from posthouse.web.headers import Headers
 from posthouse.web.image_proxy import ImageProxy
@@ -40,7 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build(
-    services: Services, settings: Settings, pages: Pages, images: ImageProxy, security: Security
+    services: Services,
+    settings: Settings,
+    pages: Pages,
+    images: ImageProxy,
+    security: Security,
+    setup: ClientSetupPages,
 ) -> Application:
     """The application. `pages` is loaded already."""
     directory, public_url = services.directory, settings.public_url
@@ -54,6 +60,7 @@ def build(
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
         *Entrance(directory, security, plaintext=settings.plaintext, public_url=public_url).routes(),
+        *setup.routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]
