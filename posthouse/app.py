@@ -26,6 +26,8 @@ from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
+from posthouse.jmap.mail import MailCache
+from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.listener import ConnectionGate, Listener
@@ -260,6 +262,8 @@ class App:
         services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
+            mail=MailCache(self.house.store),
+            results=Results(),
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )

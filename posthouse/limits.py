@@ -584,6 +584,78 @@ JMAP_GET: Final = 1000
 JMAP_SET: Final = 1000
 """Objects in one /set (maxObjectsInSet; RFC 8620 §2 suggests 500)."""
 
+JMAP_QUERY: Final = 100_000
+"""Ids in one answer of a /query; the position says where the next ones begin."""
+
+JMAP_FILTER_DEPTH: Final = 16
+"""Operators of a filter within each other."""
+
+JMAP_FILTER_CONDITIONS: Final = 200
+"""Conditions of one filter."""
+
+JMAP_SORTS: Final = 8
+"""Comparators of one sort."""
+
+JMAP_SEARCH_WORDS: Final = 50
+"""Words and phrases of one text condition."""
+
+JMAP_PARSE: Final = 20
+"""Blobs in one Email/parse: each may be as large as a message."""
+
+JMAP_SNIPPETS: Final = 200
+"""Emails in one SearchSnippet/get: each is read."""
+
+JMAP_SNIPPET_OCTETS: Final = 1 * MB
+"""Octets of a message in which a snippet is looked for."""
+
+JMAP_BATCH: Final = 64
+"""Emails read and described together in Email/get, which bounds its memory."""
+
+JMAP_BLOB_DEPTH: Final = 8
+"""Messages within messages that a blob id may lead through."""
+
+JMAP_BODY_PARTS: Final = 500
+"""Parts of a message that a client composes."""
+
+JMAP_DECODE: Final = 1 * MB
+"""Octets above which a part's decoded size is computed from its length instead of by decoding."""
+
+JMAP_IN_MEMORY: Final = 256 * KB
+"""Octets of a new message above which it goes through staging."""
+
+JMAP_MAILBOXES: Final = 2_000
+"""Mailboxes of an account beyond which JMAP makes no more: each is looked at for every email."""
+
+JMAP_MAILBOXES_PER_EMAIL: Final = 20
+"""Mailboxes that one email may be in (maxMailboxesPerEmail)."""
+
+JMAP_MAILBOX_DEPTH: Final = 10
+"""Levels of mailboxes (maxMailboxDepth)."""
+
+JMAP_MAILBOX_NAME: Final = 255
+"""Octets of a mailbox's own name (maxSizeMailboxName; RFC 8621 §1.3.1 wants at least 100)."""
+
+JMAP_RETRIES: Final = 3
+"""Times that a change is tried anew because another client moved the email meanwhile."""
+
+JMAP_ON_LOOP: Final = 5_000
+"""Emails up to which a query or a count is worked out on the event loop (about a millisecond)."""
+
+JMAP_ON_LOOP_OCTETS: Final = 128 * KB
+"""Octets of messages up to which bodies are taken apart on the event loop."""
+
+JMAP_ACCOUNTS: Final = 1_000
+"""Accounts whose threads and counts are remembered."""
+
+JMAP_THREADS: Final = 1_000_000
+"""Emails of all accounts whose threads are remembered: about 100 octets each."""
+
+JMAP_RESULTS: Final = 200
+"""Results of queries that are remembered."""
+
+JMAP_RESULT_IDS: Final = 1_000_000
+"""Ids in all remembered results."""
+
 JMAP_POINTER: Final = 32
 """Steps of a result reference's path (RFC 8620 §3.7)."""
 

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from posthouse.accounts.security import Security
 from posthouse.errors import Temporary
-from posthouse.jmap.capabilities import CORE
+from posthouse.jmap.capabilities import KNOWN
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.methods import METHODS
@@ -24,6 +24,7 @@ from posthouse.web.entrance.routes import Entrance
 from posthouse.web.headers import Headers
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.jmap import JmapPages
+from posthouse.web.jmap_blobs import BlobPages
 from posthouse.web.login import Authenticator, Basic, Gate, Refused
 from posthouse.web.pages import Pages
 from posthouse.web.problems import problem
@@ -56,11 +57,12 @@ def build(
         Basic(directory, settings.plaintext),
     ]
     gate = Gate(authenticators)
-    dispatcher = Dispatcher(services, METHODS, frozenset({CORE}))
+    dispatcher = Dispatcher(services, METHODS, KNOWN)
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
         *Entrance(directory, security, plaintext=settings.plaintext, public_url=public_url).routes(),
         *setup.routes(),
+        *BlobPages(services, gate).routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]
