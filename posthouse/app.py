@@ -264,6 +264,9 @@ class App:
             directory=self.house.directory,
             mail=MailCache(self.house.store),
             results=Results(),
+            security=self.house.security,
+            administration=self._administer,
+            client_setup=self.house.client_setup,
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )

@@ -929,6 +929,9 @@ WEB_AGENT: Final = 200
 LOGIN_STEP: Final = 300.0
 """Seconds for the second step of a login: time to find the telephone."""
 
+PREFERENCES: Final = 64 * KB
+"""Octets of what the webmail keeps for one reader: some hundred settings."""
+
 AUTODISCOVER: Final = 64 * KB
 """Octets of an Outlook autodiscover request: real ones have under 1 KB."""
 
@@ -975,6 +978,9 @@ SOCKET_PATH: Final = 100
 
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
+
+TIMELINE_LATEST: Final = 1000
+"""Lines of all messages shown at once in the live log."""
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""

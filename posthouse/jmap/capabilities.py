@@ -17,6 +17,11 @@ MDN: Final = "urn:ietf:params:jmap:mdn"
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 WEBPUSH: Final = "urn:ietf:params:jmap:webpush-vapid"
 
+OWN: Final = "urn:posthouse:params:jmap:account"
+"""Our own, for one's account: passwords, sessions, set-up of programs, journeys of sent mail."""
+ADMIN: Final = "urn:posthouse:params:jmap:admin"
+"""Our own, for administrators."""
+
 COLLATIONS: Final = ["i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap"]
 
 
@@ -52,9 +57,12 @@ EMAIL_SORTS: Final = (
 )
 
 
-def of_account(message_size: int) -> dict[str, dict[str, Any]]:
-    """What every account has, with its values there."""
-    return {MAIL: mail(message_size)}
+def of_account(message_size: int, *, admin: bool = False) -> dict[str, dict[str, Any]]:
+    """What an account has, with its values there."""
+    own: dict[str, dict[str, Any]] = {OWN: {}}
+    if admin:
+        own[ADMIN] = {}
+    return {MAIL: mail(message_size)} | own
 
 
 def of_server(base: str) -> dict[str, dict[str, Any]]:
@@ -64,5 +72,5 @@ def of_server(base: str) -> dict[str, dict[str, Any]]:
 
 REVISION: Final = 1
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL})
+KNOWN: Final = frozenset({CORE, MAIL, OWN, ADMIN})
 """What `using` may name."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.security import Security
 from posthouse.jmap import ids
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, MailCache
 from posthouse.jmap.results import Results
+from posthouse.jmap.via import Via
+from posthouse.operations.administration import Administration
+from posthouse.operations.client_setup import ClientSetup
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
+
+NOBODY: Final = Via()
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +31,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     mail: MailCache
     results: Results
+    security: Security
+    administration: Callable[[], Administration]
+    client_setup: ClientSetup
     hostname: str
     message_size: int
     email_extras: EmailExtras = EmailExtras()
@@ -34,12 +44,20 @@ class Context:
     """One request."""
 
     def __init__(
-        self, services: Services, account: Account, *, using: frozenset[str], created: dict[str, str]
+        self,
+        services: Services,
+        account: Account,
+        *,
+        using: frozenset[str],
+        created: dict[str, str],
+        via: Via = NOBODY,
     ) -> None:
         self.services = services
         self.store = services.store
         self.account = account
         """Who asks."""
+        self.via = via
+        """How they have proved it."""
         self.using = using
         self.created = created
         """Creation id → id, of the client's `createdIds` and of this request."""

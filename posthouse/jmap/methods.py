@@ -20,6 +20,7 @@ from posthouse.jmap import (
 )
 from posthouse.jmap.capabilities import CORE, MAIL
 from posthouse.jmap.method import Method
+from posthouse.jmap.own_methods import OWN_METHODS
 from posthouse.jmap.standard import ChangesArguments, CopyArguments, GetArguments
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -46,4 +47,6 @@ METHODS: Final[Mapping[str, Method]] = {
     "Email/parse": Method(MAIL, email_get.EmailParseArguments, email_get.parse),
     # RFC 8621 §5
     "SearchSnippet/get": Method(MAIL, snippet.SnippetArguments, snippet.get),
+    # docs/jmap-extensions.md
+    **OWN_METHODS,
 }

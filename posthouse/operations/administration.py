@@ -119,6 +119,7 @@ class Administration:
             "transfer.put": transfer.transfer_put,
             "transfer.get": transfer.transfer_get,
             "message.log": timeline.message_log,
+            "message.latest": timeline.message_latest,
             "status": status.status,
             **extra,
         }
