@@ -7,8 +7,8 @@ builds what depends on the configuration, again at each reload; whoever uses the
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
-from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -32,9 +32,9 @@ from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
-from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
+from posthouse.operations.backup import Backups
 from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
@@ -55,10 +55,9 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
-from posthouse.store.derive import derive
+from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import DomainKind
-from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -80,62 +79,53 @@ class Paths(msgspec.Struct, frozen=True):
         """The key of that certificate."""
         return config.tls.key or self.data / "tls" / "key.pem"
 
-    def login_secret(self) -> bytes:
-        """32 octets of chance, made once: what unknown names are told must not change over restarts."""
-        path = self.data / "login.key"
-        if not path.exists():
-            write_private(path, secrets.token_bytes(32))
-        return path.read_bytes()
-
 
 class House:
     """Everything but the listeners. `open` and `close`; `furnish` again after a reload."""
 
-    def __init__(self, store: SqliteStore, directory: Directory, config: Config, clock: Clock) -> None:
-        self.store = store
+    def __init__(self, storage: Storage, directory: Directory, config: Config, clock: Clock) -> None:
+        self.storage = storage
+        self.store = store = storage.store
         self.clock = clock
         self.directory = directory
-        self.security = Security.of(store, Paths(config.data).login_secret())
+        self.security = Security.of(store, storage.secret)
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = clock()
         self.runner: QueueRunner | None = None
-        self.signer = Signer(store.dkim_keys)
+        self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.furnish(config)
 
     @classmethod
-    async def open(cls, config: Config, *, serving: bool = False) -> Self:
+    async def open(
+        cls, config: Config, *, serving: bool = False, roles: frozenset[str] = frozenset()
+    ) -> Self:
         """Open the store (StoreUnavailable when somebody else has it) and build upon it.
 
-        `serving`: with the full-text index, which a single command does not need.
+        `serving`: with what a single command does not need (full-text index, jobs); `roles`: what we do.
         """
         paths = Paths(config.data)
         clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = await SqliteStore.open(
-            config.data / config.store.url.removeprefix("sqlite:"),
-            config.data / config.store.blobs.removeprefix("packs:"),
-            derive=derive,
-            search=text_search(config.data / "search.db") if serving else None,
-            default_quota=config.limits.account_quota,
-            now=clock,
-        )
+        storage = await open_storage(config, clock, serving=serving, roles=roles)
         try:
             directory = Directory(
-                store,
+                storage.store,
                 default_domain=config.auth.default_domain.lower(),
                 default_quota=config.limits.account_quota,
                 password_hash=config.auth.password_hash,
-                secret=paths.login_secret(),
+                secret=storage.secret,
                 wall=clock,
             )
-            return cls(store, directory, config, clock)
+            if storage.gossip is not None:
+                directory.share_failures(storage.gossip.tell, storage.gossip.hear)
+            return cls(storage, directory, config, clock)
         except BaseException:
-            await store.close()
+            await storage.close()
             raise
 
     def furnish(self, config: Config) -> None:
@@ -154,7 +144,12 @@ class House:
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
-        self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
+        self.policy = Policy(
+            self.directory,
+            trusted=config.inbound.trusted,
+            verify_recipient=verifier.verify,
+            prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
+        )
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.pipeline = Pipeline(
@@ -166,7 +161,13 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
+                Authenticate(
+                    self.resolver,
+                    config.msgauth,
+                    hostname=config.hostname,
+                    tell=self.tallies.note,
+                    prefetch=self.resolver.prefetch,
+                ),
             ),
         )
         self.reports = ReportSender(
@@ -200,14 +201,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             now=self.clock,
         )
-        facts = HouseFacts(
-            hostname=config.hostname,
-            data=config.data,
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
-            connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
-        )
         sendmail = Sendmail(
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
@@ -227,16 +220,10 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
+            backups=self._backups(config),
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
-            status=HouseStatus(
-                self.store,
-                records,
-                facts,
-                listening=lambda: self.listening,
-                started_at=self.started_at,
-                now=self.clock,
-            ),
+            status=self._status(config, records),
             extra={
                 "sendmail": sendmail.sendmail,
                 "trace": Tracer(
@@ -261,13 +248,26 @@ class House:
             "domain.forget-key": self.dkim_keys.dkim_remove,
         }
 
-    def duties(self) -> tuple[Duty, ...]:
-        """What is to be done from time to time while serving, by the configuration then in force."""
-        return (
+    def duties(self, *, jobs: bool = True) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force.
+
+        `jobs`: also what one node does for all.
+        """
+        counts = Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH)
+        if not jobs:
+            return (counts,)
+        shared = (
             Duty(name="dkim keys", run=self._care_for_keys),
-            Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH),
             Duty(name="reports", run=self._send_reports),
         )
+        return (counts, *map(self._by_one_node, shared))
+
+    def _by_one_node(self, duty: Duty) -> Duty:
+        async def run() -> None:
+            if await self.storage.may_do(duty.name):
+                await duty.run()
+
+        return msgspec.structs.replace(duty, run=run)
 
     async def _send_reports(self) -> None:
         if self.config.msgauth.reports or self.config.msgauth.failure_reports:
@@ -275,6 +275,31 @@ class House:
 
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
+
+    def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
+        facts = HouseFacts(
+            hostname=config.hostname,
+            data=config.data,
+            certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
+            connections=config.limits.connections,
+            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
+        )
+        return HouseStatus(
+            self.store,
+            records,
+            facts,
+            listening=lambda: self.listening,
+            started_at=self.started_at,
+            now=self.clock,
+        )
+
+    def _backups(self, config: Config) -> Backups:
+        keeper = self.store if isinstance(self.store, SqliteStore) else None
+        own = (_file_name(config.store.url), _file_name(config.store.blobs), "search.db", "run")
+        return Backups(
+            keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
+        )
 
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
@@ -313,7 +338,12 @@ class House:
         self.signer.close()
         self.security.bearers.close()
         self.directory.close()
-        await self.store.close()
+        await self.storage.close()
+
+
+def _file_name(url: str) -> str:
+    """The first name of what a `[store]` address says, below the data folder."""
+    return Path(url.partition(":")[2]).parts[0]
 
 
 def _ports(config: Config) -> dict[str, int]:

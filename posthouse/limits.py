@@ -82,6 +82,9 @@ DNS_UDP_SIZE: Final = 1232
 DNS_CNAME_CHAIN: Final = 12
 """Aliases followed for one question; longer chains are loops or mischief."""
 
+DNS_ANSWER_KEPT: Final = 8 * KB
+"""Characters of an answer's records that is kept: of larger ones honest mail asks only seldom."""
+
 DNS_CACHE: Final = 10_000
 """Answers remembered; the least recently used goes first. About 10 MB."""
 
@@ -949,6 +952,15 @@ LOGIN_FORM: Final = 16 * 1024
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+BACKUP_BLOCK: Final = 1 * MB
+"""Octets that a backup copies at once."""
+
+VERIFY_FLAWS: Final = 1_000
+"""Flaws that one `verify` tells one by one; more are counted."""
+
+VERIFY_BATCH: Final = 64
+"""Messages whose bytes `verify` checks between two looks at who else waits."""
+
 TRANSFER_BATCH: Final = 500
 """Messages of one batch of an import or export: one commit, and one step of the progress bar."""
 
@@ -1060,6 +1072,67 @@ PLAYGROUND_REDRAW: Final = 0.25
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
 
+# --- more than one machine (store.postgres, store.s3) ---------------------------------------------
+
+DATABASE_CONNECT_TIMEOUT: Final = 3.0
+"""Seconds for a connection to the database, handshake and login included: a failover takes longer anyway."""
+
+DATABASE_TIMEOUT: Final = 15.0
+"""Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
+
+DATABASE_RETRY: Final = 0.5
+"""Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""
+
+DATABASE_RESOLVE: Final = 10.0
+"""Seconds in which the outcome of a commit whose answer was lost is asked for, before it counts as failed."""
+
+DATABASE_STATEMENTS: Final = 500
+"""Prepared statements of one connection; the program has about 200."""
+
+DATABASE_TRIES: Final = 3
+"""Times that a batch is tried which ran into another node's (a deadlock) or whose connection broke."""
+
+NOTICE_OCTETS: Final = 7_500
+"""Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
+
+NOTICES_WAITING: Final = 10_000
+"""Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
+
+NOTICE_CHECK: Final = 0.5
+"""Seconds between looks at what changed among people, in case a NOTIFY was lost: a revoked password ends in one."""
+
+NOTICE_CHECK_MAIL: Final = 5.0
+"""Seconds between looks at the accounts that somebody here watches, in case a NOTIFY was lost."""
+
+NODE_BEAT: Final = 5.0
+"""Seconds between signs of life of a node."""
+
+NODE_SILENCE: Final = 60.0
+"""Seconds without one after which others take over a node's leases; a delivery in time ends before."""
+
+JOURNAL_KEPT: Final = 10_000
+"""Mod-sequences behind a snapshot whose flag changes stay in the journal, for nodes that have yet to hear of them."""
+
+OBJECT_OCTETS: Final = 128 * KB
+"""Octets of a body above which it goes to the object store: smaller ones are faster as rows (measured)."""
+
+OBJECT_PART: Final = 8 * MB
+"""Octets of one part of a multipart upload; larger objects are sent in parts."""
+
+OBJECT_TIMEOUT: Final = 30.0
+"""Seconds for one request to the object store."""
+
+OBJECT_CONNECT_TIMEOUT: Final = 2.0
+"""Seconds to connect to the object store."""
+
+OBJECT_CACHE: Final = 1024 * MB
+"""Octets of objects kept in the local read cache of a node."""
+
+OBJECT_GRACE: Final = 3_600.0
+"""Seconds that an object without rows is left alone: its commit may still be under way, or be tried again."""
+
+CLOCK_TOLERANCE: Final = 2.0
+"""Seconds between our clock and the database's that do not matter; beyond, times in the queue are by the database's."""
 # --- who sent this (msgauth) -----------------------------------------------------------------------
 
 SPF_LOOKUPS: Final = 10
@@ -1070,6 +1143,9 @@ SPF_VOID_LOOKUPS: Final = 2
 
 SPF_NAMES: Final = 10
 """MX hosts of one term, and names of a PTR answer that are looked at (RFC 7208 §4.6.4)."""
+
+SPF_ADDRESSES: Final = 64
+"""Addresses of one answer that are compared with the peer's."""
 
 SPF_RECORD: Final = 4096
 """Octets of an SPF record: RFC 7208 §3.4 advises 450; nothing honest is near this."""
@@ -1106,6 +1182,9 @@ DKIM_RSA_LARGEST: Final = 8192
 
 DKIM_KEYS_KEPT: Final = 1024
 """Public keys kept in parsed form: those of the senders of the last minutes."""
+
+DKIM_KEY_KEPT: Final = 4096
+"""Characters of a key's record that may be kept in parsed form: an RSA key of 8192 bits has about 1500."""
 
 DKIM_CLOCK_SKEW: Final = 300
 """Seconds that a signature counts after its x=: clocks differ."""
@@ -1190,6 +1269,9 @@ FAILURES_AN_HOUR: Final = 20
 
 REPORTS_KEPT: Final = 400 * 86400
 """Seconds that reports are kept: a year and a month to compare with."""
+
+DMARC_RECORDS_KEPT: Final = 1024
+"""DMARC records kept in parsed form: those of the senders of the last minutes."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

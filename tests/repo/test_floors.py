@@ -62,6 +62,7 @@ BY_FOLDER = {
     "house": 7,
     "pytest_plugin": 7,
     "notices": 7,
+    "storage": 7,
     "privileges": 7,
     "__main__": 7,
 }

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import apsw
 import msgspec
@@ -37,6 +38,18 @@ class Connection(apsw.Connection):
         """Run a statement; its rows (few)."""
         return self.execute(statement, bindings).fetchall()
 
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any]) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on."""
+        return columns(self, [integer(each) for each in wanted], source, bindings)
+
+    def among(self, column: str, numbers: Iterable[int]) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+        return f"{column} IN (SELECT value FROM carray(?))", members(numbers)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one and the same commit."""
+        return snapshot(self)
+
 
 def connect(path: Path) -> Connection:
     """A connection for one thread. Commits are durable when they return (synchronous=FULL)."""
@@ -52,6 +65,13 @@ def connect(path: Path) -> Connection:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA foreign_keys = OFF")
     return db
+
+
+def open_copy(path: Path) -> Connection:
+    """A database that nobody writes (a backup's), to be read only; nothing is made beside it."""
+    uri = f"file:{quote(str(path))}?immutable=1"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return Connection(uri, flags=flags, statementcachesize=STATEMENTS_CACHED)
 
 
 @contextmanager

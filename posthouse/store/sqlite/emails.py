@@ -7,25 +7,20 @@ that they can be kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
-import msgspec
 from backports import zstd
 
 from posthouse import limits
 from posthouse.errors import NotFound
-from posthouse.store.model import (
-    Derived,
-    Stored,
-)
-from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
+from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
+from posthouse.store.model import Stored
+from posthouse.store.sqlite.connection import Column, Connection, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
+from posthouse.store.sqlite.segments import SegmentReader
 
 log = logging.getLogger("posthouse.store")
-
-Derive = Callable[[bytes, int], Derived]
-"""`store.derive.derive`: (message, received_at) → its derived values. Never raises on any octets."""
 
 OF_EMAIL: Final = {"size": integer("size"), "received_at": integer("received_at")}
 OF_DERIVED: Final = {
@@ -39,19 +34,11 @@ DENSE: Final = 3
 """A range of numbers is read whole when it holds at most so many times what is wanted."""
 
 
-class NewDerived(msgspec.Struct, frozen=True):
-    """Derived values to be kept."""
+class BlobFiles(Protocol):
+    """What the bytes of messages are read with: a `Reader`, or a backup's files."""
 
-    account_id: int
-    email_id: int
-    derived: Derived
-
-
-class EmailRows(msgspec.Struct, frozen=True):
-    """The answer to a question for columns, and what had to be computed for it."""
-
-    rows: list[tuple[Any, ...] | None]
-    computed: list[NewDerived]
+    db: Connection
+    segments: SegmentReader
 
 
 def read_emails(
@@ -162,7 +149,7 @@ def _places(reader: Reader, account_id: int, email_ids: Sequence[int]) -> list[t
         (*_which_bindings(email_ids), account_id),
     )
     return [
-        (email_id, Stored(blob_id=blob_id, prefix=prefix, size=size), received_at)
+        (email_id, Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id), received_at)
         for email_id, blob_id, size, received_at, prefix in zip(
             ids, blobs, sizes, received, prefixes, strict=True
         )
@@ -180,13 +167,6 @@ def _which_bindings(email_ids: Sequence[int]) -> tuple[Any, ...]:
 def read_stored(reader: Reader, account_id: int, email_ids: Sequence[int]) -> dict[int, Stored]:
     """Where the bytes of each email are (those that are gone are left out)."""
     return {email_id: stored for email_id, stored, _ in _places(reader, account_id, email_ids)}
-
-
-class Ahead(msgspec.Struct, frozen=True):
-    """Places of emails with the bytes of the small ones among them."""
-
-    stored: dict[int, Stored]
-    blobs: dict[int, bytes]
 
 
 def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], *, bytes_too: bool) -> Ahead:
@@ -233,7 +213,7 @@ def read_blobs(reader: Reader, blob_ids: Sequence[int]) -> dict[int, bytes]:
     return found
 
 
-def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
+def read_blob(reader: BlobFiles, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
     """Octets of a blob. NotFound when it is gone."""
     place = _blob_row(reader, blob_id)
     try:
@@ -245,7 +225,7 @@ def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None 
         return _read_at(reader, again, offset, length)  # compaction had moved it between the two steps
 
 
-def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
+def _blob_row(reader: BlobFiles, blob_id: int) -> tuple[Any, ...]:
     rows = reader.db.rows(
         "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = ?", (blob_id,)
     )
@@ -254,7 +234,7 @@ def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
     return rows[0]
 
 
-def _read_at(reader: Reader, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
+def _read_at(reader: BlobFiles, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
     size, segment, start, packed_size, content = place
     end = size if length is None else min(offset + length, size)
     if segment is None:

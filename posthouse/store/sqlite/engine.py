@@ -19,21 +19,22 @@ import apsw
 from posthouse import limits
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.indexes import MailboxIndexes
 from posthouse.store.memory.live import Live
 from posthouse.store.memory.packed import Packed
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.readers import Readers
 from posthouse.store.memory.views import AccountViews
+from posthouse.store.sql import account_reads
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.writer import Submission, Work
 from posthouse.store.sqlite import queue, snapshots, upkeep
-from posthouse.store.sqlite.account_reads import threads
 from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
-from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
+from posthouse.store.sqlite.emails import derive_emails
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
@@ -54,7 +55,7 @@ class Engine:
 
     def __init__(self, path: Path, blobs: Path, derive: Derive, settings: Settings, lock: StoreLock) -> None:
         self._loop = asyncio.get_running_loop()
-        self._path = path
+        self.path = path
         self._lock = lock
         self._settings = settings
         self.derive = derive
@@ -99,10 +100,10 @@ class Engine:
 
     def open_reader(self) -> Reader:
         """What a reading thread works with: a connection and segment files of its own."""
-        return Reader(self._path, self.folder)
+        return Reader(self.path, self.folder)
 
     def _open_transaction(self) -> Transaction:
-        tx = Transaction(connect(self._path), self.folder, self._interest, self._settings)
+        tx = Transaction(connect(self.path), self.folder, self._interest, self._settings)
         known = dict(tx.query("SELECT segment, size FROM segment"))
         removed = self.folder.remove_orphans(set(known))
         if removed:
@@ -166,7 +167,7 @@ class Engine:
         """Derive these emails now, which decides their threads."""
         computed = await self.readers.run(derive_emails, account_id, email_ids, self.derive)
         await self.submit((lambda tx: upkeep.keep_derived(tx, computed),))
-        return await self.readers.run(threads, account_id, email_ids)
+        return await self.readers.run(lambda reader: account_reads.threads(reader.db, account_id, email_ids))
 
     def _save_snapshot(self, packed: Packed) -> None:
         self._start(self.background(lambda tx: snapshots.write(tx, packed)))
@@ -228,7 +229,7 @@ class Engine:
         self._checkpointer.stop()
         self._background_readers.close()
         self.readers.close()
-        db = connect(self._path)  # the last one to close copies the whole log and removes it
+        db = connect(self.path)  # the last one to close copies the whole log and removes it
         db.close()
 
 
