@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
 from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.credentials import CredentialKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -77,4 +78,8 @@ class TestItems(ItemKit):
 
 
 class TestUploads(UploadKit):
+    pass
+
+
+class TestCredentials(CredentialKit):
     pass
