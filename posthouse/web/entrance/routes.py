@@ -74,7 +74,8 @@ class Entrance:
     async def form(self, request: Request) -> Response:
         """The first page; the second one when a password was given just now."""
         fault = request.query_params.get("fault", "")
-        onward = inner_path(request.query_params.get("next", "/"))
+        wish = request.query_params
+        onward = inner_path(wish.get("to") or wish.get("next") or "/")
         again = "again" in request.query_params
         step = not again and await self._stepped(request) is not None
         response = self._show(
