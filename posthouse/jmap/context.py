@@ -10,6 +10,7 @@ import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
@@ -36,6 +37,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     client_setup: ClientSetup
     hostname: str
     message_size: int
+    outbox: Outbox
+    vapid: str = ""
+    """The public key of Web Push (RFC 9749)."""
+    push_wanted: Callable[[int], None] = lambda account_id: None
+    """Told which account's push subscriptions have changed."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 
@@ -51,6 +57,7 @@ class Context:
         using: frozenset[str],
         created: dict[str, str],
         via: Via = NOBODY,
+        app_password_id: int | None = None,
     ) -> None:
         self.services = services
         self.store = services.store
@@ -58,6 +65,8 @@ class Context:
         """Who asks."""
         self.via = via
         """How they have proved it."""
+        self.app_password_id = app_password_id
+        """With which app password; None: with another proof."""
         self.using = using
         self.created = created
         """Creation id → id, of the client's `createdIds` and of this request."""

@@ -38,7 +38,9 @@ class Dispatcher:
         self._methods = methods
         self._known = known
 
-    async def process(self, request: Request, account: Account, via: Via = NOBODY) -> Response:
+    async def process(
+        self, request: Request, account: Account, app_password_id: int | None = None, via: Via = NOBODY
+    ) -> Response:
         """Run the calls in order. RequestError unknownCapability."""
         if unknown := sorted(set(request.using) - self._known):
             raise RequestError("unknownCapability", f"no such capability: {', '.join(unknown)}")
@@ -48,6 +50,7 @@ class Dispatcher:
             using=frozenset(request.using),
             created=dict(request.created_ids or {}),
             via=via,
+            app_password_id=app_password_id,
         )
         responses: list[tuple[str, Any, str]] = []
         for call in request.method_calls:

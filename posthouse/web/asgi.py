@@ -17,14 +17,16 @@ from posthouse.errors import Temporary
 from posthouse.jmap.capabilities import KNOWN
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
-from posthouse.jmap.methods import METHODS
+from posthouse.jmap.methods import METHODS, TOLD_TYPES
 from posthouse.web.bearer_login import BearerToken, SessionCookie
 from posthouse.web.client_setup import ClientSetupPages
 from posthouse.web.entrance.routes import Entrance
+from posthouse.web.event_source import EventSourcePages
 from posthouse.web.headers import Headers
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.jmap import JmapPages
 from posthouse.web.jmap_blobs import BlobPages
+from posthouse.web.jmap_websocket import WebSocketPages
 from posthouse.web.login import Authenticator, Basic, Gate, Refused
 from posthouse.web.pages import Pages
 from posthouse.web.problems import problem
@@ -63,6 +65,8 @@ def build(
         *Entrance(directory, security, plaintext=settings.plaintext, public_url=public_url).routes(),
         *setup.routes(),
         *BlobPages(services, gate).routes(),
+        *EventSourcePages(services, gate, TOLD_TYPES).routes(),
+        *WebSocketPages(services, dispatcher, gate, TOLD_TYPES).routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]

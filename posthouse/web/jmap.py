@@ -67,7 +67,9 @@ class JmapPages:
                 if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                     raise RequestError("notJSON", "the content type is not application/json")
                 via = self._via(request, caller)
-                answer = await self._dispatcher.process(parse_request(raw), caller.account, via)
+                answer = await self._dispatcher.process(
+                    parse_request(raw), caller.account, caller.app_password_id, via
+                )
         except RequestError as fault:
             return refusal(fault)
         except TooBusy:

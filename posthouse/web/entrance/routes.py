@@ -74,8 +74,8 @@ class Entrance:
     async def form(self, request: Request) -> Response:
         """The first page; the second one when a password was given just now."""
         fault = request.query_params.get("fault", "")
-        wish = request.query_params
-        onward = inner_path(wish.get("to") or wish.get("next") or "/")
+        asked = request.query_params
+        onward = inner_path(asked.get("to") or asked.get("next") or "/")
         again = "again" in request.query_params
         step = not again and await self._stepped(request) is not None
         response = self._show(

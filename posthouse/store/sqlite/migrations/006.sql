@@ -1,21 +1,8 @@
--- What proves who somebody is, beside passwords; and what an app password is good for.
+-- Copies name the email whose octets they share: IMAP's EMAILID is the same for both (RFC 8474).
 
-CREATE TABLE credential (
-  credential_id INTEGER PRIMARY KEY,
-  account_id    INTEGER NOT NULL,
-  kind          TEXT NOT NULL,
-  key           BLOB NOT NULL,          -- a digest, or a passkey's id
-  name          TEXT NOT NULL,
-  data          BLOB NOT NULL,
-  created_at    INTEGER NOT NULL,
-  expires_at    INTEGER NOT NULL,       -- 0: never
-  last_used_at  INTEGER NOT NULL,
-  last_peer     TEXT NOT NULL,
-  agent         TEXT NOT NULL
-);
-CREATE UNIQUE INDEX credential_by_key ON credential (kind, key);
-CREATE INDEX credential_by_account ON credential (account_id, credential_id);
-
-ALTER TABLE app_password ADD COLUMN scope TEXT NOT NULL DEFAULT '';         -- protocols, comma between; empty: all
-ALTER TABLE app_password ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;  -- 0: never
-ALTER TABLE app_password ADD COLUMN last_peer TEXT NOT NULL DEFAULT '';
+CREATE TABLE email_origin (           -- of copies only
+  account_id INTEGER NOT NULL,
+  email_id   INTEGER NOT NULL,
+  origin_id  INTEGER NOT NULL,
+  PRIMARY KEY (account_id, email_id)
+) WITHOUT ROWID;
