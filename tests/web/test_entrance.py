@@ -140,6 +140,7 @@ async def test_nobody_can_frame_the_page(house: TestHouse) -> None:
     assert "script-src 'self'" in page.first("content-security-policy")
     assert "unsafe" not in page.first("content-security-policy")
     assert page.first("cache-control") == "no-store"
+    assert page.first("referrer-policy") == "same-origin", "else a browser sends the form with Origin: null"
     assert not re.search(r"<script>|\sstyle=|\son\w+=", page.text), "what the policy would refuse"
 
 

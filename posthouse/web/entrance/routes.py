@@ -116,7 +116,9 @@ class Entrance:
             passkeys=secure or site.host in {"localhost", "127.0.0.1"},
         )
         shown = page or (code_page if step else password_page)
-        response = HTMLResponse(shown(view), status, {"cache-control": "no-store"})
+        # With "no-referrer" browsers would send our own form with "Origin: null".
+        headers = {"cache-control": "no-store", "referrer-policy": "same-origin"}
+        response = HTMLResponse(shown(view), status, headers)
         if not known:
             cookies.put(response, cookies.FORM, mark, secure=secure)
         return response
