@@ -20,7 +20,7 @@ export const admin = {
   'admin.domain-remove-text': 'No more mail is taken for it, and its aliases go too.',
   'admin.domains-none': 'There is no domain yet. Add the first one.',
   'admin.backup': 'backup MX',
-  'admin.counts': '{accounts} accounts, {aliases} aliases',
+  'admin.counts': 'Accounts: {accounts}, aliases: {aliases}',
   'admin.record-name': 'Name',
   'admin.record-type': 'Type',
   'admin.record-value': 'Value',
