@@ -21,6 +21,7 @@ OWN: Final = "urn:posthouse:params:jmap:account"
 """Our own, for one's account: passwords, sessions, set-up of programs, journeys of sent mail."""
 ADMIN: Final = "urn:posthouse:params:jmap:admin"
 """Our own, for administrators."""
+OURS: Final = frozenset({OWN, ADMIN})
 
 COLLATIONS: Final = ["i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap"]
 
@@ -75,18 +76,16 @@ def blob(message_size: int) -> dict[str, Any]:
     }
 
 
-def of_account(message_size: int, *, admin: bool = False) -> dict[str, dict[str, Any]]:
-    """What an account has, with its values there."""
-    own: dict[str, dict[str, Any]] = {OWN: {}}
-    if admin:
-        own[ADMIN] = {}
+def of_account(message_size: int) -> dict[str, dict[str, Any]]:
+    """What every account has, with its values there."""
     return {
         MAIL: mail(message_size),
         SUBMISSION: submission(),
         VACATION: {},
         BLOB: blob(message_size),
         QUOTA: {},
-    } | own
+        MDN: {},
+    }
 
 
 def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
@@ -100,7 +99,12 @@ def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, WEBSOCKET, WEBPUSH, OWN, ADMIN})
+KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH})
 """What `using` may name."""
+
+
+def ours(*, admin: bool) -> dict[str, dict[str, Any]]:
+    """Our own capabilities that an account has (docs/jmap-extensions.md)."""
+    return {OWN: {}, ADMIN: {}} if admin else {OWN: {}}

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from posthouse.accounts.security import Security
 from posthouse.errors import Temporary
-from posthouse.jmap.capabilities import KNOWN
+from posthouse.jmap.capabilities import KNOWN, OURS
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.methods import METHODS, TOLD_TYPES
@@ -59,7 +59,7 @@ def build(
         Basic(directory, settings.plaintext),
     ]
     gate = Gate(authenticators)
-    dispatcher = Dispatcher(services, METHODS, KNOWN)
+    dispatcher = Dispatcher(services, METHODS, KNOWN | OURS)
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
         *Entrance(directory, security, plaintext=settings.plaintext, public_url=public_url).routes(),
