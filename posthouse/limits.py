@@ -1028,6 +1028,18 @@ WEB_AGENT: Final = 200
 LOGIN_STEP: Final = 300.0
 """Seconds for the second step of a login: time to find the telephone."""
 
+ADDRESS_BOOKS: Final = 100
+"""Address books of one account."""
+
+CONTACT_CARDS: Final = 20_000
+"""Contacts of one account: a large company's list."""
+
+CONTACT_CARD: Final = 256 * KB
+"""Octets of one contact, with a small picture."""
+
+CONTACT_TEXT: Final = 320
+"""Characters of an address or of an address book's name (RFC 5321 §4.5.3.1: 64 + 1 + 255)."""
+
 PREFERENCES: Final = 64 * KB
 """Octets of what the webmail keeps for one reader: some hundred settings."""
 

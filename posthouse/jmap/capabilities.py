@@ -21,7 +21,8 @@ OWN: Final = "urn:posthouse:params:jmap:account"
 """Our own, for one's account: passwords, sessions, set-up of programs, journeys of sent mail."""
 ADMIN: Final = "urn:posthouse:params:jmap:admin"
 """Our own, for administrators."""
-OURS: Final = frozenset({OWN, ADMIN})
+CONTACTS: Final = "urn:ietf:params:jmap:contacts"
+OURS: Final = frozenset({OWN, ADMIN, CONTACTS})
 
 COLLATIONS: Final = ["i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap"]
 
@@ -106,5 +107,7 @@ KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WE
 
 
 def ours(*, admin: bool) -> dict[str, dict[str, Any]]:
-    """Our own capabilities that an account has (docs/jmap-extensions.md)."""
-    return {OWN: {}, ADMIN: {}} if admin else {OWN: {}}
+    """Our own capabilities that an account has (docs/jmap-extensions.md), and contacts (RFC 9610 §1.5.1)."""
+    contacts = {"maxAddressBooksPerCard": limits.ADDRESS_BOOKS, "mayCreateAddressBook": True}
+    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: {}}
+    return own | {ADMIN: {}} if admin else own

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
-from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.changes import (
+    EmailChangeKit,
+    ItemKit,
+    ItemNumberKit,
+    MailboxChangeKit,
+    ThreadKit,
+    TwinKit,
+    UploadKit,
+)
 from tests.kits.credentials import CredentialKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
@@ -82,4 +90,8 @@ class TestUploads(UploadKit):
 
 
 class TestCredentials(CredentialKit):
+    pass
+
+
+class TestItemNumbers(ItemNumberKit):
     pass
