@@ -46,6 +46,8 @@ from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.interface import Store
 from posthouse.web.asgi import Settings as WebSettings
 from posthouse.web.asgi import build
+from posthouse.web.client_setup import ClientSetupPages
+from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
 from posthouse.web.pusher import Pusher
@@ -272,6 +274,9 @@ class App:
             directory=self.house.directory,
             mail=MailCache(self.house.store),
             results=Results(),
+            security=self.house.security,
+            administration=self._administer,
+            client_setup=self.house.client_setup,
             outbox=self.house.outbox,
             vapid=self._vapid.public,
             push_wanted=self._push_wanted,
@@ -282,7 +287,13 @@ class App:
         self._jmap = services
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
-        return build(services, settings, self._pages, images)
+        facts = ClientFacts(
+            hostname=config.hostname,
+            public_url=config.web.url,
+            own_certificate=config.tls.certificate is not None,
+        )
+        setup = ClientSetupPages(self.house.client_setup, self.house.directory, facts)
+        return build(services, settings, self._pages, images, self.house.security, setup)
 
     def _push_wanted(self, account_id: int) -> None:
         if self._pusher is not None:

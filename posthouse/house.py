@@ -16,6 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.security import Security
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
@@ -36,6 +37,7 @@ from posthouse.inbound.vacation import VacationResponder
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.backup import Backups
+from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -88,6 +90,7 @@ class House:
         self.store = store = storage.store
         self.clock = clock
         self.directory = directory
+        self.security = Security.of(store, storage.secret)
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
@@ -182,6 +185,7 @@ class House:
             hostname=config.hostname,
             now=self.clock,
         )
+        self.client_setup = ClientSetup(config.hostname, _ports(config))
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -341,6 +345,7 @@ class House:
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()
+        self.security.bearers.close()
         self.directory.close()
         await self.storage.close()
 

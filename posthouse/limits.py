@@ -1001,6 +1001,63 @@ APP_PASSWORDS: Final = 50
 APP_PASSWORD_TOUCH: Final = 3600
 """Seconds between two notes of when an app password was last used: a login is no reason for a write."""
 
+API_TOKENS: Final = 50
+"""Bearer tokens of one account: one for each program with room to spare."""
+
+PASSKEYS: Final = 20
+"""Passkeys of one account: one for each device with room to spare."""
+
+RECOVERY_CODES: Final = 10
+"""Codes on paper that stand in for an authenticator, each once: what others hand out, one sheet's worth."""
+
+WEB_SESSIONS: Final = 50
+"""Browsers of one account that are logged in at once; at one more the longest unused is logged out."""
+
+WEB_SESSION_IDLE: Final = 14 * 86400
+"""Seconds without use after which a browser must log in again: a holiday is survived."""
+
+WEB_SESSION_LIFE: Final = 90 * 86400
+"""Seconds after which a browser must log in again in any case."""
+
+WEB_SESSION_TOUCH: Final = 300
+"""Seconds between two notes of a session's or token's last use, so that reading mail does not write."""
+
+WEB_AGENT: Final = 200
+"""Characters kept of a browser's name for itself (User-Agent)."""
+
+LOGIN_STEP: Final = 300.0
+"""Seconds for the second step of a login: time to find the telephone."""
+
+ADDRESS_BOOKS: Final = 100
+"""Address books of one account."""
+
+CONTACT_CARDS: Final = 20_000
+"""Contacts of one account: a large company's list."""
+
+CONTACT_CARD: Final = 256 * KB
+"""Octets of one contact, with a small picture."""
+
+CONTACT_TEXT: Final = 320
+"""Characters of an address or of an address book's name (RFC 5321 §4.5.3.1: 64 + 1 + 255)."""
+
+PREFERENCES: Final = 64 * KB
+"""Octets of what the webmail keeps for one reader: some hundred settings."""
+
+AUTODISCOVER: Final = 64 * KB
+"""Octets of an Outlook autodiscover request: real ones have under 1 KB."""
+
+MTA_STS_AGE: Final = 604_800
+"""Seconds that others keep our MTA-STS policy (RFC 8461 §3.2 suggests weeks; a week mends mistakes in time)."""
+
+SECURITY_TXT_DAYS: Final = 180
+"""Days after which security.txt says it is stale (RFC 9116 §2.5.5: less than a year)."""
+
+LOGIN_FORM_TIME: Final = 3600.0
+"""Seconds that an opened login form may be sent: a page left open over lunch says so when it is used."""
+
+LOGIN_FORM: Final = 16 * 1024
+"""Octets of a login form: far above name, password and code together; passkeys' answers take some 3 KB."""
+
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
 BACKUP_BLOCK: Final = 1 * MB
@@ -1041,6 +1098,9 @@ SOCKET_PATH: Final = 100
 
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
+
+TIMELINE_LATEST: Final = 1000
+"""Lines of all messages shown at once in the live log."""
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""

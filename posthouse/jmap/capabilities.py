@@ -17,6 +17,13 @@ MDN: Final = "urn:ietf:params:jmap:mdn"
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 WEBPUSH: Final = "urn:ietf:params:jmap:webpush-vapid"
 
+OWN: Final = "urn:posthouse:params:jmap:account"
+"""Our own, for one's account: passwords, sessions, set-up of programs, journeys of sent mail."""
+ADMIN: Final = "urn:posthouse:params:jmap:admin"
+"""Our own, for administrators."""
+CONTACTS: Final = "urn:ietf:params:jmap:contacts"
+OURS: Final = frozenset({OWN, ADMIN, CONTACTS})
+
 COLLATIONS: Final = ["i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap"]
 
 
@@ -97,3 +104,10 @@ REVISION: Final = 4
 """Grows when what is offered changes, so that clients fetch the Session object again."""
 KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH})
 """What `using` may name."""
+
+
+def ours(*, admin: bool) -> dict[str, dict[str, Any]]:
+    """Our own capabilities that an account has (docs/jmap-extensions.md), and contacts (RFC 9610 §1.5.1)."""
+    contacts = {"maxAddressBooksPerCard": limits.ADDRESS_BOOKS, "mayCreateAddressBook": True}
+    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: {}}
+    return own | {ADMIN: {}} if admin else own

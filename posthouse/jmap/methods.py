@@ -7,6 +7,7 @@ from typing import Final
 
 from posthouse.jmap import (
     blob,
+    contacts,
     core,
     email_changes,
     email_get,
@@ -26,8 +27,9 @@ from posthouse.jmap import (
     thread,
     vacation,
 )
-from posthouse.jmap.capabilities import BLOB, CORE, MAIL, MDN, QUOTA, SUBMISSION, VACATION
+from posthouse.jmap.capabilities import BLOB, CONTACTS, CORE, MAIL, MDN, QUOTA, SUBMISSION, VACATION
 from posthouse.jmap.method import Method
+from posthouse.jmap.own_methods import OWN_METHODS
 from posthouse.jmap.standard import (
     ChangesArguments,
     CopyArguments,
@@ -94,6 +96,16 @@ METHODS: Final[Mapping[str, Method]] = {
     "Quota/changes": Method(QUOTA, ChangesArguments, quota.changes),
     "Quota/query": Method(QUOTA, QueryArguments, quota.query),
     "Quota/queryChanges": Method(QUOTA, QueryChangesArguments, quota.query_changes),
+    # RFC 9610
+    "AddressBook/get": Method(CONTACTS, GetArguments, contacts.get_books),
+    "AddressBook/changes": Method(CONTACTS, ChangesArguments, contacts.book_changes),
+    "AddressBook/set": Method(CONTACTS, contacts.SetBooksArguments, contacts.set_books),
+    "ContactCard/get": Method(CONTACTS, GetArguments, contacts.CARDS.get),
+    "ContactCard/changes": Method(CONTACTS, ChangesArguments, contacts.CARDS.changes),
+    "ContactCard/set": Method(CONTACTS, SetArguments, contacts.set_cards),
+    "ContactCard/query": Method(CONTACTS, QueryArguments, contacts.query_cards),
+    # docs/jmap-extensions.md
+    **OWN_METHODS,
 }
 
 TOLD_TYPES: Final = frozenset(name.partition("/")[0] for name in METHODS if name.endswith("/changes"))

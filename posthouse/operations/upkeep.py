@@ -16,6 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.store.credentials import PruneCredentials
 from posthouse.store.interface import PruneUploads, Store
 from posthouse.store.operations import PruneEvents
 
@@ -74,7 +75,8 @@ class Upkeep:
             await asyncio.sleep(duty.every)
 
     async def round(self) -> int:
-        """Forget uploads that nobody used (RFC 8620 §6) and old events; how many events."""
+        """Forget uploads that nobody used (RFC 8620 §6), ended sessions, and old events; how many events."""
+        await self._store.apply(PruneCredentials(before=int(self._now())))
         old = int(self._now() - limits.UPLOAD_KEPT)
         while await self._store.apply(PruneUploads(before=old)):
             pass

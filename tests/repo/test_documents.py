@@ -142,3 +142,10 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_method_of_our_own_is_documented() -> None:
+    from posthouse.jmap.own_methods import OWN_METHODS
+
+    page = (ROOT / "docs" / "jmap-extensions.md").read_text()
+    assert [name for name in OWN_METHODS if f"| `{name}`" not in page] == []

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
-from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.changes import (
+    EmailChangeKit,
+    ItemKit,
+    ItemNumberKit,
+    MailboxChangeKit,
+    ThreadKit,
+    TwinKit,
+    UploadKit,
+)
+from tests.kits.credentials import CredentialKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -48,6 +57,10 @@ class TestPeople(PeopleKit):
     pass
 
 
+class TestCredentials(CredentialKit):
+    pass
+
+
 class TestTimeline(TimelineKit):
     pass
 
@@ -77,4 +90,8 @@ class TestItems(ItemKit):
 
 
 class TestUploads(UploadKit):
+    pass
+
+
+class TestItemNumbers(ItemNumberKit):
     pass

@@ -12,6 +12,6 @@ export interface Page {
 
 export const PAGES: Record<string, Page> = {
   settings: { title: 'app.settings', load: () => import('./settings/Settings.svelte') },
-  admin: { title: 'app.admin', load: () => import('./admin/Admin.svelte') },
+  admin: { title: 'app.admin', capability: 'urn:posthouse:params:jmap:admin', load: () => import('./admin/Admin.svelte') },
   track: { title: 'track.title', load: () => import('./track/Track.svelte') },
 }

@@ -105,7 +105,7 @@ class EmailsSwept(Change):
 
 
 class PeopleChanged(Change):
-    """Domains, accounts, aliases or app passwords changed."""
+    """Domains, accounts, aliases or what logs people in changed."""
 
 
 class RecipientKnown(Change):
