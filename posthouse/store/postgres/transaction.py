@@ -19,7 +19,7 @@ from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.store.memory import changes
 from posthouse.store.postgres.blobs import Blobs
-from posthouse.store.postgres.connection import Connection
+from posthouse.store.postgres.connection import Connection, TransactionLost
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
@@ -123,8 +123,9 @@ class Transaction(BaseTransaction):
             ((self.xid,),) = self.db.rows("SELECT pg_current_xact_id()::text")
         try:
             self.db.commit()
-        except StoreUnavailable:
+        except TransactionLost:
             self.commit_failed = True
+            self.db.rollback()
             if not self._became_durable():
                 raise
         return self.committed()
