@@ -24,10 +24,16 @@ def programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("0.0.0.0", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def unprivileged() -> dict[str, Any]:
@@ -53,7 +59,7 @@ class Database:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="posthouse-pg-"))
         self.data = self.folder / "data"
         self.host = host
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.sync = sync
         self.settings: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
