@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "reports": "DMARC and TLS reports, received and sent.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",
     "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
+    "store": "Move the mail store to a cluster's database, and back.",
     "sendmail": "Hand in a message (for local programs).",
     "config": "Check, show, describe the configuration.",
     "status": "Is the house in order?",

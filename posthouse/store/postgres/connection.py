@@ -15,7 +15,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -49,6 +49,10 @@ CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, a
 """Faults that a second try usually gets over."""
 _UNNAMED: Final = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """A pooler has given us another server connection, which does not know our statements."""
+_SERVER_LIMITS: Final = (
+    f"; SET LOCAL idle_in_transaction_session_timeout = {int(limits.DATABASE_TIMEOUT * 1000)}"
+    f"; SET LOCAL lock_timeout = {int(limits.DATABASE_TIMEOUT * 700)}"
+)
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
 
 
@@ -137,6 +141,13 @@ class Connection:
         """Run a statement with `$1`; its records."""
         return self._run(partial(self._fetch, statement, bindings))
 
+    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into a table by COPY."""
+        self._run(partial(self._copy, table, columns, list(rows)))
+
+    async def _copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        await (await self._opened()).copy_records_to_table(table, records=rows, columns=list(columns))
+
     def script(self, statements: str) -> None:
         """Run statements without bindings, several at once."""
         self._run(partial(self._script, statements))
@@ -177,9 +188,9 @@ class Connection:
 
     # --- transactions ------------------------------------------------------------------------------------
 
-    def begin(self, mode: str = "") -> None:
-        """Start a transaction."""
-        self.script(f"BEGIN {mode}")
+    def begin(self, mode: str = "", *, bounded: bool = False) -> None:
+        """Start a transaction. `bounded`: the server undoes it when we fall silent, so that nobody waits for us."""
+        self.script(f"BEGIN {mode}" + (_SERVER_LIMITS if bounded else ""))
         self.in_transaction = True
 
     def commit(self) -> None:
