@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
-from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -90,7 +91,7 @@ class House:
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = clock()
         self.runner: QueueRunner | None = None
-        self.signer = Signer(store.dkim_keys)
+        self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.furnish(config)
 
@@ -139,7 +140,12 @@ class House:
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
-        self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
+        self.policy = Policy(
+            self.directory,
+            trusted=config.inbound.trusted,
+            verify_recipient=verifier.verify,
+            prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
+        )
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.pipeline = Pipeline(
@@ -151,7 +157,13 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
+                Authenticate(
+                    self.resolver,
+                    config.msgauth,
+                    hostname=config.hostname,
+                    tell=self.tallies.note,
+                    prefetch=self.resolver.prefetch,
+                ),
             ),
         )
         self.reports = ReportSender(
