@@ -16,7 +16,6 @@ from tests.cluster.database import Database, programs
 from tests.kits.engine import NOW
 from tests.store.conftest import derive
 
-
 HERE = Path(__file__).parent
 
 
