@@ -39,7 +39,7 @@ _ADD: Final = (
     " $8::text[]) AS n (a, e, o, s, f, t, c, l) ON CONFLICT (account_id, email_id) DO NOTHING"
 )
 _LEARN: Final = (
-    "INSERT INTO search_term SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"
+    "INSERT INTO search_term (account_id, class, term) SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"
     " ON CONFLICT DO NOTHING"
 )
 _INDEXED: Final = (
