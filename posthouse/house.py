@@ -33,6 +33,7 @@ from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
+from posthouse.operations.backup import Backups
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -196,14 +197,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             now=self.clock,
         )
-        facts = HouseFacts(
-            hostname=config.hostname,
-            data=config.data,
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
-            connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
-        )
         sendmail = Sendmail(
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
@@ -223,16 +216,10 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
+            backups=self._backups(config),
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
-            status=HouseStatus(
-                self.store,
-                records,
-                facts,
-                listening=lambda: self.listening,
-                started_at=self.started_at,
-                now=self.clock,
-            ),
+            status=self._status(config, records),
             extra={
                 "sendmail": sendmail.sendmail,
                 "trace": Tracer(
@@ -301,6 +288,31 @@ class House:
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
+    def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
+        facts = HouseFacts(
+            hostname=config.hostname,
+            data=config.data,
+            certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
+            connections=config.limits.connections,
+            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
+        )
+        return HouseStatus(
+            self.store,
+            records,
+            facts,
+            listening=lambda: self.listening,
+            started_at=self.started_at,
+            now=self.clock,
+        )
+
+    def _backups(self, config: Config) -> Backups:
+        keeper = self.store if isinstance(self.store, SqliteStore) else None
+        own = (_file_name(config.store.url), _file_name(config.store.blobs), "search.db", "run")
+        return Backups(
+            keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
+        )
+
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
         return domain is not None and domain.kind is DomainKind.BACKUP
@@ -338,6 +350,11 @@ class House:
         self.signer.close()
         self.directory.close()
         await self.storage.close()
+
+
+def _file_name(url: str) -> str:
+    """The first name of what a `[store]` address says, below the data folder."""
+    return Path(url.partition(":")[2]).parts[0]
 
 
 def _ports(config: Config) -> dict[str, int]:

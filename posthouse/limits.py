@@ -907,6 +907,15 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+BACKUP_BLOCK: Final = 1 * MB
+"""Octets that a backup copies at once."""
+
+VERIFY_FLAWS: Final = 1_000
+"""Flaws that one `verify` tells one by one; more are counted."""
+
+VERIFY_BATCH: Final = 64
+"""Messages whose bytes `verify` checks between two looks at who else waits."""
+
 TRANSFER_BATCH: Final = 500
 """Messages of one batch of an import or export: one commit, and one step of the progress bar."""
 

@@ -36,6 +36,8 @@ from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
 
 _SIGNED: Final = ("dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results")
+_NO_SIGNATURES: Final = Signatures(fields=(), found=())
+_NO_CHAIN: Final = Chain(fields=())
 _TOO_MANY: Final = Reply(550, "5.6.0", "From names authors of too many domains")
 _LATER: Final = Reply(451, "4.7.0", "The sender cannot be verified now, try again later")
 
@@ -146,7 +148,9 @@ class Signing(msgspec.Struct, frozen=True):
     def of(cls, examination: Examination) -> Signing:
         """Read the header."""
         headers = examination.headers
-        fields = raw_fields(headers) if any(name in headers for name in _SIGNED) else []
+        if not any(name in headers for name in _SIGNED):
+            return cls(examination, _NO_SIGNATURES, _NO_CHAIN)
+        fields = raw_fields(headers)
         return cls(examination, Signatures.of(fields), Chain.of(fields))
 
     async def check(self, resolver: Resolver) -> tuple[tuple[Dkim, ...], Arc]:

@@ -65,6 +65,7 @@ class Signer:
         self._clock = clock
         self._keys: dict[str, tuple[SigningKey, ...]] = {}
         self._read_at = -DKIM_KEYS_REREAD
+        self._reading = asyncio.Lock()
         self._pool = ThreadPoolExecutor(DKIM_SIGNERS, thread_name_prefix="dkim")
 
     def forget(self) -> None:
@@ -110,15 +111,26 @@ class Signer:
 
     async def _keys_for(self, domain: str) -> tuple[SigningKey, ...]:
         """RFC 9989 §4.4.1: a parent's signature is aligned, as long as the parent is of the same organization."""
-        if self._clock() - self._read_at >= DKIM_KEYS_REREAD:
-            self._read_at = self._clock()
-            found = await self._read_keys()
-            self._keys = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded, tuple(found))
+        if self._stale:
+            async with self._reading:  # nobody signs nothing because somebody else is still reading
+                await self._read()
         while domain:
             if domain in self._keys:
                 return self._keys[domain]
             domain = domain.partition(".")[2]
         return ()
+
+    @property
+    def _stale(self) -> bool:
+        return self._clock() - self._read_at >= DKIM_KEYS_REREAD
+
+    async def _read(self) -> None:
+        if not self._stale:
+            return
+        begun = self._clock()
+        found = await self._read_keys()
+        self._keys = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded, tuple(found))
+        self._read_at = begun
 
 
 class _Work(msgspec.Struct, frozen=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import dkim
 import msgspec
 import pytest
 
 from posthouse.accounts.model import Login
+from posthouse.errors import StoreUnavailable
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
 from posthouse.inbound.sign import Signer
@@ -138,6 +141,15 @@ async def test_our_own_notices_are_signed_by_the_domain_above_our_host(signing: 
     assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
 
 
+async def test_delivery_reports_go_the_same_way(signing: Signing):
+    raw = b"From: MAILER-DAEMON@mx.example.test\r\nTo: friend@elsewhere.test\r\n\r\nfailed\r\n"
+    mail = signing.house.mail(FAR, raw=raw, via=Via.LOCAL, login=None, reverse_path="")
+    await signing.house.real_store.commit(*await signing.house.deliverer.operations(mail, b"Received: x\r\n"))
+    [queued] = await signing.house.real_store.queue()
+    found = await verified(await signing.house.real_store.read(queued.stored), RESOLVER, int(NOW))
+    assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
+
+
 async def test_without_a_key_it_is_said(signing: Signing):
     signing.keys = [msgspec.structs.replace(key, state=KeyState.RETIRED) for key in KEYS]
     signing.keys += [msgspec.structs.replace(KEYS[0], private_key="broken")]
@@ -154,6 +166,23 @@ async def test_keys_are_read_once_until_they_change(signing: Signing):
     signing.signer.forget()
     await signing.send(LETTER)
     assert signing.reads == 2
+
+
+async def test_messages_of_the_first_moment_are_all_signed(signing: Signing):
+    mails = [signing.house.mail(FAR, raw=LETTER, via=Via.LOCAL, login=None) for _ in range(5)]
+    found = await asyncio.gather(*(signing.signer.sign(mail, b"") for mail in mails))
+    assert all(one.fields for one in found)
+    assert signing.reads == 1
+
+
+async def test_a_store_that_cannot_give_keys_puts_mail_off(signing: Signing):
+    async def away() -> list[DkimKey]:
+        raise StoreUnavailable("disk full")
+
+    signing.signer._read_keys = away
+    for _ in range(2):
+        mail = signing.house.mail(FAR, raw=LETTER, via=Via.LOCAL, login=None)
+        assert [reply.code for reply in await signing.house.pipeline.accept(mail)] == [452]
 
 
 # --- ARC ------------------------------------------------------------------------------------------------------

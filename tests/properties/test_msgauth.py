@@ -57,6 +57,7 @@ SPF_TERMS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(MESSAGE) - 1), st.binary(max_size=3), st.integers(0, 3))
 async def test_no_change_that_matters_passes(at: int, put: bytes, cut: int) -> None:
@@ -72,6 +73,7 @@ async def test_no_change_that_matters_passes(at: int, put: bytes, cut: int) -> N
             assert body.split() == old_body.split()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=200))
 async def test_records_of_any_text(text: str) -> None:
@@ -88,6 +90,7 @@ async def test_records_of_any_text(text: str) -> None:
     assert isinstance(parse_key(f"v=DKIM1; {text}"), PublicKey | tuple)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(SPF_TERMS, max_size=8))
 async def test_any_record_that_asks_itself_ends(terms: list[str]) -> None:
@@ -105,6 +108,7 @@ async def test_dmarc_of_any_domain(domain: str) -> None:
     await check_dmarc(domain, Spf(result=Result.NONE), (), FakeResolver())
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
