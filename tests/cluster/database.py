@@ -125,6 +125,21 @@ class Database:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
 
+    def follow(self, primary: Database) -> None:
+        """Become a streaming standby of another server, and start."""
+        who = unprivileged()
+        if who:
+            os.chown(self.folder, who["user"], who["group"])
+        self._run("pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast",
+                  "-h", primary.host, "-p", str(primary.port), "-U", "posthouse")  # fmt: skip
+        self.start()
+
+    def promote(self) -> None:
+        """The primary is gone: take writes. It waits for no standby of its own."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "-w")
+        self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        self.sql("SELECT pg_reload_conf()")
+
     def make(self, name: str = "", template: str = "template0") -> str:
         """A new database; its URL."""
         self._databases += 1
