@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -25,12 +27,20 @@ def programs() -> Path | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now, all different."""
-    probes = [socket.socket() for _ in range(count)]
+    """Ports that nobody has now, all different, and that the system gives to nobody's outgoing connection.
+
+    Servers are killed and started again on the same port here; meanwhile it must stay free.
+    """
+    found: list[int] = []
+    probes: list[socket.socket] = []
     try:
-        for probe in probes:
-            probe.bind(("0.0.0.0", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        while len(found) < count:
+            port = random.randrange(11_000, 32_000)
+            probes.append(probe := socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("0.0.0.0", port))
+                found.append(port)
+        return found
     finally:
         for probe in probes:
             probe.close()
