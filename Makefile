@@ -39,6 +39,7 @@ format: .venv/.development
 
 bench: .venv/.development
 	$(BIN)/python bench/compare.py $(BENCH)
+	$(BIN)/python bench/jmap.py
 
 # A stamp each, so that a second start needs no network.
 .venv/bin/python:

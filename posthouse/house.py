@@ -24,6 +24,7 @@ from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
+from posthouse.inbound.outbox import Outbox
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
@@ -31,6 +32,7 @@ from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
+from posthouse.inbound.vacation import VacationResponder
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.backup import Backups
@@ -94,6 +96,10 @@ class House:
         self.runner: QueueRunner | None = None
         self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
+        self.outbox = Outbox(store, lambda: self.pipeline, clock)
+        self.vacation = VacationResponder(
+            store, directory, lambda: self.deliverer.operations, config.hostname, clock
+        )
         self.furnish(config)
 
     @classmethod
@@ -149,6 +155,7 @@ class House:
         )
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
+        self.deliverer.told_of = self.vacation.delivered
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
@@ -345,6 +352,7 @@ class House:
         """Finish what was begun, then let go of the files."""
         with contextlib.suppress(PosthouseError):  # statistics of a minute
             await self.tallies.flush()
+        await self.vacation.close()
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()

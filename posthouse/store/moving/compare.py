@@ -19,8 +19,8 @@ def fingerprint(db: Database, account_id: int) -> Fingerprint | None:
     return Fingerprint(state.modseq, *counts)
 
 
-def totals(db: Database, account_id: int) -> Totals | None:
-    """What is compared at the end."""
+def totals(db: Database, account_id: int, placement: str = "placement") -> Totals | None:
+    """What is compared at the end. `placement`: the table, or what shows it as it is."""
     state = load_account(db, account_id)
     if state is None:
         return None
@@ -31,7 +31,7 @@ def totals(db: Database, account_id: int) -> Totals | None:
     (placements,) = db.rows(
         "SELECT count(*), CAST(coalesce(sum(uid), 0) AS BIGINT), CAST(coalesce(sum(modseq), 0) AS BIGINT),"
         " CAST(coalesce(sum(flags), 0) AS BIGINT), CAST(coalesce(sum(email_id), 0) AS BIGINT)"
-        " FROM placement WHERE account_id = ?",
+        f" FROM {placement} AS placed WHERE account_id = ?",
         (account_id,),
     )
     (emails,) = db.rows(

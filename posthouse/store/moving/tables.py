@@ -16,14 +16,14 @@ from posthouse.store.sql.state import AccountState
 
 OF_MAIL: Final = (
     *("subscription", "keyword", "placement", "mailbox_change", "doomed_mailbox", "email", "derived"),
-    *("twin", "email_gone", "mailbox_gone", "history", "email_thread", "thread_key"),
+    *("twin", "email_gone", "mailbox_gone", "history", "email_thread", "thread_key", "email_origin"),
     *("item", "item_gone", "item_state", "upload", "transferred"),
 )
 """Tables of an account's mail, copied account by account."""
 MADE: Final = frozenset({"mailbox", "account_state", "blob", "blob_share"})
 """Tables that each side writes in its own way."""
 LEFT: Final = {
-    "sqlite": frozenset({"note", "schema_version", "sequence", "segment", "queue_destination"}),
+    "sqlite": frozenset({"note", "schema_version", "sequence", "segment", "queue_destination", "flag_log"}),
     "both": frozenset({"mailbox_snapshot", "garbage_email", "moving"}),
     "postgres": frozenset(
         {
