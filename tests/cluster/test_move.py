@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import (
@@ -135,7 +136,10 @@ def ended(mover: Mover) -> None:
     mover._target.close()
 
 
-async def test_there_and_back_nothing_has_changed(url: str, tmp_path: Path) -> None:
+async def test_there_and_back_nothing_has_changed(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FLAGS_LOGGED", 5)
     engine = SqliteEngine(tmp_path / "here")
     engine.folder.mkdir()
     await engine.open()
@@ -160,7 +164,9 @@ async def test_there_and_back_nothing_has_changed(url: str, tmp_path: Path) -> N
     async def frozen() -> None:
         await asyncio.gather(*going)
         await engine.settle()
-        await engine.store.freeze()
+        boxes = [await desk.box() for desk in desks]
+        changes = [desk.flag(box, "15:29", "\\Flagged") for desk, box in zip(desks, boxes, strict=True)]
+        await asyncio.gather(*changes, engine.store.freeze())  # logged, and not settled any more
 
     loop = asyncio.get_running_loop()
     moved = await in_thread(there)

@@ -21,6 +21,12 @@ from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.segments import SegmentFolder, digest_of
 from posthouse.store.sqlite.transaction import Transaction
 
+_PLACEMENT = (  # with the flag changes that are logged and not settled yet
+    "(SELECT p.account_id, p.mailbox_id, p.uid, p.email_id, coalesce(p.flags & l.keep | l.bits, p.flags) AS flags,"
+    " coalesce(l.modseq, p.modseq) AS modseq, p.created_modseq, p.size, p.received_at, p.saved_at"
+    " FROM placement p LEFT JOIN flag_log l ON l.account_id = p.account_id AND l.mailbox_id = p.mailbox_id"
+    " AND p.uid BETWEEN l.first AND l.last)"
+)
 _MINE = (
     "FROM placement p JOIN email e ON e.email_id = p.email_id AND e.account_id = p.account_id"
     " WHERE p.account_id = ?"
@@ -50,7 +56,7 @@ class _Embedded:
 
     def totals(self, account_id: int) -> Totals | None:
         """None: there is no such account."""
-        return compare.totals(self.db, account_id)
+        return compare.totals(self.db, account_id, _PLACEMENT)
 
 
 class EmbeddedSource(_Embedded):
@@ -72,12 +78,12 @@ class EmbeddedSource(_Embedded):
 
     def rows_of(self, table: str, columns: Sequence[str], account_id: int) -> Iterator[Sequence[Any]]:
         """An account's rows of a table of OF_MAIL."""
+        names = ", ".join(columns)
         if table == "email":  # which has no index by account
             wanted = ", ".join(f"e.{column}" for column in columns)
             return self.db.execute(f"SELECT DISTINCT {wanted} {_MINE}", (account_id,))
-        return self.db.execute(
-            f"SELECT {', '.join(columns)} FROM {table} WHERE account_id = ?", (account_id,)
-        )
+        where = f"{_PLACEMENT} AS placed" if table == "placement" else table
+        return self.db.execute(f"SELECT {names} FROM {where} WHERE account_id = ?", (account_id,))
 
     def all_rows(self, table: str, columns: Sequence[str]) -> Iterator[Sequence[Any]]:
         """All rows of another table."""
