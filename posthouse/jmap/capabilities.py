@@ -78,6 +78,7 @@ def of_account(message_size: int) -> dict[str, dict[str, Any]]:
         VACATION: {},
         BLOB: blob(message_size),
         QUOTA: {},
+        MDN: {},
     }
 
 
@@ -92,7 +93,7 @@ def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, WEBSOCKET, WEBPUSH})
+KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH})
 """What `using` may name."""

@@ -171,7 +171,7 @@ async def _numbers(columns: Columns, positions: Positions, threads: dict[int, in
         numbers = list(map(columns.email_ids.__getitem__, positions))
         if threads is None:
             return array("Q", numbers)
-        of_each = list(map(threads.__getitem__, numbers))
+        of_each = list(map(threads.get, numbers, numbers))
         # What is put in last stays, so from behind the first of each thread does; a dict keeps the order of keys.
         first = dict(zip(reversed(of_each), reversed(numbers), strict=True))
         if len(first) == len(numbers):

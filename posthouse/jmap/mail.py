@@ -190,8 +190,8 @@ class AccountMail:
 def count(
     columns: dict[int, tuple[array[int], array[int]]], trash: int | None, threads: dict[int, int]
 ) -> dict[int, Counts]:
-    """The counts of all mailboxes, by whole columns."""
-    thread_of = threads.__getitem__
+    """The counts of all mailboxes, by whole columns. What came this very moment stands alone for now."""
+    thread_of = threads.get
     unread = {
         number: list(compress(email_ids, matching(flags, _UNREAD)))
         for number, (email_ids, flags) in columns.items()
@@ -199,13 +199,16 @@ def count(
     # RFC 8621 §2: for other mailboxes an email that is only in the trash does not count, and for the trash only
     # what is in it does.
     unread_elsewhere = {
-        thread_of(email_id) for number, emails in unread.items() if number != trash for email_id in emails
+        thread_of(email_id, email_id)
+        for number, emails in unread.items()
+        if number != trash
+        for email_id in emails
     }
     found: dict[int, Counts] = {}
     for number, (email_ids, flags) in columns.items():
         visible = list(compress(email_ids, matching(flags, VISIBLE)))
-        here = set(map(thread_of, visible))
-        asked = set(map(thread_of, unread[number])) if number == trash else unread_elsewhere
+        here = set(map(thread_of, visible, visible))
+        asked = set(map(thread_of, unread[number], unread[number])) if number == trash else unread_elsewhere
         found[number] = Counts(
             total_emails=len(visible),
             unread_emails=len(unread[number]),

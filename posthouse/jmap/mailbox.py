@@ -70,9 +70,9 @@ _OTHERS: Final = 100
 
 
 def sort_order(mailbox: Stored) -> int:
-    """RFC 8621 §2 sortOrder."""
+    """RFC 8621 §2 sortOrder. What somebody has set is kept one higher: 0 stands for never set."""
     if mailbox.sort_order:
-        return mailbox.sort_order
+        return mailbox.sort_order - 1
     return _STANDARD_ORDER.get(mailbox.role, _OTHERS) if mailbox.role is not None else _OTHERS
 
 

@@ -17,6 +17,7 @@ from posthouse.jmap import (
     mailbox,
     mailbox_query,
     mailbox_set,
+    mdn,
     push_subscription,
     quota,
     snippet,
@@ -25,7 +26,7 @@ from posthouse.jmap import (
     thread,
     vacation,
 )
-from posthouse.jmap.capabilities import BLOB, CORE, MAIL, QUOTA, SUBMISSION, VACATION
+from posthouse.jmap.capabilities import BLOB, CORE, MAIL, MDN, QUOTA, SUBMISSION, VACATION
 from posthouse.jmap.method import Method
 from posthouse.jmap.standard import (
     ChangesArguments,
@@ -85,6 +86,9 @@ METHODS: Final[Mapping[str, Method]] = {
     "Blob/upload": Method(BLOB, blob.BlobUploadArguments, blob.upload),
     "Blob/get": Method(BLOB, blob.BlobGetArguments, blob.get),
     "Blob/lookup": Method(BLOB, blob.BlobLookupArguments, blob.lookup),
+    # RFC 9007
+    "MDN/send": Method(MDN, mdn.MdnSendArguments, mdn.send),
+    "MDN/parse": Method(MDN, mdn.MdnParseArguments, mdn.parse),
     # RFC 9425
     "Quota/get": Method(QUOTA, GetArguments, quota.get),
     "Quota/changes": Method(QUOTA, ChangesArguments, quota.changes),

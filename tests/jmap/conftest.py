@@ -20,6 +20,7 @@ USING = [
     "urn:ietf:params:jmap:vacationresponse",
     "urn:ietf:params:jmap:blob",
     "urn:ietf:params:jmap:quota",
+    "urn:ietf:params:jmap:mdn",
 ]
 NOW = 1_793_600_000
 

@@ -146,9 +146,13 @@ def _cut(whole: bytes, lengths: Sequence[int | None]) -> list[bytes | None]:
     return pieces
 
 
+_NOBODY: Final = array("q", [-(2**63)])
+"""A number that nothing has."""
+
+
 def members(numbers: Iterable[int]) -> Any:
     """Numbers as the binding of `carray(?)`: one binding however many there are."""
-    return apsw.carray(array("q", numbers))
+    return apsw.carray(array("q", numbers) or _NOBODY)  # an empty array has no memory that SQLite would take
 
 
 def unavailable(fault: BaseException) -> StoreUnavailable:
