@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run setup pages test check format bench clean
+.PHONY: help run setup pages test check screenshots format bench clean
 
 help:
 	@echo "make run      start the playground: a small internet on this machine"
@@ -25,6 +25,7 @@ pages: .venv/.runtime
 
 test: .venv/.development pages
 	@scripts/install-peers.sh
+	@$(BIN)/python scripts/build-webmail.py --modules
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not bench" $(PYTEST)
 
 check: .venv/.development
@@ -32,6 +33,12 @@ check: .venv/.development
 	$(BIN)/ruff check posthouse tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not interop and not bench" $(PYTEST)
+
+# Every page in both languages, light and dark, at three widths, into screenshots/.
+screenshots: .venv/.development pages
+	@scripts/install-peers.sh
+	@$(BIN)/python scripts/build-webmail.py --modules
+	$(BIN)/python -m tests.browser.shots
 
 format: .venv/.development
 	$(BIN)/ruff format posthouse tests

@@ -127,6 +127,7 @@ class Posthouse:
         deadline = time.monotonic() + 30
         while not ready.exists():
             if time.monotonic() > deadline or self.process.poll() is not None:
+                self.stop()
                 raise SystemExit(f"posthouse did not start; see {self.folder / 'log'}")
             time.sleep(0.05)
         self.pidfile.write_text(str(self.process.pid))
@@ -199,10 +200,10 @@ def cpu_seconds(processes: set[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def rest(server: Peer | Posthouse) -> None:
+def rest(server: Peer | Posthouse, seconds: float = REST_SECONDS) -> None:
     """Wait until a server has done what the last test left to its background: it is not the next test's cost."""
     roots = {int(word) for word in server.pidfile.read_text().split()}
-    deadline = time.monotonic() + REST_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         before = cpu_seconds(tree(roots))
         time.sleep(1)

@@ -13,6 +13,7 @@ import argparse
 import imaplib
 import shutil
 import smtplib
+import socket
 import statistics
 import sys
 import time
@@ -22,12 +23,14 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare import ROOT, WORK, Posthouse
+from compare import ROOT, WORK, Posthouse, rest
 
 MARK = "<!-- growth -->"
 TEXT = b"From: a@example.net\r\nTo: u000@bench.test\r\nSubject: growth %d\r\nMessage-ID: <%d@growth>\r\n\r\n%s\r\n"
 BODY = b"word " * 700
 TIMES = 200
+SEEDED = 600.0
+"""Seconds at most until the envelopes and the index of all that was put in are made."""
 QUIET = 3.0
 """Seconds between two measurements: upkeep of what one left (envelopes, index) is not the next one's cost."""
 
@@ -80,6 +83,7 @@ def cost(pid: int, action: Callable[[int], object]) -> Cost:
 def operations(pid: int, user: str) -> dict[str, Cost]:
     """Each operation's cost for one user's INBOX."""
     client = imaplib.IMAP4("127.0.0.1", 4143)
+    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # imaplib sends an APPEND in pieces
     client.login(user, "secret")
     sender = smtplib.SMTP("127.0.0.1", 4025)
     sender.ehlo("growth.test")
@@ -119,6 +123,7 @@ def main() -> None:
         try:
             for user, messages in (("u000", 1000), ("u001", options.big)):
                 seed(4143, user, messages)
+                rest(server, SEEDED)
                 columns[f"{accounts:,} accounts, {messages:,} messages"] = operations(
                     server.process.pid, user
                 )

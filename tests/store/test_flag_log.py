@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge, SetFlags
 from posthouse.store.model import DELETED, SEEN
 from posthouse.store.sqlite import flag_log
+from posthouse.store.sqlite.archive import Archive
+from posthouse.store.sqlite.verify import Flaw
 from tests.kits.engine import Desk, furnish
 from tests.store.conftest import SqliteEngine
 
@@ -131,3 +134,23 @@ async def test_what_is_refused_is_not_logged(desk: Desk, engine: SqliteEngine) -
     assert stored(engine, "SELECT count(*) FROM flag_log") == [(0,)]
     await change(desk, "add", "\\Deleted")
     assert await flags(desk) == [DELETED] * MESSAGES
+
+
+async def test_verify_and_backups_know_the_log(desk: Desk, engine: SqliteEngine, tmp_path: Path) -> None:
+    await change(desk, "add", "\\Seen", "\\Deleted", uids="1:20")
+    found = [each async for each in engine.store.verify(fix=True)]
+    assert [each for each in found if isinstance(each, Flaw)] == []
+    async for _ in engine.store.backup(tmp_path / "backup"):
+        pass
+    archive = Archive(tmp_path / "backup")
+    (folder,) = [each for each in archive.folders(desk.id) if each.name == "INBOX"]
+    messages = archive.messages(desk.id, folder.mailbox_id, 0, MESSAGES)
+    assert [set(each.flags) for each in messages] == [{"\\Seen", "\\Deleted"}] * 20 + [set()] * 20
+
+
+async def test_mending_counts_what_is_logged(desk: Desk, engine: SqliteEngine) -> None:
+    await change(desk, "add", "\\Seen", uids="1:30")
+    await engine.store._engine.background(lambda tx: tx.execute("UPDATE mailbox SET unseen = 7"))
+    found = [each async for each in engine.store.verify(fix=True)]
+    assert {each.kind for each in found if isinstance(each, Flaw)} == {"wrong counts"}
+    assert (await desk.box()).unseen == MESSAGES - 30

@@ -171,6 +171,7 @@ export const checks = {
     assert.equal(await page.getByLabel('Text of the message').count(), 0)
     await page.evaluate(() => localStorage.removeItem('posthouse.keys-off'))
     await page.reload()
+    await page.locator('.row .open').first().waitFor()
     await page.keyboard.press('g')
     await page.keyboard.press('t')
     await page.waitForURL('**/mail/sent')

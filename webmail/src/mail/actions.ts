@@ -9,6 +9,7 @@ import { mail } from '../store/mail.svelte'
 import { at } from '../store/patch'
 import { labelName, membersIn } from './conversation'
 import { folderName, type Place } from './place'
+import { SNOOZED } from './snoozing'
 
 export interface Target {
   place: Place
@@ -123,8 +124,6 @@ export async function snooze(target: Target, when: Date): Promise<void> {
   const updates = Object.fromEntries(movable(target).map((email) => [email.id, { mailboxIds: { [mailbox.id]: true }, [at('keywords', name)]: true }]))
   perform(target, updates, t('done.snoozed', { when: nearDate(when) }), true)
 }
-export const SNOOZED = '$snoozed-until-'
-
 async function makeSnoozed() {
   const batch = mail.client.batch()
   batch.set('Mailbox', { create: { snoozed: { name: 'Snoozed', role: 'snoozed' } } })

@@ -9,6 +9,7 @@ export interface ListQuery {
 }
 const PAGE = 60
 const KEPT = 120
+const AT_ONCE = 3
 const NEWEST_FIRST: Comparator[] = [{ property: 'receivedAt', isAscending: false }]
 
 export class MessageList {
@@ -67,6 +68,7 @@ export class MessageList {
     const last = this.total < 0 ? 0 : Math.max(0, Math.min(to, this.total - 1))
     const pages: number[] = []
     for (let page = Math.floor(Math.max(0, from) / PAGE); page <= Math.floor(last / PAGE); page++) {
+      if (this.loading.size + pages.length >= AT_ONCE) break // the view asks again when one has come
       if (!this.loading.has(page) && (this.queryState === '' || this.hasHole(page))) pages.push(page)
     }
     await Promise.all(pages.map((page) => this.load(page)))

@@ -34,6 +34,8 @@ export class MailStore {
   ready = $state(false)
   /** Grows whenever submissions change at the server; pages about them load again. */
   submissionVersion = $state(0)
+  /** Called with messages that came since the last look. */
+  onArrival: (emails: Email[]) => void = () => {}
   cache = new Cache()
   outbox!: Outbox
   private states: Partial<Record<Synced, string>> = {}
@@ -193,6 +195,8 @@ export class MailStore {
       this.takeChanged(type, fetched.flatMap((call) => (call.failed ? [] : call.result.list)), changes.result)
       this.states[type] = changes.result.newState
     }
+    const created = new Set(parts.find(({ type }) => type === 'Email')?.changes.result.created)
+    if (created.size) this.onArrival([...created].flatMap((id) => this.emails.get(id) ?? []))
     await Promise.all(lists.map(({ list, call }) => (call.failed ? list.reload() : list.merge(call.result))))
     for (const list of [...this.lists.values()].slice(0, -2)) this.lists.delete(list.key) // not shown: asked for anew when opened
     void this.cache.keepValue('states', { ...this.states })
