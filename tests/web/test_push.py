@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import imaplib
 import json
 import os
 from typing import Any
@@ -13,6 +14,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
 from tests.house import TestHouse
+from tests.jmap.conftest import Client
 
 BASIC = base64.b64encode(b"alice@example.test:wonderland").decode()
 
@@ -244,3 +246,32 @@ async def test_noise_on_a_websocket_ends_it(house: TestHouse) -> None:
             break
     assert isinstance(event, CloseConnection)
     assert (await opened(house)) is not None
+
+
+# --- together with IMAP -------------------------------------------------------------------------------------
+
+
+async def test_a_flag_set_by_imap_is_heard_and_seen_at_once_and_the_other_way_round(house: TestHouse) -> None:
+    await house.fill("alice@example.test", 1)
+    client = Client(house, "alice@example.test", "wonderland")
+    stream = await Stream.open(house)
+    imap = await asyncio.to_thread(imaplib.IMAP4, "127.0.0.1", house.port("imap"))
+    try:
+        await asyncio.to_thread(imap.login, "alice@example.test", "wonderland")
+        await asyncio.to_thread(imap.select, "INBOX")
+        await asyncio.to_thread(imap.store, "1", "+FLAGS", "(\\Flagged Label)")
+        assert "Email" in changed(await stream.event())
+        (name,) = (await client.call("Email/query", filter={"hasKeyword": "$flagged"}))["ids"]
+        (email,) = await client.get(name, properties=["keywords", "mailboxIds", "threadId"])
+        assert email["keywords"] == {"$flagged": True, "label": True}
+        await client.call("Email/set", update={name: {"keywords": {"$seen": True, "$answered": True}}})
+        fetched = await asyncio.to_thread(imap.fetch, "1", "(FLAGS EMAILID THREADID)")
+        text = fetched[1][0].decode()
+        assert "\\Seen" in text
+        assert "\\Answered" in text
+        assert "\\Flagged" not in text
+        assert f"EMAILID ({name}) THREADID ({email['threadId']})" in text
+    finally:
+        await asyncio.to_thread(imap.logout)
+        await client.http.aclose()
+        await stream.close()
