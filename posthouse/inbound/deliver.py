@@ -9,19 +9,22 @@ told per recipient; where no recipient's reply can carry that (SMTP has one for 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.accounts.directory import Directory
-from posthouse.errors import OverQuota, Temporary
+from posthouse.errors import Conflict, OverQuota, Temporary
+from posthouse.inbound.checks import Refused
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
+from posthouse.inbound.rulings import Place, RuleFor, Ruling, common_reply
 from posthouse.limits import DELIVERY_RETRIES
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
+from posthouse.store.interface import Added, AddEmail, CreateMailbox, Enqueue, Op, RecordEvents, Store
+from posthouse.store.judgement import REJECTS
 from posthouse.store.model import Event, Mailbox, NewQueued, Role
 
 log: Final = logging.getLogger(__name__)
@@ -64,9 +67,12 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     """Lines for the timeline."""
     junk: bool = False
     """It goes to Junk, not to the inbox."""
+    rule: RuleFor | None = None
+    """Who rules where each account's copy goes; None: nobody does."""
 
 
 PLAIN: Final = Handling()
+_NO_RULING: Final = Ruling()
 
 
 class Deliverer:
@@ -88,12 +94,26 @@ class Deliverer:
             await self._look_for_room(mail, plan, len(prefix))
             if not plan.boxes and not plan.remote:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
+            rulings = await handling.rule([box.account for box in plan.boxes.values()]) if handling.rule else {}
+            refused = common_reply(list(rulings.values())) if not plan.remote else None
+            if refused is not None and not await self._kept_refused(rulings):
+                raise Refused(refused)
             await self._tell_failures(mail, plan, told)
             try:
-                return await self._commit(mail, prefix, plan, handling)
+                result = await self._commit(mail, prefix, plan, handling, rulings)
+                return result if refused is None else DeliverResult(replies=(refused,) * len(mail.recipients))
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
         raise Temporary("a mailbox is filling up, try again later")
+
+    async def _kept_refused(self, rulings: Mapping[int, Ruling]) -> bool:
+        """Whether a message that nobody takes is still kept to be looked at; else what it left behind is noted."""
+        if any(one.keep for one in rulings.values()):
+            return True
+        ops = [op for one in rulings.values() for op in one.ops]
+        if ops:
+            await self._store.commit(*ops)
+        return False
 
     async def _look_for_room(self, mail: Mail, plan: Plan, prefix_size: int) -> None:
         for box in tuple(plan.boxes.values()):
@@ -122,26 +142,40 @@ class Deliverer:
         await self._look_for_room(mail, plan, len(prefix))
         if not plan.boxes and not plan.remote:
             return []
-        return await self._operations(mail, prefix, plan, PLAIN)
+        return await self._operations(mail, prefix, plan, PLAIN, {})
 
-    async def _operations(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> list[Op[Any]]:
+    async def _operations(
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, rulings: Mapping[int, Ruling]
+    ) -> list[Op[Any]]:
         received, *others = _story(mail, plan)
-        ops: list[Op[Any]] = [RecordEvents(events=(received, *handling.notes, *others))]
-        ops += [await self._add(mail, prefix, box, handling) for box in plan.boxes.values()]
+        boxes = tuple(plan.boxes.values())
+        ruled = [rulings.get(box.account.account_id, _NO_RULING) for box in boxes]
+        notes = [
+            _line(mail, "judged", box.address, ruling.note)
+            for box, ruling in zip(boxes, ruled, strict=True)
+            if ruling.note
+        ]
+        ops: list[Op[Any]] = [RecordEvents(events=(received, *handling.notes, *notes, *others))]
+        for box, ruling in zip(boxes, ruled, strict=True):
+            ops.append(await self._add(mail, prefix, box, handling, ruling))
         if plan.remote:
             ops.append(_enqueue(mail, prefix, plan))
+        for ruling in ruled:
+            ops += ruling.ops
         return ops
 
-    async def _commit(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> DeliverResult:
+    async def _commit(
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, rulings: Mapping[int, Ruling]
+    ) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops = await self._operations(mail, prefix, plan, handling)
+        ops = await self._operations(mail, prefix, plan, handling, rulings)
         results = await self._store.commit(*ops)
         delivered = tuple(
             Delivered(box.address, box.account.account_id, op.mailbox_id, added.uid)
             for box, op, added in zip(boxes, ops[1:], results[1:], strict=False)
             if isinstance(op, AddEmail) and isinstance(added, Added)
         )
-        queue_id = results[-1] if plan.remote else None
+        queue_id = results[1 + len(boxes)] if plan.remote else None
         log.info(
             "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
             *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
@@ -150,20 +184,26 @@ class Deliverer:
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
 
-    async def _add(self, mail: Mail, prefix: bytes, box: Box, handling: Handling) -> AddEmail:
-        mailbox = await self._folder(box.account.account_id, handling)
+    async def _add(
+        self, mail: Mail, prefix: bytes, box: Box, handling: Handling, ruling: Ruling
+    ) -> AddEmail:
+        place = Place.JUNK if handling.junk and ruling.place is Place.INBOX else ruling.place
+        mailbox = await self._folder(box.account.account_id, place)
         return AddEmail(
             account_id=box.account.account_id,
             mailbox_id=mailbox.mailbox_id,
             content=mail.content,
-            prefix=box.prefix + prefix,
+            prefix=box.prefix + ruling.field + prefix,
             received_at=int(mail.received_at),
             event=_line(mail, "delivered", box.address, f"{box.account.address} {mailbox.name}"),
+            verdict=ruling.record,
         )
 
-    async def _folder(self, account_id: int, handling: Handling) -> Mailbox:
+    async def _folder(self, account_id: int, place: Place) -> Mailbox:
         """Where a copy goes; an account that has thrown its Junk folder away gets everything in the inbox."""
-        if handling.junk:
+        if place is Place.REJECTS:
+            return await self._rejects(account_id)
+        if place is Place.JUNK:
             for mailbox in await self._store.mailboxes(account_id):
                 if mailbox.role is Role.JUNK:
                     return mailbox
@@ -171,6 +211,19 @@ class Deliverer:
         if inbox is None:
             raise Temporary("the account has no inbox")
         return inbox
+
+    async def _rejects(self, account_id: int) -> Mailbox:
+        """The mailbox for what is refused, made at first need; not subscribed: who looks for it finds it."""
+        found = await self._store.mailbox(account_id, REJECTS)
+        if found is not None:
+            return found
+        try:
+            return await self._store.apply(CreateMailbox(account_id=account_id, name=REJECTS))
+        except Conflict:
+            found = await self._store.mailbox(account_id, REJECTS)  # another message was quicker
+            if found is None:
+                raise
+            return found
 
     async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
         notices = tuple(n for n in plan.successes(_ACCEPTED) if wanted(mail, n))

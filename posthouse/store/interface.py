@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from posthouse.ranges import Ranges
 from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
 from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
+from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
     Account,
@@ -164,7 +165,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(Judgements, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing

@@ -53,6 +53,7 @@ BY_FOLDER = {
     "inbound": 4,
     "outbound": 4,
     "operations": 4,
+    "junk": 4,
     "jmap": 5,
     "web": 6,
     "playground": 6,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from posthouse.store import care
+from posthouse.store import care, judgement
 from posthouse.store import interface as ops
+from posthouse.store.sql import judgement as judging
 from posthouse.store.sql import items, mailboxes, messages, people, suppressions, timeline, transfers, uploads
 from posthouse.store.sqlite import copying, placements, queue
 from posthouse.store.sqlite.transaction import Transaction
@@ -25,6 +26,10 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.AddUpload: uploads.add,
     ops.RemoveUpload: uploads.remove,
     ops.PruneUploads: uploads.prune,
+    judgement.PutMemo: judging.put_memo,
+    judgement.RemoveMemo: judging.remove_memo,
+    judgement.PruneMemos: judging.prune_memos,
+    judgement.EndLesson: judging.end_lesson,
     ops.AddEmail: messages.add,
     ops.CopyEmails: copying.copy,
     ops.MoveEmails: copying.move,

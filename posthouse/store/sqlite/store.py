@@ -36,13 +36,14 @@ from posthouse.store.sql import suppressions, timeline, transfers
 from posthouse.store.sql.transaction import Settings
 from posthouse.store.sqlite import account_reads, emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
+from posthouse.store.sqlite.judging import StoredJudgements
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
 
 R = TypeVar("R")
 
 
-class SqliteStore:
+class SqliteStore(StoredJudgements):
     """A `Store`. All methods run on the event loop's thread that opened it."""
 
     def __init__(self, engine: Engine) -> None:
