@@ -134,8 +134,14 @@ class App:
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
-            self._upkeep = Upkeep(self.house.store, lambda: self.config.store.timeline, self.house.clock)
+            self._upkeep = Upkeep(
+                self.house.store,
+                lambda: self.config.store.timeline,
+                self.house.clock,
+                self.house.duties(),
+            )
             self._upkeep.start()
+            self.house.junk.start()
         except BaseException:
             await self.stop()
             raise
@@ -148,6 +154,7 @@ class App:
             await self._runner.stop()
         if self._upkeep is not None:
             await self._upkeep.stop()
+        await self.house.junk.stop()
         if self._control is not None:
             await self._control.stop()
         if self._preparing is not None:

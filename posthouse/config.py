@@ -4,7 +4,7 @@ Unknown keys are errors that name the nearest known one. Secrets may be written 
 `{env = "…"}`. Durations are text such as "5m" and become seconds; sizes are text such as "50MB" and become
 octets. Only `app`, `cli` and `supervisor` may import `Config` itself; everyone else receives the struct it needs.
 
-The values come first, then `find` and `load`, then the steps of reading in the order they happen.
+The values come first, then `find` and `load`; `config_reader` turns the text into the values.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ class Junk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clamav: str = ""
     """"unix:PATH" or "host:port": ask ClamAV's daemon; while it cannot be asked mail is put off with 451."""
     rate: Times = limits.RATE_ADDRESS
-    """Messages a minute from one address (IPv6: one /64), ten times as many from its network; 0: unlimited. Loopback and
-    `inbound.trusted` are not counted."""
+    """Messages a minute from one address (IPv6: one /64), ten times as many from its network; 0: unlimited. Loopback
+    and `inbound.trusted` are not counted."""
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,6 +199,12 @@ class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Mail whose sender the DNS can't tell now: "deliver" it marked so, or "defer" it with 451."""
     sign: bool = True
     """Sign with DKIM what leaves in the name of our domains."""
+    reports: bool = True
+    """Count what mail came to, and send each domain that asks its daily report (RFC 9990)."""
+    failure_reports: bool = False
+    """Tell domains that ask of single messages that failed, with their header (RFC 9991); not without reason off."""
+    rotate: Seconds = 0
+    """Seconds after which DKIM keys are replaced (`posthouse domain rotate`); 0: by command only."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -57,6 +57,9 @@ VALUES: Final[Mapping[str, Callable[[Any], object]]] = MappingProxyType(
         "TXT": lambda record: b"".join(record.strings).decode("latin-1"),
         "PTR": lambda record: _name_text(record.target),
         "NS": lambda record: _name_text(record.target),
+        "SRV": lambda record: record.to_text(),
+        "TLSA": lambda record: record.to_text(),
+        "CAA": lambda record: record.to_text(),
     }
 )
 """How a record of each type becomes a value; a new type is a row here and a method below."""
@@ -120,6 +123,10 @@ class DnsResolver:
         except ValueError:
             return NameAnswer(status=Status.NO_NAME, name=address, reason="not an IP address")
         return _typed(NameAnswer, await self.ask(name, "PTR"))
+
+    async def shown(self, name: str, record_type: str) -> TextAnswer:
+        """SRV, TLSA, CAA records as zone text shows them."""
+        return _typed(TextAnswer, await self.ask(name, record_type))
 
     async def servers(self) -> tuple[NameServer, ...]:
         """Whom we ask, for `trace`."""
@@ -251,12 +258,15 @@ def _import_dnspython() -> None:
     import dns.rcode
     import dns.rdataclass
     import dns.rdatatype
+    import dns.rdtypes.ANY.CAA
     import dns.rdtypes.ANY.MX
     import dns.rdtypes.ANY.PTR
     import dns.rdtypes.ANY.SOA
+    import dns.rdtypes.ANY.TLSA
     import dns.rdtypes.ANY.TXT
     import dns.rdtypes.IN.A
-    import dns.rdtypes.IN.AAAA  # noqa: F401
+    import dns.rdtypes.IN.AAAA
+    import dns.rdtypes.IN.SRV  # noqa: F401
 
 
 T = TypeVar("T", MxAnswer, AddressAnswer, TextAnswer, NameAnswer)

@@ -6,6 +6,7 @@ builds what depends on the configuration, again at each reload; whoever uses the
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any, Self
 
 import msgspec
 
+from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
+from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
@@ -24,17 +27,26 @@ from posthouse.inbound.notices import Notice
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sign import Signer
+from posthouse.inbound.tally import Tallies
+from posthouse.judging import Alarm, Examiner, Judging, outgoing
+from posthouse.junk.office import JunkOffice
 from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration
+from posthouse.operations.administration import Administration, Method
+from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
+from posthouse.operations.reports import Reports
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
+from posthouse.operations.upkeep import Duty
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
@@ -45,7 +57,7 @@ from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.store.derive import derive
 from posthouse.store.interface import Op
-from posthouse.store.model import DomainKind
+from posthouse.store.model import Account, DomainKind
 from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
 
@@ -89,6 +101,9 @@ class House:
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = clock()
         self.runner: QueueRunner | None = None
+        self.signer = Signer(store.dkim_keys)
+        self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
+        self.junk = JunkOffice(store, self._alarm, clock)
         self.furnish(config)
 
     @classmethod
@@ -139,8 +154,17 @@ class House:
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
-        self.policy = Policy(self.directory, trusted=config.inbound.trusted, verify_recipient=verifier.verify)
-        self.deliverer = Deliverer(self.store, self.directory, self._notify)
+        self.policy = Policy(
+            self.directory,
+            trusted=config.inbound.trusted,
+            verify_recipient=verifier.verify,
+            guard=self.junk.guard,
+        )
+        examiner = Examiner(self.resolver, config.msgauth, config.hostname)
+        self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
+        judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
+        sign = self.signer.sign if config.msgauth.sign else None
+        self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
@@ -150,14 +174,41 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname),
+                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
             ),
+            judge=None if config.junk.filter == "off" else judging,
+            outgoing=outgoing(self.junk),
+        )
+        self.reports = ReportSender(
+            self.store,
+            self.resolver,
+            self.tallies,
+            self.deliverer.operations,
+            hostname=config.hostname,
+            now=self.clock,
         )
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
         domains = Domains(self.store, self.clock)
-        records = DomainRecords(domains, self.resolver, hostname=config.hostname, ports=_ports(config))
+        self.dkim_keys = DkimKeys(
+            self.store,
+            domains,
+            self.resolver,
+            rotate=config.msgauth.rotate,
+            changed=self.signer.forget,
+            now=self.clock,
+        )
+        domains.make_keys = self.dkim_keys.make_first
+        records = DomainRecords(
+            self.store,
+            domains,
+            self.resolver,
+            hostname=config.hostname,
+            ports=_ports(config),
+            certificate=Paths(config.data).certificate(config),
+            now=self.clock,
+        )
         facts = HouseFacts(
             hostname=config.hostname,
             data=config.data,
@@ -185,6 +236,7 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
+            transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
             status=HouseStatus(
                 self.store,
@@ -200,10 +252,43 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
+                **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
+
+    def _trust_commands(self) -> dict[str, Method]:
+        """Commands on reports, keys, junk."""
+        reports = Reports(self.store)
+        return {
+            "reports.list": reports.reports_list,
+            "reports.show": reports.reports_show,
+            "reports.send": self.reports.reports_send,
+            "domain.dkim": self.dkim_keys.domain_dkim,
+            "domain.rotate": self.dkim_keys.dkim_rotate,
+            "domain.forget-key": self.dkim_keys.dkim_remove,
+            "spam.train": self.junk.desk.train,
+            "spam.explain": self.junk.desk.explain,
+            "account.held": self.junk.account_held,
+            "account.release": self.junk.account_release,
+        }
+
+    def duties(self) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force."""
+        return (
+            Duty(name="dkim keys", run=self._care_for_keys),
+            Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH),
+            Duty(name="reports", run=self._send_reports),
+            Duty(name="junk", run=self.junk.tidy),
+        )
+
+    async def _send_reports(self) -> None:
+        if self.config.msgauth.reports or self.config.msgauth.failure_reports:
+            await self.reports.round()
+
+    async def _care_for_keys(self) -> None:
+        await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
@@ -215,11 +300,16 @@ class House:
     async def _carry(self, notification: Notification) -> Sequence[Op[Any]]:
         return await carry(notification, self.config.hostname, self.deliverer.operations)
 
+    async def _alarm(self, account: Account, why: str) -> Sequence[Op[Any]]:
+        alarm = Alarm(self.config.hostname, self.deliverer.operations, self.clock)
+        return await alarm(account, why)
+
     def queue_runner(self) -> QueueRunner:
         """A runner of the queue by the configuration in force; `forgive` of later commands goes to it."""
         self.runner = QueueRunner(
             self.store, self.courier, carry=self._carry, clock=self.clock, new_id=new_trace_id
         )
+        self.runner.failed = self.junk.sending.failed
         return self.runner
 
     async def _advance(self, *, seconds: float) -> float:
@@ -235,8 +325,11 @@ class House:
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
+        with contextlib.suppress(PosthouseError):  # statistics of a minute
+            await self.tallies.flush()
         await self.refusals.close()
         await self.courier.close()
+        self.signer.close()
         self.directory.close()
         await self.store.close()
 

@@ -832,6 +832,18 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+TRANSFER_BATCH: Final = 500
+"""Messages of one batch of an import or export: one commit, and one step of the progress bar."""
+
+TRANSFER_OCTETS: Final = 8 * MB
+"""Octets after which a batch of an import is sent; one larger message goes alone."""
+
+TRANSFER_LINE: Final = 16 * MB
+"""Octets of one line of an mbox file; what is longer is cut there, as no server would take it anyway."""
+
+TRANSFER_IMAP_TIMEOUT: Final = 120.0
+"""Seconds that an import or export waits for another IMAP server."""
+
 CONTROL_CONNECTIONS: Final = 32
 """Connections at once to the control socket: administrators and their scripts, not the public."""
 
@@ -852,6 +864,9 @@ IMPORT_BATCH: Final = 200
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
+
+UPKEEP_FIRST: Final = 60.0
+"""Seconds after the start before what is not urgent is done: first the mail."""
 
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
@@ -1004,6 +1019,60 @@ MSGAUTH_TIMEOUT: Final = 20.0
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""
+
+REPORT_ROWS_KEPT: Final = 5000
+"""Different rows of one DMARC report that we make: a large sender's hosts fit, a flood of forgeries ends."""
+
+DKIM_RETIRED: Final = 14 * 86400
+"""Seconds that a replaced DKIM key stays known and published: twice the life of a message in anybody's queue."""
+
+DKIM_KEYS_REREAD: Final = 60.0
+"""Seconds after which signing keys are read anew, for changes made by another node."""
+
+DKIM_SIGNERS: Final = 2
+"""Threads that sign: RSA takes a millisecond of a processor."""
+
+REPORT_UNPACKED: Final = 16 * MB
+"""Octets of one report, unpacked: the reports of the largest receivers have about one."""
+
+REPORT_ELEMENTS: Final = 300_000
+"""XML elements of one report: about 15,000 records."""
+
+REPORT_DEPTH: Final = 16
+"""XML elements within each other: reports have five."""
+
+REPORT_TEXT: Final = 1024
+"""Characters of one text in a report."""
+
+REPORT_MESSAGE: Final = 4 * MB
+"""Octets of a message to a reports address that is read as a report; a larger one goes to the postmaster."""
+
+TLS_REPORT_POLICIES: Final = 1000
+"""Policies of one TLS report."""
+
+FAILURE_REPORT_FIELDS: Final = 60
+"""Fields of one failure report: RFC 5965 and RFC 6591 know about thirty."""
+
+TALLY_ROWS: Final = 20_000
+"""Different rows of DMARC counts in memory between two flushes; what comes beyond is not counted."""
+
+TALLY_FLUSH: Final = 60.0
+"""Seconds between two flushes of DMARC counts into the store."""
+
+FAILURES_WAITING: Final = 200
+"""Failures that wait to be reported one by one; what comes beyond is not told (RFC 9991 asks for a limit)."""
+
+FAILURE_HEADER: Final = 16 * KB
+"""Octets of a message's header in a failure report."""
+
+FAILURES_AN_HOUR: Final = 20
+"""Failure reports to one domain in one hour: a flood of forgeries must not become a flood of reports."""
+
+REPORTS_KEPT: Final = 400 * 86400
+"""Seconds that reports are kept: a year and a month to compare with."""
+
+REPORT_WAIT: Final = 4 * 86400
+"""Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""
 
 # --- HTML mail -------------------------------------------------------------------------------------------
 

@@ -90,3 +90,11 @@ class Resolver(Protocol):
     async def ptr(self, address: str) -> NameAnswer:
         """Names of an address (in-addr.arpa, ip6.arpa)."""
         ...
+
+
+class ZoneResolver(Resolver, Protocol):
+    """Asks besides for records that are only looked at."""
+
+    async def shown(self, name: str, record_type: str) -> TextAnswer:
+        """SRV, TLSA, CAA records as zone text shows them."""
+        ...

@@ -25,6 +25,8 @@ from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKin
 K = TypeVar("K")
 V = TypeVar("V")
 POSTMASTER = "postmaster"
+REPORTS = frozenset({"dmarc-reports", "tls-reports"})
+"""Local parts at which reports are read, in every domain whose mailboxes are here, unless somebody has them."""
 
 
 class Directory:
@@ -111,6 +113,8 @@ class Directory:
             if found is not None:
                 return found
         unknown = Destination(kind=DestinationKind.UNKNOWN, address=given, domain=domain)
+        if user in REPORTS:
+            return Destination(kind=DestinationKind.REPORTS, address=given, domain=domain)
         if domain.catch_all:
             return await self._catch_all(domain, unknown)
         return await self._postmaster(unknown) if local == POSTMASTER else unknown

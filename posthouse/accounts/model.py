@@ -21,6 +21,8 @@ class DestinationKind(enum.Enum):
     """In a domain for which we are a backup MX."""
     REMOTE = "remote"
     """In a domain that is not ours."""
+    REPORTS = "reports"
+    """An address of a domain of ours at which reports about its mail are read."""
     UNKNOWN = "unknown"
     """In a domain of ours, but nobody has this address."""
 

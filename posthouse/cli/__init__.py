@@ -24,12 +24,19 @@ COMMANDS: Final = {
     "queue": "Mail that waits to leave.",
     "mx": "The mail hosts of a domain, in delivery order.",
     "trace": "Explain the whole route to an address.",
+    "spam": "Teach the junk filter, ask it why.",
     "message": "The life of a message.",
+    "reports": "DMARC and TLS reports, received and sent.",
+    "import": "Take mail from mbox files, a Maildir, an IMAP server.",
+    "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
     "sendmail": "Hand in a message (for local programs).",
     "config": "Check, show, describe the configuration.",
     "status": "Is the house in order?",
 }
-"""Name → the line in `posthouse --help`. Each lives in the module of its name."""
+"""Name → the line in `posthouse --help`. Each lives in the module of its name, but for those of ELSEWHERE."""
+
+ELSEWHERE: Final = {"import": ("transfer", "import_"), "export": ("transfer", "export")}
+"""Name → module and function."""
 
 
 class Menu(click.Group):
@@ -43,8 +50,8 @@ class Menu(click.Group):
         """The noun's command, from its module."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"posthouse.cli.{cmd_name}")
-        found = getattr(module, cmd_name)
+        place, function = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        found = getattr(importlib.import_module(f"posthouse.cli.{place}"), function)
         assert isinstance(found, click.Command)
         return found
 

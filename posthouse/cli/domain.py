@@ -137,3 +137,54 @@ def dns(session: Session, name: str, zone: bool) -> None:
 def check(session: Session, name: str) -> None:
     """Ask the DNS whether a domain is set up."""
     show_findings(session, session.one("domain.check", name=name))
+
+
+@domain.command("mute")
+@click.argument("name")
+@click.argument("kind")
+@click.option("--reason", required=True, help="Why nobody need hear of it.")
+@take_session
+def mute(session: Session, name: str, kind: str, reason: str) -> None:
+    """Let `domain check` not look at one kind of record (MX, SPF, DKIM, DMARC, PTR, ...)."""
+    session.one("domain.mute", name=name, kind=kind, reason=reason)
+    session.show({"muted": kind.upper()}, lambda: click.echo(f"muted {kind.upper()} of {name}"))
+
+
+@domain.command("unmute")
+@click.argument("name")
+@click.argument("kind")
+@take_session
+def unmute(session: Session, name: str, kind: str) -> None:
+    """Let `domain check` look at it again."""
+    session.one("domain.unmute", name=name, kind=kind)
+    session.show({"unmuted": kind.upper()}, lambda: click.echo(f"looking at {kind.upper()} of {name} again"))
+
+
+KEY_COLUMNS = dict.fromkeys(("selector", "algorithm", "state", "name", "record"), plain)
+
+
+@domain.command("dkim")
+@click.argument("name")
+@take_session
+def dkim(session: Session, name: str) -> None:
+    """The DKIM keys that sign its mail."""
+    session.table(session.one("domain.dkim", name=name), KEY_COLUMNS)
+
+
+@domain.command("rotate")
+@click.argument("name")
+@click.option("--now", is_flag=True, help="Use new keys at once, whatever the DNS shows.")
+@take_session
+def rotate(session: Session, name: str, now: bool) -> None:
+    """Replace its DKIM keys: first make new ones to publish; run again to use them once the DNS shows them."""
+    session.table(session.one("domain.rotate", name=name, now=now), KEY_COLUMNS)
+
+
+@domain.command("forget-key")
+@click.argument("name")
+@click.argument("selector")
+@take_session
+def forget_key(session: Session, name: str, selector: str) -> None:
+    """Forget a DKIM key that signs no more."""
+    session.one("domain.forget-key", name=name, selector=selector)
+    session.show({"forgotten": selector}, lambda: click.echo(f"forgot {selector} of {name}"))

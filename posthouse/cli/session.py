@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import click
 from posthouse import limits
 
 if TYPE_CHECKING:
+    from posthouse.cli.local import LocalHouse
     from posthouse.config import Config
 
 
@@ -29,6 +31,8 @@ class Session:
         self.config_file = config_file
         self.as_json = False
         self._config: Config | None = None
+        self._house: LocalHouse | None = None
+        self._holding = False
 
     @property
     def config(self) -> Config:
@@ -54,7 +58,7 @@ class Session:
         from posthouse.operations.control_client import ControlClient, ControlFailed
 
         deadline = time.monotonic() + limits.STARTING
-        while True:
+        while self._house is None:
             try:
                 client = ControlClient.connect(self.config.data)
             except PermissionError:
@@ -67,18 +71,40 @@ class Session:
                 finally:
                     client.close()
                 return
-            from posthouse.cli.local import run_locally
-            from posthouse.store.sqlite.lock import StoreInUse
+            self._open_house(deadline)
+        try:
+            yield from self._house.run(command, arguments, body)
+        finally:
+            if not self._holding:
+                self._close_house()
 
-            try:
-                yield from run_locally(self.config, command, arguments, body)
-            except StoreInUse:
-                # a server is just starting (it has the lock, and will have its socket) or just stopping
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(limits.STARTING_POLL)
-            else:
-                return
+    def _open_house(self, deadline: float) -> None:
+        """Open the store here; while somebody else has it, leave that for the next try. StoreInUse."""
+        from posthouse.cli.local import LocalHouse
+        from posthouse.store.sqlite.lock import StoreInUse
+
+        try:
+            self._house = LocalHouse(self.config)
+        except StoreInUse:
+            # a server is just starting (it has the lock, and will have its socket) or just stopping
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(limits.STARTING_POLL)
+
+    def _close_house(self) -> None:
+        if self._house is not None:
+            self._house.close()
+            self._house = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within: where no server runs the store stays open from the first command on, for many of them."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+            self._close_house()
 
     # --- showing -------------------------------------------------------------------------------------
 

@@ -18,7 +18,9 @@ def spam() -> None:
 @spam.command("train")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--junk/--good", "junk", default=None, required=True, help="What the messages are.")
-@click.option("--account", metavar="ADDRESS", default="", help="Only for this account; else for the whole house.")
+@click.option(
+    "--account", metavar="ADDRESS", default="", help="Only for this account; else for the whole house."
+)
 @take_session
 def train(session: Session, files: tuple[Path, ...], junk: bool, account: str) -> None:
     """Learn from messages: FILES are messages, mboxes, or folders of messages (a Maildir too).
@@ -31,21 +33,23 @@ def train(session: Session, files: tuple[Path, ...], junk: bool, account: str) -
         learnt += last["messages"]
     result = {**last, "messages": learnt}
     known = f"; it knows {last.get('junk', 0)} junk, {last.get('good', 0)} good"
-    session.show(result, lambda: click.echo(f"learnt {learnt} messages as {'junk' if junk else 'good'}{known}"))
+    session.show(
+        result, lambda: click.echo(f"learnt {learnt} messages as {'junk' if junk else 'good'}{known}")
+    )
 
 
 @spam.command("explain")
 @click.argument("file", type=click.File("rb"))
 @click.option("--account", metavar="ADDRESS", default="", help="As if it came to this account.")
-@click.option("--peer", metavar="IP", default="", help="As if it came from this address: asks SPF, DKIM, DMARC.")
+@click.option(
+    "--peer", metavar="IP", default="", help="As if it came from this address: asks SPF, DKIM, DMARC."
+)
 @click.option("--helo", metavar="NAME", default="", help="The peer's name, with --peer.")
 @click.option("--sender", metavar="ADDRESS", default="", help="The envelope sender, with --peer.")
 @take_session
 def explain(session: Session, file: Any, account: str, peer: str, helo: str, sender: str) -> None:
     """What would become of the message in FILE (- for standard input), and why. Delivers nothing."""
-    verdict = session.one(
-        "spam.explain", file.read(), account=account, peer=peer, helo=helo, sender=sender
-    )
+    verdict = session.one("spam.explain", file.read(), account=account, peer=peer, helo=helo, sender=sender)
     session.show(verdict, lambda: _show(verdict))
 
 
@@ -54,7 +58,9 @@ def _show(verdict: dict[str, Any]) -> None:
     for check in verdict["checks"]:
         click.echo(f"  {check.get('weight', 0.0):+5.1f}  {check['check']}: {check.get('evidence', '')}")
     for fact in verdict["facts"]:
-        words = " ".join(filter(None, (fact.get("value", ""), f"like {fact['of']}" if fact.get("of") else "")))
+        words = " ".join(
+            filter(None, (fact.get("value", ""), f"like {fact['of']}" if fact.get("of") else ""))
+        )
         click.echo(f"  fact   {fact['fact']}{': ' if words else ''}{words}")
     for change in verdict["would_change"]:
         click.echo(f"  if     {change}")

@@ -116,11 +116,14 @@ async def hash_body(content: Content, offset: int, forms: frozenset[BodyForm]) -
     if not forms:
         return {}
     if content.path is not None:
-        return await asyncio.to_thread(_hash, content.blocks(STAGE_BLOCK), offset, forms)
-    return _hash(content.chunks, offset, forms)
+        return await asyncio.to_thread(hash_blocks, content.blocks(STAGE_BLOCK), offset, forms)
+    return hash_blocks(content.chunks, offset, forms)
 
 
-def _hash(blocks: Iterable[bytes], offset: int, forms: frozenset[BodyForm]) -> dict[BodyForm, BodyDigest]:
+def hash_blocks(
+    blocks: Iterable[bytes], offset: int, forms: frozenset[BodyForm]
+) -> dict[BodyForm, BodyDigest]:
+    """The same from the octets of a message in pieces; blocks while it reads."""
     hashes = BodyHashes(forms)
     for block in blocks:
         if offset >= len(block):

@@ -32,7 +32,7 @@ from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.received import received_field
 from posthouse.inbound.refusals import Refusals
-from posthouse.inbound.rulings import Judge
+from posthouse.inbound.rulings import Judge, Outgoing
 from posthouse.inbound.submit import OwnAuthor, missing_fields, null_sender
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Store
@@ -68,8 +68,10 @@ class Pipeline:
         checks: Checks,
         show_clients: bool = False,
         judge: Judge | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
-        """`show_clients`: put a submitting client's name and address into Received. `judge`: of strangers' mail."""
+        """`show_clients`: put a submitting client's name and address into Received. `judge`: of strangers' mail;
+        `outgoing`: of what our accounts send."""
         self._hostname = hostname
         self._store = store
         self._policy = policy
@@ -78,6 +80,7 @@ class Pipeline:
         self._checks = checks
         self._show_clients = show_clients
         self._judge = judge
+        self._outgoing = outgoing
 
     async def accept(self, mail: Mail) -> tuple[Reply, ...]:
         """Take a message: one reply for each of its recipients, in order. Never raises."""
@@ -111,6 +114,7 @@ class Pipeline:
             notes=tuple(self._event(mail, *line) for line in examination.story),
             junk=bool(examination.junk),
             rule=self._judge(examination) if judged and self._judge is not None else None,
+            leave=self._outgoing(mail) if mail.login is not None and self._outgoing is not None else None,
         )
         result = await self._deliverer.deliver(mail, b"".join(fields), handling)
         return result.replies

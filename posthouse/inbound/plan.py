@@ -54,6 +54,8 @@ class Plan:
         """By account id."""
         self.remote: dict[str, NewRecipient] = {}
         """By address without case."""
+        self.reports: list[Target] = []
+        """Those at which a report is read; they are among the targets too."""
         self.targets: list[Target] = []
         self.expanded: set[int] = set()
         """Positions of recipients that stand for several addresses."""
@@ -73,8 +75,15 @@ class Plan:
                 self.boxes[account.account_id] = Box(account, target.address, prefix)
         elif destination.kind in (DestinationKind.REMOTE, DestinationKind.BACKUP):
             self._queue(self.mail.recipients[position], target)
+        elif destination.kind is DestinationKind.REPORTS:
+            self.reports.append(target)
         else:
             target.failure = _UNKNOWN
+
+    def redirect(self, target: Target, destination: Destination) -> None:
+        """What is no report after all goes to somebody else."""
+        self.targets.remove(target)
+        self.add(target.position, destination)
 
     def fail(self, position: int, reply: Reply) -> None:
         """A recipient that has no final address."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from posthouse.inbound.checks import Examination
+from posthouse.inbound.mail import Mail
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op
 from posthouse.store.model import Account
@@ -47,6 +48,22 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 RuleFor = Callable[[Sequence[Account]], Awaitable[dict[int, Ruling]]]
 """Rules about one message: account id → ruling. May raise `Refused` (for everybody) and Temporary."""
 Judge = Callable[[Examination], RuleFor]
+
+
+class Leave(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a message that one of our accounts sends."""
+
+    reply: Reply | None = None
+    """Why it may not be sent now; None: it may."""
+    held: str = ""
+    """Why what goes elsewhere must wait in the queue for an administrator; empty: it goes."""
+    ops: tuple[Op[Any], ...] = ()
+
+
+LeaveFor = Callable[[Sequence[str], Sequence[str]], Awaitable[Leave]]
+"""Asked with all final recipients of a message, and those elsewhere."""
+Outgoing = Callable[[Mail], LeaveFor | None]
+"""Who watches what our accounts send; None: nobody need be asked about this one."""
 
 
 def common_reply(rulings: Sequence[Ruling]) -> Reply | None:

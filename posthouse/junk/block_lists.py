@@ -164,7 +164,9 @@ def _questions(
         return [(address, name)] if name else []
     if kind is ListKind.HASH:
         # The usual form of such lists: SHA-1 of the address in lower case, as hexadecimal digits.
-        return [(one, hashlib.sha1(one.encode(), usedforsecurity=False).hexdigest()) for one in mail_addresses]
+        return [
+            (one, hashlib.sha1(one.encode(), usedforsecurity=False).hexdigest()) for one in mail_addresses
+        ]
     found = []
     for domain in domains:
         try:

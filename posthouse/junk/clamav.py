@@ -71,8 +71,8 @@ class ClamAv:
 async def _blocks(content: Content) -> AsyncIterator[bytes]:
     """The octets in pieces; those of a staged message are read in a thread."""
     blocks = content.blocks(CLAMAV_CHUNK)
-    while block := (next(blocks, b"") if content.path is None else await asyncio.to_thread(next, blocks, b"")):
+    while block := (
+        next(blocks, b"") if content.path is None else await asyncio.to_thread(next, blocks, b"")
+    ):
         for start in range(0, len(block), CLAMAV_CHUNK):
             yield block[start : start + CLAMAV_CHUNK]
-
-

@@ -142,7 +142,8 @@ class Model:
         self.junk //= 2
         self.good //= 2
         halved = {
-            name: (count // _COUNT // 2) * _COUNT + count % _COUNT // 2 for name, count in self._tokens.items()
+            name: (count // _COUNT // 2) * _COUNT + count % _COUNT // 2
+            for name, count in self._tokens.items()
         }
         self._tokens = {name: count for name, count in halved.items() if count}
 
@@ -227,7 +228,9 @@ def blend(own: Score | None, house: Score | None, own_lessons: int) -> Score | N
 
 def likeness_of(names: Iterable[str]) -> tuple[int, ...]:
     """The smallest hashes of a message's tokens: of two messages they agree as far as the tokens do."""
-    return tuple(heapq.nsmallest(LIKENESS_TOKENS, [zlib.crc32(name.encode("utf-8", "replace")) for name in names]))
+    return tuple(
+        heapq.nsmallest(LIKENESS_TOKENS, [zlib.crc32(name.encode("utf-8", "replace")) for name in names])
+    )
 
 
 def _chi_square(value: float, degrees: int) -> float:

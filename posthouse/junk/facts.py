@@ -56,7 +56,9 @@ def facts_about(
     for named in _ADDRESS.findall(author.display_name):
         if registrable(named.rpartition("@")[2]) != registrable(author.domain):
             facts.append(Fact(fact="address-in-name", value=named))
-            weights.append(_heavy("address-in-name", 1.5, f"its name says {named}, its address {author.address}"))
+            weights.append(
+                _heavy("address-in-name", 1.5, f"its name says {named}, its address {author.address}")
+            )
             break
     elsewhere = _reply_elsewhere(author, headers)
     if elsewhere:

@@ -77,7 +77,9 @@ def _key(*parts: str) -> str:
 
 
 def _put(key: str, seen: _Seen, until: float) -> PutMemo:
-    return PutMemo(memo=Memo(account_id=HOUSE, kind=KIND, key=key, data=msgspec.json.encode(seen), until=until))
+    return PutMemo(
+        memo=Memo(account_id=HOUSE, kind=KIND, key=key, data=msgspec.json.encode(seen), until=until)
+    )
 
 
 def _read(memo: Memo | None) -> _Seen | None:

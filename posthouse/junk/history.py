@@ -91,7 +91,9 @@ class History:
         if known is None or known[0] != state:
             items = (await self._store.items(account_id, CONTACT_KIND))[:CONTACTS]
             addresses = frozenset(
-                found.decode("utf-8", "replace").lower() for item in items for found in _EMAIL.findall(item.data)
+                found.decode("utf-8", "replace").lower()
+                for item in items
+                for found in _EMAIL.findall(item.data)
             )
             known = self._contacts[account_id] = (state, addresses)
             _shorten(self._contacts, 200)
@@ -164,5 +166,3 @@ def _read(memo: Memo) -> Correspondent:
 def _shorten(cache: OrderedDict[Any, Any], size: int) -> None:
     while len(cache) > size:
         cache.popitem(last=False)
-
-

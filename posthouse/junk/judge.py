@@ -114,7 +114,11 @@ class Judge:
         checks = []
         alike = own.like(names) if own is not None else None
         if alike is not None:
-            words = "it is like a message that was moved to Junk" if alike else "it is like a message that was kept"
+            words = (
+                "it is like a message that was moved to Junk"
+                if alike
+                else "it is like a message that was kept"
+            )
             checks.append(Evidence(check="likeness", weight=5.5 if alike else -3.0, evidence=words))
         score = blend(
             own.score(names) if own is not None else None,
@@ -133,7 +137,12 @@ class Judge:
         letter = survey.letter
         dubious = verdict.score >= self._thresholds.junk_at / 2
         known = sender is not None and sender.proved and (sender.known or sender.history.received > 0)
-        if verdict.decision is not Decision.ACCEPT or known or not letter.peer or not (dubious or self._grey_all):
+        if (
+            verdict.decision is not Decision.ACCEPT
+            or known
+            or not letter.peer
+            or not (dubious or self._grey_all)
+        ):
             return verdict, []
         found = letter.authentication
         name = found.iprev.name if found is not None and found.iprev.result is Result.PASS else ""

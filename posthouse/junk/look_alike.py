@@ -48,7 +48,11 @@ def skeleton(domain: str) -> str:
 def registrable(domain: str) -> str:
     """The last two labels, three where the second is one of those that many share (co.uk, com.cn)."""
     labels = domain.lower().rstrip(".").split(".")
-    shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in {"co", "com", "net", "org", "gov", "edu", "ac"}
+    shared = (
+        len(labels) > 2
+        and len(labels[-1]) == 2
+        and labels[-2] in {"co", "com", "net", "org", "gov", "edu", "ac"}
+    )
     return ".".join(labels[-3 if shared else -2 :])
 
 

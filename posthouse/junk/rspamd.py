@@ -52,7 +52,9 @@ class Rspamd:
         self._timeout = timeout
         self._client: httpx2.AsyncClient | None = None
 
-    async def ask(self, content: Content, envelope: Mapping[str, str], recipients: tuple[str, ...]) -> Opinion:
+    async def ask(
+        self, content: Content, envelope: Mapping[str, str], recipients: tuple[str, ...]
+    ) -> Opinion:
         """Ask. `envelope`: IP, Helo, From, Queue-Id, … Raises Temporary when it cannot say."""
         import httpx2  # takes a while to import, and most houses have no rspamd
 
@@ -62,7 +64,9 @@ class Rspamd:
         headers += [("Rcpt", _plain(address)) for address in recipients[:100]]
         headers.append(("Content-Length", str(content.size)))
         try:
-            async with self._client.stream("POST", self._url, headers=headers, content=_octets(content)) as response:
+            async with self._client.stream(
+                "POST", self._url, headers=headers, content=_octets(content)
+            ) as response:
                 body = b""
                 async for piece in response.aiter_bytes():
                     body += piece
@@ -94,5 +98,7 @@ def _plain(value: str) -> str:
 
 async def _octets(content: Content) -> AsyncIterator[bytes]:
     blocks = content.blocks(STAGE_BLOCK)
-    while block := (next(blocks, b"") if content.path is None else await asyncio.to_thread(next, blocks, b"")):
+    while block := (
+        next(blocks, b"") if content.path is None else await asyncio.to_thread(next, blocks, b"")
+    ):
         yield block

@@ -23,7 +23,9 @@ from posthouse.limits import TOKEN_SOURCE, TOKENS_INLINE
 from posthouse.msgauth.results import Result
 
 _LISTED: Final = {ListKind.ADDRESS: 4.0, ListKind.DOMAIN: 3.5, ListKind.HASH: 4.0}
-_RUNNABLE: Final = re.compile(r"m:file:(exe|scr|pif|com|bat|cmd|js|jse|vbs|vbe|wsf|hta|lnk|jar|iso|img|ps1|msi)$")
+_RUNNABLE: Final = re.compile(
+    r"m:file:(exe|scr|pif|com|bat|cmd|js|jse|vbs|vbe|wsf|hta|lnk|jar|iso|img|ps1|msi)$"
+)
 
 
 class Survey(msgspec.Struct, kw_only=True):
@@ -129,7 +131,13 @@ class Surveyor:
         survey.checks.append(Evidence(check="clamav", weight=50.0 if scanned.virus else 0.0, evidence=words))
 
 
-_RSPAMD: Final = {"reject": 10.0, "rewrite subject": 5.0, "add header": 5.0, "soft reject": 3.0, "greylist": 2.5}
+_RSPAMD: Final = {
+    "reject": 10.0,
+    "rewrite subject": 5.0,
+    "add header": 5.0,
+    "soft reject": 3.0,
+    "greylist": 2.5,
+}
 
 
 def _origin(letter: Letter) -> list[Evidence]:
@@ -147,7 +155,9 @@ def _origin(letter: Letter) -> list[Evidence]:
     elif not found.authentic and not any(one.passed for one in found.dkim):
         checks.append(Evidence(check="unproved", weight=0.5, evidence="nobody vouches for the author"))
     if found.iprev.result in (Result.FAIL, Result.PERMERROR):
-        checks.append(Evidence(check="no-name", weight=0.5, evidence="the peer's address has no name that leads back"))
+        checks.append(
+            Evidence(check="no-name", weight=0.5, evidence="the peer's address has no name that leads back")
+        )
     return checks
 
 

@@ -24,7 +24,9 @@ from posthouse.message.text import part_text
 
 _WORD: Final = re.compile(r"[^\W_][\w'$€£¥%!-]{2,24}")
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,40}")
-_LINK: Final = re.compile(r"https?://(?:[^/\s\"'<>@]{1,64}@)?([\w.-]{1,100})(?::\d+)?([^\s\"'<>]{0,80})", re.IGNORECASE)
+_LINK: Final = re.compile(
+    r"https?://(?:[^/\s\"'<>@]{1,64}@)?([\w.-]{1,100})(?::\d+)?([^\s\"'<>]{0,80})", re.IGNORECASE
+)
 _PATH_WORD: Final = re.compile(r"[a-z]{4,16}")
 _TAG: Final = re.compile(r"<([a-zA-Z][a-zA-Z0-9]{0,9})\b")
 _ANCHOR: Final = re.compile(
@@ -37,8 +39,26 @@ _HIDDEN: Final = re.compile(
 )
 _MARKED_HEADERS: Final = (
     *("list-id", "list-unsubscribe", "list-post", "in-reply-to", "references", "precedence", "x-priority"),
-    *("x-mailer", "user-agent", "organization", "importance", "x-mimeole", "auto-submitted", "date", "message-id"),
-    *("mime-version", "to", "cc", "sender", "errors-to", "dkim-signature", "x-msmail-priority", "feedback-id"),
+    *(
+        "x-mailer",
+        "user-agent",
+        "organization",
+        "importance",
+        "x-mimeole",
+        "auto-submitted",
+        "date",
+        "message-id",
+    ),
+    *(
+        "mime-version",
+        "to",
+        "cc",
+        "sender",
+        "errors-to",
+        "dkim-signature",
+        "x-msmail-priority",
+        "feedback-id",
+    ),
 )
 _DIGITS: Final = re.compile(r"\d+")
 

@@ -1,8 +1,8 @@
 """Learning from what people do, in the background: mail moved into and out of Junk, marked, answered, put into Sent.
 
-The store writes the lessons in the commit of the command itself (`store.judgement`), so no command waits for this, every
-client counts alike, and what a crash cut off is learnt at the next start. Each round keeps the models and ends its
-lessons in one commit: nothing is learnt twice, and a message that goes back is taken back.
+The store writes the lessons in the commit of the command itself (`store.judgement`), so no command waits for this,
+every client counts alike, and what a crash cut off is learnt at the next start. Each round keeps the models and ends
+its lessons in one commit: nothing is learnt twice, and a message that goes back is taken back.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class Trainer:
                         await self._teach(account_id, letter, learnt, lesson.learnt)
                     ops += await self._note(account_id, letter, lesson)
                 ops.append(
-                    EndLesson(account_id=account_id, email_id=lesson.email_id, kind=lesson.kind, learnt=learnt)
+                    EndLesson(
+                        account_id=account_id, email_id=lesson.email_id, kind=lesson.kind, learnt=learnt
+                    )
                 )
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
                 ops += await self._examples(account_id)

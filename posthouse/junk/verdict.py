@@ -125,9 +125,7 @@ def _changes(
             if one.weight < 0 and score - one.weight >= thresholds.junk_at
         ]
         return said
-    alone = [
-        one for one in checks if one.weight > 0 and score - one.weight < thresholds.junk_at
-    ]
+    alone = [one for one in checks if one.weight > 0 and score - one.weight < thresholds.junk_at]
     said = [f"without {one.check} ({one.weight:+.1f}) it would be accepted" for one in alone]
     if not alone:
         left, together = score, []

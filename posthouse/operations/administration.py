@@ -15,6 +15,7 @@ import msgspec
 
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.status import HouseStatus
@@ -78,6 +79,7 @@ class Administration:
         records: DomainRecords,
         queue: Queue,
         suppressing: Suppressing,
+        transfer: MailTransfer,
         timeline: Timeline,
         status: HouseStatus,
         extra: Mapping[str, Method | Stream],
@@ -90,6 +92,8 @@ class Administration:
             "domain.remove": domains.domain_remove,
             "domain.dns": records.domain_dns,
             "domain.check": records.domain_check,
+            "domain.mute": records.domain_mute,
+            "domain.unmute": records.domain_unmute,
             "account.add": people.account_add,
             "account.import": people.account_import,
             "account.list": people.account_list,
@@ -109,6 +113,11 @@ class Administration:
             "suppress.list": suppressing.suppress_list,
             "suppress.add": suppressing.suppress_add,
             "suppress.remove": suppressing.suppress_remove,
+            "transfer.folders": transfer.transfer_folders,
+            "transfer.known": transfer.transfer_known,
+            "transfer.note": transfer.transfer_note,
+            "transfer.put": transfer.transfer_put,
+            "transfer.get": transfer.transfer_get,
             "message.log": timeline.message_log,
             "status": status.status,
             **extra,

@@ -1,34 +1,35 @@
-"""What a domain needs in the DNS so that its mail comes here and its people's programs find us; and whether it is so.
+"""`posthouse domain dns` and `domain check`: the records to publish for a domain, and whether the DNS shows them.
 
-MX (RFC 5321 §5.1), SPF (RFC 7208), the services' SRV records (RFC 6186, RFC 8314 §5.1). The zone text is what an
-administrator pastes; `domain_check` asks the DNS as others would.
+The plan is made by `dns_plan`, the questions are asked by `dns_check`; here is what both need of the house: keys,
+certificate, addresses, and the findings that an administrator has muted with a reason.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import ipaddress
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from posthouse.operations.dkim_keys import KeyRow
+from posthouse.operations.dns_check import DnsCheck
+from posthouse.operations.dns_plan import DnsRecord, KeyRecord, PlanFacts, plan_records, zone_text
 from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, fine, look, wrong
-from posthouse.resolver import Resolver, Status
-from posthouse.store.model import Domain, DomainKind
+from posthouse.resolver import Status, ZoneResolver
+from posthouse.store.interface import Store
+from posthouse.store.model import Domain
+from posthouse.store.trust import Mute, PutMute, RemoveMute
 
-PREFERENCE = 10
-BACKUP_PREFERENCE = 20
-SERVICES = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
-"""SRV names (RFC 6186 §3, RFC 8314 §5.1) that are also our listeners' names."""
-
-
-class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record to publish."""
-
-    name: str
-    """With the final dot."""
-    type: str
-    value: str
-    why: str
+KINDS: Final = ("MX", "SPF", "DKIM", "DMARC", "TLSRPT", "MTA-STS", "TLSA", "CAA", "SRV", "PTR")
+"""What can be muted."""
 
 
 class DnsRecords(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,97 +42,60 @@ class DnsRecords(msgspec.Struct, frozen=True, kw_only=True):
 class DomainRecords:
     """Writes and checks records. `ports`: listener name → port, of those that are served."""
 
-    def __init__(self, domains: Domains, resolver: Resolver, *, hostname: str, ports: dict[str, int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        domains: Domains,
+        resolver: ZoneResolver,
+        *,
+        hostname: str,
+        ports: Mapping[str, int],
+        certificate: Path | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
         self._domains = domains
         self._resolver = resolver
         self._hostname = hostname.lower().rstrip(".")
         self._ports = ports
+        self._certificate = certificate
+        self._now = now
+
+    # --- the plan ------------------------------------------------------------------------------------
 
     async def domain_dns(self, *, name: str) -> DnsRecords:
         """The records to publish for a domain of ours. NotFound."""
         domain = await self._domains.find(name)
-        records = self._for_backup(domain) if domain.kind is DomainKind.BACKUP else self._for_local(domain)
-        width = max(len(record.name) for record in records)
-        zone = "\n".join(f"{r.name:<{width}}  IN  {r.type:<4}  {r.value}" for r in records)
-        return DnsRecords(records=tuple(records), zone=zone + "\n")
+        records = plan_records(domain, await self._facts(await self._keys(domain)))
+        return DnsRecords(records=records, zone=zone_text(domain.name, records))
 
-    def _for_local(self, domain: Domain) -> list[DnsRecord]:
-        name = f"{domain.name}."
-        records = [
-            DnsRecord(
-                name=name,
-                type="MX",
-                value=f"{PREFERENCE} {self._hostname}.",
-                why="others deliver its mail to us",
-            ),
-            DnsRecord(
-                name=name, type="TXT", value='"v=spf1 mx -all"', why="only its mail hosts send in its name"
-            ),
-        ]
-        for service in SERVICES:
-            if (port := self._ports.get(service)) is not None:
-                first = 0 if service.endswith("s") else 1  # RFC 8314 §5.1: TLS from the first byte preferred
-                records.append(
-                    DnsRecord(
-                        name=f"_{service}._tcp.{name}",
-                        type="SRV",
-                        value=f"{first} 1 {port} {self._hostname}.",
-                        why="mail programs find us by the address alone",
-                    )
-                )
-        return records
+    async def _keys(self, domain: Domain) -> list[KeyRow]:
+        return [await KeyRow.of(key) for key in await self._store.dkim_keys(domain.name)]
 
-    def _for_backup(self, domain: Domain) -> list[DnsRecord]:
-        value = f"{BACKUP_PREFERENCE} {self._hostname}."
-        why = "a number above the primary's: its mail comes to us while that is away"
-        return [DnsRecord(name=f"{domain.name}.", type="MX", value=value, why=why)]
+    async def _facts(self, keys: list[KeyRow]) -> PlanFacts:
+        digest, issuer = await asyncio.to_thread(read_certificate, self._certificate)
+        answers = [await self._resolver.a(self._hostname), await self._resolver.aaaa(self._hostname)]
+        return PlanFacts(
+            hostname=self._hostname,
+            ports=self._ports,
+            addresses=tuple(address for answer in answers for address in answer.records),
+            keys=tuple(KeyRecord(key.selector, key.record, key.state) for key in keys),
+            certificate_digest=digest,
+            issuer=issuer,
+        )
 
     # --- checking ------------------------------------------------------------------------------------
 
     async def domain_check(self, *, name: str) -> list[Finding]:
         """Ask the DNS whether a domain of ours is set up. NotFound."""
         domain = await self._domains.find(name)
-        findings = await self._check_mx(domain)
-        if domain.kind is DomainKind.LOCAL:
-            findings.append(await self._check_spf(domain))
-        findings += await self.check_host()
-        return findings
+        muted = {mute.subject: mute.reason for mute in await self._store.mutes(domain.name)}
+        keys = await self._keys(domain)
+        records = plan_records(domain, await self._facts(keys))
+        check = DnsCheck(domain, records, keys, self._resolver, self._hostname)
+        return [*await check.run(muted), *await self.check_host(muted)]
 
-    async def _check_mx(self, domain: Domain) -> list[Finding]:
-        answer = await self._resolver.mx(domain.name)
-        subject = f"MX {domain.name}"
-        record = (
-            self._for_backup(domain)[0] if domain.kind is DomainKind.BACKUP else self._for_local(domain)[0]
-        )
-        fix = f"publish: {record.name} MX {record.value}"
-        if answer.status is Status.TEMPORARY:
-            return [look(subject, f"cannot be asked: {answer.reason}", "check [dns] servers, try again")]
-        ours = [mx for mx in answer.records if mx.host.lower().rstrip(".") == self._hostname]
-        if not answer.records:
-            return [wrong(subject, "no MX record", fix)]
-        listed = ", ".join(f"{mx.preference} {mx.host or '.'}" for mx in sorted(answer.records))
-        if not ours:
-            return [wrong(subject, f"{self._hostname} is not among {listed}", fix)]
-        best = min(mx.preference for mx in answer.records)
-        if domain.kind is DomainKind.LOCAL and ours[0].preference > best:
-            return [look(subject, f"others come before us: {listed}", "are its mailboxes really here?")]
-        if domain.kind is DomainKind.BACKUP and ours[0].preference == best:
-            return [wrong(subject, f"a backup must not be first: {listed}", fix)]
-        return [fine(subject, listed)]
-
-    async def _check_spf(self, domain: Domain) -> Finding:
-        answer = await self._resolver.txt(domain.name)
-        subject = f"SPF {domain.name}"
-        if answer.status is Status.TEMPORARY:
-            return look(subject, f"cannot be asked: {answer.reason}", "check [dns] servers, try again")
-        found = [text for text in answer.records if text.lower().split(" ")[0] == "v=spf1"]
-        if len(found) > 1:  # RFC 7208 §4.5
-            return wrong(subject, f"{len(found)} SPF records: receivers then use none", "leave one")
-        if not found:
-            return look(subject, "no SPF record", f'publish: {domain.name}. TXT "v=spf1 mx -all"')
-        return fine(subject, found[0])
-
-    async def check_host(self) -> list[Finding]:
+    async def check_host(self, muted: Mapping[str, str] | None = None) -> list[Finding]:
         """Whether our own name leads somewhere, and back."""
         subject = f"host {self._hostname}"
         answers = [await self._resolver.a(self._hostname), await self._resolver.aaaa(self._hostname)]
@@ -140,8 +104,11 @@ class DomainRecords:
             if any(answer.status is Status.TEMPORARY for answer in answers):
                 return [look(subject, "cannot be asked", "check [dns] servers, try again")]
             return [wrong(subject, "has no address", f"publish an A (and AAAA) record for {self._hostname}")]
+        found = [fine(subject, ", ".join(addresses))]
         public = [a for a in addresses if not ipaddress.ip_address(a).is_loopback]
-        return [fine(subject, ", ".join(addresses)), *[await self._check_reverse(a) for a in public]]
+        if muted is not None and "PTR" in muted:
+            return [*found, *(fine(f"PTR {a}", f"not looked at: {muted['PTR']}") for a in public)]
+        return [*found, *[await self._check_reverse(a) for a in public]]
 
     async def _check_reverse(self, address: str) -> Finding:
         answer = await self._resolver.ptr(address)
@@ -151,3 +118,32 @@ class DomainRecords:
         found = ", ".join(answer.records) or "nothing"
         fix = f"ask whoever gave you {address} to point it to {self._hostname}: large receivers insist"
         return look(subject, f"leads to {found}", fix)
+
+    # --- muting --------------------------------------------------------------------------------------
+
+    async def domain_mute(self, *, name: str, kind: str, reason: str) -> None:
+        """Do not look at one kind of record of a domain, and say why. NotFound; ValueError for no such kind."""
+        domain = await self._domains.find(name)
+        if kind.upper() not in KINDS or not reason.strip():
+            raise ValueError(f"mute one of {', '.join(KINDS)}, with a reason")
+        mute = Mute(domain=domain.name, subject=kind.upper(), reason=reason.strip(), at=int(self._now()))
+        await self._store.apply(PutMute(mute=mute))
+
+    async def domain_unmute(self, *, name: str, kind: str) -> None:
+        """Look at it again. NotFound."""
+        domain = await self._domains.find(name)
+        await self._store.apply(RemoveMute(domain=domain.name, subject=kind.upper()))
+
+
+def read_certificate(path: Path | None) -> tuple[str, str]:
+    """(SHA-256 of the public key in hexadecimal, the issuer's organization; empty: issued by itself). Blocking."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes() if path is not None else b"")
+    except (OSError, ValueError):
+        return "", ""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    issuer = ""
+    if certificate.issuer != certificate.subject:
+        names = certificate.issuer.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+        issuer = str(names[0].value) if names else ""
+    return hashlib.sha256(key).hexdigest(), issuer

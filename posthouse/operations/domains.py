@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Domains:
     """Commands on domains."""
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        self.make_keys: Callable[[str], Awaitable[None]] | None = None
+        """Makes the DKIM keys of a new domain."""
         self._store = store
         self._now = now
 
@@ -54,6 +56,8 @@ class Domains:
             created_at=int(self._now()),
         )
         await self._store.commit(PutDomain(domain=domain, new=True), *self._remember(known))
+        if domain.kind is DomainKind.LOCAL and self.make_keys is not None:
+            await self.make_keys(domain.name)
         return await self._row(domain)
 
     async def domain_set(

@@ -1,6 +1,6 @@
-"""What is done from time to time while serving: the timeline forgets what is old.
+"""What is done from time to time while serving: the timeline forgets what is old, keys are cared for, reports are made.
 
-A round that fails is logged and tried again at the next; it never stops the house.
+Each duty runs by itself. A round that fails is logged and tried again at the next; it never stops the house.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
+
+import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
@@ -20,37 +22,56 @@ from posthouse.store.operations import PruneEvents
 log: Final = logging.getLogger(__name__)
 
 
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is done again and again."""
+
+    name: str
+    run: Callable[[], Awaitable[object]]
+    every: float = limits.UPKEEP_INTERVAL
+    """Seconds between rounds."""
+    first: float = limits.UPKEEP_FIRST
+    """Seconds before the first one."""
+
+
 class Upkeep:
     """`start`, then `stop`. `timeline_kept` gives the seconds that events are kept; 0: for ever."""
 
     def __init__(
-        self, store: Store, timeline_kept: Callable[[], float], now: Callable[[], float] = time.time
+        self,
+        store: Store,
+        timeline_kept: Callable[[], float],
+        now: Callable[[], float] = time.time,
+        duties: Sequence[Duty] = (),
     ) -> None:
         self._store = store
         self._timeline_kept = timeline_kept
         self._now = now
-        self._task: asyncio.Task[None] | None = None
+        self._duties = (Duty(name="timeline", run=self.round, first=0), *duties)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin with the first round."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="upkeep")
+        """Begin."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._run(duty), name=f"upkeep {duty.name}") for duty in self._duties]
 
     async def stop(self) -> None:
         """End between two commits."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
-    async def _run(self) -> None:
+    async def _run(self, duty: Duty) -> None:
+        await asyncio.sleep(duty.first)
         while True:
             try:
-                await self.round()
+                await duty.run()
             except PosthouseError as fault:
-                log.warning("upkeep put off: %s", fault.public)
+                log.warning("upkeep of %s put off: %s", duty.name, fault.public)
             except Exception:
-                log.exception("upkeep failed")
-            await asyncio.sleep(limits.UPKEEP_INTERVAL)
+                log.exception("upkeep of %s failed", duty.name)
+            await asyncio.sleep(duty.every)
 
     async def round(self) -> int:
         """Forget old events; how many."""

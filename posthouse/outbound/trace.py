@@ -236,6 +236,7 @@ _KINDS: Final = {
     DestinationKind.ALIAS: "{address} is an alias here, for ",
     DestinationKind.BACKUP: "{address} is in a domain that we are backup for: it is handed on to a better host",
     DestinationKind.REMOTE: "{address} is not ours: its mail hosts are looked up",
+    DestinationKind.REPORTS: "{address} takes reports about mail, which are read here (posthouse reports)",
     DestinationKind.UNKNOWN: "{address} is in a domain of ours, but nobody has this address",
 }
 

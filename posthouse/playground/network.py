@@ -17,6 +17,7 @@ Nothing ever leaves the machine: the name server knows only `test`, and all host
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import tempfile
@@ -65,6 +66,7 @@ class Playground:
         self.name_server = NameServer(self.zones, DNS_PORT if published else 0, self._asked)
         self._specs: list[HostSpec] = []
         self._away: frozenset[str] = frozenset()
+        self._published: dict[str, tuple[str, bool]] = {}
         if scenario is not None:
             self._begin_as(scenario)
 
@@ -80,6 +82,7 @@ class Playground:
 
     def add_zone(self, domain: str, records: str, *, signed: bool = False) -> None:
         """Publish a domain: records in master file form, names relative to it."""
+        self._published[domain] = (records, signed)
         self.zones.put(domain, records, signed=signed)
 
     def add_host(self, spec: HostSpec) -> None:
@@ -128,14 +131,23 @@ class Playground:
 
     async def _open(self, host: Host) -> None:
         furnished = host.folder / "furnished"
-        if furnished.exists() and host.name in self._away:
-            return
-        await host.start()
+        if not (furnished.exists() and host.name in self._away):
+            await host.start()
         if not furnished.exists():
             await furnish(host)
             furnished.touch()
-        if host.name in self._away:
+        for domain in host.spec.domains:
+            await self._publish(host, domain)
+        if host.name in self._away and host.running:
             await host.stop()
+
+    async def _publish(self, host: Host, domain: str) -> None:
+        """Add to a domain's zone what its post office says is to be published: SPF, DKIM keys, DMARC, …"""
+        if domain not in self._published:
+            return
+        records, signed = self._published[domain]
+        answer = json.loads(await host.command("domain", "dns", domain, "--json"))
+        self.zones.put(domain, records + answer["zone"], signed=signed)
 
     async def stop(self) -> None:
         """Stop everything; a temporary folder is removed."""

@@ -70,6 +70,7 @@ from posthouse.store.operations import (
     TouchAppPassword,
     WakeDestination,
 )
+from posthouse.store.trust import TrustStore
 
 __all__ = [
     "AddAccount",
@@ -165,7 +166,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(Judgements, Protocol):
+class Store(TrustStore, Judgements, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing

@@ -146,7 +146,7 @@ def test_mail_for_elsewhere_waits_in_the_queue_and_can_be_dropped(served: Served
     served.fine("queue", "drop", number)
     assert served.json("queue", "list") == []
     (story,) = served.json("message", "log", queued["trace_id"])  # type: ignore[misc]
-    assert [event["kind"] for event in story["events"]][:2] == ["received", "queued"]
+    assert [event["kind"] for event in story["events"]][:3] == ["received", "signed", "queued"]
 
 
 def test_commands_take_effect_at_once(served: Served) -> None:

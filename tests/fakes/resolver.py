@@ -97,6 +97,10 @@ class FakeResolver:
         """TXT records; each a quoted string, or several that are joined."""
         return self._answer(TextAnswer, "TXT", name, _text)
 
+    async def shown(self, name: str, record_type: str) -> TextAnswer:
+        """Any records, as the zone text has them."""
+        return self._answer(TextAnswer, record_type, name, str)
+
     async def ptr(self, address: str) -> NameAnswer:
         """Names of an address; written `192.0.2.1 PTR host.test.` or with its in-addr.arpa name."""
         name = ipaddress.ip_address(address).reverse_pointer

@@ -2,53 +2,91 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dns.zone
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from posthouse.errors import NotFound
 from posthouse.house import House
-from posthouse.net.certificates import make_pair
+from posthouse.msgauth.dkim_sign import key_record, load_private_key, make_private_key, private_pem
+from posthouse.net.certificates import ensure_pair, make_pair
+from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, Level
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.store.interface import Enqueue
 from posthouse.store.model import Content, NewQueued, NewRecipient
+from posthouse.store.trust import DkimKey, PutDkimKey
 from tests.fakes.resolver import FakeResolver
 
 GOOD = """
 north.test.     MX   10 mx.north.test.
 north.test.     TXT  "v=spf1 mx -all"
+_dmarc.north.test. TXT "v=DMARC1; p=reject; rua=mailto:dmarc-reports@north.test"
+_smtp._tls.north.test. TXT "v=TLSRPTv1; rua=mailto:tls-reports@north.test"
+_submissions._tcp.north.test. SRV 0 1 465 mx.north.test.
+_submission._tcp.north.test. SRV 1 1 587 mx.north.test.
+_imaps._tcp.north.test. SRV 0 1 993 mx.north.test.
 mx.north.test.  A    192.0.2.1
 1.2.0.192.in-addr.arpa. PTR mx.north.test.
 """
 
 
-def records(house: House, zone: str) -> DomainRecords:
+def records(house: House, zone: str, certificate: Path | None = None) -> DomainRecords:
     return DomainRecords(
+        house.store,
         Domains(house.store),
         FakeResolver(zone),
         hostname="mx.north.test",
         ports={"smtp": 25, "submission": 587, "submissions": 465, "imaps": 993},
+        certificate=certificate,
     )
+
+
+KEY = DkimKey(
+    domain="north.test",
+    selector="e1",
+    algorithm="ed25519-sha256",
+    private_key=private_pem(make_private_key("ed25519-sha256")),
+    created_at=1,
+    changed_at=1,
+)
+PUBLISHED = f'e1._domainkey.north.test. TXT "{key_record(load_private_key(KEY.private_key))}"\n'
 
 
 async def found(house: House, zone: str, *, backup: bool = False) -> dict[str, Level]:
     await Domains(house.store).domain_add(name="north.test", backup=backup)
+    await house.store.apply(PutDkimKey(key=KEY))
     findings = await records(house, zone).domain_check(name="north.test")
+    assert all(finding.fix or finding.level is Level.FINE for finding in findings), "each says how to mend it"
     return {finding.subject: finding.level for finding in findings}
 
 
 async def test_a_domain_in_order(house: House) -> None:
-    levels = await found(house, GOOD)
-    assert levels == {
-        "MX north.test": Level.FINE,
-        "SPF north.test": Level.FINE,
-        "host mx.north.test": Level.FINE,
-        "PTR 192.0.2.1": Level.FINE,
-    }
+    levels = await found(house, GOOD + PUBLISHED)
+    assert set(levels.values()) == {Level.FINE}
+    assert list(levels) == [
+        "MX north.test",
+        "SPF north.test",
+        "DKIM e1",
+        "DMARC north.test",
+        "TLSRPT north.test",
+        "SRV _submissions._tcp.north.test",
+        "SRV _submission._tcp.north.test",
+        "SRV _imaps._tcp.north.test",
+        "host mx.north.test",
+        "PTR 192.0.2.1",
+    ]
+
+
+OURS = "mx.north.test. A 192.0.2.1\nnorth.test. MX 10 mx.north.test.\n"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +107,33 @@ async def test_a_domain_in_order(house: House) -> None:
         ("north.test. FAIL", False, "SPF north.test", Level.LOOK),
         ('north.test. TXT "other"', False, "SPF north.test", Level.LOOK),
         ('north.test. TXT "v=spf1 -all"\nnorth.test. TXT "v=spf1 mx"', False, "SPF north.test", Level.WRONG),
+        (OURS + 'north.test. TXT "v=spf1 ip4:192.0.2.2 -all"', False, "SPF north.test", Level.WRONG),
+        (OURS + 'north.test. TXT "v=spf1 ip4:192.0.2.0/29 -all"', False, "SPF north.test", Level.FINE),
+        ("", False, "DKIM e1", Level.WRONG),
+        ("e1._domainkey.north.test. FAIL", False, "DKIM e1", Level.LOOK),
+        ('e1._domainkey.north.test. TXT "v=DKIM1; p="', False, "DKIM e1", Level.WRONG),
+        ("", False, "DMARC north.test", Level.LOOK),
+        (
+            '_dmarc.north.test. TXT "v=DMARC1; p=none; rua=mailto:a@b.test"',
+            False,
+            "DMARC north.test",
+            Level.LOOK,
+        ),
+        ('_dmarc.north.test. TXT "v=DMARC1; p=reject"', False, "DMARC north.test", Level.LOOK),
+        (
+            '_dmarc.north.test. TXT "v=DMARC1; p=reject"\n_dmarc.north.test. TXT "v=DMARC1; p=none"',
+            False,
+            "DMARC north.test",
+            Level.WRONG,
+        ),
+        ("", False, "TLSRPT north.test", Level.LOOK),
+        ("", False, "SRV _imaps._tcp.north.test", Level.LOOK),
+        (
+            "_imaps._tcp.north.test. SRV 0 1 143 mx.north.test.",
+            False,
+            "SRV _imaps._tcp.north.test",
+            Level.LOOK,
+        ),
         ("mx.north.test. A 192.0.2.1", False, "PTR 192.0.2.1", Level.LOOK),
         ("mx.north.test. FAIL", False, "host mx.north.test", Level.LOOK),
     ],
@@ -79,17 +144,63 @@ async def test_a_domain_out_of_order(
     assert (await found(house, zone, backup=backup))[subject] is level
 
 
-async def test_records_to_publish(house: House) -> None:
+async def test_what_is_muted_is_not_looked_at(house: House) -> None:
     await Domains(house.store).domain_add(name="north.test")
-    answer = await records(house, "").domain_dns(name="north.test")
-    zone = answer.zone.split("\n")
-    assert [" ".join(line.split()) for line in zone if line] == [
+    commands = records(house, OURS)
+    for kind in ("dmarc", "PTR", "SRV", "DKIM", "TLSRPT"):
+        await commands.domain_mute(name="north.test", kind=kind, reason="another department's")
+    findings = {f.subject: f for f in await commands.domain_check(name="north.test")}
+    assert findings["DMARC north.test"].level is Level.FINE
+    assert findings["PTR 192.0.2.1"].text == "not looked at: another department's"
+    await commands.domain_unmute(name="north.test", kind="DMARC")
+    findings = {f.subject: f for f in await commands.domain_check(name="north.test")}
+    assert findings["DMARC north.test"].level is Level.LOOK
+    with pytest.raises(ValueError, match="mute one of"):
+        await commands.domain_mute(name="north.test", kind="weather", reason="rain")
+    with pytest.raises(NotFound):
+        await commands.domain_unmute(name="north.test", kind="DMARC")
+
+
+async def test_records_to_publish(house: House, tmp_path: Path) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+    await house.store.apply(PutDkimKey(key=KEY))
+    ensure_pair(
+        tmp_path / "certificate.pem", tmp_path / "key.pem", "mx.north.test", datetime(2026, 11, 1, tzinfo=UTC)
+    )
+    answer = await records(house, "mx.north.test. A 192.0.2.1", tmp_path / "certificate.pem").domain_dns(
+        name="north.test"
+    )
+    zone = [" ".join(line.split()) for line in answer.zone.split("\n") if line]
+    certificate = x509.load_pem_x509_certificate((tmp_path / "certificate.pem").read_bytes())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert zone == [
         "north.test. IN MX 10 mx.north.test.",
         'north.test. IN TXT "v=spf1 mx -all"',
+        'mx.north.test. IN TXT "v=spf1 a -all"',
+        f'e1._domainkey.north.test. IN TXT "{key_record(load_private_key(KEY.private_key))}"',
+        '_dmarc.north.test. IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc-reports@north.test"',
+        '_smtp._tls.north.test. IN TXT "v=TLSRPTv1; rua=mailto:tls-reports@north.test"',
+        f"_25._tcp.mx.north.test. IN TLSA 3 1 1 {hashlib.sha256(key).hexdigest()}",
         "_submissions._tcp.north.test. IN SRV 0 1 465 mx.north.test.",
         "_submission._tcp.north.test. IN SRV 1 1 587 mx.north.test.",
         "_imaps._tcp.north.test. IN SRV 0 1 993 mx.north.test.",
+        "; in its own zone: 1.2.0.192.in-addr.arpa. IN PTR mx.north.test.",
     ]
+
+
+async def test_the_zone_text_is_a_zone_that_passes_the_check(house: House) -> None:
+    """What we say is to be published, published, leaves nothing to mend; long keys come in pieces."""
+    rsa = DkimKeys(house.store, Domains(house.store), FakeResolver())
+    await Domains(house.store).domain_add(name="north.test")
+    await rsa.make_first("north.test")
+    zone = (await records(house, "").domain_dns(name="north.test")).zone
+    dns.zone.from_text(
+        f"$ORIGIN north.test.\n$TTL 60\n@ SOA a. b. 1 2 3 4 5\n@ NS ns.test.\n{zone}", "north.test."
+    )
+    text = "\n".join(line.replace(" IN ", " ", 1) for line in zone.splitlines() if not line.startswith(";"))
+    text += "\nmx.north.test. A 192.0.2.1\n192.0.2.1 PTR mx.north.test.\n"
+    findings = await records(house, text).domain_check(name="north.test")
+    assert [f for f in findings if f.level is not Level.FINE] == []
 
 
 # --- status -------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ BY_FOLDER = {
     "house": 7,
     "pytest_plugin": 7,
     "notices": 7,
+    "judging": 7,
     "privileges": 7,
     "__main__": 7,
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
 from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
+from tests.kits.trust import TrustKit
 
 
 class TestMailboxes(MailboxKit):
@@ -35,6 +37,10 @@ class TestQueue(QueueKit):
     pass
 
 
+class TestJudgements(JudgementKit):
+    pass
+
+
 class TestSuppressions(SuppressionKit):
     pass
 
@@ -48,6 +54,10 @@ class TestPeople(PeopleKit):
 
 
 class TestTimeline(TimelineKit):
+    pass
+
+
+class TestTrust(TrustKit):
     pass
 
 

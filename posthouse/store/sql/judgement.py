@@ -41,7 +41,9 @@ def end_lesson(tx: Transaction, op: EndLesson) -> None:
     """EndLesson."""
     key = (op.account_id, op.email_id)
     if op.kind is not None:
-        tx.execute("DELETE FROM lesson WHERE account_id = ? AND email_id = ? AND kind = ?", (*key, op.kind.value))
+        tx.execute(
+            "DELETE FROM lesson WHERE account_id = ? AND email_id = ? AND kind = ?", (*key, op.kind.value)
+        )
     there = tx.query("SELECT 1 FROM email WHERE account_id = ? AND email_id = ?", key)
     if there and tx.may_grow:
         tx.execute(

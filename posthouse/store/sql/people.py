@@ -28,7 +28,7 @@ from posthouse.store.model import (
     Domain,
     DomainKind,
 )
-from posthouse.store.sql import mailboxes, uploads
+from posthouse.store.sql import mailboxes, trust, uploads
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -64,6 +64,7 @@ def remove_domain(tx: Transaction, op: RemoveDomain) -> None:
     if tx.query("SELECT 1 FROM account WHERE domain = ? LIMIT 1", (op.name,)):
         raise Conflict("The domain still has accounts.")
     tx.execute("DELETE FROM alias WHERE domain = ?", (op.name,))
+    trust.forget_domain(tx, op.name)
     tx.execute("DELETE FROM domain WHERE name = ?", (op.name,))
     tx.publish_once(PeopleChanged())
 

@@ -177,9 +177,7 @@ def _arrive(
     return uids
 
 
-def _teach(
-    tx: Transaction, account_id: int, source: MailboxState, target: MailboxState, first: int
-) -> None:
+def _teach(tx: Transaction, account_id: int, source: MailboxState, target: MailboxState, first: int) -> None:
     """What the arrival of messages says to the junk filter; they are the target's from UID `first` on."""
     kind = lesson_of_move(source.role, source.name, target.role, target.name)
     if kind is not None:

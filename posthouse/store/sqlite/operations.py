@@ -7,8 +7,19 @@ from typing import Any, Final
 
 from posthouse.store import care, judgement
 from posthouse.store import interface as ops
+from posthouse.store import trust as trust_ops
+from posthouse.store.sql import (
+    items,
+    mailboxes,
+    messages,
+    people,
+    suppressions,
+    timeline,
+    transfers,
+    trust,
+    uploads,
+)
 from posthouse.store.sql import judgement as judging
-from posthouse.store.sql import items, mailboxes, messages, people, suppressions, timeline, transfers, uploads
 from posthouse.store.sqlite import copying, placements, queue
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -59,4 +70,12 @@ OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = 
     ops.RememberRecipient: people.remember_recipient,
     ops.RecordEvents: timeline.record,
     ops.PruneEvents: timeline.prune,
+    trust_ops.PutDkimKey: trust.put_key,
+    trust_ops.RemoveDkimKey: trust.remove_key,
+    trust_ops.TallyDmarc: trust.tally,
+    trust_ops.ForgetTallies: trust.forget_tallies,
+    trust_ops.AddReport: trust.add_report,
+    trust_ops.PruneReports: trust.prune_reports,
+    trust_ops.PutMute: trust.put_mute,
+    trust_ops.RemoveMute: trust.remove_mute,
 }

@@ -32,13 +32,14 @@ from posthouse.store.model import (
     Suppression,
     Usage,
 )
-from posthouse.store.sql import suppressions, timeline, transfers
+from posthouse.store.sql import suppressions, timeline, transfers, trust
 from posthouse.store.sql.transaction import Settings
 from posthouse.store.sqlite import account_reads, emails, queue, snapshots
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.judging import StoredJudgements
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.staging import FileStaging
+from posthouse.store.trust import DkimKey, DmarcTally, Mute, Report
 
 R = TypeVar("R")
 
@@ -344,6 +345,28 @@ class SqliteStore(StoredJudgements):
     def watch_people(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any change to domains, accounts, aliases or app passwords; the result ends it."""
         return self._live.people.watch(heard)
+
+    # --- trust ---------------------------------------------------------------------------------------------
+
+    async def dkim_keys(self, domain: str = "") -> tuple[DkimKey, ...]:
+        """The DKIM keys of a domain (of all), oldest first."""
+        return await self._readers.run(lambda r: trust.read_keys(r.db, domain))
+
+    async def dmarc_tallies(self, before: int) -> tuple[DmarcTally, ...]:
+        """What is to be reported of days before a time, by domain and day."""
+        return await self._readers.run(lambda r: trust.read_tallies(r.db, before))
+
+    async def reports(self, domain: str = "", limit: int = 100) -> tuple[Report, ...]:
+        """Reports received and sent (about a domain), the newest first."""
+        return await self._readers.run(lambda r: trust.read_reports(r.db, domain, limit))
+
+    async def report(self, report_id: int) -> Report | None:
+        """One report."""
+        return await self._readers.run(lambda r: trust.read_report(r.db, report_id))
+
+    async def mutes(self, domain: str) -> tuple[Mute, ...]:
+        """The findings about a domain that nobody wants to hear of."""
+        return await self._readers.run(lambda r: trust.read_mutes(r.db, domain))
 
     # --- the timeline ----------------------------------------------------------------------------------------
 

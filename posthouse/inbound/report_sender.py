@@ -1,0 +1,235 @@
+"""Reports are made and sent: each day one to every domain that asked and whose mail came (RFC 9990), at once about
+single failures where configured (RFC 9991).
+
+A report, the note that it was sent, and the end of its counts are one commit: none is sent twice or lost. An address in
+another organization must have agreed to take reports; when the DNS cannot be asked for that, the report waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+
+from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.inbound.policy import normal_domain
+from posthouse.inbound.received import received_field
+from posthouse.inbound.report_letters import GENERATOR, Letterhead, aggregate_letter, failure_letter
+from posthouse.inbound.tally import DAY, Failure, Tallies, TallyRow
+from posthouse.limits import DOMAIN, FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT
+from posthouse.msgauth.aggregate import AggregateReport
+from posthouse.msgauth.dmarc import DnsTemporary, walk
+from posthouse.msgauth.dmarc_record import parse_dmarc
+from posthouse.resolver import Resolver, Status
+from posthouse.store.interface import Op, Store
+from posthouse.store.model import Content, DomainKind
+from posthouse.store.trust import AddReport, DmarcTally, ForgetTallies, PruneReports, Report
+
+log: Final = logging.getLogger(__name__)
+
+Operations = Callable[[Mail, bytes], Awaitable[list[Op[Any]]]]
+"""`Deliverer.operations`."""
+
+
+class ReportSender:
+    """`round` from time to time; `send` by command."""
+
+    def __init__(
+        self,
+        store: Store,
+        resolver: Resolver,
+        tallies: Tallies,
+        operations: Operations,
+        *,
+        hostname: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._resolver = resolver
+        self._tallies = tallies
+        self._operations = operations
+        self._hostname = hostname
+        self._now = now
+        self._told: dict[str, list[float]] = {}
+
+    async def round(self) -> None:
+        """Send the reports of days that are over, and what waits of failures; forget old reports."""
+        now = self._now()
+        await self.send_due(int(now) // DAY * DAY)
+        await self.send_failures()
+        await self._store.apply(PruneReports(before=now - REPORTS_KEPT))
+
+    async def reports_send(self) -> int:
+        """Send everything that is counted now, today's too; how many reports."""
+        await self.send_failures()
+        return await self.send_due(int(self._now()) + DAY)
+
+    async def send_due(self, before: int) -> int:
+        """Send the reports of days that began before a time; how many."""
+        await self._tallies.flush()
+        found = await self._store.dmarc_tallies(before)
+        sent = 0
+        for (domain, day), rows in groupby(found, key=lambda one: (one.policy_domain, one.day)):
+            sent += await self._send(domain, day, list(rows))
+        return sent
+
+    async def _send(self, domain: str, day: int, tallies: Sequence[DmarcTally]) -> int:
+        rows = [(one.count, msgspec.json.decode(one.row, type=TallyRow)) for one in tallies]
+        try:
+            to = await self._agreed(domain, rows[-1][1].to)
+        except DnsTemporary as fault:
+            if self._now() - day < REPORT_WAIT:
+                log.info("report domain=%s put off: %s", domain, fault)
+                return 0
+            to = []
+        ops: list[Op[Any]] = [ForgetTallies(policy_domain=domain, day=day)]
+        for report in self._reports(day, rows) if to else []:
+            ops += await self._letters(report, to)
+        await self._store.commit(*ops)
+        log.info("report domain=%s day=%d to=%s", domain, day, ",".join(to) or "nobody")
+        return 1 if to else 0
+
+    def _reports(self, day: int, rows: Sequence[tuple[int, TallyRow]]) -> Iterable[AggregateReport]:
+        """One for each policy that the domain had on that day."""
+        policies = list(dict.fromkeys(row.policy for _, row in rows))
+        for number, policy in enumerate(policies, 1):
+            yield AggregateReport(
+                organization=self._hostname,
+                email=f"postmaster@{self._hostname}",
+                report_id=f"{policy.domain}.{day}.{number}@{self._hostname}",
+                begin=day,
+                end=day + DAY - 1,
+                policy=policy,
+                rows=tuple(
+                    msgspec.structs.replace(row.row, count=count)
+                    for count, row in rows
+                    if row.policy == policy
+                ),
+                generator=GENERATOR,
+            )
+
+    async def _letters(self, report: AggregateReport, to: Sequence[str]) -> list[Op[Any]]:
+        ops: list[Op[Any]] = []
+        for address in to:
+            head = await self._head(address)
+            ops += await self._post(aggregate_letter(report, head), head)
+        kept = Report(
+            sent=True,
+            kind="aggregate",
+            domain=report.policy.domain,
+            organization=", ".join(to),
+            name=report.report_id,
+            begin=report.begin,
+            end=report.end,
+            at=int(self._now()),
+            messages=report.messages,
+            failures=report.failures,
+            content=msgspec.json.encode(report).decode(),
+        )
+        return [*ops, AddReport(report=kept)]
+
+    async def _post(self, raw: bytes, head: Letterhead) -> list[Op[Any]]:
+        """The operations that deliver a letter, from the null reverse-path: nobody need hear that it failed."""
+        mail = Mail(
+            trace_id=new_trace_id(head.at),
+            reverse_path="",
+            recipients=(MailRecipient(head.to),),
+            content=Content.of(raw),
+            received_at=head.at,
+            body="7BIT" if raw.isascii() else "8BITMIME",
+            via=Via.LOCAL,
+            protocol="local",
+        )
+        return await self._operations(mail, received_field(mail, self._hostname, show_client=False))
+
+    async def _head(self, to: str) -> Letterhead:
+        now = self._now()
+        return Letterhead(
+            hostname=self._hostname,
+            domain=await self._own_domain(),
+            to=to,
+            at=now,
+            unique=new_trace_id(now),
+        )
+
+    async def _own_domain(self) -> str:
+        """RFC 9990: reports must pass DMARC themselves; a domain of ours has keys to sign with."""
+        ours = [domain.name for domain in await self._store.domains() if domain.kind is DomainKind.LOCAL]
+        above = [name for name in ours if self._hostname == name or self._hostname.endswith(f".{name}")]
+        return next(iter(above or ours), self._hostname)
+
+    # --- who takes them ------------------------------------------------------------------------------
+
+    async def _agreed(self, domain: str, addresses: Iterable[str]) -> list[str]:
+        """Of the addresses asked for, those that may be written to. Raises DnsTemporary."""
+        own: str | None = None
+        found = []
+        for address in addresses:
+            host = normal_domain(address.rpartition("@")[2])
+            if not host:
+                continue
+            own = own or (await walk(domain, self._resolver)).organizational_domain
+            if (await walk(host, self._resolver)).organizational_domain == own or await self._takes(
+                host, domain
+            ):
+                found.append(address)
+        return found
+
+    async def _takes(self, host: str, domain: str) -> bool:
+        """Whether a host in another organization takes reports about this domain (RFC 9990)."""
+        name = f"{domain}._report._dmarc.{host}"
+        if len(name) > DOMAIN:
+            return False
+        answer = await self._resolver.txt(name)
+        if answer.status is Status.TEMPORARY:
+            raise DnsTemporary(f"{name}: {answer.reason}")
+        return any(parse_dmarc(text) is not None for text in answer.records)
+
+    # --- single failures -----------------------------------------------------------------------------
+
+    async def send_failures(self) -> int:
+        """Tell of the failures that wait; how many letters."""
+        sent = 0
+        for failure in self._tallies.take_failures():
+            if not self._may_tell(failure.policy_domain):
+                continue
+            try:
+                to = await self._agreed(failure.policy_domain, failure.to)
+            except DnsTemporary:
+                continue
+            for address in to:
+                await self._tell(failure, address)
+                sent += 1
+        return sent
+
+    async def _tell(self, failure: Failure, address: str) -> None:
+        head = await self._head(address)
+        ops = await self._post(failure_letter(failure, head), head)
+        kept = Report(
+            sent=True,
+            kind="failure",
+            domain=failure.domain,
+            organization=address,
+            name=head.unique,
+            begin=int(failure.at),
+            end=int(failure.at),
+            at=int(head.at),
+            messages=1,
+            failures=1,
+            content="{}",
+        )
+        await self._store.commit(*ops, AddReport(report=kept))
+
+    def _may_tell(self, domain: str) -> bool:
+        now = self._now()
+        recent = [at for at in self._told.get(domain, []) if now - at < 3600]
+        if len(recent) >= FAILURES_AN_HOUR:
+            self._told[domain] = recent
+            return False
+        self._told = {name: times for name, times in self._told.items() if now - times[-1] < 3600}
+        self._told[domain] = [*recent, now]
+        return True

@@ -1,0 +1,174 @@
+"""What strangers' mail came to for DMARC, counted for the reports that its domains ask for (RFC 9990).
+
+Counts gather in memory and go to the store every minute, so that an accepted message costs no commit of its own; a
+crash loses a minute of statistics and no mail. Only domains whose record has `rua=` are counted. Failures that a domain
+wants to hear of one by one (`ruf=`, RFC 9991) wait here too, a few an hour for each, and only when configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from posthouse.config import MsgAuth
+from posthouse.inbound.checks import Examination
+from posthouse.limits import FAILURE_HEADER, FAILURES_WAITING, TALLY_ROWS
+from posthouse.msgauth.aggregate import AggregateRow, DkimSeen, PolicyPublished, Reason, SpfSeen
+from posthouse.msgauth.dmarc import DmarcFound
+from posthouse.msgauth.dmarc_record import DmarcRecord
+from posthouse.msgauth.results import Authentication, Disposition, Dmarc, Result
+from posthouse.store.interface import Store
+from posthouse.store.trust import DmarcTally, TallyDmarc
+
+DAY: Final = 86400
+
+
+class TallyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a report to be, as JSON in the store; its count is kept beside."""
+
+    policy: PolicyPublished
+    to: tuple[str, ...]
+    """Addresses of rua=."""
+    row: AggregateRow
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that failed, for those who asked to hear of each."""
+
+    domain: str
+    policy_domain: str
+    to: tuple[str, ...]
+    """Addresses of ruf=."""
+    peer: str
+    reverse_path: str
+    at: float
+    results: str
+    """As in Authentication-Results."""
+    delivered: str
+    """RFC 9991: "delivered", "spam", "reject"."""
+    failed: str
+    """RFC 6591 Auth-Failure: "dmarc"."""
+    header: bytes
+    """The header of the message."""
+
+
+class Tallies:
+    """Counts. `note` is `authenticate.Tell`; `flush` from time to time and at the end."""
+
+    def __init__(
+        self, store: Store, settings: Callable[[], MsgAuth], now: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._now = now
+        self._counts: Counter[tuple[str, int, bytes]] = Counter()
+        self._failures: list[Failure] = []
+        self._flushing = asyncio.Lock()
+
+    def note(self, examination: Examination, found: Authentication, judged: tuple[DmarcFound, ...]) -> None:
+        """Count one message, once for each author domain."""
+        settings = self._settings()
+        for one in judged:
+            if one.record is None or one.result.result is Result.TEMPERROR:
+                continue
+            if settings.reports and one.record.aggregate_to and len(self._counts) < TALLY_ROWS:
+                self._count(examination, found, one.result, one.record)
+            if settings.failure_reports and one.record.failures_to and len(self._failures) < FAILURES_WAITING:
+                self._note_failure(examination, found, one.result, one.record)
+
+    def _count(
+        self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
+    ) -> None:
+        day = int(self._now()) // DAY * DAY
+        applied, reasons = self._applied(dmarc)
+        row = AggregateRow(
+            source_ip=examination.mail.peer,
+            count=1,
+            disposition=applied,
+            dkim="pass" if dmarc.dkim_aligned else "fail",
+            spf="pass" if dmarc.spf_aligned else "fail",
+            reasons=reasons,
+            header_from=dmarc.domain,
+            envelope_from=examination.mail.reverse_path.rpartition("@")[2].lower(),
+            dkim_seen=tuple(
+                DkimSeen(domain=one.domain, selector=one.selector, result=one.result)
+                for one in found.dkim
+                if one.domain
+            ),
+            spf_seen=(SpfSeen(domain=found.spf.domain, result=found.spf.result),),
+        )
+        tally = TallyRow(policy=_published(dmarc, record), to=record.aggregate_to, row=row)
+        self._counts[dmarc.policy_domain, day, msgspec.json.encode(tally)] += 1
+
+    def _applied(self, dmarc: Dmarc) -> tuple[str, tuple[Reason, ...]]:
+        """What was done, and why that is not what was asked for."""
+        if dmarc.result is not Result.FAIL:
+            return "none", ()
+        if self._settings().verify != "enforce" and dmarc.disposition is not Disposition.NONE:
+            return "none", (Reason(type="local_policy", comment="policies are only noted here"),)
+        if dmarc.testing and dmarc.disposition is not dmarc.policy:
+            return dmarc.disposition, (Reason(type="policy_test_mode"),)
+        return dmarc.disposition, ()
+
+    def _note_failure(
+        self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
+    ) -> None:
+        # RFC 9989 §4.7, fo=: 1 wants whatever is not an aligned pass, 0 only what fails altogether.
+        any_failure = "1" in record.failure_options and not (dmarc.spf_aligned and dmarc.dkim_aligned)
+        if dmarc.result is not Result.FAIL and not any_failure:
+            return
+        applied, _ = self._applied(dmarc)
+        headers = examination.headers
+        self._failures.append(
+            Failure(
+                domain=dmarc.domain,
+                policy_domain=dmarc.policy_domain,
+                to=record.failures_to,
+                peer=examination.mail.peer,
+                reverse_path=examination.mail.reverse_path,
+                at=examination.mail.received_at,
+                results=found.in_words(),
+                delivered={"reject": "reject", "quarantine": "spam"}.get(applied, "delivered"),
+                failed="dmarc",
+                header=headers.raw[headers.start : headers.end][:FAILURE_HEADER],
+            )
+        )
+
+    def take_failures(self) -> list[Failure]:
+        """The failures that wait to be told; they are the caller's from now on."""
+        taken, self._failures = self._failures, []
+        return taken
+
+    async def flush(self) -> None:
+        """Bring the counts to the store; what cannot be kept now is tried again at the next flush."""
+        async with self._flushing:
+            counts, self._counts = self._counts, Counter()
+            if not counts:
+                return
+            tallies = tuple(
+                DmarcTally(policy_domain=domain, day=day, row=row.decode(), count=count)
+                for (domain, day, row), count in counts.items()
+            )
+            try:
+                await self._store.apply(TallyDmarc(tallies=tallies))
+            except BaseException:
+                self._counts.update(counts)
+                raise
+
+
+def _published(dmarc: Dmarc, record: DmarcRecord) -> PolicyPublished:
+    return PolicyPublished(
+        domain=dmarc.policy_domain,
+        p=record.policy,
+        sp=record.subdomain_policy or record.policy,
+        np=record.nonexistent_policy or record.subdomain_policy or record.policy,
+        adkim="s" if record.strict_dkim else "r",
+        aspf="s" if record.strict_spf else "r",
+        fo=":".join(sorted(record.failure_options)),
+        testing="y" if record.testing else "n",
+    )

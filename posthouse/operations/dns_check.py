@@ -1,0 +1,243 @@
+"""Whether the DNS shows what the plan says: one finding a record, each with the mend in words.
+
+The questions are asked as others would ask them. SPF is evaluated for our own addresses, keys are compared with those
+that sign, a DMARC record is read as receivers read it. A check that fails by itself hides no other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from posthouse.msgauth.dmarc_record import parse_dmarc
+from posthouse.msgauth.results import Disposition, Result
+from posthouse.msgauth.spf import SpfQuestion, check_spf
+from posthouse.operations.dkim_keys import KeyRow, is_published
+from posthouse.operations.dns_plan import DnsRecord
+from posthouse.operations.findings import Finding, fine, look, wrong
+from posthouse.resolver import Answer, Status, TextAnswer, ZoneResolver
+from posthouse.store.model import Domain, DomainKind
+
+_TRY_AGAIN: Final = "check [dns] servers, try again"
+
+
+def fix_for(record: DnsRecord) -> str:
+    """What to do about a record that is not there."""
+    return f"publish: {record.name} {record.type} {record.value}"
+
+
+def unasked(subject: str, answer: Answer) -> Finding:
+    """The DNS did not answer."""
+    return look(subject, f"cannot be asked: {answer.reason}", _TRY_AGAIN)
+
+
+class DnsCheck:
+    """The checks of one domain's records; `records` is its plan."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        records: Sequence[DnsRecord],
+        keys: Sequence[KeyRow],
+        resolver: ZoneResolver,
+        hostname: str,
+    ) -> None:
+        self._domain = domain
+        self._records = records
+        self._keys = keys
+        self._resolver = resolver
+        self._hostname = hostname
+
+    def _planned(self, kind: str) -> list[DnsRecord]:
+        return [record for record in self._records if record.kind == kind]
+
+    async def run(self, muted: Mapping[str, str]) -> list[Finding]:
+        """All findings; those of `muted` kinds (kind → reason) are not asked for."""
+        findings: list[Finding] = []
+        for kind, check in self._checks().items():
+            if kind in muted:
+                findings.append(fine(f"{kind} {self._domain.name}", f"not looked at: {muted[kind]}"))
+            else:
+                findings += await check()
+        return findings
+
+    def _checks(self) -> dict[str, Callable[[], Awaitable[list[Finding]]]]:
+        if self._domain.kind is DomainKind.BACKUP:
+            return {"MX": self.mx}
+        return {
+            "MX": self.mx,
+            "SPF": self.spf,
+            "DKIM": self.dkim,
+            "DMARC": self.dmarc,
+            "TLSRPT": self.tls_reports,
+            "MTA-STS": self.mta_sts,
+            "TLSA": self.tlsa,
+            "CAA": self.caa,
+            "SRV": self.srv,
+        }
+
+    # --- mail ----------------------------------------------------------------------------------------
+
+    async def mx(self) -> list[Finding]:
+        """Whether its mail comes to us."""
+        answer = await self._resolver.mx(self._domain.name)
+        subject = f"MX {self._domain.name}"
+        fix = fix_for(self._planned("MX")[0])
+        if answer.status is Status.TEMPORARY:
+            return [unasked(subject, answer)]
+        ours = [mx for mx in answer.records if mx.host.lower().rstrip(".") == self._hostname]
+        if not answer.records:
+            return [wrong(subject, "no MX record", fix)]
+        listed = ", ".join(f"{mx.preference} {mx.host or '.'}" for mx in sorted(answer.records))
+        if not ours:
+            return [wrong(subject, f"{self._hostname} is not among {listed}", fix)]
+        best = min(mx.preference for mx in answer.records)
+        if self._domain.kind is DomainKind.LOCAL and ours[0].preference > best:
+            return [look(subject, f"others come before us: {listed}", "are its mailboxes really here?")]
+        if self._domain.kind is DomainKind.BACKUP and ours[0].preference == best:
+            return [wrong(subject, f"a backup must not be first: {listed}", fix)]
+        return [fine(subject, listed)]
+
+    # --- trust ---------------------------------------------------------------------------------------
+
+    async def spf(self) -> list[Finding]:
+        """Whether receivers find one record, and whether our own addresses pass by it."""
+        name = self._domain.name
+        subject = f"SPF {name}"
+        answer = await self._resolver.txt(name)
+        fix = fix_for(self._planned("SPF")[0])
+        if answer.status is Status.TEMPORARY:
+            return [unasked(subject, answer)]
+        found = [text for text in answer.records if text.lower().split(" ")[0] == "v=spf1"]
+        if len(found) > 1:  # RFC 7208 §4.5
+            return [wrong(subject, f"{len(found)} SPF records: receivers then use none", "leave one")]
+        if not found:
+            return [look(subject, "no SPF record", fix)]
+        for address in await self._own_addresses():
+            question = SpfQuestion(address=address, reverse_path=f"postmaster@{name}", helo=self._hostname)
+            verdict = await check_spf(question, self._resolver)
+            if verdict.result is not Result.PASS:
+                words = f"our address {address} gets {verdict.result}: {verdict.reason}"
+                return [wrong(subject, words, f"let it stand for {address}: {fix}")]
+        return [fine(subject, found[0])]
+
+    async def dkim(self) -> list[Finding]:
+        """Whether the keys that sign, and those that are to, are published."""
+        findings = []
+        for key in self._keys:
+            subject = f"DKIM {key.selector}"
+            if await is_published(key, self._resolver):
+                findings.append(fine(subject, f"{key.algorithm}, {key.state}"))
+                continue
+            answer = await self._resolver.txt(key.name)
+            record = next(one for one in self._planned("DKIM") if one.name == f"{key.name}.")
+            if answer.status is Status.TEMPORARY:
+                findings.append(unasked(subject, answer))
+            elif key.state == "retired":
+                findings.append(
+                    look(subject, "retired, and no more published", "mail on the way loses its proof")
+                )
+            elif answer.records:
+                findings.append(wrong(subject, f"another key stands at {key.name}", fix_for(record)))
+            else:
+                tell = wrong if key.state == "active" else look
+                findings.append(tell(subject, f"no key at {key.name} ({key.state})", fix_for(record)))
+        if not any(key.state == "active" for key in self._keys):
+            fix = f"posthouse domain rotate {self._domain.name} --now"
+            findings.append(look(f"DKIM {self._domain.name}", "no key: nothing is signed", fix))
+        return findings
+
+    async def dmarc(self) -> list[Finding]:
+        """What receivers are asked to do with forgeries, and whether we hear of them."""
+        name = self._domain.name
+        subject, fix = f"DMARC {name}", fix_for(self._planned("DMARC")[0])
+        answer = await self._resolver.txt(f"_dmarc.{name}")
+        if answer.status is Status.TEMPORARY:
+            return [unasked(subject, answer)]
+        found = [record for text in answer.records if (record := parse_dmarc(text)) is not None]
+        if len(found) > 1:
+            return [wrong(subject, f"{len(found)} DMARC records: receivers then use none", "leave one")]
+        if not found:
+            return [look(subject, "no DMARC record: anybody may write in its name", fix)]
+        record = found[0]
+        if record.testing:
+            return [look(subject, f"only trying: {record.text}", "take out t=y once its mail passes")]
+        if not record.aggregate_to:
+            return [look(subject, f"nobody is told of forgeries: {record.text}", f"add rua=: {fix}")]
+        if record.policy is Disposition.NONE:
+            return [
+                look(
+                    subject,
+                    f"asks for nothing: {record.text}",
+                    "p=quarantine or p=reject once its mail passes",
+                )
+            ]
+        return [fine(subject, record.text)]
+
+    # --- transport and services ----------------------------------------------------------------------
+
+    async def tls_reports(self) -> list[Finding]:
+        """RFC 8460 §3."""
+        return await self._texts("TLSRPT", "v=TLSRPTv1", missing_is=look)
+
+    async def mta_sts(self) -> list[Finding]:
+        """RFC 8461 §3.1: the record, and the host where the policy is read."""
+        if not self._planned("MTA-STS"):
+            return []
+        findings = await self._texts("MTA-STS", "v=STSv1", missing_is=look)
+        host = f"mta-sts.{self._domain.name}"
+        answers = [await self._resolver.a(host), await self._resolver.aaaa(host)]
+        if not any(answer.records for answer in answers):
+            record = self._planned("MTA-STS")[1]
+            findings.append(look(f"MTA-STS {host}", "has no address", fix_for(record)))
+        return findings
+
+    async def _texts(
+        self, kind: str, version: str, *, missing_is: Callable[[str, str, str], Finding]
+    ) -> list[Finding]:
+        record = self._planned(kind)[0]
+        subject = f"{kind} {self._domain.name}"
+        answer = await self._resolver.txt(record.name.rstrip("."))
+        if answer.status is Status.TEMPORARY:
+            return [unasked(subject, answer)]
+        found = [text for text in answer.records if text.replace(" ", "").startswith(version)]
+        if len(found) > 1:
+            return [wrong(subject, f"{len(found)} records: receivers then use none", "leave one")]
+        return [fine(subject, found[0])] if found else [missing_is(subject, "no record", fix_for(record))]
+
+    async def tlsa(self) -> list[Finding]:
+        """RFC 7672: a record that does not fit our certificate stops mail; none is no harm."""
+        return [await self._shown(record, absent_is_fine=True) for record in self._planned("TLSA")]
+
+    async def caa(self) -> list[Finding]:
+        """RFC 8659."""
+        return [await self._shown(record, absent_is_fine=True) for record in self._planned("CAA")]
+
+    async def srv(self) -> list[Finding]:
+        """RFC 6186, RFC 8314 §5.1."""
+        return [await self._shown(record, absent_is_fine=False) for record in self._planned("SRV")]
+
+    async def _shown(self, record: DnsRecord, *, absent_is_fine: bool) -> Finding:
+        name = record.name.rstrip(".")
+        subject = f"{record.type} {name}"
+        answer: TextAnswer = await self._resolver.shown(name, record.type)
+        if answer.status is Status.TEMPORARY:
+            return unasked(subject, answer)
+        if any(_same(record.value, text) for text in answer.records):
+            return fine(subject, record.value)
+        if not answer.records:
+            return fine(subject, "none") if absent_is_fine else look(subject, "no record", fix_for(record))
+        tell = wrong if record.type == "TLSA" else look
+        return tell(subject, f"shows {', '.join(answer.records)}", fix_for(record))
+
+    async def _own_addresses(self) -> list[str]:
+        answers = [await self._resolver.a(self._hostname), await self._resolver.aaaa(self._hostname)]
+        return [address for answer in answers for address in answer.records if ipaddress.ip_address(address)]
+
+
+def _same(planned: str, shown: str) -> bool:
+    return (
+        planned.replace('"', "").lower().rstrip(".").split()
+        == shown.replace('"', "").lower().rstrip(".").split()
+    )

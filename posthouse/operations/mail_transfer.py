@@ -1,0 +1,220 @@
+"""The house's part of `posthouse import` and `export`: mailboxes made, messages taken and given in batches.
+
+The command line reads and writes other people's forms (`operations.transfer`) as the user who runs it; here is only the
+store. A batch of an import is one commit together with the marks of its messages, so an import that is cut off goes
+on where it was: what has a mark is not taken again, whatever has become of it since.
+"""
+
+from __future__ import annotations
+
+import base64
+from bisect import bisect_right
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from posthouse import limits
+from posthouse.accounts.addresses import normalize_login
+from posthouse.errors import NotFound
+from posthouse.store.care import KeepUids, NoteTransferred
+from posthouse.store.interface import AddEmail, CreateMailbox, Op, Store
+from posthouse.store.model import SYSTEM_FLAGS, Account, Content, Mailbox, Role
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message of a batch; its octets stand in the body, in order."""
+
+    octets: int
+    received_at: int
+    flags: tuple[str, ...] = ()
+    mark: str
+    """Hexadecimal: what tells it from every other message that was ever imported to this account."""
+    uid: int = 0
+    """To be kept where the mailbox lets it; 0: none."""
+
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """A mailbox as it is exported."""
+
+    name: str
+    role: str
+    uid_validity: int
+    uid_next: int
+    messages: int
+    octets: int
+    subscribed: bool
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """The beginning of a message that is exported; its octets follow as `Piece`s."""
+
+    uid: int
+    received_at: int
+    flags: tuple[str, ...]
+    octets: int
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """Octets of the message begun last, in base64."""
+
+    base64: str
+
+
+class MailTransfer:
+    """Commands of imports and exports."""
+
+    def __init__(self, store: Store, *, default_domain: str) -> None:
+        self._store = store
+        self._default_domain = default_domain
+
+    async def transfer_folders(self, *, address: str) -> list[Folder]:
+        """The account's mailboxes. NotFound."""
+        account = await self._account(address)
+        return [_folder(mailbox) for mailbox in await self._store.mailboxes(account.account_id)]
+
+    async def transfer_known(self, *, address: str, marks: tuple[str, ...]) -> list[str]:
+        """Which of these were transferred already."""
+        account = await self._account(address)
+        known = await self._store.transferred(account.account_id, [bytes.fromhex(mark) for mark in marks])
+        return [mark.hex() for mark in known]
+
+    async def transfer_note(self, *, address: str, marks: tuple[str, ...]) -> None:
+        """Remember that these were transferred."""
+        account = await self._account(address)
+        noted = tuple(bytes.fromhex(mark) for mark in marks)
+        await self._store.apply(NoteTransferred(account_id=account.account_id, marks=noted))
+
+    # --- in ----------------------------------------------------------------------------------------------
+
+    async def transfer_put(
+        self,
+        *,
+        address: str,
+        folder: str,
+        messages: tuple[Incoming, ...],
+        body: bytes,
+        uid_validity: int = 0,
+        role: str = "",
+        over_quota: bool = False,
+    ) -> int:
+        """Take a batch into a mailbox, which is made when it is missing; how many messages were new.
+
+        `uid_validity`: of the source, when its UIDs are to be kept; `role` (RFC 6154): the mailbox that has it here is
+        taken, whatever it is called. NotFound, OverQuota (nothing of the batch is kept), ValueError.
+        """
+        if sum(message.octets for message in messages) != len(body):
+            raise ValueError("the body is not as long as its messages")
+        account = await self._account(address)
+        mailbox = await self._mailbox(account, folder, role)
+        marks = [bytes.fromhex(message.mark) for message in messages]
+        known = await self._store.transferred(account.account_id, marks)
+        operations: list[Op[Any]] = []
+        at, fresh = 0, 0
+        for message, mark in zip(messages, marks, strict=True):
+            raw = body[at : at + message.octets]
+            at += message.octets
+            if mark in known:
+                continue
+            fresh += 1
+            if uid_validity and message.uid:
+                operations.append(
+                    KeepUids(
+                        account_id=account.account_id,
+                        mailbox_id=mailbox.mailbox_id,
+                        uid_validity=uid_validity,
+                        uid_next=message.uid,
+                    )
+                )
+            operations.append(
+                AddEmail(
+                    account_id=account.account_id,
+                    mailbox_id=mailbox.mailbox_id,
+                    content=Content.of(raw),
+                    flags=_flags(message.flags),
+                    received_at=message.received_at,
+                    check_quota=not over_quota,
+                )
+            )
+        if fresh:
+            noted = tuple(mark for mark in marks if mark not in known)
+            await self._store.commit(*operations, NoteTransferred(account_id=account.account_id, marks=noted))
+        return fresh
+
+    async def _mailbox(self, account: Account, folder: str, role: str) -> Mailbox:
+        mailboxes = await self._store.mailboxes(account.account_id)
+        wanted = Role(role) if role else None
+        for mailbox in mailboxes:
+            if wanted is not None and mailbox.role is wanted:
+                return mailbox
+        found = await self._store.mailbox(account.account_id, folder)
+        if found is not None:
+            return found
+        return await self._store.apply(
+            CreateMailbox(account_id=account.account_id, name=folder, role=wanted, subscribed=True)
+        )
+
+    # --- out ---------------------------------------------------------------------------------------------
+
+    async def transfer_get(
+        self, *, address: str, folder: str, after: int = 0, limit: int = limits.TRANSFER_BATCH
+    ) -> AsyncIterator[Outgoing | Piece]:
+        """Messages with UIDs above `after`, at most so many and so large: each as it begins, then its octets. NotFound.
+
+        None: there are no more.
+        """
+        account = await self._account(address)
+        mailbox = await self._store.mailbox(account.account_id, folder)
+        if mailbox is None:
+            raise NotFound(f"no mailbox {folder}")
+        index = await self._store.index(account.account_id, mailbox.mailbox_id)
+        keywords = await self._store.keywords(account.account_id)
+        names = (*SYSTEM_FLAGS, *keywords)
+        first = bisect_right(index.uids, after)
+        wanted = [
+            (index.uids[at], index.email_ids[at], index.flags[at], index.received[at])
+            for at in range(first, min(first + limit, len(index.uids)))
+        ]
+        places = await self._store.stored(account.account_id, [email_id for _, email_id, _, _ in wanted])
+        octets = 0
+        for (uid, _, bits, received_at), stored in zip(wanted, places, strict=True):
+            if stored is None:
+                continue  # expunged meanwhile
+            octets += stored.size
+            if octets > limits.TRANSFER_OCTETS and octets != stored.size:
+                return
+            flags = tuple(name for bit, name in enumerate(names) if bits >> bit & 1)
+            yield Outgoing(uid=uid, received_at=received_at, flags=flags, octets=stored.size)
+            async for chunk in self._store.chunks(stored):
+                yield Piece(base64=base64.b64encode(chunk).decode())
+
+    async def _account(self, address: str) -> Account:
+        wanted = normalize_login(address, self._default_domain)
+        account = await self._store.account(wanted)
+        if account is None:
+            raise NotFound(f"no account {wanted}")
+        return account
+
+
+def _folder(mailbox: Mailbox) -> Folder:
+    return Folder(
+        name=mailbox.name,
+        role=mailbox.role.value if mailbox.role is not None else "",
+        uid_validity=mailbox.uid_validity,
+        uid_next=mailbox.uid_next,
+        messages=mailbox.total,
+        octets=mailbox.size,
+        subscribed=mailbox.subscribed,
+    )
+
+
+_KNOWN_FLAGS = {name.lower(): name for name in SYSTEM_FLAGS}
+
+
+def _flags(names: tuple[str, ...]) -> frozenset[str]:
+    """System flags and keywords; \\Recent and what servers made up with a backslash go (RFC 9051 §2.3.2)."""
+    return frozenset(
+        _KNOWN_FLAGS.get(name.lower(), name)
+        for name in names
+        if not name.startswith("\\") or name.lower() in _KNOWN_FLAGS
+    )

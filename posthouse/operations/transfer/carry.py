@@ -1,0 +1,187 @@
+"""Between the house and another form of mail: every mailbox, batch by batch, going on where an earlier run ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import msgspec
+
+from posthouse import limits
+from posthouse.operations.transfer.model import FolderInfo, Message, Source, Target, mark
+
+
+class House(Protocol):
+    """The way to the running server, or to the store itself: commands with their results."""
+
+    def each(self, command: str, body: bytes = b"", **arguments: Any) -> Iterator[Any]:
+        """Each result of a command."""
+        ...
+
+    def one(self, command: str, body: bytes = b"", **arguments: Any) -> Any:
+        """The one result of a command."""
+        ...
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of an import or export."""
+
+    address: str
+    folders: frozenset[str] = frozenset()
+    """Only these; empty: all."""
+    into: str = ""
+    """Import: below this mailbox; empty: each under its own name."""
+    over_quota: bool = False
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it has come: after each batch, and at the end of each mailbox."""
+
+    folder: str
+    done: int
+    """Messages that this run has carried."""
+    total: int
+    """0: not known."""
+    refused: tuple[str, ...] = ()
+    """Messages that cannot be carried, each with why."""
+
+
+def carry_in(source: Source, house: House, plan: Plan) -> Iterator[Step]:
+    """Import. TransferFault, and what the house's commands raise; what was carried by then stays."""
+
+    def known(folder: FolderInfo, keys: list[str]) -> set[str]:
+        marks = {mark(_from(source, plan), folder.place, key): key for key in keys}
+        found = house.one("transfer.known", address=plan.address, marks=tuple(marks))
+        return {marks[each] for each in found}
+
+    for folder in source.folders():
+        if plan.folders and folder.name not in plan.folders:
+            continue
+        yield from _import_folder(source, folder, house, plan, known)
+
+
+def _import_folder(
+    source: Source, folder: FolderInfo, house: House, plan: Plan, known: Any
+) -> Iterator[Step]:
+    done = 0
+    batch: list[Message] = []
+    refused: tuple[str, ...] = ()
+    octets = 0
+    for message in source.messages(folder, known):
+        if len(message.raw) > limits.CONTROL_BODY:
+            refused += (f"{folder.name} {message.key}: {len(message.raw)} octets are too many",)
+            continue
+        if batch and (
+            len(batch) >= limits.TRANSFER_BATCH or octets + len(message.raw) > limits.TRANSFER_OCTETS
+        ):
+            done += _put(source, folder, house, plan, batch)
+            yield Step(folder=folder.name, done=done, total=folder.messages)
+            batch, octets = [], 0
+        batch.append(message)
+        octets += len(message.raw)
+    if batch:
+        done += _put(source, folder, house, plan, batch)
+    yield Step(folder=folder.name, done=done, total=folder.messages, refused=refused)
+
+
+def _put(source: Source, folder: FolderInfo, house: House, plan: Plan, batch: list[Message]) -> int:
+    name = folder.name
+    if plan.into:
+        name = plan.into if folder.name == "INBOX" else f"{plan.into}/{folder.name}"
+    messages = [
+        {
+            "octets": len(message.raw),
+            "received_at": message.received_at,
+            "flags": message.flags,
+            "mark": mark(_from(source, plan), folder.place, message.key),
+            "uid": message.uid,
+        }
+        for message in batch
+    ]
+    return int(
+        house.one(
+            "transfer.put",
+            b"".join(message.raw for message in batch),
+            address=plan.address,
+            folder=name,
+            messages=messages,
+            uid_validity=batch[0].uid_validity,
+            role="" if plan.into else folder.role,
+            over_quota=plan.over_quota,
+        )
+    )
+
+
+def _from(source: Source, plan: Plan) -> str:
+    """Where marks of an import say that a message is from: the same mail may be wanted in two places."""
+    return f"{source.name}\0{plan.into}" if plan.into else source.name
+
+
+def carry_out(target: Target, house: House, plan: Plan) -> Iterator[Step]:
+    """Export. TransferFault, and what the house's commands raise; what was carried by then stays."""
+    for row in house.one("transfer.folders", address=plan.address):
+        if plan.folders and row["name"] not in plan.folders:
+            continue
+        folder = FolderInfo(
+            name=row["name"],
+            place=row["name"],
+            role="" if row["role"] == "inbox" else row["role"],
+            messages=row["messages"],
+            uid_validity=row["uid_validity"],
+            uid_next=row["uid_next"],
+        )
+        yield from _export_folder(target, folder, house, plan)
+
+
+def _export_folder(target: Target, folder: FolderInfo, house: House, plan: Plan) -> Iterator[Step]:
+    after = target.open(folder)
+    done = 0
+    while batch := list(_got(house, plan.address, folder, after)):
+        after = batch[-1].uid
+        for message in batch if target.remembers else _unmarked(target, folder, house, plan, batch):
+            target.put(folder, message)
+            done += 1
+            if not target.remembers:
+                name = mark(target.name, folder.name, message.key)
+                house.one("transfer.note", address=plan.address, marks=(name,))
+        target.done(folder)
+        yield Step(folder=folder.name, done=done, total=folder.messages)
+    target.done(folder)
+    yield Step(folder=folder.name, done=done, total=folder.messages)
+
+
+def _unmarked(
+    target: Target, folder: FolderInfo, house: House, plan: Plan, batch: list[Message]
+) -> list[Message]:
+    """What the target was not given in an earlier run, by the store's own memory."""
+    names = [mark(target.name, folder.name, message.key) for message in batch]
+    known = set(house.one("transfer.known", address=plan.address, marks=tuple(names)))
+    return [message for name, message in zip(names, batch, strict=True) if name not in known]
+
+
+def _got(house: House, address: str, folder: FolderInfo, after: int) -> Iterator[Message]:
+    """A batch of messages as the house gives them."""
+    head: dict[str, Any] | None = None
+    pieces: list[bytes] = []
+    for item in house.each("transfer.get", address=address, folder=folder.name, after=after):
+        if "base64" in item:
+            pieces.append(base64.b64decode(item["base64"]))
+            continue
+        if head is not None:
+            yield _whole(folder, head, pieces)
+        head, pieces = item, []
+    if head is not None:
+        yield _whole(folder, head, pieces)
+
+
+def _whole(folder: FolderInfo, head: dict[str, Any], pieces: list[bytes]) -> Message:
+    return Message(
+        raw=b"".join(pieces),
+        received_at=head["received_at"],
+        flags=tuple(head["flags"]),
+        key=json.dumps([folder.uid_validity, head["uid"]]),
+        uid=head["uid"],
+        uid_validity=folder.uid_validity,
+    )

@@ -1,0 +1,241 @@
+"""Reports, both ways: counted, made, sent, taken in; each once, none to who did not ask for it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from posthouse.config import MsgAuth
+from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.mail import Via
+from posthouse.inbound.report_sender import ReportSender
+from posthouse.inbound.tally import DAY, Tallies
+from posthouse.limits import FAILURES_AN_HOUR, REPORT_WAIT
+from posthouse.message.headers import Headers
+from posthouse.msgauth.aggregate import AggregateReport
+from posthouse.msgauth.report_reader import FailureReport, read_report
+from tests.fakes.resolver import FakeResolver
+from tests.inbound.small_house import NOW, SmallHouse
+from tests.inbound.test_authenticate import KEY, ZONE, letter
+from tests.msgauth.messages import signed
+
+MORE = """
+_dmarc.told.test. TXT "v=DMARC1; p=none; sp=reject; rua=mailto:dmarc@told.test; ruf=mailto:ruf@told.test; fo=1"
+_dmarc.outside.test. TXT "v=DMARC1; p=none; rua=mailto:a@agreed.test,mailto:b@asked-nobody.test"
+outside.test._report._dmarc.agreed.test. TXT "v=DMARC1"
+_dmarc.silent.test. TXT "v=DMARC1; p=none; rua=mailto:a@away.test"
+silent.test._report._dmarc.away.test. FAIL
+"""
+
+
+class Office:
+    """A house that counts and reports, with a clock."""
+
+    def __init__(self, house: SmallHouse, **settings) -> None:
+        self.house = house
+        self.now = NOW
+        self.settings = MsgAuth(**settings)
+        self.resolver = FakeResolver(ZONE + MORE)
+        self.tallies = Tallies(house.real_store, lambda: self.settings, lambda: self.now)
+        check = Authenticate(self.resolver, self.settings, hostname="mx.example.test", tell=self.tallies.note)
+        checks = house.pipeline._checks
+        house.pipeline._checks = {**checks, Via.MX: (*checks[Via.MX][:-1], check, checks[Via.MX][-1])}
+        self.sender = ReportSender(
+            house.real_store,
+            self.resolver,
+            self.tallies,
+            house.deliverer.operations,
+            hostname="mx.example.test",
+            now=lambda: self.now,
+        )
+
+    async def take(self, raw: bytes, **changes) -> str:
+        mail = self.house.mail("alice", raw=raw, received_at=self.now, **changes)
+        return str((await self.house.pipeline.accept(mail))[0])
+
+    async def queued(self) -> list[tuple[str, bytes]]:
+        """(recipient, message) of what waits to leave."""
+        store = self.house.real_store
+        return [(one.recipients[0].address, await store.read(one.stored)) for one in await store.queue()]
+
+
+@pytest.fixture
+async def house(tmp_path):
+    house = await SmallHouse.open(tmp_path)
+    yield house
+    await house.close()
+
+
+async def test_a_day_becomes_a_report(house):
+    office = Office(house)
+    for _ in range(3):
+        await office.take(signed(letter("info@bank.test"), KEY))
+    assert (await office.take(letter("info@bank.test"))).startswith("550")
+    await office.tallies.flush()
+    assert (await office.take(signed(letter("info@bank.test"), KEY))).startswith("250")
+    await office.sender.round()
+    assert await office.queued() == [], "the day is not over"
+    office.now += DAY
+    await office.sender.round()
+    await office.sender.round()
+    [(to, message)] = await office.queued()
+    assert to == "dmarc@bank.test"
+    headers = Headers.scan(message)
+    subject = (headers.first("subject") or b"").decode()
+    assert subject.startswith("Report Domain: bank.test Submitter: mx.example.test Report-ID: <bank.test.")
+    assert headers.first("from") == b'"Reports of mx.example.test" <postmaster@example.test>'
+    report = read_report(message)
+    assert isinstance(report, AggregateReport)
+    assert (report.policy.domain, report.policy.p, report.policy.sp) == ("bank.test", "reject", "quarantine")
+    assert report.end - report.begin == DAY - 1
+    assert report.begin <= NOW <= report.end
+    assert {(row.count, row.dkim, row.spf, row.disposition) for row in report.rows} == {
+        (4, "pass", "fail", "none"),
+        (1, "fail", "fail", "reject"),
+    }
+    name = f"mx.example.test!bank.test!{report.begin}!{report.end}!"
+    assert f'filename="{name}'.encode() in message.replace(b"\r\n ", b"").replace(b"\r\n\t", b"")
+    [kept] = await house.real_store.reports()
+    assert (kept.sent, kept.messages, kept.failures, kept.organization) == (True, 5, 1, "dmarc@bank.test")
+
+
+async def test_only_who_agreed_is_written_to(house):
+    office = Office(house)
+    await office.take(letter("x@outside.test"))
+    await office.take(letter("x@silent.test"))
+    await office.take(letter("x@lenient.test"))  # asks for no reports
+    office.now += DAY
+    await office.sender.round()
+    assert [to for to, _ in await office.queued()] == ["a@agreed.test"]
+    assert [one.policy_domain for one in await house.real_store.dmarc_tallies(2**40)] == ["silent.test"]
+    office.now += REPORT_WAIT
+    await office.sender.round()
+    assert [to for to, _ in await office.queued()] == ["a@agreed.test"]
+    assert await house.real_store.dmarc_tallies(2**40) == ()
+
+
+async def test_by_command_today_is_sent_too(house):
+    office = Office(house)
+    await office.take(letter("x@told.test"))
+    assert await office.sender.reports_send() == 1
+    assert [to for to, _ in await office.queued()] == ["dmarc@told.test"]
+
+
+async def test_note_only_says_so_in_the_report(house):
+    office = Office(house, verify="report")
+    assert (await office.take(letter("info@bank.test"))).startswith("250")
+    await office.sender.reports_send()
+    report = read_report((await office.queued())[0][1])
+    assert isinstance(report, AggregateReport)
+    [row] = report.rows
+    assert (row.disposition, row.reasons[0].type) == ("none", "local_policy")
+
+
+async def test_nothing_is_counted_when_switched_off(house):
+    office = Office(house, reports=False)
+    await office.take(letter("x@told.test"))
+    assert await office.sender.reports_send() == 0
+
+
+async def test_single_failures_are_told_when_configured(house):
+    office = Office(house, failure_reports=True, reports=False)
+    for _ in range(FAILURES_AN_HOUR + 5):
+        await office.take(letter("x@told.test", "X-Secret-Header: yes", body="the text\r\n"))
+    await office.sender.send_failures()
+    letters = await office.queued()
+    assert [to for to, _ in letters] == ["ruf@told.test"] * FAILURES_AN_HOUR
+    report = read_report(letters[0][1])
+    assert isinstance(report, FailureReport)
+    assert (report.domain, report.source_ip, report.delivery_result) == (
+        "told.test",
+        "192.0.2.1",
+        "delivered",
+    )
+    assert report.subject == "hello"
+    assert b"X-Secret-Header: yes" in letters[0][1]
+    assert b"the text" not in letters[0][1]
+
+
+async def test_single_failures_are_not_told_otherwise(house):
+    office = Office(house)
+    await office.take(letter("x@told.test"))
+    assert await office.sender.send_failures() == 0
+
+
+async def test_counts_survive_a_store_that_cannot_take_them(house):
+    office = Office(house)
+    await office.take(letter("x@told.test"))
+    office.tallies._store = house.store
+    house.break_at("apply")
+    with pytest.raises(RuntimeError):
+        await office.tallies.flush()
+    house.mend()
+    await office.tallies.flush()
+    [tally] = await house.real_store.dmarc_tallies(2**40)
+    assert tally.count == 1
+
+
+# --- coming in -----------------------------------------------------------------------------------------------
+
+
+def report_letter() -> bytes:
+    """One of ours, as another house would get it."""
+    from posthouse.inbound.report_letters import Letterhead, aggregate_letter
+    from tests.msgauth.test_reports import OURS
+
+    report = msgspec.structs.replace(OURS, policy=msgspec.structs.replace(OURS.policy, domain="example.test"))
+    head = Letterhead(
+        hostname="mx.far.test", domain="far.test", to="dmarc-reports@example.test", at=NOW, unique="abc"
+    )
+    return aggregate_letter(report, head)
+
+
+async def test_a_report_is_read_and_kept_once(house):
+    mail = house.mail("dmarc-reports", raw=report_letter())
+    assert [reply.code for reply in await house.pipeline.accept(mail)] == [250]
+    [kept] = await house.real_store.reports("example.test")
+    assert (kept.sent, kept.kind, kept.messages, kept.failures) == (False, "aggregate", 4, 1)
+    story = await house.story(mail.trace_id)
+    words = "aggregate report of mx.example.test about example.test: 4, 1 failed"
+    assert ("reported", "dmarc-reports@example.test", words) in story
+    await house.pipeline.accept(house.mail("dmarc-reports+x", raw=report_letter()))
+    assert len(await house.real_store.reports()) == 1
+    assert await house.inbox("admin") == [], "nobody's mailbox is filled with them"
+
+
+async def test_what_is_no_report_goes_to_the_postmaster(house):
+    mail = house.mail("tls-reports", raw=b"From: eve@elsewhere.test\r\n\r\nHello?\r\n")
+    assert [reply.code for reply in await house.pipeline.accept(mail)] == [250]
+    [message] = await house.inbox("admin")
+    assert b"Hello?" in message
+    assert await house.real_store.reports() == ()
+
+
+async def test_a_report_beside_other_recipients(house):
+    mail = house.mail("dmarc-reports", "bob", "tls-reports", raw=report_letter())
+    assert [reply.code for reply in await house.pipeline.accept(mail)] == [250, 250, 250]
+    assert len(await house.real_store.reports()) == 1
+    assert len(await house.inbox("bob")) == 1
+
+
+async def test_an_account_of_that_name_gets_its_mail(house):
+    from posthouse.store.interface import AddAccount
+
+    await house.real_store.apply(AddAccount(address="tls-reports@example.test", password="x", created_at=0))
+    mail = house.mail("tls-reports", raw=report_letter())
+    await house.pipeline.accept(mail)
+    assert await house.real_store.reports() == ()
+
+
+async def test_reports_of_elsewhere_are_not_ours_to_read(house):
+    mail = house.mail("dmarc-reports@backup.test", raw=report_letter())
+    await house.pipeline.accept(mail)
+    assert await house.real_store.reports() == ()
+    assert len(await house.real_store.queue()) == 1
+
+
+def test_the_published_addresses_are_those_that_are_read() -> None:
+    from posthouse.accounts.directory import REPORTS
+    from posthouse.operations.dns_plan import DMARC_REPORTS, TLS_REPORTS
+
+    assert {DMARC_REPORTS, TLS_REPORTS} == REPORTS

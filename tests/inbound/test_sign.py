@@ -1,0 +1,153 @@
+"""What leaves in our name is signed, once, aligned, and verifies; nothing else is."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from posthouse.accounts.model import Login
+from posthouse.inbound.mail import Via
+from posthouse.inbound.sign import Signer
+from posthouse.msgauth.dkim_sign import key_record, make_private_key, private_pem
+from posthouse.msgauth.results import Result
+from posthouse.store.trust import DkimKey, KeyState
+from tests.fakes.resolver import FakeResolver
+from tests.inbound.small_house import NOW, SmallHouse
+from tests.msgauth.messages import verified
+
+PRIVATE = {algorithm: make_private_key(algorithm) for algorithm in ("rsa-sha256", "ed25519-sha256")}
+KEYS = [
+    DkimKey(
+        domain="example.test",
+        selector=algorithm[0] + "1",
+        algorithm=algorithm,
+        private_key=private_pem(key),
+        created_at=1,
+        changed_at=1,
+    )
+    for algorithm, key in PRIVATE.items()
+]
+RESOLVER = FakeResolver(
+    "\n".join(f'{a[0]}1._domainkey.example.test. TXT "{key_record(key)}"' for a, key in PRIVATE.items())
+)
+FAR = "friend@elsewhere.test"
+
+
+class Signing:
+    """A house that signs, and what its queue holds."""
+
+    def __init__(self, house: SmallHouse) -> None:
+        self.house = house
+        self.keys = list(KEYS)
+        self.reads = 0
+        self.signer = Signer(self._read)
+        house.deliverer._sign = self.signer.sign
+
+    async def _read(self) -> list[DkimKey]:
+        self.reads += 1
+        return self.keys
+
+    async def send(self, raw: bytes, *recipients: str, **changes) -> list[bytes]:
+        """Submit as alice; the queued messages, whole."""
+        login = Login(account=self.house.accounts["alice"], mechanism="PLAIN")
+        values = {"reverse_path": "alice@example.test", "via": Via.SUBMISSION, "login": login}
+        self.mail = self.house.mail(*(recipients or (FAR,)), raw=raw, **(values | changes))
+        await self.house.pipeline.accept(self.mail)
+        store = self.house.real_store
+        return [await store.read(queued.stored) for queued in await store.queue()]
+
+
+@pytest.fixture
+async def signing(tmp_path):
+    house = await SmallHouse.open(tmp_path)
+    signing = Signing(house)
+    yield signing
+    signing.signer.close()
+    await house.close()
+
+
+LETTER = b"From: Alice <alice@example.test>\r\nTo: friend@elsewhere.test\r\nSubject: hi\r\n\r\ntext\r\n"
+
+
+async def test_what_leaves_is_signed_by_both_keys(signing: Signing):
+    [queued] = await signing.send(LETTER)
+    assert queued.startswith(b"DKIM-Signature: ")
+    found = await verified(queued, RESOLVER, int(NOW))
+    assert [(one.result, one.algorithm, one.domain) for one in found] == [
+        (Result.PASS, "rsa-sha256", "example.test"),
+        (Result.PASS, "ed25519-sha256", "example.test"),
+    ]
+    story = await signing.house.story(signing.mail.trace_id)
+    assert ("signed", "alice@example.test", "as example.test (r1, e1), aligned with example.test") in story
+
+
+async def test_what_the_house_adds_is_signed_too(signing: Signing):
+    [queued] = await signing.send(LETTER)
+    for field in (b"Date", b"Message-ID"):
+        changed = queued.replace(field + b": ", field + b": x", 1)
+        assert {one.result for one in await verified(changed, RESOLVER, int(NOW))} == {Result.FAIL}
+
+
+async def test_nothing_can_be_added_unnoticed(signing: Signing):
+    [queued] = await signing.send(LETTER)
+    for field in (
+        b"From: x@y.test",
+        b"Subject: x",
+        b"To: x@y.test",
+        b"Reply-To: x@y.test",
+        b"Content-Type: a/b",
+    ):
+        found = await verified(field + b"\r\n" + queued, RESOLVER, int(NOW))
+        assert {one.result for one in found} == {Result.FAIL}, field
+    relayed = b"Received: from a by b; Mon, 02 Nov 2026 10:00:00 +0000\r\nList-Id: <a.b>\r\n" + queued
+    assert {one.result for one in await verified(relayed, RESOLVER, int(NOW))} == {Result.PASS}
+
+
+async def test_copies_that_stay_here_are_not_signed(signing: Signing):
+    [queued] = await signing.send(LETTER, "bob", FAR)
+    assert b"DKIM-Signature" in queued
+    [kept] = await signing.house.inbox("bob")
+    assert b"DKIM-Signature" not in kept
+
+
+async def test_a_large_message_is_signed_from_staging(signing: Signing, monkeypatch):
+    monkeypatch.setattr("posthouse.limits.STAGE_MEMORY", 1000)
+    staging = signing.house.real_store.stage()
+    await staging.write(LETTER)
+    for number in range(3000):
+        await staging.write(b"line %05d  with  blanks \r\n" % number)
+    content = await staging.finish()
+    assert content.path is not None
+    [queued] = await signing.send(b"", content=content)
+    assert {one.result for one in await verified(queued, RESOLVER, int(NOW))} == {Result.PASS}
+
+
+async def test_mail_that_strangers_brought_is_not_ours_to_sign(signing: Signing):
+    raw = b"From: eve@elsewhere.test\r\n\r\ntext\r\n"
+    [queued] = await signing.send(raw, "away", via=Via.MX, login=None, reverse_path="eve@elsewhere.test")
+    assert b"DKIM-Signature" not in queued
+
+
+async def test_our_own_notices_are_signed_by_the_domain_above_our_host(signing: Signing):
+    raw = b"From: MAILER-DAEMON@mx.example.test\r\nSubject: x\r\n\r\ntext\r\n"
+    [queued] = await signing.send(raw, via=Via.LOCAL, login=None, reverse_path="")
+    found = await verified(queued, RESOLVER, int(NOW))
+    assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
+
+
+async def test_without_a_key_it_is_said(signing: Signing):
+    signing.keys = [msgspec.structs.replace(key, state=KeyState.RETIRED) for key in KEYS]
+    signing.keys += [msgspec.structs.replace(KEYS[0], private_key="broken")]
+    [queued] = await signing.send(LETTER)
+    assert b"DKIM-Signature" not in queued
+    story = await signing.house.story(signing.mail.trace_id)
+    assert ("signed", "alice@example.test", "not signed: there is no DKIM key for example.test") in story
+
+
+async def test_keys_are_read_once_until_they_change(signing: Signing):
+    await signing.send(LETTER)
+    await signing.send(LETTER)
+    assert signing.reads == 1
+    signing.signer.forget()
+    await signing.send(LETTER)
+    assert signing.reads == 2
