@@ -26,6 +26,8 @@ from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
+from posthouse.jmap.mail import MailCache
+from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.listener import ConnectionGate, Listener
@@ -34,7 +36,6 @@ from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
 from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
-from posthouse.pop3.locks import LocalLocks
 from posthouse.pop3.server import BUSY as POP3_BUSY
 from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
@@ -75,7 +76,9 @@ DOORS: Final = (
     Door(name="https", role="web", protocol="web", tls_first=True),
 )
 QUEUE_ROLE: Final = "queue"
-ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE})
+JOBS_ROLE: Final = "jobs"
+"""Whatever is done behind everybody's back: deriving, indexing, sweeping, forgetting what is old."""
+ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE, JOBS_ROLE})
 RESERVED_ROLES: Final = frozenset({"sieve"})
 """Roles of listeners that are not served yet: asking for them is no mistake."""
 
@@ -100,9 +103,7 @@ class App:
         self._privileges = privileges or Privileges("")
         self._listeners: dict[str, Listener] = {}
         self._servers: dict[str, Serve] = {}
-        self._maildrop_locks = LocalLocks()
         self._pages = Pages()
-        self._secret = b""
         self._gate = ConnectionGate(config.limits.connections, config.limits.connections_per_address)
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
@@ -123,22 +124,22 @@ class App:
 
     async def start(self) -> None:
         """Open the house, then its doors. Whatever fails, what was opened is closed again."""
-        self.house = await House.open(self.config, serving=True)
+        self.house = await House.open(self.config, serving=True, roles=self.roles)
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
             await asyncio.to_thread(self._pages.load)
-            self._secret = await asyncio.to_thread(Paths(self.config.data).login_secret)
             self._build_servers(self.config)
             await self._open_doors()
             self._control = ControlServer(socket_path(self.config.data), self._administer)
             await self._control.start()
             await self._start_queue()
+            jobs = JOBS_ROLE in self.roles
             self._upkeep = Upkeep(
                 self.house.store,
-                lambda: self.config.store.timeline,
+                lambda: self.config.store.timeline if jobs else 0.0,
                 self.house.clock,
-                self.house.duties(),
+                self.house.duties(jobs=jobs),
             )
             self._upkeep.start()
             self.house.junk.start()
@@ -252,7 +253,7 @@ class App:
             hostname=config.hostname,
             plaintext=plaintext,
             tls=self._tls,
-            locks=self._maildrop_locks,
+            locks=self.house.storage.locks,
         ).serve
         self._servers["web"] = WebServer(self._web_application(config)).serve
 
@@ -260,11 +261,13 @@ class App:
         services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
+            mail=MailCache(self.house.store),
+            results=Results(),
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
-        images = ImageProxy(self._secret, self.house.resolver)
+        images = ImageProxy(self.house.storage.secret, self.house.resolver)
         return build(services, settings, self._pages, images)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:

@@ -82,9 +82,11 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Where mail is kept; paths are relative to the data folder."""
 
     url: str = "sqlite:mail.db"
-    """"sqlite:PATH"."""
+    """"sqlite:PATH", or "postgresql://user:password@host1,host2/name": the database of a cluster, the same for all of
+    its nodes. Behind a pooler in transaction mode notices between nodes are slower: give the database's own address."""
     blobs: str = "packs:blobs"
-    """"packs:FOLDER": large messages, appended to segment files."""
+    """"packs:FOLDER": large messages, appended to segment files. A cluster keeps them in its database, or with
+    "s3://key:secret@bucket/prefix?endpoint=https://…" in an object store (further: region, encryption, kms_key)."""
     timeline: Seconds = 30 * 86400
     """Seconds that the story of a message is kept for `posthouse message log`; 0: for ever."""
 
@@ -309,6 +311,23 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     return config
 
 
+CLUSTER_URLS: Final = ("postgresql://", "postgres://")
+"""Beginnings of the address of a cluster's database."""
+
+
+def _store_problems(store: Store) -> Iterator[tuple[str, str]]:
+    cluster = store.url.startswith(CLUSTER_URLS)
+    if not cluster and not store.url.startswith("sqlite:"):
+        yield "store.url", 'store.url: write "sqlite:PATH" or "postgresql://user@host/name"'
+    if store.blobs.startswith("s3:"):
+        if not cluster:
+            yield "store.blobs", 'store.blobs: "s3:…" goes with store.url = "postgresql://…"'
+        elif not urlsplit(store.blobs).hostname:
+            yield "store.blobs", 'store.blobs: write "s3://bucket?endpoint=https://…"'
+    elif not store.blobs.startswith("packs:"):
+        yield "store.blobs", 'store.blobs: write "packs:FOLDER" or "s3://bucket?endpoint=https://…"'
+
+
 def _problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
@@ -320,10 +339,7 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
             if not _LISTENER.fullmatch(address):
                 problem = f'"{address}" is not "address:port", "[v6]:port" or "unix:PATH"'
                 yield f"listen.{name}", f"listen.{name}: {problem}"
-    if not config.store.url.startswith("sqlite:"):
-        yield "store.url", 'store.url: this version knows "sqlite:PATH"'
-    if not config.store.blobs.startswith("packs:"):
-        yield "store.blobs", 'store.blobs: this version knows "packs:FOLDER"'
+    yield from _store_problems(config.store)
     if (config.tls.certificate is None) != (config.tls.key is None):
         yield "tls", "tls: certificate and key go together"
     if not config.outbound.retry:

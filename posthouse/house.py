@@ -7,7 +7,6 @@ builds what depends on the configuration, again at each reload; whoever uses the
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -33,7 +32,6 @@ from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
 from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
-from posthouse.net.certificates import write_private
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.dkim_keys import DkimKeys
@@ -55,11 +53,9 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
-from posthouse.store.derive import derive
+from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import Account, DomainKind
-from posthouse.store.sqlite.searching import text_search
-from posthouse.store.sqlite.store import SqliteStore
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -80,19 +76,13 @@ class Paths(msgspec.Struct, frozen=True):
         """The key of that certificate."""
         return config.tls.key or self.data / "tls" / "key.pem"
 
-    def login_secret(self) -> bytes:
-        """32 octets of chance, made once: what unknown names are told must not change over restarts."""
-        path = self.data / "login.key"
-        if not path.exists():
-            write_private(path, secrets.token_bytes(32))
-        return path.read_bytes()
-
 
 class House:
     """Everything but the listeners. `open` and `close`; `furnish` again after a reload."""
 
-    def __init__(self, store: SqliteStore, directory: Directory, config: Config, clock: Clock) -> None:
-        self.store = store
+    def __init__(self, storage: Storage, directory: Directory, config: Config, clock: Clock) -> None:
+        self.storage = storage
+        self.store = store = storage.store
         self.clock = clock
         self.directory = directory
         self.refusals = Refusals(store)
@@ -103,39 +93,36 @@ class House:
         self.runner: QueueRunner | None = None
         self.signer = Signer(store.dkim_keys)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
-        self.junk = JunkOffice(store, self._alarm, clock)
+        self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
         self.furnish(config)
 
     @classmethod
-    async def open(cls, config: Config, *, serving: bool = False) -> Self:
+    async def open(
+        cls, config: Config, *, serving: bool = False, roles: frozenset[str] = frozenset()
+    ) -> Self:
         """Open the store (StoreUnavailable when somebody else has it) and build upon it.
 
-        `serving`: with the full-text index, which a single command does not need.
+        `serving`: with what a single command does not need (full-text index, jobs); `roles`: what we do.
         """
         paths = Paths(config.data)
         clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = await SqliteStore.open(
-            config.data / config.store.url.removeprefix("sqlite:"),
-            config.data / config.store.blobs.removeprefix("packs:"),
-            derive=derive,
-            search=text_search(config.data / "search.db") if serving else None,
-            default_quota=config.limits.account_quota,
-            now=clock,
-        )
+        storage = await open_storage(config, clock, serving=serving, roles=roles)
         try:
             directory = Directory(
-                store,
+                storage.store,
                 default_domain=config.auth.default_domain.lower(),
                 default_quota=config.limits.account_quota,
                 password_hash=config.auth.password_hash,
-                secret=paths.login_secret(),
+                secret=storage.secret,
                 wall=clock,
             )
-            return cls(store, directory, config, clock)
+            if storage.gossip is not None:
+                directory.share_failures(storage.gossip.tell, storage.gossip.hear)
+            return cls(storage, directory, config, clock)
         except BaseException:
-            await store.close()
+            await storage.close()
             raise
 
     def furnish(self, config: Config) -> None:
@@ -274,14 +261,27 @@ class House:
             "account.release": self.junk.account_release,
         }
 
-    def duties(self) -> tuple[Duty, ...]:
-        """What is to be done from time to time while serving, by the configuration then in force."""
-        return (
+    def duties(self, *, jobs: bool = True) -> tuple[Duty, ...]:
+        """What is to be done from time to time while serving, by the configuration then in force.
+
+        `jobs`: also what one node does for all.
+        """
+        counts = Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH)
+        if not jobs:
+            return (counts,)
+        shared = (
             Duty(name="dkim keys", run=self._care_for_keys),
-            Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH),
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
         )
+        return (counts, *map(self._by_one_node, shared))
+
+    def _by_one_node(self, duty: Duty) -> Duty:
+        async def run() -> None:
+            if await self.storage.may_do(duty.name):
+                await duty.run()
+
+        return msgspec.structs.replace(duty, run=run)
 
     async def _send_reports(self) -> None:
         if self.config.msgauth.reports or self.config.msgauth.failure_reports:
@@ -331,7 +331,7 @@ class House:
         await self.courier.close()
         self.signer.close()
         self.directory.close()
-        await self.store.close()
+        await self.storage.close()
 
 
 def _ports(config: Config) -> dict[str, int]:

@@ -584,6 +584,78 @@ JMAP_GET: Final = 1000
 JMAP_SET: Final = 1000
 """Objects in one /set (maxObjectsInSet; RFC 8620 §2 suggests 500)."""
 
+JMAP_QUERY: Final = 100_000
+"""Ids in one answer of a /query; the position says where the next ones begin."""
+
+JMAP_FILTER_DEPTH: Final = 16
+"""Operators of a filter within each other."""
+
+JMAP_FILTER_CONDITIONS: Final = 200
+"""Conditions of one filter."""
+
+JMAP_SORTS: Final = 8
+"""Comparators of one sort."""
+
+JMAP_SEARCH_WORDS: Final = 50
+"""Words and phrases of one text condition."""
+
+JMAP_PARSE: Final = 20
+"""Blobs in one Email/parse: each may be as large as a message."""
+
+JMAP_SNIPPETS: Final = 200
+"""Emails in one SearchSnippet/get: each is read."""
+
+JMAP_SNIPPET_OCTETS: Final = 1 * MB
+"""Octets of a message in which a snippet is looked for."""
+
+JMAP_BATCH: Final = 64
+"""Emails read and described together in Email/get, which bounds its memory."""
+
+JMAP_BLOB_DEPTH: Final = 8
+"""Messages within messages that a blob id may lead through."""
+
+JMAP_BODY_PARTS: Final = 500
+"""Parts of a message that a client composes."""
+
+JMAP_DECODE: Final = 1 * MB
+"""Octets above which a part's decoded size is computed from its length instead of by decoding."""
+
+JMAP_IN_MEMORY: Final = 256 * KB
+"""Octets of a new message above which it goes through staging."""
+
+JMAP_MAILBOXES: Final = 2_000
+"""Mailboxes of an account beyond which JMAP makes no more: each is looked at for every email."""
+
+JMAP_MAILBOXES_PER_EMAIL: Final = 20
+"""Mailboxes that one email may be in (maxMailboxesPerEmail)."""
+
+JMAP_MAILBOX_DEPTH: Final = 10
+"""Levels of mailboxes (maxMailboxDepth)."""
+
+JMAP_MAILBOX_NAME: Final = 255
+"""Octets of a mailbox's own name (maxSizeMailboxName; RFC 8621 §1.3.1 wants at least 100)."""
+
+JMAP_RETRIES: Final = 3
+"""Times that a change is tried anew because another client moved the email meanwhile."""
+
+JMAP_ON_LOOP: Final = 5_000
+"""Emails up to which a query or a count is worked out on the event loop (about a millisecond)."""
+
+JMAP_ON_LOOP_OCTETS: Final = 128 * KB
+"""Octets of messages up to which bodies are taken apart on the event loop."""
+
+JMAP_ACCOUNTS: Final = 1_000
+"""Accounts whose threads and counts are remembered."""
+
+JMAP_THREADS: Final = 1_000_000
+"""Emails of all accounts whose threads are remembered: about 100 octets each."""
+
+JMAP_RESULTS: Final = 200
+"""Results of queries that are remembered."""
+
+JMAP_RESULT_IDS: Final = 1_000_000
+"""Ids in all remembered results."""
+
 JMAP_POINTER: Final = 32
 """Steps of a result reference's path (RFC 8620 §3.7)."""
 
@@ -940,6 +1012,67 @@ PLAYGROUND_REDRAW: Final = 0.25
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
 
+# --- more than one machine (store.postgres, store.s3) ---------------------------------------------
+
+DATABASE_CONNECT_TIMEOUT: Final = 3.0
+"""Seconds for a connection to the database, handshake and login included: a failover takes longer anyway."""
+
+DATABASE_TIMEOUT: Final = 15.0
+"""Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
+
+DATABASE_RETRY: Final = 0.5
+"""Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""
+
+DATABASE_RESOLVE: Final = 10.0
+"""Seconds in which the outcome of a commit whose answer was lost is asked for, before it counts as failed."""
+
+DATABASE_STATEMENTS: Final = 500
+"""Prepared statements of one connection; the program has about 200."""
+
+DATABASE_TRIES: Final = 3
+"""Times that a batch is tried which ran into another node's (a deadlock) or whose connection broke."""
+
+NOTICE_OCTETS: Final = 7_500
+"""Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
+
+NOTICES_WAITING: Final = 10_000
+"""Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
+
+NOTICE_CHECK: Final = 0.5
+"""Seconds between looks at what changed among people, in case a NOTIFY was lost: a revoked password ends in one."""
+
+NOTICE_CHECK_MAIL: Final = 5.0
+"""Seconds between looks at the accounts that somebody here watches, in case a NOTIFY was lost."""
+
+NODE_BEAT: Final = 5.0
+"""Seconds between signs of life of a node."""
+
+NODE_SILENCE: Final = 60.0
+"""Seconds without one after which others take over a node's leases; a delivery in time ends before."""
+
+JOURNAL_KEPT: Final = 10_000
+"""Mod-sequences behind a snapshot whose flag changes stay in the journal, for nodes that have yet to hear of them."""
+
+OBJECT_OCTETS: Final = 128 * KB
+"""Octets of a body above which it goes to the object store: smaller ones are faster as rows (measured)."""
+
+OBJECT_PART: Final = 8 * MB
+"""Octets of one part of a multipart upload; larger objects are sent in parts."""
+
+OBJECT_TIMEOUT: Final = 30.0
+"""Seconds for one request to the object store."""
+
+OBJECT_CONNECT_TIMEOUT: Final = 2.0
+"""Seconds to connect to the object store."""
+
+OBJECT_CACHE: Final = 1024 * MB
+"""Octets of objects kept in the local read cache of a node."""
+
+OBJECT_GRACE: Final = 3_600.0
+"""Seconds that an object without rows is left alone: its commit may still be under way, or be tried again."""
+
+CLOCK_TOLERANCE: Final = 2.0
+"""Seconds between our clock and the database's that do not matter; beyond, times in the queue are by the database's."""
 # --- who sent this (msgauth) -----------------------------------------------------------------------
 
 SPF_LOOKUPS: Final = 10
@@ -1117,6 +1250,9 @@ IMAGES_KEPT: Final = 32 * MB
 LESSONS_PER_COMMAND: Final = 1_000
 """Messages of one command (or piece of one) that the filter learns from: enough to know a folder by."""
 
+LESSONS_POLL: Final = 60.0
+"""Seconds after which lessons are looked for that another node has written."""
+
 LESSONS_AT_ONCE: Final = 64
 """Lessons read and learnt in one round of the background trainer: about half a second of work in a thread."""
 
@@ -1149,6 +1285,9 @@ MODEL_LESSONS: Final = 4_000
 
 MODELS_CACHED: Final = 32
 """Accounts whose filters stay in memory."""
+
+MODEL_FRESH: Final = 600.0
+"""Seconds after which a filter in memory is read anew: another node may have taught it."""
 
 MODEL_OCTETS: Final = 8 * MB
 """Octets of a stored filter, unpacked: more is no filter of ours."""

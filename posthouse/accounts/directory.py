@@ -73,6 +73,15 @@ class Directory:
         self._unwatch()
         self._logins.close()
 
+    def share_failures(
+        self,
+        tell: Callable[[str, tuple[str, ...]], None],
+        hear: Callable[[str, Callable[[tuple[str, ...]], None]], None],
+    ) -> None:
+        """Count the failed logins of other nodes too, and tell them ours."""
+        self._logins.tell = lambda *words: tell("login", words)
+        hear("login", lambda words: self._logins.heard(*words))
+
     def prepare(self) -> None:
         """Do the slow preparations of logging in. Blocks; call it from a thread at the start."""
         self._logins.prepare()

@@ -79,6 +79,8 @@ class Logins:
         self._addresses = Throttle(most=limits.LOGIN_FAILURES_PER_ADDRESS, forgive=forgive, size=size)
         self._names = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
         self._pairs = Throttle(most=limits.LOGIN_FAILURES_PER_ACCOUNT, forgive=forgive, size=size)
+        self.tell: Callable[[str, str, str], None] = _nobody
+        """Tells other nodes that a login "failed" or "succeeded", with name and address."""
         self._known: dict[str, None] = {}
         """Pairs of name and address that have logged in."""
 
@@ -207,18 +209,32 @@ class Logins:
         teaches a guesser nothing, so it is delayed but not counted.
         """
         now = self._clock.now()
-        level = self._names.level(name, now) if again else self._names.fail(name, now)
         if not again:
-            self._pairs.fail(f"{name} {address}", now)
+            self._count(name, address)
+            self.tell("failed", name, address)
+        level = self._names.level(name, now)
         if address:
-            seen = self._addresses.level(address, now) if again else self._addresses.fail(address, now)
-            level = max(level, seen)
+            level = max(level, self._addresses.level(address, now))
         over = round(level) - limits.LOGIN_FREE_FAILURES
         if over > 0:
             await self._clock.sleep(
                 min(limits.LOGIN_DELAY * 2 ** (min(over, 16) - 1), limits.LOGIN_DELAY_MOST)
             )
         raise LoginFailed(WRONG)
+
+    def _count(self, name: str, address: str) -> None:
+        now = self._clock.now()
+        self._names.fail(name, now)
+        self._pairs.fail(f"{name} {address}", now)
+        if address:
+            self._addresses.fail(address, now)
+
+    def heard(self, what: str, name: str, address: str) -> None:
+        """A login failed or succeeded at another node."""
+        if what == "failed":
+            self._count(name, address)
+        else:
+            self._forgive(name, address)
 
     def _seen_wrong(self, digest: bytes) -> bool:
         """Whether this guess failed lately; from now on it did."""
@@ -230,6 +246,11 @@ class Logins:
         return seen
 
     def _succeeded(self, name: str, address: str) -> None:
+        if self._names.level(name, self._clock.now()) > 0 or f"{name} {address}" not in self._known:
+            self.tell("succeeded", name, address)
+        self._forgive(name, address)
+
+    def _forgive(self, name: str, address: str) -> None:
         pair = f"{name} {address}"
         self._names.forget(name)
         self._pairs.forget(pair)
@@ -277,6 +298,10 @@ class Logins:
     def close(self) -> None:
         """Let the threads go; what is being hashed is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _nobody(_what: str, _name: str, _address: str) -> None:
+    pass
 
 
 def _retrieve(future: asyncio.Future[bool]) -> None:

@@ -12,7 +12,10 @@ from posthouse.cli.session import Session, take_session
 
 @click.command()
 @click.option(
-    "--roles", metavar="LIST", default="", help="Only these: mx, submission, lmtp, imap, pop3, queue."
+    "--roles",
+    metavar="LIST",
+    default="",
+    help="Only these: mx, submission, lmtp, imap, pop3, web, queue, jobs.",
 )
 @click.option(
     "--ready-file", metavar="PATH", type=click.Path(path_type=Path), help="Written when all listens."

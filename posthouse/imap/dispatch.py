@@ -132,7 +132,7 @@ async def _answer(session: Session, raw: bytes) -> None:
         except Temporary:
             pass  # the updates wait in the view; the command itself is done
     session.send(reply)
-    _note(session, name, reply, time.perf_counter() - began)
+    _note(session, name, reply, time.perf_counter() - began, row is not None and row.waits)
     if then is not None:
         await session.flush()
         await then(session)
@@ -184,8 +184,8 @@ def _fault(session: Session, tag: bytes, name: bytes, error: Exception) -> bytes
     return _tagged(tag, b"NO", b"SERVERBUG", f"Internal fault {fault}")
 
 
-def _note(session: Session, name: bytes, reply: bytes, seconds: float) -> None:
-    if seconds > limits.IMAP_SLOW:
+def _note(session: Session, name: bytes, reply: bytes, seconds: float, waits: bool) -> None:
+    if seconds > limits.IMAP_SLOW and not waits:
         log.warning(
             "slow session=%s command=%s seconds=%.3f",
             session.connection.session_id,

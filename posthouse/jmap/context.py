@@ -9,7 +9,10 @@ import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.jmap import ids
+from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
+from posthouse.jmap.mail import AccountMail, MailCache
+from posthouse.jmap.results import Results
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
@@ -19,8 +22,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     store: Store
     directory: Directory
+    mail: MailCache
+    results: Results
     hostname: str
     message_size: int
+    email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 
 
@@ -38,11 +44,15 @@ class Context:
         self.created = created
         """Creation id → id, of the client's `createdIds` and of this request."""
 
-    def account_number(self, account_id: str) -> int:
+    def account_number(self, account_id: str, otherwise: str = "accountNotFound") -> int:
         """The number of an account that the caller may use. MethodError accountNotFound."""
         if ids.decode(ids.ACCOUNT, account_id) != self.account.account_id:
-            raise MethodError("accountNotFound")
+            raise MethodError(otherwise)
         return self.account.account_id
+
+    def mail(self, account_id: int) -> AccountMail:
+        """An account's mail."""
+        return self.services.mail.of(account_id)
 
     def resolve_id(self, text: str) -> str | None:
         """An id, or for `#creation` the id of what was created; None when nothing was."""

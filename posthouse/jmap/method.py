@@ -16,7 +16,7 @@ class Arguments(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fie
     account_id: Id
 
 
-class Method(msgspec.Struct, frozen=True, kw_only=True):
+class Method(msgspec.Struct, frozen=True):
     """How a method is called.
 
     `run` returns the response's arguments, or a list of (name, arguments) when there are several responses.
@@ -24,8 +24,6 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
     capability: str
     """Must be in `using`."""
-    arguments: type[Arguments] | None
+    arguments: type[msgspec.Struct] | None
     """None: any object."""
     run: Callable[[Any, Any], Awaitable[Any]]
-    read_only: bool = True
-    """False: it may change something."""

@@ -38,8 +38,9 @@ class SessionObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def session_object(services: Services, account: Account, base: str) -> SessionObject:
     """The session of an account; `base`: our address as the client sees it, such as `https://mail.example.org`."""
     account_id = ids.encode(ids.ACCOUNT, account.account_id)
+    own = capabilities.of_account(services.message_size)
     server = {capabilities.CORE: capabilities.core(services.message_size)}
-    own: dict[str, dict[str, Any]] = {}
+    server |= {name: {} for name in own} | capabilities.of_server(base)
     return SessionObject(
         capabilities=server,
         accounts={
@@ -59,8 +60,5 @@ def session_object(services: Services, account: Account, base: str) -> SessionOb
 
 def session_state(account: Account) -> str:
     """Changes when the Session object does."""
-    seen = f"{account.account_id} {account.address} {account.admin} {','.join(METHODS_SEEN)}"
+    seen = f"{account.account_id} {account.address} {account.admin} {capabilities.REVISION}"
     return hashlib.blake2b(seen.encode(), digest_size=6).hexdigest()
-
-
-METHODS_SEEN = (capabilities.CORE,)

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from typing import Final
 
 from posthouse.junk.classifier import Model
-from posthouse.limits import MODELS_CACHED
+from posthouse.limits import MODEL_FRESH, MODELS_CACHED
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 
 KIND: Final = "junk-filter"
-_ABSENT_FOR: Final = 600.0
-"""Seconds that an account is known to have no filter, where other nodes may make one."""
 
 
 class Models:
@@ -24,27 +22,27 @@ class Models:
     def __init__(self, store: Store, now: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._now = now
-        self._models: OrderedDict[int, Model] = OrderedDict()
+        self._models: OrderedDict[int, tuple[float, Model]] = OrderedDict()
         self._absent: OrderedDict[int, float] = OrderedDict()
-        self._house: Model | None = None
+        self._house: tuple[float, Model] | None = None
 
     async def house(self) -> Model:
         """The filter that all accounts begin with."""
-        if self._house is None:
-            self._house = await self._load(HOUSE) or Model()
-        return self._house
+        if self._house is None or self._house[0] < self._now():
+            self._house = (self._now() + MODEL_FRESH, await self._load(HOUSE) or Model())
+        return self._house[1]
 
     async def of(self, account_id: int) -> Model | None:
         """An account's own; None: it has learnt nothing."""
-        model = self._models.get(account_id)
-        if model is not None:
+        known = self._models.get(account_id)
+        if known is not None and known[0] > self._now():
             self._models.move_to_end(account_id)
-            return model
+            return known[1]
         if self._absent.get(account_id, 0.0) > self._now():
             return None
         model = await self._load(account_id)
         if model is None:
-            self._absent[account_id] = self._now() + _ABSENT_FOR
+            self._absent[account_id] = self._now() + MODEL_FRESH
             if len(self._absent) > 100_000:
                 self._absent.popitem(last=False)
             return None
@@ -74,7 +72,7 @@ class Models:
         return PutMemo(memo=Memo(account_id=account_id, kind=KIND, key="", data=data))
 
     def _keep(self, account_id: int, model: Model) -> None:
-        self._models[account_id] = model
+        self._models[account_id] = (self._now() + MODEL_FRESH, model)
         while len(self._models) > MODELS_CACHED:
             self._models.popitem(last=False)
 

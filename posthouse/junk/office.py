@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -53,13 +53,20 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class JunkOffice:
     """One per house. `furnish` at the start and at each reload; `start` and `stop` while serving."""
 
-    def __init__(self, store: Store, tell: Tell, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tell: Tell,
+        now: Callable[[], float],
+        may_do: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        """`may_do`: whether a duty of the house is this node's."""
         self._store = store
         self._now = now
         self.history = History(store, now)
         self.models = Models(store)
         self.guard = Guard(store, now)
-        self.trainer = Trainer(store, self.models, self.history)
+        self.trainer = Trainer(store, self.models, self.history, may_do)
         self.sending = Sending(store, self.history, SendingSettings(), tell, now)
         self._rspamd: Rspamd | None = None
         self._kept = 0.0

@@ -91,6 +91,7 @@ class Sending:
         self._tell = tell
         self._now = now
         self._states: OrderedDict[int, State] = OrderedDict()
+        self._looked: dict[int, float] = {}
         self._saved: dict[int, float] = {}
         self._domains: OrderedDict[str, list[Hour]] = OrderedDict()
 
@@ -229,10 +230,18 @@ class Sending:
         if state is None:
             memos = await self._store.memos(account_id, KIND, [""])
             state = self._states.setdefault(account_id, _read(memos[0].data) if memos else State())
+        elif self._now() - self._looked.get(account_id, 0.0) > SENDING_SAVED:
+            # Another node may have held or released it.
+            memos = await self._store.memos(account_id, KIND, [""])
+            state.held = _read(memos[0].data).held if memos else ""
+        else:
+            return state
+        self._looked[account_id] = self._now()
         self._states.move_to_end(account_id)
         while len(self._states) > SENDING_CACHED:
             old, _ = self._states.popitem(last=False)
             self._saved.pop(old, None)
+            self._looked.pop(old, None)
         return state
 
     def _save(self, account_id: int, state: State) -> PutMemo:

@@ -11,15 +11,16 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from posthouse.errors import PosthouseError
+from posthouse.junk.classifier import Model
 from posthouse.junk.history import History
 from posthouse.junk.letter import Letter
 from posthouse.junk.models import Models
 from posthouse.junk.tokens import read_tokens
-from posthouse.limits import GOOD_PER_ROUND, LESSONS_AT_ONCE, TOKEN_SOURCE
+from posthouse.limits import GOOD_PER_ROUND, LESSONS_AT_ONCE, LESSONS_POLL, TOKEN_SOURCE
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.store.interface import Op, Store
 from posthouse.store.judgement import HOUSE, EndLesson, Lesson, LessonKind
@@ -35,7 +36,15 @@ _RETRY: Final = 30.0
 class Trainer:
     """`start`, then `stop`. One per house that serves."""
 
-    def __init__(self, store: Store, models: Models, history: History) -> None:
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        history: History,
+        may_do: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        """`may_do`: whether a duty is this node's; of several only one learns."""
+        self._may_do = may_do
         self._store = store
         self._models = models
         self._history = history
@@ -69,10 +78,13 @@ class Trainer:
 
     async def _run(self) -> None:
         while True:
-            await self._wanted.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._wanted.wait(), LESSONS_POLL
+                )  # other nodes' lessons wake nobody here
             self._wanted.clear()
             try:
-                while await self.round():
+                while await self._may_do("junk trainer") and await self.round():
                     pass
             except PosthouseError as fault:
                 log.warning("learning put off: %s", fault)
@@ -92,15 +104,16 @@ class Trainer:
 
     async def _learn(self, account_id: int, lessons: list[Lesson]) -> None:
         ops: list[Op[Any]] = []
-        taught = False
+        taught: dict[int, Model] = {}
         try:
+            school = {owner: await self._models.to_teach(owner) for owner in (account_id, HOUSE)}
             for lesson in lessons:
                 letter = await self._read(account_id, lesson.email_id)
                 learnt = _AS.get(lesson.kind, lesson.learnt) if letter is not None else lesson.learnt
                 if letter is not None:
                     if learnt != lesson.learnt:
-                        taught = True
-                        await self._teach(account_id, letter, learnt, lesson.learnt)
+                        taught = school
+                        await self._teach(school, letter, learnt, lesson.learnt)
                     ops += await self._note(account_id, letter, lesson)
                 ops.append(
                     EndLesson(
@@ -108,10 +121,9 @@ class Trainer:
                     )
                 )
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
-                ops += await self._examples(account_id)
-            if taught:
-                for owner in (account_id, HOUSE):
-                    ops.append(await self._models.packed(owner, await self._models.to_teach(owner)))
+                ops += await self._examples(account_id, school)
+            for owner, model in taught.items():
+                ops.append(await self._models.packed(owner, model))
             await self._store.commit(*ops)
         except BaseException:
             self._models.forget(account_id)
@@ -130,12 +142,11 @@ class Trainer:
         # As it came: what we put in front of it would tell one recipient's copy from another's.
         return Letter.of(raw[len(stored.prefix) :])
 
-    async def _teach(self, account_id: int, letter: Letter, learnt: str, before: str) -> None:
+    async def _teach(self, school: dict[int, Model], letter: Letter, learnt: str, before: str) -> None:
         """To the account's filter and to that of the house."""
         raw = letter.content.beginning()
         tokens = await asyncio.to_thread(read_tokens, raw, letter.headers, letter.authors)
-        for owner in (account_id, HOUSE):
-            model = await self._models.to_teach(owner)
+        for model in school.values():
             if before:
                 model.unlearn(tokens.names, junk=before == "junk")
             model.learn(tokens.names, junk=learnt == "junk")
@@ -153,9 +164,9 @@ class Trainer:
         junk = lesson.kind is LessonKind.JUNK
         return await self._history.judged(account_id, address, junk=junk, before=lesson.learnt)
 
-    async def _examples(self, account_id: int) -> list[Op[Any]]:
+    async def _examples(self, account_id: int, school: dict[int, Model]) -> list[Op[Any]]:
         """Read mail that was left in the inbox is good: without examples of it, words would only speak for junk."""
-        model = await self._models.to_teach(account_id)
+        model = school[account_id]
         lacking = model.junk + 2 - model.good
         inbox = next((box for box in await self._store.mailboxes(account_id) if box.role is Role.INBOX), None)
         if inbox is None or lacking <= 0:
@@ -170,7 +181,7 @@ class Trainer:
                 continue
             letter = await self._read(account_id, email_id)
             if letter is not None:
-                await self._teach(account_id, letter, "good", "")
+                await self._teach(school, letter, "good", "")
                 ops.append(EndLesson(account_id=account_id, email_id=email_id, kind=None, learnt="good"))
         return ops
 

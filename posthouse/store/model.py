@@ -84,6 +84,8 @@ class Stored(Frozen, frozen=True, kw_only=True):
     prefix: bytes
     size: int
     """Octets of prefix and blob together."""
+    account_id: int = 0
+    """Whose bytes they are, where an engine keeps them by account."""
 
 
 class Derived(Frozen, frozen=True, kw_only=True):

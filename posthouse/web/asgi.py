@@ -13,13 +13,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from posthouse.errors import Temporary
-from posthouse.jmap.capabilities import CORE
+from posthouse.jmap.capabilities import KNOWN
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.methods import METHODS
 from posthouse.web.headers import Headers
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.jmap import JmapPages
+from posthouse.web.jmap_blobs import BlobPages
 from posthouse.web.login import Authenticator, Basic, Gate, Refused
 from posthouse.web.pages import Pages
 from posthouse.web.problems import problem
@@ -40,9 +41,10 @@ def build(services: Services, settings: Settings, pages: Pages, images: ImagePro
     """The application. `pages` is loaded already."""
     authenticators: list[Authenticator] = [Basic(services.directory, settings.plaintext)]
     gate = Gate(authenticators)
-    dispatcher = Dispatcher(services, METHODS, frozenset({CORE}))
+    dispatcher = Dispatcher(services, METHODS, KNOWN)
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
+        *BlobPages(services, gate).routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]

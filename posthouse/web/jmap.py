@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -18,6 +16,7 @@ from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.errors import RequestError
 from posthouse.jmap.session import session_object
+from posthouse.web.busy import Busy, TooBusy
 from posthouse.web.login import Gate
 from posthouse.web.problems import problem
 
@@ -34,7 +33,7 @@ class JmapPages:
         self._dispatcher = dispatcher
         self._gate = gate
         self._public_url = public_url.rstrip("/")
-        self._busy: dict[int, int] = {}
+        self._busy = Busy(limits.JMAP_REQUESTS)
 
     def routes(self) -> list[BaseRoute]:
         """What is answered here."""
@@ -61,28 +60,16 @@ class JmapPages:
         """One request of method calls."""
         caller = await self._gate.caller(request)
         try:
-            with self._counted(caller.account.account_id):
+            with self._busy.one(caller.account.account_id):
                 raw = await _whole(request)
                 if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                     raise RequestError("notJSON", "the content type is not application/json")
                 answer = await self._dispatcher.process(parse_request(raw), caller.account)
         except RequestError as fault:
             return refusal(fault)
+        except TooBusy:
+            return refusal(RequestError("limit", "too many requests at once", limit="maxConcurrentRequests"))
         return Response(msgspec.json.encode(answer), HTTPStatus.OK, NEVER_KEPT, media_type="application/json")
-
-    @contextlib.contextmanager
-    def _counted(self, account_id: int) -> Iterator[None]:
-        """Requests of one account at once (maxConcurrentRequests)."""
-        count = self._busy.get(account_id, 0)
-        if count >= limits.JMAP_REQUESTS:
-            raise RequestError("limit", "too many requests at once", limit="maxConcurrentRequests")
-        self._busy[account_id] = count + 1
-        try:
-            yield
-        finally:
-            self._busy[account_id] -= 1
-            if not self._busy[account_id]:
-                del self._busy[account_id]
 
 
 def refusal(fault: RequestError) -> Response:

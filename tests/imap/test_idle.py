@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -139,3 +140,14 @@ async def test_stopping_waits_for_the_push_under_way(monkeypatch: pytest.MonkeyP
     pusher.heard()
     await pusher.stop()
     assert talk.wire.take() == b"* 1 EXISTS\r\n"
+
+
+async def test_waiting_long_is_not_slow(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("posthouse.limits.IMAP_SLOW", -1.0)
+    caplog.set_level(logging.WARNING, "posthouse.imap")
+    talk, task = await idling(MemoryStore())
+    await talk.done(task)
+    slow = [record.getMessage() for record in caplog.records if "slow" in record.getMessage()]
+    assert [message.partition("command=")[2].split()[0] for message in slow] == ["SELECT"]

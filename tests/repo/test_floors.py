@@ -64,6 +64,7 @@ BY_FOLDER = {
     "pytest_plugin": 7,
     "notices": 7,
     "judging": 7,
+    "storage": 7,
     "privileges": 7,
     "__main__": 7,
 }

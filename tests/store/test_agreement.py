@@ -23,7 +23,8 @@ from posthouse.store.interface import CopyEmails, Expunge, MoveEmails, SetFlags
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory import indexes
 from posthouse.store.model import DELETED, SEEN, Mailbox
-from posthouse.store.sqlite import placements, snapshots
+from posthouse.store.sql import placements
+from posthouse.store.sqlite import snapshots
 from tests.kits.engine import Desk, furnish
 from tests.store.conftest import SqliteEngine
 

@@ -88,6 +88,7 @@ IDLE: Final = Command(
     states=AUTHENTICATED,
     parse=no_arguments,
     run=run_idle,
+    waits=True,
     capabilities=(b"IDLE",),
     rfc="RFC 9051 §6.3.13",
 )

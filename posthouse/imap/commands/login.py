@@ -213,6 +213,7 @@ AUTHENTICATE: Command[AuthenticateArgs] = Command(
     states=NOT_AUTHENTICATED,
     parse=parse_authenticate,
     run=run_authenticate,
+    waits=True,
     capabilities=(b"SASL-IR",),
     rfc="RFC 9051 §6.2.2, RFC 4959",
 )

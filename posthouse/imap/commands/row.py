@@ -67,6 +67,8 @@ class Command(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     """Whether only `UID name` exists."""
     expunges: bool = True
     """Whether EXPUNGE may be announced with the plain form; with `UID` it always may (RFC 9051 §7.5.1)."""
+    waits: bool = False
+    """Whether it waits for the client by its nature, so that long is not slow."""
     capabilities: tuple[bytes, ...] = ()
     """What CAPABILITY says because this command is here."""
     rfc: str

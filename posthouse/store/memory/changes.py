@@ -28,6 +28,8 @@ class Appended(Change):
     mailbox_id: int
     modseq: int
     rows: NewRows
+    after: int = 0
+    """The mailbox's mod-sequence before: whoever has not come so far has missed another node's change."""
 
 
 class Flagged(Change):
@@ -39,6 +41,7 @@ class Flagged(Change):
     uids: Ranges
     keep: int
     add: int
+    after: int = 0
 
 
 class Vanished(Change):
@@ -48,6 +51,7 @@ class Vanished(Change):
     mailbox_id: int
     modseq: int
     uids: Ranges
+    after: int = 0
 
 
 class MailboxGone(Change):
@@ -70,6 +74,8 @@ class AccountChanged(Change):
     keywords: tuple[str, ...] | None
     mail_modseq: int
     kinds: dict[str, int] | None
+    after: int = 0
+    """The account's mod-sequence before."""
 
 
 class AccountGone(Change):

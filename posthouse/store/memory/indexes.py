@@ -13,16 +13,19 @@ from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from posthouse import limits
-from posthouse.errors import NotFound
+from posthouse.errors import NotFound, PosthouseError
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import OCTETS_PER_MESSAGE, IndexChange, MailboxIndex
 from posthouse.store.memory.changes import Appended, Flagged, Vanished
+from posthouse.store.memory.missed import Missed, take_over
 from posthouse.store.memory.packed import Packed, pack
 
 Key = tuple[int, int]
 MailChange = Appended | Flagged | Vanished
 LoadIndex = Callable[[int, int], Awaitable[MailboxIndex | None]]
 """Read a mailbox's index from the database; None when there is no such mailbox."""
+CatchUp = Callable[[MailboxIndex], Awaitable[Missed]]
+"""Read what an index has missed."""
 SavePacked = Callable[[Packed], None]
 """Write a snapshot, some time."""
 
@@ -30,8 +33,19 @@ SavePacked = Callable[[Packed], None]
 class MailboxIndexes:
     """All indexes in memory. Event loop's thread only."""
 
-    def __init__(self, load: LoadIndex, save: SavePacked, octets: int = limits.INDEX_OCTETS) -> None:
+    def __init__(
+        self,
+        load: LoadIndex,
+        save: SavePacked,
+        octets: int = limits.INDEX_OCTETS,
+        catch_up: CatchUp | None = None,
+    ) -> None:
+        """`catch_up`: other nodes change mailboxes too; None: only our own writer does."""
         self._read = load
+        self._catch_up = catch_up
+        self._behind: dict[Key, int] = {}
+        """The mod-sequence that an index must come to, where other nodes have changed the mailbox."""
+        self._catching: dict[Key, asyncio.Task[None]] = {}
         self._save = save
         self._limit = octets
         self._indexes: OrderedDict[Key, MailboxIndex] = OrderedDict()
@@ -62,10 +76,12 @@ class MailboxIndexes:
             index = await self._read(*key)
             if index is None or key in self._gone:
                 raise NotFound("There is no such mailbox.")
-            for change in self._missed[key]:
-                if change.modseq > index.highest_modseq:
-                    self._change(index, change)
             self._alive[key] = index
+            for change in self._missed[key]:
+                if self._in_order(key, index, change):
+                    self._change(index, change)
+            if self._behind.get(key, 0) > index.highest_modseq:
+                self.behind(*key, self._behind[key])
             if not index.from_snapshot:
                 self._unsaved[key] = 1
                 if len(index) >= LARGE:
@@ -87,13 +103,22 @@ class MailboxIndexes:
             if key in self._missed:
                 self._missed[key].append(change)
             return None
-        if change.modseq <= index.highest_modseq:
-            return None  # loaded with it
+        if not self._in_order(key, index, change):
+            return None
         self._change(index, change)
         if isinstance(change, Appended):
             self._octets += OCTETS_PER_MESSAGE * len(change.rows.uids)
         self._count(key, index)
         return index
+
+    def _in_order(self, key: Key, index: MailboxIndex, change: MailChange) -> bool:
+        """Whether a change is the next one of this index: not loaded with it, and no other's is missing before it."""
+        if change.modseq <= index.highest_modseq:
+            return False
+        if self._catch_up is not None and (key in self._behind or change.after > index.highest_modseq):
+            self.behind(*key, change.modseq)
+            return False
+        return True
 
     def _change(self, index: MailboxIndex, change: MailChange) -> None:
         added = flagged = vanished = EMPTY
@@ -121,6 +146,59 @@ class MailboxIndexes:
         if index is not None:
             index.removed = True
         return index
+
+    # --- what other nodes did ------------------------------------------------------------------------
+
+    def behind(self, account_id: int, mailbox_id: int, modseq: int) -> None:
+        """The mailbox has come to a mod-sequence: read what its index has missed, if it is in memory."""
+        key = (account_id, mailbox_id)
+        index = self._alive.get(key)
+        if index is None and key not in self._loading:
+            return
+        if index is not None and modseq <= index.highest_modseq:
+            return
+        self._behind[key] = max(modseq, self._behind.get(key, 0))
+        if index is not None and key not in self._catching:
+            self._catching[key] = asyncio.create_task(self._come_up(key))
+
+    def coming_up(self, account_id: int, mailbox_id: int) -> asyncio.Task[None] | None:
+        """The reading that is under way for an index."""
+        return self._catching.get((account_id, mailbox_id))
+
+    async def _come_up(self, key: Key) -> None:
+        assert self._catch_up is not None
+        try:
+            while True:
+                index = self._alive.get(key)
+                if index is None or index.highest_modseq >= self._behind[key]:
+                    return
+                try:
+                    missed = await self._catch_up(index)
+                except PosthouseError:  # the database is away: nobody can change anything either
+                    await asyncio.sleep(limits.DATABASE_RETRY)
+                    continue
+                if missed.gone:
+                    self.remove(*key)
+                else:
+                    self._take_over(key, index, missed)
+                    self._behind[key] = min(self._behind[key], missed.modseq)
+                index.tell()
+        finally:
+            del self._catching[key]
+            del self._behind[key]
+
+    def _take_over(self, key: Key, index: MailboxIndex, missed: Missed) -> None:
+        if missed.modseq <= index.highest_modseq:
+            return
+        added, flagged, vanished = take_over(index, missed)
+        index.uid_next = max(index.uid_next, missed.uid_next)
+        self._octets += OCTETS_PER_MESSAGE * len(added)
+        index.note(IndexChange(modseq=missed.modseq, added=added, flagged=flagged, vanished=vanished))
+        self._count(key, index)
+
+    def alive(self) -> list[MailboxIndex]:
+        """All indexes in memory."""
+        return list(self._alive.values())
 
     # --- snapshots and memory ------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory import changes
 from posthouse.store.memory.cache import Recent, RecentBytes, StoredPlaces
 from posthouse.store.memory.indexes import MailboxIndexes
+from posthouse.store.memory.notice import Notice
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.views import AccountViews
 from posthouse.store.sql.writer import Submission
@@ -41,6 +42,9 @@ class Live:
         self.mail_came: Callable[[], None] = _nothing
         self.mail_went: Callable[[], None] = _nothing
         """The engine's own watchers: there is something to derive, or to sweep."""
+        self.spread: Callable[[list[changes.Change]], None] = _unheard
+        """Tells other nodes what was committed here."""
+        self._later: set[asyncio.Task[None]] = set()
         self._queue_watchers: list[Callable[[], None]] = []
         self._lesson_watchers: list[Callable[[], None]] = []
 
@@ -74,8 +78,43 @@ class Live:
                     self._apply(change, told)
                 except Exception:  # memory is a cache: the truth is committed, and the answers must go out
                     log.exception("a change could not be applied in memory")
-            for submission in answered:
-                _answer(submission)
+            self.spread(published)
+            self._answer_when_seen(published, answered)
+        self._tell(told)
+
+    def _answer_when_seen(self, published: list[changes.Change], answered: list[Submission]) -> None:
+        """Answer, at once or when the indexes concerned have come up to what other nodes did before."""
+        coming = [
+            task
+            for change in published
+            if isinstance(change, changes.Appended | changes.Flagged | changes.Vanished)
+            and (task := self.indexes.coming_up(change.account_id, change.mailbox_id)) is not None
+        ]
+        if coming and answered:
+            task = asyncio.create_task(_answer_after(coming, answered))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+            return
+        for submission in answered:
+            _answer(submission)
+
+    def heard(self, notice: Notice) -> None:
+        """Another node has committed something."""
+        told = _Told()
+        for account_id, modseq, mailboxes in notice.accounts:
+            told.accounts.add(account_id)
+            self.views.behind(account_id, modseq)
+            for mailbox_id, mailbox_modseq in mailboxes:
+                self.indexes.behind(account_id, mailbox_id, mailbox_modseq)
+        for account_id in notice.gone:
+            told.accounts.add(account_id)
+            self.views.forget(account_id)
+        told.queue = notice.queue
+        told.came = notice.came
+        told.went = notice.went
+        if notice.people:
+            told.people = True
+            self.people.forget()
         self._tell(told)
 
     def _apply(self, change: changes.Change, told: _Told) -> None:
@@ -155,6 +194,16 @@ class _Told:
 
 def _nothing() -> None:
     pass
+
+
+def _unheard(_: list[changes.Change]) -> None:
+    pass
+
+
+async def _answer_after(coming: list[asyncio.Task[None]], answered: list[Submission]) -> None:
+    await asyncio.wait(coming, timeout=limits.DATABASE_TIMEOUT)
+    for submission in answered:
+        _answer(submission)
 
 
 def _answer(submission: Submission) -> None:

@@ -57,10 +57,12 @@ class AccountView:
         """Whether there is such a mailbox."""
         return mailbox_id in self._names
 
-    def apply(self, change: AccountChanged) -> None:
-        """Take over what a commit changed."""
+    def apply(self, change: AccountChanged) -> bool:
+        """Take over what a commit changed. False: another node's change is missing before it."""
         if change.modseq <= self.modseq:
-            return  # read from disk with that commit in it
+            return True  # read from disk with that commit in it
+        if change.after > self.modseq:
+            return False
         self.modseq = change.modseq
         for mailbox_id in (*change.gone, *(mailbox.mailbox_id for mailbox in change.mailboxes)):
             name = self._names.pop(mailbox_id, None)
@@ -76,6 +78,7 @@ class AccountView:
             self.subscriptions = change.subscriptions
         if change.keywords is not None:
             self.keywords = change.keywords
+        return True
 
     def _put(self, mailbox: Mailbox) -> None:
         self.by_name[mailbox.name] = mailbox
@@ -87,6 +90,8 @@ class AccountViews:
 
     def __init__(self, load: LoadAccount, interest: Interest) -> None:
         self._read = load
+        self._stale: dict[int, int] = {}
+        """The mod-sequence that an account being read must have reached."""
         self._interest = interest
         self._views: OrderedDict[int, AccountView] = OrderedDict()
         self._loading: dict[int, asyncio.Task[AccountView]] = {}
@@ -115,13 +120,9 @@ class AccountViews:
 
     async def _load(self, account_id: int) -> AccountView:
         try:
-            state = await self._read(account_id)
-            if state is None or account_id in self._gone:
-                self._interest.accounts.discard(account_id)
-                raise NotFound("There is no such account.")
-            view = AccountView(state)
-            for change in self._missed[account_id]:
-                view.apply(change)
+            view = await self._read_view(account_id)
+            while not self._up_to_date(view, account_id):
+                view = await self._read_view(account_id)
             self._views[account_id] = view
             if len(self._views) > limits.STATES_CACHED:
                 self._interest.accounts.discard(self._views.popitem(last=False)[0])
@@ -129,13 +130,46 @@ class AccountViews:
         finally:
             del self._loading[account_id]
             del self._missed[account_id]
+            self._stale.pop(account_id, None)
             self._gone.discard(account_id)
+
+    def _up_to_date(self, view: AccountView, account_id: int) -> bool:
+        """Apply what came while an account was read; whether that was all."""
+        missed, self._missed[account_id] = self._missed[account_id], []
+        for change in missed:
+            if not view.apply(change):
+                return False
+        return view.modseq >= self._stale.pop(account_id, 0)
+
+    async def _read_view(self, account_id: int) -> AccountView:
+        state = await self._read(account_id)
+        if state is None or account_id in self._gone:
+            self._interest.accounts.discard(account_id)
+            raise NotFound("There is no such account.")
+        return AccountView(state)
+
+    def behind(self, account_id: int, modseq: int) -> None:
+        """Another node has brought an account to a mod-sequence: read it again when it is asked for."""
+        view = self._views.get(account_id)
+        if view is not None and view.modseq < modseq:
+            self.drop(account_id)
+        elif account_id in self._missed:
+            self._stale[account_id] = max(modseq, self._stale.get(account_id, 0))
+
+    def drop(self, account_id: int) -> None:
+        """Read the account again when it is asked for."""
+        self._views.pop(account_id, None)
+
+    def cached_modseqs(self) -> dict[int, int]:
+        """The accounts in memory with their mod-sequences."""
+        return {account_id: view.modseq for account_id, view in self._views.items()}
 
     def apply(self, change: AccountChanged) -> None:
         """A commit changed an account."""
         view = self._views.get(change.account_id)
         if view is not None:
-            view.apply(change)
+            if not view.apply(change):
+                self.drop(change.account_id)
         elif change.account_id in self._missed:
             self._missed[change.account_id].append(change)
 

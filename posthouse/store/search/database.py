@@ -252,6 +252,26 @@ def accounts(db: apsw.Connection) -> list[int]:
         at = doc_id(found[-1] + 1, 0)
 
 
+class AccountTerms:
+    """Which messages of one account have which terms (`query.Terms`)."""
+
+    def __init__(self, db: apsw.Connection, account_id: int) -> None:
+        self._db = db
+        self._account_id = account_id
+
+    def with_all(self, class_: str, terms: Sequence[str]) -> list[int]:
+        """Messages that have all of these terms."""
+        return with_all(self._db, self._account_id, class_, terms)
+
+    def with_any(self, class_: str, terms: Sequence[str]) -> list[int]:
+        """Messages that have at least one of these terms."""
+        return with_any(self._db, self._account_id, class_, terms)
+
+    def vocabulary(self, class_: str, condition: str, text: str) -> list[str]:
+        """The terms of a class that fulfil a condition of VOCABULARY about a text."""
+        return vocabulary(self._db, self._account_id, class_, condition, text)
+
+
 def with_all(db: apsw.Connection, account_id: int, class_: str, terms: Sequence[str]) -> list[int]:
     """Messages that have all of these terms."""
     return _matching(db, " AND ".join([_quoted(index_key(account_id, class_, term)) for term in terms]))

@@ -7,15 +7,13 @@ For all else the index gives candidates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
-import apsw
 import msgspec
 
 from posthouse.limits import SEARCH_TERMS_ASKED
 from posthouse.message.words import Kind, Requirement, requirements
-from posthouse.store.search import database
 from posthouse.store.search.document import BODY, HEADER, HEADS, NAME, name_term
 
 _BATCH_COST: Final = 30
@@ -33,11 +31,27 @@ class Answer(msgspec.Struct, frozen=True):
     """Email ids that must be looked at."""
 
 
-def ask(db: apsw.Connection, account_id: int, field: str, needle: str, among: set[int]) -> Answer:
+class Terms(Protocol):
+    """Which messages of one account have which terms."""
+
+    def with_all(self, class_: str, terms: Sequence[str]) -> Iterable[int]:
+        """Messages that have all of these terms."""
+        ...
+
+    def with_any(self, class_: str, terms: Sequence[str]) -> Iterable[int]:
+        """Messages that have at least one of these terms."""
+        ...
+
+    def vocabulary(self, class_: str, condition: str, text: str) -> list[str]:
+        """The terms of a class of which a condition (`Kind`) about a text is true."""
+        ...
+
+
+def ask(index: Terms, field: str, needle: str, among: set[int]) -> Answer:
     """Put a folded needle to the index. `among`: messages that are indexed; those in neither set do not match."""
     if len(among) <= _FEW:
         return Answer(set(), among)
-    question = _Question(db, account_id, among)
+    question = _Question(index, among)
     if not field.startswith("header:"):
         classes = (HEADER, BODY) if field == "text" else (BODY,)
         return question.in_any_class(classes, needle)
@@ -50,9 +64,8 @@ def ask(db: apsw.Connection, account_id: int, field: str, needle: str, among: se
 class _Question:
     """One account's messages and the index."""
 
-    def __init__(self, db: apsw.Connection, account_id: int, among: set[int]) -> None:
-        self._db = db
-        self._account_id = account_id
+    def __init__(self, index: Terms, among: set[int]) -> None:
+        self._index = index
         self._among = among
 
     def in_any_class(self, classes: Sequence[str], needle: str) -> Answer:
@@ -77,7 +90,7 @@ class _Question:
         term = name_term(name)
         if term is None:
             return Answer(set(), self._among)
-        having = self._among.intersection(database.with_all(self._db, self._account_id, NAME, [term]))
+        having = self._among.intersection(self._index.with_all(NAME, [term]))
         if not needle:
             return Answer(having, set())
         return Answer(set(), self._candidates(HEADER, requirements(needle).all_of, having))
@@ -88,7 +101,7 @@ class _Question:
         whole = whole[:SEARCH_TERMS_ASKED]
         found = among
         if whole:
-            found = found.intersection(database.with_all(self._db, self._account_id, class_, whole))
+            found = found.intersection(self._index.with_all(class_, whole))
         for requirement in wanted:
             if requirement.kind is Kind.EQUALS or len(found) <= _BATCH_COST:
                 continue
@@ -99,14 +112,12 @@ class _Question:
     def _satisfying(self, class_: str, wanted: Requirement, among: set[int]) -> tuple[set[int], set[int]]:
         """(messages that satisfy a requirement, messages of which asking on would cost more than looking at them)."""
         if wanted.kind is Kind.EQUALS:
-            return among.intersection(
-                database.with_all(self._db, self._account_id, class_, [wanted.text])
-            ), set()
-        terms = database.vocabulary(self._db, self._account_id, class_, wanted.kind.value, wanted.text)
+            return among.intersection(self._index.with_all(class_, [wanted.text])), set()
+        terms = self._index.vocabulary(class_, wanted.kind.value, wanted.text)
         hits: set[int] = set()
         for start in range(0, len(terms), SEARCH_TERMS_ASKED):
             if len(among) - len(hits) < (len(terms) - start) * _BATCH_COST // SEARCH_TERMS_ASKED:
                 return hits, among - hits
             batch = terms[start : start + SEARCH_TERMS_ASKED]
-            hits |= among.intersection(database.with_any(self._db, self._account_id, class_, batch))
+            hits |= among.intersection(self._index.with_any(class_, batch))
         return hits, set()

@@ -100,7 +100,7 @@ class SearchIndex:
         if db is None:
             return set(), set()
         among = self._cached.searchable(account_id, asked, lambda: database.indexed(db, account_id))
-        answer = query.ask(db, account_id, field, needle, among)
+        answer = query.ask(database.AccountTerms(db, account_id), field, needle, among)
         hits, undecided = set(answer.hits), set(answer.undecided)
         class_ = HEADS.get(field.removeprefix("header:")) if needle and undecided else None
         if class_ is not None:

@@ -6,7 +6,8 @@ Shared SQL is what SQLite and PostgreSQL both understand: `?` and `?1` for bindi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 
@@ -17,4 +18,16 @@ class Database(Protocol):
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /
     ) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
+        ...
+
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any], /) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on. May be many rows."""
+        ...
+
+    def among(self, column: str, numbers: Collection[int], /) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one and the same commit."""
         ...

@@ -74,8 +74,13 @@ def remove_memo(tx: Transaction, op: RemoveMemo) -> None:
 
 def prune_memos(tx: Transaction, op: PruneMemos) -> int:
     """PruneMemos."""
-    tx.execute("DELETE FROM memo WHERE until IS NOT NULL AND until <= ?", (op.now,))
-    return tx.row_count()
+    gone = tx.execute(
+        "DELETE FROM memo WHERE (account_id, kind, key) IN"
+        " (SELECT account_id, kind, key FROM memo WHERE until IS NOT NULL AND until <= ? ORDER BY until LIMIT ?)"
+        " RETURNING 1",
+        (op.now, limits.PIECE_ROWS),
+    )
+    return len(gone)
 
 
 def read_verdicts(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int, tuple[bytes, str]]:

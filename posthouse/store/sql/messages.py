@@ -50,14 +50,14 @@ def add(tx: Transaction, op: AddEmail) -> Added:
         "placement",
         (op.account_id, op.mailbox_id, uid, email_id, flags, modseq, modseq, size, received_at, tx.now),
     )
-    rows = tx.new_rows(op.account_id, op.mailbox_id, modseq)
+    rows = tx.new_rows(op.account_id, mailbox, modseq)
     rows.uids.append(uid)
     rows.flags.append(flags)
     rows.modseqs.append(modseq)
     rows.email_ids.append(email_id)
     rows.sizes.append(size)
     rows.received.append(min(max(received_at, 0), UID_MAX))
-    stored = Stored(blob_id=blob_id, prefix=op.prefix, size=size)
+    stored = Stored(blob_id=blob_id, prefix=op.prefix, size=size, account_id=op.account_id)
     tx.published.append(changes.ContentKept(op.account_id, email_id, stored, content))
     if op.event is not None:
         record_added(tx, op.event, uid)

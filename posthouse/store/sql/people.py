@@ -130,7 +130,9 @@ def put_account(tx: Transaction, op: PutAccount) -> None:
     ):
         raise NotFound("There is no such account.")
     _write_account(tx, account)
-    tx.account(account.account_id).quota = account.quota
+    state = tx.account(account.account_id)
+    state.quota = account.quota
+    tx.bump(state)  # whoever keeps the account's state in memory learns from it that it is another
     tx.publish_once(PeopleChanged())
 
 

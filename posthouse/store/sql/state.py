@@ -49,6 +49,13 @@ class MailboxState:
     sort_order: int = 0
     row_due: bool = False
     unsaved: int = 0
+    told: int = 0
+    """The mod-sequence up to which changes of its messages were published or read."""
+
+    def tell(self, modseq: int) -> int:
+        """A change is published that brings the mailbox to a mod-sequence; where it was before."""
+        before, self.told = self.told, modseq
+        return before
 
 
 @dataclass(slots=True)
@@ -66,6 +73,8 @@ class AccountState:
     octets: int = 0
     messages: int = 0
     row_due: bool = False
+    told: int = 0
+    """The mod-sequence up to which changes were published or read."""
     changed: set[int] = field(default_factory=set)
     """Mailboxes changed by the transaction under way."""
     gone: list[int] = field(default_factory=list)
@@ -125,6 +134,7 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
     account.kinds = dict(db.rows("SELECT kind, modseq FROM item_state WHERE account_id = ?", (account_id,)))
     account.has_twins = bool(db.rows("SELECT 1 FROM twin WHERE account_id = ? LIMIT 1", (account_id,)))
     account.modseq = max(account.modseq, account.mail_modseq, *account.kinds.values())
+    account.told = account.modseq
     names = db.rows("SELECT name FROM subscription WHERE account_id = ?", (account_id,))
     account.subscriptions = frozenset(name for (name,) in names)
     words = db.rows("SELECT name FROM keyword WHERE account_id = ? ORDER BY bit", (account_id,))
@@ -151,4 +161,5 @@ def _mailbox(row: tuple[Any, ...]) -> MailboxState:
         changed_modseq=changed_modseq,
         sort_order=sort_order,
         unsaved=later,
+        told=max(modseq, last_modseq),
     )

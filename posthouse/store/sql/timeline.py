@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from posthouse import limits
 from posthouse.errors import Conflict
-from posthouse.store.interface import PruneEvents, RecordEvents
-from posthouse.store.model import (
-    Event,
-)
+from posthouse.store.interface import RecordEvents
+from posthouse.store.model import Event
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -30,24 +28,18 @@ def record_added(tx: Transaction, event: Event, uid: int) -> None:
     tx.add_row("event", row)
 
 
-def prune(tx: Transaction, op: PruneEvents) -> int:
-    """PruneEvents. Lines are numbered in the order they came, so the old ones stand in front."""
-    ((first_kept,),) = tx.query(
-        "SELECT coalesce((SELECT event_id FROM event WHERE at >= ? ORDER BY event_id LIMIT 1),"
-        " (SELECT max(event_id) + 1 FROM event), 0)",
-        (op.before,),
-    )
-    tx.execute("DELETE FROM event WHERE event_id < ?", (first_kept,))
-    return tx.row_count()
+def read_events(
+    db: Database, trace_id: str, address: str, limit: int, newest: str = "event_id DESC"
+) -> list[Event]:
+    """The lines of one message, or the latest about an address, in time order.
 
-
-def read_events(db: Database, trace_id: str, address: str, limit: int) -> list[Event]:
-    """The lines of one message, or the latest about an address, in time order."""
+    `newest`: how the engine finds the latest ones.
+    """
     where = ["trace_id = ?"] * bool(trace_id) + ["address = ?"] * bool(address)
     bindings = [text for text in (trace_id, address) if text]
     rows = db.rows(
         f"SELECT trace_id, at, kind, address, detail FROM event WHERE {' AND '.join(where) or 'true'}"
-        " ORDER BY event_id DESC LIMIT ?",
+        f" ORDER BY {newest} LIMIT ?",
         (*bindings, limit),
     )
     found = [

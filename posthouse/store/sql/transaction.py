@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -51,7 +51,7 @@ class BlobOwners(Protocol):
         """One owner more."""
         ...
 
-    def disown(self, blob_ids: Sequence[int], /) -> None:
+    def disown(self, account_id: int, blob_ids: Sequence[int], /) -> None:
         """One owner less for each time a blob is named; blobs without owners are removed."""
         ...
 
@@ -60,6 +60,8 @@ class Transaction(ABC):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: BlobOwners
+    describes_all = False
+    """Whether changes of every account are published, also of those that are not in memory here."""
 
     def __init__(self, db: Database, interest: Interest, settings: Settings) -> None:
         self._database = db
@@ -144,10 +146,6 @@ class Transaction(ABC):
         return self._database.rows(statement, bindings)
 
     @abstractmethod
-    def row_count(self) -> int:
-        """Rows that the latest statement changed."""
-
-    @abstractmethod
     def add_row(self, table: str, row: tuple[Any, ...]) -> None:
         """Gather a new row."""
 
@@ -158,6 +156,45 @@ class Transaction(ABC):
     @abstractmethod
     def take_numbers(self, sequence: str, count: int = 1) -> int:
         """The first of `count` new, consecutive numbers, above all given out before."""
+
+    # --- where the engines' SQL differs ----------------------------------------------------------------
+
+    uid_list: str
+    """An expression: the UIDs of all rows as one value, which `uids_of` reads."""
+    locking: str
+    """Stands behind a SELECT whose rows are about to be changed."""
+
+    @abstractmethod
+    def uids_of(self, found: Any) -> list[int]:
+        """The ascending UIDs of a `uid_list`."""
+
+    def among(self, column: str, numbers: Collection[int]) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+        return self._database.among(column, numbers)
+
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any]) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on."""
+        self.flush()
+        return self._database.integers(wanted, source, bindings)
+
+    @abstractmethod
+    def discard_emails(self, account_id: int, email_ids: Collection[int]) -> None:
+        """Leave emails to the sweeper."""
+
+    @abstractmethod
+    def emails_copied(self, account_id: int, first: int, count: int) -> None:
+        """Emails with consecutive numbers were made that share the blobs of others."""
+
+    unleased: str
+    """What an UPDATE sets to take a lease from a queued recipient."""
+
+    @abstractmethod
+    def destinations_changed(self, destinations: Collection[str]) -> None:
+        """Recipients of these destinations have come, gone, or become due at another time."""
+
+    @abstractmethod
+    def remove_queued(self, queue_id: int) -> None:
+        """A queued message has no recipients any more."""
 
     @abstractmethod
     def load_state(self, account_id: int) -> AccountState | None:
@@ -235,7 +272,7 @@ class Transaction(ABC):
     def _account_changes(self) -> Iterable[changes.AccountChanged]:
         # Looked at after the commit: whoever asks for the account from now on reads it with this commit in it.
         for account in {**self._earlier, **self._touched}.values():
-            if account.account_id in self.interest.accounts:
+            if self.describes_all or account.account_id in self.interest.accounts:
                 yield changes.AccountChanged(
                     account.account_id,
                     account.modseq,
@@ -251,7 +288,9 @@ class Transaction(ABC):
                     account.keywords if account.keywords_changed else None,
                     account.mail_modseq,
                     dict(account.kinds) if account.kinds_changed else None,
+                    after=account.told,
                 )
+            account.told = account.modseq
             account.changed.clear()
             account.gone.clear()
             account.subscriptions_changed = account.keywords_changed = account.kinds_changed = False
@@ -278,12 +317,13 @@ class Transaction(ABC):
         """The next new message does not follow the one before: they are published apart."""
         self._appended.clear()
 
-    def new_rows(self, account_id: int, mailbox_id: int, modseq: int) -> NewRows:
+    def new_rows(self, account_id: int, mailbox: MailboxState, modseq: int) -> NewRows:
         """Where to put a new message of a mailbox; runs of them are published together."""
-        found = self._appended.get((account_id, mailbox_id))
+        key = (account_id, mailbox.mailbox_id)
+        found = self._appended.get(key)
+        before = mailbox.tell(modseq)
         if found is None:
-            found = changes.Appended(account_id, mailbox_id, modseq, NewRows())
-            self._appended[account_id, mailbox_id] = found
+            found = self._appended[key] = changes.Appended(*key, modseq, NewRows(), before)
             self.published.append(found)
         found.modseq = modseq
         return found.rows

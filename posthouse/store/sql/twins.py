@@ -91,7 +91,8 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, change: tupl
     count(account, mailbox, 0, 0, unseen, bool(new & DELETED) - bool(old & DELETED))
     uids = Ranges([(place[1], place[1])])
     tx.journal(account, mailbox, uids, vanished=False)
-    tx.publish(changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, uids, keep, add))
+    before = mailbox.tell(modseq)
+    tx.publish(changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, uids, keep, add, before))
 
 
 def follow(

@@ -27,7 +27,7 @@ def add(tx: Transaction, op: AddUpload) -> Upload:
     for upload_id, blob_id, size in rows:
         room -= size
         if room < 0:
-            _forget(tx, upload_id, blob_id)
+            _forget(tx, op.account_id, upload_id, blob_id)
     blob_id = tx.blobs.of(op.account_id, op.content)
     upload_id = tx.take_numbers("upload")
     size = op.content.size
@@ -37,15 +37,15 @@ def add(tx: Transaction, op: AddUpload) -> Upload:
     )
     return Upload(
         upload_id=upload_id,
-        stored=Stored(blob_id=blob_id, prefix=b"", size=size),
+        stored=Stored(blob_id=blob_id, prefix=b"", size=size, account_id=op.account_id),
         media_type=op.media_type,
         created_at=op.created_at,
     )
 
 
-def _forget(tx: Transaction, upload_id: int, blob_id: int) -> None:
-    tx.execute("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
-    tx.blobs.disown([blob_id])
+def _forget(tx: Transaction, account_id: int, upload_id: int, blob_id: int) -> None:
+    tx.execute("DELETE FROM upload WHERE account_id = ? AND upload_id = ?", (account_id, upload_id))
+    tx.blobs.disown(account_id, [blob_id])
 
 
 def remove(tx: Transaction, op: RemoveUpload) -> None:
@@ -54,17 +54,18 @@ def remove(tx: Transaction, op: RemoveUpload) -> None:
         "SELECT upload_id, blob_id FROM upload WHERE account_id = ? AND upload_id = ?",
         (op.account_id, op.upload_id),
     ):
-        _forget(tx, upload_id, blob_id)
+        _forget(tx, op.account_id, upload_id, blob_id)
 
 
 def prune(tx: Transaction, op: PruneUploads) -> int:
     """PruneUploads."""
     rows = tx.query(
-        "SELECT upload_id, blob_id FROM upload WHERE kept = 0 AND created_at < ? ORDER BY created_at LIMIT ?",
+        "SELECT account_id, upload_id, blob_id FROM upload WHERE kept = 0 AND created_at < ?"
+        " ORDER BY created_at LIMIT ?",
         (op.before, limits.PIECE_ROWS),
     )
-    for upload_id, blob_id in rows:
-        _forget(tx, upload_id, blob_id)
+    for account_id, upload_id, blob_id in rows:
+        _forget(tx, account_id, upload_id, blob_id)
     return len(rows)
 
 
@@ -73,4 +74,4 @@ def remove_all(tx: Transaction, account_id: int) -> None:
     for upload_id, blob_id in tx.query(
         "SELECT upload_id, blob_id FROM upload WHERE account_id = ?", (account_id,)
     ):
-        _forget(tx, upload_id, blob_id)
+        _forget(tx, account_id, upload_id, blob_id)

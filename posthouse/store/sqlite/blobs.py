@@ -92,7 +92,7 @@ class Blobs:
         tx.folder.adopted.add(segment)
         return blob_id
 
-    def disown(self, blob_ids: Sequence[int]) -> None:
+    def disown(self, _account_id: int, blob_ids: Sequence[int]) -> None:
         """One owner less for each time a blob is named; blobs without owners are removed."""
         tx = self._tx
         lost = Counter(blob_ids)

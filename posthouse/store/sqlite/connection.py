@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,18 @@ class Connection(apsw.Connection):
     def rows(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
         return self.execute(statement, bindings).fetchall()
+
+    def integers(self, wanted: Sequence[str], source: str, bindings: Sequence[Any]) -> list[list[int]]:
+        """Expressions that give integers, each as a list; `source` is everything from FROM on."""
+        return columns(self, [integer(each) for each in wanted], source, bindings)
+
+    def among(self, column: str, numbers: Iterable[int]) -> tuple[str, Any]:
+        """A condition (column is one of the numbers) and its one binding."""
+        return f"{column} IN (SELECT value FROM carray(?))", members(numbers)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Several statements that see one and the same commit."""
+        return snapshot(self)
 
 
 def connect(path: Path) -> Connection:

@@ -16,10 +16,11 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.readers import Readers
 from posthouse.store.sqlite import upkeep
 from posthouse.store.sqlite.connection import columns, integer
-from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
+from posthouse.store.sqlite.emails import derive_emails
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.transaction import Transaction
 

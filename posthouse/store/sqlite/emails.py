@@ -7,25 +7,19 @@ that they can be kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 from backports import zstd
 
 from posthouse import limits
 from posthouse.errors import NotFound
-from posthouse.store.model import (
-    Derived,
-    Stored,
-)
+from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
+from posthouse.store.model import Stored
 from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
 
 log = logging.getLogger("posthouse.store")
-
-Derive = Callable[[bytes, int], Derived]
-"""`store.derive.derive`: (message, received_at) → its derived values. Never raises on any octets."""
 
 OF_EMAIL: Final = {"size": integer("size"), "received_at": integer("received_at")}
 OF_DERIVED: Final = {
@@ -37,21 +31,6 @@ OF_DERIVED: Final = {
 }
 DENSE: Final = 3
 """A range of numbers is read whole when it holds at most so many times what is wanted."""
-
-
-class NewDerived(msgspec.Struct, frozen=True):
-    """Derived values to be kept."""
-
-    account_id: int
-    email_id: int
-    derived: Derived
-
-
-class EmailRows(msgspec.Struct, frozen=True):
-    """The answer to a question for columns, and what had to be computed for it."""
-
-    rows: list[tuple[Any, ...] | None]
-    computed: list[NewDerived]
 
 
 def read_emails(
@@ -162,7 +141,7 @@ def _places(reader: Reader, account_id: int, email_ids: Sequence[int]) -> list[t
         (*_which_bindings(email_ids), account_id),
     )
     return [
-        (email_id, Stored(blob_id=blob_id, prefix=prefix, size=size), received_at)
+        (email_id, Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id), received_at)
         for email_id, blob_id, size, received_at, prefix in zip(
             ids, blobs, sizes, received, prefixes, strict=True
         )
@@ -180,13 +159,6 @@ def _which_bindings(email_ids: Sequence[int]) -> tuple[Any, ...]:
 def read_stored(reader: Reader, account_id: int, email_ids: Sequence[int]) -> dict[int, Stored]:
     """Where the bytes of each email are (those that are gone are left out)."""
     return {email_id: stored for email_id, stored, _ in _places(reader, account_id, email_ids)}
-
-
-class Ahead(msgspec.Struct, frozen=True):
-    """Places of emails with the bytes of the small ones among them."""
-
-    stored: dict[int, Stored]
-    blobs: dict[int, bytes]
 
 
 def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], *, bytes_too: bool) -> Ahead:

@@ -19,21 +19,22 @@ import apsw
 from posthouse import limits
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.indexes import MailboxIndexes
 from posthouse.store.memory.live import Live
 from posthouse.store.memory.packed import Packed
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.readers import Readers
 from posthouse.store.memory.views import AccountViews
+from posthouse.store.sql import account_reads
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.writer import Submission, Work
 from posthouse.store.sqlite import queue, snapshots, upkeep
-from posthouse.store.sqlite.account_reads import threads
 from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
-from posthouse.store.sqlite.emails import Derive, NewDerived, derive_emails
+from posthouse.store.sqlite.emails import derive_emails
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
@@ -167,7 +168,7 @@ class Engine:
         """Derive these emails now, which decides their threads."""
         computed = await self.readers.run(derive_emails, account_id, email_ids, self.derive)
         await self.submit((lambda tx: upkeep.keep_derived(tx, computed),))
-        return await self.readers.run(threads, account_id, email_ids)
+        return await self.readers.run(lambda reader: account_reads.threads(reader.db, account_id, email_ids))
 
     def _save_snapshot(self, packed: Packed) -> None:
         self._start(self.background(lambda tx: snapshots.write(tx, packed)))

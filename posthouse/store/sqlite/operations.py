@@ -1,81 +1,17 @@
-"""Every operation of the store's contract with the function that carries it out (a family a file)."""
+"""Every operation of the store's contract with the function that carries it out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from posthouse.store import care, judgement
 from posthouse.store import interface as ops
-from posthouse.store import trust as trust_ops
-from posthouse.store.sql import (
-    items,
-    mailboxes,
-    messages,
-    people,
-    suppressions,
-    timeline,
-    transfers,
-    trust,
-    uploads,
-)
-from posthouse.store.sql import judgement as judging
-from posthouse.store.sqlite import copying, placements, queue
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.operations import SHARED
+from posthouse.store.sqlite import queue, timeline
 
-OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
-    ops.CreateMailbox: mailboxes.create,
-    ops.RenameMailbox: mailboxes.rename,
-    ops.DeleteMailbox: mailboxes.delete,
-    ops.SetRole: mailboxes.set_role,
-    care.KeepUids: transfers.keep_uids,
-    care.NoteTransferred: transfers.note,
-    ops.Subscribe: mailboxes.subscribe,
-    ops.ArrangeMailbox: mailboxes.arrange,
-    ops.PutItem: items.put,
-    ops.RemoveItem: items.remove,
-    ops.AddUpload: uploads.add,
-    ops.RemoveUpload: uploads.remove,
-    ops.PruneUploads: uploads.prune,
-    judgement.PutMemo: judging.put_memo,
-    judgement.RemoveMemo: judging.remove_memo,
-    judgement.PruneMemos: judging.prune_memos,
-    judgement.EndLesson: judging.end_lesson,
-    ops.AddEmail: messages.add,
-    ops.CopyEmails: copying.copy,
-    ops.MoveEmails: copying.move,
-    ops.PlaceEmails: copying.place,
-    ops.SetFlags: placements.set_flags,
-    ops.Expunge: placements.expunge,
+OPERATIONS: Final[dict[type[ops.Op[Any]], Callable[[Any, Any], Any]]] = {
+    **SHARED,
     ops.Enqueue: queue.enqueue,
     ops.LeaseDue: queue.lease_due,
-    ops.ReleaseLease: queue.release_lease,
-    ops.RecordOutcomes: queue.record_outcomes,
-    ops.ChangeQueued: queue.change_queued,
-    ops.WakeDestination: queue.wake_destination,
-    care.PutSuppression: suppressions.put,
-    care.RemoveSuppression: suppressions.remove,
-    care.NoteRefusal: suppressions.note_refusal,
-    care.ForgetRefusals: suppressions.forget_refusals,
-    ops.PutDomain: people.put_domain,
-    ops.RemoveDomain: people.remove_domain,
-    ops.AddAccount: people.add_account,
-    ops.PutAccount: people.put_account,
-    ops.RemoveAccount: people.remove_account,
-    ops.PutAlias: people.put_alias,
-    ops.RemoveAlias: people.remove_alias,
-    ops.AddAppPassword: people.add_app_password,
-    ops.RemoveAppPassword: people.remove_app_password,
-    ops.TouchAppPassword: people.touch_app_password,
-    ops.RememberRecipient: people.remember_recipient,
-    ops.RecordEvents: timeline.record,
     ops.PruneEvents: timeline.prune,
-    trust_ops.PutDkimKey: trust.put_key,
-    trust_ops.RemoveDkimKey: trust.remove_key,
-    trust_ops.TallyDmarc: trust.tally,
-    trust_ops.ForgetTallies: trust.forget_tallies,
-    trust_ops.AddReport: trust.add_report,
-    trust_ops.PruneReports: trust.prune_reports,
-    trust_ops.PutMute: trust.put_mute,
-    trust_ops.RemoveMute: trust.remove_mute,
 }

@@ -1,4 +1,4 @@
-"""Operations on the outbound queue: enqueue, lease, record, and an administrator's hand.
+"""The outbound queue: enqueue, lease, read. What happens to leases afterwards is in `store/sql/queue.py`.
 
 A recipient's `due_at` is when somebody must look at it: its next attempt while it waits, the end of the lease while
 it is leased, NULL while it is held. `queue_destination` keeps the earliest of each destination, so that leasing goes
@@ -9,22 +9,17 @@ its own, and an outcome with an old token is refused.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import Conflict, NotFound
+from posthouse.errors import NotFound
 from posthouse.store.interface import (
-    ChangeQueued,
     Enqueue,
     LeaseDue,
-    RecordOutcomes,
-    ReleaseLease,
-    WakeDestination,
 )
-from posthouse.store.memory.changes import QueueChanged
 from posthouse.store.model import (
     Content,
     Lease,
@@ -34,23 +29,14 @@ from posthouse.store.model import (
     RecipientState,
     Stored,
 )
+from posthouse.store.sql.queue import RECIPIENT, destination_of, recipient_of, waiting_again
 from posthouse.store.sqlite.connection import Connection
 from posthouse.store.sqlite.transaction import Transaction
 
-_FINAL: Final = {RecipientState.DELIVERED, RecipientState.FAILED, RecipientState.DROPPED}
 _MESSAGE: Final = (
     "queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at,"
     " ret, envid, smtputf8, body"
 )
-_RECIPIENT: Final = (
-    "recipient_id, address, destination, state, notify, orcpt, attempts, next_attempt_at, delay_noticed,"
-    " last_at, last_reply, last_host, last_tls, last_attempt"
-)
-
-
-def destination_of(address: str) -> str:
-    """The domain by which deliveries are grouped."""
-    return address.rpartition("@")[2].lower()
 
 
 def enqueue(tx: Transaction, op: Enqueue) -> int:
@@ -76,35 +62,19 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
     )  # fmt: skip
     for recipient_id, recipient in enumerate(message.recipients, 1):
         _insert_recipient(tx, queue_id, recipient_id, recipient)
-    _refresh(tx, {destination_of(recipient.address) for recipient in message.recipients})
+    tx.destinations_changed({destination_of(recipient.address) for recipient in message.recipients})
     return queue_id
 
 
 def _insert_recipient(tx: Transaction, queue_id: int, recipient_id: int, recipient: NewRecipient) -> None:
     state = RecipientState.HELD if recipient.held else RecipientState.WAITING
     tx.execute(
-        f"INSERT INTO queued_recipient (queue_id, {_RECIPIENT}, token, due_at)"
+        f"INSERT INTO queued_recipient (queue_id, {RECIPIENT}, token, due_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, '', '', '', 0, 0, ?)",
         (queue_id, recipient_id, recipient.address, destination_of(recipient.address), state.value,
          recipient.notify, recipient.orcpt, recipient.next_attempt_at,
          None if recipient.held else recipient.next_attempt_at),
     )  # fmt: skip
-
-
-def _refresh(tx: Transaction, destinations: Iterable[str]) -> None:
-    """Bring the destinations' earliest times up to date and tell the queue's watchers."""
-    for destination in destinations:
-        ((rows, due_at),) = tx.query(
-            "SELECT EXISTS (SELECT 1 FROM queued_recipient WHERE destination = ?1),"
-            " (SELECT due_at FROM queued_recipient WHERE destination = ?1 AND due_at IS NOT NULL"
-            "  ORDER BY due_at LIMIT 1)",
-            (destination,),
-        )
-        if rows:
-            tx.execute("INSERT OR REPLACE INTO queue_destination VALUES (?, ?)", (destination, due_at))
-        else:
-            tx.execute("DELETE FROM queue_destination WHERE destination = ?", (destination,))
-    tx.publish_once(QueueChanged())
 
 
 # --- leases -----------------------------------------------------------------------------------------------
@@ -134,7 +104,7 @@ def lease_due(tx: Transaction, op: LeaseDue) -> list[Lease]:
         touched[due.destination] = touched.get(due.destination, 0) + 1
         leases.append(_lease(tx, op, due))
     if touched:
-        _refresh(tx, touched)
+        tx.destinations_changed(touched)
     return leases
 
 
@@ -178,109 +148,9 @@ def _lease(tx: Transaction, op: LeaseDue, due: _Due) -> Lease:
     return Lease(message=message, destination=due.destination, token=token, until=op.until)
 
 
-def release_lease(tx: Transaction, op: ReleaseLease) -> None:
-    """ReleaseLease. An unknown token is no error: the lease is over then anyway."""
-    _waiting_again(tx, "queue_id = ? AND token = ? AND state = 'leased'", (op.queue_id, op.token))
-
-
 def release_all(tx: Transaction) -> None:
     """At the start: whoever held a lease is dead, for only this process opens the store."""
-    _waiting_again(tx, "state = 'leased'", ())
-
-
-def _waiting_again(tx: Transaction, where: str, bindings: tuple[Any, ...]) -> None:
-    rows = tx.execute(
-        "UPDATE queued_recipient SET state = 'waiting', token = 0, due_at = next_attempt_at"
-        f" WHERE {where} RETURNING destination",
-        bindings,
-    )
-    if rows:
-        _refresh(tx, {destination for (destination,) in rows})
-
-
-def record_outcomes(tx: Transaction, op: RecordOutcomes) -> None:
-    """RecordOutcomes."""
-    leased = dict(
-        tx.query(
-            "SELECT recipient_id, destination FROM queued_recipient"
-            " WHERE queue_id = ? AND token = ? AND state = 'leased'",
-            (op.queue_id, op.token),
-        )
-    )
-    if not leased or any(outcome.recipient_id not in leased for outcome in op.outcomes):
-        raise Conflict("The lease is over.")
-    for outcome in op.outcomes:
-        key = (op.queue_id, outcome.recipient_id)
-        if outcome.state in _FINAL:
-            tx.execute("DELETE FROM queued_recipient WHERE queue_id = ? AND recipient_id = ?", key)
-            continue
-        held = outcome.state is RecipientState.HELD
-        due_at = None if held else outcome.next_attempt_at
-        tx.execute(
-            "UPDATE queued_recipient SET state = ?, attempts = attempts + ?, next_attempt_at = ?, due_at = ?,"
-            " token = 0, delay_noticed = delay_noticed OR ?, last_at = ?, last_reply = ?, last_host = ?,"
-            " last_tls = ? WHERE queue_id = ? AND recipient_id = ?",
-            ("held" if held else "waiting", outcome.tried, outcome.next_attempt_at, due_at,
-             outcome.delay_noticed, outcome.at, outcome.reply, outcome.host, outcome.tls, *key),
-        )  # fmt: skip
-    _leave_when_done(tx, op.queue_id)
-    _refresh(tx, set(leased.values()))
-
-
-def _leave_when_done(tx: Transaction, queue_id: int) -> None:
-    if tx.query("SELECT 1 FROM queued_recipient WHERE queue_id = ? LIMIT 1", (queue_id,)):
-        return
-    gone = tx.execute("DELETE FROM queued WHERE queue_id = ? RETURNING blob_id", (queue_id,))
-    tx.blobs.disown([blob_id for (blob_id,) in gone])
-
-
-# --- an administrator's hand --------------------------------------------------------------------------------
-
-_BY_HAND: Final = {
-    "retry": "state = 'waiting', next_attempt_at = :now, due_at = :now",
-    "hold": "state = 'held', due_at = NULL",
-    "release": "state = 'waiting', due_at = next_attempt_at",
-    "fail": "state = 'waiting', next_attempt_at = :now, due_at = :now, last_attempt = 1",
-}
-
-
-def change_queued(tx: Transaction, op: ChangeQueued) -> int:
-    """ChangeQueued."""
-    if not tx.query("SELECT 1 FROM queued WHERE queue_id = ?", (op.queue_id,)):
-        raise NotFound("There is no such message in the queue.")
-    where = "queue_id = :queue AND state IN ('waiting', 'held')"
-    bindings = {"queue": op.queue_id, "now": op.now, "one": op.recipient_id}
-    if op.recipient_id is not None:
-        where += " AND recipient_id = :one"
-    if op.action == "release":
-        where += " AND state = 'held'"
-    tx.flush()
-    tx.writes += 1
-    statement = (
-        f"DELETE FROM queued_recipient WHERE {where} RETURNING destination"
-        if op.action == "drop"
-        else f"UPDATE queued_recipient SET {_BY_HAND[op.action]} WHERE {where} RETURNING destination"
-    )
-    rows = tx.db.rows(statement, bindings)
-    if op.action == "drop":
-        _leave_when_done(tx, op.queue_id)
-    _refresh(tx, {destination for (destination,) in rows})
-    return len(rows)
-
-
-def wake_destination(tx: Transaction, op: WakeDestination) -> int:
-    """WakeDestination."""
-    where = "state = 'waiting' AND due_at > ?"
-    bindings: tuple[Any, ...] = (op.now, op.now, op.now)
-    if op.destination:
-        where += " AND destination = ?"
-        bindings += (op.destination.lower(),)
-    rows = tx.execute(
-        f"UPDATE queued_recipient SET next_attempt_at = ?, due_at = ? WHERE {where} RETURNING destination",
-        bindings,
-    )
-    _refresh(tx, {destination for (destination,) in rows})
-    return len(rows)
+    waiting_again(tx, "state = 'leased'", ())
 
 
 # --- reading --------------------------------------------------------------------------------------------------
@@ -297,10 +167,10 @@ def read_messages(
     found = []
     for row in db.rows(f"SELECT {_MESSAGE} FROM queued WHERE {where}", bindings):
         recipients = db.rows(
-            f"SELECT {_RECIPIENT} FROM queued_recipient WHERE queue_id = ? AND {recipients_where}",
+            f"SELECT {RECIPIENT} FROM queued_recipient WHERE queue_id = ? AND {recipients_where}",
             (row[0], *recipients_bindings),
         )
-        found.append(_message(row, tuple(_recipient(each) for each in recipients)))
+        found.append(_message(row, tuple(recipient_of(each) for each in recipients)))
     return found
 
 
@@ -319,27 +189,6 @@ def _message(row: tuple[Any, ...], recipients: tuple[QueuedRecipient, ...]) -> Q
         smtputf8=bool(smtputf8),
         body=body,
         recipients=recipients,
-    )
-
-
-def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
-    (recipient_id, address, destination, state, notify, orcpt, attempts, next_attempt_at, delay_noticed,
-     last_at, last_reply, last_host, last_tls, last_attempt) = row  # fmt: skip
-    return QueuedRecipient(
-        recipient_id=recipient_id,
-        address=address,
-        destination=destination,
-        state=RecipientState(state),
-        notify=notify,
-        orcpt=orcpt,
-        attempts=attempts,
-        next_attempt_at=next_attempt_at,
-        delay_noticed=bool(delay_noticed),
-        last_at=last_at,
-        last_reply=last_reply,
-        last_host=last_host,
-        last_tls=last_tls,
-        last_attempt=bool(last_attempt),
     )
 
 

@@ -7,6 +7,7 @@ any other statement writes the gathered ones first, so operations always see the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import chain
 from typing import Any, Final
 
@@ -17,7 +18,12 @@ from posthouse.store.sql.state import AccountState, MailboxState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
 from posthouse.store.sqlite.blobs import Blobs
-from posthouse.store.sqlite.connection import PAGE_SIZE, Connection
+from posthouse.store.sqlite.connection import (
+    PAGE_SIZE,
+    Connection,
+    decode_integers,
+    members,
+)
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentWriter
 
 _TABLES: Final = {"blob": 7, "email": 6, "placement": 10, "event": 6, "verdict": 4}
@@ -189,6 +195,52 @@ class Transaction(BaseTransaction):
             self.db.execute("INSERT OR REPLACE INTO sequence VALUES (?, ?)", (sequence, block[1]))
             self.writes += 1
         return first
+
+    # --- SQLite's own SQL ------------------------------------------------------------------------------
+
+    uid_list = "json_group_array(uid)"
+    locking = ""
+
+    def uids_of(self, found: Any) -> list[int]:
+        """The ascending UIDs of a `uid_list`."""
+        uids = decode_integers(found)
+        uids.sort()  # they come in order already unless the planner has changed its mind: then nearly free
+        return uids
+
+    def discard_emails(self, account_id: int, email_ids: Collection[int]) -> None:
+        """Leave emails to the sweeper."""
+        self.execute("INSERT INTO garbage_email SELECT value FROM carray(?)", (members(email_ids),))
+
+    def emails_copied(self, account_id: int, first: int, count: int) -> None:
+        """Emails with consecutive numbers were made that share the blobs of others."""
+        self.execute(
+            "INSERT INTO blob_share SELECT blob_id, 1 + count(*) FROM email"
+            " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
+            " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",
+            (first, first + count - 1),
+        )
+
+    unleased = "token = 0"
+
+    def destinations_changed(self, destinations: Collection[str]) -> None:
+        """Bring the destinations' earliest times up to date and tell the queue's watchers."""
+        for destination in destinations:
+            ((rows, due_at),) = self.query(
+                "SELECT EXISTS (SELECT 1 FROM queued_recipient WHERE destination = ?1),"
+                " (SELECT due_at FROM queued_recipient WHERE destination = ?1 AND due_at IS NOT NULL"
+                "  ORDER BY due_at LIMIT 1)",
+                (destination,),
+            )
+            if rows:
+                self.execute("INSERT OR REPLACE INTO queue_destination VALUES (?, ?)", (destination, due_at))
+            else:
+                self.execute("DELETE FROM queue_destination WHERE destination = ?", (destination,))
+        self.publish_once(changes.QueueChanged())
+
+    def remove_queued(self, queue_id: int) -> None:
+        """A queued message has no recipients any more."""
+        gone = self.execute("DELETE FROM queued WHERE queue_id = ? RETURNING blob_id", (queue_id,))
+        self.blobs.disown(0, [blob_id for (blob_id,) in gone])
 
     # --- accounts and mailboxes ------------------------------------------------------------------------
 

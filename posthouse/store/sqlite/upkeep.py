@@ -15,11 +15,11 @@ import apsw
 
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
+from posthouse.store.memory.engine import NewDerived
 from posthouse.store.sql import threads
 from posthouse.store.sql.gone import note_emails
+from posthouse.store.sql.placements import gone_emails
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
-from posthouse.store.sqlite.emails import NewDerived
-from posthouse.store.sqlite.placements import gone_emails
 from posthouse.store.sqlite.space import SpaceReserve
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -157,7 +157,7 @@ def _sweep_emails(tx: Transaction) -> bool:
     )
     if not rows:
         return False
-    tx.blobs.disown([blob_id for _, _, blob_id in rows if blob_id is not None])
+    tx.blobs.disown(0, [blob_id for _, _, blob_id in rows if blob_id is not None])
     email_ids = members(email_id for email_id, _, _ in rows)
     for account_id in {account_id for _, account_id, _ in rows if account_id is not None}:
         swept = [email_id for email_id, owner, _ in rows if owner == account_id]

@@ -21,10 +21,9 @@ from posthouse.store.sql import twins
 from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import count, refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
+from posthouse.store.sql.placements import Selection, carry_out, counted, leave, selections, twins_among
 from posthouse.store.sql.state import AccountState, MailboxState
-from posthouse.store.sqlite.connection import columns, integer, members
-from posthouse.store.sqlite.placements import Selection, carry_out, leave, selections, twins_among, uid_list
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.transaction import Transaction
 
 
 def copy(tx: Transaction, op: CopyEmails) -> Copied | Pieces:
@@ -44,10 +43,11 @@ def _copy_or_move(tx: Transaction, op: CopyEmails | MoveEmails, *, moving: bool)
     octets = messages = 0
     for selection in selections(tx, account, source, op.uids):
         ((rows, size),) = tx.query(
-            f"SELECT count(*), total(size) FROM placement WHERE {selection.where}", selection.bindings
+            f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM placement WHERE {selection.where}",
+            selection.bindings,
         )
         messages += rows
-        octets += int(size)
+        octets += size
     refuse_full(target, messages)
     if not moving:
         refuse_over_quota(tx, account, octets)
@@ -100,10 +100,8 @@ def _part_doubles(
     )
     double = sorted(there[email_id] for _, email_id in shared if email_id in there)
     if double and source is not target:
-        old = Selection(
-            "account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM carray(?))",
-            (*key, members(double)),
-        )
+        condition, some = tx.among("uid", double)
+        old = Selection(f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, some))
         leave(tx, account, target, old, keep_emails=True)
     return shared
 
@@ -152,27 +150,25 @@ def _arrive(
     tx: Transaction, account: AccountState, target: MailboxState, selection: Selection, moving: bool
 ) -> list[int]:
     """Put what is selected into the target too; the source's UIDs, ascending."""
-    ((text, size, unseen, deleted),) = tx.query(
-        "SELECT json_group_array(uid), total(size), total(flags & 1 = 0), total(flags & 8 != 0)"
-        f" FROM placement WHERE {selection.where}",
-        selection.bindings,
-    )
-    uids = uid_list(text)
+    uids, size, unseen, deleted = counted(tx, selection)
     if not uids:
         return []
     modseq = tx.bump_mailbox(account, target)
     first = target.uid_next
-    created = "created_modseq" if moving else str(modseq)
-    email_id = "email_id" if moving else str(_copy_emails(tx, selection, len(uids))) + " + row - 1"
+    if moving:
+        email_id, created, base, made = "email_id + ?", "created_modseq + ?", 0, 0
+    else:
+        email_id, created, made = "? + nth - 1", "CAST(? AS BIGINT)", modseq
+        base = _copy_emails(tx, account, selection, len(uids))
     tx.execute(
-        "INSERT INTO placement"
-        f" SELECT account_id, {target.mailbox_id}, {first} + row - 1, {email_id}, flags, {modseq}, {created},"
-        f" size, received_at, {tx.now}"
-        f" FROM (SELECT *, row_number() OVER (ORDER BY uid) AS row FROM placement WHERE {selection.where})",
-        selection.bindings,
+        f"INSERT INTO placement SELECT account_id, CAST(? AS BIGINT), ? + nth - 1, {email_id}, flags,"
+        f" CAST(? AS BIGINT), {created}, size, received_at, CAST(? AS BIGINT)"
+        " FROM (SELECT *, row_number() OVER (ORDER BY uid) AS nth FROM placement"
+        f" WHERE {selection.where}) AS chosen",
+        (target.mailbox_id, first, base, modseq, made, tx.now, *selection.bindings),
     )
     target.uid_next = first + len(uids)
-    count(account, target, len(uids), int(size), int(unseen), int(deleted))
+    count(account, target, len(uids), size, unseen, deleted)
     _publish_arrivals(tx, account, target, first, modseq)
     return uids
 
@@ -185,54 +181,51 @@ def _teach(tx: Transaction, account_id: int, source: MailboxState, target: Mailb
         note_lessons(tx, kind, where, (account_id, target.mailbox_id, first))
 
 
-def _copy_emails(tx: Transaction, selection: Selection, messages: int) -> int:
-    """New emails that share the blobs and derived texts; the number of the first."""
+def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, messages: int) -> int:
+    """New emails that share the blobs, derived texts and threads; the number of the first."""
     base = tx.take_numbers("email", messages)
     rows = (
-        "(SELECT email_id, row_number() OVER (ORDER BY uid) AS row"
+        "(SELECT email_id, row_number() OVER (ORDER BY uid) AS nth"
         f" FROM placement WHERE {selection.where}) AS p"
     )
+    bindings = (base, *selection.bindings, account.account_id)
     tx.execute(
-        f"INSERT INTO email SELECT {base} + row - 1, e.account_id, e.blob_id, e.size, e.received_at, e.prefix"
-        f" FROM {rows} JOIN email e ON e.email_id = p.email_id",
-        selection.bindings,
+        "INSERT INTO email (email_id, account_id, blob_id, size, received_at, prefix)"
+        " SELECT ? + p.nth - 1, e.account_id, e.blob_id, e.size, e.received_at, e.prefix"
+        f" FROM {rows} JOIN email e ON e.email_id = p.email_id AND e.account_id = ?",
+        bindings,
     )
     tx.execute(
-        f"INSERT INTO derived SELECT d.account_id, {base} + row - 1, d.sent_at, d.preview, d.envelope,"
-        f" d.body_structure, d.parts FROM {rows}"
-        " JOIN derived d ON d.account_id = ? AND d.email_id = p.email_id",
-        (*selection.bindings, selection.bindings[0]),
+        "INSERT INTO derived SELECT d.account_id, ? + p.nth - 1, d.sent_at, d.preview, d.envelope,"
+        f" d.body_structure, d.parts FROM {rows} JOIN derived d ON d.email_id = p.email_id AND d.account_id = ?",
+        bindings,
     )
     tx.execute(
-        f"INSERT INTO verdict SELECT v.account_id, {base} + row - 1, v.learnt, v.data FROM {rows}"
-        " JOIN verdict v ON v.account_id = ? AND v.email_id = p.email_id",
-        (*selection.bindings, selection.bindings[0]),
+        f"INSERT INTO verdict SELECT v.account_id, ? + p.nth - 1, v.learnt, v.data FROM {rows}"
+        " JOIN verdict v ON v.email_id = p.email_id AND v.account_id = ?",
+        bindings,
     )
     tx.execute(
-        f"INSERT INTO email_thread SELECT t.account_id, {base} + row - 1, t.thread_id FROM {rows}"
-        " JOIN email_thread t ON t.account_id = ? AND t.email_id = p.email_id",
-        (*selection.bindings, selection.bindings[0]),
+        f"INSERT INTO email_thread SELECT t.account_id, ? + p.nth - 1, t.thread_id FROM {rows}"
+        " JOIN email_thread t ON t.email_id = p.email_id AND t.account_id = ?",
+        bindings,
     )
-    tx.execute(
-        "INSERT INTO blob_share SELECT blob_id, 1 + count(*) FROM email"
-        " WHERE email_id BETWEEN ? AND ? GROUP BY blob_id"
-        " ON CONFLICT (blob_id) DO UPDATE SET owners = owners + excluded.owners - 1",
-        (base, base + messages - 1),
-    )
+    tx.emails_copied(account.account_id, base, messages)
     return base
+
+
+_ARRIVED = ("uid", "flags", "email_id", "size", "CASE WHEN received_at < 0 THEN 0 ELSE received_at END")
 
 
 def _publish_arrivals(
     tx: Transaction, account: AccountState, target: MailboxState, first: int, modseq: int
 ) -> None:
-    key = (account.account_id, target.mailbox_id)
-    tx.flush()
-    rows = tx.new_rows(*key, modseq)
-    uids, flags, email_ids, sizes, received = columns(
-        tx.db,
-        [integer(name) for name in ("uid", "flags", "email_id", "size", "max(received_at, 0)")],
-        "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
-        (*key, first),
+    rows = tx.new_rows(account.account_id, target, modseq)
+    uids, flags, email_ids, sizes, received = tx.integers(
+        _ARRIVED,
+        "FROM (SELECT * FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ? ORDER BY uid)"
+        " AS arrived",
+        (account.account_id, target.mailbox_id, first),
     )
     rows.uids.extend(uids)
     rows.flags.extend(flags)

@@ -1,23 +1,23 @@
-"""What a store gives of the junk filter's memory; a part of `SqliteStore`."""
+"""What a store gives of the junk filter's memory (`store.judgement.Judgements`): both engines read it alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Generic
 
 from posthouse.store.judgement import Lesson, Memo
+from posthouse.store.memory.engine import Engine, Rdr
 from posthouse.store.memory.live import Live
 from posthouse.store.memory.readers import Readers
 from posthouse.store.sql import judgement
-from posthouse.store.sqlite.engine import Engine
-from posthouse.store.sqlite.readers import Reader
 
 
-class StoredJudgements:
-    """`store.judgement.Judgements` over one SQLite file."""
+class StoredJudgements(Generic[Rdr]):
+    """A part of `LiveStore`."""
 
-    _engine: Engine
+    _parts: Engine[Rdr]
     _live: Live
-    _readers: Readers[Reader]
+    _readers: Readers[Rdr]
 
     async def verdict(self, account_id: int, email_ids: Sequence[int]) -> list[bytes | None]:
         """What the junk filter made of each email (JSON); None: it was not judged, or is gone."""
@@ -41,7 +41,9 @@ class StoredJudgements:
         self, account_id: int, kind: str, keys: Sequence[str] | None = None, limit: int = 1000
     ) -> list[Memo]:
         """Memos of a kind that have not ended, by key."""
-        now = self._engine.now()
+        if keys is not None and not keys:
+            return []
+        now = self._parts.now()
         return await self._readers.run(
             lambda r: judgement.read_memos(r.db, account_id, kind, keys, now, limit)
         )

@@ -1,7 +1,7 @@
 """Operations on many messages of a mailbox: flags and expunge; `copying.py` has copy and move.
 
-All work is done by SQLite over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows are
-cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
+All work is done by the database over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows
+are cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
 two pieces leaves half the work done and nothing contradictory.
 """
 
@@ -28,8 +28,7 @@ from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import count, flag_bits
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.state import AccountState, MailboxState
-from posthouse.store.sqlite.connection import columns, decode_integers, integer, members
-from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.sql.transaction import Transaction
 
 FEW_RUNS = 4
 """Up to so many runs of UIDs are asked for as ranges, more as a list of members."""
@@ -78,25 +77,14 @@ def _end_of_piece(tx: Transaction, key: tuple[int, int], start: int, last: int) 
 
 
 def _listed(tx: Transaction, key: tuple[int, int], asked: Ranges) -> Iterator[Selection]:
-    tx.flush()
-    (present,) = columns(
-        tx.db,
-        [integer("uid")],
-        "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?",
+    ((found,),) = tx.query(
+        f"SELECT {tx.uid_list} FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?",
         (*key, asked.first, asked.last),
     )
-    wanted = list(Ranges.of_sorted(present) & asked)
+    wanted = list(Ranges.of_sorted(tx.uids_of(found)) & asked)
     for start in range(0, len(wanted), limits.PIECE_ROWS):
-        some = members(wanted[start : start + limits.PIECE_ROWS])
-        yield Selection(
-            "account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM carray(?))", (*key, some)
-        )
-
-
-def uid_list(text: str) -> list[int]:
-    uids = decode_integers(text)
-    uids.sort()  # they come in order already unless the planner has changed its mind: then nearly free
-    return uids
+        condition, some = tx.among("uid", wanted[start : start + limits.PIECE_ROWS])
+        yield Selection(f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, some))
 
 
 def carry_out(tx: Transaction, mailbox: MailboxState, uids: Ranges | None, pieces: Iterator[Any]) -> Any:
@@ -151,8 +139,9 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
             modseq = account.modseq
             changed += some
             if lesson is not None:
-                where = "account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM carray(?))"
-                note_lessons(tx, lesson, where, (op.account_id, op.mailbox_id, members(some)))
+                condition, these = tx.among("uid", some)
+                where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+                note_lessons(tx, lesson, where, (op.account_id, op.mailbox_id, these))
         yield None
         account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     yield FlagsSet(modseq=modseq, changed=Ranges.of_sorted(changed), modified=Ranges.of_sorted(modified))
@@ -160,34 +149,47 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
 
 def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> list[int]:
     # RFC 7162 §3.1.3: left alone, and told so, is whatever has changed since.
-    ((text,),) = tx.query(
-        f"SELECT json_group_array(uid) FROM placement WHERE {selection.where} AND modseq > ?",
+    ((found,),) = tx.query(
+        f"SELECT {tx.uid_list} FROM placement WHERE {selection.where} AND modseq > ?",
         (*selection.bindings, unchanged_since),
     )
-    return uid_list(text)
+    return tx.uids_of(found)
 
 
 def _flag_piece(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, change: _FlagChange
 ) -> list[int]:
     """Change flags where they differ; the UIDs, ascending."""
-    new = f"(flags & {change.keep} | {change.add})"
+    new = "(flags & ?1 | ?2)"
     where = f"{selection.where} AND flags != {new}"
-    ((text, unseen, deleted),) = tx.query(
-        f"SELECT json_group_array(uid), total(({new} & 1 = 0) - (flags & 1 = 0)),"
-        f" total(({new} & 8 != 0) - (flags & 8 != 0)) FROM placement WHERE {where}",
-        selection.bindings,
+    ((found, unseen, no_more_unseen, deleted, no_more_deleted),) = tx.query(
+        f"SELECT {tx.uid_list}, count(*) FILTER (WHERE {new} & 1 = 0), count(*) FILTER (WHERE flags & 1 = 0),"
+        f" count(*) FILTER (WHERE {new} & 8 != 0), count(*) FILTER (WHERE flags & 8 != 0)"
+        f" FROM placement WHERE {where}",
+        (change.keep, change.add, *selection.bindings),
     )
-    uids = uid_list(text)
+    uids = tx.uids_of(found)
     if not uids:
         return []
     modseq = tx.bump_mailbox(account, mailbox)
-    tx.execute(f"UPDATE placement SET flags = {new}, modseq = ? WHERE {where}", (modseq, *selection.bindings))
-    count(account, mailbox, 0, 0, int(unseen), int(deleted))
+    tx.execute(
+        f"UPDATE placement SET flags = {new}, modseq = ? WHERE {where}",
+        (change.keep, change.add, modseq, *selection.bindings),
+    )
+    unseen, deleted = unseen - no_more_unseen, deleted - no_more_deleted
+    count(account, mailbox, 0, 0, unseen, deleted)
     changed = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, changed, vanished=False)
     tx.publish(
-        changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add)
+        changes.Flagged(
+            account.account_id,
+            mailbox.mailbox_id,
+            modseq,
+            changed,
+            change.keep,
+            change.add,
+            mailbox.tell(modseq),
+        )
     )
     if account.has_twins:
         shared = [email_id for _, email_id in twins_among(tx, account, mailbox, selection)]
@@ -240,12 +242,7 @@ def leave(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, *, keep_emails: bool
 ) -> list[int]:
     """Take messages out of a mailbox; their UIDs, ascending. Unless kept, their emails are left to the sweeper."""
-    ((text, size, unseen, deleted),) = tx.query(
-        "SELECT json_group_array(uid), total(size), total(flags & 1 = 0), total(flags & 8 != 0)"
-        f" FROM placement WHERE {selection.where}",
-        selection.bindings,
-    )
-    uids = uid_list(text)
+    uids, size, unseen, deleted = counted(tx, selection)
     if not uids:
         return []
     staying: list[int] = []
@@ -258,28 +255,36 @@ def leave(
             kept = set(staying)
             lost = [each for each in lost if each[0] not in kept]
         if lost:
-            remains = members(each[0] for each in lost)
-            tx.execute("INSERT INTO garbage_email SELECT value FROM carray(?)", (remains,))
+            tx.discard_emails(account.account_id, [each[0] for each in lost])
     tx.execute(f"DELETE FROM placement WHERE {selection.where}", selection.bindings)
     modseq = tx.bump_mailbox(account, mailbox)
     note_emails(tx, account.account_id, modseq, lost)
-    count(account, mailbox, -len(uids), -int(size), -int(unseen), -int(deleted))
+    count(account, mailbox, -len(uids), -size, -unseen, -deleted)
     gone = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, gone, vanished=True)
-    tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone))
+    tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone, mailbox.tell(modseq)))
     for email_id in staying:
         twins.part(tx, account, email_id, mailbox.mailbox_id)
     return uids
 
 
+def counted(tx: Transaction, selection: Selection) -> tuple[list[int], int, int, int]:
+    """UIDs of what is selected, ascending; their octets; how many are unseen, and deleted."""
+    ((found, size, unseen, deleted),) = tx.query(
+        f"SELECT {tx.uid_list}, CAST(coalesce(sum(size), 0) AS BIGINT),"
+        " count(*) FILTER (WHERE flags & 1 = 0), count(*) FILTER (WHERE flags & 8 != 0)"
+        f" FROM placement WHERE {selection.where}",
+        selection.bindings,
+    )
+    return tx.uids_of(found), size, unseen, deleted
+
+
 def gone_emails(tx: Transaction, account_id: int, where: str, bindings: tuple[Any, ...]) -> list[GoneEmail]:
     """What the history notes of emails that leave their last mailbox."""
-    tx.flush()
-    found = columns(
-        tx.db,
-        [integer("p.email_id"), integer("p.created_modseq"), integer("coalesce(t.thread_id, 0)")],
+    found = tx.integers(
+        ("p.email_id", "p.created_modseq", "coalesce(t.thread_id, 0)"),
         f"FROM (SELECT email_id, created_modseq FROM placement WHERE {where}) AS p"
-        f" LEFT JOIN email_thread t ON t.account_id = {account_id} AND t.email_id = p.email_id",
-        bindings,
+        " LEFT JOIN email_thread t ON t.account_id = ? AND t.email_id = p.email_id",
+        (*bindings, account_id),
     )
     return list(zip(*found, strict=True))

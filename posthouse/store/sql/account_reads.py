@@ -1,4 +1,4 @@
-"""Reading what changed in an account, its threads, items and uploads. Everything runs in a reader's thread.
+"""Reading what changed in an account, its threads, items and uploads. All in a reader's thread.
 
 `email_changes` reads placements and the history of what is gone in one snapshot, so an email that moves meanwhile is
 seen exactly once. A mailbox whose row says that nothing older changed is looked at from its first uncounted UID.
@@ -16,8 +16,7 @@ from posthouse.store.account_model import EmailChange, Item, ItemChange, Mailbox
 from posthouse.store.model import (
     Stored,
 )
-from posthouse.store.sqlite.connection import Connection, columns, integer, members, snapshot
-from posthouse.store.sqlite.readers import Reader
+from posthouse.store.sql.database import Database
 
 _CHANGED: Final = """
 FROM (SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placement p
@@ -26,7 +25,7 @@ FROM (SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placemen
        UNION ALL
       SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placement p
         ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id AND p.uid >= m.uid_next
-       WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2)
+       WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2) AS changed
 """
 _DOOMED: Final = """
 SELECT p.email_id, p.created_modseq, d.modseq, coalesce(t.thread_id, 0) FROM doomed_mailbox d
@@ -37,20 +36,19 @@ SELECT p.email_id, p.created_modseq, d.modseq, coalesce(t.thread_id, 0) FROM doo
 _decode_gone = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 
 
-def _reaches(db: Connection, account_id: int, since: int) -> bool:
+def _reaches(db: Database, account_id: int, since: int) -> bool:
     """Whether the history is complete after a mod-sequence."""
     rows = db.rows("SELECT modseq FROM history WHERE account_id = ?", (account_id,))
     return not rows or since >= rows[0][0]
 
 
-def email_changes(reader: Reader, account_id: int, since: int) -> list[EmailChange] | None:
+def email_changes(db: Database, account_id: int, since: int) -> list[EmailChange] | None:
     """As `Store.email_changes`."""
-    db = reader.db
-    with snapshot(db):
+    with db.snapshot():
         if not _reaches(db, account_id, since):
             return None
-        wanted = [integer(name) for name in ("email_id", "created_modseq", "modseq")]
-        living = zip(*columns(db, wanted, _CHANGED, (account_id, since)), strict=True)
+        wanted = ("email_id", "created_modseq", "modseq")
+        living = zip(*db.integers(wanted, _CHANGED, (account_id, since)), strict=True)
         gone = db.rows(
             "SELECT modseq, emails FROM email_gone WHERE account_id = ? AND modseq > ?", (account_id, since)
         )
@@ -70,12 +68,12 @@ def email_changes(reader: Reader, account_id: int, since: int) -> list[EmailChan
     return sorted(found.values(), key=lambda change: (change.modseq, change.email_id))
 
 
-def mailboxes_gone(reader: Reader, account_id: int, since: int) -> list[MailboxGone] | None:
+def mailboxes_gone(db: Database, account_id: int, since: int) -> list[MailboxGone] | None:
     """As `Store.mailboxes_gone`."""
-    with snapshot(reader.db):
-        if not _reaches(reader.db, account_id, since):
+    with db.snapshot():
+        if not _reaches(db, account_id, since):
             return None
-        rows = reader.db.rows(
+        rows = db.rows(
             "SELECT mailbox_id, created_modseq, modseq FROM mailbox_gone WHERE account_id = ? AND modseq > ?"
             " ORDER BY modseq, mailbox_id",
             (account_id, since),
@@ -83,19 +81,18 @@ def mailboxes_gone(reader: Reader, account_id: int, since: int) -> list[MailboxG
     return [MailboxGone(mailbox_id=number, created_modseq=c, modseq=m) for number, c, m in rows]
 
 
-def threads(reader: Reader, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
+def threads(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
     """The threads that are decided."""
     if not email_ids:
         return {}
     if len(email_ids) <= limits.EMAILS_PER_READ:
-        source = (
-            "FROM carray(?) AS c CROSS JOIN email_thread t ON t.email_id = c.value WHERE t.account_id = ?"
-        )
-        bindings: tuple[object, ...] = (members(email_ids), account_id)
+        condition, some = db.among("t.email_id", email_ids)
+        source = f"FROM email_thread t WHERE t.account_id = ? AND {condition}"
+        bindings: tuple[object, ...] = (account_id, some)
     else:
         source = "FROM email_thread t WHERE t.account_id = ? AND t.email_id BETWEEN ? AND ?"
         bindings = (account_id, min(email_ids), max(email_ids))
-    ids, found = columns(reader.db, [integer("t.email_id"), integer("t.thread_id")], source, bindings)
+    ids, found = db.integers(("t.email_id", "t.thread_id"), source, bindings)
     return dict(zip(ids, found, strict=True))
 
 
@@ -108,25 +105,26 @@ def _item(row: tuple[object, ...]) -> Item:
     return msgspec.convert(dict(zip(Item.__struct_fields__, row, strict=True)), Item)
 
 
-def items(reader: Reader, account_id: int, kind: str, item_ids: Sequence[int] | None) -> list[Item]:
+def items(db: Database, account_id: int, kind: str, item_ids: Sequence[int] | None) -> list[Item]:
     """As `Store.items`."""
     which = ""
     bindings: tuple[object, ...] = (account_id, kind)
     if item_ids is not None:
-        which = " AND item_id IN (SELECT value FROM carray(?))"
-        bindings = (*bindings, members(item_ids))
+        condition, some = db.among("item_id", item_ids)
+        which = f" AND {condition}"
+        bindings = (*bindings, some)
     if item_ids is not None and not item_ids:
         return []
-    rows = reader.db.rows(
+    rows = db.rows(
         f"SELECT {_ITEM} FROM item WHERE account_id = ? AND kind = ?{which} ORDER BY item_id", bindings
     )
     return [_item(row) for row in rows]
 
 
-def item_changes(reader: Reader, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
+def item_changes(db: Database, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
     """As `Store.item_changes`."""
-    db, key = reader.db, (account_id, kind, since)
-    with snapshot(db):
+    key = (account_id, kind, since)
+    with db.snapshot():
         if not _reaches(db, account_id, since):
             return None
         living = db.rows(
@@ -148,34 +146,35 @@ def item_changes(reader: Reader, account_id: int, kind: str, since: int) -> list
     return sorted(found.values(), key=lambda change: (change.modseq, change.item_id))
 
 
-def items_due(reader: Reader, kind: str, now: float, limit: int) -> list[Item]:
+def items_due(db: Database, kind: str, now: float, limit: int) -> list[Item]:
     """As `Store.items_due`."""
-    rows = reader.db.rows(
+    rows = db.rows(
         f"SELECT {_ITEM} FROM item WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?", (kind, now, limit)
     )
     return [_item(row) for row in rows]
 
 
-def next_item_due(reader: Reader, kind: str) -> float | None:
+def next_item_due(db: Database, kind: str) -> float | None:
     """As `Store.next_item_due`."""
-    ((due,),) = reader.db.rows("SELECT min(due_at) FROM item WHERE kind = ? AND due_at IS NOT NULL", (kind,))
+    ((due,),) = db.rows("SELECT min(due_at) FROM item WHERE kind = ? AND due_at IS NOT NULL", (kind,))
     return None if due is None else float(due)
 
 
 # --- uploads ----------------------------------------------------------------------------------------------
 
 
-def uploads(reader: Reader, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
+def uploads(db: Database, account_id: int, upload_ids: Sequence[int]) -> list[Upload | None]:
     """As `Store.uploads`."""
-    rows = reader.db.rows(
+    condition, some = db.among("upload_id", upload_ids)
+    rows = db.rows(
         "SELECT upload_id, blob_id, size, media_type, created_at FROM upload"
-        " WHERE account_id = ? AND upload_id IN (SELECT value FROM carray(?))",
-        (account_id, members(upload_ids)),
+        f" WHERE account_id = ? AND {condition}",
+        (account_id, some),
     )
     found = {
         number: Upload(
             upload_id=number,
-            stored=Stored(blob_id=blob_id, prefix=b"", size=size),
+            stored=Stored(blob_id=blob_id, prefix=b"", size=size, account_id=account_id),
             media_type=media_type,
             created_at=created_at,
         )

@@ -1,0 +1,238 @@
+"""Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5).
+
+A whole result is remembered until mail changes, so paging through it costs nothing. Changes of a result are told by
+taking out whatever changed and putting in what of it is in the present result (RFC 8620 §5.6 permits it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.jmap import ids
+from posthouse.jmap.capabilities import COLLATIONS, EMAIL_SORTS
+from posthouse.jmap.context import Context
+from posthouse.jmap.email_changes import visible_changes
+from posthouse.jmap.email_filter import (
+    Columns,
+    Matcher,
+    Positions,
+    asks_threads,
+    condition_of,
+    keyword_threads,
+    only_mailbox,
+)
+from posthouse.jmap.errors import MethodError
+from posthouse.jmap.mail import AccountMail
+from posthouse.jmap.standard import (
+    AddedItem,
+    Comparator,
+    QueryAnswer,
+    QueryArguments,
+    QueryChangesAnswer,
+    QueryChangesArguments,
+    leaves,
+    query_answer,
+)
+from posthouse.jmap.states import parse_state
+from posthouse.message.sort_keys import envelope_key
+from posthouse.store.mailbox_index import MailboxIndex
+
+
+class EmailQueryArguments(QueryArguments, kw_only=True):
+    """RFC 8621 §4.4."""
+
+    collapse_threads: bool = False
+
+
+class EmailQueryChangesArguments(QueryChangesArguments, kw_only=True):
+    """RFC 8621 §4.5."""
+
+    collapse_threads: bool = False
+
+
+_DEFAULT_SORT: Final = (Comparator(property="receivedAt", is_ascending=False),)
+_THREAD_SORTS: Final = {"allInThreadHaveKeyword", "someInThreadHaveKeyword"}
+
+
+async def query(context: Context, arguments: EmailQueryArguments) -> QueryAnswer:
+    """Email/query."""
+    account_id = context.account_number(arguments.account_id)
+    state, found = await result_of(
+        context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads
+    )
+    return query_answer(arguments, str(state), found)
+
+
+async def query_changes(context: Context, arguments: EmailQueryChangesArguments) -> QueryChangesAnswer:
+    """Email/queryChanges."""
+    account_id = context.account_number(arguments.account_id)
+    mail = context.mail(account_id)
+    since = parse_state(arguments.since_query_state, await mail.state())
+    touched = await visible_changes(context, account_id, since)
+    state, found = await result_of(
+        context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads
+    )
+    emails = {each.email_id for each in touched}
+    sorts = {each.property for each in arguments.sort or ()}
+    if arguments.collapse_threads or asks_threads(leaves(arguments.filter)) or sorts & _THREAD_SORTS:
+        # One email may bring or take the place of any other of its thread.
+        threads = await mail.all_threads()
+        for thread in {each.thread_id if each.gone else threads[each.email_id] for each in touched}:
+            emails.update(await mail.members(thread))
+    names = {ids.encode(ids.EMAIL, number) for number in emails}
+    added = [AddedItem(id=name, index=i) for i, name in enumerate(found) if name in names]
+    removed = sorted(names)
+    if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
+        raise MethodError("tooManyChanges")
+    answer = QueryChangesAnswer(
+        account_id=arguments.account_id,
+        old_query_state=arguments.since_query_state,
+        new_query_state=str(state),
+        removed=removed,
+        added=added,
+    )
+    if arguments.calculate_total:
+        answer.total = len(found)
+    return answer
+
+
+async def result_of(
+    context: Context,
+    account_id: int,
+    tree: dict[str, Any] | None,
+    sort: Sequence[Comparator] | None,
+    collapse: bool,
+) -> tuple[int, list[str]]:
+    """(state, the whole result as ids). MethodError unsupportedFilter, unsupportedSort."""
+    for node in leaves(tree):
+        condition_of(node)
+    comparators = tuple(sort) if sort else _DEFAULT_SORT
+    _check(comparators)
+    mail = context.mail(account_id)
+    state = await mail.state()
+    key = msgspec.json.encode((account_id, tree, comparators, collapse), order="sorted")
+    known = context.services.results.get(key, state)
+    if known is not None:
+        return state, known
+    mailbox = only_mailbox(tree)
+    indexes = await _indexes(context, mail, mailbox)
+    columns = await asyncio.to_thread(Columns, indexes) if _large(indexes) else Columns(indexes)
+    positions = await Matcher(context, mail, columns).matching(tree, columns.present)
+    positions = await Sorter(context, mail, columns).ordered(positions, comparators)
+    threads = await mail.threads(columns.email_ids) if collapse else {}
+    found = await _named(columns, positions, threads, collapse)
+    if state == await mail.state():
+        context.services.results.put(key, state, found)
+    return state, found
+
+
+def _large(indexes: dict[int, MailboxIndex]) -> bool:
+    return sum(map(len, indexes.values())) > limits.JMAP_ON_LOOP
+
+
+async def _indexes(context: Context, mail: AccountMail, mailbox: str | None) -> dict[int, MailboxIndex]:
+    if mailbox is None:
+        return await mail.indexes()
+    number = ids.decode(ids.MAILBOX, context.resolve_id(mailbox) or "")
+    if any(each.mailbox_id == number for each in await mail.mailboxes()) and number is not None:
+        return await mail.indexes([number])
+    return {}
+
+
+def _check(comparators: Sequence[Comparator]) -> None:
+    if len(comparators) > limits.JMAP_SORTS:
+        raise MethodError("unsupportedSort", "too many comparators")
+    for each in comparators:
+        if each.property not in EMAIL_SORTS:
+            raise MethodError("unsupportedSort", f"no sort by {each.property}")
+        if each.property.endswith("Keyword") and each.keyword is None:
+            raise MethodError("invalidArguments", f"{each.property} needs a keyword")
+        if each.collation is not None and each.collation not in COLLATIONS:
+            raise MethodError("unsupportedSort", f"no collation {each.collation}")
+
+
+async def _named(
+    columns: Columns, positions: Positions, threads: dict[int, int], collapse: bool
+) -> list[str]:
+    def name() -> list[str]:
+        email_ids = columns.email_ids
+        if not collapse:
+            return [f"M{email_ids[i]}" for i in positions]
+        seen: set[int] = set()
+        found = []
+        for i in positions:
+            email_id = email_ids[i]
+            thread = threads.get(email_id, email_id)
+            if thread not in seen:
+                seen.add(thread)
+                found.append(f"M{email_id}")
+        return found
+
+    return await asyncio.to_thread(name) if len(positions) > limits.JMAP_ON_LOOP else name()
+
+
+Key = Callable[[int], Any]
+
+
+class Sorter:
+    """Orders positions (RFC 8621 §4.4.2). Equal ones are newest first, so the order is always the same."""
+
+    def __init__(self, context: Context, mail: AccountMail, columns: Columns) -> None:
+        self._context = context
+        self._mail = mail
+        self._columns = columns
+
+    async def ordered(self, positions: Positions, comparators: Sequence[Comparator]) -> Positions:
+        """The positions in order."""
+        keys = [(await self._key(each, positions), not each.is_ascending) for each in comparators]
+
+        def sort() -> Positions:
+            found = sorted(positions, key=self._columns.email_ids.__getitem__, reverse=True)
+            for key, descending in reversed(keys):  # stable sorts, the most important last
+                found.sort(key=key, reverse=descending)
+            return found
+
+        return await asyncio.to_thread(sort) if len(positions) > limits.JMAP_ON_LOOP else sort()
+
+    async def _key(self, comparator: Comparator, positions: Positions) -> Key:
+        columns, name = self._columns, comparator.property
+        if name == "receivedAt":
+            return columns.received.__getitem__
+        if name == "size":
+            return columns.sizes.__getitem__
+        if name == "hasKeyword":
+            bit, flags = await self._mail.keyword_bit(comparator.keyword or ""), columns.flags
+            return lambda i: bool(flags[i] & bit)
+        if name in _THREAD_SORTS:
+            return await self._thread_key(comparator)
+        return (await self._text_keys(name, positions)).__getitem__
+
+    async def _thread_key(self, comparator: Comparator) -> Key:
+        having, without = await keyword_threads(self._mail, comparator.keyword or "")
+        threads, email_ids = await self._mail.all_threads(), self._columns.email_ids
+        if comparator.property == "someInThreadHaveKeyword":
+            return lambda i: threads[email_ids[i]] in having
+        return lambda i: threads[email_ids[i]] not in without
+
+    async def _text_keys(self, name: str, positions: Positions) -> dict[int, Any]:
+        """What must be read of each message, in batches."""
+        field = "sent_at" if name == "sentAt" else "envelope"
+        keys: dict[int, Any] = {}
+        for start in range(0, len(positions), limits.EMAILS_PER_READ):
+            some = positions[start : start + limits.EMAILS_PER_READ]
+            numbers = [self._columns.email_ids[i] for i in some]
+            rows = await self._context.store.emails(self._mail.account_id, numbers, [field])
+            values: list[Any] = [None if row is None else row[0] for row in rows]
+            if field == "envelope":
+                values = await asyncio.to_thread(_sort_texts, values, name)
+            keys.update(zip(some, [0 if v is None else v for v in values], strict=True))
+        return keys
+
+
+def _sort_texts(envelopes: list[bytes | None], name: str) -> list[str]:
+    return ["" if each is None else envelope_key(each, name) for each in envelopes]

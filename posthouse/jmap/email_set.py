@@ -1,0 +1,238 @@
+"""Email/set (RFC 8621 §4.6): drafts made, keywords and mailboxes changed, emails destroyed.
+
+Updates that do the same to emails of one mailbox become one operation, however many emails there are. When another
+client was faster than the look at where an email is, it is looked for again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import Conflict, NotFound, OverQuota
+from posthouse.jmap import ids
+from posthouse.jmap.context import Context
+from posthouse.jmap.email_create import create_email
+from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
+from posthouse.jmap.errors import Rejected, invalid
+from posthouse.jmap.mail import Standing
+from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
+from posthouse.ranges import Ranges
+from posthouse.store.interface import Expunge, MoveEmails, Op, PlaceEmails, SetFlags
+
+Object = dict[str, Any]
+MUTABLE: Final = ("mailboxIds", "keywords")
+
+
+class EmailSetArguments(SetArguments, kw_only=True):
+    """RFC 8621 §4.6."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one email."""
+
+    email_id: int
+    standing: Standing
+    add: frozenset[str] = frozenset()
+    remove: frozenset[str] = frozenset()
+    mailboxes: frozenset[int]
+
+
+async def set_emails(context: Context, arguments: EmailSetArguments) -> SetAnswer:
+    """Email/set."""
+    account_id = context.account_number(arguments.account_id)
+    mail = context.mail(account_id)
+    old_state = str(await mail.state())
+    check_set(arguments, old_state)
+    answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
+    answer.created, answer.not_created = await _create(context, account_id, arguments.create or {})
+    answer.updated, answer.not_updated = await update_emails(context, account_id, arguments.update or {})
+    answer.destroyed, answer.not_destroyed = await destroy_emails(
+        context, account_id, arguments.destroy or []
+    )
+    answer.new_state = str(await mail.state())
+    answer.tidy()
+    return answer
+
+
+async def _create(context: Context, account_id: int, create: dict[str, Object]) -> tuple[Object, Object]:
+    made: Object = {}
+    refused: Object = {}
+    for creation_id, given in create.items():
+        try:
+            made[creation_id] = await create_email(context, account_id, given)
+            context.created[creation_id] = made[creation_id]["id"]
+        except Rejected as fault:
+            refused[creation_id] = fault.error()
+        except OverQuota as fault:
+            refused[creation_id] = {"type": "overQuota", "description": fault.public}
+    return made, refused
+
+
+# --- update -------------------------------------------------------------------------------------------------
+
+
+async def update_emails(
+    context: Context, account_id: int, update: dict[str, Object]
+) -> tuple[Object, Object]:
+    """(updated, not updated)."""
+    refused: Object = {}
+    waiting = dict(update)
+    for _ in range(limits.JMAP_RETRIES):
+        changes: dict[str, Change] = {}
+        await _plan(context, account_id, waiting, changes, refused)
+        again: dict[str, Object] = {}
+        for group in _groups(account_id, changes).values():
+            names = [name for name, _ in group]
+            try:
+                await context.store.commit(*_operations(account_id, [change for _, change in group]))
+            except (NotFound, Conflict) as fault:
+                again |= {name: update[name] for name in names}
+                reason = fault.public
+            except OverQuota as fault:
+                refused |= {n: {"type": "overQuota", "description": fault.public} for n in names}
+        if not again:
+            break
+        waiting = again
+    else:
+        refused |= {name: {"type": "tooManyKeywords", "description": reason} for name in waiting}
+    return {name: None for name in update if name not in refused}, refused
+
+
+async def _plan(
+    context: Context,
+    account_id: int,
+    update: dict[str, Object],
+    changes: dict[str, Change],
+    refused: Object,
+) -> None:
+    mail = context.mail(account_id)
+    numbers = {name: ids.decode(ids.EMAIL, context.resolve_id(name) or "") for name in update}
+    standings = await mail.find([number for number in numbers.values() if number is not None])
+    boxes = {box.mailbox_id for box in await mail.mailboxes()}
+    names = await mail.keyword_names()
+    for name, patch in update.items():
+        number = numbers[name]
+        standing = standings.get(number) if number is not None else None
+        try:
+            if standing is None or number is None:
+                raise Rejected("notFound")
+            changes[name] = _change(context, number, standing, patch, boxes, names)
+        except Rejected as fault:
+            refused[name] = fault.error()
+
+
+def _change(
+    context: Context,
+    number: int,
+    standing: Standing,
+    patch: Object,
+    boxes: set[int],
+    names: list[tuple[int, str]],
+) -> Change:
+    old: Object = {
+        "mailboxIds": {ids.encode(ids.MAILBOX, box): True for box, _ in standing.places},
+        "keywords": {word: True for bit, word in names if standing.flags & bit},
+    }
+    patch = {_resolved(context, path): value for path, value in patch.items()}
+    foreign = sorted(path for path in patch if path.partition("/")[0] not in MUTABLE)
+    if foreign:
+        raise invalid("only mailboxIds and keywords can change", *foreign)
+    new = apply_patch(
+        old, {path.lower() if path.startswith("keywords/") else path: v for path, v in patch.items()}
+    )
+    before, after = keywords_of(old["keywords"]), keywords_of(new.get("keywords", {}))
+    return Change(
+        email_id=number,
+        standing=standing,
+        add=flags_of(after - before),
+        remove=flags_of(before - after),
+        mailboxes=mailboxes_of(context, new.get("mailboxIds"), boxes),
+    )
+
+
+def _resolved(context: Context, path: str) -> str:
+    """A creation id within a path, as its id."""
+    head, slash, tail = path.partition("/")
+    if slash and head == "mailboxIds" and tail.startswith("#"):
+        return f"{head}/{context.resolve_id(tail) or tail}"
+    return path
+
+
+def _groups(account_id: int, changes: dict[str, Change]) -> dict[Any, list[tuple[str, Change]]]:
+    """Emails to which the same is done together."""
+    groups: dict[Any, list[tuple[str, Change]]] = defaultdict(list)
+    for name, change in changes.items():
+        here = frozenset(box for box, _ in change.standing.places)
+        groups[here, change.mailboxes, change.add, change.remove].append((name, change))
+    return groups
+
+
+def _operations(account_id: int, changes: list[Change]) -> list[Op[Any]]:
+    """What brings emails that are all in the same mailboxes where they shall be."""
+    first = changes[0]
+    places: dict[int, list[int]] = defaultdict(list)
+    for change in changes:
+        for box, uid in change.standing.places:
+            places[box].append(uid)
+    uids = {box: Ranges.of_sorted(sorted(found)) for box, found in places.items()}
+    here = set(places)
+    home = min(here)
+    ops: list[Op[Any]] = []
+    for action, flags in (("add", first.add), ("remove", first.remove)):
+        if flags:
+            ops.append(
+                SetFlags(account_id=account_id, mailbox_id=home, uids=uids[home], action=action, flags=flags)
+            )
+    come, go = sorted(first.mailboxes - here), sorted(here - first.mailboxes)
+    while come and go:  # a move keeps it one step
+        source, target = go.pop(), come.pop()
+        ops += [_place(account_id, source, uids[source], box) for box in come]
+        come.clear()
+        ops.append(MoveEmails(account_id=account_id, source_id=source, uids=uids[source], target_id=target))
+    ops += [_place(account_id, home, uids[home], box) for box in come]
+    ops += [Expunge(account_id=account_id, mailbox_id=box, uids=uids[box], force=True) for box in go]
+    return ops
+
+
+def _place(account_id: int, source: int, uids: Ranges, target: int) -> PlaceEmails:
+    return PlaceEmails(account_id=account_id, source_id=source, uids=uids, target_id=target)
+
+
+# --- destroy ------------------------------------------------------------------------------------------------
+
+
+async def destroy_emails(
+    context: Context, account_id: int, destroy: list[str], tries: int = limits.JMAP_RETRIES
+) -> tuple[list[str], Object]:
+    """(destroyed, not destroyed)."""
+    mail = context.mail(account_id)
+    numbers = {name: ids.decode(ids.EMAIL, context.resolve_id(name) or "") for name in destroy}
+    standings = await mail.find([number for number in numbers.values() if number is not None])
+    uids: dict[int, list[int]] = defaultdict(list)
+    gone: list[str] = []
+    refused: Object = {}
+    for name, number in numbers.items():
+        standing = standings.get(number) if number is not None else None
+        if standing is None:
+            refused[name] = {"type": "notFound"}
+            continue
+        gone.append(context.resolve_id(name) or name)
+        for box, uid in standing.places:
+            uids[box].append(uid)
+    ops = [
+        Expunge(account_id=account_id, mailbox_id=box, uids=Ranges.of_sorted(sorted(found)), force=True)
+        for box, found in uids.items()
+    ]
+    if ops:
+        await context.store.commit(*ops)
+        still = await mail.find([number for number in numbers.values() if number is not None])
+        if still and tries:  # another client moved them meanwhile
+            again = [ids.encode(ids.EMAIL, number) for number in still]
+            _, missed = await destroy_emails(context, account_id, again, tries - 1)
+            refused |= {name: fault for name, fault in missed.items() if fault["type"] != "notFound"}
+    return gone, refused

@@ -1,0 +1,246 @@
+"""Types whose objects are the store's items: /get, /changes and /set from a few facts about each.
+
+Who adds a type gives its struct (with defaults: what a client may leave out), its server-set properties, and hooks
+where setting means more than keeping. RFC 8620 §5.1-5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from posthouse.errors import NotFound
+from posthouse.jmap import ids
+from posthouse.jmap.context import Context
+from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.standard import (
+    ChangesAnswer,
+    ChangesArguments,
+    GetAnswer,
+    GetArguments,
+    SetAnswer,
+    SetArguments,
+    check_set,
+    wanted_ids,
+    wanted_properties,
+)
+from posthouse.jmap.states import before, delta, parse_state
+from posthouse.store.account_model import Item
+from posthouse.store.interface import PutItem, RemoveItem
+
+Object = dict[str, Any]
+Hook = Callable[[Context, int, Object, Object | None], Awaitable[Object]]
+"""(context, account, the object as it shall be, as it was or None) → the object to keep. Rejected."""
+
+
+async def keep_as_is(context: Context, account_id: int, new: Object, old: Object | None) -> Object:
+    """The hook that lets everything pass."""
+    return new
+
+
+class ItemType:
+    """One type. Its methods are `get`, `changes`, `set`."""
+
+    def __init__(
+        self,
+        kind: str,
+        letter: str,
+        struct: type[msgspec.Struct],
+        *,
+        server_set: frozenset[str] = frozenset(),
+        immutable: frozenset[str] = frozenset(),
+        most: int,
+        put: Hook = keep_as_is,
+    ) -> None:
+        """`kind`: the type's name; `letter`: of its ids; `most`: objects of one account."""
+        self.kind: Final = kind
+        self.letter: Final = letter
+        self.struct: Final = struct
+        self.properties: Final = frozenset(field.encode_name for field in msgspec.structs.fields(struct)) | {
+            "id"
+        }
+        self.server_set: Final = server_set | {"id"}
+        self.immutable: Final = immutable
+        self._most = most
+        self._put = put
+
+    async def state(self, context: Context, account_id: int) -> int:
+        """The latest mod-sequence of this kind."""
+        return (await context.store.states(account_id)).kinds.get(self.kind, 0)
+
+    def object_of(self, item: Item) -> Object:
+        """An item as an object."""
+        found: Object = msgspec.json.decode(item.data)
+        found["id"] = ids.encode(self.letter, item.item_id)
+        return found
+
+    async def objects(self, context: Context, account_id: int) -> list[Object]:
+        """All objects of an account."""
+        return [self.object_of(item) for item in await context.store.items(account_id, self.kind)]
+
+    # --- methods -------------------------------------------------------------------------------------
+
+    async def get(self, context: Context, arguments: GetArguments) -> GetAnswer:
+        """RFC 8620 §5.1."""
+        account_id = context.account_number(arguments.account_id)
+        properties = wanted_properties(arguments.properties, self.properties)
+        asked = wanted_ids(arguments.ids)
+        state = await self.state(context, account_id)
+        numbers = (
+            None if asked is None else [n for i in asked if (n := ids.decode(self.letter, i)) is not None]
+        )
+        found = {
+            ids.encode(self.letter, item.item_id): self.object_of(item)
+            for item in await context.store.items(account_id, self.kind, numbers)
+        }
+        names = list(found) if asked is None else [name for name in asked if name in found]
+        return GetAnswer(
+            account_id=arguments.account_id,
+            state=str(state),
+            list_=[{k: v for k, v in found[name].items() if k in properties} for name in names],
+            not_found=[name for name in asked or () if name not in found],
+        )
+
+    async def changes(self, context: Context, arguments: ChangesArguments) -> ChangesAnswer:
+        """RFC 8620 §5.2."""
+        account_id = context.account_number(arguments.account_id)
+        latest = await self.state(context, account_id)
+        since = parse_state(arguments.since_state, latest)
+        changed = await context.store.item_changes(account_id, self.kind, before(since))
+        if changed is None:
+            raise MethodError("cannotCalculateChanges", "the state is too old")
+        found = delta(((c.item_id, c) for c in changed), since, latest, arguments.max_changes)
+        return ChangesAnswer(
+            account_id=arguments.account_id,
+            old_state=arguments.since_state,
+            new_state=found.new_state,
+            has_more_changes=found.more,
+            created=[ids.encode(self.letter, n) for n in found.created],
+            updated=[ids.encode(self.letter, n) for n in found.updated],
+            destroyed=[ids.encode(self.letter, n) for n in found.destroyed],
+        )
+
+    async def set(self, context: Context, arguments: SetArguments) -> SetAnswer:
+        """RFC 8620 §5.3."""
+        account_id = context.account_number(arguments.account_id)
+        old_state = str(await self.state(context, account_id))
+        check_set(arguments, old_state)
+        answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
+        answer.created, answer.not_created = await self._create(context, account_id, arguments.create or {})
+        answer.updated, answer.not_updated = await self._update(context, account_id, arguments.update or {})
+        answer.destroyed, answer.not_destroyed = await self._destroy(
+            context, account_id, arguments.destroy or []
+        )
+        answer.new_state = str(await self.state(context, account_id))
+        answer.tidy()
+        return answer
+
+    # --- the parts of set ----------------------------------------------------------------------------
+
+    async def _create(
+        self, context: Context, account_id: int, create: dict[str, Object]
+    ) -> tuple[Object, Object]:
+        made: Object = {}
+        refused: Object = {}
+        count = len(await context.store.items(account_id, self.kind)) if create else 0
+        for creation_id, given in create.items():
+            try:
+                if count >= self._most:
+                    raise Rejected("overQuota", "there are too many of them")
+                whole = self._checked(given, None)
+                kept = await self._put(context, account_id, whole, None)
+                item = await context.store.apply(
+                    PutItem(account_id=account_id, kind=self.kind, data=encoded(kept))
+                )
+                count += 1
+                shown = self.object_of(item)
+                context.created[creation_id] = shown["id"]
+                made[creation_id] = {k: v for k, v in shown.items() if k not in given or given[k] != v}
+            except Rejected as fault:
+                refused[creation_id] = fault.error()
+        return made, refused
+
+    async def _update(
+        self, context: Context, account_id: int, update: dict[str, Object]
+    ) -> tuple[Object, Object]:
+        changed: Object = {}
+        refused: Object = {}
+        for name, patch in update.items():
+            try:
+                item = await self._item(context, account_id, name)
+                old = self.object_of(item)
+                new = self._checked(apply_patch(old, patch), old)
+                kept = await self._put(context, account_id, new, old)
+                kept.pop("id", None)
+                await context.store.apply(
+                    PutItem(
+                        account_id=account_id,
+                        kind=self.kind,
+                        item_id=item.item_id,
+                        data=encoded(kept),
+                        due_at=item.due_at,
+                    )
+                )
+                told = {k: v for k, v in kept.items() if v != new.get(k)}
+                changed[name] = told or None
+            except Rejected as fault:
+                refused[name] = fault.error()
+        return changed, refused
+
+    async def _item(self, context: Context, account_id: int, name: str) -> Item:
+        number = ids.decode(self.letter, context.resolve_id(name) or "")
+        found = await context.store.items(account_id, self.kind, [number] if number is not None else [])
+        if not found:
+            raise Rejected("notFound")
+        return found[0]
+
+    async def _destroy(
+        self, context: Context, account_id: int, destroy: list[str]
+    ) -> tuple[list[str], Object]:
+        gone: list[str] = []
+        refused: Object = {}
+        for name in dict.fromkeys(destroy):
+            try:
+                item = await self._item(context, account_id, name)
+                await context.store.apply(
+                    RemoveItem(account_id=account_id, kind=self.kind, item_id=item.item_id)
+                )
+                gone.append(ids.encode(self.letter, item.item_id))
+            except (Rejected, NotFound):
+                refused[name] = {"type": "notFound"}
+        return gone, refused
+
+    def _checked(self, given: Object, old: Object | None) -> Object:
+        """The whole object with its defaults. Rejected invalidProperties."""
+        if unknown := sorted(set(given) - self.properties):
+            raise invalid("no such property", *unknown)
+        for name in self.server_set | (self.immutable if old is not None else frozenset()):
+            if name in given and (old is None or given[name] != old.get(name)):
+                raise invalid("this property is not yours to set", name)
+        settable = {k: v for k, v in given.items() if k not in self.server_set}
+        try:
+            struct = msgspec.convert(settable, self.struct)
+        except msgspec.ValidationError as fault:
+            raise invalid(str(fault), *_named(str(fault), settable)) from fault
+        whole: Object = msgspec.to_builtins(struct)
+        if old is not None:
+            whole |= {name: old[name] for name in self.server_set if name in old}
+        return whole
+
+
+def encoded(value: Object) -> bytes:
+    """An object as an item's data, without its id."""
+    return msgspec.json.encode({k: v for k, v in value.items() if k != "id"})
+
+
+def _named(fault: str, given: Object) -> list[str]:
+    """The property that msgspec's error is about."""
+    for mark in ("`$.", "field `"):
+        if mark in fault:
+            name = fault.rpartition(mark)[2].rstrip("`").partition(".")[0].partition("[")[0]
+            if name in given or mark == "field `":
+                return [name]
+    return []

@@ -1,0 +1,212 @@
+"""Mailbox/get and Mailbox/changes (RFC 8621 §2.1, §2.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from posthouse.jmap import ids
+from posthouse.jmap.context import Context
+from posthouse.jmap.email_changes import visible_changes
+from posthouse.jmap.errors import MethodError
+from posthouse.jmap.standard import (
+    ChangesAnswer,
+    ChangesArguments,
+    GetAnswer,
+    GetArguments,
+    wanted_ids,
+    wanted_properties,
+)
+from posthouse.jmap.states import Place, before, delta, parse_state
+from posthouse.store.model import SEPARATOR, Role
+from posthouse.store.model import Mailbox as Stored
+
+
+class MailboxRights(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """RFC 8621 §2."""
+
+    may_read_items: bool = True
+    may_add_items: bool = True
+    may_remove_items: bool = True
+    may_set_seen: bool = True
+    may_set_keywords: bool = True
+    may_create_child: bool = True
+    may_rename: bool = True
+    may_delete: bool = True
+    may_submit: bool = True
+
+
+class Mailbox(msgspec.Struct, kw_only=True, rename="camel"):
+    """RFC 8621 §2."""
+
+    id: str
+    name: str
+    parent_id: str | None
+    role: str | None
+    sort_order: int
+    total_emails: int
+    unread_emails: int
+    total_threads: int
+    unread_threads: int
+    my_rights: MailboxRights
+    is_subscribed: bool
+
+
+PROPERTIES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Mailbox))
+COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
+_THREADS: Final = {"totalThreads", "unreadThreads"}
+_STANDARD_ORDER: Final = {
+    Role.INBOX: 10,
+    Role.DRAFTS: 20,
+    Role.SENT: 30,
+    Role.ARCHIVE: 40,
+    Role.JUNK: 50,
+    Role.TRASH: 60,
+}
+"""Where mailboxes with a role stand until somebody arranges them."""
+_OTHERS: Final = 100
+
+
+def sort_order(mailbox: Stored) -> int:
+    """RFC 8621 §2 sortOrder."""
+    if mailbox.sort_order:
+        return mailbox.sort_order
+    return _STANDARD_ORDER.get(mailbox.role, _OTHERS) if mailbox.role is not None else _OTHERS
+
+
+def parent_of(mailbox: Stored, by_name: dict[str, Stored]) -> Stored | None:
+    """The nearest level above that is a mailbox."""
+    name = mailbox.name
+    while SEPARATOR in name:
+        name = name.rpartition(SEPARATOR)[0]
+        if name in by_name:
+            return by_name[name]
+    return None
+
+
+def shown_name(mailbox: Stored, parent: Stored | None) -> str:
+    """The name below its parent; INBOX is the one that every program translates."""
+    if parent is not None:
+        return mailbox.name[len(parent.name) + 1 :]
+    return "Inbox" if mailbox.role is Role.INBOX else mailbox.name
+
+
+async def get(context: Context, arguments: GetArguments) -> GetAnswer:
+    """Mailbox/get."""
+    account_id = context.account_number(arguments.account_id)
+    properties = wanted_properties(arguments.properties, PROPERTIES)
+    asked = wanted_ids(arguments.ids)
+    mail = context.mail(account_id)
+    state = await mail.state()
+    present = {ids.encode(ids.MAILBOX, box.mailbox_id): box for box in await mail.mailboxes()}
+    by_name = {box.name: box for box in present.values()}
+    names = list(present) if asked is None else [name for name in asked if name in present]
+    found = []
+    for name in names:
+        whole = msgspec.to_builtins(
+            await mailbox_object(context, account_id, present[name], by_name, properties)
+        )
+        found.append({key: value for key, value in whole.items() if key in properties})
+    return GetAnswer(
+        account_id=arguments.account_id,
+        state=str(state),
+        list_=found,
+        not_found=[name for name in asked or () if name not in present],
+    )
+
+
+async def mailbox_object(
+    context: Context,
+    account_id: int,
+    box: Stored,
+    by_name: dict[str, Stored],
+    properties: frozenset[str],
+) -> Mailbox:
+    """One mailbox; counts only when they are among the properties."""
+    parent = parent_of(box, by_name)
+    total_emails = unread_emails = total_threads = unread_threads = 0
+    if properties & set(COUNTS):
+        counts = await context.mail(account_id).counts(box, bool(properties & _THREADS))
+        total_emails, unread_emails = counts.total_emails, counts.unread_emails
+        total_threads, unread_threads = counts.total_threads, counts.unread_threads
+    fixed = box.role is Role.INBOX
+    return Mailbox(
+        id=ids.encode(ids.MAILBOX, box.mailbox_id),
+        name=shown_name(box, parent),
+        parent_id=None if parent is None else ids.encode(ids.MAILBOX, parent.mailbox_id),
+        role=None if box.role is None else box.role.value,
+        sort_order=sort_order(box),
+        total_emails=total_emails,
+        unread_emails=unread_emails,
+        total_threads=total_threads,
+        unread_threads=unread_threads,
+        my_rights=MailboxRights(may_rename=not fixed, may_delete=not fixed),
+        is_subscribed=box.subscribed,
+    )
+
+
+# --- changes ------------------------------------------------------------------------------------------------
+
+
+class MailboxChangesAnswer(ChangesAnswer, kw_only=True):
+    """RFC 8621 §2.2."""
+
+    updated_properties: list[str] | None = None
+
+
+class _Change(msgspec.Struct, frozen=True):
+    created_modseq: int
+    modseq: int
+    gone: bool = False
+
+
+async def changes(context: Context, arguments: ChangesArguments) -> MailboxChangesAnswer:
+    """Mailbox/changes."""
+    account_id = context.account_number(arguments.account_id)
+    mail = context.mail(account_id)
+    latest = await mail.state()
+    since = parse_state(arguments.since_state, latest)
+    gone = await context.store.mailboxes_gone(account_id, before(since))
+    if gone is None:
+        raise MethodError("cannotCalculateChanges", "the state is too old")
+    boxes = await mail.mailboxes()
+    shared = await _changed_through_threads(context, account_id, since)
+    changed = [
+        (box.mailbox_id, _Change(box.created_modseq, max(_latest(box), shared.get(box.mailbox_id, 0))))
+        for box in boxes
+    ]
+    changed += [(each.mailbox_id, _Change(each.created_modseq, each.modseq, True)) for each in gone]
+    found = delta(changed, since, latest, arguments.max_changes)
+    properties = {box.mailbox_id: (box.changed_modseq, box.mailbox_id) for box in boxes}
+    only_counts = bool(found.updated) and all(properties[number] <= since for number in found.updated)
+    return MailboxChangesAnswer(
+        account_id=arguments.account_id,
+        old_state=arguments.since_state,
+        new_state=found.new_state,
+        has_more_changes=found.more,
+        created=[ids.encode(ids.MAILBOX, n) for n in found.created],
+        updated=[ids.encode(ids.MAILBOX, n) for n in found.updated],
+        destroyed=[ids.encode(ids.MAILBOX, n) for n in found.destroyed],
+        updated_properties=list(COUNTS) if only_counts else None,
+    )
+
+
+async def _changed_through_threads(context: Context, account_id: int, since: Place) -> dict[int, int]:
+    """Mailboxes whose unreadThreads may have changed with an email elsewhere, with that change's mod-sequence."""
+    mail = context.mail(account_id)
+    touched: dict[int, int] = {}
+    emails = await visible_changes(context, account_id, since)
+    threads = await mail.all_threads() if emails else {}
+    for each in emails:
+        thread = each.thread_id if each.gone else threads.get(each.email_id, each.email_id)
+        others = await mail.members(thread)
+        if len(others) > (0 if each.gone else 1):
+            for standing in (await mail.find(others)).values():
+                for mailbox_id, _ in standing.places:
+                    touched[mailbox_id] = max(touched.get(mailbox_id, 0), each.modseq)
+    return touched
+
+
+def _latest(box: Stored) -> int:
+    return max(box.highest_modseq, box.changed_modseq)

@@ -1,0 +1,260 @@
+"""Mailbox/set (RFC 8621 §2.5): names are paths in the store, so a mailbox that moves takes what is below along."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import Conflict, NotFound, OverQuota
+from posthouse.jmap import ids
+from posthouse.jmap.context import Context
+from posthouse.jmap.errors import Rejected, invalid
+from posthouse.jmap.mailbox import PROPERTIES, mailbox_object, parent_of, shown_name, sort_order
+from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
+from posthouse.store.interface import (
+    ArrangeMailbox,
+    CreateMailbox,
+    DeleteMailbox,
+    Op,
+    RenameMailbox,
+    SetRole,
+    Subscribe,
+)
+from posthouse.store.model import SEPARATOR, Role
+from posthouse.store.model import Mailbox as Stored
+
+Object = dict[str, Any]
+
+
+class MailboxSetArguments(SetArguments, kw_only=True):
+    """RFC 8621 §2.5."""
+
+    on_destroy_remove_emails: bool = False
+
+
+class Settable(msgspec.Struct, kw_only=True, rename="camel"):
+    """The properties that a client may set."""
+
+    name: str
+    parent_id: str | None = None
+    role: str | None = None
+    sort_order: ids.UnsignedInt = 0
+    is_subscribed: bool = True
+
+
+SETTABLE: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Settable))
+
+
+async def set_mailboxes(context: Context, arguments: MailboxSetArguments) -> SetAnswer:
+    """Mailbox/set."""
+    account_id = context.account_number(arguments.account_id)
+    mail = context.mail(account_id)
+    old_state = str(await mail.state())
+    check_set(arguments, old_state)
+    answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
+    setter = _Setter(context, account_id)
+    answer.created, answer.not_created = await setter.create(arguments.create or {})
+    answer.updated, answer.not_updated = await setter.update(arguments.update or {})
+    answer.destroyed, answer.not_destroyed = await setter.destroy(
+        arguments.destroy or [], arguments.on_destroy_remove_emails
+    )
+    answer.new_state = str(await mail.state())
+    answer.tidy()
+    return answer
+
+
+class _Setter:
+    def __init__(self, context: Context, account_id: int) -> None:
+        self._context = context
+        self._account_id = account_id
+
+    async def _boxes(self) -> dict[int, Stored]:
+        return {box.mailbox_id: box for box in await self._context.store.mailboxes(self._account_id)}
+
+    async def _box(self, name: str | None) -> Stored | None:
+        number = ids.decode(ids.MAILBOX, self._context.resolve_id(name) or "") if name else None
+        return (await self._boxes()).get(number) if number is not None else None
+
+    # --- create --------------------------------------------------------------------------------------
+
+    async def create(self, create: dict[str, Object]) -> tuple[Object, Object]:
+        """Parents that are created with their children come first, whatever the order."""
+        made: Object = {}
+        refused: Object = {}
+        waiting = dict(create)
+        while waiting:
+            ready = {k: v for k, v in waiting.items() if str(v.get("parentId") or "")[1:] not in waiting}
+            for creation_id, given in (ready or waiting).items():
+                del waiting[creation_id]
+                try:
+                    made[creation_id] = await self._create(creation_id, given)
+                except Rejected as fault:
+                    refused[creation_id] = fault.error()
+        return made, refused
+
+    async def _create(self, creation_id: str, given: Object) -> Object:
+        wanted = self._settable(given)
+        boxes = await self._boxes()
+        if len(boxes) >= limits.JMAP_MAILBOXES:
+            raise Rejected("overQuota", "there are too many mailboxes")
+        path = await self._path(wanted.name, wanted.parent_id)
+        role = _role(wanted.role)
+        if role is not None and any(box.role is role for box in boxes.values()):
+            raise invalid("another mailbox has that role", "role")
+        op = CreateMailbox(account_id=self._account_id, name=path, role=role, subscribed=wanted.is_subscribed)
+        box = await self._applied(op, "name")
+        assert isinstance(box, Stored)
+        if wanted.sort_order:
+            await self._applied(
+                ArrangeMailbox(
+                    account_id=self._account_id, mailbox_id=box.mailbox_id, sort_order=wanted.sort_order
+                )
+            )
+        boxes = await self._boxes()
+        by_name = {each.name: each for each in boxes.values()}
+        found = await mailbox_object(
+            self._context, self._account_id, boxes[box.mailbox_id], by_name, PROPERTIES
+        )
+        self._context.created[creation_id] = found.id
+        whole: Object = msgspec.to_builtins(found)
+        return {k: v for k, v in whole.items() if k not in given or given[k] != v}
+
+    def _settable(self, given: Object) -> Settable:
+        if unknown := sorted(set(given) - PROPERTIES):
+            raise invalid("no such property", *unknown)
+        if foreign := sorted(set(given) - SETTABLE):
+            raise invalid("this property is not yours to set", *foreign)
+        try:
+            wanted = msgspec.convert(given, Settable)
+        except msgspec.ValidationError as fault:
+            names = [name for name in SETTABLE if name in str(fault)]
+            raise invalid(str(fault), *(names or ["name"])) from fault
+        if wanted.sort_order >= 2**31:
+            raise invalid("it must be below 2^31", "sortOrder")
+        return wanted
+
+    async def _path(self, name: str, parent_id: str | None) -> str:
+        name = unicodedata.normalize("NFC", name)
+        if not name.strip() or len(name.encode()) > limits.JMAP_MAILBOX_NAME:
+            raise invalid(f"a name has 1 to {limits.JMAP_MAILBOX_NAME} octets", "name")
+        if SEPARATOR in name or not name.isprintable():
+            raise invalid("a name has no slash and no control characters", "name")
+        if parent_id is None:
+            return name
+        parent = await self._box(parent_id)
+        if parent is None:
+            raise invalid("there is no such mailbox", "parentId")
+        if parent.name.count(SEPARATOR) + 1 >= limits.JMAP_MAILBOX_DEPTH:
+            raise invalid("mailboxes are nested too deep", "parentId")
+        return f"{parent.name}{SEPARATOR}{name}"
+
+    async def _applied(self, op: Op[Any], *names: str) -> Any:
+        try:
+            return await self._context.store.apply(op)
+        except Conflict as fault:
+            raise invalid(fault.public, *names) from fault
+        except OverQuota as fault:
+            raise Rejected("overQuota", fault.public) from fault
+        except NotFound as fault:
+            raise Rejected("notFound") from fault
+
+    # --- update --------------------------------------------------------------------------------------
+
+    async def update(self, update: dict[str, Object]) -> tuple[Object, Object]:
+        """Who gives a role away comes before who gets one."""
+        changed: Object = {}
+        refused: Object = {}
+        order = sorted(update, key=lambda name: bool(update[name].get("role")))
+        for name in order:
+            try:
+                await self._update(name, update[name])
+                changed[name] = None
+            except Rejected as fault:
+                refused[name] = fault.error()
+        return {name: None for name in update if name in changed}, refused
+
+    async def _update(self, name: str, patch: Object) -> None:
+        box = await self._box(name)
+        if box is None:
+            raise Rejected("notFound")
+        boxes = await self._boxes()
+        by_name = {each.name: each for each in boxes.values()}
+        found = await mailbox_object(self._context, self._account_id, box, by_name, PROPERTIES)
+        old: Object = msgspec.to_builtins(found)
+        new = apply_patch(old, patch)
+        if unknown := sorted(set(new) - PROPERTIES):
+            raise invalid("no such property", *unknown)
+        if foreign := sorted(k for k in PROPERTIES - SETTABLE if new.get(k) != old[k]):
+            raise invalid("this property is not yours to set", *foreign)
+        wanted = self._settable({k: v for k, v in new.items() if k in SETTABLE})
+        for op, *names in await self._operations(box, by_name, wanted):
+            await self._applied(op, *names)
+
+    async def _operations(
+        self, box: Stored, by_name: dict[str, Stored], wanted: Settable
+    ) -> list[tuple[Any, ...]]:
+        """(operation, the properties that its refusal is about)."""
+        key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
+        parent = parent_of(box, by_name)
+        old_parent = None if parent is None else ids.encode(ids.MAILBOX, parent.mailbox_id)
+        ops: list[tuple[Any, ...]] = []
+        name = box.name
+        new_parent = self._context.resolve_id(wanted.parent_id) if wanted.parent_id else None
+        if wanted.name != shown_name(box, parent) or new_parent != old_parent:
+            if box.role is Role.INBOX:
+                raise Rejected("forbidden", "the inbox keeps its name")
+            name = await self._path(wanted.name, wanted.parent_id)
+            ops.append((RenameMailbox(**key, name=name), "name", "parentId"))
+        role = _role(wanted.role)
+        if role is not box.role:
+            ops.append((SetRole(**key, role=role), "role"))
+        if wanted.sort_order != sort_order(box):
+            ops.append((ArrangeMailbox(**key, sort_order=wanted.sort_order), "sortOrder"))
+        if wanted.is_subscribed != box.subscribed or (box.subscribed and name != box.name):
+            subscribe = Subscribe(account_id=self._account_id, name=name, subscribed=wanted.is_subscribed)
+            ops.append((subscribe, "isSubscribed"))
+        return ops
+
+    # --- destroy -------------------------------------------------------------------------------------
+
+    async def destroy(self, destroy: list[str], with_emails: bool) -> tuple[list[str], Object]:
+        """Children that are destroyed too come first."""
+        gone: list[str] = []
+        refused: Object = {}
+        boxes = {name: await self._box(name) for name in dict.fromkeys(destroy)}
+        for name in sorted(boxes, key=lambda n: -(b.name.count(SEPARATOR) if (b := boxes[n]) else 0)):
+            try:
+                await self._destroy(name, with_emails)
+                gone.append(self._context.resolve_id(name) or name)
+            except Rejected as fault:
+                refused[name] = fault.error()
+        return gone, refused
+
+    async def _destroy(self, name: str, with_emails: bool) -> None:
+        box = await self._box(name)
+        if box is None:
+            raise Rejected("notFound")
+        if box.role is Role.INBOX:
+            raise Rejected("forbidden", "the inbox stays")
+        present = await self._boxes()
+        if any(each.name.startswith(box.name + SEPARATOR) for each in present.values()):
+            raise Rejected("mailboxHasChild")
+        if not with_emails and box.total:
+            raise Rejected("mailboxHasEmail")
+        await self._applied(DeleteMailbox(account_id=self._account_id, mailbox_id=box.mailbox_id))
+        if box.subscribed:
+            await self._applied(Subscribe(account_id=self._account_id, name=box.name, subscribed=False))
+
+
+def _role(text: str | None) -> Role | None:
+    if text is None:
+        return None
+    try:
+        role = Role(text)
+    except ValueError:
+        raise invalid("no such role", "role") from None
+    return role

@@ -1,0 +1,91 @@
+"""Thread/get and Thread/changes (RFC 8621 §3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from posthouse.jmap import ids
+from posthouse.jmap.context import Context
+from posthouse.jmap.email_changes import is_after, visible_changes
+from posthouse.jmap.errors import MethodError
+from posthouse.jmap.standard import (
+    ChangesAnswer,
+    ChangesArguments,
+    GetAnswer,
+    GetArguments,
+    wanted_ids,
+    wanted_properties,
+)
+from posthouse.jmap.states import delta, parse_state
+
+PROPERTIES = frozenset({"id", "emailIds"})
+
+
+class Thread(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """RFC 8621 §3."""
+
+    id: str
+    email_ids: list[str]
+
+
+async def get(context: Context, arguments: GetArguments) -> GetAnswer:
+    """Thread/get."""
+    account_id = context.account_number(arguments.account_id)
+    properties = wanted_properties(arguments.properties, PROPERTIES)
+    asked = wanted_ids(arguments.ids)
+    if asked is None:
+        raise MethodError("requestTooLarge", "ask for ids")
+    mail = context.mail(account_id)
+    state = await mail.state()
+    await mail.all_threads()
+    found: list[Any] = []
+    missing: list[str] = []
+    for name in asked:
+        number = ids.decode(ids.THREAD, name)
+        members = [] if number is None else await mail.members(number)
+        if not members:
+            missing.append(name)
+            continue
+        thread = Thread(id=name, email_ids=[ids.encode(ids.EMAIL, each) for each in members])
+        found.append(thread if "emailIds" in properties else {"id": name})
+    return GetAnswer(account_id=arguments.account_id, state=str(state), list_=found, not_found=missing)
+
+
+class _ThreadChange(msgspec.Struct, frozen=True):
+    created_modseq: int
+    modseq: int
+    gone: bool
+
+
+async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:
+    """Thread/changes: a thread is created with its first email, changed by every other, gone with its last."""
+    account_id = context.account_number(arguments.account_id)
+    mail = context.mail(account_id)
+    latest = await mail.state()
+    since = parse_state(arguments.since_state, latest)
+    emails = await visible_changes(context, account_id, since)
+    threads = await mail.all_threads()
+    new = {each.email_id for each in emails if not each.gone and is_after(each, since)}
+    robbed = {each.thread_id for each in emails if each.gone}
+    touched: dict[int, _ThreadChange] = {}
+    for change in emails:
+        thread_id = change.thread_id if change.gone else threads.get(change.email_id, change.email_id)
+        if thread_id == 0 or not (change.gone or change.email_id in new):
+            continue  # flags and mailboxes are no part of a thread
+        members = await mail.members(thread_id)
+        began = bool(members) and thread_id not in robbed and new.issuperset(members)
+        touched[thread_id] = _ThreadChange(
+            created_modseq=change.modseq if began else 0, modseq=change.modseq, gone=not members
+        )
+    found = delta(touched.items(), since, latest, arguments.max_changes)
+    return ChangesAnswer(
+        account_id=arguments.account_id,
+        old_state=arguments.since_state,
+        new_state=found.new_state,
+        has_more_changes=found.more,
+        created=[ids.encode(ids.THREAD, n) for n in found.created],
+        updated=[ids.encode(ids.THREAD, n) for n in found.updated],
+        destroyed=[ids.encode(ids.THREAD, n) for n in found.destroyed],
+    )

@@ -1,0 +1,142 @@
+"""Computes what is kept of new mail, and indexes its words, after it was accepted: work that any node may take.
+
+Emails stand in `new_email` until the transaction that writes the results, so a node that dies in between leaves them
+to others. Two nodes may compute the same; the results of the second are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import PosthouseError
+from posthouse.store.foreground import Foreground
+from posthouse.store.memory.engine import Derive, NewDerived
+from posthouse.store.memory.readers import Readers
+from posthouse.store.postgres import upkeep
+from posthouse.store.postgres.emails import read_blobs, read_stored
+from posthouse.store.postgres.readers import Reader
+from posthouse.store.postgres.search import index_documents
+from posthouse.store.postgres.transaction import Transaction
+from posthouse.store.search.document import Document, analyse
+
+log = logging.getLogger("posthouse.store")
+
+BUSY_SECONDS: Final = 0.25
+"""Between two small steps while somebody is served."""
+RETRY_SECONDS: Final = 5.0
+"""After a fault of the database."""
+_TAKE: Final = "SELECT account_id, email_id FROM new_email ORDER BY account_id, email_id LIMIT $1 OFFSET $2"
+_DONE: Final = (
+    "DELETE FROM new_email USING unnest($1::bigint[], $2::bigint[]) AS done (a, e)"
+    " WHERE account_id = a AND email_id = e RETURNING account_id, email_id"
+)
+
+
+class Digest(msgspec.Struct):
+    """What was computed of some emails."""
+
+    taken: list[tuple[int, int]]
+    derived: list[NewDerived] = msgspec.field(default_factory=list)
+    documents: dict[tuple[int, int], Document | None] = msgspec.field(default_factory=dict)
+    """None: too many terms, must be scanned each time."""
+
+
+class Digester:
+    """The job. `wake` when mail came."""
+
+    def __init__(
+        self,
+        readers: Readers[Reader],
+        derive: Derive,
+        background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
+        foreground: Foreground,
+    ) -> None:
+        self._readers = readers
+        self._derive = derive
+        self._background = background
+        self._foreground = foreground
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self.done = asyncio.Event()
+        """Set while there is nothing to do."""
+
+    def wake(self) -> None:
+        """There is something new."""
+        self.done.clear()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For as long as the store is open."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                while await self._step():
+                    pass
+                if not self._woken.is_set():
+                    self.done.set()
+            except PosthouseError as fault:
+                log.warning("deriving is put off: %s", fault)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._woken.set()
+
+    async def _room(self) -> int:
+        """Wait for a quiet moment, but not for long; how many emails to do in it."""
+        waited = 0.0
+        while self._foreground.busy:
+            if waited >= BUSY_SECONDS:
+                return limits.DERIVE_BATCH_BUSY
+            await asyncio.sleep(limits.QUIET_SECONDS)
+            waited += limits.QUIET_SECONDS
+        return limits.DERIVE_BATCH
+
+    async def _step(self) -> bool:
+        """Do some emails; whether there may be more."""
+        digest = await self._readers.run(_compute, await self._room(), self._derive, self._foreground)
+        if digest.taken:
+            await self._background(lambda tx: _keep(tx, digest))
+        return bool(digest.taken)
+
+
+def _compute(reader: Reader, count: int, derive: Derive, foreground: Foreground) -> Digest:
+    taken = [(row[0], row[1]) for row in reader.db.fetch(_TAKE, count, 0)]
+    digest = Digest([])
+    for account_id in dict.fromkeys(account_id for account_id, _ in taken):
+        ids = [email_id for owner, email_id in taken if owner == account_id]
+        for email_id in ids:
+            if digest.taken and foreground.busy and len(digest.taken) >= limits.DERIVE_BATCH_BUSY:
+                return digest
+            digest.taken.append((account_id, email_id))
+            _digest_one(reader, account_id, email_id, derive, digest)
+    return digest
+
+
+def _digest_one(reader: Reader, account_id: int, email_id: int, derive: Derive, digest: Digest) -> None:
+    rows = reader.db.fetch(
+        "SELECT received_at FROM email WHERE account_id = $1 AND email_id = $2", account_id, email_id
+    )
+    place = read_stored(reader, account_id, [email_id]).get(email_id)
+    if place is None or not rows:
+        return
+    blob = read_blobs(reader, [place]).get(place.blob_id)
+    if blob is None:
+        return
+    raw = place.prefix + blob
+    try:
+        digest.derived.append(NewDerived(account_id, email_id, derive(raw, rows[0][0])))
+        digest.documents[account_id, email_id] = analyse(raw)
+    except Exception:  # a bug there must hide one message at most
+        log.exception("email %d could not be derived", email_id)
+
+
+def _keep(tx: Transaction, digest: Digest) -> None:
+    accounts, emails = map(list, zip(*digest.taken, strict=True))
+    done = {(row[0], row[1]) for row in tx.fetch(_DONE, accounts, emails)}
+    upkeep.keep_derived(tx, [each for each in digest.derived if (each.account_id, each.email_id) in done])
+    index_documents(tx, {key: each for key, each in digest.documents.items() if key in done})

@@ -1,0 +1,186 @@
+"""Reading emails: columns of many at once, where their bytes are, and the bytes themselves. In a reader's thread.
+
+Texts that are not derived yet are derived here, and the caller is told so that they can be kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from posthouse import limits
+from posthouse.errors import NotFound, StoreUnavailable
+from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
+from posthouse.store.model import Stored
+from posthouse.store.postgres.connection import snapshot
+from posthouse.store.postgres.readers import Reader
+
+log = logging.getLogger("posthouse.store")
+
+OF_EMAIL: Final = frozenset({"size", "received_at"})
+_PLACES: Final = (
+    "SELECT email_id, blob_id, prefix, size, received_at FROM email"
+    " WHERE account_id = $1 AND email_id = ANY($2::bigint[])"
+)
+_BLOBS: Final = (
+    "SELECT blob_id, content, object, size FROM blob"
+    " WHERE account_id = ANY($1::bigint[]) AND blob_id = ANY($2::bigint[])"
+)
+_PART: Final = (
+    "SELECT CASE WHEN object IS NULL THEN substring(content FROM $3::int FOR $4::int) END, object, size FROM blob"
+    " WHERE account_id = $1 AND blob_id = $2"
+)
+
+
+def read_emails(
+    reader: Reader, account_id: int, email_ids: Sequence[int], fields: Sequence[str], derive: Derive
+) -> EmailRows:
+    """The named columns of each email, in the order asked."""
+    plain = [name for name in fields if name in OF_EMAIL]
+    derived = [name for name in fields if name not in OF_EMAIL]
+    found: dict[str, dict[int, Any]] = {}
+    computed: list[NewDerived] = []
+    ids = list(email_ids)
+    if derived:
+        found.update(_columns(reader, "derived", account_id, ids, derived))
+        known = found[derived[0]]
+        missing = [email_id for email_id in ids if email_id not in known]
+        if missing:
+            computed = derive_emails(reader, account_id, missing, derive)
+            for name in derived:
+                found[name].update({new.email_id: getattr(new.derived, name) for new in computed})
+    if plain:
+        found.update(_columns(reader, "email", account_id, ids, plain))
+    columns = [found[name] for name in fields]
+    rows: list[tuple[Any, ...] | None] = []
+    for email_id in ids:
+        row = tuple(column.get(email_id) for column in columns)
+        rows.append(None if None in row else row)
+    return EmailRows(rows, computed)
+
+
+def _columns(
+    reader: Reader, table: str, account_id: int, ids: list[int], names: Sequence[str]
+) -> dict[str, dict[int, Any]]:
+    rows = reader.db.fetch(
+        f"SELECT email_id, {', '.join(names)} FROM {table}"
+        " WHERE account_id = $1 AND email_id = ANY($2::bigint[])",
+        account_id,
+        ids,
+    )
+    return {name: {row[0]: row[i] for row in rows} for i, name in enumerate(names, 1)}
+
+
+def derive_emails(
+    reader: Reader, account_id: int, email_ids: Sequence[int], derive: Derive
+) -> list[NewDerived]:
+    """Compute the derived values of emails (those that are gone are left out)."""
+    computed = []
+    places = _places(reader, account_id, email_ids)
+    blobs = read_blobs(reader, [place for place, _ in places.values()])
+    for email_id, (place, received_at) in places.items():
+        blob = blobs.get(place.blob_id)
+        if blob is None:
+            continue
+        try:
+            computed.append(NewDerived(account_id, email_id, derive(place.prefix + blob, received_at)))
+        except Exception:  # a bug there must hide one message at most
+            log.exception("email %d could not be derived", email_id)
+    return computed
+
+
+# --- where the bytes are ------------------------------------------------------------------------------------
+
+
+def _places(reader: Reader, account_id: int, email_ids: Iterable[int]) -> dict[int, tuple[Stored, int]]:
+    rows = reader.db.fetch(_PLACES, account_id, list(email_ids))
+    return {
+        email_id: (Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id), received_at)
+        for email_id, blob_id, prefix, size, received_at in rows
+    }
+
+
+def read_stored(reader: Reader, account_id: int, email_ids: Iterable[int]) -> dict[int, Stored]:
+    """Where the bytes of each email are (those that are gone are left out)."""
+    return {email_id: place for email_id, (place, _) in _places(reader, account_id, email_ids).items()}
+
+
+def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], bytes_too: bool) -> Ahead:
+    """Places of emails (and of those behind a single one), with bytes as far as READ_AHEAD_OCTETS go."""
+    asked: Sequence[int] = email_ids
+    if len(email_ids) == 1:
+        asked = range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
+    with snapshot(reader.db):
+        stored = read_stored(reader, account_id, asked)
+        if not bytes_too:
+            return Ahead(stored, {})
+        wanted: list[Stored] = []
+        room = limits.READ_AHEAD_OCTETS
+        for place in stored.values():
+            room -= place.size
+            if room < 0:
+                break
+            wanted.append(place)
+        return Ahead(stored, _in_database(reader, wanted))
+
+
+# --- the bytes ----------------------------------------------------------------------------------------------
+
+
+def _in_database(reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
+    """Those blobs whose bytes are rows."""
+    return {blob_id: raw for blob_id, raw, _, _ in _blob_rows(reader, places) if raw is not None}
+
+
+def _blob_rows(reader: Reader, places: Sequence[Stored]) -> list[Any]:
+    if not places:
+        return []
+    accounts = sorted({place.account_id for place in places})
+    return reader.db.fetch(_BLOBS, accounts, [place.blob_id for place in places])
+
+
+def read_blobs(reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
+    """Whole blobs (the caller bounds the sum of sizes); those that are gone or damaged are left out.
+
+    One damaged message must not hide the others; asked for alone (`read_blob`) it is an error.
+    """
+    found: dict[int, bytes] = {}
+    for blob_id, raw, key, size in _blob_rows(reader, places):
+        try:
+            found[blob_id] = raw if key is None else _object(reader, key, 0, size)
+        except NotFound:
+            log.error("message bytes %d are not in the object store", blob_id)
+    return found
+
+
+def read_blob(reader: Reader, place: Stored, offset: int = 0, length: int | None = None) -> bytes:
+    """Octets of a blob. NotFound when it is gone."""
+    most = (1 << 31) - 2 - offset if length is None else length
+    if offset >= (1 << 31) - 1 or most <= 0:
+        return b""
+    rows = reader.db.fetch(_PART, place.account_id, place.blob_id, offset + 1, most)
+    if not rows:
+        raise NotFound("The message is gone.")
+    raw, key, size = rows[0]
+    if key is None:
+        return bytes(raw)
+    end = size if length is None else min(offset + length, size)
+    return _object(reader, key, offset, end) if offset < end else b""
+
+
+def _object(reader: Reader, key: str, start: int, end: int) -> bytes:
+    if reader.objects is None:
+        raise StoreUnavailable("The message is in an object store that is not configured here.")
+    return reader.objects.read(key, start, end)
+
+
+def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:
+    """Octets of a message, prefix and blob as one."""
+    before = len(stored.prefix)
+    end = stored.size if length is None else min(offset + length, stored.size)
+    head = stored.prefix[offset:end]
+    if end <= before:
+        return head
+    start = max(offset - before, 0)
+    return head + read_blob(reader, stored, start, end - before - start)

@@ -1,0 +1,55 @@
+"""Which nodes are alive: each gives a sign of life; who was silent for long is dead, and others take over.
+
+Silence is measured by the database's clock alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import asyncpg
+
+from posthouse import limits
+from posthouse.store.postgres.transaction import Transaction
+
+_NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
+_BEAT: Final = (
+    f"INSERT INTO node VALUES ($1, $2, $3, $4, {_NOW}) ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
+)
+_DEAD: Final = f"DELETE FROM node WHERE seen_at < {_NOW} - $1 RETURNING node"
+_ORPHANED: Final = (
+    "SELECT DISTINCT holder FROM queued_recipient WHERE holder <> ''"
+    " AND NOT EXISTS (SELECT 1 FROM node WHERE node = holder)"
+)
+
+
+class Node:
+    """Ourselves among the others."""
+
+    def __init__(self, node: str, name: str, roles: tuple[str, ...], version: str) -> None:
+        self._row = (node, name, " ".join(roles), version)
+        self._beaten = -limits.NODE_BEAT
+        self.died: Callable[[list[str]], None] = _nobody
+        """Told who has gone without giving its leases back."""
+
+    async def beat(self, connection: asyncpg.Connection[Any]) -> None:
+        """Give a sign of life when it is time, and bury the dead."""
+        now = time.monotonic()
+        if now - self._beaten < limits.NODE_BEAT:
+            return
+        await connection.execute(_BEAT, *self._row)
+        self._beaten = now
+        await connection.execute(_DEAD, limits.NODE_SILENCE)
+        dead = [row[0] for row in await connection.fetch(_ORPHANED) if row[0] != self._row[0]]
+        if dead:
+            self.died(dead)
+
+    def leave(self, tx: Transaction) -> None:
+        """We end in good order."""
+        tx.fetch("DELETE FROM node WHERE node = $1", self._row[0])
+
+
+def _nobody(_: list[str]) -> None:
+    pass

@@ -1,0 +1,223 @@
+"""Full-text search over PostgreSQL: the same terms, the same answers as the embedded engine's index.
+
+A message's terms are the lexemes of one `tsvector`, each as `account U+E000 class term`, so that one account's search
+never reads what others wrote. `search_term` lists every account's terms, to find those that contain a needle. What
+the index cannot decide, and what is not indexed yet, is looked at (RFC 9051 §6.4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from posthouse.errors import StoreUnavailable
+from posthouse.message.words import fold_needle
+from posthouse.store.foreground import Foreground
+from posthouse.store.memory.readers import Readers
+from posthouse.store.postgres.connection import Connection
+from posthouse.store.postgres.emails import read_blobs, read_stored
+from posthouse.store.postgres.readers import Reader
+from posthouse.store.postgres.transaction import Transaction
+from posthouse.store.search import query
+from posthouse.store.search.document import HEADS, Document, contains
+
+_MARK: Final = "\ue000"
+_LONGEST: Final = 2_000
+"""Octets of a lexeme; PostgreSQL takes 2,046."""
+_WHOLE: Final = 900_000
+"""Octets of all lexemes of one message; PostgreSQL takes a megabyte."""
+READ_TOGETHER: Final = 50
+"""Messages looked at that are read with one statement."""
+
+_ADD: Final = (
+    "INSERT INTO search_document SELECT n.a, n.e, n.o, n.s, n.f, n.t, n.c, array_to_tsvector("
+    "  ARRAY(SELECT jsonb_array_elements_text(n.l::jsonb)))"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],"
+    " $8::text[]) AS n (a, e, o, s, f, t, c, l) ON CONFLICT (account_id, email_id) DO NOTHING"
+)
+_LEARN: Final = (
+    "INSERT INTO search_term SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"
+    " ON CONFLICT DO NOTHING"
+)
+_INDEXED: Final = (
+    "SELECT email_id, opaque FROM search_document WHERE account_id = $1 AND email_id = ANY($2::bigint[])"
+)
+_MATCHING: Final = "SELECT email_id FROM search_document WHERE account_id = $1 AND terms @@ $2::text::tsquery"
+_VOCABULARY: Final = {
+    "contains": "strpos(term, $3) > 0",
+    "begins": "starts_with(term, $3)",
+    "ends": "right(term, length($3)) = $3",
+}
+
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+def index_documents(tx: Transaction, documents: Mapping[tuple[int, int], Document | None]) -> None:
+    """Add messages by (account, email); None: opaque."""
+    rows: list[tuple[Any, ...]] = []
+    learnt: dict[int, set[tuple[str, str]]] = {}
+    for (account_id, email_id), document in sorted(documents.items()):
+        lexemes = [] if document is None else _lexemes(account_id, document)
+        if document is None or lexemes is None:
+            rows.append((account_id, email_id, 1, None, None, None, None, "[]"))
+            continue
+        heads = [None if text is None else _clean(text) for text in document.heads or [None] * len(HEADS)]
+        rows.append((account_id, email_id, 0, *heads, _json(lexemes)))
+        terms = learnt.setdefault(account_id, set())
+        for class_, found in document.terms.items():
+            terms.update((class_, _clean(term)) for term in found)
+    if not rows:
+        return
+    tx.fetch(_ADD, *map(list, zip(*rows, strict=True)))
+    for account_id, terms in learnt.items():
+        if terms:  # in order, so that two nodes that learn the same never wait for each other in a circle
+            classes, words = map(list, zip(*sorted(terms), strict=True))
+            tx.fetch(_LEARN, account_id, classes, words)
+
+
+def _lexemes(account_id: int, document: Document) -> list[str] | None:
+    """The lexemes of a message; None when they are too many or too long for a tsvector."""
+    lexemes = []
+    octets = 0
+    for class_, found in document.terms.items():
+        for term in found:
+            lexeme = _lexeme(account_id, class_, term)
+            size = len(lexeme.encode())
+            octets += size + 2
+            if size > _LONGEST or octets > _WHOLE:
+                return None
+            lexemes.append(lexeme)
+    return lexemes
+
+
+def _lexeme(account_id: int, class_: str, term: str) -> str:
+    return f"{account_id:x}{_MARK}{class_}{_clean(term)}"
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL; the texts are looked at again
+
+
+def _json(lexemes: Sequence[str]) -> str:
+    return msgspec.json.encode(lexemes).decode()
+
+
+# --- asking -------------------------------------------------------------------------------------------------
+
+
+class AccountTerms:
+    """Which messages of one account have which terms (`query.Terms`)."""
+
+    def __init__(self, db: Connection, account_id: int) -> None:
+        self._db = db
+        self._account_id = account_id
+
+    def with_all(self, class_: str, terms: Sequence[str]) -> list[int]:
+        """Messages that have all of these terms."""
+        return self._matching(class_, terms, " & ")
+
+    def with_any(self, class_: str, terms: Sequence[str]) -> list[int]:
+        """Messages that have at least one of these terms."""
+        return self._matching(class_, terms, " | ")
+
+    def _matching(self, class_: str, terms: Sequence[str], joined: str) -> list[int]:
+        if not terms:
+            return []
+        asked = joined.join(_quoted(_lexeme(self._account_id, class_, term)) for term in terms)
+        return [row[0] for row in self._db.fetch(_MATCHING, self._account_id, asked)]
+
+    def vocabulary(self, class_: str, condition: str, text: str) -> list[str]:
+        """The terms of a class of which a condition about a text is true."""
+        statement = (
+            f"SELECT term FROM search_term WHERE account_id = $1 AND class = $2 AND {_VOCABULARY[condition]}"
+        )
+        return [row[0] for row in self._db.fetch(statement, self._account_id, class_, _clean(text))]
+
+
+def _quoted(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+class Search:
+    """`TextSearch` over the database. Feeding the index is the digester's work."""
+
+    def __init__(self, readers: Readers[Reader], foreground: Foreground) -> None:
+        self._readers = readers
+        self._foreground = foreground
+
+    async def matching(
+        self, account_id: int, email_ids: Sequence[int], field: str, needle: str
+    ) -> frozenset[int]:
+        """Which of the messages contain the needle (`Store.search_text`). Messages that are gone match nothing."""
+        with self._foreground.serving():
+            return await self._readers.run(_match, account_id, email_ids, field, needle)
+
+    def notify_added(self) -> None:
+        """The digester hears of new mail by itself."""
+
+    def notify_removed(self, account_id: int, email_ids: Sequence[int]) -> None:
+        """The sweeper removes documents with their emails."""
+
+    async def close(self) -> None:
+        """Nothing is open here."""
+
+
+def _match(
+    reader: Reader, account_id: int, email_ids: Sequence[int], field: str, needle: str
+) -> frozenset[int]:
+    asked = set(email_ids)
+    folded = fold_needle(needle)
+    if not folded and not field.startswith("header:"):
+        return frozenset(asked)  # RFC 9051 §6.4.4: the empty string is a substring
+    try:
+        decided, hits = _by_index(reader, account_id, asked, field, folded)
+    except asyncpg.PostgresError as fault:
+        raise StoreUnavailable("Searching failed.") from fault
+    return frozenset(hits.union(_by_looking(reader, account_id, asked - decided, field, folded)))
+
+
+def _by_index(
+    reader: Reader, account_id: int, asked: set[int], field: str, needle: str
+) -> tuple[set[int], set[int]]:
+    """(messages that the index decided about, those of them that match)."""
+    db = reader.db
+    among = {row[0] for row in db.fetch(_INDEXED, account_id, sorted(asked)) if not row[1]}
+    answer = query.ask(AccountTerms(db, account_id), field, needle, among)
+    hits, undecided = set(answer.hits), set(answer.undecided)
+    class_ = HEADS.get(field.removeprefix("header:")) if needle and undecided else None
+    if class_ is not None:
+        rows = db.fetch(
+            f"SELECT email_id, {class_} FROM search_document"
+            f" WHERE account_id = $1 AND email_id = ANY($2::bigint[]) AND {class_} IS NOT NULL",
+            account_id,
+            sorted(undecided),
+        )
+        for email_id, text in rows:
+            if "\ufffd" in text and "\0" in needle:
+                continue
+            undecided.discard(email_id)
+            if needle in text:
+                hits.add(email_id)
+    return among - undecided, hits
+
+
+def _by_looking(
+    reader: Reader, account_id: int, email_ids: set[int], field: str, needle: str
+) -> Iterable[int]:
+    ordered = sorted(email_ids)
+    for start in range(0, len(ordered), READ_TOGETHER):
+        some = ordered[start : start + READ_TOGETHER]
+        places = read_stored(reader, account_id, some)
+        small = [place for place in places.values() if place.size < 256 * 1024]
+        blobs = read_blobs(reader, small)
+        for email_id, place in places.items():
+            raw = blobs.get(place.blob_id)
+            if raw is None:
+                raw = read_blobs(reader, [place]).get(place.blob_id)
+            if raw is not None and contains(place.prefix + raw, field, needle):
+                yield email_id

@@ -1,0 +1,1 @@
+"""Beyond one machine: the PostgreSQL engine, several nodes, S3, faults."""

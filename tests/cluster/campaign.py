@@ -1,0 +1,366 @@
+"""The fault campaign: nodes under load, killed, cut off and confused at random; then every promise is checked.
+
+    python -m tests.cluster.campaign --injections 300
+
+Prints each kind of fault with its count, and what was promised, lost and doubled. Exit 0: lost 0, doubled 0.
+Faults: a node killed (alone, in pairs), a node stuck while it holds leases, a node with a clock minutes off, NOTIFY
+lost, the database killed and restarted, its connections cut, S3 killed or silent, the link between a node and
+everything else dropping packets (a network namespace; root only). Queue runners of all nodes race all the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from posthouse.store.derive import derive
+from posthouse.store.interface import AddAccount, PutDomain
+from posthouse.store.model import SEEN, Domain
+from posthouse.store.postgres import Place, PostgresStore
+from tests.cluster.database import Database
+from tests.cluster.object_store import ObjectStore, program
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNTS = 6
+
+
+class Link:
+    """A network namespace with one link to us, which can drop everything."""
+
+    def __init__(self) -> None:
+        self.name = f"ph{os.getpid() % 100_000}"
+        net = os.getpid() % 200 + 20
+        self.here, self.there = f"10.213.{net}.1", f"10.213.{net}.2"
+        _ip("netns", "add", self.name)
+        _ip(
+            "link",
+            "add",
+            f"{self.name}a",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            f"{self.name}b",
+            "netns",
+            self.name,
+        )
+        _ip("addr", "add", f"{self.here}/24", "dev", f"{self.name}a")
+        _ip("link", "set", f"{self.name}a", "up")
+        for words in (
+            ("addr", "add", f"{self.there}/24", "dev", f"{self.name}b"),
+            ("link", "set", f"{self.name}b", "up"),
+            ("link", "set", "lo", "up"),
+        ):
+            _ip("-n", self.name, *words)
+
+    def set(self, state: str) -> None:
+        """ "down": packets vanish, nobody is told."""
+        _ip("link", "set", f"{self.name}a", state)
+
+    def remove(self) -> None:
+        _ip("netns", "del", self.name)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+class Campaign:
+    """One run."""
+
+    def __init__(self, injections: int, seed: int, say: Callable[[str], None] = print) -> None:
+        self.injections = injections
+        self.chance = random.Random(seed)
+        self.say = say
+        self.folder = Path(tempfile.mkdtemp(prefix="posthouse-campaign-"))
+        self.journal = self.folder / "journal"
+        self.done: collections.Counter[str] = collections.Counter()
+        self.nodes: dict[str, subprocess.Popen[bytes]] = {}
+        self.link: Link | None = None
+        if os.getuid() == 0 and shutil.which("ip"):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.link = Link()
+        self.host = self.link.here if self.link else "127.0.0.1"
+        self.database = Database(sync=True, host="*" if self.link else "127.0.0.1")
+        self.objects = ObjectStore(self.host) if program() else None
+        self.accounts: list[tuple[int, int]] = []
+
+    async def run(self) -> bool:
+        """Prepare, do harm, check; whether every promise was kept."""
+        try:
+            await self._prepare()
+            for name in ("a", "b", "far"):
+                self._start(name)
+            self._wait_ready(3)
+            faults = self._faults()
+            began = time.monotonic()
+            for number in range(self.injections):
+                kind = faults[number % len(faults)] if number < len(faults) else self.chance.choice(faults)
+                await asyncio.to_thread(kind)
+                self.done[kind.__name__.strip("_").replace("_", " ")] += 1
+                await asyncio.sleep(self.chance.uniform(0.1, 0.5))
+            self.say(f"{self.injections} injections in {time.monotonic() - began:.0f} s")
+            for kind_name, count in sorted(self.done.items()):
+                self.say(f"  {count:4} {kind_name}")
+            await asyncio.sleep(1)
+            for process in self.nodes.values():
+                process.terminate()
+            for process in self.nodes.values():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(40)
+            return await self._check()
+        finally:
+            self._clean()
+
+    async def _prepare(self) -> None:
+        self.database.initialise()
+        if self.link is not None:
+            rules = self.database.data / "pg_hba.conf"
+            rules.write_text(rules.read_text() + "\nhost all all 10.213.0.0/16 trust\n")
+        self.database.start()
+        self.database.host = self.host
+        self.url = self.database.make("house")
+        if self.objects is not None:
+            self.objects.start()
+        async with self._store("prepare") as store:
+            await store.apply(PutDomain(domain=Domain(name="example.test"), new=True))
+            for number in range(ACCOUNTS):
+                made = await store.apply(
+                    AddAccount(address=f"u{number}@example.test", password="", created_at=1)
+                )
+                inbox = await store.mailbox(made.account_id, "INBOX")
+                assert inbox is not None
+                self.accounts.append((made.account_id, inbox.mailbox_id))
+
+    @contextlib.asynccontextmanager
+    async def _store(self, name: str) -> Any:
+        place = Place(
+            url=self.url, folder=self.folder / name, objects=self.objects.url if self.objects else ""
+        )
+        store = await PostgresStore.open(place, derive=derive)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def _start(self, name: str, skew: float = 0.0) -> None:
+        settings = {
+            "name": name,
+            "url": self.url,
+            "folder": str(self.folder / name),
+            "objects": self.objects.url if self.objects else "",
+            "accounts": self.accounts,
+            "seed": self.chance.random(),
+            "skew": skew,
+            "journal": str(self.journal),
+        }
+        inside = ["ip", "netns", "exec", self.link.name] if self.link and name == "far" else []
+        command = [*inside, sys.executable, "-m", "tests.cluster.worker", json.dumps(settings)]
+        with (self.folder / "nodes.log").open("ab") as log:
+            self.nodes[name] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+    def _wait_ready(self, count: int) -> None:
+        deadline = time.monotonic() + 60
+        while not self.journal.exists() or self.journal.read_text().count("# ready") < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "nodes.log").read_text()[-3000:])
+            time.sleep(0.05)
+
+    # --- faults ------------------------------------------------------------------------------------------
+
+    def _faults(self) -> list[Callable[[], None]]:
+        found = [
+            self._node_killed,
+            self._two_nodes_killed,
+            self._database_killed,
+            self._connections_cut,
+            self._notify_lost,
+            self._clock_wrong,
+            self._holder_stuck,
+        ]
+        if self.objects is not None:
+            found += [self._s3_killed, self._s3_silent]
+        if self.link is not None:
+            found.append(self._link_cut)
+        return found
+
+    def _kill(self, name: str) -> None:
+        self.nodes[name].kill()
+        self.nodes[name].wait()
+
+    def _node_killed(self) -> None:
+        name = self.chance.choice(list(self.nodes))
+        self._kill(name)
+        self._start(name)
+
+    def _two_nodes_killed(self) -> None:
+        for name in self.chance.sample(list(self.nodes), 2):
+            self._kill(name)
+            self._start(name)
+
+    def _database_killed(self) -> None:
+        self.database.kill()
+        time.sleep(self.chance.uniform(0, 0.5))
+        host, self.database.host = self.database.host, "*" if self.link else "127.0.0.1"
+        try:
+            self.database.start(ready_host=host)
+        finally:
+            self.database.host = host
+
+    def _connections_cut(self) -> None:
+        self.database.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = 'house' AND random() < 0.5"
+        )
+
+    def _notify_lost(self) -> None:
+        name = self.chance.choice(["a", "b"])
+        self.nodes[name].send_signal(signal.SIGUSR1)
+        time.sleep(self.chance.uniform(0.1, 0.6))
+        self.nodes[name].send_signal(signal.SIGUSR1)
+
+    def _clock_wrong(self) -> None:
+        name = self.chance.choice(["a", "b"])
+        self._kill(name)
+        self._start(name, skew=self.chance.choice([-400.0, 400.0]))
+
+    def _holder_stuck(self) -> None:
+        """Stopped for longer than its leases, then it wakes up."""
+        name = self.chance.choice(["a", "b"])
+        self.nodes[name].send_signal(signal.SIGSTOP)
+        time.sleep(self.chance.uniform(2.0, 3.0))
+        self.nodes[name].send_signal(signal.SIGCONT)
+
+    def _s3_killed(self) -> None:
+        assert self.objects is not None
+        self.objects.kill()
+        time.sleep(self.chance.uniform(0.1, 0.5))
+        self.objects.start()
+
+    def _s3_silent(self) -> None:
+        assert self.objects is not None
+        self.objects.pause()
+        time.sleep(self.chance.uniform(0.2, 1.0))
+        self.objects.go_on()
+
+    def _link_cut(self) -> None:
+        assert self.link is not None
+        self.link.set("down")
+        time.sleep(self.chance.uniform(0.2, 2.5))
+        self.link.set("up")
+
+    # --- promises ----------------------------------------------------------------------------------------
+
+    async def _check(self) -> bool:
+        lines = [line.split() for line in self.journal.read_text().splitlines()]
+        async with self._store("check") as store:
+            await asyncio.wait_for(store.settle(), 120)
+            present, tokens = await self._present(store)
+            queued = {
+                (message.queue_id, each.recipient_id)
+                for message in await store.queue(limit=1_000_000)
+                for each in message.recipients
+            }
+        added = {(int(m), int(u)): token for kind, *rest in lines if kind == "A" for token, m, u in [rest]}
+        touched = {(int(rest[0]), int(rest[1])) for kind, *rest in lines if kind == "x"}
+        expunged = {(int(rest[0]), int(rest[1])) for kind, *rest in lines if kind == "X"}
+        seen = {(int(rest[0]), int(rest[1])) for kind, *rest in lines if kind == "S"}
+        refused = {rest[0] for kind, *rest in lines if kind == "R"}
+        wanted = {place: token for place, token in added.items() if place not in touched}
+        lost = [token for place, token in wanted.items() if present.get(place, ("", 0))[0] != token]
+        unseen = [p for p in seen if p in present and not present[p][1] & SEEN]
+        undead = [place for place in expunged if place in present]
+        twice = [token for token, count in tokens.items() if count > 1]
+        unrefused = [token for token in refused if tokens[token]]
+        in_queue = {(int(rest[1]), number) for kind, *rest in lines if kind == "Q" for number in (1, 2)}
+        delivered = collections.Counter((int(rest[0]), int(rest[1])) for kind, *rest in lines if kind == "D")
+        again = [key for key, count in delivered.items() if count > 1]
+        gone = [key for key in in_queue if key not in queued and key not in delivered]
+        # Whoever was killed between the commit and its note has delivered without a line: as many at most as kills.
+        kills = sum(self.done[kind] * count for kind, count in _KILLS.items())
+        self.say(
+            f"promised: {len(added)} messages, {len(seen)} flags, {len(expunged)} expunges,"
+            f" {len(in_queue)} queued recipients, {len(delivered)} deliveries; refused: {len(refused)}"
+        )
+        problems = {
+            "messages lost": lost,
+            "flags lost": unseen,
+            "expunged that came back": undead,
+            "messages doubled": twice,
+            "refused but there": unrefused,
+            "queued recipients lost": gone if len(gone) > kills * 12 else [],
+            "delivered twice": again,
+        }
+        self.say("lost 0, doubled 0" if not any(problems.values()) else "PROMISES BROKEN")
+        for what, which in problems.items():
+            if which:
+                self.say(f"  {what}: {len(which)}: {which[:5]}")
+        return not any(problems.values())
+
+    async def _present(
+        self, store: PostgresStore
+    ) -> tuple[dict[tuple[int, int], tuple[str, int]], collections.Counter[str]]:
+        """(mailbox, UID) → (token, flags) of all messages, read whole; how often each token is there."""
+        present: dict[tuple[int, int], tuple[str, int]] = {}
+        tokens: collections.Counter[str] = collections.Counter()
+        for account_id, mailbox_id in self.accounts:
+            index = await store.index(account_id, mailbox_id)
+            for start in range(0, len(index), 200):
+                ids = list(index.email_ids[start : start + 200])
+                for i, raw in enumerate(await store.messages(account_id, ids), start):
+                    token = raw.partition(b"\r\n")[0].removeprefix(b"Subject: ").decode() if raw else "(gone)"
+                    present[mailbox_id, index.uids[i]] = (token, index.flags[i])
+                    tokens[token] += 1
+            box = next(b for b in await store.mailboxes(account_id) if b.mailbox_id == mailbox_id)
+            assert (box.total, box.size) == (len(index), sum(index.sizes)), "counts"
+        return present, tokens
+
+    def _clean(self) -> None:
+        for process in self.nodes.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if self.objects is not None:
+            self.objects.stop()
+        self.database.stop()
+        if self.link is not None:
+            self.link.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_KILLS = {
+    "node killed": 1,
+    "two nodes killed": 2,
+    "clock wrong": 1,
+    "database killed": 3,
+    "connections cut": 3,
+}
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Do harm to a cluster under load, and check every promise.")
+    parser.add_argument("--injections", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=None)
+    given = parser.parse_args()
+    seed = given.seed if given.seed is not None else random.randrange(10**6)
+    print(f"seed {seed}")
+    return 0 if asyncio.run(Campaign(given.injections, seed).run()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

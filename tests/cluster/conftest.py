@@ -1,0 +1,68 @@
+"""One PostgreSQL server for the tests of a process, a database for each test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posthouse.store.postgres import Place, PostgresStore
+from posthouse.store.postgres.connection import Connection, Server
+from posthouse.store.postgres.migrate import migrate
+from tests.cluster.database import Database, programs
+from tests.kits.engine import NOW
+from tests.store.conftest import derive
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Database]:
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed: scripts/install-peers.sh")
+    database = Database()
+    try:
+        database.initialise()
+        database.start()
+        db = Connection(Server(database.make("template_posthouse")))
+        migrate(db)
+        db.close()
+        yield database
+    finally:
+        database.stop()
+
+
+@pytest.fixture
+def url(server: Database) -> Iterator[str]:
+    made = server.make(template="template_posthouse")
+    yield made
+    server.sql(f'DROP DATABASE "{made.rpartition("/")[2]}" WITH (FORCE)')
+
+
+class PostgresEngine:
+    """See `tests.kits.engine.EngineUnderTest`."""
+
+    store: PostgresStore
+
+    def __init__(self, url: str, folder: Path, **place: Any) -> None:
+        self.place = Place(url=url, folder=folder, check_clock=False, **place)
+
+    async def open(self) -> PostgresStore:
+        self.store = await PostgresStore.open(self.place, derive=derive, now=lambda: NOW)
+        return self.store
+
+    async def reopen(self) -> PostgresStore:
+        await self.store.close()
+        return await self.open()
+
+    async def settle(self) -> None:
+        await asyncio.wait_for(self.store.settle(), 20)
+
+
+@pytest.fixture
+async def engine(url: str, tmp_path: Path) -> AsyncIterator[PostgresEngine]:
+    made = PostgresEngine(url, tmp_path)
+    await made.open()
+    yield made
+    await made.store.close()

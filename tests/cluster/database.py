@@ -1,0 +1,171 @@
+"""A PostgreSQL server of the tests' own: Debian's program on a free port, in a folder, as an unprivileged user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+NEWEST_FIRST = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs, or None when it is not installed."""
+    for folder in NEWEST_FIRST:
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def unprivileged() -> dict[str, Any]:
+    """How a process is started that must not be root's: as `postgres`, else `nobody`, when we are root."""
+    if os.getuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    raise RuntimeError("no unprivileged user")
+
+
+class Database:
+    """One server. `start`, `kill` (at once, as by a power cut), `stop`."""
+
+    def __init__(self, *, sync: bool = False, host: str = "127.0.0.1", folder: Path | None = None) -> None:
+        found = programs()
+        assert found is not None, "PostgreSQL is not installed: scripts/install-peers.sh"
+        self.programs = found
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="posthouse-pg-"))
+        self.data = self.folder / "data"
+        self.host = host
+        self.port = free_port()
+        self.sync = sync
+        self.settings: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+
+    def initialise(self) -> None:
+        """Make an empty cluster of databases."""
+        who = unprivileged()
+        if who:
+            os.chown(self.folder, who["user"], who["group"])
+        self._run(
+            "initdb",
+            "-D",
+            str(self.data),
+            "-A",
+            "trust",
+            "-U",
+            "posthouse",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "-N",
+        )
+
+    def start(self, *, ready_host: str = "127.0.0.1") -> None:
+        """Start it, and wait until it answers."""
+        settings = {
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "fsync": "on" if self.sync else "off",
+            "shared_buffers": "64MB",
+            "max_connections": "200",
+            "log_min_messages": "fatal",
+            "wal_level": "replica",
+            **self.settings,
+        }
+        options = [f"-c{name}={value}" for name, value in settings.items()]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self.programs / "postgres"), "-D", str(self.data), *options],
+                stdout=log,
+                stderr=log,
+                **unprivileged(),
+            )
+        self._wait_until_ready(ready_host)
+
+    def _wait_until_ready(self, host: str) -> None:
+        deadline = time.monotonic() + 30
+        ask = [
+            str(self.programs / "pg_isready"),
+            "-q",
+            "-h",
+            host,
+            "-p",
+            str(self.port),
+            "-t",
+            "3",
+        ]
+        while subprocess.run(ask, check=False).returncode != 0:
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "log").read_text()[-2000:])
+            time.sleep(0.05)
+
+    def make(self, name: str = "", template: str = "template0") -> str:
+        """A new database; its URL."""
+        self._databases += 1
+        name = name or f"house{self._databases}_{os.getpid()}"
+        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://posthouse@{self.host}:{self.port}/{name}"
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement by psql; what it prints."""
+        return self._run("psql", "-qAtX", "-h", self.host, "-p", str(self.port), "-U", "posthouse", "-d", database,
+                         "-c", statement)  # fmt: skip
+
+    def kill(self) -> None:
+        """End it as a power cut would: the postmaster and all of its processes at once."""
+        if self._process is not None:
+            children = subprocess.run(
+                ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
+            ).stdout.split()
+            for pid in (str(self._process.pid), *children):
+                subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
+            self._process.wait(10)
+            self._process = None
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End it, and remove the folder."""
+        if self._process is not None:
+            self._process.send_signal(2)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [str(self.programs / program), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            **unprivileged(),
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr[-2000:]}")
+        return done.stdout.strip()

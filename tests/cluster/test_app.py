@@ -1,0 +1,49 @@
+"""A whole post office over PostgreSQL: mail comes in by SMTP and is read by IMAP and POP3."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import poplib
+import smtplib
+from pathlib import Path
+
+import pytest
+
+from posthouse.config import Store
+from tests.house import PASSWORDS, TestHouse
+
+pytestmark = pytest.mark.slow
+
+
+async def test_mail_comes_in_and_is_read(url: str, tmp_path: Path) -> None:
+    house = await TestHouse.open(tmp_path, store=Store(url=url))
+    try:
+        addresses = {name: bound[0].rpartition(":") for name, bound in house.app.addresses.items()}
+
+        def converse() -> None:
+            host, _, port = addresses["smtp"]
+            with smtplib.SMTP(host, int(port)) as smtp:
+                smtp.sendmail(
+                    "a@far.test", ["bob@example.test"], b"Subject: hello\r\n\r\nover PostgreSQL\r\n"
+                )
+                large = b"Subject: large\r\n\r\n" + b"x" * 70 + b"\r\n" * 40 + (b"y" * 70 + b"\r\n") * 9000
+                smtp.sendmail("a@far.test", ["bob@example.test"], large)
+            host, _, port = addresses["imap"]
+            with imaplib.IMAP4(host, int(port)) as imap:
+                imap.login("bob@example.test", PASSWORDS["bob@example.test"])
+                assert imap.select()[1] == [b"2"]
+                assert b"over PostgreSQL" in imap.fetch("1", "(BODY[TEXT])")[1][0][1]
+                assert imap.search(None, "TEXT", "postgresql")[1] == [b"1"]
+                assert len(imap.fetch("2", "(BODY[])")[1][0][1]) > 600_000
+                assert imap.store("1", "+FLAGS", "(\\Flagged)")[0] == "OK"
+            host, _, port = addresses["pop3"]
+            pop = poplib.POP3(host, int(port))
+            pop.user("bob@example.test")
+            pop.pass_(PASSWORDS["bob@example.test"])
+            assert pop.stat()[0] == 2
+            pop.quit()
+
+        await asyncio.to_thread(converse)
+    finally:
+        await house.close()

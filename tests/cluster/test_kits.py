@@ -1,0 +1,85 @@
+"""The PostgreSQL engine passes every kit."""
+
+from __future__ import annotations
+
+from tests.kits.blob_store import BlobKit
+from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.judgement import JudgementKit
+from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
+from tests.kits.people import PeopleKit, TimelineKit
+from tests.kits.queue import QueueKit
+from tests.kits.suppressions import SuppressionKit
+from tests.kits.transfers import TransferKit
+from tests.kits.trust import TrustKit
+
+
+class TestMailboxes(MailboxKit):
+    pass
+
+
+class TestJudgements(JudgementKit):
+    pass
+
+
+class TestMessages(MessageKit):
+    pass
+
+
+class TestBlobs(BlobKit):
+    pass
+
+
+class TestFlags(FlagKit):
+    pass
+
+
+class TestChanges(ChangeKit):
+    pass
+
+
+class TestQueue(QueueKit):
+    pass
+
+
+class TestSuppressions(SuppressionKit):
+    pass
+
+
+class TestTransfers(TransferKit):
+    pass
+
+
+class TestPeople(PeopleKit):
+    pass
+
+
+class TestTimeline(TimelineKit):
+    pass
+
+
+class TestTrust(TrustKit):
+    pass
+
+
+class TestEmailChanges(EmailChangeKit):
+    pass
+
+
+class TestMailboxChanges(MailboxChangeKit):
+    pass
+
+
+class TestTwins(TwinKit):
+    pass
+
+
+class TestThreads(ThreadKit):
+    pass
+
+
+class TestItems(ItemKit):
+    pass
+
+
+class TestUploads(UploadKit):
+    pass
