@@ -27,6 +27,7 @@ from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.mail import MailCache
+from posthouse.jmap.methods import TOLD_TYPES
 from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
@@ -47,8 +48,10 @@ from posthouse.web.asgi import Settings as WebSettings
 from posthouse.web.asgi import build
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
+from posthouse.web.pusher import Pusher
 from posthouse.web.server import BUSY as HTTP_BUSY
 from posthouse.web.server import Application, WebServer
+from posthouse.web.web_push import VapidKey
 
 log: Final = logging.getLogger(__name__)
 
@@ -108,6 +111,7 @@ class App:
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
         self._runner: QueueRunner | None = None
+        self._pusher: Pusher | None = None
         self._upkeep: Upkeep | None = None
         self._reloading = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
@@ -143,6 +147,9 @@ class App:
             )
             self._upkeep.start()
             self.house.junk.start()
+            self.house.outbox.start()
+            self._pusher = Pusher(self._jmap, lambda: self.house.resolver, self._vapid, TOLD_TYPES)
+            await self._pusher.start()
         except BaseException:
             await self.stop()
             raise
@@ -151,6 +158,9 @@ class App:
         """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
         await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
         self.house.listening = {}
+        if self._pusher is not None:
+            await self._pusher.stop()
+        await self.house.outbox.stop()
         if self._runner is not None:
             await self._runner.stop()
         if self._upkeep is not None:
@@ -255,6 +265,7 @@ class App:
             tls=self._tls,
             locks=self.house.storage.locks,
         ).serve
+        self._vapid = VapidKey.from_secret(self.house.storage.secret)
         self._servers["web"] = WebServer(self._web_application(config)).serve
 
     def _web_application(self, config: Config) -> Application:
@@ -263,12 +274,21 @@ class App:
             directory=self.house.directory,
             mail=MailCache(self.house.store),
             results=Results(),
+            outbox=self.house.outbox,
+            vapid=self._vapid.public,
+            push_wanted=self._push_wanted,
+            now=self.house.clock,
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )
+        self._jmap = services
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
         return build(services, settings, self._pages, images)
+
+    def _push_wanted(self, account_id: int) -> None:
+        if self._pusher is not None:
+            self._pusher.look(account_id)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""

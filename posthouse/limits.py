@@ -82,6 +82,9 @@ DNS_UDP_SIZE: Final = 1232
 DNS_CNAME_CHAIN: Final = 12
 """Aliases followed for one question; longer chains are loops or mischief."""
 
+DNS_ANSWER_KEPT: Final = 8 * KB
+"""Characters of an answer's records that is kept: of larger ones honest mail asks only seldom."""
+
 DNS_CACHE: Final = 10_000
 """Answers remembered; the least recently used goes first. About 10 MB."""
 
@@ -656,6 +659,87 @@ JMAP_RESULTS: Final = 200
 JMAP_RESULT_IDS: Final = 1_000_000
 """Ids in all remembered results."""
 
+JMAP_STREAMS: Final = 100
+"""Open EventSource streams, and as many WebSockets, of one account: every tab of every browser has one."""
+
+JMAP_PING_LEAST: Final = 5
+"""Seconds: pings are not sent oftener, whatever a client asks."""
+
+JMAP_PING_MOST: Final = 300
+"""Seconds: pings are not sent more rarely once a client asked for any."""
+
+JMAP_IDENTITIES: Final = 200
+"""Identities of an account."""
+
+JMAP_SUBMISSIONS: Final = 100_000
+"""Records of submissions that an account keeps."""
+
+JMAP_HOLD: Final = 366 * 86400
+"""Seconds that a submission may be held (maxDelayedSend, RFC 4865 §4)."""
+
+JMAP_BLOBS: Final = 100
+"""Blobs in one Blob/get or Blob/lookup."""
+
+JMAP_BLOB_SOURCES: Final = 64
+"""Sources that one Blob/upload puts together (maxDataSources; RFC 9404 §3.1 wants 64 at least)."""
+
+PUSH_SUBSCRIPTIONS: Final = 50
+"""Push subscriptions of one account: a person's devices."""
+
+PUSH_EXPIRY: Final = 30 * 86400
+"""Seconds that a push subscription lasts at most (RFC 8620 §7.2: 48 hours at least, 7 days should be)."""
+
+PUSH_URL: Final = 2048
+"""Characters of a push service's address."""
+
+PUSH_ACCOUNTS: Final = 20_000
+"""Accounts whose subscriptions are watched by one process."""
+
+PUSH_PAUSE: Final = 1.0
+"""Seconds between two pushes to an account's devices: what changes meanwhile is told together."""
+
+PUSH_REST: Final = 60.0
+"""Seconds that a push service gets which asks for rest or has a fault (RFC 8030 §8.4)."""
+
+PUSH_TIME: Final = 10.0
+"""Seconds for one push, connection and answer."""
+
+PUSH_TTL: Final = 86_400
+"""Seconds that a push service may keep a push for a device that is away (RFC 8030 §5.2)."""
+
+OUTBOX_BATCH: Final = 100
+"""Submissions looked at before the outbox asks again what is due."""
+
+OUTBOX_LOOK: Final = 60.0
+"""Seconds after which the outbox looks even when nothing told it to."""
+
+OUTBOX_PAUSE: Final = 30.0
+"""Seconds after a fault of the store, and after which a submission that was begun is looked at again."""
+
+OUTBOX_RETRY: Final = 60.0
+"""Seconds until a submission whose message could not be taken now is tried again."""
+
+OUTBOX_FIRST_LOOK: Final = 1.0
+"""Seconds after sending until what became of the recipients is looked up; each further look waits twice as long."""
+
+OUTBOX_LAST_LOOK: Final = 3600.0
+"""Seconds between two such looks at most."""
+
+OUTBOX_LOOKS: Final = 180
+"""Such looks in all: over a week, longer than the queue tries."""
+
+OUTBOX_EVENTS: Final = 10_000
+"""Lines of the timeline read for one submission."""
+
+VACATION_DAYS: Final = 7
+"""Days within which a person is answered once (RFC 5230 §4.1 suggests 7)."""
+
+VACATION_AT_ONCE: Final = 50
+"""Messages looked at for a vacation answer at once; beyond, mail is delivered unanswered."""
+
+VACATION_TEXT: Final = 100_000
+"""Characters of subject and texts of a vacation answer."""
+
 JMAP_POINTER: Final = 32
 """Steps of a result reference's path (RFC 8620 §3.7)."""
 
@@ -787,6 +871,9 @@ HISTORY_ROWS: Final = 20_000
 HISTORY_LOOK: Final = 256
 """Changes between two looks at whether that history is too long."""
 
+UPLOAD_KEPT: Final = 24 * 3600
+"""Seconds that an upload nobody used is kept (RFC 8620 §6: an hour at least)."""
+
 UPLOAD_OCTETS: Final = 512 * MB
 """Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
 
@@ -903,6 +990,15 @@ APP_PASSWORD_TOUCH: Final = 3600
 """Seconds between two notes of when an app password was last used: a login is no reason for a write."""
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
+
+BACKUP_BLOCK: Final = 1 * MB
+"""Octets that a backup copies at once."""
+
+VERIFY_FLAWS: Final = 1_000
+"""Flaws that one `verify` tells one by one; more are counted."""
+
+VERIFY_BATCH: Final = 64
+"""Messages whose bytes `verify` checks between two looks at who else waits."""
 
 TRANSFER_BATCH: Final = 500
 """Messages of one batch of an import or export: one commit, and one step of the progress bar."""
@@ -1084,6 +1180,9 @@ SPF_VOID_LOOKUPS: Final = 2
 SPF_NAMES: Final = 10
 """MX hosts of one term, and names of a PTR answer that are looked at (RFC 7208 §4.6.4)."""
 
+SPF_ADDRESSES: Final = 64
+"""Addresses of one answer that are compared with the peer's."""
+
 SPF_RECORD: Final = 4096
 """Octets of an SPF record: RFC 7208 §3.4 advises 450; nothing honest is near this."""
 
@@ -1119,6 +1218,9 @@ DKIM_RSA_LARGEST: Final = 8192
 
 DKIM_KEYS_KEPT: Final = 1024
 """Public keys kept in parsed form: those of the senders of the last minutes."""
+
+DKIM_KEY_KEPT: Final = 4096
+"""Characters of a key's record that may be kept in parsed form: an RSA key of 8192 bits has about 1500."""
 
 DKIM_CLOCK_SKEW: Final = 300
 """Seconds that a signature counts after its x=: clocks differ."""
@@ -1203,6 +1305,9 @@ FAILURES_AN_HOUR: Final = 20
 
 REPORTS_KEPT: Final = 400 * 86400
 """Seconds that reports are kept: a year and a month to compare with."""
+
+DMARC_RECORDS_KEPT: Final = 1024
+"""DMARC records kept in parsed form: those of the senders of the last minutes."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

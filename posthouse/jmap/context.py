@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
@@ -26,6 +27,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     results: Results
     hostname: str
     message_size: int
+    outbox: Outbox
+    vapid: str = ""
+    """The public key of Web Push (RFC 9749)."""
+    push_wanted: Callable[[int], None] = lambda account_id: None
+    """Told which account's push subscriptions have changed."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 
@@ -34,12 +40,20 @@ class Context:
     """One request."""
 
     def __init__(
-        self, services: Services, account: Account, *, using: frozenset[str], created: dict[str, str]
+        self,
+        services: Services,
+        account: Account,
+        *,
+        using: frozenset[str],
+        created: dict[str, str],
+        app_password_id: int | None = None,
     ) -> None:
         self.services = services
         self.store = services.store
         self.account = account
         """Who asks."""
+        self.app_password_id = app_password_id
+        """With which app password; None: with another proof."""
         self.using = using
         self.created = created
         """Creation id → id, of the client's `createdIds` and of this request."""

@@ -37,7 +37,9 @@ class Dispatcher:
         self._methods = methods
         self._known = known
 
-    async def process(self, request: Request, account: Account) -> Response:
+    async def process(
+        self, request: Request, account: Account, app_password_id: int | None = None
+    ) -> Response:
         """Run the calls in order. RequestError unknownCapability."""
         if unknown := sorted(set(request.using) - self._known):
             raise RequestError("unknownCapability", f"no such capability: {', '.join(unknown)}")
@@ -46,6 +48,7 @@ class Dispatcher:
             account,
             using=frozenset(request.using),
             created=dict(request.created_ids or {}),
+            app_password_id=app_password_id,
         )
         responses: list[tuple[str, Any, str]] = []
         for call in request.method_calls:

@@ -6,24 +6,43 @@ from collections.abc import Mapping
 from typing import Final
 
 from posthouse.jmap import (
+    blob,
     core,
     email_changes,
     email_get,
     email_import,
     email_query,
     email_set,
+    identity,
     mailbox,
     mailbox_query,
     mailbox_set,
+    push_subscription,
+    quota,
     snippet,
+    submission,
+    submission_set,
     thread,
+    vacation,
 )
-from posthouse.jmap.capabilities import CORE, MAIL
+from posthouse.jmap.capabilities import BLOB, CORE, MAIL, QUOTA, SUBMISSION, VACATION
 from posthouse.jmap.method import Method
-from posthouse.jmap.standard import ChangesArguments, CopyArguments, GetArguments
+from posthouse.jmap.standard import (
+    ChangesArguments,
+    CopyArguments,
+    GetArguments,
+    QueryArguments,
+    QueryChangesArguments,
+    SetArguments,
+)
 
 METHODS: Final[Mapping[str, Method]] = {
     "Core/echo": Method(CORE, None, core.echo),
+    # RFC 8620 §7.2
+    "PushSubscription/get": Method(CORE, push_subscription.PushGetArguments, push_subscription.get),
+    "PushSubscription/set": Method(
+        CORE, push_subscription.PushSetArguments, push_subscription.set_subscriptions
+    ),
     # RFC 8621 §2
     "Mailbox/get": Method(MAIL, GetArguments, mailbox.get),
     "Mailbox/changes": Method(MAIL, ChangesArguments, mailbox.changes),
@@ -46,4 +65,32 @@ METHODS: Final[Mapping[str, Method]] = {
     "Email/parse": Method(MAIL, email_get.EmailParseArguments, email_get.parse),
     # RFC 8621 §5
     "SearchSnippet/get": Method(MAIL, snippet.SnippetArguments, snippet.get),
+    # RFC 8621 §6
+    "Identity/get": Method(SUBMISSION, GetArguments, identity.get),
+    "Identity/changes": Method(SUBMISSION, ChangesArguments, identity.changes),
+    "Identity/set": Method(SUBMISSION, SetArguments, identity.set_identities),
+    # RFC 8621 §7
+    "EmailSubmission/get": Method(SUBMISSION, GetArguments, submission.TYPE.get),
+    "EmailSubmission/changes": Method(SUBMISSION, ChangesArguments, submission.TYPE.changes),
+    "EmailSubmission/query": Method(SUBMISSION, QueryArguments, submission.query),
+    "EmailSubmission/queryChanges": Method(SUBMISSION, QueryChangesArguments, submission.query_changes),
+    "EmailSubmission/set": Method(
+        SUBMISSION, submission_set.SubmissionSetArguments, submission_set.set_submissions
+    ),
+    # RFC 8621 §8
+    "VacationResponse/get": Method(VACATION, GetArguments, vacation.get),
+    "VacationResponse/set": Method(VACATION, SetArguments, vacation.set_vacation),
+    # RFC 8620 §6.3, RFC 9404
+    "Blob/copy": Method(CORE, blob.BlobCopyArguments, blob.copy),
+    "Blob/upload": Method(BLOB, blob.BlobUploadArguments, blob.upload),
+    "Blob/get": Method(BLOB, blob.BlobGetArguments, blob.get),
+    "Blob/lookup": Method(BLOB, blob.BlobLookupArguments, blob.lookup),
+    # RFC 9425
+    "Quota/get": Method(QUOTA, GetArguments, quota.get),
+    "Quota/changes": Method(QUOTA, ChangesArguments, quota.changes),
+    "Quota/query": Method(QUOTA, QueryArguments, quota.query),
+    "Quota/queryChanges": Method(QUOTA, QueryChangesArguments, quota.query_changes),
 }
+
+TOLD_TYPES: Final = frozenset(name.partition("/")[0] for name in METHODS if name.endswith("/changes"))
+"""Types whose changes clients can follow, and so are told of."""

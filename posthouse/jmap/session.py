@@ -40,7 +40,7 @@ def session_object(services: Services, account: Account, base: str) -> SessionOb
     account_id = ids.encode(ids.ACCOUNT, account.account_id)
     own = capabilities.of_account(services.message_size)
     server = {capabilities.CORE: capabilities.core(services.message_size)}
-    server |= {name: {} for name in own} | capabilities.of_server(base)
+    server |= {name: {} for name in own} | capabilities.of_server(base, services.vapid)
     return SessionObject(
         capabilities=server,
         accounts={

@@ -16,7 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
-from posthouse.store.interface import Store
+from posthouse.store.interface import PruneUploads, Store
 from posthouse.store.operations import PruneEvents
 
 log: Final = logging.getLogger(__name__)
@@ -74,7 +74,10 @@ class Upkeep:
             await asyncio.sleep(duty.every)
 
     async def round(self) -> int:
-        """Forget old events; how many."""
+        """Forget uploads that nobody used (RFC 8620 §6) and old events; how many events."""
+        old = int(self._now() - limits.UPLOAD_KEPT)
+        while await self._store.apply(PruneUploads(before=old)):
+            pass
         kept = self._timeline_kept()
         if not kept:
             return 0

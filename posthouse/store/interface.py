@@ -279,6 +279,10 @@ class Store(TrustStore, Judgements, Protocol):
         """
         ...
 
+    async def origins(self, account_id: int, email_ids: Sequence[int]) -> list[int]:
+        """The email that each of these is a copy of (CopyEmails), or itself: both have the same octets."""
+        ...
+
     async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
         """The items of a kind (those of these numbers that are there), by number."""
         ...

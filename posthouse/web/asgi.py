@@ -16,11 +16,13 @@ from posthouse.errors import Temporary
 from posthouse.jmap.capabilities import KNOWN
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
-from posthouse.jmap.methods import METHODS
+from posthouse.jmap.methods import METHODS, TOLD_TYPES
+from posthouse.web.event_source import EventSourcePages
 from posthouse.web.headers import Headers
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.jmap import JmapPages
 from posthouse.web.jmap_blobs import BlobPages
+from posthouse.web.jmap_websocket import WebSocketPages
 from posthouse.web.login import Authenticator, Basic, Gate, Refused
 from posthouse.web.pages import Pages
 from posthouse.web.problems import problem
@@ -45,6 +47,8 @@ def build(services: Services, settings: Settings, pages: Pages, images: ImagePro
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
         *BlobPages(services, gate).routes(),
+        *EventSourcePages(services, gate, TOLD_TYPES).routes(),
+        *WebSocketPages(services, dispatcher, gate, TOLD_TYPES).routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]

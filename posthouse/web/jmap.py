@@ -64,7 +64,9 @@ class JmapPages:
                 raw = await _whole(request)
                 if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                     raise RequestError("notJSON", "the content type is not application/json")
-                answer = await self._dispatcher.process(parse_request(raw), caller.account)
+                answer = await self._dispatcher.process(
+                    parse_request(raw), caller.account, caller.app_password_id
+                )
         except RequestError as fault:
             return refusal(fault)
         except TooBusy:

@@ -350,6 +350,16 @@ class ThreadKit:
         )
         copied = (await desk.store.index(desk.id, archive.mailbox_id)).email_ids[0]
         assert await desk.store.threads(desk.id, [copied]) == [added.email_id]
+        assert await desk.store.origins(desk.id, [copied, added.email_id]) == [added.email_id] * 2
+        copy = CopyEmails(
+            account_id=desk.id,
+            source_id=archive.mailbox_id,
+            uids=Ranges.parse("1"),
+            target_id=inbox.mailbox_id,
+        )
+        await desk.store.apply(copy)
+        again = (await desk.store.index(desk.id, inbox.mailbox_id)).email_ids[-1]
+        assert await desk.store.origins(desk.id, [again]) == [added.email_id]
 
 
 class ItemKit:

@@ -217,6 +217,13 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
             found.update(await self._parts.decide_threads(account_id, some))
         return [found.get(email_id) for email_id in email_ids]
 
+    async def origins(self, account_id: int, email_ids: Sequence[int]) -> list[int]:
+        """The email that each of these is a copy of, or itself."""
+        if not email_ids:
+            return []
+        found = await self._of_rows(account_reads.origins, account_id, email_ids)
+        return [found.get(email_id, email_id) for email_id in email_ids]
+
     # --- the queue -----------------------------------------------------------------------------------------
 
     async def queue(

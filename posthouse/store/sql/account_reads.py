@@ -96,6 +96,14 @@ def threads(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int
     return dict(zip(ids, found, strict=True))
 
 
+def origins(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
+    """What copies are copies of."""
+    condition, some = db.among("email_id", email_ids)
+    source = f"FROM email_origin WHERE account_id = ? AND {condition}"
+    ids, found = db.integers(("email_id", "origin_id"), source, (account_id, some))
+    return dict(zip(ids, found, strict=True))
+
+
 # --- items ------------------------------------------------------------------------------------------------
 
 _ITEM: Final = "account_id, kind, item_id, data, created_modseq, modseq, due_at"

@@ -1,0 +1,4 @@
+// Words of the settings pages (src/settings).
+export const settings = {
+  'settings.title': 'Settings',
+} as const
