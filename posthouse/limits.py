@@ -769,6 +769,15 @@ BATCH_OCTETS: Final = 32 * MB
 PIECE_ROWS: Final = 5_000
 """Rows of a long change after which waiting commits go first: 2-5 ms."""
 
+FLAGS_LOGGED: Final = 500
+"""Messages of one flag change from which it is logged as a rule, instead of rewriting the row of each."""
+
+FLAGS_LOGGED_RUNS: Final = 4
+"""Runs of UIDs of such a change: each is a row, and readers put all of them on top of what they read."""
+
+FLAGS_LOGGED_SECONDS: Final = 1.0
+"""How long a quiet moment is waited for before logged flags are written to the placements; then it is done anyway."""
+
 WAL_OCTETS: Final = 16 * MB
 """Size of the write-ahead log at which it is copied into the database: a restart reads at most little more."""
 
@@ -1251,6 +1260,9 @@ MSGAUTH_QUESTIONS: Final = 250
 
 MSGAUTH_TIMEOUT: Final = 20.0
 """Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+
+HASHED_AT_ONCE: Final = 256 * KB
+"""Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""

@@ -21,7 +21,7 @@ from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
-from posthouse.limits import AUTHOR_DOMAINS, STAGE_BLOCK
+from posthouse.limits import AUTHOR_DOMAINS, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
@@ -163,10 +163,10 @@ class Signing(msgspec.Struct, frozen=True):
 
 
 async def hash_body(content: Content, offset: int, forms: frozenset[BodyForm]) -> dict[BodyForm, BodyDigest]:
-    """The hashes of a body that begins at `offset`; a staged one is read in a thread."""
+    """The hashes of a body that begins at `offset`; a staged or long one is read in a thread."""
     if not forms:
         return {}
-    if content.path is not None:
+    if content.path is not None or content.size > HASHED_AT_ONCE:
         return await asyncio.to_thread(hash_blocks, content.blocks(STAGE_BLOCK), offset, forms)
     return hash_blocks(content.chunks, offset, forms)
 

@@ -44,6 +44,10 @@ class Flagged(Change):
     after: int = 0
 
 
+class FlagsLogged(Change):
+    """Flags were made durable in a log, and are still to be written where they belong."""
+
+
 class Vanished(Change):
     """Messages left a mailbox."""
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import apsw
 
+from posthouse.ranges import Ranges
 from posthouse.store.memory import changes
 from posthouse.store.sql.state import AccountState, MailboxState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
@@ -24,6 +25,7 @@ from posthouse.store.sqlite.connection import (
     decode_integers,
     members,
 )
+from posthouse.store.sqlite.flag_log import FlagLog
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentWriter
 
 _TABLES: Final = {"blob": 7, "email": 6, "placement": 10, "event": 6, "verdict": 4}
@@ -52,6 +54,7 @@ class Transaction(BaseTransaction):
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
         self._sequences: dict[str, list[int]] = {}
         self.blobs = Blobs(self)
+        self.flag_log = FlagLog(db)
         self._mark = (0, 0)
         self.wal_octets = 0
         """Size of the write-ahead log after the latest commit."""
@@ -96,6 +99,7 @@ class Transaction(BaseTransaction):
             self.db.execute("ROLLBACK")
         self.segments.undo(*self._mark)
         self.forget_states()
+        self.flag_log.reload()
         self._sequences.clear()
         self._reset()
 
@@ -115,6 +119,7 @@ class Transaction(BaseTransaction):
         self.blobs.reset()
         self.db.execute("ROLLBACK TO submission")
         self.db.execute("RELEASE submission")
+        self.flag_log.reload()
         for account_id in self._touched.keys() & self._earlier.keys():
             self._reload(account_id)
         self.forget_states()
@@ -195,6 +200,25 @@ class Transaction(BaseTransaction):
             self.db.execute("INSERT OR REPLACE INTO sequence VALUES (?, ?)", (sequence, block[1]))
             self.writes += 1
         return first
+
+    # --- flags -----------------------------------------------------------------------------------------
+
+    def log_flags(
+        self, account_id: int, mailbox_id: int, modseq: int, changed: Ranges, keep: int, bits: int
+    ) -> bool:
+        """Make a change of many flags durable as a rule; the placements follow in a quiet moment (`flag_log.py`)."""
+        if not self.flag_log.takes(changed):
+            return False
+        self.writes += 1
+        self.flag_log.note((account_id, mailbox_id), modseq, changed, keep, bits)
+        self.publish_once(changes.FlagsLogged())
+        return True
+
+    def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:
+        """Bring the placements up to what is logged about these UIDs."""
+        if self.flag_log:
+            self.writes += 1
+            self.flag_log.settle((account_id, mailbox_id), first, last)
 
     # --- SQLite's own SQL ------------------------------------------------------------------------------
 
