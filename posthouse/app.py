@@ -154,6 +154,7 @@ class App:
                 self.house.duties(jobs=jobs),
             )
             self._upkeep.start()
+            self.house.junk.start()
             self.house.outbox.start()
             self._pusher = Pusher(self._jmap, lambda: self.house.resolver, self._vapid, TOLD_TYPES)
             await self._pusher.start()
@@ -179,6 +180,7 @@ class App:
             await self._runner.stop()
         if self._upkeep is not None:
             await self._upkeep.stop()
+        await self.house.junk.stop()
         if self._control is not None:
             await self._control.stop()
         if self._preparing is not None:

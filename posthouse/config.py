@@ -138,6 +138,53 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
 
+class Junk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Strangers' mail: is it wanted? docs/trust.md explains the checks and their weights."""
+
+    filter: Literal["on", "report", "off"] = "on"
+    """"on": junk goes to Junk; "report": every message gets its verdict, and all goes to the inbox; "off": nothing is
+    judged."""
+    junk_at: float = 5.0
+    """The sum of weights from which a message is junk."""
+    refuse_at: float = 0.0
+    """The sum from which it is refused with 550; 0: nothing is refused for its sum."""
+    rejects: bool = False
+    """Keep what is refused in the recipient's mailbox Rejects, from which it can be rescued."""
+    rejects_kept: Seconds = 14 * 86400
+    """Seconds that mail stays in Rejects."""
+    address_lists: tuple[str, ...] = ()
+    """Block lists of IP addresses: DNS zones (RFC 5782)."""
+    domain_lists: tuple[str, ...] = ()
+    """Block lists of domains, asked about the sender's and those that the text links to."""
+    hash_lists: tuple[str, ...] = ()
+    """Block lists of mail addresses by their SHA-1."""
+    greylist: Literal["off", "dubious", "strangers"] = "off"
+    """Ask to come again (RFC 6647): "dubious" mail from unknown senders, or all mail of "strangers"."""
+    traps: tuple[str, ...] = ()
+    """Addresses that nobody writes to but robots: unknown users to all, and who tries is suspected for a day."""
+    rspamd: str = ""
+    """"http://host:11333": ask rspamd too."""
+    clamav: str = ""
+    """"unix:PATH" or "host:port": ask ClamAV's daemon; while it cannot be asked mail is put off with 451."""
+    rate: Times = limits.RATE_ADDRESS
+    """Messages a minute from one address (IPv6: one /64), ten times as many from its network; 0: unlimited. Loopback
+    and `inbound.trusted` are not counted."""
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What our accounts may send to others, and when somebody else seems to use an account."""
+
+    per_account: Times = 5_000
+    """Recipients elsewhere in 24 hours from one account; 0: unlimited. More are refused with 451."""
+    per_domain: Times = 0
+    """The same for all accounts of one of our domains together."""
+    brake: bool = True
+    """Hold in the queue what an account sends in an unusual way, and tell its owner and the postmaster;
+    `posthouse account release ADDRESS` lets it go."""
+    usual: Count = 200
+    """Recipients elsewhere in an hour that are never unusual in number."""
+
+
 class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The browser's side."""
 
@@ -215,6 +262,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     outbound: Outbound = msgspec.field(default_factory=Outbound)
     inbound: Inbound = msgspec.field(default_factory=Inbound)
     msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
+    junk: Junk = msgspec.field(default_factory=Junk)
+    sending: Sending = msgspec.field(default_factory=Sending)
     web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)
     testing: Testing = msgspec.field(default_factory=Testing)
@@ -303,6 +352,13 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "tls", "tls: certificate and key go together"
     if not config.outbound.retry:
         yield "outbound.retry", "outbound.retry: at least one duration"
+    rspamd = urlsplit(config.junk.rspamd)
+    if config.junk.rspamd and (rspamd.scheme not in {"http", "https"} or not rspamd.hostname):
+        yield "junk.rspamd", 'junk.rspamd: write "http://host:11333"'
+    if config.junk.clamav and not _LISTENER.fullmatch(config.junk.clamav):
+        yield "junk.clamav", 'junk.clamav: write "unix:PATH" or "host:port"'
+    if 0 < config.junk.refuse_at < config.junk.junk_at:
+        yield "junk.refuse_at", "junk.refuse_at: below junk.junk_at nothing would ever be junk"
     public = urlsplit(config.web.url)
     if config.web.url and (public.scheme not in {"http", "https"} or not public.hostname or public.query):
         yield "web.url", 'web.url: write "https://mail.example.org"'

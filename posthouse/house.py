@@ -34,6 +34,8 @@ from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
 from posthouse.inbound.vacation import VacationResponder
+from posthouse.judging import Alarm, Examiner, Judging, outgoing
+from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.backup import Backups
@@ -59,7 +61,7 @@ from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
-from posthouse.store.model import DomainKind
+from posthouse.store.model import Account, DomainKind
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -99,6 +101,7 @@ class House:
         self.runner: QueueRunner | None = None
         self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
+        self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
         self.outbox = Outbox(store, lambda: self.pipeline, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
@@ -154,8 +157,12 @@ class House:
             self.directory,
             trusted=config.inbound.trusted,
             verify_recipient=verifier.verify,
+            guard=self.junk.guard,
             prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
         )
+        examiner = Examiner(self.resolver, config.msgauth, config.hostname)
+        self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
+        judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.deliverer.told_of = self.vacation.delivered
@@ -176,6 +183,8 @@ class House:
                     prefetch=self.resolver.prefetch,
                 ),
             ),
+            judge=None if config.junk.filter == "off" else judging,
+            outgoing=outgoing(self.junk),
         )
         self.reports = ReportSender(
             self.store,
@@ -259,7 +268,7 @@ class House:
         return True
 
     def _trust_commands(self) -> dict[str, Method]:
-        """Commands on reports and keys."""
+        """Commands on reports, keys, junk."""
         reports = Reports(self.store)
         return {
             "store.freeze": self.store_freeze,
@@ -270,6 +279,10 @@ class House:
             "domain.dkim": self.dkim_keys.domain_dkim,
             "domain.rotate": self.dkim_keys.dkim_rotate,
             "domain.forget-key": self.dkim_keys.dkim_remove,
+            "spam.train": self.junk.desk.train,
+            "spam.explain": self.junk.desk.explain,
+            "account.held": self.junk.account_held,
+            "account.release": self.junk.account_release,
         }
 
     def duties(self, *, jobs: bool = True) -> tuple[Duty, ...]:
@@ -283,6 +296,7 @@ class House:
         shared = (
             Duty(name="dkim keys", run=self._care_for_keys),
             Duty(name="reports", run=self._send_reports),
+            Duty(name="junk", run=self.junk.tidy),
         )
         return (counts, *map(self._by_one_node, shared))
 
@@ -335,11 +349,16 @@ class House:
     async def _carry(self, notification: Notification) -> Sequence[Op[Any]]:
         return await carry(notification, self.config.hostname, self.deliverer.operations)
 
+    async def _alarm(self, account: Account, why: str) -> Sequence[Op[Any]]:
+        alarm = Alarm(self.config.hostname, self.deliverer.operations, self.clock)
+        return await alarm(account, why)
+
     def queue_runner(self) -> QueueRunner:
         """A runner of the queue by the configuration in force; `forgive` of later commands goes to it."""
         self.runner = QueueRunner(
             self.store, self.courier, carry=self._carry, clock=self.clock, new_id=new_trace_id
         )
+        self.runner.failed = self.junk.sending.failed
         return self.runner
 
     async def _advance(self, *, seconds: float) -> float:

@@ -1433,3 +1433,146 @@ IMAGES_AT_ONCE: Final = 16
 
 IMAGES_KEPT: Final = 32 * MB
 """Octets of pictures kept in memory, so that reading a mail again asks nobody."""
+
+# --- junk: the filter, block lists, rates, the brake ------------------------------------------------
+
+LESSONS_PER_COMMAND: Final = 1_000
+"""Messages of one command (or piece of one) that the filter learns from: enough to know a folder by."""
+
+LESSONS_POLL: Final = 60.0
+"""Seconds after which lessons are looked for that another node has written."""
+
+LESSONS_AT_ONCE: Final = 64
+"""Lessons read and learnt in one round of the background trainer: about half a second of work in a thread."""
+
+GOOD_PER_ROUND: Final = 200
+"""Read messages of the inbox that are looked at as examples of wanted mail, when junk is learnt."""
+
+TOKEN_SOURCE: Final = 256 * KB
+"""Octets of a message that the filter reads; what stands further back is not looked at."""
+
+TOKEN_TEXT: Final = 16 * KB
+"""Characters of decoded text that become tokens: junk is short, and longer texts have said enough by then."""
+
+TOKEN_HTML: Final = 48 * KB
+"""Characters of HTML source that are read for one message."""
+
+TOKEN_PARTS: Final = 32
+"""Text parts of one message that are read."""
+
+TOKENS: Final = 1_500
+"""Different tokens of one message."""
+
+TOKENS_INLINE: Final = 16 * KB
+"""Octets up to which a message is read on the event loop (under a millisecond); larger ones in a thread."""
+
+MODEL_TOKENS: Final = 40_000
+"""Tokens that one filter knows: about 4 MB in memory, 300 KB on disk. What is old and rare is forgotten first."""
+
+MODEL_LESSONS: Final = 4_000
+"""Messages after which a filter counts all it has learnt half, so that new ways of junk outweigh old ones."""
+
+MODELS_CACHED: Final = 32
+"""Accounts whose filters stay in memory."""
+
+MODEL_FRESH: Final = 600.0
+"""Seconds after which a filter in memory is read anew: another node may have taught it."""
+
+MODEL_OCTETS: Final = 8 * MB
+"""Octets of a stored filter, unpacked: more is no filter of ours."""
+
+LIKENESSES: Final = 128
+"""Messages learnt last whose likeness is recognised."""
+
+LIKENESS_TOKENS: Final = 24
+"""Tokens that stand for one of them."""
+
+TOKENS_WEIGHED: Final = 150
+"""The most telling tokens of a message that decide (as in Robinson's and SpamBayes' practice)."""
+
+CORRESPONDENTS_CACHED: Final = 50_000
+"""(account, sender) pairs whose history stays in memory, about 300 octets each."""
+
+DOMAINS_WRITTEN_TO: Final = 2_000
+"""Domains of one account that a sender's is compared with: look-alikes."""
+
+HISTORY_CACHE: Final = 60.0
+"""Seconds that an account's domains and contacts are remembered in memory."""
+
+CONTACTS: Final = 20_000
+"""Contacts of one account that are read."""
+
+BLOCK_LIST_TIMEOUT: Final = 5.0
+"""Seconds that all block lists of one message may take together."""
+
+BLOCK_LIST_QUESTIONS: Final = 40
+"""Names that are asked for one message, all lists together."""
+
+BLOCK_LIST_CACHE: Final = 300.0
+"""Seconds that a block list's answer is kept."""
+
+BLOCK_LIST_CACHED: Final = 10_000
+"""Answers of block lists kept in memory."""
+
+BLOCK_LIST_TEST: Final = 3600.0
+"""Seconds after which a block list must prove again that it works (RFC 5782 §5)."""
+
+GREY_WAIT: Final = 60.0
+"""Seconds after which a greylisted peer may come again (RFC 6647 §2.2: a minute to a day)."""
+
+GREY_WINDOW: Final = 2 * 86400.0
+"""Seconds in which it must come again: the usual retries of a night and a day are in it."""
+
+GREY_PASS: Final = 35 * 86400.0
+"""Seconds that a network that came again is free: whoever writes once a month stays so."""
+
+CLAMAV_TIMEOUT: Final = 60.0
+"""Seconds for one question to the virus scanner."""
+
+CLAMAV_CHUNK: Final = 64 * KB
+"""Octets of one piece that the virus scanner is given."""
+
+CLAMAV_ANSWER: Final = 4 * KB
+"""Octets of the virus scanner's answer that are read."""
+
+RSPAMD_TIMEOUT: Final = 10.0
+"""Seconds for one step of a question to rspamd."""
+
+RSPAMD_ANSWER: Final = MB
+"""Octets of rspamd's answer."""
+
+RATE_ADDRESS: Final = 600
+"""Messages a minute from one address: ten a second, more than any single sender has for a house of thousands."""
+
+RATE_NETWORK_FACTOR: Final = 10
+"""How many times as much one network (/24, IPv6 /48) may send as one address."""
+
+RATES_KEPT: Final = 50_000
+"""Addresses and networks whose rates are remembered; the quietest go first."""
+
+TARPIT_AFTER: Final = 5
+"""Refused recipients of one connection after which its answers come late."""
+
+TARPIT_STEP: Final = 1.0
+"""Seconds that each further refused recipient's answer comes later."""
+
+TARPIT_MOST: Final = 10.0
+"""Seconds that one answer is held back at most: below the patience of any client (RFC 5321 §4.5.3.2)."""
+
+TARPITTED: Final = 200
+"""Connections whose answers are held back at once; more are answered at once."""
+
+TRAP_KEPT: Final = 86400.0
+"""Seconds that an address is suspected after it wrote to a trap."""
+
+SENDING_CACHED: Final = 10_000
+"""Accounts whose sending is remembered in memory."""
+
+SENDING_SAVED: Final = 60.0
+"""Seconds after which an account's sending is written down again: a crash forgets so much of it."""
+
+SENDING_NETWORKS: Final = 64
+"""Networks that an account has sent from and that are remembered, the latest."""
+
+EXPLAIN_SIZE: Final = 50 * MB
+"""Octets of a file that `spam explain` takes."""

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "queue": "Mail that waits to leave.",
     "mx": "The mail hosts of a domain, in delivery order.",
     "trace": "Explain the whole route to an address.",
+    "spam": "Teach the junk filter, ask it why.",
     "message": "The life of a message.",
     "reports": "DMARC and TLS reports, received and sent.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",

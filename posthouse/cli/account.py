@@ -201,3 +201,17 @@ def app_password(session: Session, address: str, name: str | None, revoke: int |
         known = session.one("account.show", address=address)["app_passwords"]
         columns = {"id": plain, "name": plain, "created_at": moment, "last_used_at": moment}
         session.table(known, columns)
+
+
+@account.command("release")
+@click.argument("address", required=False)
+@take_session
+def release(session: Session, address: str | None) -> None:
+    """Let go what an account sent while it was held for sending in an unusual way; without ADDRESS list who is held."""
+    if address is None:
+        session.table(session.one("account.held"), {"address": plain, "why": plain})
+        return
+    done = session.one("account.release", address=address)
+    session.show(
+        done, lambda: click.echo(f"released {done['address']}: {done['recipients']} recipients may go")
+    )

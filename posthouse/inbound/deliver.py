@@ -9,22 +9,25 @@ told per recipient; where no recipient's reply can carry that (SMTP has one for 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.accounts.directory import POSTMASTER, Directory
-from posthouse.errors import OverQuota, Temporary
+from posthouse.errors import Conflict, OverQuota, Temporary
+from posthouse.inbound.checks import Refused
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
 from posthouse.inbound.report_door import in_words, report_in
+from posthouse.inbound.rulings import Leave, LeaveFor, Place, RuleFor, Ruling, common_reply
 from posthouse.inbound.sign import UNSIGNED, Sign
 from posthouse.limits import DELIVERY_RETRIES
 from posthouse.msgauth.report_unpack import ReportError
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import Added, AddEmail, Enqueue, Op, RecordEvents, Store
+from posthouse.store.interface import Added, AddEmail, CreateMailbox, Enqueue, Op, RecordEvents, Store
+from posthouse.store.judgement import REJECTS
 from posthouse.store.model import Event, Mailbox, NewQueued, Role
 from posthouse.store.trust import AddReport, Report
 
@@ -68,9 +71,28 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     """Lines for the timeline."""
     junk: bool = False
     """It goes to Junk, not to the inbox."""
+    rule: RuleFor | None = None
+    """Who rules where each account's copy goes; None: nobody does."""
+    leave: LeaveFor | None = None
+    """Who must let it go out."""
 
 
 PLAIN: Final = Handling()
+_NO_RULING: Final = Ruling()
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What is known of a message beside its plan, when it is about to be committed."""
+
+    report: Report | None = None
+    """The report that it brings."""
+    rulings: Mapping[int, Ruling] = {}
+    """By account."""
+    leave: Leave | None = None
+
+    def ruling(self, box: Box) -> Ruling:
+        """Of an account's copy."""
+        return self.rulings.get(box.account.account_id, _NO_RULING)
 
 
 class Deliverer:
@@ -91,18 +113,45 @@ class Deliverer:
         Raises StoreUnavailable and other Temporary: then nothing was kept.
         """
         told: set[tuple[int, str]] = set()
+        leave: Leave | None = None
         for _ in range(DELIVERY_RETRIES):
             plan = await make_plan(mail, self._directory)
             report = await self._read_report(mail, plan)
             await self._look_for_room(mail, plan, len(prefix))
             if not plan.boxes and not plan.remote and report is None:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
+            boxes = [box.account for box in plan.boxes.values()]
+            rulings = await handling.rule(boxes) if handling.rule is not None and boxes else {}
+            alone = not plan.remote and report is None
+            refused = common_reply(list(rulings.values())) if alone else None
+            if refused is not None and not await self._kept_refused(rulings):
+                raise Refused(refused)
+            leave = leave or await self._ask_leave(plan, handling)
             await self._tell_failures(mail, plan, told)
             try:
-                return await self._commit(mail, prefix, plan, handling, report)
+                result = await self._commit(mail, prefix, plan, handling, Decided(report, rulings, leave))
+                return result if refused is None else DeliverResult(replies=(refused,) * len(mail.recipients))
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
         raise Temporary("a mailbox is filling up, try again later")
+
+    async def _ask_leave(self, plan: Plan, handling: Handling) -> Leave | None:
+        if handling.leave is None:
+            return None
+        elsewhere = [one.address for one in plan.remote.values()]
+        leave = await handling.leave([*elsewhere, *(box.address for box in plan.boxes.values())], elsewhere)
+        if leave.reply is not None:
+            raise Refused(leave.reply)
+        return leave
+
+    async def _kept_refused(self, rulings: Mapping[int, Ruling]) -> bool:
+        """Whether a message that nobody takes is still kept to be looked at; else what it left behind is noted."""
+        if any(one.keep for one in rulings.values()):
+            return True
+        ops = [op for one in rulings.values() for op in one.ops]
+        if ops:
+            await self._store.commit(*ops)
+        return False
 
     async def _look_for_room(self, mail: Mail, plan: Plan, prefix_size: int) -> None:
         for box in tuple(plan.boxes.values()):
@@ -132,7 +181,7 @@ class Deliverer:
         await self._look_for_room(mail, plan, len(prefix))
         if not plan.boxes and not plan.remote and report is None:
             return []
-        return await self._operations(mail, prefix, plan, PLAIN, report)
+        return await self._operations(mail, prefix, plan, PLAIN, Decided(report))
 
     async def _read_report(self, mail: Mail, plan: Plan) -> Report | None:
         """The report that a message to a reports address brings; what is none goes to the postmaster."""
@@ -149,35 +198,40 @@ class Deliverer:
         return None
 
     async def _operations(
-        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, report: Report | None
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, decided: Decided
     ) -> list[Op[Any]]:
         received, *others = _story(mail, plan)
-        notes = [received, *handling.notes]
+        report, leave, notes = decided.report, decided.leave, [received, *handling.notes]
+        if leave is not None and leave.held:
+            notes.append(_line(mail, "held", mail.reverse_path, leave.held))
+        ruled = [(box, decided.ruling(box)) for box in plan.boxes.values()]
+        notes += [_line(mail, "judged", box.address, ruling.note) for box, ruling in ruled if ruling.note]
         signed = await self._sign(mail, prefix) if plan.remote and self._sign is not None else UNSIGNED
         if signed.note:
             notes.append(_line(mail, "signed", mail.reverse_path, signed.note))
         if report is not None:
             notes.append(_line(mail, "reported", plan.reports[0].address, in_words(report)))
         ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
-        ops += [await self._add(mail, prefix, box, handling) for box in plan.boxes.values()]
+        ops += [await self._add(mail, prefix, box, handling, ruling) for box, ruling in ruled]
+        if plan.remote:
+            ops.append(_enqueue(mail, signed.fields + prefix, plan, held=bool(leave and leave.held)))
         if report is not None:
             ops.append(AddReport(report=report))
-        if plan.remote:
-            ops.append(_enqueue(mail, signed.fields + prefix, plan))
-        return ops
+        ops += leave.ops if leave is not None else ()
+        return [*ops, *(op for _, ruling in ruled for op in ruling.ops)]
 
     async def _commit(
-        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, report: Report | None
+        self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, decided: Decided
     ) -> DeliverResult:
         boxes = tuple(plan.boxes.values())
-        ops = await self._operations(mail, prefix, plan, handling, report)
+        ops = await self._operations(mail, prefix, plan, handling, decided)
         results = await self._store.commit(*ops)
         delivered = tuple(
             Delivered(box.address, box.account.account_id, op.mailbox_id, added.uid)
             for box, op, added in zip(boxes, ops[1:], results[1:], strict=False)
             if isinstance(op, AddEmail) and isinstance(added, Added)
         )
-        queue_id = results[-1] if plan.remote else None
+        queue_id = results[1 + len(boxes)] if plan.remote else None
         log.info(
             "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
             *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
@@ -188,20 +242,24 @@ class Deliverer:
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
 
-    async def _add(self, mail: Mail, prefix: bytes, box: Box, handling: Handling) -> AddEmail:
-        mailbox = await self._folder(box.account.account_id, handling)
+    async def _add(self, mail: Mail, prefix: bytes, box: Box, handling: Handling, ruling: Ruling) -> AddEmail:
+        place = Place.JUNK if handling.junk and ruling.place is Place.INBOX else ruling.place
+        mailbox = await self._folder(box.account.account_id, place)
         return AddEmail(
             account_id=box.account.account_id,
             mailbox_id=mailbox.mailbox_id,
             content=mail.content,
-            prefix=box.prefix + prefix,
+            prefix=box.prefix + ruling.field + prefix,
             received_at=int(mail.received_at),
             event=_line(mail, "delivered", box.address, f"{box.account.address} {mailbox.name}"),
+            verdict=ruling.record,
         )
 
-    async def _folder(self, account_id: int, handling: Handling) -> Mailbox:
+    async def _folder(self, account_id: int, place: Place) -> Mailbox:
         """Where a copy goes; an account that has thrown its Junk folder away gets everything in the inbox."""
-        if handling.junk:
+        if place is Place.REJECTS:
+            return await self._rejects(account_id)
+        if place is Place.JUNK:
             for mailbox in await self._store.mailboxes(account_id):
                 if mailbox.role is Role.JUNK:
                     return mailbox
@@ -209,6 +267,19 @@ class Deliverer:
         if inbox is None:
             raise Temporary("the account has no inbox")
         return inbox
+
+    async def _rejects(self, account_id: int) -> Mailbox:
+        """The mailbox for what is refused, made at first need; not subscribed: who looks for it finds it."""
+        found = await self._store.mailbox(account_id, REJECTS)
+        if found is not None:
+            return found
+        try:
+            return await self._store.apply(CreateMailbox(account_id=account_id, name=REJECTS))
+        except Conflict:
+            found = await self._store.mailbox(account_id, REJECTS)  # another message was quicker
+            if found is None:
+                raise
+            return found
 
     async def _tell_successes(self, mail: Mail, plan: Plan) -> None:
         notices = tuple(n for n in plan.successes(_ACCEPTED) if wanted(mail, n))
@@ -220,11 +291,14 @@ class Deliverer:
             log.exception("fault while writing a delivery notice id=%s", mail.trace_id)
 
 
-def _enqueue(mail: Mail, prefix: bytes, plan: Plan) -> Enqueue:
+def _enqueue(mail: Mail, prefix: bytes, plan: Plan, *, held: bool) -> Enqueue:
+    recipients = tuple(plan.remote.values())
+    if held:
+        recipients = tuple(msgspec.structs.replace(one, held=True) for one in recipients)
     message = NewQueued(
         trace_id=mail.trace_id,
         reverse_path=mail.reverse_path,
-        recipients=tuple(plan.remote.values()),
+        recipients=recipients,
         created_at=mail.received_at,
         account_id=mail.login.account.account_id if mail.login is not None else None,
         ret=mail.ret,

@@ -20,6 +20,8 @@ from posthouse.store.model import Content
 # RFC 6409 §8: Bcc never leaves; RFC 5321 §4.4: nor does a Return-Path from the one who writes.
 _OF_OURS: Final = ("bcc", "resent-bcc", "return-path")
 
+_VERDICT: Final = "x-posthouse-verdict"
+
 Span = tuple[int, int]
 
 
@@ -27,6 +29,8 @@ def spans_to_leave_out(examination: Examination, hostname: str) -> list[Span]:
     """Where the fields lie that must go, ascending."""
     headers, via = examination.headers, examination.mail.via
     spans = headers.spans(_OF_OURS) if via in (Via.SUBMISSION, Via.LOCAL) else []
+    if _VERDICT in headers and via is not Via.LMTP:
+        spans = sorted([*spans, *headers.spans([_VERDICT])])  # ours alone to say
     if NAME in headers and via is not Via.LMTP:
         # RFC 8601 §5: a field in our name that we did not write is a forgery. (LMTP comes from a host of ours.)
         fields = zip(headers.all(NAME), headers.spans([NAME]), strict=True)

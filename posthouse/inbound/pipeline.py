@@ -32,6 +32,7 @@ from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.received import received_field
 from posthouse.inbound.refusals import Refusals
+from posthouse.inbound.rulings import Judge, Outgoing
 from posthouse.inbound.submit import OwnAuthor, missing_fields, null_sender
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Store
@@ -66,8 +67,11 @@ class Pipeline:
         refusals: Refusals,
         checks: Checks,
         show_clients: bool = False,
+        judge: Judge | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
-        """`show_clients`: put a submitting client's name and address into Received."""
+        """`show_clients`: put a submitting client's name and address into Received. `judge`: of strangers' mail;
+        `outgoing`: of what our accounts send."""
         self._hostname = hostname
         self._store = store
         self._policy = policy
@@ -75,6 +79,8 @@ class Pipeline:
         self._refusals = refusals
         self._checks = checks
         self._show_clients = show_clients
+        self._judge = judge
+        self._outgoing = outgoing
 
     async def accept(self, mail: Mail) -> tuple[Reply, ...]:
         """Take a message: one reply for each of its recipients, in order. Never raises."""
@@ -104,8 +110,12 @@ class Pipeline:
             mail = msgspec.structs.replace(mail, content=content)
         if _headless(examination):
             fields.append(b"\r\n")
+        judged = self._judge is not None and mail.via is Via.MX and not examination.trusted
         handling = Handling(
-            notes=tuple(self._event(mail, *line) for line in examination.story), junk=bool(examination.junk)
+            notes=tuple(self._event(mail, *line) for line in examination.story),
+            junk=bool(examination.junk),
+            rule=self._judge(examination) if judged and self._judge is not None else None,
+            leave=self._outgoing(mail) if mail.login is not None and self._outgoing is not None else None,
         )
         result = await self._deliverer.deliver(mail, b"".join(fields), handling)
         return result.replies

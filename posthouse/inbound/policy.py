@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -37,7 +37,24 @@ _UNKNOWN: Final = Reply(550, "5.1.1", "No such user here")
 _DISABLED: Final = Reply(550, "5.2.1", "This mailbox is disabled")
 _FULL: Final = Reply(452, "4.2.2", "The mailbox is full, try again later")
 _NEVER_FITS: Final = Reply(552, "5.2.2", "The message is larger than the whole mailbox")
+_TOO_FAST: Final = Reply(450, "4.7.0", "Too many messages from your network, try again in a minute")
 _NOT_ASKABLE: Final = Reply(451, "4.4.1", "The recipient cannot be verified now, try again later")
+
+
+class Guard(Protocol):
+    """Who looks after the door of port 25 (`junk.guard`)."""
+
+    def admits(self, address: str) -> bool:
+        """Whether one more message may come from this address now."""
+        ...
+
+    async def springs(self, address: str, recipient: str) -> bool:
+        """Whether the recipient is a trap; who stepped into it is remembered."""
+        ...
+
+    async def refused(self, address: str) -> None:
+        """A recipient was refused; returns when the peer may hear of it."""
+        ...
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +85,11 @@ class Policy:
         *,
         trusted: tuple[str, ...] = (),
         verify_recipient: VerifyRecipient | None = None,
+        guard: Guard | None = None,
         prove_sender: ProveSender | None = None,
     ) -> None:
         """`trusted`: `inbound.trusted`, networks of our own other hosts. Raises ValueError when one is none."""
+        self._guard = guard
         self._directory = directory
         self._trusted = tuple(ip_network(text, strict=False) for text in trusted)
         self._verify = verify_recipient
@@ -83,9 +102,11 @@ class Policy:
         sender = transaction.reverse_path
         if peer.login is not None:
             return await self._own_sender(peer.login, sender)
-        if peer.via is not Via.MX or not sender or self.is_trusted(peer.address):
+        if peer.via is not Via.MX or self.is_trusted(peer.address):
             return SENDER_OK
-        if not await self.is_ours(sender):
+        if self._guard is not None and not self._guard.admits(peer.address):
+            return _TOO_FAST
+        if not sender or not await self.is_ours(sender):
             return SENDER_OK
         # Nobody outside sends as one of our addresses, unless our own SPF record says so; our users log in.
         proved = await self._prove_sender(peer.address, sender) if self._prove_sender is not None else False
@@ -111,6 +132,15 @@ class Policy:
 
     async def rcpt(self, peer: Peer, transaction: Transaction, address: str) -> Reply:
         """May this recipient be added?"""
+        guard = self._guard if peer.via is Via.MX and not self.is_trusted(peer.address) else None
+        if guard is not None and await guard.springs(peer.address, address):
+            return _UNKNOWN
+        reply = await self._recipient(peer, transaction, address)
+        if guard is not None and not reply.accepted:
+            await guard.refused(peer.address)
+        return reply
+
+    async def _recipient(self, peer: Peer, transaction: Transaction, address: str) -> Reply:
         destination = await self._directory.destination(address)
         kind = destination.kind
         if kind is DestinationKind.MAILBOX and destination.account is not None:

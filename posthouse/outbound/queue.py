@@ -42,7 +42,7 @@ from posthouse.store.interface import (
     Store,
     WakeDestination,
 )
-from posthouse.store.model import DomainKind, Event, Lease, Outcome, RecipientState
+from posthouse.store.model import DomainKind, Event, Lease, Outcome, QueuedMessage, RecipientState
 
 log: Final = logging.getLogger(__name__)
 
@@ -70,6 +70,8 @@ class QueueRunner:
         self._clock = clock
         self._new_id = new_id or (lambda now: f"{int(now * 1000):011x}{secrets.token_hex(4)}")
         self._settings = courier.settings
+        self.failed: Callable[[QueuedMessage, int], None] = lambda message, recipients: None
+        """Hears how many recipients of a message failed for good; must be quick."""
         self._destinations = Destinations(courier.settings, courier.random)
         self.backups = BackupWatch(store, courier, self.flush)
         """Looks after the domains that we are backup MX for."""
@@ -312,6 +314,8 @@ class QueueRunner:
         while True:
             try:
                 await self._store.commit(*also, *await self._operations(lease, found))
+                if failed := sum(one.state is RecipientState.FAILED for one in found.outcomes):
+                    self.failed(lease.message, failed)
                 return
             except Conflict:
                 log.warning("lease lost before its outcome was recorded id=%s", lease.message.trace_id)

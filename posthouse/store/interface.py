@@ -17,6 +17,7 @@ from posthouse.ranges import Ranges
 from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
 from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
 from posthouse.store.credentials import Credential, CredentialKind
+from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
     Account,
@@ -166,7 +167,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(TrustStore, Protocol):
+class Store(TrustStore, Judgements, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing

@@ -110,6 +110,8 @@ class AddEmail(Op[Added], frozen=True, kw_only=True):
     check_quota: bool = True
     event: Event | None = None
     """A timeline line to record with it; " uid N" is added to its detail."""
+    verdict: bytes = b""
+    """JSON: what the junk filter made of it (`Store.verdict`); empty: it was not judged."""
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from tests.kits.changes import (
     UploadKit,
 )
 from tests.kits.credentials import CredentialKit
+from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -42,6 +43,10 @@ class TestChanges(ChangeKit):
 
 
 class TestQueue(QueueKit):
+    pass
+
+
+class TestJudgements(JudgementKit):
     pass
 
 

@@ -118,3 +118,7 @@ class RecipientKnown(Change):
 
 class QueueChanged(Change):
     """Something may have become due."""
+
+
+class LessonsCame(Change):
+    """There is something for the junk filter to learn from."""

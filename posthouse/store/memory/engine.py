@@ -52,6 +52,8 @@ class Engine(Protocol[Rdr]):
     live: Live
     readers: Readers[Rdr]
     foreground: Foreground
+    now: Callable[[], float]
+    """POSIX seconds."""
 
     def submit(self, work: tuple[Op[Any], ...], /) -> asyncio.Future[list[Any]]:
         """Hand operations to the writer as one commit; the results, once durable."""

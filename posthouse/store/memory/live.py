@@ -47,6 +47,7 @@ class Live:
         """Tells other nodes what was committed here."""
         self._later: set[asyncio.Task[None]] = set()
         self._queue_watchers: list[Callable[[], None]] = []
+        self._lesson_watchers: list[Callable[[], None]] = []
 
     def publish(self, published: list[changes.Change], answered: list[Submission]) -> None:
         """Hand a batch to the loop, waking it once however many batches wait."""
@@ -62,6 +63,10 @@ class Live:
     def watch_queue(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` when something may have become due; the result ends it."""
         return watch(self._queue_watchers, heard)
+
+    def watch_lessons(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """Call `heard` when there is something to learn from; the result ends it."""
+        return watch(self._lesson_watchers, heard)
 
     def receive(self) -> None:
         """Take over the batches that wait (in the loop's turn, or at the very end)."""
@@ -147,6 +152,8 @@ class Live:
             self.people.learnt(change)
         elif isinstance(change, changes.QueueChanged):
             told.queue = True
+        elif isinstance(change, changes.LessonsCame):
+            told.lessons = True
 
     def _keep(self, change: changes.ContentKept) -> None:
         self.places.put((change.account_id, change.email_id), change.stored)
@@ -172,17 +179,20 @@ class Live:
         if told.queue:
             for heard in tuple(self._queue_watchers):
                 call(heard)
+        if told.lessons:
+            for heard in tuple(self._lesson_watchers):
+                call(heard)
 
 
 class _Told:
     """Whose watchers are to be called after a turn."""
 
-    __slots__ = ("accounts", "came", "indexes", "people", "queue", "went")
+    __slots__ = ("accounts", "came", "indexes", "lessons", "people", "queue", "went")
 
     def __init__(self) -> None:
         self.indexes: dict[int, MailboxIndex] = {}
         self.accounts: set[int] = set()
-        self.came = self.went = self.people = self.queue = False
+        self.came = self.went = self.people = self.queue = self.lessons = False
 
 
 def _nothing() -> None:

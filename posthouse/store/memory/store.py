@@ -19,6 +19,7 @@ from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.engine import Engine, Rdr, Reading
+from posthouse.store.memory.judging import StoredJudgements
 from posthouse.store.memory.records import Records
 from posthouse.store.model import (
     EMAIL_FIELDS,
@@ -38,7 +39,7 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 
-class LiveStore(Records[Rdr], ABC, Generic[Rdr]):
+class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     """A `Store` but for `stage`. All methods run on the event loop's thread that opened it."""
 
     def __init__(self, engine: Engine[Rdr], reading: Reading[Rdr]) -> None:

@@ -79,6 +79,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._place = place
         self._settings = settings
+        self.now = settings.now
         self.derive = derive
         self.server = Server(place.url)
         self.name = f"{place.name or 'node'}-{secrets.token_hex(6)}"

@@ -33,6 +33,7 @@ _COLUMNS: Final = {
     "new_email": (_B, _B),
     "placement": (_B,) * 10,
     "event": (_T, _B, _F, _T, _T, _T),
+    "verdict": (_B, _B, _T, _O),
 }
 """Tables whose new rows are gathered, with the types of their columns."""
 

@@ -62,7 +62,16 @@ def _sweep_emails(tx: Transaction) -> bool:
         f"DELETE FROM email USING {_PAIRS} WHERE {_THESE} RETURNING account_id, blob_id", accounts, emails
     )
     tx.blobs.disown_pairs([(account_id, blob_id) for account_id, blob_id in lost])
-    for table in ("derived", "email_thread", "email_origin", "search_document", "new_email", "garbage_email"):
+    for table in (
+        "derived",
+        "email_thread",
+        "email_origin",
+        "search_document",
+        "verdict",
+        "lesson",
+        "new_email",
+        "garbage_email",
+    ):
         tx.fetch(f"DELETE FROM {table} USING {_PAIRS} WHERE {_THESE}", accounts, emails)
     for account_id in set(accounts):
         swept = [email_id for owner, email_id in rows if owner == account_id]

@@ -16,7 +16,9 @@ from posthouse.store.interface import (
     MoveEmails,
     PlaceEmails,
 )
+from posthouse.store.judgement import lesson_of_move
 from posthouse.store.sql import twins
+from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import count, refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.placements import Selection, carry_out, counted, leave, selections, twins_among
@@ -73,6 +75,8 @@ def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> 
             twins.pair(tx, account, email_id, (target.mailbox_id, first + bisect_left(some, uid)))
         left += some
         arrived += range(first, first + len(some))
+        if some:
+            _teach(tx, op.account_id, source, target, first)
         yield None
         account, source = tx.mailbox(op.account_id, op.source_id)
         _, target = tx.mailbox(op.account_id, op.target_id)
@@ -132,6 +136,8 @@ def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
         for uid, (old, email_id) in enumerate(emails, first):
             twins.pair(tx, account, email_id, (op.source_id, old), (op.target_id, uid))
             arrived.append(uid)
+        if emails:
+            _teach(tx, op.account_id, source, target, first)
         yield None
         account, source = tx.mailbox(op.account_id, op.source_id)
         _, target = tx.mailbox(op.account_id, op.target_id)
@@ -167,6 +173,14 @@ def _arrive(
     return uids
 
 
+def _teach(tx: Transaction, account_id: int, source: MailboxState, target: MailboxState, first: int) -> None:
+    """What the arrival of messages says to the junk filter; they are the target's from UID `first` on."""
+    kind = lesson_of_move(source.role, source.name, target.role, target.name)
+    if kind is not None:
+        where = "account_id = ? AND mailbox_id = ? AND uid >= ?"
+        note_lessons(tx, kind, where, (account_id, target.mailbox_id, first))
+
+
 def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, messages: int) -> int:
     """New emails that share the blobs, derived texts and threads; the number of the first."""
     base = tx.take_numbers("email", messages)
@@ -184,6 +198,11 @@ def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, m
     tx.execute(
         "INSERT INTO derived SELECT d.account_id, ? + p.nth - 1, d.sent_at, d.preview, d.envelope,"
         f" d.body_structure, d.parts FROM {rows} JOIN derived d ON d.email_id = p.email_id AND d.account_id = ?",
+        bindings,
+    )
+    tx.execute(
+        f"INSERT INTO verdict SELECT v.account_id, ? + p.nth - 1, v.learnt, v.data FROM {rows}"
+        " JOIN verdict v ON v.email_id = p.email_id AND v.account_id = ?",
         bindings,
     )
     tx.execute(

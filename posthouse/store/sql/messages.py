@@ -8,14 +8,17 @@ from __future__ import annotations
 from posthouse import limits
 from posthouse.errors import Conflict, OverQuota
 from posthouse.store.interface import Added, AddEmail
+from posthouse.store.judgement import LessonKind
 from posthouse.store.memory import changes
 from posthouse.store.model import (
     DELETED,
     KEYWORD_SHIFT,
     SEEN,
     SYSTEM_FLAGS,
+    Role,
     Stored,
 )
+from posthouse.store.sql.judgement import note_lesson
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sql.timeline import record_added
 from posthouse.store.sql.transaction import Transaction
@@ -58,6 +61,10 @@ def add(tx: Transaction, op: AddEmail) -> Added:
     tx.published.append(changes.ContentKept(op.account_id, email_id, stored, content))
     if op.event is not None:
         record_added(tx, op.event, uid)
+    if op.verdict:
+        tx.add_row("verdict", (op.account_id, email_id, "", op.verdict))
+    elif mailbox.role is Role.SENT:
+        note_lesson(tx, LessonKind.SENT, op.account_id, email_id)
     return Added(uid_validity=mailbox.uid_validity, uid=uid, email_id=email_id, modseq=modseq)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from posthouse.store import care
+from posthouse.store import care, judgement
 from posthouse.store import credentials as proofs
 from posthouse.store import interface as ops
 from posthouse.store import trust as trust_ops
@@ -24,6 +24,7 @@ from posthouse.store.sql import (
     trust,
     uploads,
 )
+from posthouse.store.sql import judgement as judging
 from posthouse.store.sql.transaction import Transaction
 
 SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
@@ -44,6 +45,10 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     care.RemoveSuppression: suppressions.remove,
     care.NoteRefusal: suppressions.note_refusal,
     care.ForgetRefusals: suppressions.forget_refusals,
+    judgement.PutMemo: judging.put_memo,
+    judgement.RemoveMemo: judging.remove_memo,
+    judgement.PruneMemos: judging.prune_memos,
+    judgement.EndLesson: judging.end_lesson,
     ops.AddEmail: messages.add,
     ops.CopyEmails: copying.copy,
     ops.MoveEmails: copying.move,

@@ -20,10 +20,12 @@ from posthouse.store.interface import (
     FlagsSet,
     SetFlags,
 )
+from posthouse.store.judgement import lesson_of_flags
 from posthouse.store.memory import changes
 from posthouse.store.model import DELETED, SEEN
 from posthouse.store.sql import twins
 from posthouse.store.sql.gone import GoneEmail, note_emails
+from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import count, flag_bits
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.state import AccountState, MailboxState
@@ -138,6 +140,7 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
     changed: list[int] = []
     modified: list[int] = []
     modseq = mailbox.highest_modseq
+    lesson = None if op.action == "remove" else lesson_of_flags(op.flags)
     for selection in selections(tx, account, mailbox, op.uids):
         if op.unchanged_since is not None:
             modified += _modified(tx, selection, op.unchanged_since)
@@ -147,6 +150,10 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
         if some:
             modseq = account.modseq
             changed += some
+            if lesson is not None:
+                condition, these = tx.among("uid", some)
+                where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+                note_lessons(tx, lesson, where, (op.account_id, op.mailbox_id, these))
         yield None
         account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     yield FlagsSet(modseq=modseq, changed=Ranges.of_sorted(changed), modified=Ranges.of_sorted(modified))

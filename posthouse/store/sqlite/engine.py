@@ -59,6 +59,7 @@ class Engine:
         self.path = path
         self._lock = lock
         self._settings = settings
+        self.now = settings.now
         self.derive = derive
         self.folder = SegmentFolder(blobs)
         self.budget = StageBudget()

@@ -28,7 +28,7 @@ from posthouse.store.sqlite.connection import (
 from posthouse.store.sqlite.flag_log import FlagLog
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentWriter
 
-_TABLES: Final = {"blob": 7, "email": 6, "placement": 10, "event": 6}
+_TABLES: Final = {"blob": 7, "email": 6, "placement": 10, "event": 6, "verdict": 4}
 """Tables whose new rows are gathered, with the number of their columns."""
 _STEPS: Final = (64, 16, 4, 1)
 """Rows of one statement; few sizes, so that the statements stay prepared."""

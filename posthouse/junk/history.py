@@ -1,0 +1,168 @@
+"""What an account has to do with a sender: written to, heard of before, moved to Junk, in the contacts.
+
+Kept as memos of the account, one for each address, and in memory while used. The memory may be behind by
+HISTORY_CACHE seconds where several nodes serve one store. Wanted mail is counted where it matters (the first few, then
+once a day), so that most deliveries write nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from posthouse.limits import CONTACTS, CORRESPONDENTS_CACHED, DOMAINS_WRITTEN_TO, HISTORY_CACHE
+from posthouse.store.interface import Op, Store
+from posthouse.store.judgement import Memo, PutMemo
+
+CORRESPONDENT: Final = "correspondent"
+DOMAIN: Final = "domain-written"
+CONTACT_KIND: Final = "ContactCard"
+"""The kind of items that are contacts (RFC 9610)."""
+_KEPT: Final = 400 * 86400.0
+"""Seconds that a sender is remembered whom the account never wrote to."""
+_COUNTED: Final = 5
+"""Messages that are counted one by one."""
+_DAY: Final = 86400.0
+_EMAIL: Final = re.compile(rb'"address"\s*:\s*"([^"\\]{3,254})"')
+
+
+class Correspondent(msgspec.Struct, frozen=True, array_like=True):
+    """An account's history with one address."""
+
+    written: int = 0
+    """Messages written to it (a lower bound)."""
+    received: int = 0
+    """Wanted messages from it (a lower bound)."""
+    junk: int = 0
+    """Messages from it that the account moved to Junk, less those it took out again."""
+    at: float = 0.0
+    """The latest of all this."""
+
+
+STRANGER: Final = Correspondent()
+
+
+class History:
+    """The histories of all accounts. One per house."""
+
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._now = now
+        self._known: OrderedDict[tuple[int, str], tuple[float, Correspondent]] = OrderedDict()
+        self._domains: OrderedDict[int, tuple[float, frozenset[str]]] = OrderedDict()
+        self._contacts: OrderedDict[int, tuple[int, frozenset[str]]] = OrderedDict()
+
+    # --- asking -------------------------------------------------------------------------------------
+
+    async def of(self, account_id: int, address: str) -> Correspondent:
+        """The account's history with an address (lower case)."""
+        key = (account_id, address)
+        known = self._known.get(key)
+        if known is not None and known[0] > self._now():
+            self._known.move_to_end(key)
+            return known[1]
+        memos = await self._store.memos(account_id, CORRESPONDENT, [address])
+        found = _read(memos[0]) if memos else STRANGER
+        self._remember(key, found)
+        return found
+
+    async def domains_written_to(self, account_id: int) -> frozenset[str]:
+        """Domains that the account has written to."""
+        known = self._domains.get(account_id)
+        if known is not None and known[0] > self._now():
+            return known[1]
+        memos = await self._store.memos(account_id, DOMAIN, limit=DOMAINS_WRITTEN_TO)
+        found = frozenset(memo.key for memo in memos)
+        self._domains[account_id] = (self._now() + HISTORY_CACHE, found)
+        _shorten(self._domains, 1000)
+        return found
+
+    async def in_contacts(self, account_id: int, address: str) -> bool:
+        """Whether the address is in the account's contacts."""
+        state = (await self._store.states(account_id)).kinds.get(CONTACT_KIND, 0)
+        if not state:
+            return False
+        known = self._contacts.get(account_id)
+        if known is None or known[0] != state:
+            items = (await self._store.items(account_id, CONTACT_KIND))[:CONTACTS]
+            addresses = frozenset(
+                found.decode("utf-8", "replace").lower()
+                for item in items
+                for found in _EMAIL.findall(item.data)
+            )
+            known = self._contacts[account_id] = (state, addresses)
+            _shorten(self._contacts, 200)
+        return address in known[1]
+
+    # --- what happened --------------------------------------------------------------------------------
+
+    async def received(self, account_id: int, address: str) -> list[Op[Any]]:
+        """What notes a wanted message, for the commit that delivers it; mostly nothing."""
+        before = await self.of(account_id, address)
+        now = self._now()
+        if before.received >= _COUNTED and now - before.at < _DAY:
+            return []
+        return [self._put(account_id, address, _with(before, received=before.received + 1, at=now))]
+
+    async def written(self, account_id: int, addresses: Iterable[str]) -> list[Op[Any]]:
+        """What notes that the account wrote to these (lower case)."""
+        ops: list[Op[Any]] = []
+        now = self._now()
+        domains = await self.domains_written_to(account_id)
+        new: set[str] = set()
+        for address in dict.fromkeys(addresses):
+            before = await self.of(account_id, address)
+            if before.written >= _COUNTED and now - before.at < _DAY:
+                continue
+            ops.append(self._put(account_id, address, _with(before, written=before.written + 1, at=now)))
+            domain = address.rpartition("@")[2]
+            if domain not in domains and domain not in new and len(domains) + len(new) < DOMAINS_WRITTEN_TO:
+                new.add(domain)
+                ops.append(PutMemo(memo=Memo(account_id=account_id, kind=DOMAIN, key=domain, data=b"")))
+        if new:
+            self._domains[account_id] = (now + HISTORY_CACHE, domains | new)
+        return ops
+
+    async def judged(self, account_id: int, address: str, *, junk: bool, before: str) -> list[Op[Any]]:
+        """What notes that the account called a message of this sender junk or good (`before`: what it was)."""
+        history = await self.of(account_id, address)
+        step = 1 if junk else (-1 if before == "junk" else 0)
+        if junk and before == "junk":
+            step = 0
+        new = _with(history, junk=max(0, history.junk + step), at=self._now())
+        if not junk:
+            new = _with(new, received=max(1, new.received))
+        return [self._put(account_id, address, new)]
+
+    def _put(self, account_id: int, address: str, value: Correspondent) -> PutMemo:
+        self._remember((account_id, address), value)
+        until = None if value.written else self._now() + _KEPT
+        data = msgspec.json.encode(value)
+        memo = Memo(account_id=account_id, kind=CORRESPONDENT, key=address, data=data, until=until)
+        return PutMemo(memo=memo)
+
+    def _remember(self, key: tuple[int, str], value: Correspondent) -> None:
+        self._known[key] = (self._now() + HISTORY_CACHE, value)
+        self._known.move_to_end(key)
+        _shorten(self._known, CORRESPONDENTS_CACHED)
+
+
+def _with(value: Correspondent, **changes: Any) -> Correspondent:
+    return msgspec.structs.replace(value, **changes)
+
+
+def _read(memo: Memo) -> Correspondent:
+    try:
+        return msgspec.json.decode(memo.data, type=Correspondent)
+    except msgspec.MsgspecError:
+        return STRANGER
+
+
+def _shorten(cache: OrderedDict[Any, Any], size: int) -> None:
+    while len(cache) > size:
+        cache.popitem(last=False)

@@ -1,0 +1,44 @@
+"""A message as the junk filter gets it: the octets with what is known of where they come from."""
+
+from __future__ import annotations
+
+import msgspec
+
+from posthouse.message.headers import Headers
+from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
+from posthouse.msgauth.results import Authentication
+from posthouse.store.model import Content
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One message."""
+
+    content: Content
+    headers: Headers
+    authors: tuple[Mailbox, ...]
+    authentication: Authentication | None = None
+    """None: nobody asked who sent it."""
+    suspected: tuple[str, ...] = ()
+    """Why others say that it is junk (a domain's DMARC policy)."""
+    trace_id: str = ""
+    reverse_path: str = ""
+    recipients: tuple[str, ...] = ()
+    peer: str = ""
+    helo: str = ""
+
+    @property
+    def author(self) -> Mailbox | None:
+        """The first author with an address."""
+        return next((one for one in self.authors if one.domain), None)
+
+    @property
+    def proved(self) -> bool:
+        """Whether the author's domain was proved, or nobody asked."""
+        return self.authentication is None or self.authentication.authentic
+
+    @classmethod
+    def of(cls, raw: bytes) -> Letter:
+        """From octets alone."""
+        headers = Headers.scan(raw)
+        authors = [one for value in headers.all("from")[:3] for one in flat(parse_mailbox_list(value))]
+        return cls(content=Content.of(raw), headers=headers, authors=tuple(authors))

@@ -1,0 +1,193 @@
+"""Learning from what people do, in the background: mail moved into and out of Junk, marked, answered, put into Sent.
+
+The store writes the lessons in the commit of the command itself (`store.judgement`), so no command waits for this,
+every client counts alike, and what a crash cut off is learnt at the next start. Each round keeps the models and ends
+its lessons in one commit: nothing is learnt twice, and a message that goes back is taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from posthouse.errors import PosthouseError
+from posthouse.junk.classifier import Model
+from posthouse.junk.history import History
+from posthouse.junk.letter import Letter
+from posthouse.junk.models import Models
+from posthouse.junk.tokens import read_tokens
+from posthouse.limits import GOOD_PER_ROUND, LESSONS_AT_ONCE, LESSONS_POLL, TOKEN_SOURCE
+from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.store.interface import Op, Store
+from posthouse.store.judgement import HOUSE, EndLesson, Lesson, LessonKind
+from posthouse.store.model import SEEN, Role
+
+log: Final = logging.getLogger(__name__)
+
+_AS: Final = {LessonKind.JUNK: "junk", LessonKind.GOOD: "good", LessonKind.ANSWERED: "good"}
+_RETRY: Final = 30.0
+"""Seconds after a round that failed."""
+
+
+class Trainer:
+    """`start`, then `stop`. One per house that serves."""
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        history: History,
+        may_do: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        """`may_do`: whether a duty is this node's; of several only one learns."""
+        self._may_do = may_do
+        self._store = store
+        self._models = models
+        self._history = history
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._unwatch: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin with what waits from before."""
+        self._unwatch = self._store.watch_lessons(self._wake)
+        self._wanted.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="junk-trainer")
+
+    async def stop(self) -> None:
+        """End between two rounds."""
+        if self._unwatch is not None:
+            self._unwatch()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._wanted.set()
+
+    async def settle(self) -> None:
+        """Wait until nothing waits to be learnt (tests)."""
+        await self._idle.wait()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._wanted.wait(), LESSONS_POLL
+                )  # other nodes' lessons wake nobody here
+            self._wanted.clear()
+            try:
+                while await self._may_do("junk trainer") and await self.round():
+                    pass
+            except PosthouseError as fault:
+                log.warning("learning put off: %s", fault)
+                asyncio.get_running_loop().call_later(_RETRY, self._wanted.set)
+            except Exception:
+                log.exception("learning failed")
+                asyncio.get_running_loop().call_later(_RETRY, self._wanted.set)
+            if not self._wanted.is_set():
+                self._idle.set()
+
+    async def round(self) -> int:
+        """Learn some of what waits; how many lessons."""
+        lessons = await self._store.lessons(LESSONS_AT_ONCE)
+        for account_id, some in itertools.groupby(lessons, key=lambda lesson: lesson.account_id):
+            await self._learn(account_id, list(some))
+        return len(lessons)
+
+    async def _learn(self, account_id: int, lessons: list[Lesson]) -> None:
+        ops: list[Op[Any]] = []
+        taught: dict[int, Model] = {}
+        try:
+            school = {owner: await self._models.to_teach(owner) for owner in (account_id, HOUSE)}
+            for lesson in lessons:
+                letter = await self._read(account_id, lesson.email_id)
+                learnt = _AS.get(lesson.kind, lesson.learnt) if letter is not None else lesson.learnt
+                if letter is not None:
+                    if learnt != lesson.learnt:
+                        taught = school
+                        await self._teach(school, letter, learnt, lesson.learnt)
+                    ops += await self._note(account_id, letter, lesson)
+                ops.append(
+                    EndLesson(
+                        account_id=account_id, email_id=lesson.email_id, kind=lesson.kind, learnt=learnt
+                    )
+                )
+            if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
+                ops += await self._examples(account_id, school)
+            for owner, model in taught.items():
+                ops.append(await self._models.packed(owner, model))
+            await self._store.commit(*ops)
+        except BaseException:
+            self._models.forget(account_id)
+            self._models.forget(HOUSE)
+            raise
+        log.info("learnt account=%d lessons=%d", account_id, len(lessons))
+
+    async def _read(self, account_id: int, email_id: int) -> Letter | None:
+        (stored,) = await self._store.stored(account_id, [email_id])
+        if stored is None:
+            return None
+        try:
+            raw = await self._store.read(stored, 0, TOKEN_SOURCE)
+        except PosthouseError:
+            return None  # gone, or damaged: nothing to learn from
+        # As it came: what we put in front of it would tell one recipient's copy from another's.
+        return Letter.of(raw[len(stored.prefix) :])
+
+    async def _teach(self, school: dict[int, Model], letter: Letter, learnt: str, before: str) -> None:
+        """To the account's filter and to that of the house."""
+        raw = letter.content.beginning()
+        tokens = await asyncio.to_thread(read_tokens, raw, letter.headers, letter.authors)
+        for model in school.values():
+            if before:
+                model.unlearn(tokens.names, junk=before == "junk")
+            model.learn(tokens.names, junk=learnt == "junk")
+
+    async def _note(self, account_id: int, letter: Letter, lesson: Lesson) -> list[Op[Any]]:
+        """What the account's history gains."""
+        if lesson.kind is LessonKind.SENT:
+            return await self._history.written(account_id, _recipients(letter))
+        author = letter.author
+        if author is None:
+            return []
+        address = author.address.lower()
+        if lesson.kind is LessonKind.ANSWERED:
+            return await self._history.written(account_id, [address])
+        junk = lesson.kind is LessonKind.JUNK
+        return await self._history.judged(account_id, address, junk=junk, before=lesson.learnt)
+
+    async def _examples(self, account_id: int, school: dict[int, Model]) -> list[Op[Any]]:
+        """Read mail that was left in the inbox is good: without examples of it, words would only speak for junk."""
+        model = school[account_id]
+        lacking = model.junk + 2 - model.good
+        inbox = next((box for box in await self._store.mailboxes(account_id) if box.role is Role.INBOX), None)
+        if inbox is None or lacking <= 0:
+            return []
+        index = await self._store.index(account_id, inbox.mailbox_id)
+        latest = zip(index.email_ids[-GOOD_PER_ROUND:], index.flags[-GOOD_PER_ROUND:], strict=True)
+        seen = [email_id for email_id, flags in latest if flags & SEEN]
+        known = await self._store.learnt(account_id, seen)
+        ops: list[Op[Any]] = []
+        for email_id, before in zip(reversed(seen), reversed(known), strict=True):
+            if before or len(ops) >= min(lacking, LESSONS_AT_ONCE):
+                continue
+            letter = await self._read(account_id, email_id)
+            if letter is not None:
+                await self._teach(school, letter, "good", "")
+                ops.append(EndLesson(account_id=account_id, email_id=email_id, kind=None, learnt="good"))
+        return ops
+
+
+def _recipients(letter: Letter) -> Iterable[str]:
+    """To and Cc, lower case; a few hundred at most."""
+    values = [*letter.headers.all("to"), *letter.headers.all("cc")][:10]
+    found = (one.address.lower() for value in values for one in flat(parse_mailbox_list(value)) if one.domain)
+    return itertools.islice(found, 200)

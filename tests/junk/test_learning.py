@@ -1,0 +1,144 @@
+"""People sort their mail, by whatever client, and the filter learns from it."""
+
+from __future__ import annotations
+
+import imaplib
+
+import pytest
+
+from tests.junk.conftest import ALICE, JunkHouse, letter
+
+pytestmark = pytest.mark.slow
+
+OFFER = (
+    "Dear friend, our cheap watches are finest replica quality, order today with free shipping worldwide now."
+)
+EVE = "Eve <eve@elsewhere.test>"
+MAL = "Mallory <mallory@another.test>"
+
+
+def move(source: str, target: str) -> object:
+    def act(client: imaplib.IMAP4) -> object:
+        client.select(source)
+        client._simple_command("MOVE", "1:*", target) if "MOVE" in client.capabilities else None
+        return client.close()
+
+    return act
+
+
+def copy_and_delete(client: imaplib.IMAP4) -> None:
+    client.select("INBOX")
+    client.copy("1:*", "Junk")
+    client.store("1:*", "+FLAGS", "\\Deleted")
+    client.expunge()
+
+
+def mark(flag: str) -> object:
+    def act(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        client.store("1:*", "+FLAGS", flag)
+
+    return act
+
+
+@pytest.mark.parametrize("how", ["move", "copy", "keyword"])
+async def test_junk_by_imap_changes_the_next_verdict_of_its_like(house: JunkHouse, how: str) -> None:
+    acts = {"move": move("INBOX", "Junk"), "copy": copy_and_delete, "keyword": mark("$Junk")}
+    assert (await house.comes(letter(EVE, "Best offer", OFFER))).startswith("250")
+    before = await house.verdict()
+    assert before["decision"] == "accept"
+    await house.by_imap(acts[how])  # type: ignore[arg-type]
+    # The same letter from somebody else: only its likeness can tell.
+    await house.comes(letter(MAL, "Best offer", OFFER))
+    assert (await house.verdict("Junk"))["decision"] == "junk"
+    assert (await house.checks("Junk"))["likeness"] > 5
+    # Another letter of the same sender.
+    await house.comes(
+        letter(EVE, "Something else", "A wholly different text about gardens and rain in spring")
+    )
+    assert (await house.checks("Junk"))["moved-to-junk"] > 5
+
+
+async def test_moving_back_takes_it_back(house: JunkHouse) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("Junk", "INBOX"))  # type: ignore[arg-type]
+    assert await house.store.lessons(10) == []
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    assert (await house.verdict())["decision"] == "accept"
+    assert await house.total("Junk") == 0
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert (model.junk, model.good) == (0, 1)
+
+
+async def test_what_one_moves_changes_nothing_for_another_until_the_house_has_learnt_enough(
+    house: JunkHouse,
+) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.comes(letter(EVE, "Best offer", OFFER), to=("bob@example.test",))
+    assert await house.total("INBOX", "bob@example.test") == 1
+
+
+async def test_lessons_of_a_crash_are_learnt_at_the_next_start(house: JunkHouse) -> None:
+    await house.junk.trainer.stop()
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.store.lessons(1)
+
+    def act(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        client._simple_command("MOVE", "1:*", "Junk")
+
+    house.junk.trainer._idle.set()
+    await house.by_imap(act)
+    assert len(await house.store.lessons(10)) == 1
+    house.junk.trainer._idle.clear()
+    house.junk.trainer.start()
+    await house.junk.trainer.settle()
+    assert await house.store.lessons(10) == []
+    await house.comes(letter(MAL, "Best offer", OFFER))
+    assert (await house.verdict("Junk"))["decision"] == "junk"
+
+
+async def test_one_who_is_written_to_is_no_junk(house: JunkHouse) -> None:
+    """A message put into Sent by a client counts as much as one sent through us."""
+    mine = letter(ALICE, "Hello Eve").replace(f"To: {ALICE}".encode(), b"To: Eve <eve@elsewhere.test>")
+    await house.by_imap(lambda client: client.append("Sent", "", "", mine))
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    assert "first-contact" not in await house.facts()
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).written == 1
+
+
+async def test_an_answer_makes_a_correspondent(house: JunkHouse) -> None:
+    await house.comes(letter(EVE, "A question"))
+    assert "first-contact" in await house.facts()
+    await house.by_imap(mark("\\Answered"))  # type: ignore[arg-type]
+    await house.comes(letter(EVE, "Thank you"))
+    assert "first-contact" not in await house.facts()
+
+
+async def test_the_house_learns_from_all(house: JunkHouse) -> None:
+    """Read mail in the inbox is taken as an example of wanted mail as soon as junk is learnt."""
+    for number in range(12):
+        await house.comes(
+            letter(EVE, f"meeting {number}", f"minutes of the committee number {number} in the hall")
+        )
+    await house.by_imap(mark("\\Seen"))  # type: ignore[arg-type]
+    for number in range(10):
+        await house.comes(
+            letter(f"m{number}@s{number}.test", "casino bonus", f"casino bonus jackpot win {number}")
+        )
+
+    def act(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        client._simple_command("MOVE", "13:*", "Junk")
+
+    await house.by_imap(act)
+    own, whole = await house.junk.models.of(house.alice.account_id), await house.junk.models.house()
+    assert own is not None
+    assert (own.junk, own.good) == (whole.junk, whole.good) == (10, 12)
+    await house.comes(
+        letter("new@new.test", "casino jackpot", "bonus jackpot casino win today"), to=("bob@example.test",)
+    )
+    assert await house.total("Junk", "bob@example.test") == 1

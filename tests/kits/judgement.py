@@ -1,0 +1,156 @@
+"""What every engine must do with verdicts, lessons and memos."""
+
+from __future__ import annotations
+
+import pytest
+
+from posthouse.ranges import Ranges
+from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge, MoveEmails, RemoveAccount
+from posthouse.store.judgement import REJECTS, EndLesson, LessonKind, Memo, PruneMemos, PutMemo, RemoveMemo
+from tests.kits.engine import NOW, Desk, EngineUnderTest, furnish
+
+ALL = Ranges([(1, 100)])
+
+
+def memo(desk: Desk, key: str, data: bytes = b"x", until: float | None = None) -> PutMemo:
+    return PutMemo(memo=Memo(account_id=desk.id, kind="test", key=key, data=data, until=until))
+
+
+async def lessons(desk: Desk) -> list[tuple[int, str, str]]:
+    return [(one.email_id, one.kind.value, one.learnt) for one in await desk.store.lessons(100)]
+
+
+class JudgementKit:
+    """Verdicts, lessons, memos."""
+
+    async def test_a_verdict_stays_with_its_email_and_its_copies(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine)
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        one, two = await desk.add(inbox, "one", verdict=b'{"a":1}'), await desk.add(inbox, "two")
+        ids = [one[0].email_id, two[0].email_id, 999_999]
+        assert await desk.store.verdict(desk.id, ids) == [b'{"a":1}', None, None]
+        copy = CopyEmails(
+            account_id=desk.id, source_id=inbox.mailbox_id, uids=ALL, target_id=archive.mailbox_id
+        )
+        await desk.store.apply(copy)
+        index = await desk.store.index(desk.id, archive.mailbox_id)
+        assert await desk.store.verdict(desk.id, list(index.email_ids)) == [b'{"a":1}', None]
+        await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=ALL, force=True))
+        await desk.engine.settle()
+        assert await desk.store.verdict(desk.id, ids[:1]) == [None]
+        assert await desk.store.verdict(desk.id, list(index.email_ids)) == [b'{"a":1}', None]
+        await desk.engine.reopen()
+        assert await desk.store.verdict(desk.id, list(index.email_ids)) == [b'{"a":1}', None]
+
+    @pytest.mark.parametrize(
+        ("source", "target", "kind"),
+        [
+            ("INBOX", "Junk", "junk"),
+            ("Trash", "Junk", "junk"),
+            ("INBOX", REJECTS, "junk"),
+            ("Junk", "INBOX", "good"),
+            ("Junk", "Archive", "good"),
+            (REJECTS, "INBOX", "good"),
+            ("Junk", "Trash", None),
+            ("Junk", REJECTS, None),
+            ("INBOX", "Archive", None),
+            ("INBOX", "Sent", "sent"),
+        ],
+    )
+    @pytest.mark.parametrize("operation", [MoveEmails, CopyEmails])
+    async def test_a_move_teaches(
+        self, engine: EngineUnderTest, operation: type[MoveEmails], source: str, target: str, kind: str | None
+    ) -> None:
+        desk = await furnish(engine)
+        await desk.store.apply(CreateMailbox(account_id=desk.id, name=REJECTS))
+        heard: list[int] = []
+        desk.store.watch_lessons(lambda: heard.append(1))
+        start, end = await desk.box(source), await desk.box(target)
+        (added,) = await desk.add(start, "hello", verdict=b"{}")
+        await desk.store.apply(
+            operation(account_id=desk.id, source_id=start.mailbox_id, uids=ALL, target_id=end.mailbox_id)
+        )
+        index = await desk.store.index(desk.id, end.mailbox_id)
+        assert await lessons(desk) == ([(index.email_ids[0], kind, "")] if kind else [])
+        assert bool(heard) is (kind is not None)
+        if operation is MoveEmails:
+            assert index.email_ids[0] == added.email_id
+
+    @pytest.mark.parametrize(
+        ("flag", "action", "kind"),
+        [
+            ("$Junk", "add", "junk"),
+            ("$junk", "replace", "junk"),
+            ("Junk", "add", "junk"),
+            ("$NotJunk", "add", "good"),
+            ("NonJunk", "add", "good"),
+            ("\\Answered", "add", "answered"),
+            ("$Junk", "remove", None),
+            ("\\Seen", "add", None),
+        ],
+    )
+    async def test_a_flag_teaches(
+        self, engine: EngineUnderTest, flag: str, action: str, kind: str | None
+    ) -> None:
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        (added,) = await desk.add(inbox, "hello")
+        await desk.flag(inbox, "1", flag, action=action)
+        assert await lessons(desk) == ([(added.email_id, kind, "")] if kind else [])
+        await desk.flag(inbox, "1", flag, action=action)
+        assert len(await lessons(desk)) <= 1
+
+    async def test_what_is_put_into_sent_teaches_unless_it_was_delivered(
+        self, engine: EngineUnderTest
+    ) -> None:
+        desk = await furnish(engine)
+        sent = await desk.box("Sent")
+        (added,) = await desk.add(sent, "mine")
+        await desk.add(sent, "delivered by a filter", verdict=b"{}")
+        assert await lessons(desk) == [(added.email_id, "sent", "")]
+
+    async def test_a_lesson_ends_and_is_remembered_and_the_latest_counts(
+        self, engine: EngineUnderTest
+    ) -> None:
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        (added,) = await desk.add(inbox, "hello")
+        await desk.flag(inbox, "1", "$Junk")
+        end = EndLesson(account_id=desk.id, email_id=added.email_id, kind=LessonKind.JUNK, learnt="junk")
+        await desk.flag(inbox, "1", "$NotJunk")
+        await desk.store.apply(end)
+        assert await lessons(desk) == [(added.email_id, "good", "junk")], "another came meanwhile"
+        await desk.engine.reopen()
+        assert await lessons(desk) == [(added.email_id, "good", "junk")]
+        await desk.store.apply(
+            EndLesson(account_id=desk.id, email_id=added.email_id, kind=LessonKind.GOOD, learnt="good")
+        )
+        assert await lessons(desk) == []
+        assert await desk.store.learnt(desk.id, [added.email_id, 12345]) == ["good", ""]
+        await desk.store.apply(
+            EndLesson(account_id=desk.id, email_id=777_777, kind=LessonKind.GOOD, learnt="good")
+        )
+        assert await desk.store.learnt(desk.id, [777_777]) == [""], "an email that is gone leaves nothing"
+
+    async def test_memos_are_put_changed_forgotten_and_end(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine)
+        await desk.store.commit(
+            memo(desk, "b"),
+            memo(desk, "a", b"1"),
+            memo(desk, "late", until=NOW * 2.0),
+            memo(desk, "old", until=5.0),
+        )
+        await desk.store.apply(memo(desk, "a", b"2"))
+        found = await desk.store.memos(desk.id, "test")
+        assert [(one.key, one.data) for one in found] == [("a", b"2"), ("b", b"x"), ("late", b"x")]
+        assert [one.key for one in await desk.store.memos(desk.id, "test", ["b", "old", "no"])] == ["b"]
+        assert await desk.store.memos(desk.id, "test", []) == []
+        assert [one.key for one in await desk.store.memos(desk.id, "test", limit=1)] == ["a"]
+        assert await desk.store.memos(desk.id, "other") == []
+        assert await desk.store.apply(PruneMemos(now=6.0)) == 1
+        await desk.store.apply(RemoveMemo(account_id=desk.id, kind="test", key="b"))
+        await desk.store.apply(RemoveMemo(account_id=desk.id, kind="test", key="b"))
+        await desk.engine.reopen()
+        assert [one.key for one in await desk.store.memos(desk.id, "test")] == ["a", "late"]
+        await desk.store.apply(RemoveAccount(account_id=desk.id))
+        assert await desk.store.memos(desk.id, "test") == []
