@@ -206,6 +206,7 @@ class House:
             hostname=config.hostname,
             ports=_ports(config),
             certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
             now=self.clock,
         )
         sendmail = Sendmail(

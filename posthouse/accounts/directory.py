@@ -28,7 +28,9 @@ from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKin
 K = TypeVar("K")
 V = TypeVar("V")
 POSTMASTER = "postmaster"
-REPORTS = frozenset({"dmarc-reports", "tls-reports"})
+DMARC_REPORTS = "dmarc-reports"
+TLS_REPORTS = "tls-reports"
+REPORTS = frozenset({DMARC_REPORTS, TLS_REPORTS})
 """Local parts at which reports are read, in every domain whose mailboxes are here, unless somebody has them."""
 
 

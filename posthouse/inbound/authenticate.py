@@ -21,7 +21,7 @@ from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
-from posthouse.limits import AUTHOR_DOMAINS, HASHED_AT_ONCE, STAGE_BLOCK
+from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
@@ -192,9 +192,15 @@ def _with_a_label(address: str) -> str:
 
 
 def author_domains(addresses: Iterable[str]) -> list[str]:
-    """The domains of authors, A-labels, in a settled order; those that are none stand as they were written."""
+    """The domains of authors, A-labels, in a settled order; those that are none stand as written, but printable."""
     names = (address.rpartition("@")[2] for address in addresses)
-    return sorted({normal_domain(name) or name.lower() for name in names if name})
+    return sorted({normal_domain(name) or _printable(name.lower()) for name in names if name})
+
+
+def _printable(text: str) -> str:
+    """What a header that is no text has in it must reach no log, terminal or database as it is, nor at any length."""
+    text = "".join(one if one.isprintable() else "?" for one in text)
+    return text if len(text) < DOMAIN else text[: DOMAIN - 1] + "?"
 
 
 def _proved(dmarc: tuple[Dmarc, ...]) -> Iterable[str]:
