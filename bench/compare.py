@@ -110,7 +110,7 @@ class Posthouse:
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
-        (self.folder / "posthouse.toml").write_text(CONFIG)
+        (self.folder / "posthouse.toml").write_text(self.configuration())
         self._command("domain", "add", "bench.test")
         listing = self.folder / "accounts.csv"
         rows = "".join(f"u{i:03d}@bench.test,secret\n" for i in range(self.users))
@@ -131,6 +131,10 @@ class Posthouse:
                 raise SystemExit(f"posthouse did not start; see {self.folder / 'log'}")
             time.sleep(0.05)
         self.pidfile.write_text(str(self.process.pid))
+
+    def configuration(self) -> str:
+        """The file."""
+        return CONFIG
 
     def stop(self) -> None:
         """End the server."""

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,8 @@ from posthouse.jmap.methods import TOLD_TYPES
 from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
+from posthouse.net.health import BUSY as HEALTH_BUSY
+from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
@@ -80,6 +83,8 @@ DOORS: Final = (
     Door(name="http", role="web", protocol="web"),
     Door(name="https", role="web", protocol="web", tls_first=True),
 )
+HEALTH: Final = Door(name="health", role="", protocol="health")
+"""Open whatever the roles are."""
 QUEUE_ROLE: Final = "queue"
 JOBS_ROLE: Final = "jobs"
 """Whatever is done behind everybody's back: deriving, indexing, sweeping, forgetting what is old."""
@@ -115,6 +120,7 @@ class App:
         self._runner: QueueRunner | None = None
         self._pusher: Pusher | None = None
         self._upkeep: Upkeep | None = None
+        self._stopping = False
         self._reloading = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
 
@@ -156,7 +162,14 @@ class App:
             raise
 
     async def stop(self) -> None:
-        """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
+        """Accept nobody, let sessions end with a word, finish deliveries under way, close the store.
+
+        With `drain`, first say for so long that nobody new should be sent here.
+        """
+        self._stopping = True
+        if self.config.drain and self.house.listening:
+            log.info("draining seconds=%s", self.config.drain)
+            await asyncio.sleep(self.config.drain)
         await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
         self.house.listening = {}
         if self._pusher is not None:
@@ -183,10 +196,11 @@ class App:
     # --- doors ---------------------------------------------------------------------------------------
 
     async def _open_doors(self) -> None:
+        proxies = [ip_network(each, strict=False) for each in self.config.proxies]
         with self._privileges.root():
-            for door in DOORS:
+            for door in (*DOORS, HEALTH):
                 addresses = getattr(self.config.listen, door.name)
-                if not addresses or door.role not in self.roles:
+                if not addresses or not (door is HEALTH or door.role in self.roles):
                     continue
                 listener = Listener(
                     [self._placed(address) for address in addresses],
@@ -194,6 +208,7 @@ class App:
                     tls=self._tls if door.tls_first else None,
                     gate=self._gate,
                     refusal=self._busy_line(door.protocol),
+                    proxies=() if door is HEALTH else proxies,
                 )
                 try:
                     await listener.start()
@@ -224,9 +239,20 @@ class App:
             return POP3_BUSY
         if protocol == "web":
             return HTTP_BUSY
+        if protocol == "health":
+            return HEALTH_BUSY
         return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
+    def _why_not_ready(self) -> str:
+        """Why nobody should be sent here now; empty: all is well."""
+        if self._stopping:
+            return "stopping"
+        if not self.house.listening:
+            return "starting"
+        return "" if self.house.storage.healthy() else "the store cannot be reached"
+
     def _build_servers(self, config: Config) -> None:
+        self._servers["health"] = HealthServer(self._why_not_ready).serve
         house, plaintext = self.house, config.auth.plaintext
         services = Services(
             directory=house.directory,
@@ -340,7 +366,7 @@ class App:
 
 
 _FIXED: Final = {
-    "": ("hostname", "data", "workers", "run_as", "listen"),
+    "": ("hostname", "data", "workers", "run_as", "listen", "proxies"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
     "testing": ("clock", "ahead"),

@@ -244,10 +244,26 @@ class House:
             },
         )
 
+    async def store_freeze(self) -> bool:
+        """Refuse all changes (the store is being moved); False: this store is moved another way."""
+        if not isinstance(self.store, SqliteStore):
+            return False
+        await self.store.freeze()
+        return True
+
+    async def store_thaw(self) -> bool:
+        """Take changes again."""
+        if not isinstance(self.store, SqliteStore):
+            return False
+        self.store.thaw()
+        return True
+
     def _trust_commands(self) -> dict[str, Method]:
         """Commands on reports and keys."""
         reports = Reports(self.store)
         return {
+            "store.freeze": self.store_freeze,
+            "store.thaw": self.store_thaw,
             "reports.list": reports.reports_list,
             "reports.show": reports.reports_show,
             "reports.send": self.reports.reports_send,

@@ -1180,6 +1180,15 @@ PLAYGROUND_REDRAW: Final = 0.25
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
 
+HEALTH_LINE: Final = 2 * KB
+"""Octets of one line of a load balancer's question."""
+
+HEALTH_LINES: Final = 50
+"""Header lines of such a question."""
+
+HEALTH_TIMEOUT: Final = 5.0
+"""Seconds for such a question and its answer."""
+
 # --- more than one machine (store.postgres, store.s3) ---------------------------------------------
 
 DATABASE_CONNECT_TIMEOUT: Final = 3.0

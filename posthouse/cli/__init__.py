@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "reports": "DMARC and TLS reports, received and sent.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",
     "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
+    "store": "Move the mail store to a cluster's database, and back.",
     "backup": "Copy everything, while it is in use.",
     "restore": "Everything, an account or a message from a backup.",
     "verify": "Read everything, and mend what can be mended.",

@@ -65,6 +65,8 @@ class Engine:
         self._interest = Interest()
         self._outbox: list[Submission] = []
         self._closed = False
+        self.frozen = False
+        """Nothing may change for now: everything that would is refused."""
         self.readers = Readers(self.open_reader, limits.READERS, refused)
         self._background_readers = Readers(self.open_reader, 1, refused)
         self.live = Live(
@@ -145,6 +147,8 @@ class Engine:
         """
         if self._closed:
             raise StoreUnavailable("The mail store is closed.")
+        if self.frozen:
+            raise StoreUnavailable("The mail store is being moved; try again later.")
         if not background:
             self.foreground.note()
         done: asyncio.Future[list[Any]] = self._loop.create_future()

@@ -272,6 +272,17 @@ class Transaction(BaseTransaction):
         """Read an account whole; None when there is none."""
         return load_account(self.db, account_id)
 
+    def write_state(self, state: AccountState) -> None:
+        """Write an account's and its mailboxes' rows (a move)."""
+        state.row_due = True
+        for mailbox in state.mailboxes.values():
+            mailbox.row_due = True
+        state.changed.update(state.mailboxes)
+        self._touched[state.account_id] = state
+        self._save_states()
+        state.changed.clear()
+        self._touched.clear()
+
     def _save_states(self) -> None:
         for account in self._touched.values():
             for mailbox_id in account.changed:
