@@ -27,9 +27,11 @@ from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
+from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.mail import MailCache
 from posthouse.jmap.methods import TOLD_TYPES
 from posthouse.jmap.results import Results
+from posthouse.jmap.verdict import VERDICT
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.health import BUSY as HEALTH_BUSY
@@ -306,6 +308,7 @@ class App:
             administration=self._administer,
             client_setup=self.house.client_setup,
             outbox=self.house.outbox,
+            email_extras=EmailExtras([VERDICT]),
             vapid=self._vapid.public,
             push_wanted=self._push_wanted,
             now=self.house.clock,

@@ -21,6 +21,8 @@ LISTEN: Final = (
     ("imaps", 993),
     ("pop3", 110),
     ("pop3s", 995),
+    ("http", 80),
+    ("https", 443),
 )
 FILE: Final = """\
 # Posthouse, made by `posthouse quickstart`. Every key: posthouse config describe

@@ -189,6 +189,8 @@ def test_quickstart_makes_a_house(shell: Shell, tmp_path: Path) -> None:
     assert "password of you@example.test: " in output
     assert "example.test.  " in output.replace("\n", "  ")
     assert "MX" in output
+    text = (place / "posthouse.toml").read_text()
+    assert all(f"{door} = " in text for door in ("smtp", "submissions", "imaps", "pop3s", "http", "https"))
     done = CliRunner().invoke(main, ["-c", str(place / "posthouse.toml"), "account", "list", "--json"])
     assert [(row["address"], row["admin"]) for row in json.loads(done.output)] == [("you@example.test", True)]
     again = shell(*words)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import smtplib
 
 import pytest
 
@@ -342,3 +344,23 @@ async def test_deleted_messages_are_not_there(alice: Client) -> None:
 async def test_too_many_ids_are_refused(alice: Client) -> None:
     assert await alice.error("Email/get", ids=[f"M{i}" for i in range(1001)]) == "requestTooLarge"
     assert await alice.error("Email/get", ids=None) == "requestTooLarge"
+
+
+async def test_the_verdict_is_given_when_it_is_asked_for(alice: Client) -> None:
+    port = alice.house.port("smtp")
+
+    def deliver() -> None:
+        with smtplib.SMTP("127.0.0.1", port) as sender:
+            text = "From: Pat <pat@elsewhere.test>\r\nSubject: verdict wanted\r\n\r\nhello\r\n"
+            sender.sendmail("pat@elsewhere.test", ["alice@example.test"], text)
+
+    await asyncio.to_thread(deliver)
+    query = await alice.call("Email/query", filter={"subject": "verdict wanted"})
+    got = await alice.call("Email/get", ids=query["ids"], properties=["verdict", "subject"])
+    (email,) = got["list"]
+    verdict = email["verdict"]
+    assert verdict["decision"] == "accept"
+    assert verdict["score"] < verdict["junk_at"]
+    assert "first-contact" in [fact["fact"] for fact in verdict["facts"]]
+    (plain,) = (await alice.call("Email/get", ids=query["ids"]))["list"]
+    assert "verdict" not in plain

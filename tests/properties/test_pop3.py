@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import poplib
+import re
 from io import BytesIO
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from posthouse.pop3.core import Command, Refusal, State, parse
@@ -31,6 +32,8 @@ def test_stuffing_in_any_pieces(raw: bytes, at: list[int]):
 
 @given(messages)
 def test_a_client_reads_back_what_was_stuffed(raw: bytes):
+    # The library takes a CR away at the beginning of a line, and would see a dot there that we never sent first.
+    assume(not re.search(rb"(?:\A|\n)\r+\.", raw))
     client = poplib.POP3.__new__(poplib.POP3)
     client.file = BytesIO(b"+OK\r\n" + stuff(raw))
     client._debugging = 0

@@ -34,7 +34,8 @@ export function fill(text: string, values: Record<string, string | number>): str
 
 /** What the reader chose before, else the sign-in page's choice, else the browser's wish. */
 export function preferredLocale(): Locale {
-  const wish = localStorage.getItem(CHOICE) ?? navigator.languages.find((name) => /^(en|zh)\b/i.test(name)) ?? 'en'
+  const signedIn = /(?:^|; )posthouse-locale=([\w-]+)/.exec(document.cookie)?.[1]
+  const wish = localStorage.getItem(CHOICE) ?? signedIn ?? navigator.languages.find((name) => /^(en|zh)\b/i.test(name)) ?? 'en'
   return /^zh/i.test(wish) ? 'zh-CN' : 'en'
 }
 
