@@ -26,10 +26,6 @@ class TestMailboxes(MailboxKit):
     pass
 
 
-class TestJudgements(JudgementKit):
-    pass
-
-
 class TestMessages(MessageKit):
     pass
 
@@ -47,6 +43,10 @@ class TestChanges(ChangeKit):
 
 
 class TestQueue(QueueKit):
+    pass
+
+
+class TestJudgements(JudgementKit):
     pass
 
 
