@@ -34,6 +34,7 @@ PEER_PORTS = ["--smtp", "127.0.0.1:3025", "--imap", "127.0.0.1:3143", "--pop3", 
 OUR_PORTS = ["--smtp", "127.0.0.1:4025", "--imap", "127.0.0.1:4143", "--pop3", "127.0.0.1:4110"]
 LOWER_IS_BETTER = {"ms p50", "ms", "s", "KiB/session", "bytes allocated/msg"}
 MARK = "<!-- table -->"
+DNS_PORT = "4053"
 
 CONFIG = """\
 hostname = "mx.bench.test"
@@ -46,6 +47,10 @@ pop3 = "127.0.0.1:4110"
 [auth]
 plaintext = "loopback"
 default_domain = "bench.test"
+[dns]
+servers = ["127.0.0.1:4053"]
+[msgauth]
+verify = "enforce"
 [limits]
 message_size = "50MB"
 """
@@ -92,9 +97,11 @@ class Posthouse:
         self.ports = [*OUR_PORTS, "--imaps", "127.0.0.1:4993"]
         self.pidfile = self.folder / "posthouse.pid"
         self.process: subprocess.Popen[bytes] | None = None
+        self.dns: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Make the accounts and serve."""
+        """Make the accounts and serve; senders are checked (SPF, DKIM, DMARC) against a name server of our own."""
+        self.dns = subprocess.Popen([sys.executable, ROOT / "bench" / "name_server.py", DNS_PORT])
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
@@ -123,6 +130,9 @@ class Posthouse:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
+        if self.dns is not None:
+            self.dns.terminate()
+            self.dns.wait(10)
 
     def _program(self) -> list[str]:
         return [sys.executable, "-m", "posthouse", "-c", str(self.folder / "posthouse.toml")]

@@ -205,6 +205,8 @@ class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Count what mail came to, and send each domain that asks its daily report (RFC 9990)."""
     failure_reports: bool = False
     """Tell domains that ask of single messages that failed, with their header (RFC 9991); not without reason off."""
+    seal: bool = False
+    """Seal (ARC) the mail of strangers that an alias hands on to other hosts."""
     rotate: Seconds = 0
     """Seconds after which DKIM keys are replaced (`posthouse domain rotate`); 0: by command only."""
 

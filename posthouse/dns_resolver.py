@@ -148,17 +148,30 @@ class DnsResolver:
             del self._cache[key]
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask_servers(*key))
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._finish(key, done))
+            task = self._begin(key)
         # Others may wait for the same question: our caller's end must not be theirs.
         return await asyncio.shield(task)
+
+    def prefetch(self, name: str, record_type: str) -> None:
+        """Begin to ask a question that will be asked soon; nothing happens when its answer is known."""
+        key = (name.rstrip(".").lower(), record_type)
+        kept = self._cache.get(key)
+        if (kept is None or kept[0] <= self._clock()) and key not in self._under_way:
+            self._begin(key)
+
+    def _begin(self, key: tuple[str, str]) -> asyncio.Task[Found]:
+        task = asyncio.get_running_loop().create_task(self._ask_servers(*key))
+        self._under_way[key] = task
+        task.add_done_callback(lambda done: self._finish(key, done))
+        return task
 
     def _finish(self, key: tuple[str, str], task: asyncio.Task[Found]) -> None:
         self._under_way.pop(key, None)
         if task.cancelled() or task.exception() is not None:
             return
         found = task.result()
+        if sum(len(one) for one in found.records if isinstance(one, str)) > limits.DNS_ANSWER_KEPT:
+            return  # strangers choose what we ask: a memory full of their largest records is not to be had
         self._cache[key] = (self._clock() + found.ttl, found)
         while len(self._cache) > limits.DNS_CACHE:
             self._cache.popitem(last=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
-from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
@@ -34,6 +35,7 @@ from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
+from posthouse.operations.backup import Backups
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -56,6 +58,7 @@ from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import Account, DomainKind
+from posthouse.store.sqlite.store import SqliteStore
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -91,7 +94,7 @@ class House:
         """Listener name → where it is bound; empty while nothing is served."""
         self.started_at = clock()
         self.runner: QueueRunner | None = None
-        self.signer = Signer(store.dkim_keys)
+        self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
         self.furnish(config)
@@ -146,6 +149,7 @@ class House:
             trusted=config.inbound.trusted,
             verify_recipient=verifier.verify,
             guard=self.junk.guard,
+            prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
         )
         examiner = Examiner(self.resolver, config.msgauth, config.hostname)
         self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
@@ -161,7 +165,13 @@ class House:
             checks=standard_checks(
                 self.policy,
                 self.directory,
-                Authenticate(self.resolver, config.msgauth, hostname=config.hostname, tell=self.tallies.note),
+                Authenticate(
+                    self.resolver,
+                    config.msgauth,
+                    hostname=config.hostname,
+                    tell=self.tallies.note,
+                    prefetch=self.resolver.prefetch,
+                ),
             ),
             judge=None if config.junk.filter == "off" else judging,
             outgoing=outgoing(self.junk),
@@ -196,14 +206,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             now=self.clock,
         )
-        facts = HouseFacts(
-            hostname=config.hostname,
-            data=config.data,
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
-            connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
-        )
         sendmail = Sendmail(
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
@@ -223,16 +225,10 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
+            backups=self._backups(config),
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
-            status=HouseStatus(
-                self.store,
-                records,
-                facts,
-                listening=lambda: self.listening,
-                started_at=self.started_at,
-                now=self.clock,
-            ),
+            status=self._status(config, records),
             extra={
                 "sendmail": sendmail.sendmail,
                 "trace": Tracer(
@@ -290,6 +286,31 @@ class House:
     async def _care_for_keys(self) -> None:
         await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
+    def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
+        facts = HouseFacts(
+            hostname=config.hostname,
+            data=config.data,
+            certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
+            connections=config.limits.connections,
+            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
+        )
+        return HouseStatus(
+            self.store,
+            records,
+            facts,
+            listening=lambda: self.listening,
+            started_at=self.started_at,
+            now=self.clock,
+        )
+
+    def _backups(self, config: Config) -> Backups:
+        keeper = self.store if isinstance(self.store, SqliteStore) else None
+        own = (_file_name(config.store.url), _file_name(config.store.blobs), "search.db", "run")
+        return Backups(
+            keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
+        )
+
     async def _is_backup(self, name: str) -> bool:
         domain = await self.directory.domain(name)
         return domain is not None and domain.kind is DomainKind.BACKUP
@@ -332,6 +353,11 @@ class House:
         self.signer.close()
         self.directory.close()
         await self.storage.close()
+
+
+def _file_name(url: str) -> str:
+    """The first name of what a `[store]` address says, below the data folder."""
+    return Path(url.partition(":")[2]).parts[0]
 
 
 def _ports(config: Config) -> dict[str, int]:

@@ -82,6 +82,9 @@ DNS_UDP_SIZE: Final = 1232
 DNS_CNAME_CHAIN: Final = 12
 """Aliases followed for one question; longer chains are loops or mischief."""
 
+DNS_ANSWER_KEPT: Final = 8 * KB
+"""Characters of an answer's records that is kept: of larger ones honest mail asks only seldom."""
+
 DNS_CACHE: Final = 10_000
 """Answers remembered; the least recently used goes first. About 10 MB."""
 
@@ -904,6 +907,15 @@ APP_PASSWORD_TOUCH: Final = 3600
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
+BACKUP_BLOCK: Final = 1 * MB
+"""Octets that a backup copies at once."""
+
+VERIFY_FLAWS: Final = 1_000
+"""Flaws that one `verify` tells one by one; more are counted."""
+
+VERIFY_BATCH: Final = 64
+"""Messages whose bytes `verify` checks between two looks at who else waits."""
+
 TRANSFER_BATCH: Final = 500
 """Messages of one batch of an import or export: one commit, and one step of the progress bar."""
 
@@ -1084,6 +1096,9 @@ SPF_VOID_LOOKUPS: Final = 2
 SPF_NAMES: Final = 10
 """MX hosts of one term, and names of a PTR answer that are looked at (RFC 7208 §4.6.4)."""
 
+SPF_ADDRESSES: Final = 64
+"""Addresses of one answer that are compared with the peer's."""
+
 SPF_RECORD: Final = 4096
 """Octets of an SPF record: RFC 7208 §3.4 advises 450; nothing honest is near this."""
 
@@ -1119,6 +1134,9 @@ DKIM_RSA_LARGEST: Final = 8192
 
 DKIM_KEYS_KEPT: Final = 1024
 """Public keys kept in parsed form: those of the senders of the last minutes."""
+
+DKIM_KEY_KEPT: Final = 4096
+"""Characters of a key's record that may be kept in parsed form: an RSA key of 8192 bits has about 1500."""
 
 DKIM_CLOCK_SKEW: Final = 300
 """Seconds that a signature counts after its x=: clocks differ."""
@@ -1203,6 +1221,9 @@ FAILURES_AN_HOUR: Final = 20
 
 REPORTS_KEPT: Final = 400 * 86400
 """Seconds that reports are kept: a year and a month to compare with."""
+
+DMARC_RECORDS_KEPT: Final = 1024
+"""DMARC records kept in parsed form: those of the senders of the last minutes."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

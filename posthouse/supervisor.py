@@ -44,6 +44,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     ready_file: Path | None = None
     pid_file: Path | None = None
+    until_eof: bool = False
+    """Also stop when standard input ends: whoever started us is gone."""
 
 
 def supervise(run: Run) -> int:
@@ -97,6 +99,13 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop]:
     return uvloop.Loop
 
 
+def _stop_at_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Standard input can be read: what comes is passed over, its end ends us."""
+    if not os.read(0, 4096):
+        loop.remove_reader(0)
+        ended.set()
+
+
 async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> None:
     app = App(run.config, roles=run.roles, privileges=privileges)
     ended = asyncio.Event()
@@ -111,6 +120,8 @@ async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
+    if run.until_eof:
+        loop.add_reader(0, _stop_at_eof, loop, ended)
     await app.start()
     try:
         if pid_file is not None:

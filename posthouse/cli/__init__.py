@@ -29,13 +29,20 @@ COMMANDS: Final = {
     "reports": "DMARC and TLS reports, received and sent.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",
     "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
+    "backup": "Copy everything, while it is in use.",
+    "restore": "Everything, an account or a message from a backup.",
+    "verify": "Read everything, and mend what can be mended.",
     "sendmail": "Hand in a message (for local programs).",
     "config": "Check, show, describe the configuration.",
     "status": "Is the house in order?",
 }
 """Name → the line in `posthouse --help`. Each lives in the module of its name, but for those of ELSEWHERE."""
 
-ELSEWHERE: Final = {"import": ("transfer", "import_"), "export": ("transfer", "export")}
+ELSEWHERE: Final = {
+    "import": ("transfer", "import_"),
+    "export": ("transfer", "export"),
+    "verify": ("backup", "verify"),
+}
 """Name → module and function."""
 
 

@@ -43,6 +43,13 @@ class Session:
             self._config = load(find(self.config_file, os.environ), os.environ)
         return self._config
 
+    @property
+    def configuration(self) -> Path:
+        """The configuration file in use. ConfigError when there is none."""
+        from posthouse.config import find
+
+        return find(self.config_file, os.environ)
+
     def use_file(self, place: Path) -> None:
         """From now on this is the configuration file."""
         self.config_file, self._config = str(place), None
@@ -128,6 +135,10 @@ class Session:
             _plain_table(heads, cells)
 
 
+WIDEST = 64
+"""Characters to which columns are filled up on a pipe; what is longer runs over."""
+
+
 def _rich_table(heads: list[str], cells: list[list[str]]) -> None:
     from rich.box import SIMPLE_HEAD  # slow to import, so only for a terminal
     from rich.console import Console
@@ -141,7 +152,8 @@ def _rich_table(heads: list[str], cells: list[list[str]]) -> None:
 
 
 def _plain_table(heads: list[str], cells: list[list[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    # One long value (a key in the DNS) must not push everything else out of sight.
+    widths = [min(max(map(len, column)), WIDEST) for column in zip(heads, *cells, strict=True)]
     for row in (heads, *cells):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ def _server_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("address", metavar="ADDRESS")
 @click.option("--format", "form", type=FORMS, help="Of SOURCE, where it cannot be told by looking.")
 @click.option("--into", metavar="MAILBOX", default="", help="Put all below this mailbox.")
+@click.option("--again", is_flag=True, help="Take again what earlier runs took.")
 @click.option("--over-quota", is_flag=True, help="Let the account grow beyond its quota.")
 @_server_options
 @take_session
@@ -49,6 +51,7 @@ def import_(
     address: str,
     form: str | None,
     into: str,
+    again: bool,
     over_quota: bool,
     **server: Any,
 ) -> None:
@@ -59,12 +62,16 @@ def import_(
     from posthouse.operations.transfer.carry import Plan, carry_in
 
     plan = Plan(
-        address=address, folders=frozenset(server["folders"]), into=into.strip("/"), over_quota=over_quota
+        address=address,
+        folders=frozenset(server["folders"]),
+        into=into.strip("/"),
+        over_quota=over_quota,
+        again=str(time.time()) if again else "",
     )
     opened = _source(source, form, server)
     try:
         with session.held():
-            _show(session, carry_in(opened, session, plan), "imported")
+            show_steps(session, carry_in(opened, session, plan), "imported")
     finally:
         opened.close()
 
@@ -88,7 +95,7 @@ def export(session: Session, /, address: str, target: str, form: str, **server: 
     opened = _target(target, form, server)
     try:
         with session.held():
-            _show(session, carry_out(opened, session, plan), "exported")
+            show_steps(session, carry_out(opened, session, plan), "exported")
     finally:
         opened.close()
 
@@ -130,7 +137,7 @@ def _password(server: dict[str, Any]) -> str:
 # --- showing ------------------------------------------------------------------------------------------------
 
 
-def _show(session: Session, steps: Iterator[Step], word: str) -> None:
+def show_steps(session: Session, steps: Iterator[Step], word: str) -> None:
     """A bar on a terminal, a line per mailbox on a pipe, at the end the sum. Exit code 1: something was left out."""
     last: dict[str, Step] = {}
     watched = _with_bar(steps) if sys.stderr.isatty() and not session.as_json else steps
@@ -140,14 +147,15 @@ def _show(session: Session, steps: Iterator[Step], word: str) -> None:
     refused = [each for step in last.values() for each in step.refused]
     result = {
         word: count,
-        "folders": [{"name": step.folder, word: step.done} for step in last.values()],
+        "folders": [{"name": step.folder, word: step.done, "before": step.before} for step in last.values()],
         "refused": refused,
     }
     if session.as_json:
         click.echo(json.dumps(result, ensure_ascii=False, indent=2))
     else:
         for step in last.values():
-            click.echo(f"{step.folder}: {step.done}")
+            before = f" ({step.before} were taken before)" if step.before else ""
+            click.echo(f"{step.folder}: {step.done}{before}")
         for each in refused:
             click.echo(f"left out: {each}", err=True)
         click.echo(f"{word} {count} messages")

@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Final
+
+import msgspec
 
 from posthouse.config import MsgAuth
 from posthouse.inbound.checks import Examination
+from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
 from posthouse.limits import AUTHOR_DOMAINS, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
+from posthouse.msgauth.dkim_signature import Signature
 from posthouse.msgauth.dkim_verify import Signatures
-from posthouse.msgauth.dmarc import DmarcFound, check_dmarc
+from posthouse.msgauth.dmarc import DmarcFound, check_dmarc, walk_names
 from posthouse.msgauth.iprev import check_iprev
 from posthouse.msgauth.results import Arc, Authentication, Disposition, Dkim, Dmarc, Result, Spf
 from posthouse.msgauth.spf import SpfQuestion, check_spf
@@ -30,6 +35,9 @@ from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
 
+_SIGNED: Final = ("dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results")
+_NO_SIGNATURES: Final = Signatures(fields=(), found=())
+_NO_CHAIN: Final = Chain(fields=())
 _TOO_MANY: Final = Reply(550, "5.6.0", "From names authors of too many domains")
 _LATER: Final = Reply(451, "4.7.0", "The sender cannot be verified now, try again later")
 
@@ -41,8 +49,16 @@ class Authenticate:
     """The check of messages from strangers."""
 
     def __init__(
-        self, resolver: Resolver, settings: MsgAuth, *, hostname: str, tell: Tell | None = None
+        self,
+        resolver: Resolver,
+        settings: MsgAuth,
+        *,
+        hostname: str,
+        tell: Tell | None = None,
+        prefetch: Callable[[str, str], None] | None = None,
     ) -> None:
+        """`prefetch`: begins a DNS question (name, type) that will be asked soon."""
+        self._prefetch = prefetch
         self._resolver = resolver
         self._settings = settings
         self._hostname = hostname
@@ -77,22 +93,35 @@ class Authenticate:
             return _LATER
         return None
 
+    def _ask_ahead(self, mail: Mail, domains: Iterable[str], signing: Signing) -> None:
+        """Let the questions that are sure to come go out together: the checks ask one after the other."""
+        if self._prefetch is None:
+            return
+        self._prefetch(_with_a_label(mail.reverse_path).rpartition("@")[2] or mail.helo, "TXT")
+        self._prefetch(ip_address(mail.peer.partition("%")[0]).reverse_pointer, "PTR")
+        for one in signing.signatures.found:
+            if isinstance(one, Signature):
+                self._prefetch(one.key_name, "TXT")
+        for domain in domains:
+            for name in walk_names(domain):
+                self._prefetch(f"_dmarc.{name}", "TXT")
+
     async def _examine(
         self, examination: Examination, domains: list[str]
     ) -> tuple[Authentication, tuple[DmarcFound, ...]]:
         mail, resolver = examination.mail, Questions(self._resolver)
         question = SpfQuestion(
             address=mail.peer,
-            reverse_path=mail.reverse_path,
+            reverse_path=_with_a_label(mail.reverse_path),
             helo=mail.helo,
             receiver=self._hostname,
             now=int(mail.received_at),
         )
-        spf, (dkim, arc), iprev = await asyncio.gather(
-            check_spf(question, resolver),
-            check_signatures(examination, resolver),
-            check_iprev(mail.peer, resolver),
-        )
+        signing = Signing.of(examination)
+        self._ask_ahead(mail, domains, signing)
+        spf = await check_spf(question, resolver)
+        dkim, arc = await signing.check(resolver)
+        iprev = await check_iprev(mail.peer, resolver)
         judged = [await check_dmarc(domain, spf, dkim, resolver) for domain in domains]
         dmarc = tuple(one.result for one in judged)
         found = Authentication(
@@ -101,14 +130,36 @@ class Authenticate:
         return found, tuple(judged)
 
 
-async def check_signatures(examination: Examination, resolver: Resolver) -> tuple[tuple[Dkim, ...], Arc]:
-    """DKIM and ARC; the body is read once for both."""
-    headers = examination.headers
-    fields = raw_fields(headers)
-    signatures, chain = Signatures.of(fields), Chain.of(fields)
-    bodies = await hash_body(examination.mail.content, headers.end, signatures.forms | chain.forms)
-    now = int(examination.mail.received_at)
-    return await signatures.verify(bodies, resolver, now), await chain.validate(bodies, resolver)
+async def prove_sender(resolver: Resolver, address: str, reverse_path: str) -> bool | None:
+    """Whether SPF lets an address send for a reverse-path, before any text is read; None: it cannot be told now."""
+    question = SpfQuestion(address=address, reverse_path=_with_a_label(reverse_path), helo="")
+    found = await check_spf(question, Questions(resolver))
+    return None if found.result is Result.TEMPERROR else found.result is Result.PASS
+
+
+class Signing(msgspec.Struct, frozen=True):
+    """The DKIM signatures and the ARC chain of a message; its body is read once for both."""
+
+    examination: Examination
+    signatures: Signatures
+    chain: Chain
+
+    @classmethod
+    def of(cls, examination: Examination) -> Signing:
+        """Read the header."""
+        headers = examination.headers
+        if not any(name in headers for name in _SIGNED):
+            return cls(examination, _NO_SIGNATURES, _NO_CHAIN)
+        fields = raw_fields(headers)
+        return cls(examination, Signatures.of(fields), Chain.of(fields))
+
+    async def check(self, resolver: Resolver) -> tuple[tuple[Dkim, ...], Arc]:
+        """Hash the body and ask for the keys."""
+        mail, signatures, chain = self.examination.mail, self.signatures, self.chain
+        forms = signatures.forms | chain.forms
+        bodies = await hash_body(mail.content, self.examination.headers.end, forms)
+        found = await signatures.verify(bodies, resolver, int(mail.received_at))
+        return found, await chain.validate(bodies, resolver)
 
 
 async def hash_body(content: Content, offset: int, forms: frozenset[BodyForm]) -> dict[BodyForm, BodyDigest]:
@@ -132,6 +183,12 @@ def hash_blocks(
         hashes.feed(block[offset:] if offset else block)
         offset = 0
     return hashes.finish()
+
+
+def _with_a_label(address: str) -> str:
+    """RFC 8616 §4: SPF is asked for the A-label of an internationalized domain."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{normal_domain(domain) or domain}" if local else address
 
 
 def author_domains(addresses: Iterable[str]) -> list[str]:

@@ -21,6 +21,9 @@ from posthouse.message.address import normalize_domain
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Account, DomainKind
 
+ProveSender = Callable[[str, str], Awaitable[bool | None]]
+"""Whether SPF lets an IP address send for a reverse-path; None: the DNS cannot be asked now."""
+
 VerifyRecipient = Callable[[str], Awaitable[str]]
 """Whether a backup domain's primary knows an address: "valid", "invalid" or "unknown" (it can't be asked now)."""
 
@@ -28,6 +31,7 @@ SENDER_OK: Final = Reply(250, "2.1.0", "Sender accepted")
 RECIPIENT_OK: Final = Reply(250, "2.1.5", "Recipient accepted")
 _RELAY: Final = Reply(550, "5.7.1", "Relaying denied: log in to send to other domains")
 _OUR_SENDER: Final = Reply(550, "5.7.1", "Addresses of this domain send only after logging in")
+_OUR_SENDER_LATER: Final = Reply(451, "4.7.0", "The sender cannot be verified now, try again later")
 _NOT_YOURS: Final = Reply(553, "5.7.1", "This login may not send as that address")
 _UNKNOWN: Final = Reply(550, "5.1.1", "No such user here")
 _DISABLED: Final = Reply(550, "5.2.1", "This mailbox is disabled")
@@ -82,12 +86,14 @@ class Policy:
         trusted: tuple[str, ...] = (),
         verify_recipient: VerifyRecipient | None = None,
         guard: Guard | None = None,
+        prove_sender: ProveSender | None = None,
     ) -> None:
         """`trusted`: `inbound.trusted`, networks of our own other hosts. Raises ValueError when one is none."""
         self._guard = guard
         self._directory = directory
         self._trusted = tuple(ip_network(text, strict=False) for text in trusted)
         self._verify = verify_recipient
+        self._prove_sender = prove_sender
 
     # --- MAIL -----------------------------------------------------------------------------------------
 
@@ -100,8 +106,11 @@ class Policy:
             return SENDER_OK
         if self._guard is not None and not self._guard.admits(peer.address):
             return _TOO_FAST
-        # Nobody outside sends as one of our addresses; what our users send comes by login.
-        return _OUR_SENDER if sender and await self.is_ours(sender) else SENDER_OK
+        if not sender or not await self.is_ours(sender):
+            return SENDER_OK
+        # Nobody outside sends as one of our addresses, unless our own SPF record says so; our users log in.
+        proved = await self._prove_sender(peer.address, sender) if self._prove_sender is not None else False
+        return SENDER_OK if proved else _OUR_SENDER if proved is False else _OUR_SENDER_LATER
 
     async def _own_sender(self, login: Login, sender: str) -> Reply:
         # RFC 6409 §6.1: the sender belongs to the login. The null sender is a read receipt's (RFC 8098 §3);

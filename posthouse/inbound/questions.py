@@ -1,6 +1,7 @@
 """The DNS questions of one message: bounded in number and time, so that no sender's records can hold us up.
 
-Behind either bound every answer is "temporary failure", which the checks know how to take.
+Behind either bound every answer is "temporary failure", which the checks know how to take. The resolver bounds the time
+of each single question; here it is their sum.
 """
 
 from __future__ import annotations
@@ -24,18 +25,17 @@ class Questions:
         self._resolver = resolver
         self._left = questions
         self._timeout = timeout
-        self._deadline = asyncio.get_running_loop().time() + timeout
+        self._clock = asyncio.get_running_loop().time
+        self._deadline = self._clock() + timeout
 
     async def _ask(self, kind: type[A], ask: Callable[[str], Awaitable[A]], name: str) -> A:
         self._left -= 1
-        if self._left < 0:
-            return kind(status=Status.TEMPORARY, name=name, reason="this message asks the DNS too much")
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                return await ask(name)
-        except TimeoutError:
+        if self._left >= 0 and self._clock() < self._deadline:
+            return await ask(name)
+        reason = "this message asks the DNS too much"
+        if self._left >= 0:
             reason = f"the checks of this message took more than {self._timeout:g} seconds"
-            return kind(status=Status.TEMPORARY, name=name, reason=reason)
+        return kind(status=Status.TEMPORARY, name=name, reason=reason)
 
     async def mx(self, domain: str) -> MxAnswer:
         """MX records of a domain."""

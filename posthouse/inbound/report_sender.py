@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from posthouse.errors import NotFound
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.received import received_field
@@ -89,7 +90,10 @@ class ReportSender:
         ops: list[Op[Any]] = [ForgetTallies(policy_domain=domain, day=day)]
         for report in self._reports(day, rows) if to else []:
             ops += await self._letters(report, to)
-        await self._store.commit(*ops)
+        try:
+            await self._store.commit(*ops)
+        except NotFound:
+            return 0  # another node was first
         log.info("report domain=%s day=%d to=%s", domain, day, ",".join(to) or "nobody")
         return 1 if to else 0
 

@@ -3,7 +3,7 @@
 A message is signed once, when it is queued for other hosts, by all active keys of the author's domain, or of the
 nearest parent domain of ours (a notice from mx.example.org is signed by example.org, which is aligned with it for
 DMARC). Copies for mailboxes here are not signed. Hashing and RSA happen in a small pool, never on the event loop. Mail
-that strangers brought and that an alias sends on is not ours to sign.
+that strangers brought and that an alias sends on is not ours to sign; where configured it is sealed (ARC).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import Mail, Via
 from posthouse.limits import DKIM_KEYS_REREAD, DKIM_SIGNERS, MESSAGE_HEADER, STAGE_BLOCK
 from posthouse.message.headers import Headers
+from posthouse.msgauth.arc_seal import Sealing, seal
+from posthouse.msgauth.authres import NAME as AUTHENTICATION_RESULTS
 from posthouse.msgauth.dkim_canon import raw_fields
 from posthouse.msgauth.dkim_sign import FORM, SigningKey, load_private_key, sign
 from posthouse.store.model import Content
@@ -48,11 +50,22 @@ UNSIGNED: Final = Signed()
 class Signer:
     """Signs. One per process; `forget` when keys have changed."""
 
-    def __init__(self, read_keys: ReadKeys, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        read_keys: ReadKeys,
+        *,
+        hostname: str = "",
+        seal: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`seal`: whether what strangers brought is sealed when it is handed on."""
+        self._hostname = hostname
+        self._may_seal = seal
         self._read_keys = read_keys
         self._clock = clock
         self._keys: dict[str, tuple[SigningKey, ...]] = {}
         self._read_at = -DKIM_KEYS_REREAD
+        self._reading = asyncio.Lock()
         self._pool = ThreadPoolExecutor(DKIM_SIGNERS, thread_name_prefix="dkim")
 
     def forget(self) -> None:
@@ -65,6 +78,8 @@ class Signer:
 
     async def sign(self, mail: Mail, prefix: bytes) -> Signed:
         """The signatures of a message that begins with `prefix`."""
+        if mail.via is Via.MX and self._may_seal():
+            return await self._seal_chain(mail, prefix)
         if mail.via not in (Via.SUBMISSION, Via.LOCAL):
             return UNSIGNED
         head = prefix + mail.content.beginning()[:MESSAGE_HEADER]
@@ -81,17 +96,41 @@ class Signer:
         selectors = ", ".join(key.selector for key in keys)
         return Signed(fields=fields, note=f"as {keys[0].domain} ({selectors}), aligned with {authors[0]}")
 
+    async def _seal_chain(self, mail: Mail, prefix: bytes) -> Signed:
+        """RFC 8617 §5.1: what we found out goes along with mail that is handed on, under our seal."""
+        found = Headers.scan(prefix).first(AUTHENTICATION_RESULTS)
+        keys = await self._keys_for(self._hostname) or next(iter(self._keys.values()), ())
+        key = next((one for one in keys if one.algorithm == "rsa-sha256"), None)
+        if found is None or key is None or b"arc=fail" in found:
+            return UNSIGNED
+        headers = Headers.scan(prefix + mail.content.beginning()[:MESSAGE_HEADER])
+        sealing = Sealing(results=found.decode("ascii", "replace"), key=key, now=int(mail.received_at))
+        work = _Work(headers, headers.end - len(prefix), mail.content, keys, sealing.now)
+        fields = await asyncio.get_running_loop().run_in_executor(self._pool, _seal, work, sealing)
+        return Signed(fields=fields, note=f"sealed as {key.domain}" if fields else "")
+
     async def _keys_for(self, domain: str) -> tuple[SigningKey, ...]:
         """RFC 9989 §4.4.1: a parent's signature is aligned, as long as the parent is of the same organization."""
-        if self._clock() - self._read_at >= DKIM_KEYS_REREAD:
-            self._read_at = self._clock()
-            found = await self._read_keys()
-            self._keys = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded, tuple(found))
+        if self._stale:
+            async with self._reading:  # nobody signs nothing because somebody else is still reading
+                await self._read()
         while domain:
             if domain in self._keys:
                 return self._keys[domain]
             domain = domain.partition(".")[2]
         return ()
+
+    @property
+    def _stale(self) -> bool:
+        return self._clock() - self._read_at >= DKIM_KEYS_REREAD
+
+    async def _read(self) -> None:
+        if not self._stale:
+            return
+        begun = self._clock()
+        found = await self._read_keys()
+        self._keys = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded, tuple(found))
+        self._read_at = begun
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -106,6 +145,12 @@ def _sign(work: _Work) -> bytes:
     """In the pool."""
     bodies = hash_blocks(work.content.blocks(STAGE_BLOCK), work.body_at, frozenset({FORM}))
     return b"".join(sign(raw_fields(work.headers), bodies[FORM], work.keys, work.now))
+
+
+def _seal(work: _Work, sealing: Sealing) -> bytes:
+    """In the pool."""
+    bodies = hash_blocks(work.content.blocks(STAGE_BLOCK), work.body_at, frozenset({FORM}))
+    return seal(raw_fields(work.headers), bodies[FORM], sealing)
 
 
 def _loaded(keys: Iterable[DkimKey]) -> dict[str, tuple[SigningKey, ...]]:

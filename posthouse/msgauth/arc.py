@@ -95,8 +95,9 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         sealers = tuple(one.seal_tags.get("d", "").lower() for one in self.sets)
         try:
             await self._check_signature(self.signature, bodies, resolver)
+            digests = seal_digests(self.sets)
             for number in range(len(self.sets), 0, -1):
-                await self._check_seal(number, resolver)
+                await self._check_seal(number, digests[number - 1], resolver)
         except Broken as fault:
             return Arc(result=Result.FAIL, sealers=sealers, reason=str(fault))
         except (KeyProblem, SignatureProblem) as problem:
@@ -120,14 +121,14 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
             signature.algorithm, signature.domain, signature.selector, signature.value, digest, resolver
         )
 
-    async def _check_seal(self, number: int, resolver: Resolver) -> None:
+    async def _check_seal(self, number: int, digest: bytes, resolver: Resolver) -> None:
         tags = self.sets[number - 1].seal_tags
         algorithm, domain, selector = key_of(tags)
         try:
             value = decode_base64(tags["b"])
         except TagError as fault:
             raise Broken(f"seal {number}: b= is {fault}") from None
-        await _check(algorithm, domain, selector, value, _seal_digest(self.sets[:number]), resolver)
+        await _check(algorithm, domain, selector, value, digest, resolver)
 
 
 async def _check(
@@ -138,13 +139,21 @@ async def _check(
         raise Broken(f"a signature of {domain} does not fit")
 
 
-def _seal_digest(sets: Sequence[ArcSet]) -> bytes:
-    """RFC 8617 §5.1.1: all sets up to this one, each in the order results, signature, seal; ours without its b=."""
-    pieces: list[bytes] = []
-    for one in sets:
-        seal = without_value(one.seal) if one is sets[-1] else one.seal.raw
-        pieces += map(relaxed_field, (one.results.raw, one.signature.raw, seal))
-    return hashlib.sha256(CRLF.join(pieces)).digest()
+def seal_digests(sets: Sequence[ArcSet]) -> list[bytes]:
+    """RFC 8617 §5.1.1: for each seal, all sets up to its own, each in the order results, signature, seal.
+
+    Its own seal stands there without its b=. What comes before is hashed once for all.
+    """
+    digests = []
+    before = hashlib.sha256()
+    for number, one in enumerate(sets):
+        pieces = [relaxed_field(one.results.raw), relaxed_field(one.signature.raw)]
+        before.update((CRLF if number else b"") + CRLF.join(pieces) + CRLF)
+        here = before.copy()
+        here.update(relaxed_field(without_value(one.seal)))
+        digests.append(here.digest())
+        before.update(relaxed_field(one.seal.raw))
+    return digests
 
 
 def _read_sets(fields: Sequence[RawField]) -> tuple[ArcSet, ...]:

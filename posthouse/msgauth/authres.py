@@ -17,7 +17,7 @@ from posthouse.msgauth.results import Authentication, Dkim, Dmarc, Iprev, Result
 
 NAME: Final = b"authentication-results"
 
-_TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([;=/])|([^\s";=/()]+)|\s+', re.DOTALL)
+_TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"?|([;=/])|([^\s";=/()]+)|\s+', re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z@:/]+")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")

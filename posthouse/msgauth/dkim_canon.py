@@ -7,6 +7,7 @@ signature asks for. Line ends are CRLF; a bare CR or LF is a character like othe
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Final, Protocol
 
@@ -15,7 +16,7 @@ import msgspec
 from posthouse.message.headers import Headers
 
 CRLF: Final = b"\r\n"
-_ODD: Final = (b"\r", b"\n", b"\v", b"\f")
+_ODD: Final = re.compile(rb"[\r\n\v\f]")
 _PADDING: Final = CRLF * 4096
 
 
@@ -50,7 +51,7 @@ def relaxed_field(raw: bytes) -> bytes:
     """RFC 6376 §3.4.2: name in lower case, value on one line, white space runs as one space."""
     name, _, value = raw.partition(b":")
     value = value.replace(CRLF, b"")
-    if any(odd in value for odd in _ODD):
+    if _ODD.search(value) is not None:
         value = value.replace(b"\n", b"")  # bare LF was taken as a fold when the header was read
         value = _one_space(value).strip(b" ")
     else:

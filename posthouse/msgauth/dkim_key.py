@@ -11,7 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, uti
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from posthouse.limits import DKIM_KEYS_KEPT, DKIM_RSA_LARGEST, DKIM_RSA_SMALLEST, DNS_NAME_RECORDS, DOMAIN
+from posthouse.limits import (
+    DKIM_KEY_KEPT,
+    DKIM_KEYS_KEPT,
+    DKIM_RSA_LARGEST,
+    DKIM_RSA_SMALLEST,
+    DNS_NAME_RECORDS,
+    DOMAIN,
+)
 from posthouse.msgauth.results import Result
 from posthouse.msgauth.tags import TagError, decode_base64, parse_tags, unspaced
 from posthouse.resolver import Resolver, Status
@@ -74,9 +81,17 @@ async def find_key(selector: str, domain: str, resolver: Resolver) -> PublicKey:
     raise problem
 
 
-@lru_cache(DKIM_KEYS_KEPT)
 def parse_key(text: str) -> PublicKey | tuple[Result, str]:
     """The key of a record, or what is wrong with it."""
+    return _parse_kept(text) if len(text) <= DKIM_KEY_KEPT else _parse(text)
+
+
+@lru_cache(DKIM_KEYS_KEPT)
+def _parse_kept(text: str) -> PublicKey | tuple[Result, str]:
+    return _parse(text)
+
+
+def _parse(text: str) -> PublicKey | tuple[Result, str]:
     try:
         tags = parse_tags(text)
         if tags.get("v", "DKIM1") != "DKIM1" or ("v" in tags and next(iter(tags)) != "v"):

@@ -118,18 +118,17 @@ def _signature(
     about = [
         f"v=1; a={key.algorithm}; c=relaxed/relaxed; d={key.domain};",
         f"s={key.selector}; t={now};" + (f" i={identity};" if identity else ""),
-        *_folded_names(names),
+        *folded(names),
         f"bh={base64.b64encode(body.digest).decode()};",
         "b=",
     ]
     head = ("DKIM-Signature: " + "\r\n\t".join(about)).encode()
     digest = header_digest(fields, names, RawField(b"dkim-signature", head), relaxed=True)
-    value = base64.b64encode(_signed(key.key, digest))
-    lines = [value[start : start + _LINE] for start in range(0, len(value), _LINE)]
-    return head + b"\r\n\t ".join(lines) + b"\r\n"
+    return head + signed_value(key.key, digest).encode() + b"\r\n"
 
 
-def _folded_names(names: Sequence[bytes]) -> list[str]:
+def folded(names: Sequence[bytes]) -> list[str]:
+    """h= in lines."""
     lines, line = [], "h="
     for number, name in enumerate(names):
         word = name.decode() + (";" if number == len(names) - 1 else ":")
@@ -140,7 +139,11 @@ def _folded_names(names: Sequence[bytes]) -> list[str]:
     return [*lines, line]
 
 
-def _signed(key: PrivateKey, digest: bytes) -> bytes:
+def signed_value(key: PrivateKey, digest: bytes) -> str:
+    """b= for a SHA-256 digest, in lines."""
     if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(digest, padding.PKCS1v15(), utils.Prehashed(SHA256()))
-    return key.sign(digest)
+        signature = key.sign(digest, padding.PKCS1v15(), utils.Prehashed(SHA256()))
+    else:
+        signature = key.sign(digest)
+    value = base64.b64encode(signature).decode()
+    return "\r\n\t ".join(value[start : start + _LINE] for start in range(0, len(value), _LINE))

@@ -22,7 +22,7 @@ from posthouse.msgauth.tags import TagError, decode_base64, parse_tags, unspaced
 _B: Final = re.compile(rb"((?:\A|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
 _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 _LENGTH: Final = re.compile(r"[0-9]{1,76}")
-_FIELD_NAME: Final = re.compile(r"[!-9;-~]+")
+_FIELD_NAMES: Final = re.compile(r"[!-9;-~]++(?::[!-9;-~]++)*+")
 _SELECTOR: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 _FORMS: Final = {"relaxed": True, "simple": False}
 ALGORITHMS: Final = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
@@ -53,6 +53,11 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     header_relaxed: bool
     body: BodyForm
     expires: int | None = None
+
+    @property
+    def key_name(self) -> str:
+        """Where its key is published (RFC 6376 §3.6.2.1)."""
+        return f"{self.selector}._domainkey.{self.domain}"
 
     @property
     def mark(self) -> str:
@@ -144,15 +149,16 @@ def _is_within(identity: str, domain: str) -> bool:
 
 
 def _signed_names(value: str) -> tuple[bytes, ...]:
-    names = tuple(name.strip(" \t\r\n").lower() for name in value.split(":"))
-    if len(names) > DKIM_SIGNED_NAMES:
+    text = unspaced(value).lower()
+    if text.count(":") >= DKIM_SIGNED_NAMES:
         raise SignatureProblem(Result.POLICY, "h= names too many fields")
-    if not all(name.isascii() and _FIELD_NAME.fullmatch(name) for name in names):
+    if _FIELD_NAMES.fullmatch(text) is None:
         raise SignatureProblem(Result.NEUTRAL, "h= is not well formed")
-    if "from" not in names:
+    names = tuple(text.encode().split(b":"))
+    if b"from" not in names:
         # RFC 6376 §5.4
         raise SignatureProblem(Result.NEUTRAL, "From is not signed")
-    return tuple(name.encode() for name in names)
+    return names
 
 
 def _arc_names(value: str) -> tuple[bytes, ...]:

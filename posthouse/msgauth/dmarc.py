@@ -53,7 +53,7 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 async def walk(domain: str, resolver: Resolver) -> Walk:
     """Climb from a domain (RFC 9989 §4.10). Raises DnsTemporary."""
     found: list[tuple[str, DmarcRecord]] = []
-    for name in _steps(domain):
+    for name in walk_names(domain):
         record = await _record(name, resolver)
         if record is None:
             continue
@@ -63,7 +63,7 @@ async def walk(domain: str, resolver: Resolver) -> Walk:
     return Walk(domain=domain, records=tuple(found))
 
 
-def _steps(domain: str) -> list[str]:
+def walk_names(domain: str) -> list[str]:
     """The names to ask: the domain, then its parents; of long ones only the last seven labels."""
     labels = domain.split(".")
     names = [domain]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
 import msgspec
 
-from posthouse.limits import DMARC_RECORD, DMARC_REPORT_URIS
+from posthouse.limits import DMARC_RECORD, DMARC_RECORDS_KEPT, DMARC_REPORT_URIS
 from posthouse.msgauth.results import Disposition
 
 _VERSION: Final = re.compile(r"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -57,6 +58,11 @@ def parse_dmarc(text: str) -> DmarcRecord | None:
     """The record of a TXT text, or None when that is none."""
     if len(text) > DMARC_RECORD or _VERSION.match(text) is None:
         return None
+    return _parse(text)
+
+
+@lru_cache(DMARC_RECORDS_KEPT)
+def _parse(text: str) -> DmarcRecord | None:
     tags: dict[str, str] = {}
     for item in text.split(";"):
         name, equals, value = item.partition("=")

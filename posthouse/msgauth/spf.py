@@ -12,7 +12,15 @@ from typing import Final
 
 import msgspec
 
-from posthouse.limits import DOMAIN, DOMAIN_LABEL, SPF_EXPLANATION, SPF_LOOKUPS, SPF_NAMES, SPF_VOID_LOOKUPS
+from posthouse.limits import (
+    DOMAIN,
+    DOMAIN_LABEL,
+    SPF_ADDRESSES,
+    SPF_EXPLANATION,
+    SPF_LOOKUPS,
+    SPF_NAMES,
+    SPF_VOID_LOOKUPS,
+)
 from posthouse.msgauth.results import Result, Spf
 from posthouse.msgauth.spf_macro import DOMAIN_LETTERS, EXP_LETTERS, MacroError, address_values, expand, fit
 from posthouse.msgauth.spf_record import ASKS, Directive, Kind, SpfRecord, SpfSyntaxError, is_spf, parse_spf
@@ -194,7 +202,7 @@ class _Evaluation:
         own, width = int(self._address), self._address.max_prefixlen
         return any(
             int(other) >> (width - length) == own >> (width - length)
-            for other in map(ipaddress.ip_address, addresses)
+            for other in map(ipaddress.ip_address, addresses[:SPF_ADDRESSES])
             if other.version == self._address.version
         )
 
@@ -227,7 +235,7 @@ class _Evaluation:
         for name in sorted(answer.records[:SPF_NAMES], key=lambda name: not _within(name, target)):
             ask = self._resolver.a if self._address.version == 4 else self._resolver.aaaa
             found = await ask(name)  # RFC 7208 §5.5: an error here only means that the name does not match
-            if any(ipaddress.ip_address(one) == self._address for one in found.records):
+            if any(ipaddress.ip_address(one) == self._address for one in found.records[:SPF_ADDRESSES]):
                 validated.append(name.rstrip(".").lower())
         self._names = validated
         return validated

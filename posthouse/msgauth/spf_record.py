@@ -27,10 +27,7 @@ _MACRO_STRING: Final = re.compile(
 _DOMAIN_SPEC: Final = re.compile(
     rf"(?:[\x21-\x24\x26-\x7e]|%[%_-]|%\{{[slodiphv]{_TRANSFORMERS}\}})++", re.IGNORECASE
 )
-# RFC 7208 §7.1 domain-end: a macro, or a dot and a top label that is not all digits.
-_DOMAIN_END: Final = re.compile(
-    r"(?:%\{[^}]*\}|\.(?:[a-z0-9]*[a-z][a-z0-9]*|[a-z0-9]+-[a-z0-9-]*[a-z0-9])\.?)\Z", re.IGNORECASE
-)
+_TOP_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.IGNORECASE)
 _MECHANISM: Final = re.compile(r"([+\-?~]?)([a-z][a-z0-9._-]*)([:/].*)?\Z", re.IGNORECASE | re.DOTALL)
 _MODIFIER: Final = re.compile(r"([a-z][a-z0-9._-]*)=(.*)\Z", re.IGNORECASE | re.DOTALL)
 _CIDR: Final = re.compile(r"(?:/(\d+))?(?://(\d+))?\Z")
@@ -95,11 +92,15 @@ def is_spf(text: str) -> bool:
     return text[:6].lower() == _VERSION and (len(text) == 6 or text[6] == " ")
 
 
-@lru_cache(SPF_RECORDS_KEPT)
 def parse_spf(text: str) -> SpfRecord:
     """The terms of a record. Raises SpfSyntaxError."""
     if len(text) > SPF_RECORD:
         raise SpfSyntaxError("the record is too long")
+    return _parse(text)
+
+
+@lru_cache(SPF_RECORDS_KEPT)
+def _parse(text: str) -> SpfRecord:
     if not text.isascii():
         # RFC 7208 §3.1: the record is 7-bit ASCII.
         raise SpfSyntaxError("the record is not ASCII")
@@ -166,9 +167,17 @@ def _optional_domain(rest: str, term: str) -> str:
 
 
 def _domain_spec(text: str, term: str) -> str:
-    if _DOMAIN_SPEC.fullmatch(text) is None or _DOMAIN_END.search(text) is None:
+    if _DOMAIN_SPEC.fullmatch(text) is None or not _ends_as_domain(text):
         raise SpfSyntaxError(f'"{term[:80]}" has no well formed domain')
     return text
+
+
+def _ends_as_domain(text: str) -> bool:
+    """RFC 7208 §7.1 domain-end: a macro, or a dot and a top label that is not all digits."""
+    if text.endswith("}"):
+        return True
+    _, dot, label = text.removesuffix(".").rpartition(".")
+    return bool(dot) and not label.isdigit() and _TOP_LABEL.fullmatch(label) is not None
 
 
 def _dual_cidr(text: str, term: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from posthouse.operations.backup import Backups
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.mail_transfer import MailTransfer
@@ -79,6 +80,7 @@ class Administration:
         records: DomainRecords,
         queue: Queue,
         suppressing: Suppressing,
+        backups: Backups,
         transfer: MailTransfer,
         timeline: Timeline,
         status: HouseStatus,
@@ -118,6 +120,8 @@ class Administration:
             "transfer.note": transfer.transfer_note,
             "transfer.put": transfer.transfer_put,
             "transfer.get": transfer.transfer_get,
+            "backup.make": backups.backup_make,
+            "store.verify": backups.store_verify,
             "message.log": timeline.message_log,
             "status": status.status,
             **extra,

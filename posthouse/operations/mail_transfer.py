@@ -10,13 +10,15 @@ from __future__ import annotations
 import base64
 from bisect import bisect_right
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_login
 from posthouse.errors import NotFound
+from posthouse.operations.transfer.model import NUMBER_MAX
+from posthouse.operations.transfer.naming import usable_keyword, usable_name
 from posthouse.store.care import KeepUids, NoteTransferred
 from posthouse.store.interface import AddEmail, CreateMailbox, Op, Store
 from posthouse.store.model import SYSTEM_FLAGS, Account, Content, Mailbox, Role
@@ -25,12 +27,12 @@ from posthouse.store.model import SYSTEM_FLAGS, Account, Content, Mailbox, Role
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message of a batch; its octets stand in the body, in order."""
 
-    octets: int
-    received_at: int
+    octets: Annotated[int, msgspec.Meta(ge=0)]
+    received_at: Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
     flags: tuple[str, ...] = ()
     mark: str
     """Hexadecimal: what tells it from every other message that was ever imported to this account."""
-    uid: int = 0
+    uid: Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)] = 0
     """To be kept where the mailbox lets it; 0: none."""
 
 
@@ -106,7 +108,9 @@ class MailTransfer:
         if sum(message.octets for message in messages) != len(body):
             raise ValueError("the body is not as long as its messages")
         account = await self._account(address)
-        mailbox = await self._mailbox(account, folder, role)
+        mailbox = await self._mailbox(account, usable_name(folder), role)
+        keywords = await self._store.keywords(account.account_id)
+        kept = _Keywords(keywords)
         marks = [bytes.fromhex(message.mark) for message in messages]
         known = await self._store.transferred(account.account_id, marks)
         operations: list[Op[Any]] = []
@@ -131,7 +135,7 @@ class MailTransfer:
                     account_id=account.account_id,
                     mailbox_id=mailbox.mailbox_id,
                     content=Content.of(raw),
-                    flags=_flags(message.flags),
+                    flags=kept.flags(message.flags),
                     received_at=message.received_at,
                     check_quota=not over_quota,
                 )
@@ -211,10 +215,27 @@ def _folder(mailbox: Mailbox) -> Folder:
 _KNOWN_FLAGS = {name.lower(): name for name in SYSTEM_FLAGS}
 
 
-def _flags(names: tuple[str, ...]) -> frozenset[str]:
-    """System flags and keywords; \\Recent and what servers made up with a backslash go (RFC 9051 §2.3.2)."""
-    return frozenset(
-        _KNOWN_FLAGS.get(name.lower(), name)
-        for name in names
-        if not name.startswith("\\") or name.lower() in _KNOWN_FLAGS
-    )
+class _Keywords:
+    """Flags as they can be kept: an account has room for so many keywords, and no import fails for lack of it."""
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self._known = {name.lower() for name in known}
+
+    def flags(self, names: tuple[str, ...]) -> frozenset[str]:
+        """System flags, and keywords that are known or have room.
+
+        \\Recent and what servers made up with a backslash go (RFC 9051 §2.3.2).
+        """
+        kept: set[str] = set()
+        for name in names:
+            if name.startswith("\\"):
+                if name.lower() in _KNOWN_FLAGS:
+                    kept.add(_KNOWN_FLAGS[name.lower()])
+                continue
+            keyword = usable_keyword(name)
+            if keyword.lower() not in self._known:
+                if not keyword or len(self._known) >= limits.KEYWORDS:
+                    continue
+                self._known.add(keyword.lower())
+            kept.add(keyword)
+        return frozenset(kept)

@@ -30,8 +30,8 @@ class ReportDetail(msgspec.Struct, frozen=True, kw_only=True):
     row: ReportRow
     name: str
     at: int
-    content: msgspec.Raw
-    """As it was read."""
+    content: object
+    """As it was read: plain JSON values."""
 
 
 class Reports:
@@ -49,7 +49,7 @@ class Reports:
         report = await self._store.report(id)
         if report is None:
             raise NotFound(f"no report {id}; posthouse reports list shows what there is")
-        content = msgspec.Raw(report.content.encode())
+        content = msgspec.json.decode(report.content)
         return ReportDetail(row=_row(report), name=report.name, at=report.at, content=content)
 
 

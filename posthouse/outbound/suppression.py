@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from posthouse import limits
+from posthouse.accounts.addresses import normalize_address
 from posthouse.config import Outbound
 from posthouse.outbound.parcel import Delivery, Disposition, shortened
 from posthouse.smtp.replies import Reply
@@ -34,14 +35,22 @@ async def bar(
     store: Store, recipients: Sequence[QueuedRecipient]
 ) -> tuple[tuple[Delivery, ...], tuple[QueuedRecipient, ...]]:
     """(what fails because its address is on the list, who may be tried)."""
-    found = await store.suppressions(addresses=[one.address.lower() for one in recipients])
+    found = await store.suppressions(addresses=[_key(one) for one in recipients])
     listed = {one.address: one for one in found if one.active}
     barred = tuple(
-        Delivery(recipient=one, disposition=Disposition.FAILED, reply=_refusal(listed[one.address.lower()]))
+        Delivery(recipient=one, disposition=Disposition.FAILED, reply=_refusal(listed[_key(one)]))
         for one in recipients
-        if one.address.lower() in listed
+        if _key(one) in listed
     )
-    return barred, tuple(one for one in recipients if one.address.lower() not in listed)
+    return barred, tuple(one for one in recipients if _key(one) not in listed)
+
+
+def _key(recipient: QueuedRecipient) -> str:
+    """How the list spells an address."""
+    try:
+        return normalize_address(recipient.address)
+    except ValueError:
+        return recipient.address.lower()
 
 
 def _refusal(listed: Suppression) -> Reply:
@@ -56,7 +65,7 @@ def learnt(deliveries: Sequence[Delivery], settings: Outbound, now: float) -> tu
     """What the list learns from an attempt."""
     refused: list[Op[Any]] = [
         NoteRefusal(
-            address=one.recipient.address.lower(),
+            address=_key(one.recipient),
             reply=shortened(one.reply),
             at=now,
             after=settings.suppress_after,
@@ -65,9 +74,7 @@ def learnt(deliveries: Sequence[Delivery], settings: Outbound, now: float) -> tu
         if one.remote and one.disposition is Disposition.FAILED and nobody_there(one.reply)
     ]
     reached = tuple(
-        one.recipient.address.lower()
-        for one in deliveries
-        if one.remote and one.disposition is Disposition.DELIVERED
+        _key(one.recipient) for one in deliveries if one.remote and one.disposition is Disposition.DELIVERED
     )
     return (*refused, ForgetRefusals(addresses=reached)) if reached else tuple(refused)
 

@@ -114,6 +114,10 @@ class Host:
         self._dns_port = dns_port
         self.ahead = 0.0
         """Seconds that its clock is ahead of the system's."""
+        self._cut_off = False
+        self._owed = 0.0
+        """Seconds that its clock has missed while it was cut off."""
+        self._paying: asyncio.Task[Any] | None = None
         self._gate: Gate | None = None
         if BEHIND in ports:
             tls = folder / "data" / "tls"
@@ -203,9 +207,14 @@ class Host:
             client.close()
 
     async def advance(self, seconds: float) -> None:
-        """Move its clock on: what becomes due by that is tried now. Holds for later starts as well."""
+        """Move its clock on: what becomes due by that is tried now.
+
+        Holds for later starts as well; one that is cut off learns of it when it is back.
+        """
         self.ahead += seconds
-        if self.running:
+        if self._cut_off:
+            self._owed += seconds
+        elif self.running:
             await self.ask("clock.advance", seconds=seconds)
 
     async def start(self) -> None:
@@ -214,7 +223,8 @@ class Host:
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            *self.command_line("serve", "--ready-file", str(ready)),
+            *self.command_line("serve", "--until-eof", "--ready-file", str(ready)),
+            stdin=asyncio.subprocess.PIPE,  # it ends with us, even when we are killed
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.folder,
@@ -225,10 +235,18 @@ class Host:
         async with asyncio.timeout(limits.PLAYGROUND_START):
             while not ready.exists():
                 if self._process.returncode is not None:
-                    raise Temporary(f"{self.name} did not start; see {self.folder / 'log'}")
+                    raise Temporary(f"{self.name} did not start: {self._last_words()}")
                 await asyncio.sleep(0.02)
         if self._gate is not None:
             await self._gate.start()
+
+    def _last_words(self) -> str:
+        """Why it ended, as its log says."""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+            if lines:
+                return lines[-1]
+        return f"exit code {self._process.returncode if self._process else None}"
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
@@ -251,15 +269,21 @@ class Host:
     def cut_off(self) -> None:
         """Partition it: peers connect and hear nothing, as behind a network that drops packets."""
         if self._process is not None:
+            self._cut_off = True
             self._process.send_signal(signal.SIGSTOP)
 
     def reconnect(self) -> None:
         """End the partition."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+            self._cut_off = False
+            owed, self._owed = self._owed, 0.0
+            if owed:
+                self._paying = asyncio.get_running_loop().create_task(self.ask("clock.advance", seconds=owed))
 
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
+        self._cut_off, self._owed = False, 0.0
         if process is None:
             return
         if self._gate is not None:

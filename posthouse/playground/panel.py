@@ -6,9 +6,13 @@ On a terminal a table of hosts stands above the latest events; on a pipe the sam
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import limits
@@ -26,11 +30,11 @@ def addresses(net: Playground) -> Iterator[str]:
     """Where to look, as lines."""
     yield "Posthouse playground: a small internet on this machine. Nothing leaves it."
     yield ""
-    yield f"{'host':<20}{'address':<14}{'for':<16}ports"
-    yield f"{'ns.test':<20}{'127.0.0.1':<14}{'DNS':<16}{net.name_server.port} udp, tcp"
+    yield f"{'host':<20}{'address':<14}{'for':<21}ports"
+    yield f"{'ns.test':<20}{'127.0.0.1':<14}{'DNS':<21}{net.name_server.port} udp, tcp"
     for host in net.hosts.values():
         ports = "  ".join(f"{name} {net.ports[name]}" for name in OFFERED)
-        yield f"{host.name:<20}{host.address:<14}{duty(host):<16}{ports}"
+        yield f"{host.name:<20}{host.address:<14}{duty(host):<21}{ports}"
     yield ""
     for host in net.hosts.values():
         for address, password in host.spec.accounts:
@@ -48,8 +52,18 @@ def examples(net: Playground) -> Iterator[str]:
     yield "Try:"
     yield f'  curl -k --user {user}:{PASSWORD} "imaps://{host.address}:{net.ports["imaps"]}/INBOX?ALL"'
     yield f"  https://{host.address}:{net.ports['https']}/ in a browser, as {user}"
-    yield f"  posthouse -c {net.folder}/{next(iter(net.hosts))}/posthouse.toml trace {user}"
-    yield "  posthouse playground --tour"
+    yield f"  {program()} -c {net.folder}/{next(iter(net.hosts))}/posthouse.toml trace {user}"
+    yield f"  {program()} playground --tour"
+
+
+def program() -> str:
+    """How to call `posthouse` from where one stands."""
+    if shutil.which("posthouse"):
+        return "posthouse"
+    beside = Path(sys.executable).parent / "posthouse"
+    with contextlib.suppress(ValueError):
+        return str(beside.relative_to(Path.cwd()))
+    return str(beside)
 
 
 def duty(host: Host) -> str:

@@ -2,7 +2,7 @@
 
 1. Submission with login; a colleague's copy is delivered locally, the other goes out by DNS and MX.
 2. A stranger may neither relay nor send as one of ours.
-3. POP3 downloads and changes nothing; IMAP keeps two devices in step.
+3. POP3 downloads and changes nothing; IMAP keeps two devices in step, and JMAP the browser with them.
 4. The primary MX is away: the backup holds the mail and hands it on, once.
 
 Each chapter checks what it tells. Temporary is raised when something is otherwise than told.
@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from posthouse import limits
 from posthouse.errors import Temporary
+from posthouse.playground.browser import Browser
 from posthouse.playground.conversation import Conversation, Say
 from posthouse.playground.host import Host
 from posthouse.playground.network import Playground
@@ -91,7 +92,7 @@ class Tour:
     # --- 3 -------------------------------------------------------------------------------------------
 
     async def _reading(self) -> None:
-        self._chapter(3, "bob downloads by POP3, carol reads on two devices by IMAP")
+        self._chapter(3, "bob downloads by POP3, carol reads on two devices by IMAP and in the browser")
         await self._submit("Minutes of the meeting", (BOB, CAROL))
         await self._arrives(self._south, BOB, 1)
         await self._arrives(self._south, CAROL, 2)
@@ -122,10 +123,22 @@ class Tour:
         await desk.imap("d3", "STORE 1 +FLAGS (\\Flagged)")
         self._say("   (phone, without asking)")
         self._expect(await phone.line(), "* 1 FETCH")
+        await self._browser(user, phone)
         phone.send("DONE")
         self._expect(await phone.line(), "p3 OK")
         phone.close()
         desk.close()
+
+    async def _browser(self, user: str, phone: Conversation) -> None:
+        self._say("   (browser, by JMAP)")
+        browser = Browser(self._south.address, self._net.ports["https"], user, PASSWORD, self._say)
+        await browser.open()
+        email = await browser.latest()
+        if not email["keywords"].get("$flagged"):
+            raise Temporary(f"the browser does not see the flag: {email}")
+        await browser.call("Email/set", {"update": {email["id"]: {"keywords/$answered": True}}})
+        self._say("   (phone, without asking)")
+        self._expect(await phone.line(), "* 1 FETCH")
 
     async def _imap_session(self, user: str, device: str) -> Conversation:
         self._say(f"   ({device})")

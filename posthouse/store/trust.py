@@ -69,7 +69,8 @@ class TallyDmarc(Op[None], frozen=True, kw_only=True):
 
 
 class ForgetTallies(Op[None], frozen=True, kw_only=True):
-    """The report of a domain's day is made; or nobody wants it."""
+    """The report of a domain's day is made; or nobody wants it. NotFound when there are none: with it in the same
+    commit, of several nodes one sends the report."""
 
     policy_domain: str
     day: int

@@ -94,7 +94,9 @@ def test_relaying_and_forgery_are_refused(served: Served) -> None:
         assert client.rcpt("carol@far.test")[0] == 550
         client.rset()
         code, _ = client.mail("alice@north.test")
-        assert (code if code != 250 else client.rcpt("bob@north.test")[0]) == 550
+        assert (
+            code if code != 250 else client.rcpt("bob@north.test")[0]
+        ) == 451  # no name server answers: our own SPF record cannot speak for it
     with smtplib.SMTP_SSL("127.0.0.1", served.port("submissions"), context=TRUSTING) as client:
         client.login("alice@north.test", "secret")
         assert client.mail("bob@north.test")[0] in (550, 553)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import msgspec
 from posthouse.accounts.directory import Directory
 from posthouse.config import MsgAuth
 from posthouse.errors import StoreUnavailable
-from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.checks import Check
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
@@ -113,7 +114,8 @@ class SmallHouse:
                 raise store.faults["notify"]
             notices.append((mail, told))
 
-        policy = Policy(directory, trusted=trusted, verify_recipient=verify)
+        proving = partial(prove_sender, resolver) if resolver is not None else None
+        policy = Policy(directory, trusted=trusted, verify_recipient=verify, prove_sender=proving)
         deliverer = Deliverer(store, directory, notify)
         refusals = Refusals(store)
         strangers: tuple[Check, ...] = ()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 import msgspec
 import pytest
 
 from posthouse.config import MsgAuth
-from posthouse.inbound.authenticate import Authenticate
+from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.mail import Via
+from posthouse.inbound.policy import Peer, Transaction
 from posthouse.inbound.questions import Questions
 from posthouse.limits import DKIM_SIGNATURES
 from posthouse.message.headers import Headers
@@ -214,10 +215,38 @@ async def test_questions_are_bounded_in_number_and_time():
     answers = [await few.txt("elsewhere.test") for _ in range(3)]
     assert [one.status for one in answers] == [Status.FOUND, Status.FOUND, Status.TEMPORARY]
 
-    class Silent(FakeResolver):
-        async def txt(self, name: str):
-            await asyncio.Event().wait()
+    late = Questions(FakeResolver(ZONE), timeout=-1)
+    answer = await late.mx("elsewhere.test")
+    assert answer.status is Status.TEMPORARY
+    assert answer.reason == "the checks of this message took more than -1 seconds"
 
-    late = Questions(Silent(), timeout=0.01)
-    assert (await late.txt("elsewhere.test")).status is Status.TEMPORARY
-    assert "more than 0.01 seconds" in (await late.txt("elsewhere.test")).reason
+
+async def test_sure_questions_go_out_together(house):
+    ahead: list[tuple[str, str]] = []
+    for check in house.pipeline._checks[Via.MX]:
+        if isinstance(check, Authenticate):
+            check._prefetch = lambda name, kind: ahead.append((kind, name))
+    resolver = with_resolver(house, FakeResolver(ZONE))
+    await take(house, signed(letter("info@bank.test"), KEY))
+    assert ("TXT", "s1._domainkey.bank.test") in ahead
+    assert {name for kind, name in ahead if kind == "TXT"} <= {name for _, name in resolver.asked}
+
+
+@pytest.mark.parametrize(
+    ("spf", "code"), [("v=spf1 ip4:192.0.2.1 -all", 250), ("v=spf1 -all", 550), ("", 550), ("FAIL", 451)]
+)
+async def test_our_own_sender_from_outside_needs_our_spf_record(house, spf, code):
+    record = "example.test. FAIL" if spf == "FAIL" else f'example.test. TXT "{spf}"'
+    house.policy._prove_sender = partial(prove_sender, FakeResolver(record))
+    peer = Peer(via=Via.MX, address="192.0.2.1")
+    assert (await house.policy.mail(peer, Transaction(reverse_path="news@example.test"))).code == code
+
+
+async def test_internationalized_senders_are_asked_for_as_a_labels(house):
+    resolver = with_resolver(
+        house, FakeResolver(ZONE + 'xn--bcher-kva.test. TXT "v=spf1 ip4:192.0.2.1 -all"\n')
+    )
+    raw = "From: Autor <autor@bücher.test>\r\nSubject: x\r\n\r\ntext\r\n".encode()
+    _, told, _ = await take(house, raw, reverse_path="autor@bücher.test", smtputf8=True)
+    assert (told["spf"], told["dmarc"]) == ("pass", "none")
+    assert ("TXT", "_dmarc.xn--bcher-kva.test") in resolver.asked

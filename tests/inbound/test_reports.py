@@ -99,6 +99,18 @@ async def test_a_day_becomes_a_report(house):
     assert (kept.sent, kept.messages, kept.failures, kept.organization) == (True, 5, 1, "dmarc@bank.test")
 
 
+async def test_of_two_nodes_one_sends_it(house):
+    office = Office(house)
+    await office.take(signed(letter("info@bank.test"), KEY))
+    await office.tallies.flush()
+    office.now += DAY
+    store = house.real_store
+    [tally] = await store.dmarc_tallies(2**40)
+    assert await office.sender.send_due(2**40) == 1
+    assert await office.sender._send(tally.policy_domain, tally.day, [tally]) == 0
+    assert len(await office.queued()) == 1
+
+
 async def test_only_who_agreed_is_written_to(house):
     office = Office(house)
     await office.take(letter("x@outside.test"))

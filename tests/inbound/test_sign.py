@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import dkim
 import msgspec
 import pytest
 
 from posthouse.accounts.model import Login
+from posthouse.errors import StoreUnavailable
+from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
 from posthouse.inbound.sign import Signer
+from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.dkim_sign import key_record, make_private_key, private_pem
-from posthouse.msgauth.results import Result
+from posthouse.msgauth.results import Arc, Result
 from posthouse.store.trust import DkimKey, KeyState
 from tests.fakes.resolver import FakeResolver
 from tests.inbound.small_house import NOW, SmallHouse
-from tests.msgauth.messages import verified
+from tests.msgauth.messages import hashed, split, verified
 
 PRIVATE = {algorithm: make_private_key(algorithm) for algorithm in ("rsa-sha256", "ed25519-sha256")}
 KEYS = [
@@ -135,6 +141,15 @@ async def test_our_own_notices_are_signed_by_the_domain_above_our_host(signing: 
     assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
 
 
+async def test_delivery_reports_go_the_same_way(signing: Signing):
+    raw = b"From: MAILER-DAEMON@mx.example.test\r\nTo: friend@elsewhere.test\r\n\r\nfailed\r\n"
+    mail = signing.house.mail(FAR, raw=raw, via=Via.LOCAL, login=None, reverse_path="")
+    await signing.house.real_store.commit(*await signing.house.deliverer.operations(mail, b"Received: x\r\n"))
+    [queued] = await signing.house.real_store.queue()
+    found = await verified(await signing.house.real_store.read(queued.stored), RESOLVER, int(NOW))
+    assert {(one.result, one.domain) for one in found} == {(Result.PASS, "example.test")}
+
+
 async def test_without_a_key_it_is_said(signing: Signing):
     signing.keys = [msgspec.structs.replace(key, state=KeyState.RETIRED) for key in KEYS]
     signing.keys += [msgspec.structs.replace(KEYS[0], private_key="broken")]
@@ -151,3 +166,71 @@ async def test_keys_are_read_once_until_they_change(signing: Signing):
     signing.signer.forget()
     await signing.send(LETTER)
     assert signing.reads == 2
+
+
+async def test_messages_of_the_first_moment_are_all_signed(signing: Signing):
+    mails = [signing.house.mail(FAR, raw=LETTER, via=Via.LOCAL, login=None) for _ in range(5)]
+    found = await asyncio.gather(*(signing.signer.sign(mail, b"") for mail in mails))
+    assert all(one.fields for one in found)
+    assert signing.reads == 1
+
+
+async def test_a_store_that_cannot_give_keys_puts_mail_off(signing: Signing):
+    async def away() -> list[DkimKey]:
+        raise StoreUnavailable("disk full")
+
+    signing.signer._read_keys = away
+    for _ in range(2):
+        mail = signing.house.mail(FAR, raw=LETTER, via=Via.LOCAL, login=None)
+        assert [reply.code for reply in await signing.house.pipeline.accept(mail)] == [452]
+
+
+# --- ARC ------------------------------------------------------------------------------------------------------
+
+AUTHRES = (
+    b"Authentication-Results: mx.example.test;\r\n\tdkim=pass header.d=elsewhere.test;\r\n"
+    b"\tdmarc=pass header.from=elsewhere.test\r\n"
+)
+
+
+async def forwarded(signing: Signing, raw: bytes) -> bytes:
+    async def found(examination: Examination) -> None:
+        examination.fields.append(AUTHRES)
+
+    signing.house.pipeline._checks = {Via.MX: (found,)}
+    signing.signer._may_seal = lambda: True
+    signing.signer._hostname = "mx.example.test"
+    return (await signing.send(raw, "away", via=Via.MX, login=None, reverse_path="eve@elsewhere.test"))[-1]
+
+
+async def validated(raw: bytes) -> Arc:
+    fields, body = split(raw)
+    chain = Chain.of(fields)
+    return await chain.validate(hashed(body, chain.forms), RESOLVER)
+
+
+async def test_what_is_handed_on_may_be_sealed(signing: Signing):
+    first = await forwarded(signing, b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n")
+    assert (await validated(first)).result is Result.PASS
+    assert (await validated(first.replace(b"text", b"tent"))).result is Result.FAIL
+    assert (await validated(first.replace(b"dkim=pass", b"dkim=fail"))).result is Result.FAIL
+    second = await forwarded(signing, first)
+    found = await validated(second)
+    assert (found.result, found.sealers) == (Result.PASS, ("example.test", "example.test"))
+
+    def ask(name: bytes, timeout: int = 5) -> bytes:
+        return RESOLVER.records[(name.decode().rstrip("."), "TXT")][0].strip('"').encode()
+
+    assert dkim.arc_verify(second, dnsfunc=ask)[0] == dkim.CV_Pass
+
+
+async def test_a_broken_chain_is_not_continued(signing: Signing):
+    first = await forwarded(signing, b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n")
+    broken = first.replace(b"ARC-Seal", b"X-Seal")
+    assert (await forwarded(signing, broken)).count(b"ARC-Message-Signature") == 1
+
+
+async def test_nothing_is_sealed_unless_configured(signing: Signing):
+    raw = b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n"
+    [queued] = await signing.send(raw, "away", via=Via.MX, login=None, reverse_path="eve@elsewhere.test")
+    assert b"ARC-" not in queued

@@ -66,7 +66,9 @@ class LocalHouse:
         for address, password in ACCOUNTS.items():
             done = self.command("account", "add", address, "--password-stdin", text=password + "\n")
             assert done.returncode == 0, done.stderr
-        files = [path for path in data.rglob("*") if path.is_file()]
+        files = [
+            path for path in data.rglob("*") if path.is_file() and path.suffix not in (".reserve", ".lock")
+        ]
         self._furnished.update({str(path.relative_to(data)): path.read_bytes() for path in files})
 
     def launch(self) -> Path:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.interop.conftest import absent
+from tests.interop.dovecot import PASSWORD, USER, Dovecot, facts_of
 from tests.interop.local import ACCOUNTS, LocalHouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -119,3 +124,101 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     done = new.command("import", url(old, ALICE), ALICE, "--password-stdin", text="wonderland\n")
     assert done.returncode == 1
     assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+
+
+# --- Dovecot ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dovecot(program: Callable[[str], str]) -> Iterator[Dovecot]:
+    """With some mail; the special mailbox is called as in German."""
+    if os.geteuid() != 0:
+        absent("root (for Dovecot)")
+    # Not below pytest's own folder, which only root may enter: Dovecot's processes are other users.
+    with tempfile.TemporaryDirectory(prefix="posthouse-dovecot-") as folder:
+        made = Dovecot(program("dovecot"), Path(folder))
+        made.start()
+        try:
+            fill(made)
+            yield made
+        finally:
+            made.stop()
+
+
+def fill(made: Dovecot) -> None:
+    client = made.client()
+    client.create("Work.2001")
+    for number in range(12):
+        flags = ("(\\Seen)", "(\\Answered $Label1)", "")[number % 3]
+        text = f"Subject: {number}\r\n\r\nFrom here.\r\n.\r\n".encode()
+        date = f'" 9-Sep-2001 01:46:{number:02} +0000"'
+        client.append(("INBOX", "Work.2001")[number % 2], flags, date, text)
+    client.append("Gesendet", "", '" 9-Sep-2001 01:46:40 +0000"', b"Subject: sent\r\n\r\nx\r\n")
+    client.select("INBOX")
+    client.store("2", "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.logout()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[LocalHouse]:
+    """A fresh one."""
+    made = LocalHouse(tmp_path / "house")
+    made.configure()
+    made.start()
+    yield made
+    made.stop()
+
+
+def as_ours(shown: dict[str, list[object]]) -> dict[str, list[object]]:
+    """Dovecot's names as they are here."""
+    return {{"Gesendet": "Sent"}.get(name, name.replace(".", "/")): facts for name, facts in shown.items()}
+
+
+@pytest.mark.interop
+def test_dovecot_by_imap_and_by_its_maildir(dovecot: Dovecot, house: LocalHouse) -> None:
+    before = as_ours(dovecot.shown())
+    assert set(before) == {"INBOX", "Work/2001", "Sent"}
+    place = f"imap://{USER}@127.0.0.1:{dovecot.port}"
+    done = house.command("import", place, ALICE, "--password-stdin", "--json", text=PASSWORD + "\n")
+    assert done.returncode == 0, done.stderr
+    assert facts_of(house.imap(ALICE)) == before
+
+    done = house.command("import", str(dovecot.maildir), BOB, "--json")
+    assert done.returncode == 0, done.stderr
+    by_files = facts_of(house.imap(BOB))
+    by_files["Sent"] = by_files.pop("Gesendet")  # a folder on disk does not tell what it is for
+    assert by_files == before
+
+
+@pytest.mark.interop
+def test_dovecot_serves_what_was_exported(dovecot: Dovecot, house: LocalHouse) -> None:
+    for number in range(8):
+        house.append(ALICE, f"for dovecot {number}")
+    client = house.imap(ALICE)
+    client.create("Work/2001")
+    client.select("INBOX")
+    client.store("2:3", "+FLAGS", "(\\Flagged $Label1)")
+    client.copy("4:5", "Work/2001")
+    client.store("1", "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.logout()
+    before = facts_of(house.imap(ALICE))
+    shutil.rmtree(dovecot.maildir)
+    done = house.command("export", ALICE, str(dovecot.maildir))
+    assert done.returncode == 0, done.stderr
+    dovecot.own()
+    after = as_ours(dovecot.shown())
+    assert after == before, "UIDs and UIDVALIDITY, too: nobody's program downloads anything again"
+
+
+@pytest.mark.interop
+def test_dovecot_takes_an_export_by_imap(dovecot: Dovecot, house: LocalHouse) -> None:
+    house.append(ALICE, "over the wire")
+    place = f"imap://{USER}@127.0.0.1:{dovecot.port}/"
+    for count in (1, 0):
+        done = house.command("export", ALICE, place, "--password-stdin", "--json", text=PASSWORD + "\n")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["exported"] == count
+    texts = [fact[3] for fact in dovecot.shown()["INBOX"][1]]  # type: ignore[index,attr-defined]
+    assert any(b"over the wire" in text for text in texts)

@@ -75,6 +75,8 @@ class TrustKit:
         await store.apply(TallyDmarc(tallies=(one, other, one)))
         assert await store.dmarc_tallies(86400) == (msgspec.structs.replace(one, count=4),)
         await store.apply(ForgetTallies(policy_domain="a.test", day=0))
+        with pytest.raises(NotFound):
+            await store.apply(ForgetTallies(policy_domain="a.test", day=0))
         assert await store.dmarc_tallies(10**9) == (other,)
 
     async def test_a_report_is_kept_once(self, engine: EngineUnderTest) -> None:

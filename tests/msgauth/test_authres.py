@@ -14,6 +14,7 @@ WORDS = st.text(st.characters(codec="utf-8"), max_size=40)
 RESULTS = st.sampled_from(list(Result))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(RESULTS, WORDS, WORDS, st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
 def test_what_is_written_reads_the_same(result: Result, reason: str, identity: str, domain: str) -> None:

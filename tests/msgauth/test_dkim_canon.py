@@ -31,6 +31,7 @@ def plain_relaxed(body: bytes) -> bytes:
     return body + b"\r\n" if body else b""
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(PIECES, st.lists(st.integers(0, 40), max_size=6), st.one_of(st.none(), st.integers(0, 30)))
 def test_any_chunking_gives_the_plain_form(pieces: list[bytes], cuts: list[int], length: int | None) -> None:

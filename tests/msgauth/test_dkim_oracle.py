@@ -59,6 +59,7 @@ def messages() -> Iterator[bytes]:
     return map(odd_message, range(MESSAGES))
 
 
+@pytest.mark.slow
 def test_dkimpy_verifies_what_we_sign(keys: list[SigningKey]) -> None:
     records = zone(keys)
 
@@ -71,6 +72,7 @@ def test_dkimpy_verifies_what_we_sign(keys: list[SigningKey]) -> None:
         assert verifier.verify(idx=1, dnsfunc=ask), raw
 
 
+@pytest.mark.slow
 async def test_we_verify_what_dkimpy_signs(keys: list[SigningKey]) -> None:
     resolver = FakeResolver("\n".join(f'{name}. TXT "{text}"' for name, text in zone(keys).items()))
     forms = [(a, b) for a in (b"relaxed", b"simple") for b in (b"relaxed", b"simple")]

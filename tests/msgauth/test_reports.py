@@ -141,7 +141,7 @@ def test_unpacking_is_bounded(octets: bytes) -> None:
         '<!DOCTYPE f [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><feedback>&b;</feedback>',
         '<!DOCTYPE f SYSTEM "file:///etc/passwd"><feedback/>',
         "<a>" * 100_000,
-        "<feedback>" + "<record/>" * 400_000 + "</feedback>",
+        "<feedback>" + "<record/>" * 31_000 + "</feedback>",
         "<html/>",
         "<feedback/>",
         "",
@@ -162,11 +162,13 @@ def test_unpacking_is_bounded(octets: bytes) -> None:
         "deep json",
     ],
 )
-def test_documents_are_bounded(text: str) -> None:
+def test_documents_are_bounded(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.msgauth.aggregate_reader.REPORT_ELEMENTS", 30_000)
     with pytest.raises(ReportError):
         read_document(text.encode())
 
 
+@pytest.mark.slow
 def test_a_flood_of_rows_and_long_texts_are_cut() -> None:
     row = "<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
     head = (
@@ -243,6 +245,7 @@ def test_any_text_leaves_a_well_formed_document(text: str) -> None:
     read_aggregate(write_aggregate(report))
 
 
+@pytest.mark.slow
 def test_what_we_write_keeps_to_the_schema_of_the_standard() -> None:
     """RFC 9990 appendix A, as the `dmarc` package carries it."""
     schema = xmlschema.XMLSchema(pkgutil.get_data("dmarc", "report/schemas/dmarc-2.0.xsd"))

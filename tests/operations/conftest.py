@@ -10,6 +10,7 @@ import pytest
 from posthouse import limits
 from posthouse.config import Config
 from posthouse.house import House
+from tests.operations.shell import Shell
 
 ZONE = """
 north.test.     MX   10 mx.north.test.
@@ -31,3 +32,8 @@ async def house(tmp_path: Path, cheap_hashes: None) -> AsyncIterator[House]:
     house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
     yield house
     await house.close()
+
+
+@pytest.fixture
+def shell(tmp_path: Path, cheap_hashes: None) -> Shell:
+    return Shell(tmp_path)

@@ -10,47 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from posthouse import limits
-from posthouse.cli import main
 from posthouse.operations.transfer import carry
 from posthouse.operations.transfer.mbox import MboxSource
 from posthouse.operations.transfer.model import FolderInfo, TransferFault
+from tests.operations.shell import ALICE, BOB, Shell
 
-ALICE, BOB = "alice@north.test", "bob@north.test"
 THEN = 1_000_000_000
-
-
-class Shell:
-    """Runs commands on one configuration, without a server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "posthouse.toml"
-        self.file.write_text('hostname = "mx.north.test"\n')
-        self("domain", "add", "north.test")
-        for address in (ALICE, BOB):
-            self("account", "add", address, "--password", "secret")
-
-    def __call__(self, *words: str, code: int = 0) -> str:
-        done: Result = CliRunner().invoke(main, ["-c", str(self.file), *words])
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == code, (words, done.output)
-        return done.output
-
-    def counts(self, address: str) -> dict[str, int]:
-        """Mailbox → messages."""
-        shown = json.loads(self("account", "show", address, "--json"))
-        return {name: total for name, total, _ in shown["mailboxes"] if total}
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setattr(limits, "ARGON2_MEMORY", 8)
-    monkeypatch.setattr(limits, "ARGON2_PASSES", 1)
-    monkeypatch.setattr(limits, "SCRAM_ITERATIONS", 4096)
-    return Shell(tmp_path)
 
 
 MBOX = b"""\
@@ -115,10 +82,11 @@ def test_a_second_import_takes_only_what_is_new(shell: Shell, tmp_path: Path) ->
     place = tmp_path / "mail"
     place.write_bytes(MBOX)
     shell("import", str(place), ALICE)
-    assert "imported 0 messages" in shell("import", str(place), ALICE)
+    assert shell("import", str(place), ALICE) == "INBOX: 0 (3 were taken before)\nimported 0 messages\n"
     place.write_bytes(MBOX + b"\nFrom x Sun Sep  9 01:46:40 2001\nSubject: four\n\nFourth.\n")
     assert json.loads(shell("import", str(place), ALICE, "--json"))["imported"] == 1
     assert shell.counts(ALICE) == {"INBOX": 4}
+    assert "imported 4" in shell("import", str(place), ALICE, "--again", "--into", "Once more")
     assert "imported 4" in shell("import", str(place), BOB), "another account has a memory of its own"
 
 
@@ -259,3 +227,100 @@ def test_many_messages_take_few_commits(shell: Shell, tmp_path: Path) -> None:
     began = time.process_time()
     assert "imported 5000" in shell("import", str(tmp_path / "mail"), ALICE)
     assert time.process_time() - began < 20
+
+
+# --- bad input ----------------------------------------------------------------------------------------------
+
+
+def test_links_and_pipes_are_no_messages(shell: Shell, tmp_path: Path) -> None:
+    """Root imports what users have laid out: nothing that they may not read comes to them by it."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(MBOX)
+    maildir = tmp_path / "md"
+    mailbox.Maildir(maildir, create=True).add(b"Subject: real\n\nx\n")
+    (maildir / "cur" / "link").symlink_to(secret)
+    os.mkfifo(maildir / "cur" / "pipe")
+    (maildir / "cur" / "folder").mkdir()
+    assert "imported 1 messages" in shell("import", str(maildir), ALICE)
+    boxes = tmp_path / "boxes"
+    boxes.mkdir()
+    (boxes / "link.mbox").symlink_to(secret)
+    os.mkfifo(boxes / "pipe.mbox")
+    (boxes / "real.mbox").write_bytes(MBOX)
+    assert "imported 3 messages" in shell("import", str(boxes), ALICE)
+    assert shell.counts(ALICE) == {"INBOX": 1, "real": 3}
+
+
+def test_an_export_follows_no_links(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "mail").write_bytes(MBOX)
+    shell("import", str(tmp_path / "mail"), ALICE)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "INBOX.mbox").symlink_to(victim)
+    shell("export", ALICE, str(tmp_path / "out"), "--format", "mbox", code=1)
+    assert victim.read_text() == "precious"
+
+
+def test_names_and_keywords_that_imap_cannot_show(shell: Shell, tmp_path: Path) -> None:
+    place = tmp_path / "boxes"
+    for name in ("a*b%c", "tab\there", "inbox"):
+        (place / "deep").mkdir(parents=True, exist_ok=True)
+        (place / "deep" / f"{name}.mbox").write_bytes(
+            MBOX.replace(b"$Label1\nX-IM", b'x"y)(\\z {1} \xff\nX-IM')
+        )
+    assert "imported 9" in shell("import", str(place), ALICE)
+    assert set(shell.counts(ALICE)) == {"deep/a_b_c", "deep/tab_here", "deep/inbox"}
+    shell("export", ALICE, str(tmp_path / "out"), "--folder", "deep/a_b_c")
+    keywords = (tmp_path / "out" / ".deep.a_b_c" / "dovecot-keywords").read_text()
+    assert "x_y___z" in keywords
+    assert not set('"()\\{') & set(keywords)
+
+
+def test_more_keywords_than_there_is_room_for(shell: Shell, tmp_path: Path) -> None:
+    text = b"".join(
+        b"From x Sun Sep  9 01:46:40 2001\nX-Keywords: %s\nSubject: s\n\n%d\n\n"
+        % (b" ".join(b"k%d" % (n * 20 + i) for i in range(20)), n)
+        for n in range(5)
+    )
+    (tmp_path / "mail").write_bytes(text)
+    assert "imported 5" in shell("import", str(tmp_path / "mail"), ALICE)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"From x 01:00\n",
+        b"From x 01:00\n\n\n\n",
+        b"From x 01:00\n\0\0\0\n\n\xff\xfe\n",
+        b"From x 01:00\nStatus: R\nStatus: O\n x\n y\nX-UID: 99999999999999999999\nX-IMAPbase: -1 z\n\nx",
+        b"From x 01:00\r\nSubject: dos\r\n\r\nx\r\n\r\nFrom y 02:00\r\nSubject: two\r\n\r\ny\r\n",
+        b"From x 99:99:99 0\nX-UID: 4294967295\nX-IMAPbase: 4294967296 1\n\n" + b"y" * 100_000,
+        b"From x 01:00\n" + b"X: y\n" * 20_000 + b"\n",
+    ],
+)
+def test_odd_mbox_files_are_read_or_refused(shell: Shell, tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "mail").write_bytes(raw)
+    assert "imported" in shell("import", str(tmp_path / "mail"), ALICE)
+    shell("export", ALICE, str(tmp_path / "out"))
+    assert shell("verify", "--json") == "[]\n"
+
+
+def test_a_broken_batch_is_refused_whole(shell: Shell) -> None:
+    from posthouse.cli.session import Session
+
+    session = Session(str(shell.file))
+    good = {"octets": 3, "received_at": 0, "mark": "00" * 16}
+    for message in (
+        {**good, "octets": 4},
+        {**good, "mark": "zz"},
+        {**good, "octets": -3},
+        {**good, "received_at": 2**70},
+        {**good, "uid": "x"},
+        {**good, "more": 1},
+    ):
+        with pytest.raises(ValueError, match=r"transfer.put|the body|hexadecimal"):
+            session.one("transfer.put", b"abc", address=ALICE, folder="INBOX", messages=[message])
+    with pytest.raises(ValueError, match="level"):
+        session.one("transfer.put", b"abc", address=ALICE, folder="//", messages=[good])
+    assert shell.counts(ALICE) == {}

@@ -63,6 +63,15 @@ async def test_nothing_goes_to_who_is_on_the_list(office: Office, far: FakeMailS
     assert sorted(await office.story("t1")) == ["delivered", "failed", "told"]
 
 
+async def test_one_address_in_two_spellings_is_one(office: Office, far: FakeMailServer) -> None:
+    listed = Suppression(address="b@xn--bcher-kva.test", active=True, reason="", failures=0, at=0.0)
+    await office.store.apply(PutSuppression(suppression=listed))
+    await office.enqueue("B@b\u00fccher.test")
+    await office.settled()
+    assert far.connections == 0
+    assert b"550 5.7.1 This server" in one_line((await office.inbox())[0])
+
+
 async def test_no_connection_is_made_for_nobody_else(office: Office, far: FakeMailServer) -> None:
     listed = Suppression(address="b@far.test", active=True, reason="", failures=3, at=0.0)
     await office.store.apply(PutSuppression(suppression=listed))

@@ -220,6 +220,18 @@ async def test_a_stopped_host_refuses_and_its_clock_goes_on(net: Playground, eas
     assert await east.ask("clock.advance", seconds=0.0) == pytest.approx(east.ahead)
 
 
+async def test_a_host_that_is_cut_off_learns_the_time_when_it_is_back(net: Playground, east: Host) -> None:
+    before = await east.ask("clock.advance", seconds=0.0)
+    east.cut_off()
+    await net.advance(HOUR)
+    east.reconnect()
+
+    async def knows() -> bool:
+        return bool(await east.ask("clock.advance", seconds=0.0) == before + HOUR)
+
+    await net.until(knows)
+
+
 async def test_clocks_go_forward_only(net: Playground) -> None:
     with pytest.raises(ValueError, match="forward"):
         await net.advance(-1)

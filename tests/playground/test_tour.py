@@ -25,5 +25,6 @@ def test_the_tour_tells_four_chapters() -> None:
     assert "S: 235 2.7.0" in said
     assert said.index("mx.south.test", said.index("step by step")) > 0
     assert said.count("S: 550 5.7.1") >= 2
-    assert "* 1 FETCH" in said
+    assert said.count("S: * 1 FETCH (FLAGS") == 3, "the desk is answered; the phone hears of both changes"
+    assert '"$flagged": true' in said
     assert "posthouse" not in [line for line in said.splitlines() if "PASS " in line or "LOGIN " in line]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,3 +241,16 @@ async def test_a_place_looked_up_before_the_move_is_looked_up_again(
         assert read_blob(reader, 1) == filled.raw[1]
     finally:
         reader.close()
+
+
+async def test_what_is_pinned_stays_until_the_copy_is_made(tmp_path: Path) -> None:
+    folder = SegmentFolder(tmp_path)
+    os.close(folder.create(1))
+    os.close(folder.create(2))
+    with folder.pinned():
+        with folder.pinned():
+            folder.remove(1)
+        assert folder.present() == [1, 2], "somebody else still copies"
+    assert folder.present() == [2]
+    folder.remove(2)
+    assert folder.present() == []

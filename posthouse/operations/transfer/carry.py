@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from posthouse import limits
-from posthouse.operations.transfer.model import FolderInfo, Message, Source, Target, mark
+from posthouse.operations.transfer.model import NUMBER_MAX, FolderInfo, Message, Source, Target, mark
 
 
 class House(Protocol):
@@ -34,6 +34,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     into: str = ""
     """Import: below this mailbox; empty: each under its own name."""
     over_quota: bool = False
+    again: str = ""
+    """Import: something new each time to take again what earlier runs took; empty: only what is new."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that this run has carried."""
     total: int
     """0: not known."""
+    before: int = 0
+    """Messages that earlier runs have carried."""
     refused: tuple[str, ...] = ()
     """Messages that cannot be carried, each with why."""
 
@@ -51,20 +55,30 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 def carry_in(source: Source, house: House, plan: Plan) -> Iterator[Step]:
     """Import. TransferFault, and what the house's commands raise; what was carried by then stays."""
 
-    def known(folder: FolderInfo, keys: list[str]) -> set[str]:
-        marks = {mark(_from(source, plan), folder.place, key): key for key in keys}
-        found = house.one("transfer.known", address=plan.address, marks=tuple(marks))
+    for folder in source.folders():
+        if not plan.folders or folder.name in plan.folders:
+            yield from _import_folder(source, folder, house, plan)
+
+
+class _Before:
+    """What earlier runs took of a source, by the marks that the house keeps; and how much that was."""
+
+    def __init__(self, source: Source, house: House, plan: Plan) -> None:
+        self._source = source
+        self._house = house
+        self._plan = plan
+        self.count = 0
+
+    def __call__(self, folder: FolderInfo, keys: list[str]) -> set[str]:
+        """The known ones among these keys."""
+        marks = {mark(_from(self._source, self._plan), folder.place, key): key for key in keys}
+        found = self._house.one("transfer.known", address=self._plan.address, marks=tuple(marks))
+        self.count += len(found)
         return {marks[each] for each in found}
 
-    for folder in source.folders():
-        if plan.folders and folder.name not in plan.folders:
-            continue
-        yield from _import_folder(source, folder, house, plan, known)
 
-
-def _import_folder(
-    source: Source, folder: FolderInfo, house: House, plan: Plan, known: Any
-) -> Iterator[Step]:
+def _import_folder(source: Source, folder: FolderInfo, house: House, plan: Plan) -> Iterator[Step]:
+    known = _Before(source, house, plan)
     done = 0
     batch: list[Message] = []
     refused: tuple[str, ...] = ()
@@ -73,17 +87,16 @@ def _import_folder(
         if len(message.raw) > limits.CONTROL_BODY:
             refused += (f"{folder.name} {message.key}: {len(message.raw)} octets are too many",)
             continue
-        if batch and (
-            len(batch) >= limits.TRANSFER_BATCH or octets + len(message.raw) > limits.TRANSFER_OCTETS
-        ):
+        full = len(batch) >= limits.TRANSFER_BATCH or octets + len(message.raw) > limits.TRANSFER_OCTETS
+        if batch and full:
             done += _put(source, folder, house, plan, batch)
-            yield Step(folder=folder.name, done=done, total=folder.messages)
+            yield Step(folder=folder.name, done=done, total=folder.messages, before=known.count)
             batch, octets = [], 0
         batch.append(message)
         octets += len(message.raw)
     if batch:
         done += _put(source, folder, house, plan, batch)
-    yield Step(folder=folder.name, done=done, total=folder.messages, refused=refused)
+    yield Step(folder=folder.name, done=done, total=folder.messages, before=known.count, refused=refused)
 
 
 def _put(source: Source, folder: FolderInfo, house: House, plan: Plan, batch: list[Message]) -> int:
@@ -93,10 +106,10 @@ def _put(source: Source, folder: FolderInfo, house: House, plan: Plan, batch: li
     messages = [
         {
             "octets": len(message.raw),
-            "received_at": message.received_at,
+            "received_at": min(max(message.received_at, 0), NUMBER_MAX),
             "flags": message.flags,
             "mark": mark(_from(source, plan), folder.place, message.key),
-            "uid": message.uid,
+            "uid": message.uid if message.uid <= NUMBER_MAX else 0,
         }
         for message in batch
     ]
@@ -115,8 +128,8 @@ def _put(source: Source, folder: FolderInfo, house: House, plan: Plan, batch: li
 
 
 def _from(source: Source, plan: Plan) -> str:
-    """Where marks of an import say that a message is from: the same mail may be wanted in two places."""
-    return f"{source.name}\0{plan.into}" if plan.into else source.name
+    """Where marks of an import say that a message is from: the same mail may be wanted in two places, or again."""
+    return "\0".join(part for part in (source.name, plan.into, plan.again) if part)
 
 
 def carry_out(target: Target, house: House, plan: Plan) -> Iterator[Step]:

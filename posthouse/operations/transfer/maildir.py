@@ -7,6 +7,7 @@ Written as Maildir++ with both files, so that Dovecot and an import of ours find
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +16,15 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.imap import mailbox_name
-from posthouse.operations.transfer.model import FolderInfo, Known, Message, TransferFault, with_crlf, with_lf
+from posthouse.operations.transfer.model import (
+    FolderInfo,
+    Known,
+    Message,
+    TransferFault,
+    open_plain,
+    with_crlf,
+    with_lf,
+)
 
 UID_LIST: Final = "dovecot-uidlist"
 KEYWORDS: Final = "dovecot-keywords"
@@ -101,11 +110,14 @@ def _files(place: Path) -> Iterator[Path]:
 
 def _read(path: Path, key: str, uid: int, validity: int, keywords: dict[str, str]) -> Message | None:
     try:
-        raw = path.read_bytes()
-        received_at = int(path.stat().st_mtime)
+        with open_plain(path) as file:
+            raw = file.read()
+            received_at = int(os.fstat(file.fileno()).st_mtime)
     except FileNotFoundError:
         return None  # somebody renamed or deleted it meanwhile: the next run sees it under its new name
     except OSError as fault:
+        if fault.errno in (errno.ELOOP, errno.EINVAL, errno.ENXIO):
+            return None  # a link, a pipe, a folder: no message
         raise TransferFault(f"{path}: {fault.strerror or fault}") from fault
     letters = path.name.partition(_INFO)[2]
     flags = [_FLAGS.get(letter) or keywords.get(letter) for letter in letters]
@@ -190,7 +202,9 @@ class MaildirTarget:
         name = f"{message.received_at}.V{folder.uid_validity}U{message.uid}.posthouse"
         path = self._path(folder) / "tmp" / (name + _INFO + self._letters(message))
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
             with os.fdopen(descriptor, "wb") as file:
                 file.write(with_lf(message.raw))
                 file.flush()

@@ -20,7 +20,15 @@ from typing import BinaryIO, Final
 
 from posthouse import limits
 from posthouse.message.date import parse_date
-from posthouse.operations.transfer.model import FolderInfo, Known, Message, TransferFault, with_crlf, with_lf
+from posthouse.operations.transfer.model import (
+    FolderInfo,
+    Known,
+    Message,
+    TransferFault,
+    open_plain,
+    with_crlf,
+    with_lf,
+)
 
 SUFFIX: Final = ".mbox"
 STATE: Final = ".posthouse-export.json"
@@ -62,7 +70,7 @@ class MboxSource:
     def messages(self, folder: FolderInfo, known: Known) -> Iterator[Message]:
         """The messages of a file, in order."""
         try:
-            with Path(folder.place).open("rb") as file:
+            with open_plain(Path(folder.place)) as file:
                 yield from _unknown(folder, _read(file, folder.place), known)
         except OSError as fault:
             raise TransferFault(f"{folder.place}: {fault.strerror or fault}") from fault
@@ -90,7 +98,7 @@ def _sift(folder: FolderInfo, messages: list[Message], known: Known) -> Iterator
 
 def _is_mbox(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return file.read(5) == b"From " or (path.suffix == SUFFIX and path.stat().st_size == 0)
     except OSError:
         return False
@@ -204,7 +212,7 @@ class MboxTarget:
             uid = octets = 0
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(descriptor, "r+b")
             self._file.truncate(octets)
             self._file.seek(octets)

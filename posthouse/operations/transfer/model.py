@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
 
 import msgspec
 
 from posthouse.errors import PosthouseError
+
+NUMBER_MAX: Final = (1 << 32) - 1
+"""RFC 9051 §9: numbers have 32 bits; so have UIDs, and dates as they are kept."""
 
 
 class TransferFault(PosthouseError):
@@ -101,6 +108,15 @@ def mark(source: str, folder: str, key: str) -> str:
     return hashlib.sha256("\0".join((source, folder, key)).encode("utf-8", "surrogateescape")).hexdigest()[
         :32
     ]
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """A file to be read. OSError for others: a link may lead to what its owner may not read, a pipe never ends."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no ordinary file")
+    return os.fdopen(descriptor, "rb")
 
 
 def with_crlf(raw: bytes) -> bytes:

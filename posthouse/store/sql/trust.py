@@ -78,7 +78,10 @@ def tally(tx: Transaction, op: TallyDmarc) -> None:
 
 def forget_tallies(tx: Transaction, op: ForgetTallies) -> None:
     """ForgetTallies."""
-    tx.execute("DELETE FROM dmarc_tally WHERE policy_domain = ? AND day = ?", (op.policy_domain, op.day))
+    key = (op.policy_domain, op.day)
+    if not tx.query("SELECT 1 FROM dmarc_tally WHERE policy_domain = ? AND day = ? LIMIT 1", key):
+        raise NotFound("Those counts are gone: another node has reported them.")
+    tx.execute("DELETE FROM dmarc_tally WHERE policy_domain = ? AND day = ?", key)
 
 
 def add_report(tx: Transaction, op: AddReport) -> int:

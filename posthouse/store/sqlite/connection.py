@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import apsw
 import msgspec
@@ -64,6 +65,13 @@ def connect(path: Path) -> Connection:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA foreign_keys = OFF")
     return db
+
+
+def open_copy(path: Path) -> Connection:
+    """A database that nobody writes (a backup's), to be read only; nothing is made beside it."""
+    uri = f"file:{quote(str(path))}?immutable=1"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return Connection(uri, flags=flags, statementcachesize=STATEMENTS_CACHED)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from backports import zstd
 
@@ -16,8 +16,9 @@ from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
-from posthouse.store.sqlite.connection import Column, columns, integer, members, octets, snapshot
+from posthouse.store.sqlite.connection import Column, Connection, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
+from posthouse.store.sqlite.segments import SegmentReader
 
 log = logging.getLogger("posthouse.store")
 
@@ -31,6 +32,13 @@ OF_DERIVED: Final = {
 }
 DENSE: Final = 3
 """A range of numbers is read whole when it holds at most so many times what is wanted."""
+
+
+class BlobFiles(Protocol):
+    """What the bytes of messages are read with: a `Reader`, or a backup's files."""
+
+    db: Connection
+    segments: SegmentReader
 
 
 def read_emails(
@@ -205,7 +213,7 @@ def read_blobs(reader: Reader, blob_ids: Sequence[int]) -> dict[int, bytes]:
     return found
 
 
-def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
+def read_blob(reader: BlobFiles, blob_id: int, offset: int = 0, length: int | None = None) -> bytes:
     """Octets of a blob. NotFound when it is gone."""
     place = _blob_row(reader, blob_id)
     try:
@@ -217,7 +225,7 @@ def read_blob(reader: Reader, blob_id: int, offset: int = 0, length: int | None 
         return _read_at(reader, again, offset, length)  # compaction had moved it between the two steps
 
 
-def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
+def _blob_row(reader: BlobFiles, blob_id: int) -> tuple[Any, ...]:
     rows = reader.db.rows(
         "SELECT size, segment, offset, packed_size, content FROM blob WHERE blob_id = ?", (blob_id,)
     )
@@ -226,7 +234,7 @@ def _blob_row(reader: Reader, blob_id: int) -> tuple[Any, ...]:
     return rows[0]
 
 
-def _read_at(reader: Reader, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
+def _read_at(reader: BlobFiles, place: tuple[Any, ...], offset: int, length: int | None) -> bytes:
     size, segment, start, packed_size, content = place
     end = size if length is None else min(offset + length, size)
     if segment is None:

@@ -55,7 +55,7 @@ class Engine:
 
     def __init__(self, path: Path, blobs: Path, derive: Derive, settings: Settings, lock: StoreLock) -> None:
         self._loop = asyncio.get_running_loop()
-        self._path = path
+        self.path = path
         self._lock = lock
         self._settings = settings
         self.now = settings.now
@@ -101,10 +101,10 @@ class Engine:
 
     def open_reader(self) -> Reader:
         """What a reading thread works with: a connection and segment files of its own."""
-        return Reader(self._path, self.folder)
+        return Reader(self.path, self.folder)
 
     def _open_transaction(self) -> Transaction:
-        tx = Transaction(connect(self._path), self.folder, self._interest, self._settings)
+        tx = Transaction(connect(self.path), self.folder, self._interest, self._settings)
         known = dict(tx.query("SELECT segment, size FROM segment"))
         removed = self.folder.remove_orphans(set(known))
         if removed:
@@ -230,7 +230,7 @@ class Engine:
         self._checkpointer.stop()
         self._background_readers.close()
         self.readers.close()
-        db = connect(self._path)  # the last one to close copies the whole log and removes it
+        db = connect(self.path)  # the last one to close copies the whole log and removes it
         db.close()
 
 

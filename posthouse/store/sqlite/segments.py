@@ -8,11 +8,13 @@ A segment file without a row is an orphan (a crash, an abandoned upload, a compa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import logging
 import os
 import struct
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,6 +69,10 @@ class SegmentFolder:
         self._numbers = itertools.count(max(self.present(), default=0) + 1)
         self.adopted: set[int] = set()
         """Staged files that a commit has made segments."""
+        self._lock = threading.Lock()
+        self._pins = 0
+        self._unwanted: set[int] = set()
+        """Segments to be removed when nobody holds on to them any more."""
 
     def present(self) -> list[int]:
         """Numbers of all segment files."""
@@ -103,7 +109,33 @@ class SegmentFolder:
             os.close(fd)
 
     def remove(self, number: int) -> None:
-        """Remove a segment that no row knows any more. Readers may have it open: its space is freed all the same."""
+        """Remove a segment that no row knows any more. Readers may have it open: its space is freed all the same.
+
+        Within `pinned` it stays until the end of that.
+        """
+        with self._lock:
+            if self._pins:
+                self._unwanted.add(number)
+                return
+        self._remove(number)
+
+    @contextlib.contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Within: no segment is removed, so that all of one commit can be copied (thread-safe)."""
+        with self._lock:
+            self._pins += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pins -= 1
+                unwanted: set[int] = set() if self._pins else self._unwanted
+                if not self._pins:
+                    self._unwanted = set()
+            for number in unwanted:
+                self._remove(number)
+
+    def _remove(self, number: int) -> None:
         path = self.path(number)
         try:
             os.truncate(path, 0)

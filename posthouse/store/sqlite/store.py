@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Self
 
@@ -15,10 +15,12 @@ from posthouse.store.interface import Staging, TextSearch
 from posthouse.store.memory.engine import Derive
 from posthouse.store.memory.store import LiveStore
 from posthouse.store.sql.transaction import Settings
+from posthouse.store.sqlite.backup import Copied, back_up
 from posthouse.store.sqlite.engine import Engine
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.reading import SqliteReading
 from posthouse.store.sqlite.staging import FileStaging
+from posthouse.store.sqlite.verify import Checked, Flaw, verify
 
 
 class SqliteStore(LiveStore[Reader]):
@@ -50,6 +52,14 @@ class SqliteStore(LiveStore[Reader]):
         if search is not None:
             store._search = store._live.search = search(store._engine.open_reader, store._engine.foreground)
         return store
+
+    def backup(self, folder: Path) -> AsyncIterator[Copied]:
+        """Copy everything as it is at one moment, while work goes on (`backup.back_up`). StoreUnavailable."""
+        return back_up(self._engine.path, self._engine.folder, folder)
+
+    def verify(self, *, fix: bool) -> AsyncIterator[Checked | Flaw]:
+        """Read everything and tell what is not as it should be; mend it where that is possible (`verify.verify`)."""
+        return verify(self._engine.open_reader, self._engine.background, fix=fix)
 
     def stage(self) -> Staging:
         """Begin to receive a message that is too large for memory."""

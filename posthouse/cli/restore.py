@@ -1,0 +1,134 @@
+"""`posthouse restore`: everything, one account, or one message from a backup."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import structs
+
+from posthouse.cli.session import Session, Verb, take_session
+from posthouse.cli.transfer import show_steps
+
+if TYPE_CHECKING:
+    from posthouse.operations.transfer.carry import Plan
+    from posthouse.store.model import Account
+
+
+@click.command(cls=Verb)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--account", "address", metavar="ADDRESS", default="", help="Only this account's mail.")
+@click.option(
+    "--message", metavar="ID", default="", help="With --account: only messages with this Message-ID."
+)
+@click.option("--folder", "folders", metavar="NAME", multiple=True, help="With --account: only this mailbox.")
+@click.option("--to", metavar="ADDRESS", default="", help="With --account: put it into this account.")
+@click.option("--in-place", is_flag=True, help="With --account: each mailbox under its own name.")
+@click.option("--again", is_flag=True, help="With --account: restore again what was restored before.")
+@click.option("--replace", is_flag=True, help="Everything: move what is in the data folder aside.")
+@click.option(
+    "--same", is_flag=True, help="Everything: nothing has happened since (a move to another machine)."
+)
+@take_session
+def restore(
+    session: Session,
+    /,
+    folder: Path,
+    address: str,
+    message: str,
+    folders: tuple[str, ...],
+    to: str,
+    in_place: bool,
+    again: bool,
+    replace: bool,
+    same: bool,
+) -> None:
+    """Restore everything from the backup in DIR while no server runs; or, at any time, one account or message.
+
+    An account that is gone comes back as it was, with its password. One that is there gets what is restored in a
+    mailbox "Restored DATE", unless --in-place. Everything: mail programs see new UIDs and queued mail is held,
+    unless --same.
+    """
+    if address:
+        from posthouse.operations.transfer.carry import Plan
+
+        if replace or same:
+            raise click.UsageError("--replace and --same are for restoring everything")
+        salt = str(time.time()) if again else ""
+        plan = Plan(address=to, folders=frozenset(folders), over_quota=True, again=salt)
+        _account(session, folder, address, plan, message=message, in_place=in_place)
+        return
+    if message or folders or to or in_place or again:
+        raise click.UsageError("--message, --folder, --to, --in-place and --again go with --account")
+    _everything(session, folder, replace=replace, same=same)
+
+
+def _everything(session: Session, folder: Path, *, replace: bool, same: bool) -> None:
+    from posthouse.operations.restore import Places, restore_all
+
+    config = session.config
+    if not config.store.url.startswith("sqlite:"):
+        raise click.UsageError("a cluster's mail is restored with its database's own tools")
+    places = Places(
+        data=config.data,
+        database=config.data / config.store.url.removeprefix("sqlite:"),
+        blobs=config.data / config.store.blobs.removeprefix("packs:"),
+    )
+    manifest = restore_all(folder, places, same=same, replace=replace, now=time.time())
+    made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.made_at))
+    result = {"made_at": manifest.made_at, "hostname": manifest.hostname, "accounts": manifest.accounts}
+
+    def tell() -> None:
+        click.echo(f"restored {manifest.hostname} as of {made}, {manifest.accounts} accounts")
+        if not same:
+            click.echo("mail that waited to be sent is held: posthouse queue list, queue release --all")
+
+    session.show(result, tell)
+
+
+def _account(
+    session: Session, folder: Path, address: str, plan: Plan, *, message: str, in_place: bool
+) -> None:
+    """Import from the backup. The plan's address: into this account, or (empty) the one that it was."""
+    from posthouse.accounts.addresses import normalize_address
+    from posthouse.operations.backup import read_manifest
+    from posthouse.operations.transfer.archive import ArchiveSource
+    from posthouse.operations.transfer.carry import carry_in
+
+    manifest = read_manifest(folder)
+    source = ArchiveSource(folder, normalize_address(address), message_id=message)
+    try:
+        with session.held():
+            there = {row["address"] for row in session.one("account.list")}
+            target = normalize_address(plan.address) if plan.address else source.account.address
+            fresh = target not in there
+            if fresh:
+                if plan.address:
+                    raise click.UsageError(f"no account {target}: add it first")
+                _bring_back(session, source.account)
+            date = time.strftime("%Y-%m-%d", time.localtime(manifest.made_at))
+            into = "" if fresh or in_place else f"Restored {date}"
+            plan = structs.replace(plan, address=target, into=into)
+            show_steps(session, carry_in(source, session, plan), "restored")
+        for text in source.damaged:
+            click.echo(f"left out: {text}", err=True)
+        if source.damaged:
+            click.get_current_context().exit(1)
+    finally:
+        source.close()
+
+
+def _bring_back(session: Session, account: Account) -> None:
+    """Make the account as it was, with its password."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(("address", "hash", "name", "quota", "admin"))
+    admin = "yes" if account.admin else "no"
+    rows.writerow((account.address, account.password, account.display_name, account.quota, admin))
+    done = session.one("account.import", text.getvalue().encode())
+    if done["refused"]:
+        raise click.ClickException(f"{account.address}: {done['refused'][0]['reason']}")

@@ -1,0 +1,143 @@
+"""Backup and verification, as the house that has the store open does them: `posthouse backup DIR`, `verify`.
+
+A backup is a folder: the store's own copy, below `files` what else is in the data folder (keys, certificates), and last
+of all `backup.json`, which says that it is whole and of when. A second run into the same folder copies what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from posthouse.errors import Conflict, StoreUnavailable
+from posthouse.store.interface import Store
+
+MANIFEST: Final = "backup.json"
+FILES: Final = "files"
+FORM: Final = 1
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup says of itself."""
+
+    form: int
+    made_at: int
+    hostname: str
+    accounts: int
+    files: tuple[str, ...]
+    """What else was in the data folder, relative to it."""
+
+
+class Keeper(Protocol):
+    """A store that lies in files."""
+
+    def backup(self, folder: Path) -> AsyncIterator[Any]:
+        """Copy everything; how far it has come."""
+        ...
+
+    def verify(self, *, fix: bool) -> AsyncIterator[Any]:
+        """Read everything; flaws, and how far it has come."""
+        ...
+
+
+class Backups:
+    """Commands on the store as a whole."""
+
+    def __init__(
+        self,
+        keeper: Keeper | None,
+        store: Store,
+        *,
+        data: Path,
+        hostname: str,
+        own: tuple[str, ...],
+        now: Callable[[], float],
+    ) -> None:
+        """`keeper`: None for a store that does not lie in files of ours (a cluster's).
+
+        `own`: names in the data folder that are the store's, or not worth keeping (beginnings of names)."""
+        self._keeper = keeper
+        self._store = store
+        self._data = data
+        self._hostname = hostname
+        self._own = own
+        self._now = now
+
+    async def backup_make(self, *, folder: str) -> AsyncIterator[Any]:
+        """Make or renew the backup in a folder; how far it has come. ValueError, Conflict, StoreUnavailable."""
+        place = Path(folder)
+        if not place.is_absolute():
+            raise ValueError("the folder of a backup is an absolute path")
+        made_at = int(self._now())
+        keeper = self._files()
+        await asyncio.to_thread(self._prepare, place)
+        async for step in keeper.backup(place):
+            yield step
+        accounts = len(await self._store.accounts())
+        await asyncio.to_thread(self._finish, place, made_at, accounts)
+
+    def _files(self) -> Keeper:
+        if self._keeper is None:
+            raise Conflict("a cluster's mail is kept by its database and its bucket: use their own tools")
+        return self._keeper
+
+    def _prepare(self, place: Path) -> None:
+        data = self._data.resolve()
+        if place.resolve().is_relative_to(data):
+            raise Conflict(f"{place} is in the data folder: what is lost with that is no backup")
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            others = {path.name for path in place.iterdir()} - {MANIFEST, FILES, "blobs", "posthouse.toml"}
+            others = {name for name in others if not name.startswith(("mail.db", MANIFEST))}
+        except OSError as fault:
+            raise StoreUnavailable(f"{place}: {fault.strerror or fault}") from fault
+        if others:
+            raise Conflict(f"{place} is not empty and no backup: {', '.join(sorted(others)[:3])}")
+
+    def _finish(self, place: Path, made_at: int, accounts: int) -> None:
+        try:
+            names = tuple(sorted(self._other_files()))
+            shutil.rmtree(place / FILES, ignore_errors=True)
+            for name in names:
+                target = place / FILES / name
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                shutil.copy2(self._data / name, target)
+            manifest = Manifest(
+                form=FORM, made_at=made_at, hostname=self._hostname, accounts=accounts, files=names
+            )
+            part = place / f"{MANIFEST}.part"
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+            part.replace(place / MANIFEST)
+        except OSError as fault:
+            raise StoreUnavailable(f"{place}: {fault.strerror or fault}") from fault
+
+    def _other_files(self) -> list[str]:
+        return [
+            str(path.relative_to(self._data))
+            for path in self._data.rglob("*")
+            if path.is_file() and not path.relative_to(self._data).parts[0].startswith(self._own)
+        ]
+
+    async def store_verify(self, *, fix: bool = False) -> AsyncIterator[Any]:
+        """Read everything: flaws as they are found, and how far it has come."""
+        async for found in self._files().verify(fix=fix):
+            yield found
+
+
+def read_manifest(place: Path) -> Manifest:
+    """What a backup says of itself. StoreUnavailable when it is none, or not whole."""
+    try:
+        manifest = msgspec.json.decode((place / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as fault:
+        raise StoreUnavailable(f"{place}: no backup there, or one that was never finished") from fault
+    for name in map(Path, manifest.files):
+        if name.is_absolute() or ".." in name.parts:
+            raise StoreUnavailable(f"{place}: {name} would lead out of the data folder")
+    if manifest.form != FORM:
+        raise StoreUnavailable(f"{place}: a backup of form {manifest.form}, this program reads {FORM}")
+    return manifest

@@ -1,0 +1,142 @@
+"""A copy of the whole store at one moment, made while work goes on; made again, it copies what is new only.
+
+The database first, by SQLite itself and whole (`VACUUM INTO` sees one commit), then the segments that its rows point
+at, each up to the size that those rows count: segments only grow, and none is removed meanwhile
+(`SegmentFolder.pinned`). The new database takes the old one's place only when all segments are there, and only then go
+the segments that it does not need: whenever it is cut off, the folder holds the backup before, whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import StoreUnavailable
+from posthouse.store.sqlite.connection import connect, open_copy
+from posthouse.store.sqlite.segments import SegmentFolder
+
+DATABASE: Final = "mail.db"
+BLOBS: Final = "blobs"
+
+
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a backup has come."""
+
+    octets: int
+    """In place, from this run and those before."""
+    total: int
+    written: int
+    """Written by this run."""
+
+
+async def back_up(path: Path, segments: SegmentFolder, folder: Path) -> AsyncIterator[Copied]:
+    """Copy a store into a folder. StoreUnavailable: a disk refused; the backup before is still there."""
+    part = folder / f"{DATABASE}.part"
+    try:
+        with segments.pinned():
+            await asyncio.to_thread(_copy_database, path, part)
+            wanted = await asyncio.to_thread(_segments_of, part)
+            size = part.stat().st_size
+            done, written, total = size, size, size + sum(wanted.values())
+            yield Copied(octets=done, total=total, written=written)
+            for number, octets in wanted.items():
+                target = folder / BLOBS / segments.path(number).name
+                written += await asyncio.to_thread(_copy_segment, segments.path(number), target, octets)
+                done += octets
+                yield Copied(octets=done, total=total, written=written)
+        await asyncio.to_thread(_put_in_place, part, folder, {segments.path(n).name for n in wanted})
+    except (OSError, apsw.Error) as fault:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)  # the space may be what others lack
+        raise StoreUnavailable(f"The backup could not be made: {fault}") from fault
+
+
+def _copy_database(path: Path, part: Path) -> None:
+    (part.parent / BLOBS).mkdir(mode=0o700, parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    with contextlib.closing(connect(path)) as db:
+        db.execute("VACUUM INTO ?", (str(part),))
+    part.chmod(0o600)
+    _sync(part)
+
+
+def _segments_of(part: Path) -> dict[int, int]:
+    with contextlib.closing(open_copy(part)) as db:
+        return dict(db.rows("SELECT segment, size FROM segment ORDER BY segment"))
+
+
+def _copy_segment(source: Path, target: Path, octets: int) -> int:
+    """Add what the copy lacks; how much that was. Numbers are given once, so what is there already is the beginning."""
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as out, source.open("rb") as file:
+        there = min(os.fstat(descriptor).st_size, octets)
+        if there == octets:
+            return 0
+        file.seek(there)
+        out.seek(there)
+        left = octets - there
+        while left:
+            block = file.read(min(left, limits.BACKUP_BLOCK))
+            if not block:
+                raise OSError(f"{source.name} ends early: posthouse verify says which messages that concerns")
+            out.write(block)
+            left -= len(block)
+        out.flush()
+        os.fsync(descriptor)
+    return octets - there
+
+
+def _put_in_place(part: Path, folder: Path, wanted: set[str]) -> None:
+    _sync(folder / BLOBS)
+    part.replace(folder / DATABASE)
+    _sync(folder)
+    for path in (folder / BLOBS).glob("*.seg"):
+        if path.name not in wanted:
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def copy_back(folder: Path, path: Path, blobs: Path, *, same: bool, now: int) -> None:
+    """Make a store of a backup, at places where nothing is. OSError, StoreUnavailable.
+
+    Unless it is the `same` moment still: clients have seen UIDs that the store will give again, so every mailbox gets a
+    new UIDVALIDITY (RFC 9051 §2.3.1.1); and what waited to be sent may have been sent since, so it is held.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copytree(folder / BLOBS, blobs)
+    blobs.chmod(0o700)
+    part = path.with_name(path.name + ".restored")
+    shutil.copyfile(folder / DATABASE, part)
+    part.chmod(0o600)
+    if not same:
+        with contextlib.closing(connect(part)) as db:
+            db.execute("BEGIN")
+            db.execute("UPDATE mailbox SET uid_validity = max(uid_validity + 1, ?)", (now,))
+            db.execute(
+                "UPDATE account_state SET uid_validity = max(uid_validity,"
+                " (SELECT max(uid_validity) FROM mailbox m WHERE m.account_id = account_state.account_id))"
+            )
+            db.execute("DELETE FROM mailbox_snapshot")
+            db.execute("UPDATE queued_recipient SET state = 'held', due_at = NULL, token = 0")
+            db.execute("DELETE FROM queue_destination")
+            db.execute("COMMIT")
+    for one in (*blobs.iterdir(), blobs, part):
+        _sync(one)
+    part.replace(path)
+    _sync(path.parent)

@@ -1,0 +1,219 @@
+"""Backup, restore and verify by the commands, without a server; `tests/app/test_backup.py` has one running."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.operations.shell import ALICE, BOB, Shell
+
+LARGE = b"x" * 40_000
+
+
+def fill(shell: Shell, tmp_path: Path, first: int = 0, count: int = 6, user: str = ALICE) -> None:
+    """Messages small and large into INBOX and Work."""
+    for name in ("INBOX", "Work"):
+        text = b"".join(
+            b"From x Sun Sep  9 01:46:40 2001\nMessage-ID: <%s.%d@x.test>\nSubject: %d\n\n%s\n\n"
+            % (name.encode(), n, n, LARGE if n % 2 else b"small")
+            for n in range(first, first + count)
+        )
+        place = tmp_path / f"mbox-{first}" / f"{name}.mbox"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(text)
+    shell("import", str(tmp_path / f"mbox-{first}"), user)
+
+
+def exported(shell: Shell, user: str, place: Path) -> dict[str, bytes]:
+    """File name (with flags, UID and UIDVALIDITY) → message."""
+    shell("export", user, str(place))
+    return {
+        str(path.relative_to(place)): path.read_bytes()
+        for path in place.rglob("*")
+        if path.parent.name == "cur"
+    }
+
+
+def contents(files: dict[str, bytes]) -> list[bytes]:
+    return sorted(files.values())
+
+
+def test_everything_comes_back(shell: Shell, tmp_path: Path) -> None:
+    fill(shell, tmp_path)
+    shell("sendmail", "-f", ALICE, "x@far.test", text="Subject: out\n\nx\n")
+    before = exported(shell, ALICE, tmp_path / "before")
+    secret = (tmp_path / "data" / "login.key").read_bytes()
+    folder = tmp_path / "backup"
+    assert "were written now" in shell("backup", str(folder))
+    assert (folder.stat().st_mode & 0o777, (folder / "posthouse.toml").read_text()) == (
+        0o700,
+        shell.file.read_text(),
+    )
+    assert shell("verify", "--backup", str(folder)).endswith("everything is as it should be\n")
+    fill(shell, tmp_path, first=100)
+
+    assert "is not empty" in shell("restore", str(folder), code=1)
+    output = shell("restore", str(folder), "--replace")
+    assert "2 accounts" in output
+    assert "is held" in output
+    after = exported(shell, ALICE, tmp_path / "after")
+    assert contents(after) == contents(before)
+    assert not set(after) & set(before), (
+        "a new UIDVALIDITY everywhere: clients have seen UIDs given after the backup"
+    )
+    (row,) = json.loads(shell("queue", "list", "--json"))
+    assert row["recipients"][0]["state"] == "held", "it may have been sent since"
+    shell("queue", "release", "--all")
+    assert (tmp_path / "data" / "login.key").read_bytes() == secret
+    assert shell("verify").endswith("everything is as it should be\n")
+    (aside,) = tmp_path.glob("data.before-*")
+    assert (aside / "mail.db").exists(), "nothing is overwritten"
+
+    shutil.rmtree(tmp_path / "data")
+    shell("restore", str(folder), "--same")
+    assert exported(shell, ALICE, tmp_path / "same") == before
+    assert json.loads(shell("queue", "list", "--json"))[0]["recipients"][0]["state"] == "waiting"
+
+
+def test_a_second_backup_writes_what_is_new(shell: Shell, tmp_path: Path) -> None:
+    fill(shell, tmp_path, count=20)
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    again = json.loads(shell("backup", str(folder), "--json"))
+    segments = sum(path.stat().st_size for path in (folder / "blobs").iterdir())
+    assert again["written"] == again["octets"] - segments, "only the database"
+    assert segments > 20 * len(LARGE)
+    fill(shell, tmp_path, first=100)
+    shell("backup", str(folder))
+    assert shell("verify", "--backup", str(folder)).endswith("everything is as it should be\n")
+
+
+def test_a_backup_that_was_cut_off_leaves_the_one_before(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from posthouse.store.sqlite import backup
+
+    fill(shell, tmp_path)
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    before = exported(shell, ALICE, tmp_path / "before")
+    fill(shell, tmp_path, first=100)
+    shell("account", "remove", BOB, "--yes")
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_put_in_place", _full)
+        assert "could not be made" in shell("backup", str(folder), code=1)
+    assert shell("verify", "--backup", str(folder)).endswith("everything is as it should be\n")
+    shutil.rmtree(tmp_path / "data")
+    shell("restore", str(folder), "--same")
+    assert exported(shell, ALICE, tmp_path / "after") == before
+    assert BOB in shell("account", "list")
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_one_account_one_mailbox_one_message(shell: Shell, tmp_path: Path) -> None:
+    fill(shell, tmp_path)
+    before = exported(shell, ALICE, tmp_path / "before")
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+
+    shell("restore", str(folder), "--account", ALICE, "--message", "<Work.3@x.test>", "--to", BOB)
+    assert next(iter(shell.counts(BOB))).startswith("Restored 20")
+    assert list(shell.counts(BOB).values()) == [1]
+    shell("restore", str(folder), "--account", ALICE, "--folder", "Work")
+    counts = shell.counts(ALICE)
+    assert (counts.pop("INBOX"), counts.pop("Work")) == (6, 6), "what is there stays"
+    assert list(counts.values()) == [6]
+    words = ("restore", str(folder), "--account", ALICE, "--folder", "Work")
+    assert "6 were taken before" in shell(*words)
+    assert "restored 6" in shell(*words, "--again")
+
+    shell("account", "remove", ALICE, "--yes")
+    assert "restored 12 messages" in shell("restore", str(folder), "--account", ALICE)
+    assert exported(shell, ALICE, tmp_path / "after") == before, "with UIDs, flags and dates"
+    shown = json.loads(shell("account", "show", ALICE, "--json"))
+    assert shown["address"] == ALICE
+
+
+def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter").touch()
+    assert "is not empty and no backup" in shell("backup", str(tmp_path / "other"), code=1)
+    assert "no backup there" in shell("restore", str(tmp_path / "other"), "--replace", code=1)
+    assert "in the data folder" in shell("backup", str(tmp_path / "data" / "backup"), code=1)
+    assert "no account" in shell("restore", str(folder), "--account", "x@north.test", code=1)
+    assert "add it first" in shell("restore", str(folder), "--account", ALICE, "--to", "x@north.test", code=2)
+    shell("restore", str(folder), "--message", "<x@y>", code=2)
+    shell("restore", str(folder), "--account", ALICE, "--same", code=2)
+    shell("verify", "--fix", "--backup", str(folder), code=2)
+    manifest = (folder / "backup.json").read_text()
+    for name in ("../escape", "/etc/escape", "tls/../../escape"):
+        (folder / "backup.json").write_text(manifest.replace('"login.key"', f'"{name}"'))
+        assert "out of the data folder" in shell("restore", str(folder), "--replace", code=1)
+    (folder / "backup.json").unlink()
+    assert "never finished" in shell("restore", str(folder), "--replace", code=1)
+
+
+# --- verify -------------------------------------------------------------------------------------------------
+
+
+def break_it(tmp_path: Path, *statements: str) -> None:
+    db = apsw.Connection(str(tmp_path / "data" / "mail.db"))
+    for statement in statements:
+        db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement"),
+    [
+        ("wrong counts", "UPDATE mailbox SET total = total + 3, size = 7 WHERE name = 'INBOX'"),
+        ("email in no mailbox", "DELETE FROM placement WHERE uid = 2"),
+        ("placement without email", "DELETE FROM email WHERE email_id = (SELECT min(email_id) FROM email)"),
+        ("wrong owners of bytes", "INSERT INTO blob_share SELECT min(blob_id), 7 FROM blob"),
+        (
+            "destination that the queue has forgotten",
+            "DELETE FROM queue_destination",
+        ),
+    ],
+)
+def test_what_can_be_mended_is(shell: Shell, tmp_path: Path, kind: str, statement: str) -> None:
+    fill(shell, tmp_path)
+    shell("sendmail", "-f", ALICE, "x@far.test", text="Subject: out\n\nx\n")
+    assert shell("verify", "--json") == "[]\n"
+    break_it(tmp_path, statement)
+    assert kind in shell("verify", code=1)
+    fixed = shell("verify", "--fix", code=1 if kind == "placement without email" else 0)
+    assert f"✓ {kind}" in fixed
+    left = json.loads(shell("verify", "--json", code=1 if kind == "placement without email" else 0))
+    assert [flaw["kind"] for flaw in left] == (
+        ["bytes that nobody has"] if kind == "placement without email" else []
+    )
+    shown = json.loads(shell("account", "show", ALICE, "--json"))
+    assert sum(total for _, total, _ in shown["mailboxes"]) == shown["messages"]
+
+
+def test_damaged_bytes_are_named_and_harm_nobody_else(shell: Shell, tmp_path: Path) -> None:
+    fill(shell, tmp_path)
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    for blobs in (tmp_path / "data" / "blobs", folder / "blobs"):
+        (segment,) = blobs.glob("*.seg")
+        raw = bytearray(segment.read_bytes())
+        raw[1000] ^= 1
+        segment.write_bytes(raw)
+    (flaw,) = json.loads(shell("verify", "--json", code=1))
+    assert flaw["kind"] == "damaged message"
+    assert flaw["what"].startswith(f"{ALICE} INBOX uid 2: the bytes are not those")
+    (flaw,) = json.loads(shell("verify", "--fix", "--json", code=1))
+    assert flaw["mended"] is False
+    (flaw,) = json.loads(shell("verify", "--backup", str(folder), "--json", code=1))
+    assert "not those that were stored" in flaw["what"]
