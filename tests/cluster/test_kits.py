@@ -17,10 +17,6 @@ class TestMailboxes(MailboxKit):
     pass
 
 
-class TestJudgements(JudgementKit):
-    pass
-
-
 class TestMessages(MessageKit):
     pass
 
@@ -38,6 +34,10 @@ class TestChanges(ChangeKit):
 
 
 class TestQueue(QueueKit):
+    pass
+
+
+class TestJudgements(JudgementKit):
     pass
 
 
