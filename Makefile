@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run setup test check format bench clean
+.PHONY: help run setup pages test check screenshots format bench clean
 
 help:
 	@echo "make run      start the playground: a small internet on this machine"
@@ -10,16 +10,22 @@ help:
 	@echo "make check    format, lint, types, floors, fast tests; under a minute"
 	@echo "make bench    compare with Postfix + Dovecot on this machine"
 	@echo "make setup    only the environment (.venv)"
+	@echo "make pages    build the webmail"
 	@echo "make format   let the formatter decide layout"
 	@echo "make clean    remove .venv and everything made"
 
-run: .venv/.runtime
+run: .venv/.runtime pages
 	@exec $(BIN)/posthouse playground
 
 setup: .venv/.runtime
 
-test: .venv/.development
+# The webmail, built into posthouse/web/static when its sources have changed.
+pages: .venv/.runtime
+	@$(BIN)/python scripts/build-webmail.py
+
+test: .venv/.development pages
 	@scripts/install-peers.sh
+	@$(BIN)/python scripts/build-webmail.py --modules
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not bench" $(PYTEST)
 
 check: .venv/.development
@@ -28,12 +34,19 @@ check: .venv/.development
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not interop and not bench" $(PYTEST)
 
+# Every page in both languages, light and dark, at three widths, into screenshots/.
+screenshots: .venv/.development pages
+	@scripts/install-peers.sh
+	@$(BIN)/python scripts/build-webmail.py --modules
+	$(BIN)/python -m tests.browser.shots
+
 format: .venv/.development
 	$(BIN)/ruff format posthouse tests
 	$(BIN)/ruff check --fix posthouse tests
 
 bench: .venv/.development
 	$(BIN)/python bench/compare.py $(BENCH)
+	$(BIN)/python bench/jmap.py
 
 # A stamp each, so that a second start needs no network.
 .venv/bin/python:
@@ -50,4 +63,4 @@ bench: .venv/.development
 	@touch $@
 
 clean:
-	rm -rf .venv .peers build dist bench-results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf webmail/node_modules posthouse/web/static .venv .peers build dist bench-results .pytest_cache .mypy_cache .ruff_cache

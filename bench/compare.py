@@ -5,7 +5,7 @@ the same load generator unchanged against each in turn, test by test, and prints
 that Posthouse is better; each row is held against the better of the two peers. Raw lines go to bench-results/.
 
     python bench/compare.py                      everything (about an hour)
-    python bench/compare.py --quick              smaller mailboxes, one run (about ten minutes)
+    python bench/compare.py --quick              smaller mailboxes, one run (under ten minutes)
     python bench/compare.py --only smtp,append   some tests
     python bench/compare.py --write              also write docs/benchmark.md's table
 """
@@ -34,6 +34,7 @@ PEER_PORTS = ["--smtp", "127.0.0.1:3025", "--imap", "127.0.0.1:3143", "--pop3", 
 OUR_PORTS = ["--smtp", "127.0.0.1:4025", "--imap", "127.0.0.1:4143", "--pop3", "127.0.0.1:4110"]
 LOWER_IS_BETTER = {"ms p50", "ms", "s", "KiB/session", "bytes allocated/msg"}
 MARK = "<!-- table -->"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 DNS_PORT = "4053"
 
 CONFIG = """\
@@ -54,6 +55,10 @@ verify = "enforce"
 [limits]
 message_size = "50MB"
 """
+REST_SECONDS = 30.0
+"""How long a server's background work is waited for before a test begins."""
+TEST_SECONDS = 900.0
+"""No test may take longer: it is ended, and the table says what is missing."""
 
 
 class Peer:
@@ -105,7 +110,7 @@ class Posthouse:
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
-        (self.folder / "posthouse.toml").write_text(CONFIG)
+        (self.folder / "posthouse.toml").write_text(self.configuration())
         self._command("domain", "add", "bench.test")
         listing = self.folder / "accounts.csv"
         rows = "".join(f"u{i:03d}@bench.test,secret\n" for i in range(self.users))
@@ -117,19 +122,30 @@ class Posthouse:
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("wb"),
+            env=ENVIRONMENT,
         )
         deadline = time.monotonic() + 30
         while not ready.exists():
             if time.monotonic() > deadline or self.process.poll() is not None:
+                self.stop()
                 raise SystemExit(f"posthouse did not start; see {self.folder / 'log'}")
             time.sleep(0.05)
         self.pidfile.write_text(str(self.process.pid))
+
+    def configuration(self) -> str:
+        """The file."""
+        return CONFIG
 
     def stop(self) -> None:
         """End the server."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
         if self.dns is not None:
             self.dns.terminate()
             self.dns.wait(10)
@@ -138,13 +154,12 @@ class Posthouse:
         return [sys.executable, "-m", "posthouse", "-c", str(self.folder / "posthouse.toml")]
 
     def _command(self, *words: str) -> None:
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(
             [*self._program(), *words],
             cwd=self.folder,
             check=True,
             stdout=subprocess.DEVNULL,
-            env=environment,
+            env=ENVIRONMENT,
         )
 
 
@@ -157,8 +172,48 @@ def warm(server: Peer | Posthouse, users: int) -> None:
         client.logout()
 
 
+def tree(roots: set[int]) -> set[int]:
+    """Processes with their descendants."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has just ended
+    found, more = set(roots), True
+    while more:
+        children = {child for child, parent in parents.items() if parent in found} - found
+        found |= children
+        more = bool(children)
+    return found
+
+
+def cpu_seconds(processes: set[int]) -> float:
+    """What they have run so far, in the kernel and outside."""
+    ticks = 0
+    for process in processes:
+        try:
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def rest(server: Peer | Posthouse, seconds: float = REST_SECONDS) -> None:
+    """Wait until a server has done what the last test left to its background: it is not the next test's cost."""
+    roots = {int(word) for word in server.pidfile.read_text().split()}
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        before = cpu_seconds(tree(roots))
+        time.sleep(1)
+        if cpu_seconds(tree(roots)) - before < 0.03:
+            return
+
+
 def measure(server: Peer | Posthouse, test: str, options: argparse.Namespace) -> None:
     """One test of the load generator against one server; its lines are added to the server's file."""
+    rest(server)
     out = RESULTS / f"{server.name}.jsonl"
     command = [sys.executable, SHARED / "loadgen.py", *server.ports]
     command += ["--users", str(options.users), "--server-pidfile", server.pidfile, "--only", test]
@@ -174,7 +229,14 @@ def measure(server: Peer | Posthouse, test: str, options: argparse.Namespace) ->
     ]
     command += ["--mid", str(options.mid), "--big", str(options.big), "--idle", options.idle]
     command += ["--sizes", options.sizes, "--conc", options.conc]
-    subprocess.run([str(word) for word in command], check=False, stdout=subprocess.DEVNULL)
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(words, check=False, stdout=subprocess.DEVNULL, timeout=TEST_SECONDS)
+    except subprocess.TimeoutExpired:
+        print(f"{server.name}: {test} took more than {TEST_SECONDS:.0f} s and was ended", file=sys.stderr)
+    else:
+        if done.returncode:
+            print(f"{server.name}: {test} failed with exit code {done.returncode}", file=sys.stderr)
 
 
 class Cell:
@@ -270,6 +332,7 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--idle", default="500,2000")
     parser.add_argument("--sizes", default="4096,51200,1048576")
     parser.add_argument("--conc", default="1,10,50")
+    parser.add_argument("--keep-work", action="store_true", help=f"leave the servers' folders at {WORK}")
     parser.add_argument("--keep", action="store_true", help="add to the results of earlier runs")
     parser.add_argument("--table", action="store_true", help="only print the table of earlier results")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmark.md")
@@ -289,7 +352,11 @@ def main() -> None:
         if not options.keep:
             for path in RESULTS.glob("*.jsonl"):
                 path.unlink()
-        run_all(options)
+        try:
+            run_all(options)
+        finally:
+            if not options.keep_work:
+                shutil.rmtree(WORK, ignore_errors=True)
     text = table()
     print(text)
     if options.write:
@@ -297,6 +364,13 @@ def main() -> None:
         before, _, after = page.read_text().partition(MARK)
         _, _, after = after.partition(MARK)
         page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}")
+
+
+def begin_anew(server: Peer | Posthouse, users: int) -> None:
+    """A server without a past: memory of an idle session means nothing where earlier tests have left theirs."""
+    server.stop()
+    server.start()
+    warm(server, users)
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -309,11 +383,18 @@ def run_all(options: argparse.Namespace) -> None:
         started: list[Peer | Posthouse] = []
         try:
             for server in servers:
-                server.start()
+                try:
+                    server.start()
+                except subprocess.SubprocessError as fault:
+                    print(f"{server.name} did not start and is left out: {fault}", file=sys.stderr)
+                    server.stop()
+                    continue
                 started.append(server)
                 warm(server, options.users)
             for test in chosen:
-                for server in servers:
+                for server in started:
+                    if test == "idle":
+                        begin_anew(server, options.users)
                     print(f"{time.strftime('%H:%M:%S')} {test} on {server.name}", file=sys.stderr, flush=True)
                     measure(server, test, options)
         finally:

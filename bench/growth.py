@@ -2,29 +2,37 @@
 
     python bench/growth.py [--write]
 
-Operations that touch a fixed number of messages should cost the same in all columns. Prints the median of many
-in microseconds, client included; `--write` puts the table into docs/benchmark.md.
+Operations that touch a fixed number of messages should cost the same in all columns. A cell is the median wait of the
+client and, behind the stroke, the server's CPU per operation, both in microseconds; growth is that of the CPU, which
+does not depend on what else the machine does. `--write` puts the table into docs/benchmark.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import imaplib
+import shutil
 import smtplib
+import socket
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare import ROOT, Posthouse
+from compare import ROOT, WORK, Posthouse, rest
 
 MARK = "<!-- growth -->"
 TEXT = b"From: a@example.net\r\nTo: u000@bench.test\r\nSubject: growth %d\r\nMessage-ID: <%d@growth>\r\n\r\n%s\r\n"
 BODY = b"word " * 700
 TIMES = 200
+SEEDED = 600.0
+"""Seconds at most until the envelopes and the index of all that was put in are made."""
+QUIET = 3.0
+"""Seconds between two measurements: upkeep of what one left (envelopes, index) is not the next one's cost."""
 
 
 def seed(port: int, user: str, count: int) -> None:
@@ -45,35 +53,54 @@ def seed(port: int, user: str, count: int) -> None:
     client.logout()
 
 
-def timed(action: Callable[[int], object]) -> float:
-    """The median of one action in microseconds."""
+class Cost(NamedTuple):
+    """Of one operation, in microseconds."""
+
+    waited: float
+    """By the client, the median."""
+    cpu: float
+    """Of the server, the mean."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """What all threads of a process have run so far."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
+def cost(pid: int, action: Callable[[int], object]) -> Cost:
+    """What one action costs, after a quiet moment for what the one before left to the background."""
+    time.sleep(QUIET)
     spent = []
+    before = cpu_seconds(pid)
     for number in range(TIMES):
         begin = time.perf_counter()
         action(number)
         spent.append(time.perf_counter() - begin)
-    return statistics.median(spent) * 1e6
+    return Cost(statistics.median(spent) * 1e6, (cpu_seconds(pid) - before) / TIMES * 1e6)
 
 
-def operations(user: str) -> dict[str, float]:
-    """Each operation's median cost for one user's INBOX."""
+def operations(pid: int, user: str) -> dict[str, Cost]:
+    """Each operation's cost for one user's INBOX."""
     client = imaplib.IMAP4("127.0.0.1", 4143)
+    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # imaplib sends an APPEND in pieces
     client.login(user, "secret")
     sender = smtplib.SMTP("127.0.0.1", 4025)
     sender.ehlo("growth.test")
-    count = int(client.select("INBOX")[1][0])
+    last = int(client.select("INBOX")[1][0])
+    first = max(1, last - 49)
     text = TEXT % (0, 0, BODY)
-    first, last = max(1, count - 49), count
-    found = {
-        "SELECT": timed(lambda _: client.select("INBOX")),
-        "STATUS": timed(lambda _: client.status("INBOX", "(MESSAGES UNSEEN)")),
-        "FETCH FLAGS of 50": timed(lambda _: client.fetch(f"{first}:{last}", "(FLAGS)")),
-        "FETCH ENVELOPE of 50": timed(lambda _: client.fetch(f"{first}:{last}", "(ENVELOPE)")),
-        "FETCH one body": timed(lambda n: client.fetch(str(last - n % 50), "(BODY.PEEK[])")),
-        "STORE one": timed(lambda n: client.store(str(last), "+FLAGS" if n % 2 else "-FLAGS", "(\\Flagged)")),
-        "APPEND": timed(lambda _: client.append("INBOX", None, None, text)),  # type: ignore[arg-type]
-        "SMTP to mailbox": timed(lambda _: sender.sendmail("a@example.net", [f"{user}@bench.test"], text)),
+    actions: dict[str, Callable[[int], object]] = {
+        "SELECT": lambda _: client.select("INBOX"),
+        "STATUS": lambda _: client.status("INBOX", "(MESSAGES UNSEEN)"),
+        "FETCH FLAGS of 50": lambda _: client.fetch(f"{first}:{last}", "(FLAGS)"),
+        "FETCH ENVELOPE of 50": lambda _: client.fetch(f"{first}:{last}", "(ENVELOPE)"),
+        "FETCH one body": lambda n: client.fetch(str(last - n % 50), "(BODY.PEEK[])"),
+        "STORE one": lambda n: client.store(str(last), "-FLAGS" if n % 2 else "+FLAGS", "(\\Flagged)"),
+        "APPEND": lambda _: client.append("INBOX", None, None, text),  # type: ignore[arg-type]
+        "SMTP to mailbox": lambda _: sender.sendmail("a@example.net", [f"{user}@bench.test"], text),
     }
+    found = {name: cost(pid, action) for name, action in actions.items()}
     sender.quit()
     client.logout()
     return found
@@ -88,22 +115,30 @@ def main() -> None:
     parser.add_argument("--big", type=int, default=100_000)
     parser.add_argument("--accounts", type=int, default=1000)
     options = parser.parse_args()
-    columns: dict[str, dict[str, float]] = {}
+    columns: dict[str, dict[str, Cost]] = {}
     for accounts in (10, options.accounts):
         server = Posthouse(accounts)
         server.start()
+        assert server.process is not None
         try:
             for user, messages in (("u000", 1000), ("u001", options.big)):
                 seed(4143, user, messages)
-                columns[f"{accounts:,} accounts, {messages:,} messages"] = operations(user)
+                rest(server, SEEDED)
+                columns[f"{accounts:,} accounts, {messages:,} messages"] = operations(
+                    server.process.pid, user
+                )
         finally:
             server.stop()
+            shutil.rmtree(WORK, ignore_errors=True)
     names = list(columns)
-    lines = ["| microseconds | " + " | ".join(names) + " | growth |", "|---" * (len(names) + 2) + "|"]
+    lines = [
+        "| microseconds, waited / CPU | " + " | ".join(names) + " | growth |",
+        "|---" * (len(names) + 2) + "|",
+    ]
     for operation in columns[names[0]]:
-        values = [columns[name][operation] for name in names]
-        cells = [f"{value:.0f}" for value in values]
-        lines.append(f"| {operation} | " + " | ".join(cells) + f" | {values[-1] / values[0]:.2f}x |")
+        costs = [columns[name][operation] for name in names]
+        cells = [f"{each.waited:.0f} / {each.cpu:.0f}" for each in costs]
+        lines.append(f"| {operation} | " + " | ".join(cells) + f" | {costs[-1].cpu / costs[0].cpu:.2f}x |")
     text = "\n".join(lines)
     print(text)
     if options.write:

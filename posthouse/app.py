@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,12 @@ from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.mail import MailCache
+from posthouse.jmap.methods import TOLD_TYPES
 from posthouse.jmap.results import Results
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
+from posthouse.net.health import BUSY as HEALTH_BUSY
+from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
 from posthouse.operations.administration import Administration
@@ -45,10 +49,14 @@ from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.interface import Store
 from posthouse.web.asgi import Settings as WebSettings
 from posthouse.web.asgi import build
+from posthouse.web.client_setup import ClientSetupPages
+from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
+from posthouse.web.pusher import Pusher
 from posthouse.web.server import BUSY as HTTP_BUSY
 from posthouse.web.server import Application, WebServer
+from posthouse.web.web_push import VapidKey
 
 log: Final = logging.getLogger(__name__)
 
@@ -75,6 +83,8 @@ DOORS: Final = (
     Door(name="http", role="web", protocol="web"),
     Door(name="https", role="web", protocol="web", tls_first=True),
 )
+HEALTH: Final = Door(name="health", role="", protocol="health")
+"""Open whatever the roles are."""
 QUEUE_ROLE: Final = "queue"
 JOBS_ROLE: Final = "jobs"
 """Whatever is done behind everybody's back: deriving, indexing, sweeping, forgetting what is old."""
@@ -108,7 +118,9 @@ class App:
         self._tls: ssl.SSLContext | None = None
         self._control: ControlServer | None = None
         self._runner: QueueRunner | None = None
+        self._pusher: Pusher | None = None
         self._upkeep: Upkeep | None = None
+        self._stopping = False
         self._reloading = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
 
@@ -143,14 +155,27 @@ class App:
             )
             self._upkeep.start()
             self.house.junk.start()
+            self.house.outbox.start()
+            self._pusher = Pusher(self._jmap, lambda: self.house.resolver, self._vapid, TOLD_TYPES)
+            await self._pusher.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
-        """Accept nobody, let sessions end with a word, finish deliveries under way, close the store."""
+        """Accept nobody, let sessions end with a word, finish deliveries under way, close the store.
+
+        With `drain`, first say for so long that nobody new should be sent here.
+        """
+        self._stopping = True
+        if self.config.drain and self.house.listening:
+            log.info("draining seconds=%s", self.config.drain)
+            await asyncio.sleep(self.config.drain)
         await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
         self.house.listening = {}
+        if self._pusher is not None:
+            await self._pusher.stop()
+        await self.house.outbox.stop()
         if self._runner is not None:
             await self._runner.stop()
         if self._upkeep is not None:
@@ -173,10 +198,11 @@ class App:
     # --- doors ---------------------------------------------------------------------------------------
 
     async def _open_doors(self) -> None:
+        proxies = [ip_network(each, strict=False) for each in self.config.proxies]
         with self._privileges.root():
-            for door in DOORS:
+            for door in (*DOORS, HEALTH):
                 addresses = getattr(self.config.listen, door.name)
-                if not addresses or door.role not in self.roles:
+                if not addresses or not (door is HEALTH or door.role in self.roles):
                     continue
                 listener = Listener(
                     [self._placed(address) for address in addresses],
@@ -184,6 +210,7 @@ class App:
                     tls=self._tls if door.tls_first else None,
                     gate=self._gate,
                     refusal=self._busy_line(door.protocol),
+                    proxies=() if door is HEALTH else proxies,
                 )
                 try:
                     await listener.start()
@@ -214,9 +241,20 @@ class App:
             return POP3_BUSY
         if protocol == "web":
             return HTTP_BUSY
+        if protocol == "health":
+            return HEALTH_BUSY
         return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
+    def _why_not_ready(self) -> str:
+        """Why nobody should be sent here now; empty: all is well."""
+        if self._stopping:
+            return "stopping"
+        if not self.house.listening:
+            return "starting"
+        return "" if self.house.storage.healthy() else "the store cannot be reached"
+
     def _build_servers(self, config: Config) -> None:
+        self._servers["health"] = HealthServer(self._why_not_ready).serve
         house, plaintext = self.house, config.auth.plaintext
         services = Services(
             directory=house.directory,
@@ -255,6 +293,7 @@ class App:
             tls=self._tls,
             locks=self.house.storage.locks,
         ).serve
+        self._vapid = VapidKey.from_secret(self.house.storage.secret)
         self._servers["web"] = WebServer(self._web_application(config)).serve
 
     def _web_application(self, config: Config) -> Application:
@@ -263,12 +302,30 @@ class App:
             directory=self.house.directory,
             mail=MailCache(self.house.store),
             results=Results(),
+            security=self.house.security,
+            administration=self._administer,
+            client_setup=self.house.client_setup,
+            outbox=self.house.outbox,
+            vapid=self._vapid.public,
+            push_wanted=self._push_wanted,
+            now=self.house.clock,
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )
+        self._jmap = services
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
-        return build(services, settings, self._pages, images)
+        facts = ClientFacts(
+            hostname=config.hostname,
+            public_url=config.web.url,
+            own_certificate=config.tls.certificate is not None,
+        )
+        setup = ClientSetupPages(self.house.client_setup, self.house.directory, facts)
+        return build(services, settings, self._pages, images, self.house.security, setup)
+
+    def _push_wanted(self, account_id: int) -> None:
+        if self._pusher is not None:
+            self._pusher.look(account_id)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
         """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""
@@ -311,7 +368,7 @@ class App:
 
 
 _FIXED: Final = {
-    "": ("hostname", "data", "workers", "run_as", "listen"),
+    "": ("hostname", "data", "workers", "run_as", "listen", "proxies"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
     "testing": ("clock", "ahead"),

@@ -56,6 +56,8 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The browser and JMAP (RFC 8620) without TLS, port 80: for a proxy before us."""
     https: tuple[str, ...] = ()
     """The same with TLS, port 443."""
+    health: tuple[str, ...] = ()
+    """For a load balancer: `GET /health` (alive) and `GET /ready` (send people here), whatever the roles."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -244,6 +246,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything we keep is below this folder; relative to this file."""
     workers: Count = 1
     """Protocol processes; 1 is what this version runs."""
+    proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of load balancers before us: they must say whose connection it is by the PROXY protocol."""
+    drain: Seconds = 0
+    """Seconds after SIGTERM in which `/ready` says no and all is still served: a load balancer sends nobody new."""
     run_as: str = ""
     """The user to become once the ports are bound, when started as root; empty: stay."""
     log: Literal["debug", "info", "warning", "error"] = "info"
@@ -362,6 +368,7 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
     for key, networks in (
         ("inbound.trusted", config.inbound.trusted),
         ("outbound.source", config.outbound.source),
+        ("proxies", config.proxies),
     ):
         for network in networks:
             try:

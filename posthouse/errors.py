@@ -26,6 +26,13 @@ class PosthouseError(Exception):
         self.public = public
 
 
+def told_to_administrators(fault: BaseException) -> str:
+    """An error's text, and the private reason behind it where the text does not say it already."""
+    text, cause = str(fault), fault.__cause__
+    reason = str(cause) if cause is not None else ""
+    return f"{text} ({reason})" if reason and reason not in text else text
+
+
 class ProtocolError(PosthouseError):
     """A protocol rule was broken."""
 

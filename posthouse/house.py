@@ -16,6 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.security import Security
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
 from posthouse.dns_resolver import DnsResolver
@@ -24,6 +25,7 @@ from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
+from posthouse.inbound.outbox import Outbox
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
@@ -31,11 +33,13 @@ from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.tally import Tallies
+from posthouse.inbound.vacation import VacationResponder
 from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.backup import Backups
+from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -88,6 +92,7 @@ class House:
         self.store = store = storage.store
         self.clock = clock
         self.directory = directory
+        self.security = Security.of(store, storage.secret)
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
@@ -97,6 +102,10 @@ class House:
         self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
+        self.outbox = Outbox(store, lambda: self.pipeline, clock)
+        self.vacation = VacationResponder(
+            store, directory, lambda: self.deliverer.operations, config.hostname, clock
+        )
         self.furnish(config)
 
     @classmethod
@@ -156,6 +165,7 @@ class House:
         judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
+        self.deliverer.told_of = self.vacation.delivered
         self.pipeline = Pipeline(
             hostname=config.hostname,
             store=self.store,
@@ -184,6 +194,7 @@ class House:
             hostname=config.hostname,
             now=self.clock,
         )
+        self.client_setup = ClientSetup(config.hostname, _ports(config))
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -204,6 +215,7 @@ class House:
             hostname=config.hostname,
             ports=_ports(config),
             certificate=Paths(config.data).certificate(config),
+            own_certificate=config.tls.certificate is not None,
             now=self.clock,
         )
         sendmail = Sendmail(
@@ -241,10 +253,26 @@ class House:
             },
         )
 
+    async def store_freeze(self) -> bool:
+        """Refuse all changes (the store is being moved); False: this store is moved another way."""
+        if not isinstance(self.store, SqliteStore):
+            return False
+        await self.store.freeze()
+        return True
+
+    async def store_thaw(self) -> bool:
+        """Take changes again."""
+        if not isinstance(self.store, SqliteStore):
+            return False
+        self.store.thaw()
+        return True
+
     def _trust_commands(self) -> dict[str, Method]:
         """Commands on reports, keys, junk."""
         reports = Reports(self.store)
         return {
+            "store.freeze": self.store_freeze,
+            "store.thaw": self.store_thaw,
             "reports.list": reports.reports_list,
             "reports.show": reports.reports_show,
             "reports.send": self.reports.reports_send,
@@ -348,9 +376,11 @@ class House:
         """Finish what was begun, then let go of the files."""
         with contextlib.suppress(PosthouseError):  # statistics of a minute
             await self.tallies.flush()
+        await self.vacation.close()
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()
+        self.security.bearers.close()
         self.directory.close()
         await self.storage.close()
 

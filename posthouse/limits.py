@@ -557,6 +557,9 @@ HTTP_HEAD_TIME: Final = 20.0
 HTTP_BODY_WAIT: Final = 60.0
 """Seconds to wait for the next piece of a request's body."""
 
+HTTP_BODY_TIME: Final = 4 * 3600.0
+"""Seconds for a body of unknown length; one of known length has TRANSFER_GRACE and its octets at TRANSFER_RATE."""
+
 HTTP_DISCARD: Final = 256 * KB
 """Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""
 
@@ -659,6 +662,87 @@ JMAP_RESULTS: Final = 200
 JMAP_RESULT_IDS: Final = 1_000_000
 """Ids in all remembered results."""
 
+JMAP_STREAMS: Final = 100
+"""Open EventSource streams, and as many WebSockets, of one account: every tab of every browser has one."""
+
+JMAP_PING_LEAST: Final = 5
+"""Seconds: pings are not sent oftener, whatever a client asks."""
+
+JMAP_PING_MOST: Final = 300
+"""Seconds: pings are not sent more rarely once a client asked for any."""
+
+JMAP_IDENTITIES: Final = 200
+"""Identities of an account."""
+
+JMAP_SUBMISSIONS: Final = 100_000
+"""Records of submissions that an account keeps."""
+
+JMAP_HOLD: Final = 366 * 86400
+"""Seconds that a submission may be held (maxDelayedSend, RFC 4865 §4)."""
+
+JMAP_BLOBS: Final = 100
+"""Blobs in one Blob/get or Blob/lookup."""
+
+JMAP_BLOB_SOURCES: Final = 64
+"""Sources that one Blob/upload puts together (maxDataSources; RFC 9404 §3.1 wants 64 at least)."""
+
+PUSH_SUBSCRIPTIONS: Final = 50
+"""Push subscriptions of one account: a person's devices."""
+
+PUSH_EXPIRY: Final = 30 * 86400
+"""Seconds that a push subscription lasts at most (RFC 8620 §7.2: 48 hours at least, 7 days should be)."""
+
+PUSH_URL: Final = 2048
+"""Characters of a push service's address."""
+
+PUSH_ACCOUNTS: Final = 20_000
+"""Accounts whose subscriptions are watched by one process."""
+
+PUSH_PAUSE: Final = 1.0
+"""Seconds between two pushes to an account's devices: what changes meanwhile is told together."""
+
+PUSH_REST: Final = 60.0
+"""Seconds that a push service gets which asks for rest or has a fault (RFC 8030 §8.4)."""
+
+PUSH_TIME: Final = 10.0
+"""Seconds for one push, connection and answer."""
+
+PUSH_TTL: Final = 86_400
+"""Seconds that a push service may keep a push for a device that is away (RFC 8030 §5.2)."""
+
+OUTBOX_BATCH: Final = 100
+"""Submissions looked at before the outbox asks again what is due."""
+
+OUTBOX_LOOK: Final = 60.0
+"""Seconds after which the outbox looks even when nothing told it to."""
+
+OUTBOX_PAUSE: Final = 30.0
+"""Seconds after a fault of the store, and after which a submission that was begun is looked at again."""
+
+OUTBOX_RETRY: Final = 60.0
+"""Seconds until a submission whose message could not be taken now is tried again."""
+
+OUTBOX_FIRST_LOOK: Final = 1.0
+"""Seconds after sending until what became of the recipients is looked up; each further look waits twice as long."""
+
+OUTBOX_LAST_LOOK: Final = 3600.0
+"""Seconds between two such looks at most."""
+
+OUTBOX_LOOKS: Final = 180
+"""Such looks in all: over a week, longer than the queue tries."""
+
+OUTBOX_EVENTS: Final = 10_000
+"""Lines of the timeline read for one submission."""
+
+VACATION_DAYS: Final = 7
+"""Days within which a person is answered once (RFC 5230 §4.1 suggests 7)."""
+
+VACATION_AT_ONCE: Final = 50
+"""Messages looked at for a vacation answer at once; beyond, mail is delivered unanswered."""
+
+VACATION_TEXT: Final = 100_000
+"""Characters of subject and texts of a vacation answer."""
+
 JMAP_POINTER: Final = 32
 """Steps of a result reference's path (RFC 8620 §3.7)."""
 
@@ -687,6 +771,15 @@ BATCH_OCTETS: Final = 32 * MB
 
 PIECE_ROWS: Final = 5_000
 """Rows of a long change after which waiting commits go first: 2-5 ms."""
+
+FLAGS_LOGGED: Final = 500
+"""Messages of one flag change from which it is logged as a rule, instead of rewriting the row of each."""
+
+FLAGS_LOGGED_RUNS: Final = 4
+"""Runs of UIDs of such a change: each is a row, and readers put all of them on top of what they read."""
+
+FLAGS_LOGGED_SECONDS: Final = 1.0
+"""How long a quiet moment is waited for before logged flags are written to the placements; then it is done anyway."""
 
 WAL_OCTETS: Final = 16 * MB
 """Size of the write-ahead log at which it is copied into the database: a restart reads at most little more."""
@@ -789,6 +882,9 @@ HISTORY_ROWS: Final = 20_000
 
 HISTORY_LOOK: Final = 256
 """Changes between two looks at whether that history is too long."""
+
+UPLOAD_KEPT: Final = 24 * 3600
+"""Seconds that an upload nobody used is kept (RFC 8620 §6: an hour at least)."""
 
 UPLOAD_OCTETS: Final = 512 * MB
 """Octets of an account's unused uploads; the oldest give way (RFC 8620 §6 suggests ten times maxSizeUpload)."""
@@ -905,6 +1001,63 @@ APP_PASSWORDS: Final = 50
 APP_PASSWORD_TOUCH: Final = 3600
 """Seconds between two notes of when an app password was last used: a login is no reason for a write."""
 
+API_TOKENS: Final = 50
+"""Bearer tokens of one account: one for each program with room to spare."""
+
+PASSKEYS: Final = 20
+"""Passkeys of one account: one for each device with room to spare."""
+
+RECOVERY_CODES: Final = 10
+"""Codes on paper that stand in for an authenticator, each once: what others hand out, one sheet's worth."""
+
+WEB_SESSIONS: Final = 50
+"""Browsers of one account that are logged in at once; at one more the longest unused is logged out."""
+
+WEB_SESSION_IDLE: Final = 14 * 86400
+"""Seconds without use after which a browser must log in again: a holiday is survived."""
+
+WEB_SESSION_LIFE: Final = 90 * 86400
+"""Seconds after which a browser must log in again in any case."""
+
+WEB_SESSION_TOUCH: Final = 300
+"""Seconds between two notes of a session's or token's last use, so that reading mail does not write."""
+
+WEB_AGENT: Final = 200
+"""Characters kept of a browser's name for itself (User-Agent)."""
+
+LOGIN_STEP: Final = 300.0
+"""Seconds for the second step of a login: time to find the telephone."""
+
+ADDRESS_BOOKS: Final = 100
+"""Address books of one account."""
+
+CONTACT_CARDS: Final = 20_000
+"""Contacts of one account: a large company's list."""
+
+CONTACT_CARD: Final = 256 * KB
+"""Octets of one contact, with a small picture."""
+
+CONTACT_TEXT: Final = 320
+"""Characters of an address or of an address book's name (RFC 5321 §4.5.3.1: 64 + 1 + 255)."""
+
+PREFERENCES: Final = 64 * KB
+"""Octets of what the webmail keeps for one reader: some hundred settings."""
+
+AUTODISCOVER: Final = 64 * KB
+"""Octets of an Outlook autodiscover request: real ones have under 1 KB."""
+
+MTA_STS_AGE: Final = 604_800
+"""Seconds that others keep our MTA-STS policy (RFC 8461 §3.2 suggests weeks; a week mends mistakes in time)."""
+
+SECURITY_TXT_DAYS: Final = 180
+"""Days after which security.txt says it is stale (RFC 9116 §2.5.5: less than a year)."""
+
+LOGIN_FORM_TIME: Final = 3600.0
+"""Seconds that an opened login form may be sent: a page left open over lunch says so when it is used."""
+
+LOGIN_FORM: Final = 16 * 1024
+"""Octets of a login form: far above name, password and code together; passkeys' answers take some 3 KB."""
+
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 
 BACKUP_BLOCK: Final = 1 * MB
@@ -945,6 +1098,9 @@ SOCKET_PATH: Final = 100
 
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
+
+TIMELINE_LATEST: Final = 1000
+"""Lines of all messages shown at once in the live log."""
 
 TIMELINE_MESSAGES: Final = 20
 """Messages shown by `message log ADDRESS`: a screen or two."""
@@ -1023,6 +1179,15 @@ PLAYGROUND_REDRAW: Final = 0.25
 
 PLAYGROUND_COMMAND: Final = 60.0
 """Seconds that one command of the playground may take."""
+
+HEALTH_LINE: Final = 2 * KB
+"""Octets of one line of a load balancer's question."""
+
+HEALTH_LINES: Final = 50
+"""Header lines of such a question."""
+
+HEALTH_TIMEOUT: Final = 5.0
+"""Seconds for such a question and its answer."""
 
 # --- more than one machine (store.postgres, store.s3) ---------------------------------------------
 
@@ -1167,6 +1332,9 @@ MSGAUTH_QUESTIONS: Final = 250
 
 MSGAUTH_TIMEOUT: Final = 20.0
 """Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+
+HASHED_AT_ONCE: Final = 256 * KB
+"""Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
 
 AUTHOR_DOMAINS: Final = 4
 """Domains that the authors of one message may have: honest From fields have one."""

@@ -25,7 +25,7 @@ import msgspec
 from posthouse import limits
 from posthouse.app import App
 from posthouse.config import NOT_SERVED, Config, ConfigError, load
-from posthouse.errors import PosthouseError
+from posthouse.errors import PosthouseError, told_to_administrators
 from posthouse.operations.logs import start_logging
 from posthouse.privileges import Privileges
 
@@ -62,7 +62,7 @@ def supervise(run: Run) -> int:
             runner = ended.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
             runner.run(_serve(run, privileges, pid_file))
         except (PosthouseError, OSError) as fault:
-            log.error("not started: %s", fault)
+            log.error("not started: %s", told_to_administrators(fault))
             return 2 if isinstance(fault, ConfigError) else 1
     return 0
 

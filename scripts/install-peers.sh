@@ -10,10 +10,12 @@ root=$PWD/.peers
 declare -A packages=(
   [swaks]=swaks [curl]=curl [fetchmail]=fetchmail [getmail]=getmail6 [msmtp]=msmtp [mpop]=mpop
   [thunderbird]=thunderbird [s-nail]=s-nail [mbsync]=isync [dovecot]=dovecot-core [ip]=iproute2 [openssl]=openssl
+  [haproxy]=haproxy [chromium]=chromium
 )
 # Dovecot's protocols are packages of their own, without a command on the PATH.
 declare -A files=(
   [/usr/lib/dovecot/imap]=dovecot-imapd [/usr/lib/dovecot/pop3]=dovecot-pop3d [/usr/lib/dovecot/lmtp]=dovecot-lmtpd
+  [/usr/lib/postgresql/15/bin/initdb]=postgresql-15
 )
 # swaks speaks TLS and finds MX by these Perl modules.
 declare -A modules=([Net::SSLeay]=libnet-ssleay-perl [Net::DNS]=libnet-dns-perl)

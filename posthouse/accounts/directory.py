@@ -15,17 +15,22 @@ from typing import TypeVar
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login, split_tag
+from posthouse.accounts.factors import is_second_factor
 from posthouse.accounts.logins import Clock, Logins
 from posthouse.accounts.model import Destination, DestinationKind, Login
+from posthouse.accounts.throttle import peer_key
 from posthouse.errors import Permanent
 from posthouse.sasl.model import ScramKeys
+from posthouse.store.credentials import Credential, live
 from posthouse.store.interface import Store, TouchAppPassword
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
 
 K = TypeVar("K")
 V = TypeVar("V")
 POSTMASTER = "postmaster"
-REPORTS = frozenset({"dmarc-reports", "tls-reports"})
+DMARC_REPORTS = "dmarc-reports"
+TLS_REPORTS = "tls-reports"
+REPORTS = frozenset({DMARC_REPORTS, TLS_REPORTS})
 """Local parts at which reports are read, in every domain whose mailboxes are here, unless somebody has them."""
 
 
@@ -57,6 +62,7 @@ class Directory:
         self._aliases: dict[str, Alias | None] = {}
         self._destinations: dict[str, Destination] = {}
         self._app_passwords: dict[int, tuple[AppPassword, ...]] = {}
+        self._credentials: dict[int, tuple[Credential, ...]] = {}
         self._touched: dict[int, float] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._unwatch = store.watch_people(self.forget)
@@ -67,6 +73,7 @@ class Directory:
         self._domains = None
         for cache in (self._accounts, self._aliases, self._destinations, self._app_passwords):
             cache.clear()
+        self._credentials.clear()
 
     def close(self) -> None:
         """Stop watching the store; let the password threads go."""
@@ -256,20 +263,28 @@ class Directory:
 
     # --- logging in ----------------------------------------------------------------------------------
 
-    async def authenticate(self, login: str, password: str, peer: str, mechanism: str = "PLAIN") -> Login:
-        """Prove an identity by password or app password; `peer` is the client's address.
+    async def authenticate(
+        self, login: str, password: str, peer: str, mechanism: str = "PLAIN", door: str = "imap"
+    ) -> Login:
+        """Prove an identity by password or app password; `peer` is the client's address, `door` one of DOORS.
+
+        With an empty `door` (the login page) app passwords are not taken, and a second factor may be still to come.
 
         Raises LoginFailed (after a delay when it is not the first time), LoginDelayed, or what the store raises.
         """
-        return await self._logins.authenticate(login, password, peer, mechanism)
+        return await self._logins.authenticate(login, password, peer, mechanism, door)
+
+    def admit(self, login: str, peer: str) -> None:
+        """Raise LoginDelayed when this name or address has failed too often."""
+        self._logins.admit(login, peer_key(peer))
 
     async def scram_keys(self, login: str) -> ScramKeys:
         """The SCRAM keys of a login name, or a stable fake for an unknown one."""
         return await self._logins.scram_keys(login)
 
-    async def proved(self, login: str, peer: str, mechanism: str) -> Login:
+    async def proved(self, login: str, peer: str, mechanism: str, door: str = "imap") -> Login:
         """The identity that a SASL exchange has proved. LoginFailed, LoginDelayed."""
-        return await self._logins.proved(login, peer, mechanism)
+        return await self._logins.proved(login, peer, mechanism, door)
 
     async def refused(self, login: str, peer: str) -> None:
         """Note a failed SASL exchange; raises LoginFailed or LoginDelayed."""
@@ -284,27 +299,42 @@ class Directory:
         return name, await self.account(name)
 
     async def app_passwords(self, account: Account) -> tuple[AppPassword, ...]:
-        """An account's app passwords."""
+        """An account's app passwords that have not ended."""
         known = self._app_passwords.get(account.account_id)
         if known is None:
             generation = self._generation
             known = await self._store.app_passwords(account.account_id)
             self._keep(self._app_passwords, account.account_id, known, generation)
-        return known
+        now = self._wall()
+        return tuple(item for item in known if not item.expires_at or item.expires_at > now)
 
-    def app_password_used(self, used: AppPassword) -> None:
+    async def credentials(self, account: Account) -> tuple[Credential, ...]:
+        """An account's sessions, tokens, second factors and passkeys that have not ended."""
+        known = self._credentials.get(account.account_id)
+        if known is None:
+            generation = self._generation
+            known = await self._store.credentials(account.account_id)
+            self._keep(self._credentials, account.account_id, known, generation)
+        now = self._wall()
+        return tuple(item for item in known if live(item, now))
+
+    async def second_factor(self, account: Account) -> bool:
+        """Whether the account's password alone is not enough."""
+        return any(is_second_factor(item) for item in await self.credentials(account))
+
+    def app_password_used(self, used: AppPassword, peer: str) -> None:
         """Note the use in the background, at most once in APP_PASSWORD_TOUCH seconds."""
         now = self._wall()
         last = max(used.last_used_at, self._touched.get(used.app_password_id, 0.0))
         if now - last < limits.APP_PASSWORD_TOUCH:
             return
         self._keep(self._touched, used.app_password_id, now, self._generation)
-        task = asyncio.ensure_future(self._touch(used.app_password_id, int(now)))
+        task = asyncio.ensure_future(self._touch(used.app_password_id, int(now), peer))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _touch(self, app_password_id: int, at: int) -> None:
-        await self._store.apply(TouchAppPassword(app_password_id=app_password_id, at=at))
+    async def _touch(self, app_password_id: int, at: int, peer: str) -> None:
+        await self._store.apply(TouchAppPassword(app_password_id=app_password_id, at=at, peer=peer))
 
 
 def _identity(destination: Destination) -> str:

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.model import Login, LoginDelayed, LoginFailed
+from posthouse.accounts.model import AppPasswordNeeded, Login, LoginDelayed, LoginFailed
 from posthouse.accounts.passwords import (
     hash_password,
     looks_like_app_password,
@@ -32,6 +32,7 @@ from posthouse.sasl.scram import parse_keys
 from posthouse.store.model import Account, AppPassword
 
 WRONG = "wrong name or password"
+APP_PASSWORD = "this account has a second factor: programs need an app password, made in the webmail"
 DELAYED = "too many failed logins, try again later"
 BUSY = "too many logins at once, try again later"
 
@@ -47,8 +48,12 @@ class People(Protocol):
         """The account's app passwords."""
         ...
 
-    def app_password_used(self, used: AppPassword) -> None:
-        """Note, some time, that it was used."""
+    def app_password_used(self, used: AppPassword, peer: str) -> None:
+        """Note, some time, that it was used from there."""
+        ...
+
+    async def second_factor(self, account: Account) -> bool:
+        """Whether the account's password alone is not enough."""
         ...
 
 
@@ -86,26 +91,33 @@ class Logins:
 
     # --- with a password -----------------------------------------------------------------------------
 
-    async def authenticate(self, login: str, password: str, peer: str, mechanism: str) -> Login:
-        """Prove an identity by password. LoginFailed, LoginDelayed, and what the store raises."""
+    async def authenticate(
+        self, login: str, password: str, peer: str, mechanism: str, door: str = ""
+    ) -> Login:
+        """Prove an identity by password at a door (one of DOORS; empty: where the password is the first of two proofs).
+
+        LoginFailed, LoginDelayed, and what the store raises.
+        """
         name, account = await self._people.login_account(login)
         address = peer_key(peer)
         self.admit(name, address)
         digest = self._digest(name, password, account)
-        if account is not None and (remembered := await self._remembered(digest, account)) is not None:
+        if account is not None and (remembered := await self._remembered(digest, account, door)) is not None:
             return Login(account=account, mechanism=mechanism, app_password_id=remembered or None)
         if account is not None and looks_like_app_password(password):
-            used = await self._app_password(account, password)
+            used = await self._app_password(account, password, door)
             if used is not None and not account.disabled:
                 self._succeeded(name, address)
                 self._remember(digest, used.app_password_id)
-                self._people.app_password_used(used)
+                self._people.app_password_used(used, address)
                 return Login(account=account, mechanism=mechanism, app_password_id=used.app_password_id)
         right = await self._verify(digest, name, address, password, account)
         if not right or account is None or account.disabled:
             # the right password of a disabled account is no guess, and will be right again
             await self.failed(name, address, again=right or self._seen_wrong(digest))
         assert account is not None
+        if door and await self._people.second_factor(account):
+            await self.failed(name, address, again=True, fault=AppPasswordNeeded(APP_PASSWORD))
         self._succeeded(name, address)
         self._remember(digest, 0)
         return Login(account=account, mechanism=mechanism)
@@ -117,7 +129,7 @@ class Logins:
         text = "\0".join((name, account.password if account is not None else "", password))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
 
-    async def _remembered(self, digest: bytes, account: Account) -> int | None:
+    async def _remembered(self, digest: bytes, account: Account, door: str) -> int | None:
         """The app password's number, 0 for the account's own password, None when nothing is remembered."""
         entry = self._right.get(digest)
         if entry is None or account.disabled:
@@ -128,8 +140,10 @@ class Logins:
             return None
         if app_password_id:
             known = await self._people.app_passwords(account)
-            if all(item.app_password_id != app_password_id for item in known):
-                return None  # revoked
+            if not any(item.app_password_id == app_password_id and _opens(item, door) for item in known):
+                return None  # revoked, ended, or for another door
+        elif door and await self._people.second_factor(account):
+            return None
         return app_password_id
 
     def _remember(self, digest: bytes, app_password_id: int) -> None:
@@ -138,9 +152,9 @@ class Logins:
         if len(self._right) > limits.LOGIN_MEMORIES:
             del self._right[next(iter(self._right))]
 
-    async def _app_password(self, account: Account, password: str) -> AppPassword | None:
+    async def _app_password(self, account: Account, password: str, door: str) -> AppPassword | None:
         for item in await self._people.app_passwords(account):
-            if verify_app_password(item.password, password):
+            if _opens(item, door) and verify_app_password(item.password, password):
                 return item
         return None
 
@@ -202,8 +216,10 @@ class Logins:
             if pair not in self._known or self._pairs.blocked(pair, now):
                 raise LoginDelayed(DELAYED)
 
-    async def failed(self, name: str, address: str, *, again: bool = False) -> None:
-        """Count a failure, wait as it deserves, raise LoginFailed.
+    async def failed(
+        self, name: str, address: str, *, again: bool = False, fault: LoginFailed | None = None
+    ) -> None:
+        """Count a failure, wait as it deserves, raise LoginFailed (`fault`, when given).
 
         `again`: the very guess that failed before, as a mail program with an old password makes it all day. It
         teaches a guesser nothing, so it is delayed but not counted.
@@ -220,7 +236,7 @@ class Logins:
             await self._clock.sleep(
                 min(limits.LOGIN_DELAY * 2 ** (min(over, 16) - 1), limits.LOGIN_DELAY_MOST)
             )
-        raise LoginFailed(WRONG)
+        raise fault or LoginFailed(WRONG)
 
     def _count(self, name: str, address: str) -> None:
         now = self._clock.now()
@@ -277,7 +293,7 @@ class Logins:
             server_key=server_key[:32],
         )
 
-    async def proved(self, login: str, peer: str, mechanism: str) -> Login:
+    async def proved(self, login: str, peer: str, mechanism: str, door: str = "") -> Login:
         """An exchange has proved the identity. LoginFailed when the account is gone or disabled."""
         name, account = await self._people.login_account(login)
         address = peer_key(peer)
@@ -285,6 +301,8 @@ class Logins:
         if account is None or account.disabled:
             await self.failed(name, address)
         assert account is not None
+        if door and await self._people.second_factor(account):
+            await self.failed(name, address, again=True, fault=AppPasswordNeeded(APP_PASSWORD))
         self._succeeded(name, address)
         return Login(account=account, mechanism=mechanism)
 
@@ -298,6 +316,11 @@ class Logins:
     def close(self) -> None:
         """Let the threads go; what is being hashed is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _opens(item: AppPassword, door: str) -> bool:
+    """Whether an app password is for this door. The page where people log in takes none."""
+    return bool(door) and (not item.scope or door in item.scope)
 
 
 def _nobody(_what: str, _name: str, _address: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -50,8 +51,16 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     app_password_id: int | None = None
 
 
+DOORS: Final = ("imap", "pop3", "smtp", "jmap")
+"""Where programs log in; an app password may be for some of them only. People log in at the "web" page."""
+
+
 class LoginFailed(PosthouseError):
     """Wrong name or password, or a disabled account: the three are not told apart to the peer."""
+
+
+class AppPasswordNeeded(LoginFailed):
+    """The account has a second factor, so programs must bring a password of their own."""
 
 
 class LoginDelayed(Temporary):

@@ -54,6 +54,8 @@ class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """`auth.plaintext`."""
     server_end_point: bytes | None = None
     """RFC 5929 §4.1: the hash of our certificate."""
+    door: str = "imap"
+    """The protocol, one of `accounts.model.DOORS`."""
     exporter: bytes | None = None
     """RFC 9266: the exporter value with label EXPORTER-Channel-Binding."""
 
@@ -124,9 +126,11 @@ async def _conclude(
     facts: ConnectionFacts,
 ) -> Login:
     if isinstance(outcome, NeedVerify):
-        return await directory.authenticate(outcome.login, outcome.password, facts.peer, mechanism)
+        return await directory.authenticate(
+            outcome.login, outcome.password, facts.peer, mechanism, facts.door
+        )
     if isinstance(outcome, Done):
-        login = await directory.proved(outcome.login, facts.peer, mechanism)
+        login = await directory.proved(outcome.login, facts.peer, mechanism, facts.door)
         # RFC 4422 §3.6: data with the success goes as one more challenge where the protocol has no place for it.
         if await ask(outcome.final):
             raise ResponseMalformed("the last response must be empty")

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "reports": "DMARC and TLS reports, received and sent.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",
     "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
+    "store": "Move the mail store to a cluster's database, and back.",
     "backup": "Copy everything, while it is in use.",
     "restore": "Everything, an account or a message from a backup.",
     "verify": "Read everything, and mend what can be mended.",
@@ -93,11 +94,11 @@ class Menu(click.Group):
 
 def _fail(ctx: click.Context, fault: Exception) -> NoReturn:
     from posthouse.config import ConfigError
-    from posthouse.errors import PosthouseError
+    from posthouse.errors import PosthouseError, told_to_administrators
 
     if not isinstance(fault, PosthouseError | ValueError | OSError):
         raise fault
-    click.echo(f"posthouse: {fault}", err=True)
+    click.echo(f"posthouse: {told_to_administrators(fault)}", err=True)
     usage = isinstance(fault, ConfigError | ValueError) or getattr(fault, "kind", "") == "Usage"
     ctx.exit(2 if usage else 1)
 

@@ -25,6 +25,7 @@ def connection_facts(session: Session) -> ConnectionFacts:
     """What logging in must know of the connection."""
     connection = session.connection
     return ConnectionFacts(
+        door="imap",
         peer=connection.peer.host,
         tls=connection.tls is not None,
         loopback=connection.is_loopback,

@@ -87,8 +87,8 @@ def date_time(posix: int) -> bytes:
 
 
 def mailbox_id(number: int) -> bytes:
-    """MAILBOXID's objectid (RFC 8474 §4): it stays through renames."""
-    return b"M%d" % number
+    """MAILBOXID's objectid (RFC 8474 §4): it stays through renames, and is JMAP's id of the mailbox."""
+    return b"F%d" % number
 
 
 def text(words: str) -> bytes:

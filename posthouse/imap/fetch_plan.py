@@ -7,7 +7,6 @@ needs. Nothing branches per message, save for a section that a message does not 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -26,7 +25,6 @@ from posthouse.message.section import find_part
 from posthouse.message.structure import body
 from posthouse.store.interface import Store
 from posthouse.store.mailbox_index import MailboxIndex
-from posthouse.store.model import Stored
 
 Column = Iterable[object]
 
@@ -35,8 +33,8 @@ class Batch:
     """Some messages with what the plan needs of them. All columns are equally long."""
 
     __slots__ = (
-        "dates", "email_ids", "emails", "flags", "modseqs", "numbers", "parts", "raws",
-        "received", "sizes", "stored", "texts", "uids", "utf8",
+        "dates", "email_ids", "emails", "flags", "modseqs", "numbers", "origins", "parts", "raws",
+        "received", "sizes", "texts", "threads", "uids", "utf8",
     )  # fmt: skip
 
     def __init__(self, rows: Rows, index: MailboxIndex, texts: FlagTexts, *, utf8: bool) -> None:
@@ -53,7 +51,8 @@ class Batch:
         self.utf8 = utf8
         self.emails: dict[str, Sequence[Any]] = {}
         self.raws: Sequence[bytes] = ()
-        self.stored: Sequence[Stored] = ()
+        self.origins: Sequence[int] = ()
+        self.threads: Sequence[int] = ()
         self.parts: list[Part] = []
 
     def __len__(self) -> int:
@@ -68,7 +67,8 @@ class Batch:
         for name in ("numbers", "uids", "flags", "modseqs", "sizes", "received", "email_ids"):
             setattr(kept, name, keep(getattr(self, name)))
         kept.texts, kept.dates, kept.utf8 = self.texts, self.dates, self.utf8
-        kept.raws, kept.stored, kept.parts = keep(self.raws), keep(self.stored), list(keep(self.parts))
+        kept.raws, kept.parts = keep(self.raws), list(keep(self.parts))
+        kept.origins, kept.threads = keep(self.origins), keep(self.threads)
         kept.emails = {name: keep(column) for name, column in self.emails.items()}
         return kept
 
@@ -89,10 +89,16 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     fields: tuple[str, ...]
     raw: bool
-    stored: bool
+    origins: bool
+    threads: bool
     parts: bool
     header_only: bool
     """Of the raw message only the header is looked at."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether the store is asked at all."""
+        return bool(self.fields) or self.raw or self.origins or self.threads
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +150,8 @@ def _needs(items: tuple[Item, ...]) -> Needs:
     return Needs(
         fields=tuple(fields),
         raw=bool(sections),
-        stored=Attribute.EMAILID in items,
+        origins=Attribute.EMAILID in items,
+        threads=Attribute.THREADID in items,
         parts=parts,
         header_only=header_only,
     )
@@ -160,11 +167,13 @@ async def fill(batch: Batch, needs: Needs, store: Store, account_id: int) -> Bat
         nothing = (None,) * len(needs.fields)
         columns = zip(*(row or nothing for row in rows), strict=True) if rows else ()
         batch.emails = dict(zip(needs.fields, columns, strict=False))
+    if needs.origins:
+        batch.origins = await store.origins(account_id, ids)
     # A None among the next two is dropped just below, with its whole row.
-    if needs.stored:
-        stored = await store.stored(account_id, ids)
-        gone.update(i for i, one in enumerate(stored) if one is None)
-        batch.stored = stored  # type: ignore[assignment]
+    if needs.threads:
+        threads = await store.threads(account_id, ids)
+        gone.update(i for i, one in enumerate(threads) if one is None)
+        batch.threads = threads  # type: ignore[assignment]
     if needs.raw:
         raws = await store.messages(account_id, ids)
         gone.update(i for i, raw in enumerate(raws) if raw is None)
@@ -187,12 +196,6 @@ _FIELDS: Final[dict[Item, str]] = {
 }
 
 
-def object_id(stored: Stored) -> bytes:
-    """EMAILID: names the octets, so a copy has the same (RFC 8474 §5.1)."""
-    digest = hashlib.blake2b(b"%d:%d:" % (stored.blob_id, stored.size) + stored.prefix, digest_size=12)
-    return b"E" + digest.hexdigest().encode("ascii")
-
-
 def _dates(batch: Batch) -> tuple[Column, ...]:
     return (map(batch.dates.date_time, batch.received),)
 
@@ -211,8 +214,9 @@ _ATTRIBUTES: Final[dict[Attribute, Piece]] = {
     Attribute.INTERNALDATE: Piece(b"INTERNALDATE %b", _dates),
     Attribute.SIZE: Piece(b"RFC822.SIZE %d", lambda batch: (batch.sizes,)),
     Attribute.MODSEQ: Piece(b"MODSEQ (%d)", lambda batch: (batch.modseqs,)),
-    Attribute.EMAILID: Piece(b"EMAILID (%b)", lambda batch: (map(object_id, batch.stored),)),
-    Attribute.THREADID: Piece(b"THREADID NIL", lambda batch: ()),
+    # RFC 8474 §5.1, §5.2: the ids of JMAP; a copy has that of what it was copied from.
+    Attribute.EMAILID: Piece(b"EMAILID (M%d)", lambda batch: (batch.origins,)),
+    Attribute.THREADID: Piece(b"THREADID (T%d)", lambda batch: (batch.threads,)),
     Attribute.ENVELOPE: Piece(b"ENVELOPE %b", lambda batch: (batch.emails["envelope"],)),
     Attribute.BODYSTRUCTURE: Piece(b"BODYSTRUCTURE %b", lambda batch: (batch.emails["body_structure"],)),
     Attribute.BODY: Piece(b"BODY %b", _bodies),

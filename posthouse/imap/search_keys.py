@@ -66,9 +66,10 @@ class Messages(Key, frozen=True, kw_only=True):
 
 
 class ObjectId(Key, frozen=True, kw_only=True):
-    """RFC 8474 §6: EMAILID, as FETCH shows it."""
+    """RFC 8474 §6: EMAILID or THREADID, as FETCH shows it."""
 
-    object_id: bytes
+    number: int
+    thread: bool = False
 
 
 class Sent(Key, frozen=True, kw_only=True):

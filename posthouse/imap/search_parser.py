@@ -36,6 +36,8 @@ from posthouse.imap.sequence import SequenceSet, parse_sequence_set
 from posthouse.message.charsets import codec_for
 from posthouse.store.model import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 
+_ID_DIGITS: Final = 18
+"""Digits of the largest object id that can be."""
 _FAR: Final = 2**63
 
 
@@ -209,14 +211,19 @@ class _Parser:
 
     def email_id_key(self) -> Key:
         """EMAILID (RFC 8474 §6)."""
-        self.reader.sp()
-        return ObjectId(object_id=self.reader.astring())
+        return self._object_id(b"M", thread=False)
 
     def thread_id_key(self) -> Key:
-        """THREADID (RFC 8474 §6): no message has one here."""
+        """THREADID (RFC 8474 §6)."""
+        return self._object_id(b"T", thread=True)
+
+    def _object_id(self, letter: bytes, *, thread: bool) -> Key:
         self.reader.sp()
-        self.reader.astring()
-        return NONE
+        given = self.reader.astring()
+        number = given[1:]
+        if given[:1] != letter or not number.isdigit() or len(number) > _ID_DIGITS or number[:1] == b"0":
+            return NONE  # an id of nobody's
+        return ObjectId(number=int(number), thread=thread)
 
     def not_key(self) -> Key:
         """NOT search-key."""

@@ -21,7 +21,7 @@ from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
-from posthouse.limits import AUTHOR_DOMAINS, STAGE_BLOCK
+from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
@@ -163,10 +163,10 @@ class Signing(msgspec.Struct, frozen=True):
 
 
 async def hash_body(content: Content, offset: int, forms: frozenset[BodyForm]) -> dict[BodyForm, BodyDigest]:
-    """The hashes of a body that begins at `offset`; a staged one is read in a thread."""
+    """The hashes of a body that begins at `offset`; a staged or long one is read in a thread."""
     if not forms:
         return {}
-    if content.path is not None:
+    if content.path is not None or content.size > HASHED_AT_ONCE:
         return await asyncio.to_thread(hash_blocks, content.blocks(STAGE_BLOCK), offset, forms)
     return hash_blocks(content.chunks, offset, forms)
 
@@ -192,9 +192,15 @@ def _with_a_label(address: str) -> str:
 
 
 def author_domains(addresses: Iterable[str]) -> list[str]:
-    """The domains of authors, A-labels, in a settled order; those that are none stand as they were written."""
+    """The domains of authors, A-labels, in a settled order; those that are none stand as written, but printable."""
     names = (address.rpartition("@")[2] for address in addresses)
-    return sorted({normal_domain(name) or name.lower() for name in names if name})
+    return sorted({normal_domain(name) or _printable(name.lower()) for name in names if name})
+
+
+def _printable(text: str) -> str:
+    """What a header that is no text has in it must reach no log, terminal or database as it is, nor at any length."""
+    text = "".join(one if one.isprintable() else "?" for one in text)
+    return text if len(text) < DOMAIN else text[: DOMAIN - 1] + "?"
 
 
 def _proved(dmarc: tuple[Dmarc, ...]) -> Iterable[str]:

@@ -9,7 +9,7 @@ told per recipient; where no recipient's reply can carry that (SMTP has one for 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -104,6 +104,8 @@ class Deliverer:
         self._store = store
         self._directory = directory
         self._notify = notify
+        self.told_of: Callable[[Mail, Sequence[int]], None] | None = None
+        """Hears after the commit which accounts got a message that is not junk (the vacation responder)."""
 
     async def deliver(self, mail: Mail, prefix: bytes, handling: Handling = PLAIN) -> DeliverResult:
         """Deliver a message; `prefix` are the header fields to stand before it, CRLF-ended.
@@ -235,6 +237,8 @@ class Deliverer:
             *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
         )
         await self._tell_successes(mail, plan)
+        if self.told_of is not None and delivered and not handling.junk:
+            self.told_of(mail, [one.account_id for one in delivered])
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
 

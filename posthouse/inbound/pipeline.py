@@ -100,7 +100,8 @@ class Pipeline:
             reply = await check(examination)
             if reply is not None:
                 raise Refused(reply)
-        fields = [received_field(mail, self._hostname, show_client=self._show_clients), *examination.fields]
+        # RFC 8601 §4.1: what we found stands above our Received; readers believe nothing below that.
+        fields = [*examination.fields, received_field(mail, self._hostname, show_client=self._show_clients)]
         if mail.via in (Via.SUBMISSION, Via.LOCAL):
             fields += missing_fields(examination, self._hostname)
         spans = spans_to_leave_out(examination, self._hostname)

@@ -7,6 +7,7 @@ another organization must have agreed to take reports; when the DNS cannot be as
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -120,7 +121,8 @@ class ReportSender:
         ops: list[Op[Any]] = []
         for address in to:
             head = await self._head(address)
-            ops += await self._post(aggregate_letter(report, head), head)
+            letter = await asyncio.to_thread(aggregate_letter, report, head)
+            ops += await self._post(letter, head)
         kept = Report(
             sent=True,
             kind="aggregate",

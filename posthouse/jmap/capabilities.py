@@ -17,6 +17,13 @@ MDN: Final = "urn:ietf:params:jmap:mdn"
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 WEBPUSH: Final = "urn:ietf:params:jmap:webpush-vapid"
 
+OWN: Final = "urn:posthouse:params:jmap:account"
+"""Our own, for one's account: passwords, sessions, set-up of programs, journeys of sent mail."""
+ADMIN: Final = "urn:posthouse:params:jmap:admin"
+"""Our own, for administrators."""
+CONTACTS: Final = "urn:ietf:params:jmap:contacts"
+OURS: Final = frozenset({OWN, ADMIN, CONTACTS})
+
 COLLATIONS: Final = ["i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap"]
 
 
@@ -52,17 +59,55 @@ EMAIL_SORTS: Final = (
 )
 
 
+def submission() -> dict[str, Any]:
+    """RFC 8621 §1.3.2."""
+    return {
+        "maxDelayedSend": limits.JMAP_HOLD,
+        "submissionExtensions": {"FUTURERELEASE": [], "DSN": [], "SIZE": [], "8BITMIME": [], "SMTPUTF8": []},
+    }
+
+
+def blob(message_size: int) -> dict[str, Any]:
+    """RFC 9404 §3.1."""
+    return {
+        "maxSizeBlobSet": message_size,
+        "maxDataSources": limits.JMAP_BLOB_SOURCES,
+        "supportedTypeNames": ["Email", "Mailbox", "Thread"],
+        "supportedDigestAlgorithms": ["sha-256", "sha-512", "sha"],
+    }
+
+
 def of_account(message_size: int) -> dict[str, dict[str, Any]]:
     """What every account has, with its values there."""
-    return {MAIL: mail(message_size)}
+    return {
+        MAIL: mail(message_size),
+        SUBMISSION: submission(),
+        VACATION: {},
+        BLOB: blob(message_size),
+        QUOTA: {},
+        MDN: {},
+    }
 
 
-def of_server(base: str) -> dict[str, dict[str, Any]]:
-    """What is the server's alone, or has values there; `base`: our address."""
-    return {}
+def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
+    """What is the server's alone, or has values there; `base`: our address; `vapid`: our key for Web Push."""
+    # RFC 8887 §3.1
+    found: dict[str, dict[str, Any]] = {
+        WEBSOCKET: {"url": f"{base.replace('http', 'ws', 1)}/jmap/ws", "supportsPush": True}
+    }
+    if vapid:
+        found[WEBPUSH] = {"applicationServerKey": vapid}  # RFC 9749 §3
+    return found
 
 
-REVISION: Final = 1
+REVISION: Final = 4
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL})
+KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH})
 """What `using` may name."""
+
+
+def ours(*, admin: bool) -> dict[str, dict[str, Any]]:
+    """Our own capabilities that an account has (docs/jmap-extensions.md), and contacts (RFC 9610 §1.5.1)."""
+    contacts = {"maxAddressBooksPerCard": limits.ADDRESS_BOOKS, "mayCreateAddressBook": True}
+    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: {}}
+    return own | {ADMIN: {}} if admin else own

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.security import Security
+from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, MailCache
 from posthouse.jmap.results import Results
+from posthouse.jmap.via import Via
+from posthouse.operations.administration import Administration
+from posthouse.operations.client_setup import ClientSetup
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
+
+NOBODY: Final = Via()
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +32,16 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     mail: MailCache
     results: Results
+    security: Security
+    administration: Callable[[], Administration]
+    client_setup: ClientSetup
     hostname: str
     message_size: int
+    outbox: Outbox
+    vapid: str = ""
+    """The public key of Web Push (RFC 9749)."""
+    push_wanted: Callable[[int], None] = lambda account_id: None
+    """Told which account's push subscriptions have changed."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 
@@ -34,12 +50,23 @@ class Context:
     """One request."""
 
     def __init__(
-        self, services: Services, account: Account, *, using: frozenset[str], created: dict[str, str]
+        self,
+        services: Services,
+        account: Account,
+        *,
+        using: frozenset[str],
+        created: dict[str, str],
+        via: Via = NOBODY,
+        app_password_id: int | None = None,
     ) -> None:
         self.services = services
         self.store = services.store
         self.account = account
         """Who asks."""
+        self.via = via
+        """How they have proved it."""
+        self.app_password_id = app_password_id
+        """With which app password; None: with another proof."""
         self.using = using
         self.created = created
         """Creation id → id, of the client's `createdIds` and of this request."""

@@ -11,10 +11,11 @@ import msgspec
 
 from posthouse.errors import StoreUnavailable, Temporary
 from posthouse.jmap.call import Invocation, Request, resolve
-from posthouse.jmap.context import Context, Services
+from posthouse.jmap.context import NOBODY, Context, Services
 from posthouse.jmap.errors import MethodError, RequestError
 from posthouse.jmap.method import Method
 from posthouse.jmap.session import session_state
+from posthouse.jmap.via import Via
 from posthouse.store.model import Account
 
 log: Final = logging.getLogger(__name__)
@@ -37,7 +38,9 @@ class Dispatcher:
         self._methods = methods
         self._known = known
 
-    async def process(self, request: Request, account: Account) -> Response:
+    async def process(
+        self, request: Request, account: Account, app_password_id: int | None = None, via: Via = NOBODY
+    ) -> Response:
         """Run the calls in order. RequestError unknownCapability."""
         if unknown := sorted(set(request.using) - self._known):
             raise RequestError("unknownCapability", f"no such capability: {', '.join(unknown)}")
@@ -46,6 +49,8 @@ class Dispatcher:
             account,
             using=frozenset(request.using),
             created=dict(request.created_ids or {}),
+            via=via,
+            app_password_id=app_password_id,
         )
         responses: list[tuple[str, Any, str]] = []
         for call in request.method_calls:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import compress
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from posthouse import limits
 from posthouse.jmap import dates, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected
-from posthouse.jmap.mail import AccountMail
+from posthouse.jmap.mail import VISIBLE, AccountMail, matching
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import DELETED
 
@@ -25,7 +26,10 @@ Positions = list[int]
 
 
 class Columns:
-    """Emails with what the indexes know of them, each once, without those that have \\Deleted."""
+    """Emails with what the indexes know of them, each once, without those that have \\Deleted.
+
+    Made on the event loop, where indexes do not change meanwhile; `prepare` may then run anywhere.
+    """
 
     def __init__(self, indexes: dict[int, MailboxIndex]) -> None:
         self.email_ids = array("Q")
@@ -33,25 +37,31 @@ class Columns:
         self.sizes = array("I")
         self.received = array("I")
         self.members: dict[int, frozenset[int]] = {}
-        several = len(indexes) > 1
+        """Mailbox → its emails, when there are several mailboxes."""
+        self.present: Positions = []
+        self._mailboxes: dict[int, int] = {}
         for number, index in indexes.items():
             self.email_ids.extend(index.email_ids)
             self.flags.extend(index.flags)
             self.sizes.extend(index.sizes)
             self.received.extend(index.received)
-            if several:
-                self.members[number] = frozenset(index.email_ids)
-        self.present: Positions = list(range(len(self.email_ids)))
-        if any(flags & DELETED for flags in self.flags):
-            self.present = [i for i in self.present if not self.flags[i] & DELETED]
-        if several and len(self.email_ids) > sum(1 for _ in set(self.email_ids)):
-            seen: set[int] = set()
-            once: Positions = []
-            for i in self.present:
-                if self.email_ids[i] not in seen:
-                    seen.add(self.email_ids[i])
-                    once.append(i)
-            self.present = once
+            self._mailboxes[number] = len(self.email_ids)
+
+    def prepare(self) -> Columns:
+        """Find out which positions count."""
+        self.present = list(range(len(self.email_ids)))
+        shown = matching(self.flags, VISIBLE)
+        if b"\0" in shown:
+            self.present = list(compress(self.present, shown))
+        if len(self._mailboxes) > 1:
+            start = 0
+            for number, end in self._mailboxes.items():
+                self.members[number] = frozenset(self.email_ids[start:end])
+                start = end
+            if len(self.email_ids) > len(frozenset(self.email_ids)):
+                first = {self.email_ids[i]: i for i in reversed(self.present)}
+                self.present = sorted(first.values())
+        return self
 
 
 class FilterCondition(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ taking out whatever changed and putting in what of it is in the present result (
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ async def query(context: Context, arguments: EmailQueryArguments) -> QueryAnswer
     state, found = await result_of(
         context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads
     )
-    return query_answer(arguments, str(state), found)
+    return query_answer(arguments, str(state), found, letter=ids.EMAIL)
 
 
 async def query_changes(context: Context, arguments: EmailQueryChangesArguments) -> QueryChangesAnswer:
@@ -84,9 +85,12 @@ async def query_changes(context: Context, arguments: EmailQueryChangesArguments)
         threads = await mail.all_threads()
         for thread in {each.thread_id if each.gone else threads[each.email_id] for each in touched}:
             emails.update(await mail.members(thread))
-    names = {ids.encode(ids.EMAIL, number) for number in emails}
-    added = [AddedItem(id=name, index=i) for i, name in enumerate(found) if name in names]
-    removed = sorted(names)
+    added = [
+        AddedItem(id=ids.encode(ids.EMAIL, number), index=i)
+        for i, number in enumerate(found)
+        if number in emails
+    ]
+    removed = [ids.encode(ids.EMAIL, number) for number in sorted(emails)]
     if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
         raise MethodError("tooManyChanges")
     answer = QueryChangesAnswer(
@@ -107,8 +111,8 @@ async def result_of(
     tree: dict[str, Any] | None,
     sort: Sequence[Comparator] | None,
     collapse: bool,
-) -> tuple[int, list[str]]:
-    """(state, the whole result as ids). MethodError unsupportedFilter, unsupportedSort."""
+) -> tuple[int, array[int]]:
+    """(state, the whole result as numbers). MethodError unsupportedFilter, unsupportedSort."""
     for node in leaves(tree):
         condition_of(node)
     comparators = tuple(sort) if sort else _DEFAULT_SORT
@@ -121,11 +125,15 @@ async def result_of(
         return state, known
     mailbox = only_mailbox(tree)
     indexes = await _indexes(context, mail, mailbox)
-    columns = await asyncio.to_thread(Columns, indexes) if _large(indexes) else Columns(indexes)
+    columns = Columns(indexes)
+    if _large(indexes):
+        await asyncio.to_thread(columns.prepare)
+    else:
+        columns.prepare()
     positions = await Matcher(context, mail, columns).matching(tree, columns.present)
     positions = await Sorter(context, mail, columns).ordered(positions, comparators)
-    threads = await mail.threads(columns.email_ids) if collapse else {}
-    found = await _named(columns, positions, threads, collapse)
+    threads = await mail.threads_in(indexes.values()) if collapse else None
+    found = await _numbers(columns, positions, threads)
     if state == await mail.state():
         context.services.results.put(key, state, found)
     return state, found
@@ -156,24 +164,21 @@ def _check(comparators: Sequence[Comparator]) -> None:
             raise MethodError("unsupportedSort", f"no collation {each.collation}")
 
 
-async def _named(
-    columns: Columns, positions: Positions, threads: dict[int, int], collapse: bool
-) -> list[str]:
-    def name() -> list[str]:
-        email_ids = columns.email_ids
-        if not collapse:
-            return [f"M{email_ids[i]}" for i in positions]
-        seen: set[int] = set()
-        found = []
-        for i in positions:
-            email_id = email_ids[i]
-            thread = threads.get(email_id, email_id)
-            if thread not in seen:
-                seen.add(thread)
-                found.append(f"M{email_id}")
-        return found
+async def _numbers(columns: Columns, positions: Positions, threads: dict[int, int] | None) -> array[int]:
+    """The emails at these positions; with `threads` the first of each thread only (RFC 8621 §4.4.3)."""
 
-    return await asyncio.to_thread(name) if len(positions) > limits.JMAP_ON_LOOP else name()
+    def gather() -> array[int]:
+        numbers = list(map(columns.email_ids.__getitem__, positions))
+        if threads is None:
+            return array("Q", numbers)
+        of_each = list(map(threads.get, numbers, numbers))
+        # What is put in last stays, so from behind the first of each thread does; a dict keeps the order of keys.
+        first = dict(zip(reversed(of_each), reversed(numbers), strict=True))
+        if len(first) == len(numbers):
+            return array("Q", numbers)
+        return array("Q", map(first.__getitem__, dict.fromkeys(of_each)))
+
+    return await asyncio.to_thread(gather) if len(positions) > limits.JMAP_ON_LOOP else gather()
 
 
 Key = Callable[[int], Any]
@@ -192,7 +197,7 @@ class Sorter:
         keys = [(await self._key(each, positions), not each.is_ascending) for each in comparators]
 
         def sort() -> Positions:
-            found = sorted(positions, key=self._columns.email_ids.__getitem__, reverse=True)
+            found = positions[::-1]
             for key, descending in reversed(keys):  # stable sorts, the most important last
                 found.sort(key=key, reverse=descending)
             return found

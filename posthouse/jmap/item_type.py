@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.errors import NotFound
+from posthouse import limits
+from posthouse.errors import Conflict, NotFound, Temporary
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected, invalid
@@ -170,25 +171,33 @@ class ItemType:
         refused: Object = {}
         for name, patch in update.items():
             try:
-                item = await self._item(context, account_id, name)
-                old = self.object_of(item)
-                new = self._checked(apply_patch(old, patch), old)
-                kept = await self._put(context, account_id, new, old)
-                kept.pop("id", None)
-                await context.store.apply(
-                    PutItem(
-                        account_id=account_id,
-                        kind=self.kind,
-                        item_id=item.item_id,
-                        data=encoded(kept),
-                        due_at=item.due_at,
-                    )
-                )
-                told = {k: v for k, v in kept.items() if v != new.get(k)}
-                changed[name] = told or None
+                changed[name] = await self._patched(context, account_id, name, patch)
             except Rejected as fault:
                 refused[name] = fault.error()
         return changed, refused
+
+    async def _patched(self, context: Context, account_id: int, name: str, patch: Object) -> Object | None:
+        """Change one object; when somebody else changes it at the same moment, the patch is applied to theirs."""
+        for _ in range(limits.JMAP_RETRIES):
+            item = await self._item(context, account_id, name)
+            old = self.object_of(item)
+            new = self._checked(apply_patch(old, patch), old)
+            kept = await self._put(context, account_id, new, old)
+            kept.pop("id", None)
+            op = PutItem(
+                account_id=account_id,
+                kind=self.kind,
+                item_id=item.item_id,
+                data=encoded(kept),
+                due_at=item.due_at,
+                unchanged_since=item.modseq,
+            )
+            try:
+                await context.store.apply(op)
+            except (Conflict, NotFound):
+                continue
+            return {k: v for k, v in kept.items() if v != new.get(k)} or None
+        raise Temporary("it is being changed by somebody else, try again")
 
     async def _item(self, context: Context, account_id: int, name: str) -> Item:
         number = ids.decode(self.letter, context.resolve_id(name) or "")

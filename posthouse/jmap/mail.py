@@ -7,8 +7,12 @@ remembered until the mailbox changes. Messages with \\Deleted are not there (RFC
 from __future__ import annotations
 
 import asyncio
+import sys
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import Final
 
 import msgspec
@@ -62,7 +66,9 @@ class AccountMail:
         self.account_id = account_id
         self._threads: dict[int, int] = {}
         self._members: dict[int, list[int]] = {}
-        self._counts: dict[int, tuple[object, Counts]] = {}
+        self._covered: dict[int, int] = {}
+        """Mailbox → UIDs below it have their threads remembered."""
+        self._counts: tuple[int, dict[int, Counts]] = (-1, {})
         self._attachments: dict[int, bool] = {}
 
     async def mailboxes(self) -> tuple[Mailbox, ...]:
@@ -121,21 +127,29 @@ class AccountMail:
                     continue  # somebody asked at the same time
                 thread = email_id if thread_id is None else thread_id
                 known[email_id] = thread
-                self._members.setdefault(thread, []).append(email_id)
+                if thread != email_id:
+                    self._members.setdefault(thread, []).append(email_id)
         return known
+
+    async def threads_in(self, indexes: Iterable[MailboxIndex]) -> dict[int, int]:
+        """The same for all emails of some mailboxes; only what came since the last time is looked at."""
+        for index in indexes:
+            covered, bound = self._covered.get(index.mailbox_id, 0), index.uid_next
+            if covered < bound:
+                await self.threads(index.email_ids[bisect_left(index.uids, covered) :])
+                self._covered[index.mailbox_id] = bound
+        return self._threads
 
     async def all_threads(self) -> dict[int, int]:
         """The same for every email of the account."""
-        for index in (await self.indexes()).values():
-            await self.threads(index.email_ids)
-        return self._threads
+        return await self.threads_in((await self.indexes()).values())
 
     async def members(self, thread_id: int) -> list[int]:
         """The emails of a thread that are there, by date of receipt (call `all_threads` before)."""
         indexes = await self.indexes()
         found = [
             (standing.received_at, email_id)
-            for email_id in self._members.get(thread_id, ())
+            for email_id in (thread_id, *self._members.get(thread_id, ()))
             if (standing := standing_of(indexes, email_id)) is not None
         ]
         return [email_id for _, email_id in sorted(found)]
@@ -156,63 +170,62 @@ class AccountMail:
 
     # --- counts --------------------------------------------------------------------------------------
 
-    async def counts(self, mailbox: Mailbox, threads_too: bool = True) -> Counts:
-        """What RFC 8621 §2 counts of a mailbox."""
-        index = await self._store.index(self.account_id, mailbox.mailbox_id)
-        state: object = await self.state() if threads_too else (index.highest_modseq, len(index))
-        known = self._counts.get(mailbox.mailbox_id)
-        if known is not None and known[0] == (state, threads_too):
-            return known[1]
-        if threads_too:
-            await self.all_threads()
+    async def counts(self) -> dict[int, Counts]:
+        """What RFC 8621 §2 counts, of every mailbox; remembered until mail changes."""
+        state = await self.state()
+        if self._counts[0] == state:
+            return self._counts[1]
         indexes = await self.indexes()
+        threads = await self.threads_in(indexes.values())
         trash = next((m.mailbox_id for m in await self.mailboxes() if m.role is Role.TRASH), None)
-        found = await _off_loop(_count, indexes, mailbox.mailbox_id, trash, self._threads, threads_too)
-        self._counts[mailbox.mailbox_id] = ((state, threads_too), found)
+        columns = {number: (index.email_ids[:], index.flags[:]) for number, index in indexes.items()}
+        if sum(map(len, indexes.values())) < limits.JMAP_ON_LOOP:
+            found = count(columns, trash, threads)
+        else:  # on copies: nothing holds the loop for long
+            found = await asyncio.to_thread(count, columns, trash, threads)
+        self._counts = (state, found)
         return found
 
 
-async def _off_loop(function: object, indexes: dict[int, MailboxIndex], *rest: object) -> Counts:
-    """Large mailboxes are counted in a thread, on copies: nothing holds the loop for long."""
-    columns = {number: (index.email_ids[:], index.flags[:]) for number, index in indexes.items()}
-    assert callable(function)
-    if sum(len(index) for index in indexes.values()) < limits.JMAP_ON_LOOP:
-        found = function(columns, *rest)
-    else:
-        found = await asyncio.to_thread(function, columns, *rest)
-    assert isinstance(found, Counts)
+def count(
+    columns: dict[int, tuple[array[int], array[int]]], trash: int | None, threads: dict[int, int]
+) -> dict[int, Counts]:
+    """The counts of all mailboxes, by whole columns. What came this very moment stands alone for now."""
+    thread_of = threads.get
+    unread = {
+        number: list(compress(email_ids, matching(flags, _UNREAD)))
+        for number, (email_ids, flags) in columns.items()
+    }
+    # RFC 8621 §2: for other mailboxes an email that is only in the trash does not count, and for the trash only
+    # what is in it does.
+    unread_elsewhere = {
+        thread_of(email_id, email_id)
+        for number, emails in unread.items()
+        if number != trash
+        for email_id in emails
+    }
+    found: dict[int, Counts] = {}
+    for number, (email_ids, flags) in columns.items():
+        visible = list(compress(email_ids, matching(flags, VISIBLE)))
+        here = set(map(thread_of, visible, visible))
+        asked = set(map(thread_of, unread[number], unread[number])) if number == trash else unread_elsewhere
+        found[number] = Counts(
+            total_emails=len(visible),
+            unread_emails=len(unread[number]),
+            total_threads=len(here),
+            unread_threads=len(here & asked),
+        )
     return found
 
 
-def _count(
-    columns: dict[int, tuple[Sequence[int], Sequence[int]]],
-    mailbox_id: int,
-    trash: int | None,
-    threads: dict[int, int],
-    threads_too: bool,
-) -> Counts:
-    email_ids, flags = columns[mailbox_id]
-    visible = [e for e, f in zip(email_ids, flags, strict=True) if not f & DELETED]
-    unread = sum(1 for f in flags if not f & _READ)
-    if not threads_too:
-        return Counts(total_emails=len(visible), unread_emails=unread, total_threads=0, unread_threads=0)
-    here = {threads.get(e, e) for e in visible}
-    # RFC 8621 §2: for other mailboxes an email that is only in the trash does not count, and for the trash only
-    # what is in it does.
-    looked_at = [trash] if mailbox_id == trash else [number for number in columns if number != trash]
-    unread_threads = {
-        threads.get(e, e)
-        for number in looked_at
-        if number is not None
-        for e, f in zip(*columns[number], strict=True)
-        if not f & _READ
-    }
-    return Counts(
-        total_emails=len(visible),
-        unread_emails=unread,
-        total_threads=len(here),
-        unread_threads=len(here & unread_threads),
-    )
+def matching(flags: array[int], table: bytes) -> bytes:
+    """For each email 1 or 0, by its system flags; C does the work."""
+    return flags.tobytes()[LOWEST_OCTET::8].translate(table)
+
+
+LOWEST_OCTET: Final = 0 if sys.byteorder == "little" else 7
+_UNREAD: Final = bytes(not octet & _READ for octet in range(256))
+VISIBLE: Final = bytes(not octet & DELETED for octet in range(256))
 
 
 def _attachments(email_ids: Sequence[int], rows: Sequence[tuple[bytes] | None]) -> dict[int, bool]:

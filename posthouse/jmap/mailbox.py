@@ -10,6 +10,7 @@ from posthouse.jmap import ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.errors import MethodError
+from posthouse.jmap.mail import Counts
 from posthouse.jmap.standard import (
     ChangesAnswer,
     ChangesArguments,
@@ -55,7 +56,7 @@ class Mailbox(msgspec.Struct, kw_only=True, rename="camel"):
 
 PROPERTIES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Mailbox))
 COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
-_THREADS: Final = {"totalThreads", "unreadThreads"}
+NO_MAIL: Final = Counts(total_emails=0, unread_emails=0, total_threads=0, unread_threads=0)
 _STANDARD_ORDER: Final = {
     Role.INBOX: 10,
     Role.DRAFTS: 20,
@@ -69,9 +70,9 @@ _OTHERS: Final = 100
 
 
 def sort_order(mailbox: Stored) -> int:
-    """RFC 8621 §2 sortOrder."""
+    """RFC 8621 §2 sortOrder. What somebody has set is kept one higher: 0 stands for never set."""
     if mailbox.sort_order:
-        return mailbox.sort_order
+        return mailbox.sort_order - 1
     return _STANDARD_ORDER.get(mailbox.role, _OTHERS) if mailbox.role is not None else _OTHERS
 
 
@@ -127,7 +128,7 @@ async def mailbox_object(
     parent = parent_of(box, by_name)
     total_emails = unread_emails = total_threads = unread_threads = 0
     if properties & set(COUNTS):
-        counts = await context.mail(account_id).counts(box, bool(properties & _THREADS))
+        counts = (await context.mail(account_id).counts()).get(box.mailbox_id, NO_MAIL)
         total_emails, unread_emails = counts.total_emails, counts.unread_emails
         total_threads, unread_threads = counts.total_threads, counts.unread_threads
     fixed = box.role is Role.INBOX

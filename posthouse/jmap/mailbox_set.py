@@ -88,7 +88,7 @@ class _Setter:
         waiting = dict(create)
         while waiting:
             ready = {k: v for k, v in waiting.items() if str(v.get("parentId") or "")[1:] not in waiting}
-            for creation_id, given in (ready or waiting).items():
+            for creation_id, given in list((ready or waiting).items()):
                 del waiting[creation_id]
                 try:
                     made[creation_id] = await self._create(creation_id, given)
@@ -108,12 +108,9 @@ class _Setter:
         op = CreateMailbox(account_id=self._account_id, name=path, role=role, subscribed=wanted.is_subscribed)
         box = await self._applied(op, "name")
         assert isinstance(box, Stored)
-        if wanted.sort_order:
-            await self._applied(
-                ArrangeMailbox(
-                    account_id=self._account_id, mailbox_id=box.mailbox_id, sort_order=wanted.sort_order
-                )
-            )
+        if "sortOrder" in given:
+            key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
+            await self._applied(ArrangeMailbox(**key, sort_order=wanted.sort_order + 1))
         boxes = await self._boxes()
         by_name = {each.name: each for each in boxes.values()}
         found = await mailbox_object(
@@ -213,7 +210,7 @@ class _Setter:
         if role is not box.role:
             ops.append((SetRole(**key, role=role), "role"))
         if wanted.sort_order != sort_order(box):
-            ops.append((ArrangeMailbox(**key, sort_order=wanted.sort_order), "sortOrder"))
+            ops.append((ArrangeMailbox(**key, sort_order=wanted.sort_order + 1), "sortOrder"))
         if wanted.is_subscribed != box.subscribed or (box.subscribed and name != box.name):
             subscribe = Subscribe(account_id=self._account_id, name=name, subscribed=wanted.is_subscribed)
             ops.append((subscribe, "isSubscribed"))

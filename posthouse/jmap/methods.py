@@ -6,24 +6,46 @@ from collections.abc import Mapping
 from typing import Final
 
 from posthouse.jmap import (
+    blob,
+    contacts,
     core,
     email_changes,
     email_get,
     email_import,
     email_query,
     email_set,
+    identity,
     mailbox,
     mailbox_query,
     mailbox_set,
+    mdn,
+    push_subscription,
+    quota,
     snippet,
+    submission,
+    submission_set,
     thread,
+    vacation,
 )
-from posthouse.jmap.capabilities import CORE, MAIL
+from posthouse.jmap.capabilities import BLOB, CONTACTS, CORE, MAIL, MDN, QUOTA, SUBMISSION, VACATION
 from posthouse.jmap.method import Method
-from posthouse.jmap.standard import ChangesArguments, CopyArguments, GetArguments
+from posthouse.jmap.own_methods import OWN_METHODS
+from posthouse.jmap.standard import (
+    ChangesArguments,
+    CopyArguments,
+    GetArguments,
+    QueryArguments,
+    QueryChangesArguments,
+    SetArguments,
+)
 
 METHODS: Final[Mapping[str, Method]] = {
     "Core/echo": Method(CORE, None, core.echo),
+    # RFC 8620 §7.2
+    "PushSubscription/get": Method(CORE, push_subscription.PushGetArguments, push_subscription.get),
+    "PushSubscription/set": Method(
+        CORE, push_subscription.PushSetArguments, push_subscription.set_subscriptions
+    ),
     # RFC 8621 §2
     "Mailbox/get": Method(MAIL, GetArguments, mailbox.get),
     "Mailbox/changes": Method(MAIL, ChangesArguments, mailbox.changes),
@@ -46,4 +68,45 @@ METHODS: Final[Mapping[str, Method]] = {
     "Email/parse": Method(MAIL, email_get.EmailParseArguments, email_get.parse),
     # RFC 8621 §5
     "SearchSnippet/get": Method(MAIL, snippet.SnippetArguments, snippet.get),
+    # RFC 8621 §6
+    "Identity/get": Method(SUBMISSION, GetArguments, identity.get),
+    "Identity/changes": Method(SUBMISSION, ChangesArguments, identity.changes),
+    "Identity/set": Method(SUBMISSION, SetArguments, identity.set_identities),
+    # RFC 8621 §7
+    "EmailSubmission/get": Method(SUBMISSION, GetArguments, submission.TYPE.get),
+    "EmailSubmission/changes": Method(SUBMISSION, ChangesArguments, submission.TYPE.changes),
+    "EmailSubmission/query": Method(SUBMISSION, QueryArguments, submission.query),
+    "EmailSubmission/queryChanges": Method(SUBMISSION, QueryChangesArguments, submission.query_changes),
+    "EmailSubmission/set": Method(
+        SUBMISSION, submission_set.SubmissionSetArguments, submission_set.set_submissions
+    ),
+    # RFC 8621 §8
+    "VacationResponse/get": Method(VACATION, GetArguments, vacation.get),
+    "VacationResponse/set": Method(VACATION, SetArguments, vacation.set_vacation),
+    # RFC 8620 §6.3, RFC 9404
+    "Blob/copy": Method(CORE, blob.BlobCopyArguments, blob.copy),
+    "Blob/upload": Method(BLOB, blob.BlobUploadArguments, blob.upload),
+    "Blob/get": Method(BLOB, blob.BlobGetArguments, blob.get),
+    "Blob/lookup": Method(BLOB, blob.BlobLookupArguments, blob.lookup),
+    # RFC 9007
+    "MDN/send": Method(MDN, mdn.MdnSendArguments, mdn.send),
+    "MDN/parse": Method(MDN, mdn.MdnParseArguments, mdn.parse),
+    # RFC 9425
+    "Quota/get": Method(QUOTA, GetArguments, quota.get),
+    "Quota/changes": Method(QUOTA, ChangesArguments, quota.changes),
+    "Quota/query": Method(QUOTA, QueryArguments, quota.query),
+    "Quota/queryChanges": Method(QUOTA, QueryChangesArguments, quota.query_changes),
+    # RFC 9610
+    "AddressBook/get": Method(CONTACTS, GetArguments, contacts.get_books),
+    "AddressBook/changes": Method(CONTACTS, ChangesArguments, contacts.book_changes),
+    "AddressBook/set": Method(CONTACTS, contacts.SetBooksArguments, contacts.set_books),
+    "ContactCard/get": Method(CONTACTS, GetArguments, contacts.CARDS.get),
+    "ContactCard/changes": Method(CONTACTS, ChangesArguments, contacts.CARDS.changes),
+    "ContactCard/set": Method(CONTACTS, SetArguments, contacts.set_cards),
+    "ContactCard/query": Method(CONTACTS, QueryArguments, contacts.query_cards),
+    # docs/jmap-extensions.md
+    **OWN_METHODS,
 }
+
+TOLD_TYPES: Final = frozenset(name.partition("/")[0] for name in METHODS if name.endswith("/changes"))
+"""Types whose changes clients can follow, and so are told of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 
 from posthouse import limits
@@ -11,9 +12,9 @@ class Results:
     """Whole results of queries, the latest few of all accounts."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, tuple[int, list[str]]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[int, array[int]]] = OrderedDict()
 
-    def get(self, key: bytes, state: int) -> list[str] | None:
+    def get(self, key: bytes, state: int) -> array[int] | None:
         """A result, when mail has not changed since."""
         found = self._kept.get(key)
         if found is None or found[0] != state:
@@ -21,7 +22,7 @@ class Results:
         self._kept.move_to_end(key)
         return found[1]
 
-    def put(self, key: bytes, state: int, result: list[str]) -> None:
+    def put(self, key: bytes, state: int, result: array[int]) -> None:
         """Remember a result."""
         self._kept[key] = (state, result)
         self._kept.move_to_end(key)

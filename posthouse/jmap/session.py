@@ -38,9 +38,9 @@ class SessionObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def session_object(services: Services, account: Account, base: str) -> SessionObject:
     """The session of an account; `base`: our address as the client sees it, such as `https://mail.example.org`."""
     account_id = ids.encode(ids.ACCOUNT, account.account_id)
-    own = capabilities.of_account(services.message_size)
+    own = capabilities.of_account(services.message_size) | capabilities.ours(admin=account.admin)
     server = {capabilities.CORE: capabilities.core(services.message_size)}
-    server |= {name: {} for name in own} | capabilities.of_server(base)
+    server |= {name: {} for name in own} | capabilities.of_server(base, services.vapid)
     return SessionObject(
         capabilities=server,
         accounts={

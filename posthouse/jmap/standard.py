@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
 from posthouse import limits
 from posthouse.jmap.errors import MethodError
-from posthouse.jmap.ids import CreationId, Id, Int, UnsignedInt
+from posthouse.jmap.ids import CreationId, Id, Int, UnsignedInt, decode, encode
 from posthouse.jmap.method import Arguments
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
@@ -120,8 +121,8 @@ def check_set(arguments: SetArguments, state: str) -> None:
 # --- /query and /queryChanges (RFC 8620 §5.5, §5.6) ---------------------------------------------------------
 
 
-class Comparator(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """RFC 8620 §5.5; `keyword` is RFC 8621 §4.4.2."""
+class Comparator(msgspec.Struct, kw_only=True, rename="camel"):
+    """RFC 8620 §5.5; `keyword` is RFC 8621 §4.4.2. What else stands there is passed over: libraries send more."""
 
     property: str
     is_ascending: bool = True
@@ -180,34 +181,42 @@ class QueryChangesAnswer(Answer, kw_only=True, omit_defaults=True):
     added: list[AddedItem]
 
 
-def window(arguments: QueryArguments, found: list[str], most: int) -> tuple[int, list[str], int | None]:
-    """(position, ids, limit when the server lowered it) of a whole result. MethodError anchorNotFound."""
+def window(arguments: QueryArguments, found: Sequence[Any], anchor: Any) -> tuple[int, list[Any], int | None]:
+    """(position, what stands there, limit when the server lowered it) of a whole result. MethodError anchorNotFound."""
     asked = arguments.limit
-    limit = most if asked is None else min(asked, most)
+    limit = limits.JMAP_QUERY if asked is None else min(asked, limits.JMAP_QUERY)
     position = arguments.position
     if arguments.anchor is not None:
         try:
-            position = max(0, found.index(arguments.anchor) + arguments.anchor_offset)
-        except ValueError:
+            position = max(0, found.index(anchor) + arguments.anchor_offset)
+        except (ValueError, TypeError):
             raise MethodError("anchorNotFound") from None
     elif position < 0:
         position = max(0, len(found) + position)
     # RFC 8620 §5.5: the limit is told when the server enforced one that the client did not ask for.
-    lowered = limit if asked is None or asked > most else None
-    return position, found[position : position + limit], lowered
+    lowered = limit if asked is None or asked > limits.JMAP_QUERY else None
+    return position, list(found[position : position + limit]), lowered
 
 
 def query_answer(
-    arguments: QueryArguments, state: str, found: list[str], *, can_calculate: bool = True
+    arguments: QueryArguments,
+    state: str,
+    found: Sequence[Any],
+    *,
+    can_calculate: bool = True,
+    letter: str = "",
 ) -> QueryAnswer:
-    """The response for a whole result."""
-    position, ids, lowered = window(arguments, found, limits.JMAP_QUERY)
+    """The response for a whole result: of ids, or with `letter` of the numbers behind them."""
+    anchor: Any = arguments.anchor
+    if letter and anchor is not None:
+        anchor = decode(letter, anchor)
+    position, some, lowered = window(arguments, found, anchor)
     answer = QueryAnswer(
         account_id=arguments.account_id,
         query_state=state,
         can_calculate_changes=can_calculate,
         position=position,
-        ids=ids,
+        ids=[encode(letter, number) for number in some] if letter else some,
     )
     if arguments.calculate_total:
         answer.total = len(found)

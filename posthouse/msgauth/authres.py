@@ -22,6 +22,8 @@ _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z@:/]+")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _LINE: Final = 76
+_VALUE: Final = 320
+"""Characters of a value: what an address may have (RFC 5321 §4.5.3.1)."""
 
 
 class MethodResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +53,6 @@ class AuthResultsError(ValueError):
 def write_authres(host: str, found: Authentication) -> bytes:
     """The field with its CRLF."""
     items = [*_dkim_items(found.dkim), _spf_item(found.spf)]
-    if found.spf_helo is not None:
-        items.append(_spf_item(found.spf_helo))
     if found.arc.result is not Result.NONE:
         items.append(_item("arc", found.arc.result, found.arc.reason))
     items += map(_dmarc_item, found.dmarc)
@@ -102,7 +102,7 @@ _NOT_IN_COMMENTS: Final = str.maketrans({"(": "[", ")": "]", "\\": "/", "\r": " 
 
 
 def _value(text: str) -> str:
-    text = _UNPRINTABLE.sub("?", text)
+    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
     if _PLAIN.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

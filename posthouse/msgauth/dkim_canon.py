@@ -67,6 +67,18 @@ def _one_space(text: bytes) -> bytes:
     return text
 
 
+def _relaxed_lines(data: bytes) -> bytes:
+    """RFC 6376 §3.4.4: white space runs as one space, none before a line end.
+
+    Looked through only to the last white space: the base64 of attachments has none, and is most of large mail.
+    """
+    end = max(data.rfind(b" "), data.rfind(b"\t")) + 1
+    if not end:
+        return data
+    end += len(CRLF)
+    return _one_space(data[:end]).replace(b" \r\n", CRLF) + data[end:]
+
+
 # --- bodies ---------------------------------------------------------------------------------------------
 
 
@@ -132,9 +144,7 @@ class _Body:
     def feed(self, block: bytes) -> None:
         data = self._tail + block if self._tail else block
         if self._relaxed:
-            data = _one_space(data)
-            if b" \r\n" in data:
-                data = data.replace(b" \r\n", CRLF)
+            data = _relaxed_lines(data)
         held = 0
         if data.endswith(b"\r"):
             held = 2 if self._relaxed and data.endswith(b" \r") else 1

@@ -92,12 +92,10 @@ def key_record(key: PrivateKey) -> str:
     return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode()}"
 
 
-def sign(
-    fields: Sequence[RawField], body: BodyDigest, keys: Sequence[SigningKey], now: int, *, identity: str = ""
-) -> list[bytes]:
+def sign(fields: Sequence[RawField], body: BodyDigest, keys: Sequence[SigningKey], now: int) -> list[bytes]:
     """One DKIM-Signature field for each key, CRLF-ended, to stand before the message."""
     names = signed_names(fields)
-    return [_signature(fields, names, body, key, now, identity) for key in keys]
+    return [_signature(fields, names, body, key, now) for key in keys]
 
 
 def signed_names(fields: Sequence[RawField]) -> list[bytes]:
@@ -113,11 +111,10 @@ def _signature(
     body: BodyDigest,
     key: SigningKey,
     now: int,
-    identity: str,
 ) -> bytes:
     about = [
         f"v=1; a={key.algorithm}; c=relaxed/relaxed; d={key.domain};",
-        f"s={key.selector}; t={now};" + (f" i={identity};" if identity else ""),
+        f"s={key.selector}; t={now};",
         *folded(names),
         f"bh={base64.b64encode(body.digest).decode()};",
         "b=",

@@ -123,8 +123,6 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
 
     spf: Spf
     """Of the reverse-path, or of HELO where that is empty."""
-    spf_helo: Spf | None = None
-    """Of the HELO name, where it was asked besides."""
     dkim: tuple[Dkim, ...] = ()
     arc: Arc = Arc(result=Result.NONE)
     dmarc: tuple[Dmarc, ...] = ()

@@ -64,11 +64,6 @@ async def check_spf(question: SpfQuestion, resolver: Resolver) -> Spf:
     return msgspec.structs.replace(found, scope=scope, identity=question.reverse_path or question.helo)
 
 
-async def check_spf_helo(question: SpfQuestion, resolver: Resolver) -> Spf:
-    """Evaluate SPF for the HELO name (RFC 7208 §2.3)."""
-    return await check_spf(msgspec.structs.replace(question, reverse_path=""), resolver)
-
-
 class _Evaluation:
     """One check_host() with all that it includes; keeps the counts."""
 

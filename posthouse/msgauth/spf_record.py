@@ -117,7 +117,7 @@ def _parse(text: str) -> SpfRecord:
         if name not in ("redirect", "exp"):
             # RFC 7208 §6: unknown modifiers are passed over, their syntax is not.
             if _MACRO_STRING.fullmatch(value) is None:
-                raise SpfSyntaxError(f'"{term}" is not well formed')
+                raise SpfSyntaxError(f"{term[:80]!a} is not well formed")
             continue
         if name in modifiers:
             raise SpfSyntaxError(f"{name}= stands twice")
@@ -130,7 +130,7 @@ def _parse(text: str) -> SpfRecord:
 def _directive(term: str) -> Directive:
     match = _MECHANISM.match(term)
     if match is None:
-        raise SpfSyntaxError(f'"{term[:80]}" is no term')
+        raise SpfSyntaxError(f"{term[:80]!a} is no term")
     try:
         kind = Kind(match[2].lower())
     except ValueError:
@@ -154,7 +154,7 @@ def _directive(term: str) -> Directive:
         case Kind.PTR:
             return Directive(kind=kind, result=result, text=term, domain=_optional_domain(rest, term))
     if not rest.startswith(":"):
-        raise SpfSyntaxError(f'"{term}" needs a domain')
+        raise SpfSyntaxError(f"{term[:80]!a} needs a domain")
     return Directive(kind=kind, result=result, text=term, domain=_domain_spec(rest[1:], term))
 
 
@@ -162,13 +162,13 @@ def _optional_domain(rest: str, term: str) -> str:
     if not rest:
         return ""
     if rest[0] != ":":
-        raise SpfSyntaxError(f'"{term}" is not well formed')
+        raise SpfSyntaxError(f"{term[:80]!a} is not well formed")
     return _domain_spec(rest[1:], term)
 
 
 def _domain_spec(text: str, term: str) -> str:
     if _DOMAIN_SPEC.fullmatch(text) is None or not _ends_as_domain(text):
-        raise SpfSyntaxError(f'"{term[:80]}" has no well formed domain')
+        raise SpfSyntaxError(f"{term[:80]!a} has no well formed domain")
     return text
 
 
@@ -183,7 +183,7 @@ def _ends_as_domain(text: str) -> bool:
 def _dual_cidr(text: str, term: str) -> tuple[int, int]:
     match = _CIDR.match(text)
     if match is None:
-        raise SpfSyntaxError(f'"{term}" has no well formed prefix length')
+        raise SpfSyntaxError(f"{term[:80]!a} has no well formed prefix length")
     return _prefix(match[1], 32, term), _prefix(match[2], 128, term)
 
 
@@ -191,17 +191,17 @@ def _prefix(digits: str | None, most: int, term: str) -> int:
     if digits is None:
         return most
     if _NUMBER.fullmatch(digits) is None or int(digits) > most:
-        raise SpfSyntaxError(f'"{term[:80]}" has no well formed prefix length')
+        raise SpfSyntaxError(f"{term[:80]!a} has no well formed prefix length")
     return int(digits)
 
 
 def _network(kind: Kind, rest: str, term: str) -> Network:
     address, slash, digits = rest[1:].partition("/")
     if not rest.startswith(":") or (slash and not digits):
-        raise SpfSyntaxError(f'"{term[:80]}" is not well formed')
+        raise SpfSyntaxError(f"{term[:80]!a} is not well formed")
     length = _prefix(digits if slash else None, 32 if kind is Kind.IP4 else 128, term)
     make = ipaddress.IPv4Network if kind is Kind.IP4 else ipaddress.IPv6Network
     try:
         return make((address, length), strict=False)
     except ValueError:
-        raise SpfSyntaxError(f'"{term[:80]}" is no address') from None
+        raise SpfSyntaxError(f"{term[:80]!a} is no address") from None

@@ -123,6 +123,7 @@ class Administration:
             "backup.make": backups.backup_make,
             "store.verify": backups.store_verify,
             "message.log": timeline.message_log,
+            "message.latest": timeline.message_latest,
             "status": status.status,
             **extra,
         }

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError, RemoteProtocolError
+from posthouse.errors import PosthouseError, RemoteProtocolError, told_to_administrators
 from posthouse.net.connection import Connection
 from posthouse.net.faults import ConnectionFault
 from posthouse.net.listener import ConnectionGate, Listener
@@ -87,7 +87,7 @@ class ControlServer:
             _write(connection, {"end": True})
         except (PosthouseError, ValueError) as fault:
             kind = type(fault).__name__ if isinstance(fault, PosthouseError) else "Usage"
-            _write(connection, {"error": {"kind": kind, "text": str(fault)}})
+            _write(connection, {"error": {"kind": kind, "text": told_to_administrators(fault)}})
         except ConnectionFault:
             raise
         except Exception:

@@ -14,17 +14,13 @@ from typing import Final
 
 import msgspec
 
+from posthouse.accounts.directory import DMARC_REPORTS, TLS_REPORTS
 from posthouse.store.model import Domain, DomainKind
 
 PREFERENCE: Final = 10
 BACKUP_PREFERENCE: Final = 20
 SERVICES: Final = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
 """SRV names (RFC 6186 §3, RFC 8314 §5.1) that are also our listeners' names."""
-
-DMARC_REPORTS: Final = "dmarc-reports"
-"""The local part that DMARC reports about a domain are sent to; read by this program (`report_door`)."""
-TLS_REPORTS: Final = "tls-reports"
-"""The same for TLS reports."""
 
 _STRING: Final = 255  # RFC 1035 §3.3: octets of one character-string
 
@@ -72,6 +68,8 @@ class PlanFacts(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[KeyRecord, ...] = ()
     certificate_digest: str = ""
     """SHA-256 of the certificate's public key, hexadecimal; empty: there is no certificate yet."""
+    own_certificate: bool = False
+    """Whether the administrator gave one: a policy that demands a good certificate needs one."""
     issuer: str = ""
     """The organization that issued the certificate; empty: we did."""
 
@@ -132,7 +130,7 @@ def _reports(name: str) -> Iterator[DnsRecord]:
 
 
 def _transport(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
-    if "https" in facts.ports:
+    if "https" in facts.ports and facts.own_certificate:
         version = hashlib.sha256(f"{facts.hostname} enforce".encode()).hexdigest()[:12]
         text = text_value(f"v=STSv1; id={version}")
         yield _record(f"_mta-sts.{name}", "TXT", text, "there is a policy: TLS to us must be good", "MTA-STS")

@@ -51,6 +51,7 @@ class DomainRecords:
         hostname: str,
         ports: Mapping[str, int],
         certificate: Path | None = None,
+        own_certificate: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -59,6 +60,7 @@ class DomainRecords:
         self._hostname = hostname.lower().rstrip(".")
         self._ports = ports
         self._certificate = certificate
+        self._own_certificate = own_certificate
         self._now = now
 
     # --- the plan ------------------------------------------------------------------------------------
@@ -81,6 +83,7 @@ class DomainRecords:
             addresses=tuple(address for answer in answers for address in answer.records),
             keys=tuple(KeyRecord(key.selector, key.record, key.state) for key in keys),
             certificate_digest=digest,
+            own_certificate=self._own_certificate,
             issuer=issuer,
         )
 

@@ -16,6 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login
+from posthouse.accounts.model import DOORS
 from posthouse.accounts.passwords import (
     check_password,
     generate_app_password,
@@ -236,8 +237,12 @@ class People:
         """Remove an account with all its mail. NotFound."""
         await self._store.apply(RemoveAccount(account_id=(await self._account(address)).account_id))
 
-    async def app_password_add(self, *, address: str, name: str) -> NewAppPassword:
-        """Generate a password for one device. NotFound; Conflict when there are too many."""
+    async def app_password_add(
+        self, *, address: str, name: str, scope: tuple[str, ...] = (), expires_at: int = 0
+    ) -> NewAppPassword:
+        """Generate a password for one device, for the doors of `scope` (of DOORS; empty: all). NotFound, Conflict."""
+        if unknown := sorted(set(scope) - set(DOORS)):
+            raise ValueError(f"no such scope: {', '.join(unknown)}; there are {', '.join(DOORS)}")
         account = await self._account(address)
         known = await self._store.app_passwords(account.account_id)
         if len(known) >= limits.APP_PASSWORDS:
@@ -249,6 +254,8 @@ class People:
                 name=name,
                 password=hash_app_password(password),
                 created_at=int(self._now()),
+                scope=tuple(dict.fromkeys(scope)),
+                expires_at=expires_at,
             )
         )
         return NewAppPassword(id=added.app_password_id, name=name, password=password)

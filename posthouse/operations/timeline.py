@@ -22,6 +22,12 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class Moment(EventRow, frozen=True, kw_only=True):
+    """A line with the message it belongs to."""
+
+    trace_id: str
+
+
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """One message's lines, in time order."""
 
@@ -47,6 +53,16 @@ class Timeline:
         if not ids:
             raise NotFound(f"nothing about {what} in the timeline")
         return [_story(trace_id, await self._store.events(trace_id=trace_id)) for trace_id in reversed(ids)]
+
+    async def message_latest(self, *, after: float = 0.0, limit: int = 200) -> list[Moment]:
+        """The latest lines of all messages, in time order; only those after a moment when given."""
+        most = max(1, min(limit, limits.TIMELINE_LATEST))
+        events = await self._store.events(limit=most)
+        return [
+            Moment(trace_id=e.trace_id, at=e.at, kind=e.kind, address=e.address, detail=e.detail)
+            for e in events
+            if e.at > after
+        ]
 
 
 def _story(trace_id: str, events: list[Event]) -> Story:

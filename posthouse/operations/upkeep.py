@@ -16,7 +16,8 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
-from posthouse.store.interface import Store
+from posthouse.store.credentials import PruneCredentials
+from posthouse.store.interface import PruneUploads, Store
 from posthouse.store.operations import PruneEvents
 
 log: Final = logging.getLogger(__name__)
@@ -74,7 +75,11 @@ class Upkeep:
             await asyncio.sleep(duty.every)
 
     async def round(self) -> int:
-        """Forget old events; how many."""
+        """Forget uploads that nobody used (RFC 8620 §6), ended sessions, and old events; how many events."""
+        await self._store.apply(PruneCredentials(before=int(self._now())))
+        old = int(self._now() - limits.UPLOAD_KEPT)
+        while await self._store.apply(PruneUploads(before=old)):
+            pass
         kept = self._timeline_kept()
         if not kept:
             return 0

@@ -101,6 +101,7 @@ class Entrance:
     def _facts(self) -> ConnectionFacts:
         connection = self._connection
         return ConnectionFacts(
+            door="pop3",
             peer=connection.peer.host,
             tls=connection.tls is not None,
             loopback=connection.is_loopback,
@@ -157,7 +158,7 @@ class Entrance:
         if not user:
             raise Refusal(Say.USER_FIRST, bad=True)
         services, peer = self._services, self._connection.peer.host
-        await self._log_in(services.directory.authenticate(user, command.text, peer, "USER"))
+        await self._log_in(services.directory.authenticate(user, command.text, peer, "USER", "pop3"))
 
     async def _auth(self, command: Command) -> None:
         facts = self._facts()

@@ -343,6 +343,7 @@ class Session:
     def _facts(self) -> ConnectionFacts:
         connection = self._connection
         return ConnectionFacts(
+            door="smtp",
             peer=connection.peer.host,
             tls=connection.tls is not None,
             loopback=connection.is_loopback,

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from posthouse.ranges import Ranges
 from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
 from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
+from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
@@ -279,6 +280,10 @@ class Store(TrustStore, Judgements, Protocol):
         """
         ...
 
+    async def origins(self, account_id: int, email_ids: Sequence[int]) -> list[int]:
+        """The email that each of these is a copy of (CopyEmails), or itself: both have the same octets."""
+        ...
+
     async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
         """The items of a kind (those of these numbers that are there), by number."""
         ...
@@ -359,12 +364,20 @@ class Store(TrustStore, Judgements, Protocol):
         """An account's app passwords."""
         ...
 
+    async def credentials(self, account_id: int) -> tuple[Credential, ...]:
+        """An account's sessions, tokens, second factors and passkeys, oldest first; also those that have ended."""
+        ...
+
+    async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
+        """One of them by its key; also when it has ended."""
+        ...
+
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:
         """(valid, when learnt) for a backup domain's recipient, or None."""
         ...
 
     def watch_people(self, heard: Callable[[], None]) -> Callable[[], None]:
-        """Call `heard` after any change to domains, accounts, aliases or app passwords; the result ends it."""
+        """Call `heard` after any change to domains, accounts, aliases or what logs people in; the result ends it."""
         ...
 
     # the timeline

@@ -329,6 +329,12 @@ class AppPassword(Frozen, frozen=True, kw_only=True):
     password: str
     created_at: int
     last_used_at: int
+    scope: tuple[str, ...] = ()
+    """The protocols it opens, of `accounts.model.DOORS`; empty: all."""
+    expires_at: int = 0
+    """0: never."""
+    last_peer: str = ""
+    """The address it was last used from."""
 
 
 class Alias(Frozen, frozen=True, kw_only=True):

@@ -323,6 +323,8 @@ class AddAppPassword(Op[AppPassword], frozen=True, kw_only=True):
     name: str
     password: str
     created_at: int
+    scope: tuple[str, ...] = ()
+    expires_at: int = 0
 
 
 class RemoveAppPassword(Op[None], frozen=True, kw_only=True):
@@ -333,10 +335,11 @@ class RemoveAppPassword(Op[None], frozen=True, kw_only=True):
 
 
 class TouchAppPassword(Op[None], frozen=True, kw_only=True):
-    """Note when an app password was last used."""
+    """Note when and from where an app password was last used."""
 
     app_password_id: int
     at: int
+    peer: str = ""
 
 
 class RememberRecipient(Op[None], frozen=True, kw_only=True):

@@ -12,15 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from posthouse.accounts.security import Security
 from posthouse.errors import Temporary
-from posthouse.jmap.capabilities import KNOWN
+from posthouse.jmap.capabilities import KNOWN, OURS
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
-from posthouse.jmap.methods import METHODS
+from posthouse.jmap.methods import METHODS, TOLD_TYPES
+from posthouse.web.bearer_login import BearerToken, SessionCookie
+from posthouse.web.client_setup import ClientSetupPages
+from posthouse.web.entrance.routes import Entrance
+from posthouse.web.event_source import EventSourcePages
 from posthouse.web.headers import Headers
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.jmap import JmapPages
 from posthouse.web.jmap_blobs import BlobPages
+from posthouse.web.jmap_websocket import WebSocketPages
 from posthouse.web.login import Authenticator, Basic, Gate, Refused
 from posthouse.web.pages import Pages
 from posthouse.web.problems import problem
@@ -37,14 +43,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Our address as browsers see it, when a proxy stands before us; empty: as each request says."""
 
 
-def build(services: Services, settings: Settings, pages: Pages, images: ImageProxy) -> Application:
+def build(
+    services: Services,
+    settings: Settings,
+    pages: Pages,
+    images: ImageProxy,
+    security: Security,
+    setup: ClientSetupPages,
+) -> Application:
     """The application. `pages` is loaded already."""
-    authenticators: list[Authenticator] = [Basic(services.directory, settings.plaintext)]
+    directory, public_url = services.directory, settings.public_url
+    authenticators: list[Authenticator] = [
+        SessionCookie(security.bearers, public_url),
+        BearerToken(security.bearers, directory),
+        Basic(directory, settings.plaintext),
+    ]
     gate = Gate(authenticators)
-    dispatcher = Dispatcher(services, METHODS, KNOWN)
+    dispatcher = Dispatcher(services, METHODS, KNOWN | OURS)
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
+        *Entrance(directory, security, plaintext=settings.plaintext, public_url=public_url).routes(),
+        *setup.routes(),
         *BlobPages(services, gate).routes(),
+        *EventSourcePages(services, gate, TOLD_TYPES).routes(),
+        *WebSocketPages(services, dispatcher, gate, TOLD_TYPES).routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]

@@ -16,8 +16,10 @@ from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.errors import RequestError
 from posthouse.jmap.session import session_object
+from posthouse.jmap.via import Via
 from posthouse.web.busy import Busy, TooBusy
-from posthouse.web.login import Gate
+from posthouse.web.login import Caller, Gate, peer_of
+from posthouse.web.origin import site_of
 from posthouse.web.problems import problem
 
 NEVER_KEPT: Final = {"cache-control": "no-cache, no-store, must-revalidate"}
@@ -64,12 +66,24 @@ class JmapPages:
                 raw = await _whole(request)
                 if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                     raise RequestError("notJSON", "the content type is not application/json")
-                answer = await self._dispatcher.process(parse_request(raw), caller.account)
+                via = self._via(request, caller)
+                answer = await self._dispatcher.process(
+                    parse_request(raw), caller.account, caller.app_password_id, via
+                )
         except RequestError as fault:
             return refusal(fault)
         except TooBusy:
             return refusal(RequestError("limit", "too many requests at once", limit="maxConcurrentRequests"))
         return Response(msgspec.json.encode(answer), HTTPStatus.OK, NEVER_KEPT, media_type="application/json")
+
+    def _via(self, request: Request, caller: Caller) -> Via:
+        return Via(
+            mechanism=caller.mechanism,
+            credential_id=caller.credential_id or 0,
+            app_password=caller.app_password_id is not None,
+            peer=peer_of(request).host,
+            site=site_of(request, self._public_url),
+        )
 
 
 def refusal(fault: RequestError) -> Response:

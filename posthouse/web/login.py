@@ -32,6 +32,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     mechanism: str
     """"BASIC", or what another authenticator calls itself."""
     app_password_id: int | None = None
+    credential_id: int | None = None
+    """The session or token."""
 
 
 class Refused(PosthouseError):
@@ -83,7 +85,7 @@ class Basic:
             raise LoginFailed("the credentials cannot be read") from fault
         if not colon or len(token) > limits.HTTP_HEAD:
             raise LoginFailed("the credentials cannot be read")
-        login = await self._directory.authenticate(name, password, peer.host, "BASIC")
+        login = await self._directory.authenticate(name, password, peer.host, "BASIC", "jmap")
         return Caller(account=login.account, mechanism=login.mechanism, app_password_id=login.app_password_id)
 
 

@@ -64,7 +64,7 @@ class WebServer:
         head = await reader.head()
         if head is None:
             return False
-        connection.set_total_timeout(None)
+        connection.set_total_timeout(_body_time(head))
         connection.set_idle_timeout(limits.HTTP_BODY_WAIT)
         _check(head)
         if head.upgrade and is_websocket(head):
@@ -86,6 +86,15 @@ def _check(head: Head) -> None:
         raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
     if not head.target.startswith(b"/") and not head.target.startswith((b"http://", b"https://", b"*")):
         raise BadRequest(HTTPStatus.BAD_REQUEST)
+
+
+def _body_time(head: Head) -> float | None:
+    """Seconds that a request's body may take in all, so that a drip does not help; None: it has none."""
+    if head.first(b"transfer-encoding") is not None:
+        return limits.HTTP_BODY_TIME
+    length = head.first(b"content-length") or b"0"
+    octets = int(length) if length.isdigit() else 0
+    return limits.TRANSFER_GRACE + octets / limits.TRANSFER_RATE if octets else None
 
 
 def _refuse(connection: Connection, status: HTTPStatus) -> None:
@@ -198,6 +207,8 @@ class Exchange:
             self._gone = True
             return {"type": "http.disconnect"}
         self._body_ended = piece is None
+        if self._body_ended:
+            self._connection.set_total_timeout(None)  # an answer may take as long as it wants
         return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
     async def _send(self, message: Message) -> None:

@@ -98,6 +98,7 @@ class Campaign:
         self.database = Database(sync=True, host="*" if self.link else "127.0.0.1")
         self.objects = ObjectStore(self.host) if program() else None
         self.accounts: list[tuple[int, int]] = []
+        self.miscounted: list[object] = []
 
     async def run(self) -> bool:
         """Prepare, do harm, check; whether every promise was kept."""
@@ -120,8 +121,7 @@ class Campaign:
             for process in self.nodes.values():
                 process.terminate()
             for process in self.nodes.values():
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(40)
+                process.wait(60)
             return await self._check()
         finally:
             self._clean()
@@ -304,6 +304,7 @@ class Campaign:
             "refused but there": unrefused,
             "queued recipients lost": gone if len(gone) > kills * 12 else [],
             "delivered twice": again,
+            "mailboxes miscounted": self.miscounted,
         }
         self.say("lost 0, doubled 0" if not any(problems.values()) else "PROMISES BROKEN")
         for what, which in problems.items():
@@ -326,7 +327,9 @@ class Campaign:
                     present[mailbox_id, index.uids[i]] = (token, index.flags[i])
                     tokens[token] += 1
             box = next(b for b in await store.mailboxes(account_id) if b.mailbox_id == mailbox_id)
-            assert (box.total, box.size) == (len(index), sum(index.sizes)), "counts"
+            counted = (len(index), sum(index.sizes), sum(not flags & SEEN for flags in index.flags))
+            if (box.total, box.size, box.unseen) != counted:
+                self.miscounted.append(((box.total, box.size, box.unseen), counted))
         return present, tokens
 
     def _clean(self) -> None:

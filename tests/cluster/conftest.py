@@ -16,6 +16,8 @@ from tests.cluster.database import Database, programs
 from tests.kits.engine import NOW
 from tests.store.conftest import derive
 
+HERE = Path(__file__).parent
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Database]:
@@ -66,3 +68,11 @@ async def engine(url: str, tmp_path: Path) -> AsyncIterator[PostgresEngine]:
     await made.open()
     yield made
     await made.store.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the server is slow and talks to a foreign program."""
+    for item in items:
+        if item.path.parent == HERE and item.path.name != "test_contract.py":
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.interop)

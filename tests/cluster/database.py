@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -24,10 +26,24 @@ def programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now, all different, and that the system gives to nobody's outgoing connection.
+
+    Servers are killed and started again on the same port here; meanwhile it must stay free.
+    """
+    found: list[int] = []
+    probes: list[socket.socket] = []
+    try:
+        while len(found) < count:
+            port = random.randrange(11_000, 32_000)
+            probes.append(probe := socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("0.0.0.0", port))
+                found.append(port)
+        return found
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def unprivileged() -> dict[str, Any]:
@@ -53,7 +69,7 @@ class Database:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="posthouse-pg-"))
         self.data = self.folder / "data"
         self.host = host
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.sync = sync
         self.settings: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -118,6 +134,21 @@ class Database:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
+
+    def follow(self, primary: Database) -> None:
+        """Become a streaming standby of another server, and start."""
+        who = unprivileged()
+        if who:
+            os.chown(self.folder, who["user"], who["group"])
+        self._run("pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast",
+                  "-h", primary.host, "-p", str(primary.port), "-U", "posthouse")  # fmt: skip
+        self.start()
+
+    def promote(self) -> None:
+        """The primary is gone: take writes. It waits for no standby of its own."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "-w")
+        self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        self.sql("SELECT pg_reload_conf()")
 
     def make(self, name: str = "", template: str = "template0") -> str:
         """A new database; its URL."""

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.cluster.database import free_port
+from tests.cluster.database import free_ports
 
 
 def program() -> Path | None:
@@ -30,8 +30,7 @@ class ObjectStore:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
         self.folder = Path(tempfile.mkdtemp(prefix="posthouse-s3-"))
-        self.port = free_port()
-        self._ports = [free_port() for _ in range(6)]
+        self.port, *self._ports = free_ports(8)
         self._process: subprocess.Popen[bytes] | None = None
         (self.folder / "s3.json").write_text(
             json.dumps(
@@ -68,7 +67,13 @@ class ObjectStore:
                         f"-volume.port={volume}",
                     ),
                     *(f"-filer.port={filer}", f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}"),
-                    *(f"-filer.port.grpc={free_port()}", "-master.volumeSizeLimitMB=64", "-volume.max=20"),
+                    *(
+                        "-s3.port.iceberg=0",
+                        "-s3.port.lance=0",
+                        f"-filer.port.grpc={grpc[3]}",
+                        "-master.volumeSizeLimitMB=64",
+                        "-volume.max=20",
+                    ),
                 ],
                 stdout=log,
                 stderr=log,

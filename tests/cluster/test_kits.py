@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
-from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.changes import (
+    EmailChangeKit,
+    ItemKit,
+    ItemNumberKit,
+    MailboxChangeKit,
+    ThreadKit,
+    TwinKit,
+    UploadKit,
+)
+from tests.kits.credentials import CredentialKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
@@ -82,4 +91,12 @@ class TestItems(ItemKit):
 
 
 class TestUploads(UploadKit):
+    pass
+
+
+class TestCredentials(CredentialKit):
+    pass
+
+
+class TestItemNumbers(ItemNumberKit):
     pass

@@ -298,6 +298,14 @@ class MemoryStore:
             rows.append(tuple(values.get(name, getattr(email.derived, name, None)) for name in fields))
         return rows
 
+    async def origins(self, account_id: int, email_ids: Sequence[int]) -> list[int]:
+        """Nothing is a copy here."""
+        return list(email_ids)
+
+    async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
+        """Everything stands alone here."""
+        return list(email_ids)
+
     async def stored(self, account_id: int, email_ids: Sequence[int]) -> list[Stored | None]:
         """Where the bytes are."""
         return [self._emails[one].stored if one in self._emails else None for one in email_ids]

@@ -103,6 +103,16 @@ async def test_p_none_changes_nothing(house):
     assert (reply[:3], told["dmarc"], folder) == ("250", "fail", "INBOX")
 
 
+async def test_what_we_found_stands_above_our_received(house):
+    """Readers believe only what stands there: all below may be a stranger's."""
+    raw = letter("eve@elsewhere.test", "Authentication-Results: other.test; dmarc=pass", "Received: x")
+    await house.pipeline.accept(house.mail("alice", raw=raw))
+    [message] = await house.inbox("alice")
+    names = [name.lower() for name, _ in Headers.scan(message).items()]
+    ours = names[: names.index(b"received") + 1]
+    assert ours == [b"return-path", b"delivered-to", b"authentication-results", b"received"]
+
+
 async def test_the_timeline_tells_what_was_found(house):
     mail = house.mail("alice", raw=letter("eve@elsewhere.test"))
     await house.pipeline.accept(mail)
@@ -250,3 +260,18 @@ async def test_internationalized_senders_are_asked_for_as_a_labels(house):
     _, told, _ = await take(house, raw, reverse_path="autor@bücher.test", smtputf8=True)
     assert (told["spf"], told["dmarc"]) == ("pass", "none")
     assert ("TXT", "_dmarc.xn--bcher-kva.test") in resolver.asked
+
+
+@pytest.mark.parametrize(
+    "domain", [b"\xff\xfe.test", b"\x1b[31mred.test", b"a\x01b", b"x" * 5000, b"a." * 2000 + b"test"]
+)
+async def test_domains_that_are_none_reach_nothing_as_they_are(house, domain):
+    raw = b"From: Eve <eve@" + domain + b">\r\nSubject: x\r\n\r\ntext\r\n"
+    mail = house.mail("alice", raw=raw)
+    assert [reply.code for reply in await house.pipeline.accept(mail)] == [250]
+    story = await house.story(mail.trace_id)
+    assert all(detail.isprintable() for _, _, detail in story)
+    [message] = await house.inbox("alice")
+    [field] = Headers.scan(message).all("authentication-results")
+    assert len(field) < 1500
+    assert {one.result for one in parse_authres(field).results if one.method == "dmarc"} == {"none"}

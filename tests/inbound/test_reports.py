@@ -244,10 +244,3 @@ async def test_reports_of_elsewhere_are_not_ours_to_read(house):
     await house.pipeline.accept(mail)
     assert await house.real_store.reports() == ()
     assert len(await house.real_store.queue()) == 1
-
-
-def test_the_published_addresses_are_those_that_are_read() -> None:
-    from posthouse.accounts.directory import REPORTS
-    from posthouse.operations.dns_plan import DMARC_REPORTS, TLS_REPORTS
-
-    assert {DMARC_REPORTS, TLS_REPORTS} == REPORTS

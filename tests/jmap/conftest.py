@@ -13,7 +13,15 @@ from posthouse.store.interface import AddEmail
 from posthouse.store.model import Content
 from tests.house import TestHouse
 
-USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
+USING = [
+    "urn:ietf:params:jmap:core",
+    "urn:ietf:params:jmap:mail",
+    "urn:ietf:params:jmap:submission",
+    "urn:ietf:params:jmap:vacationresponse",
+    "urn:ietf:params:jmap:blob",
+    "urn:ietf:params:jmap:quota",
+    "urn:ietf:params:jmap:mdn",
+]
 NOW = 1_793_600_000
 
 

@@ -106,8 +106,8 @@ SORTS: list[tuple[list[dict[str, Any]], list[str]]] = [
      ["old", "file", "large", "first", "answer", "sent"]),
     ([{"property": "allInThreadHaveKeyword", "keyword": "$flagged", "isAscending": False}, {"property": "receivedAt"}],
      ["file", "old", "first", "answer", "sent", "large"]),
-    ([{"property": "from"}, {"property": "to"}, {"property": "sentAt"}],
-     ["old", "large", "sent", "file", "answer", "first"]),
+    ([{"property": "from"}, {"property": "to"}, {"property": "sentAt"},
+      {"property": "receivedAt", "isAscending": False}], ["large", "sent", "file", "answer", "first", "old"]),
 ]  # fmt: skip
 
 

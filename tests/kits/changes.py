@@ -350,6 +350,16 @@ class ThreadKit:
         )
         copied = (await desk.store.index(desk.id, archive.mailbox_id)).email_ids[0]
         assert await desk.store.threads(desk.id, [copied]) == [added.email_id]
+        assert await desk.store.origins(desk.id, [copied, added.email_id]) == [added.email_id] * 2
+        copy = CopyEmails(
+            account_id=desk.id,
+            source_id=archive.mailbox_id,
+            uids=Ranges.parse("1"),
+            target_id=inbox.mailbox_id,
+        )
+        await desk.store.apply(copy)
+        again = (await desk.store.index(desk.id, inbox.mailbox_id)).email_ids[-1]
+        assert await desk.store.origins(desk.id, [again]) == [added.email_id]
 
 
 class ItemKit:
@@ -454,3 +464,16 @@ class UploadKit:
             await desk.store.apply(
                 AddUpload(account_id=desk.id, content=Content.of(b"x" * 11), media_type="", created_at=NOW)
             )
+
+
+class ItemNumberKit:
+    """Numbers of items."""
+
+    async def test_a_number_that_was_chosen_is_not_given_out_again(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine)
+        first = await desk.store.apply(PutItem(account_id=desk.id, kind="Book", data=b"a"))
+        chosen = PutItem(account_id=desk.id, kind="Book", item_id=first.item_id + 1, new=True, data=b"b")
+        await desk.store.apply(chosen)
+        third = await desk.store.apply(PutItem(account_id=desk.id, kind="Book", data=b"c"))
+        assert [item.data for item in await desk.store.items(desk.id, "Book")] == [b"a", b"b", b"c"]
+        assert third.item_id > first.item_id + 1

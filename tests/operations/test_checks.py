@@ -188,6 +188,21 @@ async def test_records_to_publish(house: House, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_policy_for_tls_needs_a_certificate_that_others_believe(house: House, own: bool) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+    commands = DomainRecords(
+        *(house.store, Domains(house.store), FakeResolver()),
+        hostname="mx.north.test",
+        ports={"https": 443},
+        own_certificate=own,
+    )
+    kinds = {record.kind for record in (await commands.domain_dns(name="north.test")).records}
+    assert ("MTA-STS" in kinds) is own
+    findings = [f for f in await commands.domain_check(name="north.test") if f.subject.startswith("MTA-STS")]
+    assert len(findings) == (2 if own else 0), "the record, and the host where the policy is read"
+
+
 async def test_the_zone_text_is_a_zone_that_passes_the_check(house: House) -> None:
     """What we say is to be published, published, leaves nothing to mend; long keys come in pieces."""
     rsa = DkimKeys(house.store, Domains(house.store), FakeResolver())

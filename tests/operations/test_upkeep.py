@@ -6,7 +6,9 @@ import pytest
 
 from posthouse.house import House
 from posthouse.operations.upkeep import Upkeep
-from posthouse.store.model import Event
+from posthouse.store.credentials import AddCredential, CredentialKind
+from posthouse.store.interface import AddAccount, PutDomain
+from posthouse.store.model import Domain, Event
 from posthouse.store.operations import RecordEvents
 
 DAY = 86400.0
@@ -29,3 +31,22 @@ async def test_it_can_be_stopped_at_once(house: House) -> None:
     upkeep = Upkeep(house.store, lambda: DAY)
     upkeep.start()
     await upkeep.stop()
+
+
+async def test_ended_sessions_are_forgotten(house: House) -> None:
+    now = 100 * DAY
+    await house.store.apply(PutDomain(domain=Domain(name="north.test")))
+    account = await house.store.apply(AddAccount(address="a@north.test", password="", created_at=1))
+    for key, end in ((b"old", now - 1), (b"young", now + 1)):
+        await house.store.apply(
+            AddCredential(
+                account_id=account.account_id,
+                kind=CredentialKind.SESSION,
+                key=key,
+                created_at=1,
+                expires_at=int(end),
+                most=9,
+            )
+        )
+    await Upkeep(house.store, lambda: DAY, lambda: now).round()
+    assert [item.key for item in await house.store.credentials(account.account_id)] == [b"young"]

@@ -142,7 +142,7 @@ class Load:
             await work()
 
 
-def shrink_limits() -> None:
+def shrink_limits(seed: int) -> None:
     """Make everything that happens seldom happen often."""
     for name, value in {
         "SEGMENT_OCTETS": 1_000_000,
@@ -153,6 +153,7 @@ def shrink_limits() -> None:
         "STAGE_MEMORY": 20_000,
         "COMPRESS_AFTER": -1.0,
         "SWEEP_BATCH": 20,
+        "FLAGS_LOGGED": 1 + seed % 2,  # every flag change of one message is logged, or none is
     }.items():
         setattr(limits, name, value)
     indexes.SMALL = 0
@@ -160,7 +161,7 @@ def shrink_limits() -> None:
 
 
 async def main(folder: Path, seed: int) -> None:
-    shrink_limits()
+    shrink_limits(seed)
     store = await SqliteStore.open(folder / "mail.db", folder / "blobs", derive=derive)
     account = await store.account(ADDRESS)
     if account is None:

@@ -66,6 +66,7 @@ steps = st.builds(
 def tiny_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "PIECE_ROWS", 3)
     monkeypatch.setattr(limits, "UNSAVED_ADDS", 4)
+    monkeypatch.setattr(limits, "FLAGS_LOGGED", 2)
     monkeypatch.setattr(limits, "JOURNAL_ROWS", 3)
     monkeypatch.setattr(limits, "INDEX_CHANGES_UNSAVED", 3)
     monkeypatch.setattr(indexes, "SMALL", 0)

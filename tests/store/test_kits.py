@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tests.kits.blob_store import BlobKit
-from tests.kits.changes import EmailChangeKit, ItemKit, MailboxChangeKit, ThreadKit, TwinKit, UploadKit
+from tests.kits.changes import (
+    EmailChangeKit,
+    ItemKit,
+    ItemNumberKit,
+    MailboxChangeKit,
+    ThreadKit,
+    TwinKit,
+    UploadKit,
+)
+from tests.kits.credentials import CredentialKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.people import PeopleKit, TimelineKit
@@ -53,6 +62,10 @@ class TestPeople(PeopleKit):
     pass
 
 
+class TestCredentials(CredentialKit):
+    pass
+
+
 class TestTimeline(TimelineKit):
     pass
 
@@ -82,4 +95,8 @@ class TestItems(ItemKit):
 
 
 class TestUploads(UploadKit):
+    pass
+
+
+class TestItemNumbers(ItemNumberKit):
     pass

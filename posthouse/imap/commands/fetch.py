@@ -193,7 +193,7 @@ class Fetch:
     @property
     def _rows_at_once(self) -> int:
         needs = self._plan.needs
-        reads = needs.fields or needs.raw or needs.stored
+        reads = needs.reads
         return limits.IMAP_FETCH_ROWS if reads else limits.IMAP_FLAG_ROWS
 
     def _by_octets(self, batch: Batch) -> Iterator[Batch]:
@@ -216,14 +216,14 @@ class Fetch:
         if self._is_large(batch):
             fields = tuple(dict.fromkeys((*needs.fields, "parts")))
             needs = msgspec.structs.replace(needs, raw=False, parts=True, fields=fields)
-        if not (needs.fields or needs.raw or needs.stored):
+        if not needs.reads:
             return batch
         return await fill(batch, needs, self._session.store, self._view.index.account_id)
 
     async def _filled(self) -> AsyncGenerator[Batch, None]:
         """All batches, read; the next one is being read while one is written."""
         needs = self._plan.needs
-        if not (needs.fields or needs.raw or needs.stored):
+        if not needs.reads:
             for batch in self._takes():
                 yield batch
             return

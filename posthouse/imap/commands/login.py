@@ -133,7 +133,7 @@ async def run_login(session: Session, args: LoginArgs) -> Completion:
         raise No(b"PRIVACYREQUIRED", "A password is taken only over TLS")
     try:
         login = await session.services.directory.authenticate(
-            args.userid.decode("utf-8"), args.password.decode("utf-8"), facts.peer, "LOGIN"
+            args.userid.decode("utf-8"), args.password.decode("utf-8"), facts.peer, "LOGIN", "imap"
         )
     except UnicodeDecodeError:
         raise _refused(session, LoginFailed("wrong name or password")) from None

@@ -17,7 +17,6 @@ from typing import Final
 from posthouse import limits
 from posthouse.imap import encode
 from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
-from posthouse.imap.fetch_plan import object_id
 from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
 from posthouse.imap.search_keys import (
     DAY,
@@ -111,8 +110,8 @@ class Search:
                 return await self._text(field, needle, places)
             case Sent(least=least, bound=bound):
                 return await self._sent(least, bound, places)
-            case ObjectId(object_id=wanted):
-                return await self._objects(wanted, places)
+            case ObjectId(number=number, thread=thread):
+                return await self._objects(number, thread, places)
         if len(places) > limits.IMAP_SEARCH_STEP:
             await asyncio.sleep(0)  # let the other connections have their turn between two passes
         return self._by_arrays(key, places)
@@ -172,17 +171,18 @@ class Search:
                     found.append(place)
         return found
 
-    async def _objects(self, wanted: bytes, places: Places) -> Places:
+    async def _objects(self, wanted: int, thread: bool, places: Places) -> Places:
         found: Places = []
         for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
             part = places[first : first + limits.IMAP_FETCH_ROWS]
             ids = [self.snapshot.email_ids[place] for place in part]
-            stored = await self._session.store.stored(self._account_id, ids)
-            found.extend(
-                place
-                for place, one in zip(part, stored, strict=True)
-                if one is not None and object_id(one) == wanted
+            store = self._session.store
+            numbers: Sequence[int | None] = (
+                await store.threads(self._account_id, ids)
+                if thread
+                else await store.origins(self._account_id, ids)
             )
+            found += [place for place, one in zip(part, numbers, strict=True) if one == wanted]
         return found
 
 

@@ -44,6 +44,10 @@ class Flagged(Change):
     after: int = 0
 
 
+class FlagsLogged(Change):
+    """Flags were made durable in a log, and are still to be written where they belong."""
+
+
 class Vanished(Change):
     """Messages left a mailbox."""
 
@@ -101,7 +105,7 @@ class EmailsSwept(Change):
 
 
 class PeopleChanged(Change):
-    """Domains, accounts, aliases or app passwords changed."""
+    """Domains, accounts, aliases or what logs people in changed."""
 
 
 class RecipientKnown(Change):

@@ -41,7 +41,8 @@ class Live:
         self.search: TextSearch | None = None
         self.mail_came: Callable[[], None] = _nothing
         self.mail_went: Callable[[], None] = _nothing
-        """The engine's own watchers: there is something to derive, or to sweep."""
+        self.flags_logged: Callable[[], None] = _nothing
+        """The engine's own watchers: there is something to derive, to sweep, to settle."""
         self.spread: Callable[[list[changes.Change]], None] = _unheard
         """Tells other nodes what was committed here."""
         self._later: set[asyncio.Task[None]] = set()
@@ -127,6 +128,8 @@ class Live:
             index = self.indexes.apply(change)
             if index is not None:
                 told.indexes[id(index)] = index
+        elif isinstance(change, changes.FlagsLogged):
+            self.flags_logged()
         elif isinstance(change, changes.AccountChanged):
             told.accounts.add(change.account_id)
             self.views.apply(change)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from posthouse import limits
+from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
 from posthouse.store.memory.readers import Readers
@@ -18,7 +19,7 @@ from posthouse.store.model import (
     AppPassword,
     Domain,
 )
-from posthouse.store.sql import people
+from posthouse.store.sql import credentials, people
 from posthouse.store.sql.database import Database
 
 T = TypeVar("T")
@@ -80,6 +81,14 @@ class PeopleCache(Generic[Rdr]):
     async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
         """An account's app passwords; not kept: `last_used_at` changes without notice."""
         return await self._readers.run(lambda reader: people.read_app_passwords(reader.db, account_id))
+
+    async def credentials(self, account_id: int) -> tuple[Credential, ...]:
+        """An account's credentials; not kept, as above."""
+        return await self._readers.run(lambda reader: credentials.read_of_account(reader.db, account_id))
+
+    async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
+        """One credential by its key; not kept: strangers may ask for any."""
+        return await self._readers.run(lambda reader: credentials.read_by_key(reader.db, kind, key))
 
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:
         """(valid, when learnt) for a backup domain's recipient."""

@@ -15,6 +15,7 @@ from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.account_model import States
+from posthouse.store.credentials import Credential, CredentialKind
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.engine import Engine, Rdr, Reading
@@ -217,6 +218,13 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
             found.update(await self._parts.decide_threads(account_id, some))
         return [found.get(email_id) for email_id in email_ids]
 
+    async def origins(self, account_id: int, email_ids: Sequence[int]) -> list[int]:
+        """The email that each of these is a copy of, or itself."""
+        if not email_ids:
+            return []
+        found = await self._of_rows(account_reads.origins, account_id, email_ids)
+        return [found.get(email_id, email_id) for email_id in email_ids]
+
     # --- the queue -----------------------------------------------------------------------------------------
 
     async def queue(
@@ -266,6 +274,14 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
         """An account's app passwords."""
         return await self._live.people.app_passwords(account_id)
+
+    async def credentials(self, account_id: int) -> tuple[Credential, ...]:
+        """An account's sessions, tokens, second factors and passkeys, oldest first."""
+        return await self._live.people.credentials(account_id)
+
+    async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
+        """One of them by its key."""
+        return await self._live.people.credential(kind, key)
 
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:
         """(valid, when learnt) for a backup domain's recipient, or None."""

@@ -15,8 +15,9 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -48,7 +49,18 @@ CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, a
 """Faults that a second try usually gets over."""
 _UNNAMED: Final = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """A pooler has given us another server connection, which does not know our statements."""
+_SERVER_LIMITS: Final = (
+    f"; SET LOCAL idle_in_transaction_session_timeout = {int(limits.DATABASE_TIMEOUT * 1000)}"
+    f"; SET LOCAL lock_timeout = {int(limits.DATABASE_TIMEOUT * 700)}"
+)
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
+
+
+class TransactionLost(Exception):
+    """The connection broke within a transaction: nothing of it is kept, and nothing more may run as if it were there.
+
+    Not a `PosthouseError`: no single operation is refused by it, all of them are undone.
+    """
 
 
 class Server:
@@ -97,11 +109,15 @@ def _with_defaults(url: str) -> str:
 class Connection:
     """One connection, opened at first use and again after it was lost. One thread only."""
 
+    logged_changes = ""
+
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = uvloop.new_event_loop()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self.in_transaction = False
+        self._lost = False
+        """The transaction under way is gone; until it is rolled back every statement fails."""
 
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /
@@ -125,21 +141,36 @@ class Connection:
 
     def fetch(self, statement: str, *bindings: Any) -> list[asyncpg.Record]:
         """Run a statement with `$1`; its records."""
-        return self._run(self._fetch(statement, bindings))
+        return self._run(partial(self._fetch, statement, bindings))
+
+    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into a table by COPY."""
+        self._run(partial(self._copy, table, columns, list(rows)))
+
+    async def _copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        await (await self._opened()).copy_records_to_table(table, records=rows, columns=list(columns))
 
     def script(self, statements: str) -> None:
         """Run statements without bindings, several at once."""
-        self._run(self._script(statements))
+        self._run(partial(self._script, statements))
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]], *, again: bool = True) -> T:
+        if self._lost:
+            raise TransactionLost
+        within, fresh = self.in_transaction, self._connection is None
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(work, limits.DATABASE_TIMEOUT))
-        except _UNNAMED as fault:
-            self._server.statements_are_lost()
+            return self._loop.run_until_complete(asyncio.wait_for(work(), limits.DATABASE_TIMEOUT))
+        except (*_UNNAMED, *LOST, StoreUnavailable) as fault:
+            if isinstance(fault, _UNNAMED):
+                self._server.statements_are_lost()
             self.drop()
-            raise unavailable(fault) from fault
-        except LOST as fault:
-            self.drop()
+            self._lost = within
+            if within:
+                raise TransactionLost from fault
+            if again and not fresh and not isinstance(fault, TimeoutError):
+                return self._run(
+                    work, again=False
+                )  # it was lost while nobody used it: the server was restarted
             raise unavailable(fault) from fault
 
     async def _fetch(self, statement: str, bindings: Sequence[Any]) -> list[asyncpg.Record]:
@@ -159,9 +190,9 @@ class Connection:
 
     # --- transactions ------------------------------------------------------------------------------------
 
-    def begin(self, mode: str = "") -> None:
-        """Start a transaction."""
-        self.script(f"BEGIN {mode}")
+    def begin(self, mode: str = "", *, bounded: bool = False) -> None:
+        """Start a transaction. `bounded`: the server undoes it when we fall silent, so that nobody waits for us."""
+        self.script(f"BEGIN {mode}" + (_SERVER_LIMITS if bounded else ""))
         self.in_transaction = True
 
     def commit(self) -> None:
@@ -171,13 +202,14 @@ class Connection:
 
     def rollback(self) -> None:
         """Undo a transaction. Never raises: a connection that cannot is torn down, which undoes it as well."""
+        self._lost = False
         if not self.in_transaction:
             return
         try:
             self.script("ROLLBACK")
-        except (StoreUnavailable, asyncpg.PostgresError):
+        except (StoreUnavailable, TransactionLost, asyncpg.PostgresError):
             self.drop()
-        self.in_transaction = False
+        self.in_transaction = self._lost = False
 
     def drop(self) -> None:
         """Tear the connection down at once."""
@@ -202,13 +234,13 @@ class Connection:
 @contextmanager
 def snapshot(db: Connection) -> Iterator[None]:
     """Several statements that see one and the same commit."""
-    db.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
+        db.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield
+        db.commit()
     except BaseException:
         db.rollback()
         raise
-    db.commit()
 
 
 class _Counter:
@@ -248,7 +280,7 @@ def unavailable(fault: BaseException) -> StoreUnavailable:
 
 def refused(fault: BaseException) -> StoreUnavailable | None:
     """What callers see for a fault of the database; None for any other fault."""
-    if isinstance(fault, (*LOST, asyncpg.PostgresError)):
+    if isinstance(fault, (*LOST, TransactionLost, asyncpg.PostgresError)):
         log.error("the database refused: %s", fault)
         return unavailable(fault)
     return None

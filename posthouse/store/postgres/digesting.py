@@ -21,7 +21,7 @@ from posthouse.store.memory.readers import Readers
 from posthouse.store.postgres import upkeep
 from posthouse.store.postgres.emails import read_blobs, read_stored
 from posthouse.store.postgres.readers import Reader
-from posthouse.store.postgres.search import index_documents
+from posthouse.store.postgres.search import Words, index_documents
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.search.document import Document, analyse
 
@@ -63,6 +63,8 @@ class Digester:
         self._foreground = foreground
         self._woken = asyncio.Event()
         self._woken.set()
+        self._known: Words = {}
+        self._known_count = 0
         self.done = asyncio.Event()
         """Set while there is nothing to do."""
 
@@ -100,8 +102,17 @@ class Digester:
         """Do some emails; whether there may be more."""
         digest = await self._readers.run(_compute, await self._room(), self._derive, self._foreground)
         if digest.taken:
-            await self._background(lambda tx: _keep(tx, digest))
+            self._remember(await self._background(lambda tx: _keep(tx, digest, self._known)))
         return bool(digest.taken)
+
+    def _remember(self, learnt: Words) -> None:
+        """Terms that are committed need not be written again: most words of a message came before."""
+        for account_id, words in learnt.items():
+            self._known.setdefault(account_id, set()).update(words)
+            self._known_count += len(words)
+        if self._known_count > limits.SEARCH_KNOWN_TERMS:
+            self._known.clear()
+            self._known_count = 0
 
 
 def _compute(reader: Reader, count: int, derive: Derive, foreground: Foreground) -> Digest:
@@ -135,8 +146,9 @@ def _digest_one(reader: Reader, account_id: int, email_id: int, derive: Derive, 
         log.exception("email %d could not be derived", email_id)
 
 
-def _keep(tx: Transaction, digest: Digest) -> None:
+def _keep(tx: Transaction, digest: Digest, known: Words) -> Words:
     accounts, emails = map(list, zip(*digest.taken, strict=True))
     done = {(row[0], row[1]) for row in tx.fetch(_DONE, accounts, emails)}
     upkeep.keep_derived(tx, [each for each in digest.derived if (each.account_id, each.email_id) in done])
-    index_documents(tx, {key: each for key, each in digest.documents.items() if key in done})
+    documents = {key: each for key, each in digest.documents.items() if key in done}
+    return index_documents(tx, documents, known)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -109,6 +110,7 @@ class Engine:
         db = Connection(self.server)
         try:
             migrate(db)
+            db.fetch("INSERT INTO commit_mark VALUES ($1, 0, $2)", self.name, int(time.time()))
             ((now, durable),) = db.fetch(
                 "SELECT extract(epoch FROM clock_timestamp())::float8,"
                 " current_setting('fsync') <> 'off' AND current_setting('synchronous_commit') <> 'off'"

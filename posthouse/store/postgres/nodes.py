@@ -14,6 +14,8 @@ import asyncpg
 from posthouse import limits
 from posthouse.store.postgres.transaction import Transaction
 
+MARK_KEPT: Final = 30 * 86_400
+"""Seconds that the latest commit of a node that is gone is remembered."""
 _NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 _BEAT: Final = (
     f"INSERT INTO node VALUES ($1, $2, $3, $4, {_NOW}) ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
@@ -42,6 +44,7 @@ class Node:
         await connection.execute(_BEAT, *self._row)
         self._beaten = now
         await connection.execute(_DEAD, limits.NODE_SILENCE)
+        await connection.execute("DELETE FROM commit_mark WHERE at < $1", int(time.time() - MARK_KEPT))
         dead = [row[0] for row in await connection.fetch(_ORPHANED) if row[0] != self._row[0]]
         if dead:
             self.died(dead)

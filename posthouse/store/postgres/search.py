@@ -39,7 +39,7 @@ _ADD: Final = (
     " $8::text[]) AS n (a, e, o, s, f, t, c, l) ON CONFLICT (account_id, email_id) DO NOTHING"
 )
 _LEARN: Final = (
-    "INSERT INTO search_term SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"
+    "INSERT INTO search_term (account_id, class, term) SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"
     " ON CONFLICT DO NOTHING"
 )
 _INDEXED: Final = (
@@ -56,10 +56,16 @@ _VOCABULARY: Final = {
 # --- writing ------------------------------------------------------------------------------------------------
 
 
-def index_documents(tx: Transaction, documents: Mapping[tuple[int, int], Document | None]) -> None:
-    """Add messages by (account, email); None: opaque."""
+Words = dict[int, set[tuple[str, str]]]
+"""Terms by account, each with its class."""
+
+
+def index_documents(
+    tx: Transaction, documents: Mapping[tuple[int, int], Document | None], known: Words
+) -> Words:
+    """Add messages by (account, email); None: opaque. `known`: terms that are there. The result: new ones."""
     rows: list[tuple[Any, ...]] = []
-    learnt: dict[int, set[tuple[str, str]]] = {}
+    learnt: Words = {}
     for (account_id, email_id), document in sorted(documents.items()):
         lexemes = [] if document is None else _lexemes(account_id, document)
         if document is None or lexemes is None:
@@ -71,12 +77,14 @@ def index_documents(tx: Transaction, documents: Mapping[tuple[int, int], Documen
         for class_, found in document.terms.items():
             terms.update((class_, _clean(term)) for term in found)
     if not rows:
-        return
+        return {}
     tx.fetch(_ADD, *map(list, zip(*rows, strict=True)))
     for account_id, terms in learnt.items():
+        terms -= known.get(account_id, set())
         if terms:  # in order, so that two nodes that learn the same never wait for each other in a circle
             classes, words = map(list, zip(*sorted(terms), strict=True))
             tx.fetch(_LEARN, account_id, classes, words)
+    return learnt
 
 
 def _lexemes(account_id: int, document: Document) -> list[str] | None:

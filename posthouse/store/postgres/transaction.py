@@ -19,7 +19,7 @@ from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.store.memory import changes
 from posthouse.store.postgres.blobs import Blobs
-from posthouse.store.postgres.connection import Connection
+from posthouse.store.postgres.connection import Connection, TransactionLost
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
@@ -66,6 +66,12 @@ _TAKE: Final = (
     " SET ceiling = sequence.ceiling + $2 RETURNING ceiling - $2"
 )
 
+_MARK: Final = (
+    "INSERT INTO commit_mark VALUES ($1, $2, $3)"
+    " ON CONFLICT (node) DO UPDATE SET number = excluded.number, at = excluded.at"
+)
+_MARKED: Final = "SELECT number FROM commit_mark WHERE node = $1 FOR UPDATE"
+
 
 class Transaction(BaseTransaction):
     """Reused for one transaction after the other by the writer's thread."""
@@ -86,8 +92,8 @@ class Transaction(BaseTransaction):
         self.blobs = Blobs(self)
         self.commit_failed = False
         """Whether the latest transaction got as far as its commit: then it is not tried again."""
-        self.xid = ""
-        """PostgreSQL's number of the transaction under way: what became of it can be asked later."""
+        self._mark = 0
+        """Number of our latest commit; what became of it can be asked later."""
         self._locked: set[int] = set()
         self._numbers: dict[str, tuple[int, int]] = {}
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
@@ -98,7 +104,7 @@ class Transaction(BaseTransaction):
         """Start. Nothing may be left over from the one before."""
         self.now = int(self.settings.now())
         self.commit_failed = False
-        self.db.begin()
+        self.db.begin(bounded=True)
 
     def lock(self, account_ids: Iterable[int]) -> None:
         """Take the row locks of accounts, and forget what others have changed meanwhile."""
@@ -121,35 +127,35 @@ class Transaction(BaseTransaction):
         self.flush()
         self._save_states()
         if self.writes_rows:
-            ((self.xid,),) = self.db.rows("SELECT pg_current_xact_id()::text")
+            self._mark += 1
+            self.db.fetch(_MARK, self.node, self._mark, self.now)
         try:
             self.db.commit()
-        except StoreUnavailable:
+        except TransactionLost:
             self.commit_failed = True
+            self.db.rollback()
             if not self._became_durable():
                 raise
         return self.committed()
 
     def _became_durable(self) -> bool:
-        """Whether a commit whose answer was lost was carried out nevertheless. False also when nobody can say."""
+        """Whether a commit whose answer was lost was carried out nevertheless. False also when nobody can say.
+
+        The transaction has changed our row in `commit_mark`: as long as it is under way somewhere, the lock on that row
+        makes us wait. (PostgreSQL's own transaction numbers would not do: after a crash they are given out again.)
+        """
         if not self.writes_rows:
             return False
         self._accounts.clear()
         deadline = time.monotonic() + limits.DATABASE_RESOLVE
         while time.monotonic() < deadline:
             try:
-                ((status,),) = self.db.rows("SELECT pg_xact_status(CAST(? AS text)::xid8)", (self.xid,))
-            except StoreUnavailable:
+                rows = self.db.fetch(_MARKED, self.node)
+            except (StoreUnavailable, asyncpg.PostgresError):
                 time.sleep(limits.DATABASE_RETRY / 5)
                 continue
-            except asyncpg.PostgresError:  # a server that has never heard of it: one promoted without it
-                return False
-            if status != "in progress":
-                return bool(status == "committed")
-            time.sleep(limits.DATABASE_RETRY / 5)
-        log.error(
-            "it is not known whether transaction %s was carried out: its senders will try again", self.xid
-        )
+            return bool(rows) and rows[0][0] == self._mark
+        log.error("it is not known whether commit %d was carried out: its senders will try again", self._mark)
         return False
 
     @property
@@ -327,6 +333,15 @@ class Transaction(BaseTransaction):
         if account_id not in self._locked:
             self.lock([account_id])
         return super().account(account_id)
+
+    def write_state(self, state: AccountState) -> None:
+        """Write an account's and its mailboxes' rows (a move)."""
+        state.changed.update(state.mailboxes)
+        self._touched[state.account_id] = state
+        self.writes += 1
+        self._save_states()
+        state.changed.clear()
+        self._touched.clear()
 
     def _save_states(self) -> None:
         mailboxes = []

@@ -65,6 +65,7 @@ def _sweep_emails(tx: Transaction) -> bool:
     for table in (
         "derived",
         "email_thread",
+        "email_origin",
         "search_document",
         "verdict",
         "lesson",

@@ -14,7 +14,7 @@ import asyncpg
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.store.postgres.blobs import PutObject
-from posthouse.store.postgres.connection import CONTENDED, unavailable
+from posthouse.store.postgres.connection import CONTENDED, TransactionLost, unavailable
 from posthouse.store.postgres.operations import OPERATIONS
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.writer import Publish, Submission, Writer
@@ -50,7 +50,7 @@ class NodeWriter(Writer[Transaction]):
 
     def _after_fault(self, batch: list[Submission], fault: Exception, *, again: bool) -> None:
         """Nothing of the batch was kept."""
-        passing = isinstance(fault, (*CONTENDED, StoreUnavailable))
+        passing = isinstance(fault, (*CONTENDED, TransactionLost, StoreUnavailable))
         if passing and again and self._tries < limits.DATABASE_TRIES and not self._tx.commit_failed:
             self._tries += 1
             try:
@@ -58,8 +58,8 @@ class NodeWriter(Writer[Transaction]):
             finally:
                 self._tries = 0
             return
-        if isinstance(fault, StoreUnavailable | asyncpg.PostgresError | OSError):
-            log.error("a commit failed: %s", fault.__cause__ or fault)
+        if isinstance(fault, StoreUnavailable | TransactionLost | asyncpg.PostgresError):
+            log.error("a commit failed: %s", fault.__cause__ or fault or type(fault).__name__)
         else:
             log.error("a commit failed", exc_info=fault)
         self._fail(batch, fault)

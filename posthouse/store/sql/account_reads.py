@@ -25,7 +25,8 @@ FROM (SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placemen
        UNION ALL
       SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placement p
         ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id AND p.uid >= m.uid_next
-       WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2) AS changed
+       WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2
+{logged}) AS changed
 """
 _DOOMED: Final = """
 SELECT p.email_id, p.created_modseq, d.modseq, coalesce(t.thread_id, 0) FROM doomed_mailbox d
@@ -48,7 +49,8 @@ def email_changes(db: Database, account_id: int, since: int) -> list[EmailChange
         if not _reaches(db, account_id, since):
             return None
         wanted = ("email_id", "created_modseq", "modseq")
-        living = zip(*db.integers(wanted, _CHANGED, (account_id, since)), strict=True)
+        changed = _CHANGED.format(logged=db.logged_changes)
+        living = zip(*db.integers(wanted, changed, (account_id, since)), strict=True)
         gone = db.rows(
             "SELECT modseq, emails FROM email_gone WHERE account_id = ? AND modseq > ?", (account_id, since)
         )
@@ -93,6 +95,14 @@ def threads(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int
         source = "FROM email_thread t WHERE t.account_id = ? AND t.email_id BETWEEN ? AND ?"
         bindings = (account_id, min(email_ids), max(email_ids))
     ids, found = db.integers(("t.email_id", "t.thread_id"), source, bindings)
+    return dict(zip(ids, found, strict=True))
+
+
+def origins(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
+    """What copies are copies of."""
+    condition, some = db.among("email_id", email_ids)
+    source = f"FROM email_origin WHERE account_id = ? AND {condition}"
+    ids, found = db.integers(("email_id", "origin_id"), source, (account_id, some))
     return dict(zip(ids, found, strict=True))
 
 

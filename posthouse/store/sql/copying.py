@@ -210,6 +210,12 @@ def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, m
         " JOIN email_thread t ON t.email_id = p.email_id AND t.account_id = ?",
         bindings,
     )
+    tx.execute(
+        "INSERT INTO email_origin (account_id, email_id, origin_id)"
+        f" SELECT {account.account_id}, ? + p.nth - 1, coalesce(o.origin_id, p.email_id) FROM {rows}"
+        " LEFT JOIN email_origin o ON o.email_id = p.email_id AND o.account_id = ?",
+        bindings,
+    )
     tx.emails_copied(account.account_id, base, messages)
     return base
 

@@ -16,7 +16,7 @@ def put(tx: Transaction, op: PutItem) -> Item:
     """PutItem."""
     tx.refuse_growth()
     account = tx.account(op.account_id)
-    item_id = op.item_id if op.item_id is not None else tx.take_numbers("item")
+    item_id = op.item_id if op.item_id is not None else _free_number(tx, op)
     present = tx.query(
         "SELECT created_modseq, modseq FROM item WHERE account_id = ? AND kind = ? AND item_id = ?",
         (op.account_id, op.kind, item_id),
@@ -41,6 +41,15 @@ def put(tx: Transaction, op: PutItem) -> Item:
         modseq=modseq,
         due_at=op.due_at,
     )
+
+
+def _free_number(tx: Transaction, op: PutItem) -> int:
+    """A number that no item of the kind has: some were made with numbers of their protocol's choice."""
+    while True:
+        number = tx.take_numbers("item")
+        taken = "SELECT 1 FROM item WHERE account_id = ? AND kind = ? AND item_id = ?"
+        if not tx.query(taken, (op.account_id, op.kind, number)):
+            return number
 
 
 def remove(tx: Transaction, op: RemoveItem) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import care, judgement
+from posthouse.store import credentials as proofs
 from posthouse.store import interface as ops
 from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     copying,
+    credentials,
     items,
     mailboxes,
     messages,
@@ -63,6 +65,11 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.AddAppPassword: people.add_app_password,
     ops.RemoveAppPassword: people.remove_app_password,
     ops.TouchAppPassword: people.touch_app_password,
+    proofs.AddCredential: credentials.add,
+    proofs.PutCredential: credentials.put,
+    proofs.TouchCredential: credentials.touch,
+    proofs.RemoveCredentials: credentials.remove,
+    proofs.PruneCredentials: credentials.prune,
     ops.RememberRecipient: people.remember_recipient,
     ops.RecordEvents: timeline.record,
     trust_ops.PutDkimKey: trust.put_key,

@@ -33,7 +33,9 @@ from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
 _ACCOUNT = "account_id, address, display_name, password, scram, quota, disabled, admin, created_at"
-_APP_PASSWORD = "app_password_id, account_id, name, password, created_at, last_used_at"
+_APP_PASSWORD = (
+    "app_password_id, account_id, name, password, created_at, last_used_at, scope, expires_at, last_peer"
+)
 
 
 def domain_of(address: str) -> str:
@@ -137,7 +139,7 @@ def put_account(tx: Transaction, op: PutAccount) -> None:
 
 
 _OF_ACCOUNT: Final = (
-    *("subscription", "keyword", "account_state", "app_password", "transferred"),
+    *("subscription", "keyword", "account_state", "app_password", "credential", "transferred"),
     *("twin", "email_gone", "mailbox_gone", "history", "thread_key", "item", "item_gone", "item_state"),
     *("lesson", "memo"),
     "account",
@@ -197,10 +199,11 @@ def add_app_password(tx: Transaction, op: AddAppPassword) -> AppPassword:
         password=op.password,
         created_at=op.created_at,
         last_used_at=0,
+        scope=op.scope,
+        expires_at=op.expires_at,
     )
-    tx.execute(
-        f"INSERT INTO app_password ({_APP_PASSWORD}) VALUES (?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(new)
-    )
+    row = msgspec.structs.astuple(msgspec.structs.replace(new, scope=",".join(op.scope)))
+    tx.execute(f"INSERT INTO app_password ({_APP_PASSWORD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     tx.publish_once(PeopleChanged())
     return new
 
@@ -217,7 +220,8 @@ def remove_app_password(tx: Transaction, op: RemoveAppPassword) -> None:
 def touch_app_password(tx: Transaction, op: TouchAppPassword) -> None:
     """TouchAppPassword. Nobody is told: nothing that decides a login has changed."""
     tx.execute(
-        "UPDATE app_password SET last_used_at = ? WHERE app_password_id = ?", (op.at, op.app_password_id)
+        "UPDATE app_password SET last_used_at = ?, last_peer = ? WHERE app_password_id = ?",
+        (op.at, op.peer, op.app_password_id),
     )
 
 
@@ -308,8 +312,11 @@ def read_app_passwords(db: Database, account_id: int) -> tuple[AppPassword, ...]
             password=password,
             created_at=created_at,
             last_used_at=last_used_at,
+            scope=tuple(filter(None, scope.split(","))),
+            expires_at=expires_at,
+            last_peer=last_peer,
         )
-        for app_password_id, owner, name, password, created_at, last_used_at in rows
+        for app_password_id, owner, name, password, created_at, last_used_at, scope, expires_at, last_peer in rows
     )
 
 

@@ -7,7 +7,7 @@ two pieces leaves half the work done and nothing contradictory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from posthouse.store.interface import (
 )
 from posthouse.store.judgement import lesson_of_flags
 from posthouse.store.memory import changes
+from posthouse.store.model import DELETED, SEEN
 from posthouse.store.sql import twins
 from posthouse.store.sql.gone import GoneEmail, note_emails
 from posthouse.store.sql.judgement import note_lessons
@@ -44,7 +45,10 @@ class Selection(msgspec.Struct, frozen=True):
 def selections(
     tx: Transaction, account: AccountState, mailbox: MailboxState, uids: Ranges | None
 ) -> Iterator[Selection]:
-    """Pieces of at most about PIECE_ROWS rows that together select `uids` (None: all), in ascending order."""
+    """Pieces of at most about PIECE_ROWS rows that together select `uids` (None: all), in ascending order.
+
+    The rows of each show all flags, also logged ones, when it is given out.
+    """
     key = (account.account_id, mailbox.mailbox_id)
     asked = Ranges([(1, mailbox.uid_next - 1)]) if mailbox.uid_next > 1 else EMPTY
     if uids is not None:
@@ -54,16 +58,17 @@ def selections(
         return
     for first, last in asked.pairs():
         if mailbox.total <= limits.PIECE_ROWS or last - first < limits.PIECE_ROWS:
-            yield _between(key, first, last)
+            yield _between(tx, key, first, last)
             continue
         start = first
         while start <= last:
             end = _end_of_piece(tx, key, start, last)
-            yield _between(key, start, end)
+            yield _between(tx, key, start, end)
             start = end + 1
 
 
-def _between(key: tuple[int, int], first: int, last: int) -> Selection:
+def _between(tx: Transaction, key: tuple[int, int], first: int, last: int) -> Selection:
+    tx.settle_flags(*key, first, last)
     return Selection("account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?", (*key, first, last))
 
 
@@ -83,7 +88,8 @@ def _listed(tx: Transaction, key: tuple[int, int], asked: Ranges) -> Iterator[Se
     )
     wanted = list(Ranges.of_sorted(tx.uids_of(found)) & asked)
     for start in range(0, len(wanted), limits.PIECE_ROWS):
-        condition, some = tx.among("uid", wanted[start : start + limits.PIECE_ROWS])
+        condition, some = tx.among("uid", chosen := wanted[start : start + limits.PIECE_ROWS])
+        tx.settle_flags(*key, chosen[0], chosen[-1])
         yield Selection(f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, some))
 
 
@@ -104,6 +110,12 @@ class _FlagChange(msgspec.Struct, frozen=True):
 
     keep: int
     add: int
+
+    def carriers(self, flag: int, before: int, messages: int) -> int:
+        """How many of so many messages carry a flag afterwards, when `before` carried it."""
+        if self.add & flag:
+            return messages
+        return before if self.keep & flag else 0
 
 
 _ACTIONS = {
@@ -158,27 +170,33 @@ def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> li
 
 def _flag_piece(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, change: _FlagChange
-) -> list[int]:
+) -> Sequence[int]:
     """Change flags where they differ; the UIDs, ascending."""
     new = "(flags & ?1 | ?2)"
-    where = f"{selection.where} AND flags != {new}"
-    ((found, unseen, no_more_unseen, deleted, no_more_deleted),) = tx.query(
-        f"SELECT {tx.uid_list}, count(*) FILTER (WHERE {new} & 1 = 0), count(*) FILTER (WHERE flags & 1 = 0),"
-        f" count(*) FILTER (WHERE {new} & 8 != 0), count(*) FILTER (WHERE flags & 8 != 0)"
-        f" FROM placement WHERE {where}",
-        (change.keep, change.add, *selection.bindings),
+    where = f"flags != {new} AND {selection.where}"
+    bindings = (change.keep, change.add, *selection.bindings)
+    ((rows, first, last, seen, deleted),) = tx.query(
+        "SELECT count(*), min(uid), max(uid), count(*) FILTER (WHERE flags & 1 != 0),"
+        f" count(*) FILTER (WHERE flags & 8 != 0) FROM placement WHERE {where}",
+        bindings,
     )
-    uids = tx.uids_of(found)
-    if not uids:
+    if not rows:
         return []
+    uids: Sequence[int] = range(first, last + 1)
+    if len(uids) != rows:
+        ((found,),) = tx.query(f"SELECT {tx.uid_list} FROM placement WHERE {where}", bindings)
+        uids = tx.uids_of(found)
+    changed = Ranges.of_array(uids)
     modseq = tx.bump_mailbox(account, mailbox)
-    tx.execute(
-        f"UPDATE placement SET flags = {new}, modseq = ? WHERE {where}",
-        (change.keep, change.add, modseq, *selection.bindings),
-    )
-    unseen, deleted = unseen - no_more_unseen, deleted - no_more_deleted
-    count(account, mailbox, 0, 0, unseen, deleted)
-    changed = Ranges.of_sorted(uids)
+    unseen = seen - change.carriers(SEEN, seen, rows)
+    if account.has_twins or not tx.log_flags(
+        account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add
+    ):
+        tx.execute(
+            f"UPDATE placement SET flags = {new}, modseq = ?3 WHERE {where}",
+            (change.keep, change.add, modseq, *selection.bindings),
+        )
+    count(account, mailbox, 0, 0, unseen, change.carriers(DELETED, deleted, rows) - deleted)
     tx.journal(account, mailbox, changed, vanished=False)
     tx.publish(
         changes.Flagged(

@@ -157,6 +157,15 @@ class Transaction(ABC):
     def take_numbers(self, sequence: str, count: int = 1) -> int:
         """The first of `count` new, consecutive numbers, above all given out before."""
 
+    def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:  # noqa: B027
+        """Before flags of placements from UID `first` to `last` are looked at: an engine that logs them does it."""
+
+    def log_flags(
+        self, account_id: int, mailbox_id: int, modseq: int, changed: Ranges, keep: int, bits: int
+    ) -> bool:
+        """Whether the engine made a flag change durable in a way of its own; else the placements are rewritten."""
+        return False
+
     # --- where the engines' SQL differs ----------------------------------------------------------------
 
     uid_list: str

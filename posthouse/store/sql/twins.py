@@ -75,6 +75,7 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, change: tupl
         return
     keep, add = change if change is not None else (-1, 0)
     key = (account.account_id, *place)
+    tx.settle_flags(*key, place[1])
     rows = tx.query("SELECT flags FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", key)
     if not rows:
         return

@@ -198,8 +198,8 @@ class Writer(ABC, Generic[Tx]):
     def _attempt(self, batch: list[Submission]) -> list[Change]:
         """All in one transaction, without savepoints."""
         tx = self._tx
-        self._begin(batch)
         try:
+            self._begin(batch)
             for one in batch:
                 before = tx.writes
                 try:
@@ -216,8 +216,8 @@ class Writer(ABC, Generic[Tx]):
     def _attempt_each(self, batch: list[Submission]) -> list[Change]:
         """All in one transaction, each commit undone by itself when it refuses."""
         tx = self._tx
-        self._begin(batch)
         try:
+            self._begin(batch)
             for one in batch:
                 mark = tx.savepoint()
                 one.fault = None
@@ -254,8 +254,8 @@ class Writer(ABC, Generic[Tx]):
         assert one.pieces is not None
         ended = False
         try:
-            self._begin([one])
             try:
+                self._begin([one])
                 while not ended:
                     result = next(one.pieces)
                     ended = result is not None

@@ -18,6 +18,7 @@ from posthouse.store.sql import people
 from posthouse.store.sqlite.backup import BLOBS, DATABASE
 from posthouse.store.sqlite.connection import Connection, open_copy
 from posthouse.store.sqlite.emails import read_blob
+from posthouse.store.sqlite.flag_log import FLAGS_NOW
 from posthouse.store.sqlite.migrate import steps
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentReader
 
@@ -106,7 +107,7 @@ class Archive:
         keywords = self._db.rows("SELECT bit, name FROM keyword WHERE account_id = ?", (account_id,))
         names = dict(enumerate(SYSTEM_FLAGS)) | {bit: name for bit, name in keywords if bit >= KEYWORD_SHIFT}
         rows = self._db.rows(
-            "SELECT p.uid, p.flags, p.received_at, e.prefix, e.blob_id FROM placement p"
+            f"SELECT p.uid, {FLAGS_NOW}, p.received_at, e.prefix, e.blob_id FROM placement p"
             " JOIN email e ON e.email_id = p.email_id"
             " WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid > ? ORDER BY p.uid LIMIT ?",
             (account_id, mailbox_id, after, limit),

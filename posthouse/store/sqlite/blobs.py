@@ -60,9 +60,13 @@ class Blobs:
         self._tx.writes += 1
         self._new_owners[blob_id] = self._new_owners.get(blob_id, 0) + 1
 
-    def _store(self, content: Content) -> int:
+    def keep(self, blob_id: int, raw: bytes) -> None:
+        """Store bytes under a number that they have already (a move)."""
+        self._store(Content.of(raw), blob_id)
+
+    def _store(self, content: Content, blob_id: int = 0) -> int:
         tx = self._tx
-        blob_id = tx.take_numbers("blob")
+        blob_id = blob_id or tx.take_numbers("blob")
         digest = digest_of(content.chunks)
         row: tuple[Any, ...]
         if content.size <= limits.INLINE_OCTETS:

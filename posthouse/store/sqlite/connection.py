@@ -34,6 +34,14 @@ decode_lengths = msgspec.json.Decoder(list[int | None]).decode
 class Connection(apsw.Connection):
     """A connection whose rows are typed once, here."""
 
+    logged_changes = """
+       UNION ALL
+      SELECT p.email_id, p.created_modseq, l.modseq FROM mailbox m
+        JOIN flag_log l ON l.account_id = m.account_id AND l.mailbox_id = m.mailbox_id
+        JOIN placement p ON p.account_id = l.account_id AND p.mailbox_id = l.mailbox_id
+                        AND p.uid BETWEEN l.first AND l.last
+       WHERE m.account_id = ?1 AND l.modseq > ?2"""
+
     def rows(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
         return self.execute(statement, bindings).fetchall()
@@ -138,9 +146,13 @@ def _cut(whole: bytes, lengths: Sequence[int | None]) -> list[bytes | None]:
     return pieces
 
 
+_NOBODY: Final = array("q", [-(2**63)])
+"""A number that nothing has."""
+
+
 def members(numbers: Iterable[int]) -> Any:
     """Numbers as the binding of `carray(?)`: one binding however many there are."""
-    return apsw.carray(array("q", numbers))
+    return apsw.carray(array("q", numbers) or _NOBODY)  # an empty array has no memory that SQLite would take
 
 
 def unavailable(fault: BaseException) -> StoreUnavailable:

@@ -118,10 +118,16 @@ def _derive_some(reader: Reader, after: int, count: int, derive: Derive, foregro
         (after, count),
     )
     step = _Step([], after)
-    for email_id, account_id, there in zip(ids, owners, present, strict=True):
-        if not there:
-            if foreground.busy and len(step.computed) >= limits.DERIVE_BATCH_BUSY:
-                break
-            step.computed.extend(derive_emails(reader, account_id, [email_id], derive))
-        step.done_to = email_id
+    found = list(zip(ids, owners, present, strict=True))
+    for start in range(0, len(found), limits.DERIVE_BATCH_BUSY):
+        if foreground.busy and len(step.computed) >= limits.DERIVE_BATCH_BUSY:
+            break
+        some = found[start : start + limits.DERIVE_BATCH_BUSY]
+        missing: dict[int, list[int]] = {}
+        for email_id, account_id, there in some:
+            if not there:
+                missing.setdefault(account_id, []).append(email_id)
+        for account_id, email_ids in missing.items():
+            step.computed.extend(derive_emails(reader, account_id, email_ids, derive))
+        step.done_to = some[-1][0]
     return step

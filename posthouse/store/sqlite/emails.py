@@ -7,7 +7,7 @@ that they can be kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from backports import zstd
@@ -112,16 +112,31 @@ def derive_emails(
 ) -> list[NewDerived]:
     """Compute the derived values of emails (those that are gone are left out)."""
     computed = []
-    for email_id, stored, received_at in _places(reader, account_id, email_ids):
-        blob = read_blobs(reader, [stored.blob_id]).get(stored.blob_id)
-        if blob is None:
-            continue
-        raw = stored.prefix + blob
-        try:
-            computed.append(NewDerived(account_id, email_id, derive(raw, received_at)))
-        except Exception:  # a bug there must hide one message at most
-            log.exception("email %d could not be derived", email_id)
+    for group in _by_octets(_places(reader, account_id, email_ids)):
+        blobs = read_blobs(reader, [stored.blob_id for _, stored, _ in group])
+        for email_id, stored, received_at in group:
+            blob = blobs.get(stored.blob_id)
+            if blob is None:
+                continue
+            try:
+                computed.append(NewDerived(account_id, email_id, derive(stored.prefix + blob, received_at)))
+            except Exception:  # a bug there must hide one message at most
+                log.exception("email %d could not be derived", email_id)
     return computed
+
+
+def _by_octets(places: list[tuple[int, Stored, int]]) -> Iterator[list[tuple[int, Stored, int]]]:
+    """Groups of emails that are read together: as far as READ_AHEAD_OCTETS go, at least one."""
+    group: list[tuple[int, Stored, int]] = []
+    octets = 0
+    for place in places:
+        if group and octets + place[1].size > limits.READ_AHEAD_OCTETS:
+            yield group
+            group, octets = [], 0
+        group.append(place)
+        octets += place[1].size
+    if group:
+        yield group
 
 
 def _fill_in(

@@ -35,6 +35,7 @@ from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
 from posthouse.store.sqlite.emails import derive_emails
+from posthouse.store.sqlite.flag_log import Settler
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
@@ -65,6 +66,8 @@ class Engine:
         self._interest = Interest()
         self._outbox: list[Submission] = []
         self._closed = False
+        self.frozen = False
+        """Nothing may change for now: everything that would is refused."""
         self.readers = Readers(self.open_reader, limits.READERS, refused)
         self._background_readers = Readers(self.open_reader, 1, refused)
         self.live = Live(
@@ -82,6 +85,7 @@ class Engine:
         self._swept = asyncio.Event()
         self.foreground = Foreground()
         self._deriver = Deriver(self._background_readers, derive, self.background, self.foreground)
+        self._settler = Settler(self.background, self.foreground)
         self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
 
     @classmethod
@@ -130,8 +134,9 @@ class Engine:
         await self.background(queue.release_all)
         self.live.mail_went = self._want_sweep
         self.live.mail_came = self._deriver.wake
+        self.live.flags_logged = self._settler.wake
         self._want_sweep()
-        for loop in (self._sweep_loop(), self._deriver.run(), self._compactor.run()):
+        for loop in (self._sweep_loop(), self._deriver.run(), self._settler.run(), self._compactor.run()):
             self._loops.append(asyncio.create_task(loop))
 
     # --- commits -----------------------------------------------------------------------------------------
@@ -143,6 +148,8 @@ class Engine:
         """
         if self._closed:
             raise StoreUnavailable("The mail store is closed.")
+        if self.frozen:
+            raise StoreUnavailable("The mail store is being moved; try again later.")
         if not background:
             self.foreground.note()
         done: asyncio.Future[list[Any]] = self._loop.create_future()
@@ -200,10 +207,11 @@ class Engine:
         self._sweep_wanted.set()
 
     async def settle(self) -> None:
-        """Wait until sweeping and deriving have nothing to do and what was started is done."""
-        while self._jobs or not (self._swept.is_set() and self._deriver.done.is_set()):
-            await self._swept.wait()
-            await self._deriver.done.wait()
+        """Wait until the upkeep (sweeping, deriving, settling) has nothing to do and what was started is done."""
+        upkeep_done = (self._swept, self._deriver.done, self._settler.done)
+        while self._jobs or not all(done.is_set() for done in upkeep_done):
+            for done in upkeep_done:
+                await done.wait()
             if self._jobs:
                 await asyncio.wait(self._jobs)
 

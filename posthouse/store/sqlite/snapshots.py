@@ -17,6 +17,7 @@ from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import MailboxIndex, NewRows
 from posthouse.store.memory.packed import CODES, Packed, unpack
 from posthouse.store.sqlite.connection import Connection, columns, integer, members, snapshot
+from posthouse.store.sqlite.flag_log import put_on_top
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.transaction import Transaction
 
@@ -86,6 +87,7 @@ def _load(db: Connection, account_id: int, mailbox_id: int) -> MailboxIndex | No
     if index is None:
         index = MailboxIndex(account_id, mailbox_id, uid_validity)
     _append_new(db, key, index)
+    put_on_top(db, index)
     index.uid_next = max(index.uid_next, uid_next)
     index.highest_modseq = max(index.highest_modseq, modseq)
     return index

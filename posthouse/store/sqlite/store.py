@@ -53,6 +53,16 @@ class SqliteStore(LiveStore[Reader]):
             store._search = store._live.search = search(store._engine.open_reader, store._engine.foreground)
         return store
 
+    async def freeze(self) -> None:
+        """Refuse all changes from now on; returns when those under way are done."""
+        last = self._engine.submit((_nothing,))
+        self._engine.frozen = True
+        await last
+
+    def thaw(self) -> None:
+        """Take changes again."""
+        self._engine.frozen = False
+
     def backup(self, folder: Path) -> AsyncIterator[Copied]:
         """Copy everything as it is at one moment, while work goes on (`backup.back_up`). StoreUnavailable."""
         return back_up(self._engine.path, self._engine.folder, folder)
@@ -64,3 +74,7 @@ class SqliteStore(LiveStore[Reader]):
     def stage(self) -> Staging:
         """Begin to receive a message that is too large for memory."""
         return FileStaging(self._engine.folder, self._engine.budget)
+
+
+def _nothing(_tx: object) -> None:
+    """The last piece of work before a freeze."""

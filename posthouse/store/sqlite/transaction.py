@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import apsw
 
+from posthouse.ranges import Ranges
 from posthouse.store.memory import changes
 from posthouse.store.sql.state import AccountState, MailboxState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
@@ -24,6 +25,7 @@ from posthouse.store.sqlite.connection import (
     decode_integers,
     members,
 )
+from posthouse.store.sqlite.flag_log import FlagLog
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentWriter
 
 _TABLES: Final = {"blob": 7, "email": 6, "placement": 10, "event": 6, "verdict": 4}
@@ -52,6 +54,7 @@ class Transaction(BaseTransaction):
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
         self._sequences: dict[str, list[int]] = {}
         self.blobs = Blobs(self)
+        self.flag_log = FlagLog(db)
         self._mark = (0, 0)
         self.wal_octets = 0
         """Size of the write-ahead log after the latest commit."""
@@ -96,6 +99,7 @@ class Transaction(BaseTransaction):
             self.db.execute("ROLLBACK")
         self.segments.undo(*self._mark)
         self.forget_states()
+        self.flag_log.reload()
         self._sequences.clear()
         self._reset()
 
@@ -115,6 +119,7 @@ class Transaction(BaseTransaction):
         self.blobs.reset()
         self.db.execute("ROLLBACK TO submission")
         self.db.execute("RELEASE submission")
+        self.flag_log.reload()
         for account_id in self._touched.keys() & self._earlier.keys():
             self._reload(account_id)
         self.forget_states()
@@ -196,6 +201,25 @@ class Transaction(BaseTransaction):
             self.writes += 1
         return first
 
+    # --- flags -----------------------------------------------------------------------------------------
+
+    def log_flags(
+        self, account_id: int, mailbox_id: int, modseq: int, changed: Ranges, keep: int, bits: int
+    ) -> bool:
+        """Make a change of many flags durable as a rule; the placements follow in a quiet moment (`flag_log.py`)."""
+        if not self.flag_log.takes(changed):
+            return False
+        self.writes += 1
+        self.flag_log.note((account_id, mailbox_id), modseq, changed, keep, bits)
+        self.publish_once(changes.FlagsLogged())
+        return True
+
+    def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:
+        """Bring the placements up to what is logged about these UIDs."""
+        if self.flag_log:
+            self.writes += 1
+            self.flag_log.settle((account_id, mailbox_id), first, last)
+
     # --- SQLite's own SQL ------------------------------------------------------------------------------
 
     uid_list = "json_group_array(uid)"
@@ -247,6 +271,17 @@ class Transaction(BaseTransaction):
     def load_state(self, account_id: int) -> AccountState | None:
         """Read an account whole; None when there is none."""
         return load_account(self.db, account_id)
+
+    def write_state(self, state: AccountState) -> None:
+        """Write an account's and its mailboxes' rows (a move)."""
+        state.row_due = True
+        for mailbox in state.mailboxes.values():
+            mailbox.row_due = True
+        state.changed.update(state.mailboxes)
+        self._touched[state.account_id] = state
+        self._save_states()
+        state.changed.clear()
+        self._touched.clear()
 
     def _save_states(self) -> None:
         for account in self._touched.values():

@@ -163,7 +163,7 @@ def _sweep_emails(tx: Transaction) -> bool:
         swept = [email_id for email_id, owner, _ in rows if owner == account_id]
         tx.publish(EmailsSwept(account_id, swept))
         mine = members(swept)
-        for table in ("derived", "email_thread", "verdict", "lesson"):
+        for table in ("derived", "email_thread", "email_origin", "verdict", "lesson"):
             tx.execute(
                 f"DELETE FROM {table} WHERE account_id = ? AND email_id IN (SELECT value FROM carray(?))",
                 (account_id, mine),

@@ -17,6 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.store.sqlite.emails import read_blob
+from posthouse.store.sqlite.flag_log import FLAGS_NOW
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.segments import digest_of
 from posthouse.store.sqlite.transaction import Transaction
@@ -117,8 +118,8 @@ _RULES: Final = (
 
 _COUNTS: Final = (
     "SELECT m.account_id, m.mailbox_id, m.name FROM mailbox m LEFT JOIN"
-    " (SELECT p.account_id AS a, p.mailbox_id AS b, count(*) AS n, sum(p.flags & 1 = 0) AS u,"
-    " sum(p.flags & 8 != 0) AS d, sum(p.size) AS s FROM placement p JOIN mailbox m2"
+    f" (SELECT p.account_id AS a, p.mailbox_id AS b, count(*) AS n, sum({FLAGS_NOW} & 1 = 0) AS u,"
+    f" sum({FLAGS_NOW} & 8 != 0) AS d, sum(p.size) AS s FROM placement p JOIN mailbox m2"
     " ON m2.account_id = p.account_id AND m2.mailbox_id = p.mailbox_id AND p.uid < m2.uid_next"
     " GROUP BY p.account_id, p.mailbox_id) c ON c.a = m.account_id AND c.b = m.mailbox_id"
     " WHERE (m.total, m.unseen, m.deleted, m.size)"
@@ -242,6 +243,7 @@ def _mend(tx: Transaction) -> list[Flaw]:
 
 def _recount(tx: Transaction, account_id: int, mailbox_id: int) -> None:
     account, mailbox = tx.mailbox(account_id, mailbox_id)
+    tx.settle_flags(account_id, mailbox_id, 1, mailbox.uid_next)
     ((total, unseen, deleted, size),) = tx.query(
         "SELECT count(*), total(flags & 1 = 0), total(flags & 8 != 0), total(size) FROM placement"
         " WHERE account_id = ? AND mailbox_id = ?",

@@ -433,6 +433,12 @@ CREATE TABLE node (                   -- who is alive; a node that was silent fo
   seen_at double precision NOT NULL   -- by the database's clock
 ) WITH (fillfactor = 50);
 
+CREATE TABLE commit_mark (            -- the latest commit of each node, changed by each: tells what became of one
+  node   text PRIMARY KEY,
+  number bigint NOT NULL,
+  at     bigint NOT NULL
+) WITH (fillfactor = 50);
+
 CREATE TABLE lease (                  -- good while its node gives signs of life
   name   text PRIMARY KEY,            -- "pop3 ACCOUNT"
   node   text NOT NULL,

@@ -1,0 +1,127 @@
+"""A node over PostgreSQL and S3, all on this machine, against the embedded store and Postfix + Dovecot.
+
+    python bench/cluster.py                 prints a table; with --write it goes into docs/benchmark.md
+
+The CPU of the node counts together with that of the database and the object store. One after the other in one sitting,
+by the load generator of ../shared/bench.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import compare
+
+from tests.cluster.database import Database
+from tests.cluster.object_store import ObjectStore
+
+MARK = "<!-- cluster -->"
+# Ports of its own, so that it may run beside `compare.py`.
+compare.CONFIG = compare.CONFIG.replace("127.0.0.1:4", "127.0.0.1:5")
+compare.OUR_PORTS = [word.replace("127.0.0.1:4", "127.0.0.1:5") for word in compare.OUR_PORTS]
+compare.DNS_PORT = "5053"
+TESTS = ("seed", "smtp", "append", "select", "fetch", "store", "search")
+
+
+class Cluster(compare.Posthouse):
+    """One node with its database and object store."""
+
+    def __init__(self, users: int) -> None:
+        super().__init__(users)
+        self.name = "cluster"
+        self.folder = compare.WORK / "cluster"
+        self.pidfile = self.folder / "posthouse.pid"
+        self.database = Database(sync=True)
+        self.database.settings = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+        self.objects = ObjectStore()
+
+    def configuration(self) -> str:
+        """The same, over the database."""
+        store = f'[store]\nurl = "{self.database.url("house")}"\nblobs = "{self.objects.url}"\n'
+        return compare.CONFIG + store
+
+    def start(self) -> None:
+        """The database and the object store first."""
+        self.database.initialise()
+        self.database.start()
+        self.database.make("house")
+        self.objects.start()
+        super().start()
+        pids = [self.process, self.database._process, self.objects._process]
+        self.pidfile.write_text("\n".join(str(each.pid) for each in pids if each is not None))
+
+    def stop(self) -> None:
+        """All of it."""
+        super().stop()
+        self.objects.stop()
+        self.database.stop()
+
+
+def table(peer: str) -> str:
+    """The comparison as Markdown."""
+    rows = {name: compare.read(name) for name in ("posthouse", "cluster", peer)}
+    lines = [
+        f"| test | parameters | unit | {peer} | embedded | cluster | to {peer} | to embedded "
+        f"| CPU ms/op: {peer} | embedded | cluster |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for key, cell in rows["cluster"].items():
+        test, parameters, unit = key
+        lower = unit in compare.LOWER_IS_BETTER
+        cells = {name: rows[name].get(key) for name in rows}
+        values = {name: compare.median(c.values) if c else None for name, c in cells.items()}
+        cpu = {name: compare.median(c.cpu) if c else None for name, c in cells.items()}
+        ours = compare.median(cell.values)
+        words = [test, parameters, unit, *(compare.number(values[n]) for n in (peer, "posthouse", "cluster"))]
+        words += [compare.ratio(ours, values[n], lower) for n in (peer, "posthouse")]
+        words += [compare.number(cpu[n]) for n in (peer, "posthouse", "cluster")]
+        lines.append("| " + " | ".join(words) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, then print (and write) the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--users", type=int, default=100)
+    parser.add_argument("--only", default=",".join(TESTS))
+    parser.add_argument("--peer", default="mdbox", help="Dovecot's format; empty: no peer")
+    parser.add_argument("--big", type=int, default=10000)
+    parser.add_argument("--secs", type=float, default=1.5)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    options = compare.options_from([])
+    for name in ("users", "big", "secs", "runs"):
+        setattr(options, name, getattr(given, name))
+    options.sizes, options.conc, options.mid = "4096,51200", "10", 2000
+    compare.RESULTS.mkdir(exist_ok=True)
+    servers: list[compare.Peer | compare.Posthouse] = [compare.Posthouse(given.users), Cluster(given.users)]
+    if given.peer:
+        servers.insert(0, compare.Peer(given.peer, given.users))
+    for server in servers:  # each alone: two of them have the same ports
+        if isinstance(server, compare.Posthouse):
+            server.ports = [*compare.OUR_PORTS, "--imaps", "127.0.0.1:5993"]
+        (compare.RESULTS / f"{server.name}.jsonl").unlink(missing_ok=True)
+        server.start()
+        try:
+            compare.warm(server, given.users)
+            for test in given.only.split(","):
+                compare.measure(server, test, options)
+        finally:
+            server.stop()
+    text = table(given.peer or "mdbox")
+    print(text)
+    if given.write:
+        page = compare.ROOT / "docs" / "benchmark.md"
+        before, _, after = page.read_text().partition(MARK)
+        page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after.partition(MARK)[2]}")
+
+
+if __name__ == "__main__":
+    main()

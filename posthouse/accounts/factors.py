@@ -1,0 +1,204 @@
+"""The second factor: codes that change with time (TOTP, RFC 6238) and codes on paper, each good once.
+
+A TOTP secret counts only after its first right code. A code is never good twice (RFC 6238 §5.2), also when two come
+at the same moment: the store lets one of them change the last counter. Guesses are the login's business (`logins`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import Conflict, NotFound
+from posthouse.store.credentials import (
+    AddCredential,
+    Credential,
+    CredentialKind,
+    PutCredential,
+    RemoveCredentials,
+)
+from posthouse.store.interface import Store
+from posthouse.store.model import Account
+
+PERIOD: Final = 30
+"""Seconds that a code stands (RFC 6238 §5.2)."""
+ISSUER: Final = "Posthouse"
+_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+class TotpData(msgspec.Struct, frozen=True):
+    """What is kept of a TOTP secret."""
+
+    secret: str
+    """Base32."""
+    confirmed: bool = False
+    last: int = 0
+    """The counter of the last code that was taken."""
+
+
+class NewTotp(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret to be put into an authenticator; it counts after `confirm`."""
+
+    secret: str
+    uri: str
+    """otpauth://, as authenticator programs read it from a QR code."""
+
+
+class Factors:
+    """Second factors of accounts."""
+
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._now = now
+
+    async def begin_totp(self, account: Account) -> NewTotp:
+        """A new secret, waiting for its first code; an earlier unconfirmed one is forgotten. Conflict: it is on."""
+        import pyotp  # only here and in `_counter`
+
+        for item in await self._of(account, CredentialKind.TOTP):
+            if _totp(item).confirmed:
+                raise Conflict("A second factor is on already.")
+            await self._remove(account, item)
+        secret = pyotp.random_base32()
+        await self._store.apply(
+            AddCredential(
+                account_id=account.account_id,
+                kind=CredentialKind.TOTP,
+                key=str(account.account_id).encode(),
+                data=msgspec.json.encode(TotpData(secret)),
+                created_at=int(self._now()),
+                most=1,
+            )
+        )
+        uri = pyotp.TOTP(secret).provisioning_uri(name=account.address, issuer_name=ISSUER)
+        return NewTotp(secret=secret, uri=uri)
+
+    async def confirm_totp(self, account: Account, code: str) -> tuple[str, ...] | None:
+        """Take the first code: from now on it is asked for. The recovery codes, shown once; None: a wrong code.
+
+        NotFound: none was begun.
+        """
+        for item in await self._of(account, CredentialKind.TOTP):
+            kept = _totp(item)
+            counter = _counter(kept.secret, code, self._now())
+            if kept.confirmed or counter is None:
+                return None
+            codes = await self.new_recovery_codes(account)
+            await self._put(item, TotpData(kept.secret, confirmed=True, last=counter))
+            return codes
+        raise NotFound("No second factor was begun.")
+
+    async def end_totp(self, account: Account) -> None:
+        """Ask for no code any more; the recovery codes go with it."""
+        for kind in (CredentialKind.TOTP, CredentialKind.RECOVERY):
+            await self._store.apply(RemoveCredentials(account_id=account.account_id, kind=kind))
+
+    async def check_code(self, account: Account, code: str) -> bool:
+        """Whether this is a good code, of the authenticator or from paper. It is good no second time."""
+        plain = code.strip().replace(" ", "").replace("-", "").lower()
+        if plain.isascii() and plain.isdigit():
+            return await self._check_totp(account, plain)
+        return await self._check_recovery(account, plain)
+
+    async def _check_totp(self, account: Account, code: str) -> bool:
+        for item in await self._of(account, CredentialKind.TOTP):
+            kept = _totp(item)
+            counter = _counter(kept.secret, code, self._now()) if kept.confirmed else None
+            if counter is None or counter <= kept.last:
+                return False
+            return await self._put(item, TotpData(kept.secret, confirmed=True, last=counter))
+        return False
+
+    async def _check_recovery(self, account: Account, code: str) -> bool:
+        digest = _digest(code)
+        for item in await self._of(account, CredentialKind.RECOVERY):
+            kept = msgspec.json.decode(item.data, type=list[str])
+            left = [other for other in kept if not hmac.compare_digest(other, digest)]
+            if len(left) < len(kept):
+                return await self._put(item, left)
+        return False
+
+    async def new_recovery_codes(self, account: Account) -> tuple[str, ...]:
+        """Fresh codes for paper; the old ones are good no more."""
+        kind = CredentialKind.RECOVERY
+        await self._store.apply(RemoveCredentials(account_id=account.account_id, kind=kind))
+        codes = tuple(_recovery_code() for _ in range(limits.RECOVERY_CODES))
+        await self._store.apply(
+            AddCredential(
+                account_id=account.account_id,
+                kind=kind,
+                key=str(account.account_id).encode(),
+                data=msgspec.json.encode([_digest(code.replace("-", "")) for code in codes]),
+                created_at=int(self._now()),
+                most=1,
+            )
+        )
+        return codes
+
+    async def _put(self, item: Credential, data: TotpData | list[str]) -> bool:
+        """Change it if nobody else has; whether this was we."""
+        change = PutCredential(
+            account_id=item.account_id,
+            credential_id=item.credential_id,
+            data=msgspec.json.encode(data),
+            before=item.data,
+            used_at=int(self._now()),
+        )
+        try:
+            await self._store.apply(change)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _of(self, account: Account, kind: CredentialKind) -> list[Credential]:
+        found = await self._store.credentials(account.account_id)
+        return [item for item in found if item.kind is kind]
+
+    async def _remove(self, account: Account, item: Credential) -> None:
+        ids = (item.credential_id,)
+        await self._store.apply(RemoveCredentials(account_id=account.account_id, credential_ids=ids))
+
+
+def is_second_factor(item: Credential) -> bool:
+    """Whether a code must follow the password because of this."""
+    return item.kind is CredentialKind.TOTP and _totp(item).confirmed
+
+
+def recovery_codes_left(item: Credential) -> int:
+    """How many codes on paper are still good."""
+    return len(msgspec.json.decode(item.data, type=list[str]))
+
+
+def _totp(item: Credential) -> TotpData:
+    return msgspec.json.decode(item.data, type=TotpData)
+
+
+def _counter(secret: str, code: str, now: float) -> int | None:
+    """The counter whose code this is, of the present one and its neighbours (RFC 6238 §5.2); None: no code."""
+    import pyotp
+
+    totp = pyotp.TOTP(secret)
+    code = code.strip().replace(" ", "")
+    present = int(now) // PERIOD
+    for counter in (present, present - 1, present + 1):
+        if hmac.compare_digest(totp.generate_otp(counter), code.encode("ascii", "replace").decode()):
+            return counter
+    return None
+
+
+def _recovery_code() -> str:
+    letters = "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    code = f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
+    return code if not letters.isdigit() else _recovery_code()  # never taken for a code of the authenticator
+
+
+def _digest(code: str) -> str:
+    """Of 60 bits of chance: a fast hash is enough."""
+    return hashlib.sha256(b"recovery\0" + code.encode()).hexdigest()

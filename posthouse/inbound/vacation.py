@@ -1,0 +1,224 @@
+"""The vacation responder: an answer to people who write while one is away (RFC 8621 §8, RFC 3834, RFC 5230).
+
+It answers a person once in VACATION_DAYS, and never: mail without a sender, automatic mail, lists and bulk mail, what
+was not addressed to the account, what went to Junk, itself. Answers go out with the null reverse-path, so nothing can
+answer them; the answer and the note of it are one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.accounts.directory import Directory
+from posthouse.errors import Conflict, PosthouseError
+from posthouse.inbound.authors import claimed_addresses
+from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.message.compose import Body, compose, format_mailbox, multipart, text_body
+from posthouse.message.date import format_date
+from posthouse.message.headers import Headers, decode_value
+from posthouse.message.html import html_text
+from posthouse.message.threading import message_ids
+from posthouse.store.interface import Op, PutItem, Store
+from posthouse.store.model import Account, Content
+
+log: Final = logging.getLogger(__name__)
+
+KIND: Final = "VacationResponse"
+SENT: Final = "VacationSent"
+SINGLETON: Final = 1
+"""The number of the one object of each account."""
+_DAY: Final = 86400
+
+Operations = Callable[[Mail, bytes], Awaitable[list[Op[Any]]]]
+"""`Deliverer.operations`."""
+
+
+class Vacation(msgspec.Struct, kw_only=True, rename="camel"):
+    """RFC 8621 §8; dates in POSIX seconds."""
+
+    is_enabled: bool = False
+    from_date: int | None = None
+    to_date: int | None = None
+    subject: str | None = None
+    text_body: str | None = None
+    html_body: str | None = None
+
+    def holds(self, now: float) -> bool:
+        """Whether mail that comes now is answered."""
+        begun = self.from_date is None or now >= self.from_date
+        return self.is_enabled and begun and (self.to_date is None or now < self.to_date)
+
+
+# RFC 3834 §2, RFC 5230 §4.6: who never gets an automatic answer.
+_ROBOT: Final = re.compile(
+    r"(?:owner-.*|.*-(?:request|bounces?|owner|outgoing|relay)|mailer-daemon|postmaster|listserv|majordomo"
+    r"|no-?reply|do-?not-?reply|bounces?)(?:[+=].*)?",
+    re.IGNORECASE,
+)
+_ADDRESSED: Final = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc", "apparently-to")
+_LIST: Final = (
+    "list-id",
+    "list-help",
+    "list-subscribe",
+    "list-unsubscribe",
+    "list-post",
+    "list-owner",
+    "list-archive",
+)
+
+
+def may_answer(headers: Headers, reverse_path: str) -> bool:
+    """Whether a message is a person's, by what it says of itself."""
+    local, at, _ = reverse_path.rpartition("@")
+    if not at or _ROBOT.fullmatch(local):
+        return False
+    if any(name in headers for name in _LIST):
+        return False
+    automatic = (headers.first("auto-submitted") or b"no").lower().partition(b";")[0].strip()
+    if automatic != b"no":
+        return False
+    if (headers.first("precedence") or b"").strip().lower() in {b"bulk", b"list", b"junk"}:
+        return False
+    if (headers.first("x-auto-response-suppress") or b"").strip():
+        return False
+    return not (headers.first("content-type") or b"").lower().startswith(b"multipart/report")
+
+
+class VacationResponder:
+    """Answers after delivery, in the background. One per process; `close` waits for what was begun."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        operations: Callable[[], Operations],
+        hostname: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._operations = operations
+        self._hostname = hostname
+        self._now = now
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def delivered(self, mail: Mail, account_ids: Sequence[int]) -> None:
+        """Mail has reached these accounts. Quick; a flood of mail is answered as far as VACATION_AT_ONCE goes."""
+        if mail.via is Via.LOCAL or not mail.reverse_path or len(self._tasks) >= limits.VACATION_AT_ONCE:
+            return
+        task = asyncio.create_task(self._answer(mail, tuple(account_ids)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _answer(self, mail: Mail, account_ids: tuple[int, ...]) -> None:
+        headers = None
+        for account_id in account_ids:
+            try:
+                if KIND not in (await self._store.states(account_id)).kinds:
+                    continue
+                headers = headers or Headers.scan(mail.content.head)
+                if may_answer(headers, mail.reverse_path):
+                    await self._answer_for(mail, headers, account_id)
+            except PosthouseError as fault:
+                log.info("no vacation answer account=%d: %s", account_id, fault.public)
+            except Exception:
+                log.exception("fault in the vacation responder")
+
+    async def _answer_for(self, mail: Mail, headers: Headers, account_id: int) -> None:
+        now = self._now()
+        items = await self._store.items(account_id, KIND, [SINGLETON])
+        vacation = msgspec.json.decode(items[0].data, type=Vacation) if items else Vacation()
+        account = await self._store.account_by_id(account_id)
+        if account is None or account.disabled or not vacation.holds(now):
+            return
+        if mail.reverse_path.casefold() == account.address or not await self._addressed(headers, account):
+            return
+        key = (
+            int.from_bytes(
+                hashlib.blake2b(mail.reverse_path.casefold().encode(), digest_size=8).digest(), "big"
+            )
+            >> 2
+        )
+        before = await self._store.items(account_id, SENT, [key])
+        if before and now - msgspec.json.decode(before[0].data, type=float) < limits.VACATION_DAYS * _DAY:
+            return
+        answer = self._written(mail, headers, account, vacation)
+        ops = await self._operations()(answer, b"")
+        note = PutItem(
+            account_id=account_id,
+            kind=SENT,
+            item_id=key,
+            new=True,
+            data=msgspec.json.encode(now),
+            unchanged_since=before[0].modseq if before else 0,
+        )
+        try:
+            await self._store.commit(note, *ops)
+        except Conflict:
+            return  # the same person wrote twice at the same moment
+        log.info("vacation answer account=%d id=%s", account_id, answer.trace_id)
+
+    async def _addressed(self, headers: Headers, account: Account) -> bool:
+        """RFC 5230 §4.5: only what names one of the account's addresses is answered."""
+        for name in _ADDRESSED:
+            for value in headers.all(name):
+                for address in claimed_addresses(value):
+                    if address[0] != "@" and await self._directory.may_send_as(account, address):
+                        return True
+        return False
+
+    def _written(self, mail: Mail, headers: Headers, account: Account, vacation: Vacation) -> Mail:
+        now = self._now()
+        trace_id = new_trace_id(now)
+        local, _, domain = account.address.rpartition("@")
+        subject = (
+            vacation.subject or f"Auto: {decode_value(headers.first('subject') or b'') or 'your message'}"
+        )
+        asked = message_ids(headers.first("message-id"))
+        references = [*message_ids(headers.first("references")), *asked][-limits.THREAD_IDS :]
+        fields = [
+            ("From", format_mailbox(account.display_name, local, domain)),
+            ("To", f"<{mail.reverse_path}>"),
+            ("Subject", subject[:250]),
+            ("Date", format_date(int(now))),
+            ("Message-ID", f"<{trace_id}@{self._hostname}>"),
+            ("Auto-Submitted", "auto-replied (vacation)"),  # RFC 3834 §3.1.7
+        ]
+        if asked:
+            fields.append(("In-Reply-To", f"<{asked[0].decode('ascii', 'replace')}>"))
+            fields.append(("References", " ".join(f"<{i.decode('ascii', 'replace')}>" for i in references)))
+        raw = compose(fields, _body(vacation))
+        return Mail(
+            trace_id=trace_id,
+            reverse_path="",
+            recipients=(MailRecipient(mail.reverse_path, "NEVER"),),
+            content=Content.of(raw),
+            received_at=now,
+            via=Via.LOCAL,
+        )
+
+
+def _body(vacation: Vacation) -> Body:
+    text = vacation.text_body
+    if text is None and vacation.html_body is not None:
+        text = html_text(vacation.html_body)
+    plain = text_body(text if text is not None else "I am away and will answer later.\r\n")
+    if vacation.html_body is None:
+        return plain
+    html = text_body(vacation.html_body, "text/html")
+    return multipart("alternative", [plain, html], f"=_{secrets.token_hex(16)}")

@@ -1,0 +1,305 @@
+"""MDN/send and MDN/parse (RFC 9007): "your message was displayed", written and read (RFC 8098)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.inbound.mail import new_trace_id
+from posthouse.inbound.outbox import Address, Envelope, Submission
+from posthouse.jmap import blobs, identity, ids
+from posthouse.jmap.context import Context
+from posthouse.jmap.email_set import EmailSetArguments, set_emails
+from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.ids import CreationId
+from posthouse.jmap.method import Arguments
+from posthouse.jmap.standard import Answer
+from posthouse.message.compose import Body, compose, format_mailbox, message_body, multipart, text_body
+from posthouse.message.date import format_date
+from posthouse.message.headers import Headers, decode_value
+from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.message.mime import Part, scan
+from posthouse.message.text import part_text
+from posthouse.message.threading import message_ids
+from posthouse.store.model import Content
+
+Object = dict[str, Any]
+SENT: Final = "$mdnsent"
+
+
+class Disposition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """RFC 9007 §2."""
+
+    action_mode: str
+    sending_mode: str
+    type: str
+
+
+class Mdn(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """RFC 9007 §2."""
+
+    for_email_id: str | None = None
+    subject: str | None = None
+    text_body: str | None = None
+    include_original_message: bool = False
+    reporting_ua: str | None = msgspec.field(default=None, name="reportingUA")
+    disposition: Disposition
+    mdn_gateway: str | None = None
+    original_recipient: str | None = None
+    final_recipient: str | None = None
+    original_message_id: str | None = None
+    error: list[str] | None = None
+    extension_fields: dict[str, str] | None = None
+
+
+_SERVER_SET: Final = ("mdnGateway", "originalRecipient", "originalMessageId", "error")
+_ACTIONS: Final = frozenset({"manual-action", "automatic-action"})
+_SENDINGS: Final = frozenset({"mdn-sent-manually", "mdn-sent-automatically"})
+_TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
+_FIELD: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
+
+
+class MdnSendArguments(Arguments, kw_only=True):
+    """RFC 9007 §2.1."""
+
+    identity_id: str
+    send: dict[CreationId, Object]
+    on_success_update_email: dict[str, Object] | None = None
+
+
+class MdnSendAnswer(Answer, kw_only=True):
+    """RFC 9007 §2.1."""
+
+    sent: Object | None
+    not_sent: Object | None
+
+
+async def send(context: Context, arguments: MdnSendArguments) -> list[tuple[str, Any]]:
+    """MDN/send."""
+    account_id = context.account_number(arguments.account_id)
+    if len(arguments.send) > limits.JMAP_SET:
+        raise MethodError("requestTooLarge", f"at most {limits.JMAP_SET} at once")
+    sender = await identity.find(context, account_id, context.resolve_id(arguments.identity_id) or "")
+    if sender is None:
+        raise MethodError("invalidArguments", "there is no such identity")
+    sent: Object = {}
+    refused: Object = {}
+    emails: dict[str, str] = {}
+    for creation_id, given in arguments.send.items():
+        try:
+            sent[creation_id], emails[f"#{creation_id}"] = await _send(context, account_id, sender, given)
+        except Rejected as fault:
+            refused[creation_id] = fault.error()
+    answer = MdnSendAnswer(account_id=arguments.account_id, sent=sent or None, not_sent=refused or None)
+    responses: list[tuple[str, Any]] = [("MDN/send", answer)]
+    update = {
+        emails[name]: patch
+        for name, patch in (arguments.on_success_update_email or {}).items()
+        if name in emails
+    }
+    if update:
+        implicit = EmailSetArguments(account_id=arguments.account_id, update=update)
+        responses.append(("Email/set", await set_emails(context, implicit)))
+    return responses
+
+
+async def _send(context: Context, account_id: int, sender: Object, given: Object) -> tuple[Object, str]:
+    """(what the client does not know of it, the email that it is about)."""
+    wanted = _checked(given)
+    email_id = context.resolve_id(wanted.for_email_id or "") or ""
+    number = ids.decode(ids.EMAIL, email_id)
+    mail = context.mail(account_id)
+    found = await mail.find([number]) if number is not None else {}
+    blob = await blobs.find(context, account_id, blobs.of_email(number or 0)) if found else None
+    if number is None or blob is None:
+        raise Rejected("notFound")
+    bit = await mail.keyword_bit(SENT)
+    if bit and found[number].flags & bit:
+        raise Rejected("mdnAlreadySent")
+    raw = await blobs.octets_of(context, blob)
+    headers = Headers.scan(raw)
+    to = [
+        each.address for each in flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
+    ]
+    if not to:
+        raise Rejected("forbidden", "the message does not ask for it")
+    message, told = _written(context, wanted, sender, headers, raw, to)
+    record = Submission(
+        identity_id=sender["id"],
+        email_id=email_id,
+        thread_id="",
+        # RFC 8098 §3: the null reverse-path, so that nothing answers it.
+        envelope=Envelope(mail_from=Address(email=""), rcpt_to=[Address(email=each) for each in to]),
+        send_at=context.services.now(),
+        undo_status="final",
+        trace_id=new_trace_id(context.services.now()),
+    )
+    replies = await context.services.outbox.send(context.account, record, Content.of(message))
+    if not any(reply.accepted for reply in replies):
+        raise Rejected("forbidden", str(replies[0]) if replies else "refused")
+    return told, email_id
+
+
+def _checked(given: Object) -> Mdn:
+    if foreign := [name for name in _SERVER_SET if given.get(name) is not None]:
+        raise invalid("these are the server's to set", *foreign)
+    try:
+        wanted = msgspec.convert(given, Mdn)
+    except msgspec.ValidationError as fault:
+        names = [field.encode_name for field in msgspec.structs.fields(Mdn)]
+        raise invalid(str(fault), *[name for name in names if name in str(fault)][:1]) from fault
+    modes = wanted.disposition
+    if modes.action_mode not in _ACTIONS or modes.sending_mode not in _SENDINGS or modes.type not in _TYPES:
+        raise invalid("no such disposition", "disposition")
+    for name, value in (wanted.extension_fields or {}).items():
+        if not _FIELD.fullmatch(name) or not value.isprintable():
+            raise invalid("no such field", "extensionFields")
+    if wanted.reporting_ua is not None and not wanted.reporting_ua.isprintable():
+        raise invalid("one line is wanted", "reportingUA")
+    return wanted
+
+
+def _written(
+    context: Context, wanted: Mdn, sender: Object, headers: Headers, raw: bytes, to: list[str]
+) -> tuple[bytes, Object]:
+    """(the notification, the properties that were set here)."""
+    email = str(sender["email"])
+    final = wanted.final_recipient or f"rfc822; {email}"
+    original = next(iter(message_ids(headers.first("message-id"))), None)
+    modes = wanted.disposition
+    fields = [
+        ("Reporting-UA", wanted.reporting_ua or f"{context.services.hostname}; Posthouse"),
+        ("Original-Recipient", decode_value(headers.first("original-recipient") or b"")),
+        ("Final-Recipient", final),
+        ("Original-Message-ID", f"<{original.decode('ascii', 'replace')}>" if original else ""),
+        ("Disposition", f"{modes.action_mode}/{modes.sending_mode}; {modes.type}"),
+        *(wanted.extension_fields or {}).items(),
+    ]
+    report = "".join(f"{name}: {value}\r\n" for name, value in fields if value).encode()
+    text = (
+        wanted.text_body
+        or "This is a receipt for the mail you sent. It says nothing about understanding.\r\n"
+    )
+    parts = [
+        text_body(text),
+        Body("message/disposition-notification", "7bit" if report.isascii() else "8bit", report),
+    ]
+    if wanted.include_original_message:
+        parts.append(message_body(raw))
+    body = multipart("report", parts, f"=_{secrets.token_hex(16)}", "; report-type=disposition-notification")
+    local, _, domain = email.rpartition("@")
+    subject = wanted.subject or f"Read: {decode_value(headers.first('subject') or b'')}"
+    now = context.services.now()
+    head = [
+        ("From", format_mailbox(str(sender["name"]), local, domain)),
+        ("To", ", ".join(f"<{each}>" for each in to)),
+        ("Subject", subject),
+        ("Date", format_date(int(now))),
+        ("Message-ID", f"<{secrets.token_hex(16)}@{context.services.hostname}>"),
+        ("Auto-Submitted", "auto-replied"),
+    ]
+    told = {
+        "finalRecipient": final,
+        "originalMessageId": f"<{original.decode('ascii', 'replace')}>" if original else None,
+        "subject": subject,
+    }
+    return compose(head, body), told
+
+
+# --- MDN/parse ------------------------------------------------------------------------------------------------
+
+
+class MdnParseArguments(Arguments, kw_only=True):
+    """RFC 9007 §2.2."""
+
+    blob_ids: list[str]
+
+
+class MdnParseAnswer(Answer, kw_only=True):
+    """RFC 9007 §2.2."""
+
+    parsed: dict[str, Mdn] | None
+    not_parsable: list[str] | None
+    not_found: list[str] | None
+
+
+async def parse(context: Context, arguments: MdnParseArguments) -> MdnParseAnswer:
+    """MDN/parse."""
+    account_id = context.account_number(arguments.account_id)
+    if len(arguments.blob_ids) > limits.JMAP_PARSE:
+        raise MethodError("requestTooLarge", f"at most {limits.JMAP_PARSE} blobs")
+    parsed: dict[str, Mdn] = {}
+    not_parsable: list[str] = []
+    not_found: list[str] = []
+    for name in dict.fromkeys(arguments.blob_ids):
+        blob = await blobs.find(context, account_id, name)
+        if blob is None:
+            not_found.append(name)
+            continue
+        found = await asyncio.to_thread(read_mdn, await blobs.octets_of(context, blob))
+        if found is None:
+            not_parsable.append(name)
+        else:
+            parsed[name] = found
+    return MdnParseAnswer(
+        account_id=arguments.account_id,
+        parsed=parsed or None,
+        not_parsable=not_parsable or None,
+        not_found=not_found or None,
+    )
+
+
+def read_mdn(raw: bytes) -> Mdn | None:
+    """The notification in a message; None: there is none (RFC 8098 §3)."""
+    headers = Headers.scan(raw)
+    root = scan(raw, headers)
+    report = _part(root, "message", "disposition-notification")
+    if report is None:
+        return None
+    fields = Headers(raw + b"\r\n\r\n", report.body_start, report.body_end)
+    disposition = _disposition(fields.text("disposition"))
+    if disposition is None:
+        return None
+    text = _part(root, "text", "plain")
+    known = {"reporting-ua", "mdn-gateway", "original-recipient", "final-recipient"}
+    known |= {"original-message-id", "disposition", "error"}
+    others = {
+        decode_value(name): decode_value(value)
+        for name, value in fields.items()
+        if name.lower().decode("ascii", "replace") not in known
+    }
+    return Mdn(
+        subject=headers.text("subject"),
+        text_body=part_text(raw, text) if text is not None else None,
+        include_original_message=len(root.children) > 2,
+        reporting_ua=fields.text("reporting-ua"),
+        disposition=disposition,
+        mdn_gateway=fields.text("mdn-gateway"),
+        original_recipient=fields.text("original-recipient"),
+        final_recipient=fields.text("final-recipient"),
+        original_message_id=fields.text("original-message-id"),
+        error=[decode_value(value) for value in fields.all("error")] or None,
+        extension_fields=others or None,
+    )
+
+
+def _part(root: Part, kind: str, subtype: str) -> Part | None:
+    waiting = [root]
+    while waiting:
+        part = waiting.pop(0)
+        if (part.type, part.subtype) == (kind, subtype):
+            return part
+        waiting += part.children
+    return None
+
+
+def _disposition(text: str | None) -> Disposition | None:
+    match = re.match(r"\s*([a-z-]+)\s*/\s*([a-z-]+)\s*;\s*([a-z-]+)", (text or "").lower())
+    if match is None:
+        return None
+    return Disposition(action_mode=match[1], sending_mode=match[2], type=match[3])

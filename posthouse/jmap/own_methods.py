@@ -1,0 +1,36 @@
+"""The methods of our own capabilities, in one literal table (docs/jmap-extensions.md says what each does)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from posthouse.jmap import own_account, security
+from posthouse.jmap.admin import METHODS as ADMIN_METHODS
+from posthouse.jmap.capabilities import OWN
+from posthouse.jmap.method import Arguments, Method
+from posthouse.store.credentials import CredentialKind
+
+OWN_METHODS: Final[Mapping[str, Method]] = {
+    "Security/get": Method(OWN, Arguments, security.get),
+    "Security/checkPassword": Method(OWN, security.PasswordArguments, security.check_password),
+    "Security/changePassword": Method(OWN, security.ChangePasswordArguments, security.change_password),
+    "WebSession/destroy": Method(OWN, security.DestroyArguments, security.destroy_of(CredentialKind.SESSION)),
+    "AppPassword/create": Method(OWN, security.CreateArguments, security.create_app_password),
+    "AppPassword/destroy": Method(OWN, security.DestroyArguments, security.destroy_app_passwords),
+    "ApiToken/create": Method(OWN, security.CreateArguments, security.create_token),
+    "ApiToken/destroy": Method(OWN, security.DestroyArguments, security.destroy_of(CredentialKind.TOKEN)),
+    "SecondFactor/begin": Method(OWN, security.PasswordArguments, security.begin_totp),
+    "SecondFactor/confirm": Method(OWN, security.CodeArguments, security.confirm_totp),
+    "SecondFactor/end": Method(OWN, security.PasswordArguments, security.end_totp),
+    "SecondFactor/newRecoveryCodes": Method(OWN, security.PasswordArguments, security.new_codes),
+    "Passkey/begin": Method(OWN, security.PasswordArguments, security.begin_passkey),
+    "Passkey/finish": Method(OWN, security.FinishPasskeyArguments, security.finish_passkey),
+    "Passkey/destroy": Method(OWN, security.DestroyArguments, security.destroy_of(CredentialKind.PASSKEY)),
+    "ClientSetup/get": Method(OWN, Arguments, own_account.client_setup),
+    "Preferences/get": Method(OWN, Arguments, own_account.preferences_get),
+    "Preferences/set": Method(OWN, own_account.PreferencesSetArguments, own_account.preferences_set),
+    "Journey/get": Method(OWN, own_account.TrackArguments, own_account.journey),
+    "Journey/list": Method(OWN, own_account.JourneyListArguments, own_account.journeys),
+    **ADMIN_METHODS,
+}

@@ -1,0 +1,160 @@
+"""EmailSubmission/get, /changes, /query, /queryChanges (RFC 8621 §7.1-7.4)."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.inbound.outbox import KIND, DeliveryStatus, Envelope, decode
+from posthouse.jmap import dates
+from posthouse.jmap.context import Context
+from posthouse.jmap.errors import MethodError, Rejected
+from posthouse.jmap.item_type import ItemType
+from posthouse.jmap.standard import (
+    AddedItem,
+    ChangesArguments,
+    Comparator,
+    QueryAnswer,
+    QueryArguments,
+    QueryChangesAnswer,
+    QueryChangesArguments,
+    leaves,
+    query_answer,
+)
+from posthouse.store.account_model import Item
+
+
+class EmailSubmission(msgspec.Struct, kw_only=True, rename="camel"):
+    """RFC 8621 §7."""
+
+    identity_id: str
+    email_id: str
+    thread_id: str = ""
+    envelope: Envelope | None = None
+    send_at: str = ""
+    undo_status: str = "pending"
+    delivery_status: dict[str, DeliveryStatus] | None = None
+    dsn_blob_ids: list[str] = []
+    mdn_blob_ids: list[str] = []
+
+
+class _SubmissionType(ItemType):
+    def object_of(self, item: Item) -> dict[str, Any]:
+        """Without what is our own business."""
+        record = decode(item)
+        found: dict[str, Any] = msgspec.to_builtins(
+            EmailSubmission(
+                identity_id=record.identity_id,
+                email_id=record.email_id,
+                thread_id=record.thread_id,
+                envelope=record.envelope,
+                send_at=dates.utc_date(record.send_at),
+                undo_status=record.undo_status,
+                delivery_status=record.delivery_status,
+                dsn_blob_ids=record.dsn_blob_ids,
+                mdn_blob_ids=record.mdn_blob_ids,
+            )
+        )
+        return {"id": f"{self.letter}{item.item_id}"} | found
+
+
+TYPE: Final = _SubmissionType(KIND, "S", EmailSubmission, most=limits.JMAP_SUBMISSIONS)
+
+
+class SubmissionFilter(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """RFC 8621 §7.3."""
+
+    identity_ids: list[str] | None = None
+    email_ids: list[str] | None = None
+    thread_ids: list[str] | None = None
+    undo_status: str | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+_SORTS: Final = {"emailId": "emailId", "threadId": "threadId", "sentAt": "sendAt", "sendAt": "sendAt"}
+
+
+def _condition(node: dict[str, Any]) -> SubmissionFilter:
+    try:
+        condition = msgspec.convert(node, SubmissionFilter)
+        for name in ("before", "after"):
+            if getattr(condition, name) is not None:
+                dates.parse_utc(getattr(condition, name), name)
+    except msgspec.ValidationError as fault:
+        kind = "unsupportedFilter" if "unknown field" in str(fault) else "invalidArguments"
+        raise MethodError(kind, str(fault)) from fault
+    except Rejected as fault:
+        raise MethodError("invalidArguments", fault.description) from fault
+    return condition
+
+
+def _matches(tree: dict[str, Any] | None, found: dict[str, Any]) -> bool:
+    if tree is None:
+        return True
+    if "operator" in tree:
+        results = [_matches(each, found) for each in tree["conditions"]]
+        if tree["operator"] == "NOT":
+            return not any(results)
+        return all(results) if tree["operator"] == "AND" else any(results)
+    wanted = _condition(tree)
+    return (
+        (wanted.identity_ids is None or found["identityId"] in wanted.identity_ids)
+        and (wanted.email_ids is None or found["emailId"] in wanted.email_ids)
+        and (wanted.thread_ids is None or found["threadId"] in wanted.thread_ids)
+        and (wanted.undo_status is None or found["undoStatus"] == wanted.undo_status)
+        and (wanted.before is None or found["sendAt"] < wanted.before)
+        and (wanted.after is None or found["sendAt"] >= wanted.after)
+    )
+
+
+async def _result(
+    context: Context, account_id: int, tree: dict[str, Any] | None, sort: list[Comparator] | None
+) -> tuple[int, list[str]]:
+    for node in leaves(tree):
+        _condition(node)
+    comparators = sort or [Comparator(property="sentAt", is_ascending=False)]
+    for each in comparators:
+        if each.property not in _SORTS:
+            raise MethodError("unsupportedSort", f"no sort by {each.property}")
+    state = await TYPE.state(context, account_id)
+    found = [each for each in await TYPE.objects(context, account_id) if _matches(tree, each)]
+    for each in reversed(comparators):
+        key = _SORTS[each.property]
+        found.sort(key=itemgetter(key), reverse=not each.is_ascending)
+    return state, [each["id"] for each in found]
+
+
+async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
+    """EmailSubmission/query."""
+    account_id = context.account_number(arguments.account_id)
+    state, found = await _result(context, account_id, arguments.filter, arguments.sort)
+    return query_answer(arguments, str(state), found)
+
+
+async def query_changes(context: Context, arguments: QueryChangesArguments) -> QueryChangesAnswer:
+    """EmailSubmission/queryChanges."""
+    account_id = context.account_number(arguments.account_id)
+    changed = await TYPE.changes(
+        context,
+        ChangesArguments(account_id=arguments.account_id, since_state=arguments.since_query_state),
+    )
+    state, found = await _result(context, account_id, arguments.filter, arguments.sort)
+    touched = {*changed.created, *changed.updated, *changed.destroyed}
+    added = [AddedItem(id=name, index=i) for i, name in enumerate(found) if name in touched]
+    removed = sorted(touched)
+    if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
+        raise MethodError("tooManyChanges")
+    answer = QueryChangesAnswer(
+        account_id=arguments.account_id,
+        old_query_state=arguments.since_query_state,
+        new_query_state=str(state),
+        removed=removed,
+        added=added,
+    )
+    if arguments.calculate_total:
+        answer.total = len(found)
+    return answer

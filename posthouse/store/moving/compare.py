@@ -1,0 +1,44 @@
+"""What both sides ask of an account in the shared SQL."""
+
+from __future__ import annotations
+
+from posthouse.store.moving.tables import Fingerprint, Totals
+from posthouse.store.sql.database import Database
+from posthouse.store.sql.state import load_account
+
+
+def fingerprint(db: Database, account_id: int) -> Fingerprint | None:
+    """Equal as long as an account's mail is the same."""
+    state = load_account(db, account_id)
+    if state is None:
+        return None
+    counts = [
+        db.rows(f"SELECT count(*) FROM {table} WHERE account_id = ?", (account_id,))[0][0]
+        for table in ("email_thread", "upload", "transferred")
+    ]
+    return Fingerprint(state.modseq, *counts)
+
+
+def totals(db: Database, account_id: int, placement: str = "placement") -> Totals | None:
+    """What is compared at the end. `placement`: the table, or what shows it as it is."""
+    state = load_account(db, account_id)
+    if state is None:
+        return None
+    mailboxes = sorted(
+        (state.mailbox_value(mailbox) for mailbox in state.mailboxes.values()),
+        key=lambda each: each.mailbox_id,
+    )
+    (placements,) = db.rows(
+        "SELECT count(*), CAST(coalesce(sum(uid), 0) AS BIGINT), CAST(coalesce(sum(modseq), 0) AS BIGINT),"
+        " CAST(coalesce(sum(flags), 0) AS BIGINT), CAST(coalesce(sum(email_id), 0) AS BIGINT)"
+        f" FROM {placement} AS placed WHERE account_id = ?",
+        (account_id,),
+    )
+    (emails,) = db.rows(
+        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT), CAST(coalesce(sum(received_at), 0) AS BIGINT)"
+        " FROM (SELECT DISTINCT e.email_id, e.size, e.received_at FROM placement p"
+        " JOIN email e ON e.email_id = p.email_id AND e.account_id = p.account_id WHERE p.account_id = ?) AS mine",
+        (account_id,),
+    )
+    ((threads,),) = db.rows("SELECT count(*) FROM email_thread WHERE account_id = ?", (account_id,))
+    return Totals(tuple(mailboxes), placements, emails, threads)

@@ -1,0 +1,168 @@
+"""JMAP over WebSocket (RFC 8887): requests and answers as messages, pushes between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from posthouse import limits
+from posthouse.jmap.call import as_request
+from posthouse.jmap.context import Services
+from posthouse.jmap.dispatch import Dispatcher
+from posthouse.jmap.errors import RequestError
+from posthouse.jmap.push import Watched, state_change
+from posthouse.web.busy import Busy, TooBusy
+from posthouse.web.login import Caller, Gate, Refused
+
+SUBPROTOCOL = "jmap"
+
+
+class WebSocketPages:
+    """The endpoint."""
+
+    def __init__(self, services: Services, dispatcher: Dispatcher, gate: Gate, types: frozenset[str]) -> None:
+        """`types`: those of items that may be told."""
+        self._services = services
+        self._dispatcher = dispatcher
+        self._gate = gate
+        self._types = types
+        self._busy = Busy(limits.JMAP_STREAMS)
+
+    def routes(self) -> list[BaseRoute]:
+        """What is answered here."""
+        return [WebSocketRoute("/jmap/ws", self.talk), WebSocketRoute("/jmap/ws/", self.talk)]
+
+    async def talk(self, socket: WebSocket) -> None:
+        """One client, until it leaves."""
+        try:
+            if not _same_origin(socket):
+                await socket.close(4403)
+                return
+            caller = await self._gate.caller(socket)
+        except Refused as refused:
+            await socket.send_denial_response(refused.response)
+            return
+        if SUBPROTOCOL not in socket.scope["subprotocols"]:
+            await socket.close(1002)  # RFC 8887 §3: the client must offer it
+            return
+        try:
+            with self._busy.one(caller.account.account_id):
+                await socket.accept(SUBPROTOCOL)
+                await _Talk(self._services, self._dispatcher, caller, socket, self._types).run()
+        except TooBusy:
+            await socket.close(1013)
+        except (WebSocketDisconnect, OSError):
+            pass
+
+
+def _same_origin(socket: WebSocket) -> bool:
+    """A page of another origin may speak only with credentials that its script brings (no cookie of ours)."""
+    origin = socket.headers.get("origin")
+    if origin is None or "authorization" in socket.headers:
+        return True
+    return urlsplit(origin).netloc == socket.headers.get("host")
+
+
+class _Talk:
+    def __init__(
+        self,
+        services: Services,
+        dispatcher: Dispatcher,
+        caller: Caller,
+        socket: WebSocket,
+        types: frozenset[str],
+    ) -> None:
+        self._services = services
+        self._dispatcher = dispatcher
+        self._account = caller.account
+        self._app_password_id = caller.app_password_id
+        self._socket = socket
+        self._types = types
+        self._turn = asyncio.Lock()
+        self._pusher: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Answer messages in order."""
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                await self._message(message.get("text"))
+        finally:
+            await self._end_push()
+
+    async def _message(self, text: str | None) -> None:
+        request_id = None
+        try:
+            if text is None:
+                raise RequestError("notJSON", "messages are text")  # RFC 8887 §4.1
+            try:
+                tree = msgspec.json.decode(text)
+            except (msgspec.DecodeError, RecursionError, UnicodeError) as fault:
+                raise RequestError("notJSON", str(fault)) from fault
+            if not isinstance(tree, dict):
+                raise RequestError("notRequest", "an object is wanted")
+            request_id = tree.get("id")
+            await self._object(tree)
+        except RequestError as fault:
+            error: dict[str, Any] = {"@type": "RequestError", "requestId": request_id, "type": fault.kind}
+            error |= {"status": 400, "detail": fault.public}
+            await self._send(error | ({"limit": fault.limit} if fault.limit else {}))
+
+    async def _object(self, tree: dict[str, Any]) -> None:
+        kind = tree.get("@type")
+        if kind == "Request":
+            request = as_request({k: v for k, v in tree.items() if k not in {"@type", "id"}})
+            answer = await self._dispatcher.process(request, self._account, self._app_password_id)
+            response = msgspec.to_builtins(answer)
+            named = {"requestId": tree["id"]} if tree.get("id") is not None else {}
+            await self._send({"@type": "Response"} | named | response)
+        elif kind == "WebSocketPushEnable":
+            types, state = tree.get("dataTypes"), tree.get("pushState")
+            if not (types is None or isinstance(types, list)) or not (
+                state is None or isinstance(state, str)
+            ):
+                raise RequestError("notRequest", "dataTypes is an array or null")
+            await self._end_push()
+            wanted = None if types is None else frozenset(map(str, types))
+            watched = Watched(self._services.store, self._account.account_id, self._types, wanted)
+            await watched.begin(state)
+            self._pusher = asyncio.create_task(self._push(watched))
+        elif kind == "WebSocketPushDisable":
+            await self._end_push()
+        else:
+            raise RequestError("notRequest", "no such @type")
+
+    async def _send(self, value: Any) -> None:
+        async with self._turn:
+            await self._socket.send_text(msgspec.json.encode(value).decode())
+
+    async def _push(self, watched: Watched) -> None:
+        changed = asyncio.Event()
+        changed.set()
+        end = self._services.store.watch_account(watched.account_id, changed.set)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                news = await watched.news()
+                if news:
+                    await self._send(state_change(watched.account_id, news, watched.mark))
+        except (OSError, RuntimeError):
+            pass  # the socket is closed; the other task hears it too
+        finally:
+            end()
+
+    async def _end_push(self) -> None:
+        pusher, self._pusher = self._pusher, None
+        if pusher is not None:
+            pusher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pusher

@@ -1,0 +1,1 @@
+"""The webmail in Debian's Chromium against a real server."""

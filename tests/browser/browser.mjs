@@ -1,0 +1,52 @@
+// Chromium for the browser tests and the screenshots: a page that is logged in, and what it must never do.
+import { createRequire } from 'node:module'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const require = createRequire(new URL('../../webmail/package.json', import.meta.url))
+export const { chromium } = require('playwright-core')
+const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--force-color-profile=srgb']
+
+/** A browser with an empty profile; `close` removes it. */
+export async function launch() {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-browser-'))
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET, env: { ...process.env, HOME: folder } })
+  return {
+    browser,
+    async close() {
+      await browser.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A window of somebody who has signed in. */
+export async function signedIn(browser, base, address, options = {}) {
+  const { password = 'posthouse', ...rest } = options
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...rest })
+  const page = await context.newPage()
+  page.setDefaultTimeout(10_000)
+  page.faults = []
+  page.on('pageerror', (error) => page.faults.push(String(error)))
+  await signIn(page, base, address, password)
+  return page
+}
+
+/** By the sign-in page. */
+export async function signIn(page, base, address, password = 'posthouse') {
+  await page.goto(`${base}/login?to=%2Fmail%2Finbox`)
+  const name = page.locator('input[autocomplete~=username]')
+  if ((await name.count()) === 0) {
+    // A house without a sign-in page takes name and password with every request (RFC 7617).
+    await page.context().setExtraHTTPHeaders({ authorization: `Basic ${Buffer.from(`${address}:${password}`).toString('base64')}` })
+    await page.goto(`${base}/mail/inbox`)
+  } else {
+    await name.fill(address)
+    await page.locator('input[type=password]').fill(password)
+    await page.locator('button[type=submit]').first().click()
+    await page.waitForURL((url) => url.pathname !== '/login')
+    if (!page.url().includes('/mail')) await page.goto(`${base}/mail/inbox`)
+  }
+  await page.locator('.pane-list').waitFor()
+}

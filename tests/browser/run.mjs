@@ -1,0 +1,38 @@
+// Runs one suite of checks: node run.mjs SUITE. The stage's addresses come as JSON in STAGE. Each check prints a line of JSON:
+// {"passed": name, "seconds": n} or {"failed": name, "why": text}. A line {"ask": [what, …]} is a question to the test that
+// started this, which watches the same mailboxes by other protocols; its answer is the next line of our input.
+import { createInterface } from 'node:readline'
+import { launch } from './browser.mjs'
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+export async function ask(...question) {
+  console.log(JSON.stringify({ ask: question }))
+  const { value } = await lines.next()
+  const answer = JSON.parse(value)
+  if (answer.error) throw new Error(answer.error)
+  return answer.is
+}
+
+const [, , name, folder] = process.argv
+const { checks } = await import(`./suites/${name}.mjs`)
+const stage = JSON.parse(process.env.STAGE)
+const { browser, close } = await launch()
+const world = { browser, stage, ask, folder }
+let failed = 0
+try {
+  for (const [title, check] of Object.entries(checks)) {
+    const start = performance.now()
+    try {
+      await check(world)
+      console.log(JSON.stringify({ passed: title, seconds: Number(((performance.now() - start) / 1000).toFixed(2)) }))
+    } catch (error) {
+      failed++
+      if (world.page && folder) await world.page.screenshot({ path: `${folder}/${name}-${failed}.png` }).catch(() => {})
+      console.log(JSON.stringify({ failed: title, why: String(error?.stack ?? error).slice(0, 1500) }))
+    }
+  }
+} finally {
+  await close()
+}
+process.exit(failed ? 1 : 0)

@@ -1,0 +1,203 @@
+// A day in the webmail, while IMAP and a second browser watch the same account.
+import assert from 'node:assert/strict'
+import { signedIn } from '../browser.mjs'
+
+const AGREE = 3_000 // what a reader calls "at once", with room for a busy machine
+const CHORD = 'Control+Enter'
+
+const row = (page, text) => page.locator('.row', { hasText: text }).first()
+const toast = (page, text) => page.locator('.toast', { hasText: text })
+
+async function open(page, text) {
+  await row(page, text).locator('.open').click()
+  await page.locator('.conversation h1', { hasText: text }).waitFor()
+}
+async function inbox(page) {
+  await page.goto(page.url().replace(/\/(mail|search|track).*/, '/mail/inbox'))
+  await row(page, 'Budget for the third quarter').waitFor()
+}
+async function compose(page, { to, subject, text }) {
+  await page.locator('.pane-folders, .drawer, nav').getByRole('button', { name: 'Compose' }).first().click()
+  await page.getByLabel('To', { exact: true }).fill(to)
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Subject').fill(subject)
+  await page.getByLabel('Text of the message').click()
+  await page.keyboard.type(text)
+}
+
+export const checks = {
+  async log_in_and_read(world) {
+    world.page = await signedIn(world.browser, world.stage.north, 'alice@north.test')
+    world.other = await signedIn(world.browser, world.stage.north, 'alice@north.test')
+    await row(world.page, 'Budget for the third quarter').waitFor()
+    await row(world.other, 'Budget for the third quarter').waitFor()
+    assert.match(await row(world.page, 'Budget').getAttribute('class'), /unread/)
+    await open(world.page, 'Budget for the third quarter')
+    await world.page.locator('article').getByText('Travel is a fifth under').waitFor()
+    await world.page.getByText('south.test confirms that it sent this').waitFor()
+  },
+  async what_one_reads_is_read_everywhere({ other, ask }) {
+    await other.locator('.row:not(.unread)', { hasText: 'Budget for the third quarter' }).waitFor({ timeout: AGREE })
+    assert.ok(await ask('until_flag', 'alice@north.test', 'INBOX', 'Budget for the third quarter', '\\Seen'))
+  },
+  async a_star_set_by_imap_appears_in_both_browsers({ page, other, ask }) {
+    await ask('store', 'alice@north.test', 'INBOX', 'Budget for the third quarter', '\\Flagged')
+    for (const each of [page, other]) await row(each, 'Budget').locator('.star.on').waitFor({ timeout: AGREE })
+  },
+  async new_mail_appears_without_reload({ page, other, ask }) {
+    await ask('deliver', 'Fresh from the road')
+    for (const each of [page, other]) await row(each, 'Fresh from the road').waitFor({ timeout: AGREE })
+  },
+  async a_message_is_moved_and_brought_back({ page, other, ask }) {
+    await open(page, 'Minutes of the board (1)')
+    await page.keyboard.press('m')
+    await page.getByPlaceholder('Find a folder').fill('light')
+    await page.keyboard.press('Enter')
+    await row(page, 'Minutes of the board (1)').waitFor({ state: 'detached' })
+    await row(other, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: AGREE })
+    assert.ok(await ask('until_in', 'alice@north.test', 'Projects/Lighthouse', 'Minutes of the board (1)'))
+    await toast(page, 'moved to Lighthouse').getByText('Undo').click()
+    await row(page, 'Minutes of the board (1)').waitFor()
+    await row(other, 'Minutes of the board (1)').waitFor({ timeout: AGREE })
+    assert.ok(await ask('until_in', 'alice@north.test', 'INBOX', 'Minutes of the board (1)'))
+  },
+  async search_in_english_and_chinese({ page }) {
+    for (const [query, found, absent] of [
+      ['from:carol subject:budget', 'Budget for the third quarter', 'Trip to the lighthouse'],
+      ['thermos', 'Trip to the lighthouse', 'Budget for the third quarter'],
+      ['主题:报销', '十一月份差旅费报销单已审批通过', '关于下周二项目评审会的安排'],
+      ['评审会', '关于下周二项目评审会的安排', '样书已寄出'],
+      ['有:附件 发件人:王小明', '关于下周二项目评审会的安排', 'Photographs'],
+    ]) {
+      await page.keyboard.press('/')
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type(query)
+      await page.keyboard.press('Enter')
+      await row(page, found).waitFor()
+      assert.equal(await row(page, absent).count(), 0, `${query} must not find ${absent}`)
+    }
+    await inbox(page)
+  },
+  async a_draft_is_seen_by_imap_and_its_attachment_arrives_in_the_other_domain(world) {
+    const { page, ask } = world
+    await compose(page, { to: 'carol@south.test', subject: 'The lighthouse keys', text: 'Carol, here are the keys.' })
+    await page.setInputFiles('input[type=file]', { name: 'keys 钥匙.txt', mimeType: 'text/plain', buffer: Buffer.from('one, two') })
+    assert.ok(await ask('until_in', 'alice@north.test', 'Drafts', 'The lighthouse keys'))
+    await page.locator('.files', { hasText: 'keys 钥匙.txt' }).waitFor()
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').waitFor()
+    assert.ok(await ask('until_in', 'alice@north.test', 'Sent', 'The lighthouse keys'))
+    world.carol = await signedIn(world.browser, world.stage.south, 'carol@south.test')
+    await row(world.carol, 'The lighthouse keys').waitFor({ timeout: 30_000 })
+    await open(world.carol, 'The lighthouse keys')
+    const download = world.carol.waitForEvent('download')
+    await world.carol.getByLabel('Download keys 钥匙.txt').first().click()
+    assert.equal((await download).suggestedFilename(), 'keys 钥匙.txt')
+  },
+  async carol_replies_and_the_conversation_grows({ carol, page }) {
+    await carol.keyboard.press('r')
+    await carol.getByLabel('Text of the message').waitFor()
+    assert.equal(await carol.getByLabel('Subject').inputValue(), 'Re: The lighthouse keys')
+    await carol.keyboard.type('They fit. Thank you.')
+    await carol.keyboard.press(CHORD)
+    await toast(carol, 'Sent').waitFor()
+    const answer = row(page, 'They fit. Thank you.')
+    await answer.waitFor({ timeout: 30_000 })
+    assert.match(await answer.locator('.people').innerText(), /me.*carol/is)
+  },
+  async sending_is_undone({ page, ask }) {
+    await compose(page, { to: 'carol@south.test', subject: 'Too fast', text: 'I should have thought.' })
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').getByText('Undo send').click()
+    await toast(page, 'Not sent').waitFor()
+    assert.equal(await page.getByLabel('Subject').inputValue(), 'Too fast')
+    assert.ok(await ask('until_in', 'alice@north.test', 'Drafts', 'Too fast'))
+    await page.getByLabel('Discard the draft').click()
+    assert.ok(await ask('never', 'carol@south.test', 'INBOX', 'Too fast'))
+  },
+  async a_forgotten_attachment_is_asked_about({ page }) {
+    await compose(page, { to: 'carol@south.test', subject: 'Plan', text: 'See the attachment.' })
+    await page.keyboard.press(CHORD)
+    await page.getByText('but there is none').waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByLabel('Discard the draft').click()
+  },
+  async where_is_my_mail({ page }) {
+    await page.goto(page.url().replace(/\/mail.*/, '/mail/sent'))
+    await open(page, 'The lighthouse keys')
+    await page.getByText('Where is it?').first().click()
+    await page.getByRole('heading', { name: 'To carol@south.test' }).waitFor()
+    await page.locator('li.done', { hasText: /Delivered|Handed/ }).waitFor()
+    await inbox(page)
+  },
+  async offline_and_back({ page, ask }) {
+    await page.context().setOffline(true)
+    await page.getByText('Offline. What you do is kept').waitFor()
+    await open(page, 'Budget for the third quarter')
+    await page.locator('article').getByText('Travel is a fifth under').waitFor()
+    await page.keyboard.press('e')
+    await row(page, 'Budget for the third quarter').waitFor({ state: 'detached' })
+    assert.ok(await ask('is_in', 'alice@north.test', 'INBOX', 'Budget for the third quarter'))
+    await page.context().setOffline(false)
+    await toast(page, 'Back online').waitFor()
+    assert.ok(await ask('until_in', 'alice@north.test', 'Archive', 'Budget for the third quarter'))
+    await ask('move', 'alice@north.test', 'Archive', 'INBOX', 'Budget for the third quarter')
+    await row(page, 'Budget for the third quarter').waitFor({ timeout: AGREE })
+  },
+  async everything_by_keyboard({ page }) {
+    await inbox(page)
+    await page.keyboard.press('j')
+    await page.keyboard.press('o')
+    await page.locator('.conversation h1').waitFor()
+    const first = await page.locator('.conversation h1').innerText()
+    await page.keyboard.press('j')
+    await page.waitForFunction((text) => document.querySelector('.conversation h1')?.innerText !== text, first)
+    await page.keyboard.press('s')
+    await page.locator('.row.current .star.on').waitFor()
+    await page.keyboard.press('s')
+    await page.keyboard.press('u')
+    await page.locator('.conversation').waitFor({ state: 'detached' })
+    await page.keyboard.press('x')
+    await page.getByText('1 selected').waitFor()
+    await page.keyboard.press('e')
+    await toast(page, 'archived').waitFor()
+    await page.keyboard.press('z')
+    await toast(page, 'archived').waitFor({ state: 'detached' })
+    await page.keyboard.press('?')
+    await page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor()
+    await page.getByLabel('Single-key shortcuts').uncheck()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('c')
+    assert.equal(await page.getByLabel('Text of the message').count(), 0)
+    await page.evaluate(() => localStorage.removeItem('posthouse.keys-off'))
+    await page.reload()
+    await page.locator('.row .open').first().waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('t')
+    await page.waitForURL('**/mail/sent')
+    await page.keyboard.press('c')
+    await page.getByLabel('To', { exact: true }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.locator('.window').waitFor({ state: 'detached' })
+  },
+  async on_a_phone({ browser, stage }) {
+    const page = await signedIn(browser, stage.north, 'alice@north.test', { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 })
+    await row(page, 'Trip to the lighthouse').locator('.open').tap()
+    await page.getByText('I bring the thermos').first().waitFor()
+    assert.equal(await page.locator('.pane-list').count(), 0)
+    await page.getByLabel('Back to the list').tap()
+    await row(page, 'Trip to the lighthouse').waitFor()
+    await page.getByRole('button', { name: 'Folders' }).last().tap()
+    await page.locator('.drawer').getByText('Archive').tap()
+    await page.waitForURL('**/mail/archive')
+    await page.getByRole('button', { name: 'Compose' }).last().tap()
+    const box = await page.locator('.window').boundingBox()
+    assert.deepEqual([box.width, box.height], [360, 740])
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+    assert.deepEqual(page.faults, [])
+    await page.context().close()
+  },
+  async nothing_went_wrong_unseen({ page, other, carol }) {
+    assert.deepEqual([...page.faults, ...other.faults, ...carol.faults], [])
+  },
+}

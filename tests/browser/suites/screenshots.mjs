@@ -1,0 +1,109 @@
+// A picture of every page, in both languages, light and dark, at three widths, into the folder given. `make screenshots`.
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { signedIn } from '../browser.mjs'
+
+const WIDTHS = [[360, 740], [1024, 768], [1920, 1080]]
+const LANGUAGES = ['en', 'zh-CN']
+const THEMES = ['light', 'dark']
+
+/** Name → how to get there; the page stands at the inbox each time. */
+const PAGES = {
+  async inbox() {},
+  async conversation(page, base) {
+    await read(page, base, 'lighthouse')
+  },
+  async newsletter(page, base) {
+    await read(page, base, 'ferry')
+  },
+  async chinese(page, base) {
+    await read(page, base, '评审会')
+  },
+  async forged(page, base) {
+    await read(page, base, 'Nordbank')
+    await page.locator('article details summary').first().click()
+  },
+  async compose(page, base) {
+    await page.goto(`${base}/compose?to=${encodeURIComponent('Carol Meier <carol@south.test>, 王小明 <wang.xiaoming@huadong.test>')}&subject=${encodeURIComponent('Lanterns for Saturday 周六的灯笼')}&body=${encodeURIComponent('Shall I bring the two large lanterns?\n\nAlice')}`)
+    await page.locator('.window').waitFor()
+    await page.setInputFiles('input[type=file]', { name: 'lanterns 灯笼.pdf', mimeType: 'application/pdf', buffer: Buffer.alloc(184_320) })
+    await page.locator('.files').waitFor()
+    await page.waitForTimeout(400)
+  },
+  async search(page, base) {
+    await page.goto(`${base}/search?q=${encodeURIComponent('has:attachment 主题:评审会')}`)
+    await page.waitForTimeout(300)
+    await page.getByRole('combobox').first().click()
+    await page.waitForTimeout(200)
+  },
+  async nothing(page, base) {
+    await page.goto(`${base}/mail/junk`)
+  },
+  async folders(page) {
+    if (page.viewportSize().width < 1180) await page.locator('.burger button, nav button').filter({ visible: true }).first().click()
+    await page.locator('.folder .options button').nth(1).click({ force: true })
+  },
+  async keys(page) {
+    await page.keyboard.press('?')
+  },
+  async account(page) {
+    await page.locator('.account').click()
+  },
+  async track(page, base) {
+    await page.goto(`${base}/mail/sent`)
+    await page.locator('.row .open').first().click()
+    const link = page.locator('.track').first()
+    await link.waitFor()
+    await link.click()
+    await page.locator('h1').first().waitFor()
+  },
+  async settings(page, base) {
+    await page.goto(`${base}/settings`)
+  },
+  async admin(page, base) {
+    await page.goto(`${base}/admin`)
+  },
+  async offline(page) {
+    await page.context().setOffline(true)
+    await page.locator('.offline').waitFor()
+  },
+}
+
+async function read(page, base, words) {
+  await page.goto(`${base}/search?q=${encodeURIComponent(words)}`)
+  await page.locator('.row .open').first().click()
+  await page.locator('article.open').first().waitFor()
+  await page.waitForTimeout(400)
+}
+
+export const checks = Object.fromEntries(
+  LANGUAGES.flatMap((language) =>
+    THEMES.flatMap((theme) =>
+      WIDTHS.map(([width, height]) => [
+        `${language} ${theme} ${width}`,
+        async ({ browser, stage, folder }) => {
+          const place = `${folder}/${language}-${theme}-${width}`
+          mkdirSync(place, { recursive: true })
+          const page = await signedIn(browser, stage.north, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
+          const only = process.env.ONLY?.split(',')
+          for (const [name, go] of Object.entries(PAGES)) {
+            if (only && !only.includes(name)) continue
+            await page.goto(`${stage.north}/mail/inbox`)
+            await page.locator('.row .open').first().waitFor()
+            try {
+              await go(page, stage.north)
+              await page.waitForTimeout(250)
+            } catch (error) {
+              console.log(JSON.stringify({ says: `${place} ${name}: ${String(error).slice(0, 200)}` }))
+            }
+            await page.screenshot({ path: `${place}/${name}.png` })
+            const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+            assert.ok(wide <= width, `${name} is ${wide} wide at ${width}`)
+            await page.context().setOffline(false)
+          }
+          await page.context().close()
+        },
+      ]),
+    ),
+  ),
+)

@@ -1,0 +1,46 @@
+"""HTML mails that attack their reader: nothing runs, nothing loads, nothing leaves the frame."""
+
+from __future__ import annotations
+
+import asyncio
+from email.message import EmailMessage
+
+import msgspec
+import pytest
+
+from tests.browser.hostile import letters
+from tests.browser.runner import needs_browser, run_suite
+from tests.browser.stage import Stage, connect, opened
+
+
+def put(stage: Stage) -> int:
+    """All letters into alice's inbox; how many there are."""
+    client = connect(stage, "alice@north.test")
+    cases = [
+        (
+            "A picture from elsewhere",
+            '<p>Look</p><img src="https://pictures.test/a.png" width="40" height="40">',
+        )
+    ]
+    cases += [(f"case {number:03d}", html) for number, html in enumerate(letters())]
+    for subject, html in cases:
+        made = EmailMessage()
+        made["From"], made["To"], made["Subject"] = "Mallory <mallory@evil.test>", "alice@north.test", subject
+        made["Message-ID"] = f"<{subject.replace(' ', '-')}@evil.test>"
+        made.set_content(html, subtype="html", cte="base64")
+        client.append("INBOX", "()", None, made.as_bytes())  # type: ignore[arg-type]
+    client.logout()
+    return len(cases)
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(set(letters())) >= 150
+
+
+@pytest.mark.slow
+@pytest.mark.interop
+async def test_hostile_letters() -> None:
+    needs_browser()
+    async with opened(furnished=False) as stage:
+        count = await asyncio.to_thread(put, stage)
+        await run_suite("hostile", msgspec.to_builtins(stage) | {"count": count})

@@ -1,0 +1,93 @@
+"""Nodes as processes: `posthouse serve` with roles, over one database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+LISTENERS = ("smtp", "imap", "pop3", "submission", "health")
+
+
+class NodeProcess:
+    """One node. `start`, `kill`, `stop`; `address` tells where a listener is."""
+
+    def __init__(self, folder: Path, url: str, roles: str, more: str = "") -> None:
+        self.folder = folder
+        self.roles = roles
+        folder.mkdir(parents=True)
+        self.file = folder / "posthouse.toml"
+        listen = "\n".join(f'{name} = "127.0.0.1:0"' for name in LISTENERS)
+        self.file.write_text(
+            f'hostname = "{folder.name}.example.test"\n{more}\n[listen]\n{listen}\n'
+            f'[auth]\nplaintext = "always"\n[store]\nurl = "{url}"\n'
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+        self.addresses: dict[str, list[str]] = {}
+
+    def start(self) -> None:
+        ready = self.folder / "ready"
+        ready.unlink(missing_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "posthouse", "-c", str(self.file), "serve",
+                 "--roles", self.roles, "--ready-file", str(ready)],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + 40
+        while not ready.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(self.log())
+            time.sleep(0.05)
+        self.addresses = json.loads(ready.read_text())["addresses"]
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()[-4000:]
+
+    def address(self, name: str) -> tuple[str, int]:
+        host, _, port = self.addresses[name][0].rpartition(":")
+        return host, int(port)
+
+    def command(self, *words: str, text: str = "") -> str:
+        """A command of the administrator's, beside the running node."""
+        done = subprocess.run(
+            [sys.executable, "-m", "posthouse", "-c", str(self.file), *words],
+            input=text, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def health(self, path: str) -> int:
+        host, port = self.address("health")
+        with contextlib.suppress(urllib.error.URLError):
+            try:
+                with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5) as answer:
+                    return int(answer.status)
+            except urllib.error.HTTPError as refused:
+                return refused.code
+        return 0
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def terminate(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self.process = None

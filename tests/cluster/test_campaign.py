@@ -1,0 +1,18 @@
+"""The fault campaign in its short form: each fault once, and every promise kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.campaign import Campaign
+from tests.cluster.database import programs
+
+
+@pytest.mark.timeout(240)
+async def test_every_promise_is_kept() -> None:
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed: scripts/install-peers.sh")
+    said: list[str] = []
+    campaign = Campaign(10, seed=1, say=said.append)
+    assert await campaign.run(), "\n".join(said)
+    assert sum(campaign.done.values()) == 10

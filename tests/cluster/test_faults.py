@@ -1,0 +1,161 @@
+"""What a node does when its database fails it: lost answers, cut connections, forgetful poolers, a promoted standby."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from posthouse import limits
+from posthouse.errors import StoreUnavailable
+from posthouse.store.postgres import PostgresStore
+from posthouse.store.postgres.connection import Connection, TransactionLost
+from tests.cluster.conftest import PostgresEngine
+from tests.cluster.database import Database
+from tests.kits.engine import Desk, furnish
+
+
+def database(engine: PostgresEngine) -> str:
+    return engine.place.url.rpartition("/")[2]
+
+
+def cut(server: Database, engine: PostgresEngine) -> None:
+    """End all connections to a test's database."""
+    server.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database(engine)}'")
+
+
+@pytest.mark.parametrize("made", [True, False])
+async def test_the_answer_to_a_commit_is_lost(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    """It was made: then it is a success. It was not: then it is refused, and not there."""
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.add(inbox, "before")
+    commit, lost = Connection.commit, [True]
+
+    def losing(self: Connection) -> None:
+        if not lost.pop() if lost else True:
+            commit(self)
+            return
+        if made:
+            commit(self)
+        self.drop()
+        self._lost = True
+        raise TransactionLost
+
+    monkeypatch.setattr(Connection, "commit", losing)
+    if made:
+        (added,) = await desk.add(inbox, "made")
+        assert added.uid == 2
+    else:
+        with pytest.raises(StoreUnavailable):
+            await desk.add(inbox, "not made")
+    monkeypatch.undo()
+    (after,) = await desk.add(inbox, "after")
+    assert after.uid == (3 if made else 2)
+    await engine.reopen()
+    index = await desk.store.index(desk.id, inbox.mailbox_id)
+    assert len(index) == (3 if made else 2)
+
+
+async def test_cut_connections_are_made_again_unnoticed(server: Database, engine: PostgresEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    for number in range(5):
+        cut(server, engine)
+        (added,) = await desk.add(inbox, f"after cut {number}")
+        assert await desk.store.messages(desk.id, [added.email_id]) != [None]
+        cut(server, engine)
+        await asyncio.gather(*(desk.store.queue() for _ in range(8)))
+    assert (await desk.box()).total == 5
+
+
+async def test_a_pooler_that_forgets_statements_is_lived_with(engine: PostgresEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.add(inbox, "one")
+    assert engine.store._engine.server.named_statements
+    await engine.store._engine.background(lambda tx: tx.db.script("DEALLOCATE ALL"))
+    await desk.add(inbox, "two")
+    assert not engine.store._engine.server.named_statements
+    await desk.add(inbox, "three")
+    await engine.reopen()
+    assert (await desk.box()).total == 3
+
+
+async def test_a_server_that_takes_no_writes_defers_mail_and_is_read(
+    server: Database, engine: PostgresEngine
+) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    (added,) = await desk.add(inbox, "one")
+    server.sql(f'ALTER DATABASE "{database(engine)}" SET default_transaction_read_only = on')
+    cut(server, engine)
+    with pytest.raises(StoreUnavailable):
+        await desk.add(inbox, "two")
+    server.sql(f'ALTER DATABASE "{database(engine)}" RESET default_transaction_read_only')
+    cut(server, engine)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await desk.add(inbox, "three")
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+    assert await desk.store.messages(desk.id, [added.email_id]) != [None]
+    assert (await desk.box()).total == 2
+
+
+@pytest.mark.timeout(120)
+async def test_a_promoted_standby_has_all_that_was_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DATABASE_RESOLVE", 3.0)
+    primary = Database(sync=True)
+    standby = Database(sync=True)
+    store: PostgresStore | None = None
+    try:
+        primary.initialise()
+        primary.start()
+        name = primary.make("house").rpartition("/")[2]
+        standby.follow(primary)
+        primary.settings["synchronous_standby_names"] = "*"
+        primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.sql("SELECT pg_reload_conf()")
+        both = f"postgresql://posthouse@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{name}"
+        engine = PostgresEngine(both, tmp_path / "node")
+        store = await engine.open()
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        kept: list[int] = []
+        ended = asyncio.Event()
+
+        async def mail(desk: Desk) -> None:
+            while not ended.is_set():
+                try:
+                    (added,) = await desk.add(inbox, "kept")
+                    kept.append(added.uid)
+                except StoreUnavailable:
+                    await asyncio.sleep(0.05)
+
+        tasks = [asyncio.create_task(mail(desk)) for _ in range(4)]
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(primary.kill)
+        before = len(kept)
+        assert before
+        await asyncio.to_thread(standby.promote)
+        async with asyncio.timeout(40):
+            while len(kept) < before + 20:
+                await asyncio.sleep(0.05)
+        ended.set()
+        await asyncio.gather(*tasks)
+        index = await store.index(desk.id, inbox.mailbox_id)
+        assert set(kept) <= set(index.uids)
+        assert len(kept) == len(set(kept))
+    finally:
+        if store is not None:
+            await store.close()
+        standby.stop()
+        primary.stop()

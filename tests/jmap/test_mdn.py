@@ -1,0 +1,76 @@
+"""MDN/send and MDN/parse (RFC 9007)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.jmap.conftest import Client, letter
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DISPLAYED = {"actionMode": "manual-action", "sendingMode": "mdn-sent-manually", "type": "displayed"}
+ASKS = "Disposition-Notification-To: <bob@example.test>\n"
+
+
+async def send(alice: Client, email: str, **more: Any) -> list[Any]:
+    """Send one; all responses."""
+    own = (await alice.call("Identity/get"))["list"][0]["id"]
+    given = {"forEmailId": email, "disposition": DISPLAYED} | more
+    patch = {"#m": {"keywords/$mdnsent": True}}
+    return await alice.calls(
+        ("MDN/send", {"identityId": own, "send": {"m": given}, "onSuccessUpdateEmail": patch})
+    )
+
+
+async def test_a_receipt_is_sent_once_and_can_be_read(alice: Client, bob: Client) -> None:
+    email = await alice.add(letter("Important", more=ASKS))
+    extra = {"X-Extra": "yes"}
+    first, second = await send(
+        alice, email, textBody="I saw it.", includeOriginalMessage=True, extensionFields=extra
+    )
+    told = first[1]["sent"]["m"]
+    assert told["finalRecipient"] == "rfc822; alice@example.test"
+    assert told["originalMessageId"] == "<Important@elsewhere.test>"
+    assert second[1]["updated"] == {email: None}
+    again = (await send(alice, email))[0][1]
+    assert again["notSent"]["m"]["type"] == "mdnAlreadySent"
+    (name,) = (await bob.call("Email/query"))["ids"]
+    (arrived,) = await bob.get(name, properties=["blobId", "subject", "header:Return-Path", "from"])
+    assert (arrived["subject"], arrived["header:Return-Path"]) == ("Read: Important", " <>")
+    answer = await bob.call("MDN/parse", blobIds=[arrived["blobId"], "U0"])
+    parsed = answer["parsed"][arrived["blobId"]]
+    assert parsed["disposition"] == DISPLAYED
+    assert parsed["textBody"].strip() == "I saw it."
+    assert parsed["finalRecipient"] == "rfc822; alice@example.test"
+    assert parsed["originalMessageId"] == "<Important@elsewhere.test>"
+    assert parsed["includeOriginalMessage"] is True
+    assert parsed["extensionFields"] == extra
+    assert answer["notFound"] == ["U0"]
+    (plain,) = await alice.get(email, properties=["blobId"])
+    assert (await alice.call("MDN/parse", blobIds=[plain["blobId"]]))["notParsable"] == [plain["blobId"]]
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ({"forEmailId": "M999999"}, "notFound"),
+        ({"disposition": DISPLAYED | {"type": "eaten"}}, "invalidProperties"),
+        ({"disposition": None}, "invalidProperties"),
+        ({"error": ["x"]}, "invalidProperties"),
+        ({"colour": 1}, "invalidProperties"),
+        ({"extensionFields": {"X": "a\r\nb: c"}}, "invalidProperties"),
+        ({"reportingUA": "a\r\nb"}, "invalidProperties"),
+    ],
+)
+async def test_receipts_that_are_refused(alice: Client, more: dict[str, Any], kind: str) -> None:
+    email = await alice.add(letter("Important", more=ASKS))
+    assert (await send(alice, email, **more))[0][1]["notSent"]["m"]["type"] == kind
+
+
+async def test_nobody_is_told_who_did_not_ask(alice: Client) -> None:
+    email = await alice.add(letter("Plain"))
+    assert (await send(alice, email))[0][1]["notSent"]["m"]["type"] == "forbidden"
+    wrong = await alice.error("MDN/send", identityId="I999", send={"m": {}})
+    assert wrong == "invalidArguments"

@@ -1,0 +1,344 @@
+"""Identity, EmailSubmission and VacationResponse (RFC 8621 §6-8), and the outbox behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from posthouse.store.interface import RemoveItem
+from tests.jmap.conftest import Client
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def draft(
+    alice: Client, *, to: str = "bob@example.test", sender: str = "alice@example.test", **more: Any
+) -> str:
+    """A draft of alice's; its id."""
+    given: dict[str, Any] = {
+        "mailboxIds": {await alice.mailbox("drafts"): True},
+        "keywords": {"$draft": True},
+        "from": [{"name": "Alice", "email": sender}],
+        "to": [{"name": None, "email": to}],
+        "bcc": [{"name": None, "email": "admin@example.test"}],
+        "subject": "Hello",
+        "textBody": [{"partId": "t", "type": "text/plain"}],
+        "bodyValues": {"t": {"value": "How are you?"}},
+    }
+    answer = await alice.call("Email/set", create={"d": given | more})
+    return str(answer["created"]["d"]["id"])
+
+
+async def own_identity(alice: Client) -> str:
+    """The id of the identity that every account has."""
+    return str((await alice.call("Identity/get"))["list"][0]["id"])
+
+
+async def submit(alice: Client, email: str, **more: Any) -> dict[str, Any]:
+    """Submit; what is told, or the SetError."""
+    given = {"identityId": await own_identity(alice), "emailId": email} | more
+    answer = (await alice.calls(("EmailSubmission/set", {"create": {"s": given}})))[0][1]
+    found: dict[str, Any] = (answer["created"] or answer["notCreated"])["s"]
+    return found
+
+
+async def until(alice: Client, name: str, **wanted: Any) -> dict[str, Any]:
+    """The submission, once it has these properties."""
+    for _ in range(400):
+        (found,) = (await alice.call("EmailSubmission/get", ids=[name]))["list"]
+        if all(found[key] == value for key, value in wanted.items()):
+            shown: dict[str, Any] = found
+            return shown
+        await asyncio.sleep(0.02)
+    raise AssertionError(found)
+
+
+def held(seconds: str, *recipients: str) -> dict[str, Any]:
+    """An envelope that is held (RFC 4865)."""
+    return {
+        "mailFrom": {"email": "alice@example.test", "parameters": {"HOLDFOR": seconds}},
+        "rcptTo": [{"email": each} for each in recipients or ("bob@example.test",)],
+    }
+
+
+def envelope(mail_from: str, **parameters: str) -> dict[str, Any]:
+    """One to somebody elsewhere."""
+    return {"mailFrom": {"email": mail_from, "parameters": parameters}, "rcptTo": [{"email": "b@c.test"}]}
+
+
+# --- identities -----------------------------------------------------------------------------------------------
+
+
+async def test_an_account_has_an_identity_that_stays(alice: Client) -> None:
+    (own,) = [each for each in (await alice.call("Identity/get"))["list"] if not each["mayDelete"]]
+    assert own["email"] == "alice@example.test"
+    answer = await alice.call("Identity/set", destroy=[own["id"]])
+    assert answer["notDestroyed"][own["id"]]["type"] == "forbidden"
+
+
+async def test_identities_are_made_changed_and_removed(alice: Client) -> None:
+    state = (await alice.call("Identity/get"))["state"]
+    create = {
+        "i": {
+            "email": "alice+shop@example.test",
+            "name": "Shopper",
+            "replyTo": [{"name": None, "email": "a@b.test"}],
+        }
+    }
+    made = (await alice.call("Identity/set", create=create))["created"]["i"]
+    assert (made["textSignature"], made["mayDelete"], made["bcc"]) == ("", True, None)
+    name = made["id"]
+    assert (await alice.call("Identity/changes", sinceState=state))["created"] == [name]
+    patch = {"textSignature": "-- \nAlice", "name": "A"}
+    assert (await alice.call("Identity/set", update={name: patch}))["updated"] == {name: None}
+    (found,) = (await alice.call("Identity/get", ids=[name]))["list"]
+    assert (found["textSignature"], found["name"], found["email"]) == (
+        "-- \nAlice",
+        "A",
+        "alice+shop@example.test",
+    )
+    refused = await alice.call("Identity/set", update={name: {"email": "b@c.test"}, "I999": {}})
+    assert {k: v["type"] for k, v in refused["notUpdated"].items()} == {
+        name: "invalidProperties",
+        "I999": "notFound",
+    }
+    state = (await alice.call("Identity/get"))["state"]
+    assert (await alice.call("Identity/set", destroy=[name], ifInState=state))["destroyed"] == [name]
+    assert (await alice.call("Identity/changes", sinceState=state))["destroyed"] == [name]
+    assert await alice.error("Identity/set", destroy=[name], ifInState=state) == "stateMismatch"
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"email": "bob@example.test"}, "forbiddenFrom"),
+        ({"email": "*@example.test"}, "forbiddenFrom"),
+        ({"email": "nonsense"}, "invalidProperties"),
+        ({"name": "x"}, "invalidProperties"),
+        ({"email": "alice@example.test", "mayDelete": False}, "invalidProperties"),
+        ({"email": "alice@example.test", "colour": 1}, "invalidProperties"),
+        ({"email": "alice@example.test", "name": 1}, "invalidProperties"),
+    ],
+)
+async def test_identities_that_are_refused(alice: Client, given: dict[str, Any], kind: str) -> None:
+    answer = await alice.call("Identity/set", create={"i": given})
+    assert answer["notCreated"]["i"]["type"] == kind
+
+
+# --- sending --------------------------------------------------------------------------------------------------
+
+
+async def test_a_draft_is_sent_and_moves_to_sent(alice: Client, bob: Client) -> None:
+    email = await draft(alice)
+    drafts, sent = await alice.mailbox("drafts"), await alice.mailbox("sent")
+    patch = {
+        f"mailboxIds/{drafts}": None,
+        f"mailboxIds/{sent}": True,
+        "keywords/$draft": None,
+        "keywords/$seen": True,
+    }
+    arguments = {
+        "create": {"s": {"identityId": await own_identity(alice), "emailId": email}},
+        "onSuccessUpdateEmail": {"#s": patch},
+    }
+    first, second = await alice.calls(("EmailSubmission/set", arguments))
+    made = first[1]["created"]["s"]
+    assert (second[0], second[1]["updated"], second[2]) == ("Email/set", {email: None}, first[2])
+    assert made["undoStatus"] == "final"
+    (found,) = await alice.get(email)
+    assert (found["mailboxIds"], found["keywords"]) == ({sent: True}, {"$seen": True})
+    (name,) = (await bob.call("Email/query"))["ids"]
+    (arrived,) = await bob.get(name, fetchTextBodyValues=True)
+    assert arrived["subject"] == "Hello"
+    assert arrived["bcc"] is None
+    assert arrived["messageId"] == found["messageId"]
+    assert arrived["bodyValues"]["1"]["value"] == "How are you?"
+    status = {"bob@example.test", "admin@example.test"}
+    shown = await until(alice, made["id"])
+    while any(each["delivered"] == "queued" for each in shown["deliveryStatus"].values()):
+        await asyncio.sleep(0.02)
+        shown = await until(alice, made["id"])
+    assert set(shown["deliveryStatus"]) == status
+    assert {each["delivered"] for each in shown["deliveryStatus"].values()} == {"yes"}
+
+
+async def test_mail_for_elsewhere_is_queued(alice: Client) -> None:
+    before = await alice.house.waiting()
+    made = await submit(alice, await draft(alice, to="x@elsewhere.test", bcc=None))
+    shown = await until(alice, made["id"])
+    assert shown["deliveryStatus"]["x@elsewhere.test"]["delivered"] == "queued"
+    assert shown["envelope"]["mailFrom"]["email"] == "alice@example.test"
+    assert await alice.house.waiting() == before + 1
+
+
+async def test_destroying_the_email_after_sending(alice: Client, bob: Client) -> None:
+    email = await draft(alice)
+    arguments = {
+        "create": {"s": {"identityId": await own_identity(alice), "emailId": email}},
+        "onSuccessDestroyEmail": ["#s"],
+    }
+    answers = await alice.calls(("EmailSubmission/set", arguments))
+    assert answers[1][1]["destroyed"] == [email]
+    assert len((await bob.call("Email/query"))["ids"]) == 1
+
+
+async def test_undo_within_the_time_of_holding(alice: Client, bob: Client) -> None:
+    email = await draft(alice)
+    made = await submit(alice, email, envelope=held("600"))
+    assert made["undoStatus"] == "pending"
+    forbidden = (await alice.calls(("EmailSubmission/set", {"destroy": [made["id"]]})))[0][1]
+    assert forbidden["notDestroyed"][made["id"]]["type"] == "forbidden"
+    arguments = {
+        "update": {made["id"]: {"undoStatus": "canceled"}},
+        "onSuccessUpdateEmail": {made["id"]: {"keywords/$seen": True}},
+    }
+    first, second = await alice.calls(("EmailSubmission/set", arguments))
+    assert first[1]["updated"] == {made["id"]: None}
+    assert second[1]["updated"] == {email: None}
+    again = (
+        await alice.calls(("EmailSubmission/set", {"update": {made["id"]: {"undoStatus": "canceled"}}}))
+    )[0][1]
+    assert again["updated"] == {made["id"]: None}
+    back = (await alice.calls(("EmailSubmission/set", {"update": {made["id"]: {"undoStatus": "pending"}}})))[
+        0
+    ][1]
+    assert back["notUpdated"][made["id"]]["type"] == "invalidProperties"
+    assert (await bob.call("Email/query"))["ids"] == []
+    found = (await alice.call("EmailSubmission/query", filter={"undoStatus": "canceled"}))["ids"]
+    assert made["id"] in found
+
+
+async def test_what_is_held_is_sent_in_its_time_though_the_draft_is_gone(alice: Client, bob: Client) -> None:
+    email = await draft(alice)
+    made = await submit(alice, email, envelope=held("1"))
+    await alice.call("Email/set", destroy=[email])
+    shown = await until(alice, made["id"], undoStatus="final")
+    for _ in range(200):
+        if names := (await bob.call("Email/query"))["ids"]:
+            break
+        await asyncio.sleep(0.02)
+    (arrived,) = await bob.get(*names)
+    assert arrived["subject"] == "Hello"
+    late = (await alice.calls(("EmailSubmission/set", {"update": {made["id"]: {"undoStatus": "canceled"}}})))[
+        0
+    ][1]
+    assert late["notUpdated"][made["id"]]["type"] == "cannotUnsend"
+    assert shown["emailId"] == email
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"identityId": "I999"}, "invalidProperties"),
+    ({}, {"emailId": "M999999"}, "invalidProperties"),
+    ({}, {"colour": 1}, "invalidProperties"),
+    ({}, {"envelope": held("x")}, "invalidProperties"),
+    ({}, {"envelope": held("999999999")}, "invalidProperties"),
+    ({}, {"envelope": envelope("alice@example.test", EVIL="1")}, "invalidProperties"),
+    ({}, {"envelope": {"mailFrom": {"email": "alice@example.test"}, "rcptTo": []}}, "noRecipients"),
+    ({}, {"envelope": held("0", "nonsense")}, "invalidRecipients"),
+    ({}, {"envelope": held("0", *[f"u{i}@x.test" for i in range(1100)])}, "tooManyRecipients"),
+    ({}, {"envelope": envelope("bob@example.test")}, "forbiddenMailFrom"),
+    ({"sender": "bob@example.test"}, {}, "forbiddenFrom"),
+    ({"from": None}, {}, "invalidEmail"),
+    ({"to": None, "bcc": None}, {}, "noRecipients"),
+    ({}, {"envelope": held("0", "nobody-here@example.test")}, "invalidRecipients"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "given", "kind"), REFUSED, ids=str)
+async def test_submissions_that_are_refused(
+    alice: Client, message: dict[str, Any], given: dict[str, Any], kind: str
+) -> None:
+    sender = message.pop("sender", "alice@example.test")
+    to = message if "to" not in message else {**message}
+    email = await draft(alice, sender=sender)
+    if "from" in to or "to" in to:
+        await alice.call("Email/set", destroy=[email])
+        keep: dict[str, Any] = {"mailboxIds": {await alice.mailbox("drafts"): True}, "subject": "x"}
+        if "from" not in to:
+            keep["from"] = [{"email": sender}]
+        if "to" not in to:
+            keep["to"] = [{"email": "bob@example.test"}]
+        email = (await alice.call("Email/set", create={"d": keep}))["created"]["d"]["id"]
+    fault = await submit(alice, email, **given)
+    assert fault["type"] == kind, fault
+    if kind == "invalidRecipients":
+        assert fault["invalidRecipients"]
+    if kind == "tooManyRecipients":
+        assert fault["maxRecipients"] >= 100
+
+
+async def test_submission_states_and_queries(alice: Client, bob: Client) -> None:
+    store = alice.house.app.store
+    for item in await store.items(alice.number, "EmailSubmission"):
+        await store.apply(RemoveItem(account_id=alice.number, kind="EmailSubmission", item_id=item.item_id))
+    state = (await alice.call("EmailSubmission/get"))["state"]
+    one, two = [await submit(alice, await draft(alice)) for _ in range(2)]
+    answer = await alice.call("EmailSubmission/changes", sinceState=state)
+    assert sorted(answer["created"]) == sorted([one["id"], two["id"]])
+    queried = await alice.call("EmailSubmission/query", sort=[{"property": "sentAt"}], calculateTotal=True)
+    assert queried["total"] == 2
+    filtered = await alice.call(
+        "EmailSubmission/query", filter={"emailIds": [(await until(alice, one["id"]))["emailId"]]}
+    )
+    assert filtered["ids"] == [one["id"]]
+    assert (await alice.call("EmailSubmission/query", filter={"before": "2020-01-02T03:04:05Z"}))["ids"] == []
+    assert await alice.error("EmailSubmission/query", filter={"colour": 1}) == "unsupportedFilter"
+    assert await alice.error("EmailSubmission/query", sort=[{"property": "x"}]) == "unsupportedSort"
+    assert (await bob.call("EmailSubmission/get", ids=[one["id"]]))["notFound"] == [one["id"]]
+    changed = await alice.call("EmailSubmission/queryChanges", sinceQueryState=state)
+    assert {each["id"] for each in changed["added"]} >= {one["id"], two["id"]}
+    gone = (await alice.calls(("EmailSubmission/set", {"destroy": [one["id"], "S999999"]})))[0][1]
+    assert (gone["destroyed"], list(gone["notDestroyed"])) == ([one["id"]], ["S999999"])
+
+
+# --- vacation -------------------------------------------------------------------------------------------------
+
+
+async def test_vacation_is_one_object(alice: Client) -> None:
+    (found,) = (await alice.call("VacationResponse/get"))["list"]
+    assert (found["id"], found["isEnabled"], found["fromDate"]) == ("singleton", False, None)
+    patch = {"isEnabled": True, "fromDate": "2020-01-02T03:04:05Z", "textBody": "Away.", "subject": "Gone"}
+    answer = await alice.call("VacationResponse/set", update={"singleton": patch})
+    assert answer["updated"] == {"singleton": None}
+    (found,) = (await alice.call("VacationResponse/get", ids=["singleton", "x"]))["list"]
+    assert (found["fromDate"], found["textBody"]) == ("2020-01-02T03:04:05Z", "Away.")
+    answer = await alice.call(
+        "VacationResponse/set",
+        create={"n": {}},
+        update={"other": {}, "singleton": {"isEnabled": "yes"}},
+        destroy=["singleton"],
+    )
+    assert answer["notCreated"]["n"]["type"] == "singleton"
+    assert answer["notDestroyed"]["singleton"]["type"] == "singleton"
+    assert {k: v["type"] for k, v in answer["notUpdated"].items()} == {
+        "other": "notFound",
+        "singleton": "invalidProperties",
+    }
+    await alice.call("VacationResponse/set", update={"singleton": {"isEnabled": False}})
+
+
+async def test_a_person_is_answered_once(alice: Client, bob: Client) -> None:
+    patch = {"isEnabled": True, "fromDate": None, "toDate": None, "textBody": "Back in May.", "subject": None}
+    await bob.call("VacationResponse/set", update={"singleton": patch})
+    for _ in range(2):
+        await submit(alice, await draft(alice, bcc=None))
+    await bob.house.app.house.vacation.close()
+    inbox = await alice.mailbox("inbox")
+    names = (await alice.call("Email/query", filter={"inMailbox": inbox}))["ids"]
+    (answer,) = await alice.get(
+        *names,
+        properties=[
+            *("subject", "from", "header:Auto-Submitted:asText", "bodyValues", "inReplyTo"),
+            "header:Return-Path",
+        ],
+        fetchTextBodyValues=True,
+    )
+    assert answer["subject"] == "Auto: Hello"
+    assert answer["from"][0]["email"] == "bob@example.test"
+    assert answer["header:Auto-Submitted:asText"] == "auto-replied (vacation)"
+    assert answer["bodyValues"]["1"]["value"] == "Back in May."
+    assert answer["inReplyTo"] is not None
+    assert answer["header:Return-Path"] == " <>"
+    await bob.call("VacationResponse/set", update={"singleton": {"isEnabled": False}})

@@ -1,0 +1,154 @@
+"""What mail programs are told when they ask how to reach us."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import plistlib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from posthouse import limits
+from posthouse.config import Tls
+from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, asked_address
+from tests.house import TestHouse
+from tests.web.browser import Browser, Page
+
+PORTS = {"imaps": 993, "imap": 143, "submissions": 465, "submission": 587, "pop3s": 995}
+REQUEST = (
+    '<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/'
+    'autodiscover/outlook/requestschema/2006"><Request><EMailAddress>%s</EMailAddress></Request></Autodiscover>'
+)
+
+
+async def at_host(house: TestHouse, host: str, path: str) -> Page:
+    browser = Browser(house)
+    reader, writer = await asyncio.open_connection("127.0.0.1", browser.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    writer.close()
+    first, *lines = head.decode().split("\r\n")
+    pairs = [(n.lower(), v.strip()) for n, _, v in (line.partition(":") for line in lines)]
+    return Page(int(first.split()[1]), pairs, body.decode())
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("autoconfig.example.test", "/mail/config-v1.1.xml?emailaddress=alice%40example.test"),
+        ("autoconfig.example.test", "/mail/config-v1.1.xml"),
+        ("example.test", "/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress=nobody%40example.test"),
+    ],
+)
+async def test_thunderbird(house: TestHouse, host: str, path: str) -> None:
+    page = await at_host(house, host, path)
+    assert page.status == 200
+    assert page.first("content-type").startswith("application/xml")
+    root = ElementTree.fromstring(page.text)
+    provider = root.find("emailProvider")
+    assert provider is not None
+    assert provider.get("id") == "example.test"
+    incoming = provider.findall("incomingServer")
+    assert [server.get("type") for server in incoming] == ["imap", "imap", "pop3", "pop3"]
+    assert incoming[0].findtext("socketType") == "SSL"
+    assert incoming[0].findtext("port") == str(house.app.config.listen.imaps[0].rpartition(":")[2])
+    assert provider.findtext("outgoingServer/username") == "%EMAILADDRESS%"
+
+
+async def test_domains_of_others_are_not_answered(house: TestHouse) -> None:
+    for path in (
+        "/mail/config-v1.1.xml?emailaddress=a%40other.test",
+        "/mail/config-v1.1.xml?emailaddress=a%40backup.test",
+        "/apple.mobileconfig?address=a%40other.test",
+        "/apple.mobileconfig?address=%00",
+    ):
+        assert (await at_host(house, "example.test", path)).status == 404, path
+    assert (await at_host(house, "autoconfig.other.test", "/mail/config-v1.1.xml")).status == 404
+
+
+async def test_outlook(house: TestHouse) -> None:
+    browser = Browser(house)
+    path = "/autodiscover/autodiscover.xml"
+    page = await browser.post(path, (REQUEST % "Alice@Example.Test").encode(), content_type="text/xml")
+    root = ElementTree.fromstring(page.text)
+    assert root.tag == f"{{{AUTODISCOVER}}}Autodiscover"
+    protocols = root.findall(f".//{{{OUTLOOK}}}Protocol")
+    found = {p.findtext(f"{{{OUTLOOK}}}Type"): p.findtext(f"{{{OUTLOOK}}}LoginName") for p in protocols}
+    assert found == dict.fromkeys(("IMAP", "POP3", "SMTP"), "alice@example.test")
+    page = await browser.get("/autodiscover/autodiscover.json?Email=a%40example.test&Protocol=AutodiscoverV1")
+    assert json.loads(page.text)["Url"].endswith(path)
+    assert (await browser.get("/autodiscover/autodiscover.json?Protocol=ActiveSync")).status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<",
+        "<a/>",
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a><EMailAddress>&x;</EMailAddress></a>',
+        '<!DOCTYPE a [<!ENTITY x "xx"><!ENTITY y "&x;&x;">]><a><EMailAddress>&y;</EMailAddress></a>',
+        "<a>" * 20_000,
+        (REQUEST % "no address"),
+        (REQUEST % "a@b@\x01"),
+    ],
+)
+async def test_strange_xml_is_refused(house: TestHouse, body: str) -> None:
+    page = await Browser(house).post("/autodiscover/autodiscover.xml", body.encode())
+    assert page.status in {400, 413}
+
+
+async def test_a_large_request_is_cut_off(house: TestHouse) -> None:
+    page = await Browser(house).post("/autodiscover/autodiscover.xml", b" " * (limits.AUTODISCOVER + 1))
+    assert page.status == 413
+
+
+async def test_apple(house: TestHouse) -> None:
+    page = await at_host(house, "example.test", "/apple.mobileconfig?address=alice%40example.test&name=Alice")
+    assert page.first("content-type") == "application/x-apple-aspen-config"
+    profile = plistlib.loads(page.text.encode())
+    (account,) = profile["PayloadContent"]
+    assert account["EmailAddress"] == "alice@example.test"
+    assert account["IncomingMailServerUseSSL"] is True
+    assert not any("Password" in key and key != "OutgoingPasswordSameAsIncomingPassword" for key in account)
+
+
+def test_the_better_service_comes_first() -> None:
+    setup = ClientSetup("mx.example.test", PORTS)
+    assert [(s.protocol, s.port, s.security) for s in setup.services] == [
+        ("imap", 993, "tls"),
+        ("imap", 143, "starttls"),
+        ("pop3", 995, "tls"),
+        ("smtp", 465, "tls"),
+        ("smtp", 587, "starttls"),
+    ]
+    assert ClientSetup("mx.example.test", {"pop3": 110}).best("imap") is None
+    with pytest.raises(ValueError, match="not offered"):
+        ClientSetup("mx.example.test", {"pop3": 110}).mobileconfig("a@b.test", "")
+
+
+def test_the_address_is_found_in_any_namespace() -> None:
+    assert asked_address((REQUEST % "a@b.test").encode()) == "a@b.test"
+
+
+async def test_mta_sts_only_with_a_certificate_of_ours(house: TestHouse, tmp_path: Path) -> None:
+    path = "/.well-known/mta-sts.txt"
+    assert (await at_host(house, "mta-sts.example.test", path)).status == 404, "self-signed: no policy"
+    tls = house.app.config.data / "tls"
+    other = await TestHouse.open(
+        tmp_path / "other", tls=Tls(certificate=tls / "certificate.pem", key=tls / "key.pem")
+    )
+    try:
+        page = await at_host(other, "mta-sts.example.test", path)
+        assert page.text.split("\r\n")[:3] == ["version: STSv1", "mode: enforce", "mx: mx.example.test"]
+        assert page.first("content-type").startswith("text/plain")
+        assert (await at_host(other, "example.test", path)).status == 404
+        assert (await at_host(other, "mta-sts.other.test", path)).status == 404
+    finally:
+        await other.close()
+
+
+async def test_security_txt(house: TestHouse) -> None:
+    page = await at_host(house, "mail.example.test", "/.well-known/security.txt")
+    assert page.text.startswith("Contact: mailto:postmaster@example.test\nExpires: 20")

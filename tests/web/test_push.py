@@ -1,0 +1,277 @@
+"""EventSource (RFC 8620 §7.3) and WebSocket (RFC 8887): what one client does, another hears at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import imaplib
+import json
+import os
+from typing import Any
+
+import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
+
+from tests.house import TestHouse
+from tests.jmap.conftest import Client
+
+BASIC = base64.b64encode(b"alice@example.test:wonderland").decode()
+
+
+class Stream:
+    """One open EventSource."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(
+        cls, house: TestHouse, query: str = "types=*&closeafter=no&ping=0", **headers: str
+    ) -> Stream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port("http"))
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"GET /jmap/eventsource/?{query} HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {BASIC}\r\n{more}\r\n"
+        writer.write(head.encode())
+        made = cls(reader, writer)
+        made.head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        return made
+
+    head = ""
+
+    async def event(self) -> dict[str, str]:
+        """The next event that is no comment."""
+        while True:
+            size = int(await asyncio.wait_for(self._reader.readline(), 10), 16)
+            if not size:
+                return {}
+            text = (await self._reader.readexactly(size + 2)).decode().strip()
+            if not text.startswith(":"):
+                pairs = (line.partition(": ") for line in text.split("\n"))
+                return {name: value for name, _, value in pairs}
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+def changed(event: dict[str, str]) -> dict[str, str]:
+    """Type → state of the one account."""
+    assert event["event"] == "state"
+    data = json.loads(event["data"])
+    assert data["@type"] == "StateChange"
+    (states,) = data["changed"].values()
+    found: dict[str, str] = states
+    return found
+
+
+async def test_new_mail_is_told_at_once(house: TestHouse) -> None:
+    stream = await Stream.open(house)
+    assert "text/event-stream" in stream.head
+    await house.fill("alice@example.test", 1)
+    states = changed(await stream.event())
+    assert {"Email", "Mailbox", "Thread", "EmailDelivery"} <= set(states)
+    await house.fill("bob@example.test", 1)
+    await house.fill("alice@example.test", 1)
+    assert changed(await stream.event())["Email"] != states["Email"]
+    await stream.close()
+
+
+async def test_only_wanted_types_and_no_more_than_one_event(house: TestHouse) -> None:
+    stream = await Stream.open(house, "types=Mailbox&closeafter=state&ping=0")
+    await house.fill("alice@example.test", 1)
+    assert set(changed(await stream.event())) == {"Mailbox"}
+    assert await stream.event() == {}
+    await stream.close()
+
+
+async def test_what_was_missed_is_told_when_coming_back(house: TestHouse) -> None:
+    stream = await Stream.open(house)
+    await house.fill("alice@example.test", 1)
+    mark = (await stream.event())["id"]
+    await stream.close()
+    await house.fill("alice@example.test", 1)
+    stream = await Stream.open(house, **{"Last-Event-ID": mark})
+    assert "Email" in changed(await stream.event())
+    await stream.close()
+
+
+@pytest.mark.parametrize("query", ["closeafter=never", "ping=-1", "ping=x"])
+async def test_streams_that_cannot_be(house: TestHouse, query: str) -> None:
+    stream = await Stream.open(house, query)
+    assert stream.head.startswith("HTTP/1.1 400")
+    await stream.close()
+
+
+async def test_streams_end_when_the_house_does(house: TestHouse) -> None:
+    stream = await Stream.open(house)
+    await house.app._listeners["http"].stop(grace=5)
+    with pytest.raises((asyncio.IncompleteReadError, ValueError, ConnectionError)):
+        await stream.event()
+    await stream.close()
+
+
+# --- WebSocket ------------------------------------------------------------------------------------------------
+
+
+class Socket:
+    """One WebSocket client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._frames = WSConnection(ConnectionType.CLIENT)
+
+    @classmethod
+    async def open(cls, house: TestHouse, *, subprotocols: list[str], **headers: str) -> tuple[Socket, Any]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port("http"))
+        made = cls(reader, writer)
+        extra = [(name.encode(), value.encode()) for name, value in headers.items()]
+        writer.write(
+            made._frames.send(
+                Request(host="mail.test", target="/jmap/ws", subprotocols=subprotocols, extra_headers=extra)
+            )
+        )
+        return made, await made.event()
+
+    async def event(self) -> Any:
+        for event in self._frames.events():
+            return event
+        while True:
+            data = await asyncio.wait_for(self._reader.read(65536), 10)
+            self._frames.receive_data(data or None)
+            for event in self._frames.events():
+                return event
+
+    async def send(self, value: Any) -> None:
+        text = value if isinstance(value, str) else json.dumps(value)
+        self._writer.write(self._frames.send(TextMessage(data=text)))
+        await self._writer.drain()
+
+    async def receive(self) -> Any:
+        """The next whole message."""
+        text = ""
+        while True:
+            event = await self.event()
+            assert isinstance(event, TextMessage), event
+            text += event.data
+            if event.message_finished:
+                return json.loads(text)
+
+    async def close(self) -> None:
+        self._writer.write(self._frames.send(CloseConnection(code=1000)))
+        assert isinstance(await self.event(), CloseConnection)
+        self._writer.close()
+
+
+async def opened(house: TestHouse) -> Socket:
+    socket, event = await Socket.open(house, subprotocols=["jmap"], Authorization=f"Basic {BASIC}")
+    assert isinstance(event, AcceptConnection)
+    assert event.subprotocol == "jmap"
+    return socket
+
+
+async def test_requests_over_a_websocket(house: TestHouse) -> None:
+    socket = await opened(house)
+    request = {
+        "@type": "Request",
+        "id": "R1",
+        "using": ["urn:ietf:params:jmap:core"],
+        "methodCalls": [["Core/echo", {"a": 1}, "x"]],
+    }
+    await socket.send(request)
+    answer = await socket.receive()
+    assert (answer["@type"], answer["requestId"]) == ("Response", "R1")
+    assert answer["methodResponses"] == [["Core/echo", {"a": 1}, "x"]]
+    large = dict(request, methodCalls=[["Core/echo", {"a": "x" * 300_000}, "x"]])
+    await socket.send(large)
+    assert len((await socket.receive())["methodResponses"][0][1]["a"]) == 300_000
+    for text, kind in (
+        ("{", "notJSON"),
+        ("[]", "notRequest"),
+        ('{"@type": "Nobody", "id": "R2"}', "notRequest"),
+        ('{"@type": "Request", "id": "R3", "using": ["urn:x"], "methodCalls": []}', "unknownCapability"),
+    ):
+        await socket.send(text)
+        fault = await socket.receive()
+        assert (fault["@type"], fault["type"]) == ("RequestError", f"urn:ietf:params:jmap:error:{kind}")
+    assert fault["requestId"] == "R3"
+    await socket.close()
+
+
+async def test_pushes_over_a_websocket(house: TestHouse) -> None:
+    socket = await opened(house)
+    await socket.send({"@type": "WebSocketPushEnable", "dataTypes": ["Email"]})
+    await socket.send({"@type": "Request", "using": [], "methodCalls": []})
+    assert (await socket.receive())["@type"] == "Response"
+    await house.fill("alice@example.test", 1)
+    pushed = await socket.receive()
+    assert pushed["@type"] == "StateChange"
+    (states,) = pushed["changed"].values()
+    assert set(states) == {"Email"}
+    await socket.send({"@type": "WebSocketPushDisable"})
+    await house.fill("alice@example.test", 1)
+    await socket.send(
+        {"@type": "WebSocketPushEnable", "dataTypes": ["Email"], "pushState": pushed["pushState"]}
+    )
+    (missed,) = (await socket.receive())["changed"].values()
+    assert missed["Email"] != states["Email"]
+    await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("subprotocols", "headers"),
+    [
+        (["jmap"], {}),
+        (["jmap"], {"Authorization": "Basic !!!"}),
+        (["other"], {"Authorization": f"Basic {BASIC}"}),
+        (["jmap"], {"Origin": "https://evil.test"}),
+    ],
+)
+async def test_sockets_that_are_refused(
+    house: TestHouse, subprotocols: list[str], headers: dict[str, str]
+) -> None:
+    _, event = await Socket.open(house, subprotocols=subprotocols, **headers)
+    assert isinstance(event, RejectConnection), event
+    assert event.status_code in {401, 403}
+
+
+async def test_noise_on_a_websocket_ends_it(house: TestHouse) -> None:
+    socket = await opened(house)
+    socket._writer.write(os.urandom(2000))
+    for _ in range(50):
+        event = await socket.event()
+        if isinstance(event, CloseConnection):
+            break
+    assert isinstance(event, CloseConnection)
+    assert (await opened(house)) is not None
+
+
+# --- together with IMAP -------------------------------------------------------------------------------------
+
+
+async def test_a_flag_set_by_imap_is_heard_and_seen_at_once_and_the_other_way_round(house: TestHouse) -> None:
+    await house.fill("alice@example.test", 1)
+    client = Client(house, "alice@example.test", "wonderland")
+    stream = await Stream.open(house)
+    imap = await asyncio.to_thread(imaplib.IMAP4, "127.0.0.1", house.port("imap"))
+    try:
+        await asyncio.to_thread(imap.login, "alice@example.test", "wonderland")
+        await asyncio.to_thread(imap.select, "INBOX")
+        await asyncio.to_thread(imap.store, "1", "+FLAGS", "(\\Flagged Label)")
+        assert "Email" in changed(await stream.event())
+        (name,) = (await client.call("Email/query", filter={"hasKeyword": "$flagged"}))["ids"]
+        (email,) = await client.get(name, properties=["keywords", "mailboxIds", "threadId"])
+        assert email["keywords"] == {"$flagged": True, "label": True}
+        await client.call("Email/set", update={name: {"keywords": {"$seen": True, "$answered": True}}})
+        fetched = await asyncio.to_thread(imap.fetch, "1", "(FLAGS EMAILID THREADID)")
+        text = fetched[1][0].decode()
+        assert "\\Seen" in text
+        assert "\\Answered" in text
+        assert "\\Flagged" not in text
+        assert f"EMAILID ({name}) THREADID ({email['threadId']})" in text
+    finally:
+        await asyncio.to_thread(imap.logout)
+        await client.http.aclose()
+        await stream.close()

@@ -1,0 +1,163 @@
+"""Push subscriptions (RFC 8620 §7.2) from creation to the push, and the cryptography of Web Push (RFC 8291, 8292)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from posthouse import limits
+from posthouse.web.web_push import VapidKey, encrypt
+from tests.house import TestHouse
+from tests.jmap.conftest import Client
+
+
+def raw(text: str) -> bytes:
+    """Base64url."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def test_the_example_of_rfc_8291() -> None:
+    private = int.from_bytes(raw("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"), "big")
+    body = encrypt(
+        b"When I grow up, I want to be a watermelon",
+        raw("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+        raw("BTBZMqHH6r4Tts7J_aSIgg"),
+        key=ec.derive_private_key(private, ec.SECP256R1()),
+        salt=raw("DGv6ra1nlYgDCS1FRnbzlw"),
+    )
+    assert body == raw(
+        "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27ml"
+        "mlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPT"
+        "pK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
+    )
+
+
+def test_the_proof_of_who_sends_can_be_verified() -> None:
+    key = VapidKey.from_secret(b"secret")
+    assert key.public == VapidKey.from_secret(b"secret").public != VapidKey.from_secret(b"other").public
+    field = key.authorization("https://push.test:444/x?y", "mailto:a@b.test", 1000)
+    token, _, public = field.removeprefix("vapid t=").partition(", k=")
+    head, claims, signature = token.split(".")
+    assert json.loads(raw(head)) == {"typ": "JWT", "alg": "ES256"}
+    assert json.loads(raw(claims)) == {"aud": "https://push.test:444", "exp": 44200, "sub": "mailto:a@b.test"}
+    r, s = raw(signature)[:32], raw(signature)[32:]
+    der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw(public))
+    point.verify(der, f"{head}.{claims}".encode(), ec.ECDSA(hashes.SHA256()))
+
+
+class Service:
+    """A push service that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
+        self.status = 201
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        self.told.put_nowait((fields, await reader.readexactly(int(fields["content-length"]))))
+        writer.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.status)
+        writer.close()
+
+    async def next(self) -> tuple[dict[str, str], bytes]:
+        return await asyncio.wait_for(self.told.get(), 10)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    import ssl
+
+    made = Service()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    server.close()
+
+
+@pytest.fixture
+async def alice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    monkeypatch.setattr(limits, "PUSH_PAUSE", 0.01)
+    house = await TestHouse.open(tmp_path)
+    assert house.app._pusher is not None
+    house.app._pusher._allowed = lambda address: address == "127.0.0.1"
+    house.app._pusher._verify = False
+    client = Client(house, "alice@example.test", "wonderland")
+    yield client
+    await client.http.aclose()
+    await house.close()
+
+
+async def call(client: Client, name: str, **arguments: Any) -> Any:
+    """One method without an account."""
+    answer = await client.request([[name, arguments, "a"]])
+    return answer["methodResponses"][0][1]
+
+
+async def test_a_device_is_verified_and_then_told(alice: Client, service: Service) -> None:
+    given = {"deviceClientId": "d", "url": f"https://127.0.0.1:{service.port}/push?x=1", "types": ["Email"]}
+    made = (await call(alice, "PushSubscription/set", create={"p": given}))["created"]["p"]
+    assert made["keys"] is None
+    fields, body = await service.next()
+    told = json.loads(body)
+    assert (told["@type"], told["pushSubscriptionId"]) == ("PushVerification", made["id"])
+    assert fields["content-type"] == "application/json"
+    assert fields["authorization"].startswith("vapid t=")
+    assert int(fields["ttl"]) > 0
+    wrong = await call(alice, "PushSubscription/set", update={made["id"]: {"verificationCode": "x"}})
+    assert wrong["notUpdated"][made["id"]]["type"] == "invalidProperties"
+    right = {made["id"]: {"verificationCode": told["verificationCode"]}}
+    assert (await call(alice, "PushSubscription/set", update=right))["updated"] == {made["id"]: None}
+    (shown,) = (await call(alice, "PushSubscription/get"))["list"]
+    assert set(shown) == {"id", "deviceClientId", "verificationCode", "expires", "types"}
+    while service.told.empty():
+        await alice.house.fill("alice@example.test", 1)
+        await asyncio.sleep(0.05)
+    change = json.loads((await service.next())[1])
+    assert change["@type"] == "StateChange"
+    assert set(change["changed"][alice.account_id]) == {"Email"}
+    service.status = 410
+    while (await call(alice, "PushSubscription/get"))["list"]:
+        await alice.house.fill("alice@example.test", 1)
+        await asyncio.sleep(0.05)
+
+
+async def test_subscriptions_are_checked_and_their_makers(alice: Client, service: Service) -> None:
+    key = base64.urlsafe_b64encode(b"\4" + bytes(64)).decode()
+    fine = {"deviceClientId": "d", "url": f"https://127.0.0.1:{service.port}/"}
+    wrong: dict[str, dict[str, Any]] = {
+        "http": fine | {"url": "http://a.test/"},
+        "user": fine | {"url": "https://a:b@c.test/"},
+        "none": {"url": "https://a.test/"},
+        "code": fine | {"verificationCode": "x"},
+        "keys": fine | {"keys": {"p256dh": "AAAA", "auth": "AAAA"}},
+        "auth": fine | {"keys": {"p256dh": key, "auth": "AAAA"}},
+        "date": fine | {"expires": "soon"},
+        "more": fine | {"colour": 1},
+    }
+    answer = await call(alice, "PushSubscription/set", create=wrong | {"fine": fine})
+    assert set(answer["notCreated"]) == set(wrong)
+    assert {fault["type"] for fault in answer["notCreated"].values()} == {"invalidProperties"}
+    name = answer["created"]["fine"]["id"]
+    for properties in (["url"], ["keys"]):
+        assert (await call(alice, "PushSubscription/get", properties=properties))["type"] == "forbidden"
+    bob = Client(alice.house, "bob@example.test", "builder")
+    assert (await call(bob, "PushSubscription/get", ids=[name]))["notFound"] == [name]
+    assert (await call(bob, "PushSubscription/set", destroy=[name]))["notDestroyed"][name][
+        "type"
+    ] == "notFound"
+    await bob.http.aclose()
+    assert (await call(alice, "PushSubscription/set", destroy=[name]))["destroyed"] == [name]

@@ -1,0 +1,104 @@
+// Replies, forwards, and drafts taken up again.
+import { trouble } from '../design/toasts.svelte'
+import { t } from '../i18n/index.svelte'
+import type { BodyPart, Email, EmailAddress, EmailBody } from '../jmap/types'
+import { bodies, fragment, htmlOf, letterOf, loadBodies, textOf } from '../mail/bodies'
+import { mail } from '../store/mail.svelte'
+import { composers, identityFor, nextKey, openComposer, type Attached } from './composers.svelte'
+import { answerSubject, forwarded, quoted, textToHtml } from './quote'
+
+const REFERENCES_MOST = 20
+
+export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward'): Promise<void> {
+  const loaded = await load(email)
+  if (!loaded) return
+  const { body, html } = loaded
+  const identityId = identityFor([...(email.to ?? []), ...(body.cc ?? []), ...(email.from ?? [])])
+  if (how === 'forward') {
+    openComposer({
+      identityId, subject: answerSubject(email.subject, t('compose.forward-prefix')), quote: forwarded(email, body, html),
+      attachments: kept(body.attachments), references: body.messageId, answers: { id: email.id, keyword: '$forwarded' },
+    })
+    return
+  }
+  const people = recipients(email, body, how === 'reply-all')
+  openComposer({
+    ...people, identityId, subject: answerSubject(email.subject, t('compose.reply-prefix')), quote: quoted(email, html),
+    attachments: kept(body.attachments.filter((part) => part.cid && html.includes(`data-cid="${part.cid}"`))),
+    inReplyTo: body.messageId, references: chain(body), answers: { id: email.id, keyword: '$answered' },
+  })
+}
+
+/** Open a draft to go on with it. */
+export async function editDraft(email: Email): Promise<void> {
+  const open = composers().find((composer) => composer.emailId === email.id)
+  if (open) {
+    open.window = 'docked'
+    return
+  }
+  const loaded = await load(email)
+  if (!loaded) return
+  const { body, html } = loaded
+  openComposer({
+    emailId: email.id, identityId: identityFor(email.from ?? []), to: email.to ?? [], cc: body.cc ?? [], bcc: body.bcc ?? [], subject: email.subject ?? '', html,
+    plain: htmlOf(body) === undefined, attachments: kept(body.attachments), inReplyTo: body.inReplyTo, references: body.references,
+  })
+}
+
+async function load(email: Email): Promise<{ body: EmailBody; html: string } | undefined> {
+  try {
+    await loadBodies([email.id])
+    const body = bodies.get(email.id)
+    if (!body) return undefined
+    if (htmlOf(body) === undefined) return { body, html: textToHtml(textOf(body)) }
+    const holder = document.createElement('div')
+    holder.append(fragment(await letterOf(body), body, false))
+    nameInline(holder, body)
+    return { body, html: holder.innerHTML }
+  } catch (fault) {
+    mail.meet(fault)
+    trouble(t('read.failed'))
+    return undefined
+  }
+}
+/** Pictures of the message itself keep their Content-ID, so that the answer can carry them along. */
+function nameInline(holder: HTMLElement, body: EmailBody): void {
+  const urls = new Map(body.attachments.flatMap((part) => (part.cid && part.blobId ? [[mail.client.download(part.blobId, part.name ?? 'image', part.type), part.cid]] : [])))
+  for (const picture of holder.querySelectorAll('img')) {
+    const cid = urls.get(picture.getAttribute('src') ?? '')
+    if (cid) picture.setAttribute('data-cid', cid)
+    else if (picture.hasAttribute('data-waits')) picture.remove()
+  }
+}
+function kept(parts: BodyPart[]): Attached[] {
+  return parts.flatMap((part) => {
+    if (!part.blobId) return []
+    const cid = part.cid && part.disposition === 'inline' ? { cid: part.cid, url: mail.client.download(part.blobId, part.name ?? 'image', part.type) } : {}
+    return [{ key: nextKey(), name: part.name ?? part.type, type: part.type, size: part.size, blobId: part.blobId, done: 1, ...cid }]
+  })
+}
+
+/** RFC 5322 §3.6.4: the parent's references and its own Message-ID. */
+function chain(body: EmailBody): string[] {
+  const all = [...(body.references ?? body.inReplyTo ?? []), ...(body.messageId ?? [])]
+  return all.length > REFERENCES_MOST ? [all[0] as string, ...all.slice(1 - REFERENCES_MOST)] : all
+}
+
+/** To whom an answer goes; an answer to what one wrote oneself goes on to the same people. */
+export function recipients(email: Email, body: EmailBody, all: boolean): { to: EmailAddress[]; cc: EmailAddress[] } {
+  const own = new Set(mail.identities.map((identity) => identity.email.toLowerCase()))
+  const mine = own.has(email.from?.[0]?.email.toLowerCase() ?? '')
+  const first = mine ? (email.to ?? []) : (body.replyTo?.length ? body.replyTo : (email.from ?? []))
+  const seen = new Set<string>()
+  const fresh = (people: EmailAddress[], skipOwn: boolean) =>
+    people.filter((person) => {
+      const key = person.email.toLowerCase()
+      if (seen.has(key) || (skipOwn && own.has(key))) return false
+      seen.add(key)
+      return true
+    })
+  const to = fresh(first, false)
+  if (!all) return { to, cc: [] }
+  const more = mine ? [] : fresh(email.to ?? [], true)
+  return { to: [...to, ...more], cc: fresh(body.cc ?? [], true) }
+}

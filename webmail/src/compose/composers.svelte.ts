@@ -1,0 +1,93 @@
+// Windows in which messages are written. What is in them is saved as drafts on the server, and on the device when that fails.
+import type { EmailAddress, Id } from '../jmap/types'
+import { mail } from '../store/mail.svelte'
+import { textToHtml } from './quote'
+
+export interface Attached {
+  key: number
+  name: string
+  type: string
+  size: number
+  blobId?: Id
+  /** Part of one that is uploaded; 1 when it is there. */
+  done: number
+  failed?: boolean
+  /** Content-ID of a picture in the text. */
+  cid?: string
+  /** Address of a picture in the text while it is written. */
+  url?: string
+}
+export interface Draft {
+  key: string
+  identityId: Id
+  to: EmailAddress[]
+  cc: EmailAddress[]
+  bcc: EmailAddress[]
+  subject: string
+  html: string
+  plain: boolean
+  attachments: Attached[]
+  inReplyTo: string[] | null
+  references: string[] | null
+  /** The message this answers or passes on: it gets $answered or $forwarded. */
+  answers?: { id: Id; keyword: '$answered' | '$forwarded' }
+  /** The draft as the server has it. */
+  emailId?: Id
+}
+export type Saved = 'new' | 'changed' | 'saving' | 'saved' | 'failed'
+export interface Composer extends Draft {
+  window: 'docked' | 'folded' | 'large'
+  saved: Saved
+  savedAt?: Date
+  showCc: boolean
+  sending: boolean
+}
+const MOST = 4
+const state = $state<{ all: Composer[] }>({ all: [] })
+let next = 1
+
+export function composers(): Composer[] {
+  return state.all
+}
+export function nextKey(): number {
+  return next++
+}
+
+/** The identity that writes: the one addressed, else the first. */
+export function identityFor(people: EmailAddress[]): Id {
+  const addressed = new Set(people.map((person) => person.email.toLowerCase()))
+  return (mail.identities.find((identity) => addressed.has(identity.email.toLowerCase())) ?? mail.identities[0])?.id ?? ''
+}
+export function signature(identityId: Id): string {
+  const identity = mail.identities.find((each) => each.id === identityId)
+  const html = identity?.htmlSignature || (identity?.textSignature ? textToHtml(identity.textSignature) : '')
+  return html ? `<div class="signature"><div>-- </div>${html}</div>` : ''
+}
+
+/** Open a window. Text without an emailId gets the signature between itself and what it quotes. */
+export function openComposer(start: Partial<Draft> & { quote?: string }): Composer {
+  const { quote = '', ...values } = start
+  const identityId = values.identityId ?? identityFor([])
+  const own = values.emailId ? (values.html ?? '') : `${values.html || '<div><br></div>'}${sign(identityId)}${quote}`
+  const composer: Composer = {
+    key: crypto.randomUUID(), to: [], cc: [], bcc: [], subject: '', plain: false, attachments: [], inReplyTo: null, references: null,
+    window: 'docked', saved: values.emailId ? 'saved' : 'new', showCc: Boolean(values.cc?.length || values.bcc?.length), sending: false,
+    ...values, identityId, html: own,
+  }
+  for (const other of state.all) if (other.window !== 'folded') other.window = 'folded'
+  state.all.push(composer)
+  while (state.all.length > MOST) state.all.shift()
+  return state.all.at(-1) as Composer
+}
+function sign(identityId: Id): string {
+  const text = signature(identityId)
+  return text ? `<div><br></div>${text}` : ''
+}
+
+export function closeComposer(key: string): void {
+  state.all = state.all.filter((composer) => composer.key !== key)
+}
+export function isEmpty(draft: Draft): boolean {
+  const text = draft.html.replace(/<div class="signature">.*$/s, '').replace(/<[^>]*>|&nbsp;|\s/g, '')
+  return !text && !draft.subject && !draft.to.length && !draft.cc.length && !draft.bcc.length && !draft.attachments.length
+}

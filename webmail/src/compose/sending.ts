@@ -1,0 +1,91 @@
+// Sending: the server holds the message for a while (FUTURERELEASE, RFC 4865), so that taking it back works even when this
+// computer is closed meanwhile.
+import { nearDate } from '../design/format'
+import { dismiss, notify, trouble } from '../design/toasts.svelte'
+import { t } from '../i18n/index.svelte'
+import { Refused, SUBMISSION, Unreachable } from '../jmap/client'
+import type { Email, EmailSubmission, Id } from '../jmap/types'
+import { mail } from '../store/mail.svelte'
+import { at } from '../store/patch'
+import { closeComposer, openComposer, type Composer, type Draft } from './composers.svelte'
+import { newEmail } from './message'
+import { save } from './saving'
+
+export const UNDO_SECONDS = 10
+
+/** Send the window's message: after UNDO_SECONDS, or at `when`. */
+export async function send(composer: Composer, when?: Date): Promise<boolean> {
+  composer.sending = true
+  await save(composer) // the last save must not come after the message has left
+  const kept: Draft = JSON.parse(JSON.stringify(composer)) as Draft
+  const batch = mail.client.batch()
+  const email = batch.set<Email>('Email', { create: { message: newEmail(composer) }, ...(composer.emailId ? { destroy: [composer.emailId] } : {}) })
+  const submission = batch.set<EmailSubmission>('EmailSubmission', {
+    create: { send: { emailId: '#message', identityId: composer.identityId, envelope: envelope(composer, when) } },
+    onSuccessUpdateEmail: { '#send': { mailboxIds: { [mail.role('sent')?.id ?? '']: true }, [at('keywords', '$draft')]: null } },
+  })
+  try {
+    await batch.send()
+    const error = email.result.notCreated?.['message'] ?? submission.result.notCreated?.['send']
+    if (error) throw new Refused(error.type, error.description)
+  } catch (fault) {
+    composer.sending = false
+    composer.saved = 'changed'
+    const id = email.failed ? undefined : safeId(() => email.result.created?.['message']?.id)
+    if (id) composer.emailId = id
+    mail.meet(fault)
+    trouble(t('compose.send-failed', { why: fault instanceof Unreachable ? t('state.unreachable') : fault instanceof Error ? fault.message : '' }))
+    return false
+  }
+  const emailId = email.result.created?.['message']?.id ?? ''
+  const submissionId = submission.result.created?.['send']?.id ?? ''
+  if (composer.answers) mail.change({ [composer.answers.id]: { [at('keywords', composer.answers.keyword)]: true } })
+  closeComposer(composer.key)
+  void mail.cache.forgetDraft(composer.key)
+  void mail.sync()
+  const note = notify(when ? t('compose.scheduled', { when: nearDate(when) }) : t('compose.sent'), {
+    seconds: UNDO_SECONDS,
+    action: { label: t('compose.undo-send'), run: () => takeBack(submissionId, emailId, kept) },
+  })
+  setTimeout(() => dismiss(note), UNDO_SECONDS * 1000)
+  return true
+}
+function safeId(read: () => Id | undefined): Id | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 8621 §7.1: the envelope's parameters are SMTP's; HOLDFOR counts seconds. */
+function envelope(draft: Draft, when: Date | undefined): Record<string, unknown> {
+  const identity = mail.identities.find((each) => each.id === draft.identityId)
+  const longest = mail.client.session.accounts[mail.client.accountId]?.accountCapabilities[SUBMISSION]?.['maxDelayedSend']
+  const seconds = when ? Math.max(0, Math.round((when.getTime() - Date.now()) / 1000)) : UNDO_SECONDS
+  const held = typeof longest === 'number' && longest > 0 ? { HOLDFOR: String(Math.min(seconds, longest)) } : null
+  const people = [...draft.to, ...draft.cc, ...draft.bcc]
+  const addresses = [...new Map(people.map((person) => [person.email.toLowerCase(), person.email])).values()]
+  return { mailFrom: { email: identity?.email ?? '', parameters: held }, rcptTo: addresses.map((email) => ({ email, parameters: null })) }
+}
+
+/** Stop a message that is still held; it becomes a draft again. Whether it was in time. */
+export async function cancel(submissionId: Id, emailId: Id): Promise<boolean> {
+  const batch = mail.client.batch()
+  const set = batch.set('EmailSubmission', { update: { [submissionId]: { undoStatus: 'canceled' } } })
+  try {
+    await batch.send()
+    if (set.result.notUpdated?.[submissionId]) return false
+  } catch (fault) {
+    mail.meet(fault)
+    return false
+  }
+  const drafts = mail.role('drafts')?.id ?? ''
+  mail.change({ [emailId]: { mailboxIds: { [drafts]: true }, [at('keywords', '$draft')]: true } })
+  return true
+}
+async function takeBack(submissionId: Id, emailId: Id, draft: Draft): Promise<void> {
+  if (!(await cancel(submissionId, emailId))) return void trouble(t('compose.too-late'))
+  openComposer({ ...draft, key: crypto.randomUUID(), emailId })
+  notify(t('compose.undone'))
+}

@@ -1,0 +1,80 @@
+// Dates, sizes and people in the reader's own way of writing.
+import { locale, t } from '../i18n/index.svelte'
+import type { EmailAddress } from '../jmap/types'
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = locale() + JSON.stringify(options)
+  const made = formats.get(key) ?? new Intl.DateTimeFormat(locale(), options)
+  formats.set(key, made)
+  return made
+}
+const TIME: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }
+
+function daysBefore(date: Date, now: Date): number {
+  const day = (value: Date) => new Date(value.getFullYear(), value.getMonth(), value.getDate()).getTime()
+  return Math.round((day(now) - day(date)) / 86_400_000)
+}
+
+/** For a list's row: the time today, the weekday this week, else the day. */
+export function shortDate(text: string, now = new Date()): string {
+  const date = new Date(text)
+  if (Number.isNaN(date.getTime())) return ''
+  const days = daysBefore(date, now)
+  if (days === 0) return format(TIME).format(date)
+  if (days === 1) return t('time.yesterday')
+  if (days > 1 && days < 7) return format({ weekday: 'short' }).format(date)
+  if (date.getFullYear() === now.getFullYear()) return format({ day: 'numeric', month: 'short' }).format(date)
+  return format({ year: 'numeric', month: 'numeric', day: 'numeric' }).format(date)
+}
+
+/** Day and time, whole. */
+export function longDate(text: string): string {
+  const date = new Date(text)
+  if (Number.isNaN(date.getTime())) return text
+  return format({ weekday: 'short', year: 'numeric', month: 'long', day: 'numeric', ...TIME }).format(date)
+}
+
+/** Day and time as one would say it of something near. */
+export function nearDate(date: Date, now = new Date()): string {
+  const days = daysBefore(date, now)
+  const time = format(TIME).format(date)
+  if (days === 0) return time
+  return format({ weekday: 'short', day: 'numeric', month: 'short', ...TIME }).format(date)
+}
+
+export function time(date: Date): string {
+  return format(TIME).format(date)
+}
+
+/** 1 kB is 1,000 octets, as in file managers. */
+export function size(octets: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'] as const
+  let value = octets
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${value.toLocaleString(locale(), { maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 })} ${units[unit]}`
+}
+
+/** A person's name, else the address. */
+export function personName(person: EmailAddress): string {
+  return person.name?.trim() || person.email
+}
+/** The name by which one calls somebody in a list. */
+export function firstName(person: EmailAddress): string {
+  const name = person.name?.trim()
+  if (!name) return person.email.split('@')[0] || person.email
+  return /^[\p{Script=Latin}\p{M}'’. -]+$/u.test(name) ? (name.split(/\s+/)[0] as string) : name
+}
+/** `Name <address>`, quoted where RFC 5322 wants it. */
+export function fullAddress(person: EmailAddress): string {
+  const name = person.name?.trim()
+  if (!name) return person.email
+  return `${/[^\p{L}\p{N}\s'’._-]/u.test(name) ? JSON.stringify(name) : name} <${person.email}>`
+}
+export function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase()
+}

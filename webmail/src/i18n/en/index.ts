@@ -1,0 +1,11 @@
+import { admin } from './admin'
+import { common } from './common'
+import { compose } from './compose'
+import { mail } from './mail'
+import { reading } from './reading'
+import { search } from './search'
+import { settings } from './settings'
+import { track } from './track'
+
+export const en = { ...common, ...mail, ...reading, ...compose, ...search, ...track, ...settings, ...admin }
+export type Key = keyof typeof en

@@ -1,0 +1,20 @@
+import type { Key } from '../en'
+import { admin } from './admin'
+import { common } from './common'
+import { compose } from './compose'
+import { mail } from './mail'
+import { reading } from './reading'
+import { search } from './search'
+import { settings } from './settings'
+import { track } from './track'
+
+export const zhCN: Record<Key, string> = {
+  ...common,
+  ...mail,
+  ...reading,
+  ...compose,
+  ...search,
+  ...track,
+  ...settings,
+  ...admin,
+}

@@ -1,0 +1,34 @@
+// State changes as they happen: EventSource (RFC 8620 §7.3), joined anew by the browser when it breaks.
+import { expand, local, type JmapClient } from './client'
+import type { Id } from './types'
+
+export interface StateChange {
+  changed: Record<Id, Record<string, string>>
+}
+const PING_SECONDS = 30
+const AGAIN_MS = 5_000
+
+/** Listen until the returned function is called. `onOpen` runs at each (re)joining: something may have been missed. */
+export function listen(client: JmapClient, onChange: (change: StateChange) => void, onOpen: () => void, onLost: () => void): () => void {
+  let source: EventSource | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let ended = false
+
+  const join = () => {
+    const url = expand(client.session.eventSourceUrl, { types: '*', closeafter: 'no', ping: String(PING_SECONDS) })
+    source = new EventSource(local(url))
+    source.addEventListener('open', onOpen)
+    source.addEventListener('state', (event) => onChange(JSON.parse((event as MessageEvent<string>).data) as StateChange))
+    source.addEventListener('error', () => {
+      onLost()
+      // The browser tries again by itself unless the server answered with an error.
+      if (source?.readyState === EventSource.CLOSED && !ended) timer = setTimeout(join, AGAIN_MS)
+    })
+  }
+  join()
+  return () => {
+    ended = true
+    clearTimeout(timer)
+    source?.close()
+  }
+}

@@ -1,0 +1,133 @@
+// What one does with conversations: shown at once, with a note that takes it back.
+import { ask } from '../design/ask.svelte'
+import { nearDate } from '../design/format'
+import { notify, undoable } from '../design/toasts.svelte'
+import { t, type Key } from '../i18n/index.svelte'
+import type { Email, Id, Patch, Role } from '../jmap/types'
+import type { MessageList } from '../store/list.svelte'
+import { mail } from '../store/mail.svelte'
+import { at } from '../store/patch'
+import { labelName, membersIn } from './conversation'
+import { folderName, type Place } from './place'
+import { SNOOZED } from './snoozing'
+
+export interface Target {
+  place: Place
+  list: MessageList
+  /** The rows' messages. */
+  ids: Id[]
+}
+
+function emailsOf({ place, ids }: Target): Email[] {
+  return ids.flatMap((id) => {
+    const email = mail.emails.get(id)
+    return email ? membersIn(email, place) : []
+  })
+}
+/** Those of the conversations' messages that an action on this folder moves: what lies in it; elsewhere all but what one wrote. */
+function movable(target: Target): Email[] {
+  const box = target.place.mailbox?.id
+  const drafts = mail.role('drafts')?.id ?? ''
+  const sent = mail.role('sent')?.id ?? ''
+  const all = emailsOf(target)
+  if (box) return all.filter((email) => email.mailboxIds[box])
+  const received = all.filter((email) => !email.mailboxIds[drafts] && !email.mailboxIds[sent])
+  return received.length ? received : all
+}
+
+/** Change and, when the rows leave this list, take them out; then offer the way back. */
+function perform(target: Target, updates: Record<Id, Patch>, said: string, leaves: boolean): void {
+  const restore = leaves ? target.list.withdraw(target.ids) : () => {}
+  const back = mail.change(updates)
+  if (!Object.keys(back).length) return
+  undoable(said, () => {
+    restore()
+    mail.change(back)
+  })
+}
+
+/** Move to a folder. */
+export function moveTo(target: Target, mailboxId: Id, said: Key = 'done.moved'): void {
+  const mailbox = mail.mailboxes.get(mailboxId)
+  if (!mailbox) return
+  const junk = mail.role('junk')?.id
+  const updates: Record<Id, Patch> = {}
+  for (const email of movable(target)) {
+    const patch: Patch = { mailboxIds: { [mailboxId]: true } }
+    if (mailboxId === junk) Object.assign(patch, { [at('keywords', '$junk')]: true, [at('keywords', '$notjunk')]: null })
+    else if (junk && email.mailboxIds[junk]) Object.assign(patch, { [at('keywords', '$junk')]: null, [at('keywords', '$notjunk')]: true })
+    updates[email.id] = patch
+  }
+  const leaves = !target.place.mailbox || target.place.mailbox.id !== mailboxId
+  perform(target, updates, t(said, { n: target.ids.length, folder: folderName(mailbox) }), leaves && (target.place.search === undefined || isHidden(mailbox.role)))
+}
+const isHidden = (role: Role | null) => role === 'trash' || role === 'junk'
+
+function toRole(target: Target, role: Role, said: Key): void {
+  const mailbox = mail.role(role)
+  if (mailbox) moveTo(target, mailbox.id, said)
+}
+export const archive = (target: Target) => toRole(target, 'archive', 'done.archived')
+export const junk = (target: Target) => (target.place.mailbox?.role === 'junk' ? toRole(target, 'inbox', 'done.not-junk') : toRole(target, 'junk', 'done.junk'))
+
+/** To the trash; from there, for ever and after a question. */
+export async function remove(target: Target): Promise<void> {
+  if (target.place.mailbox?.role !== 'trash') return toRole(target, 'trash', 'done.deleted')
+  const ids = movable(target).map((email) => email.id)
+  if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }), confirm: t('mail.delete-forever'), danger: true }))) return
+  await destroy(ids)
+  target.list.withdraw(target.ids)
+  notify(t('done.destroyed', { n: ids.length }))
+}
+export async function destroy(ids: Id[]): Promise<void> {
+  const most = mail.client.limit('maxObjectsInSet', 500)
+  for (let start = 0; start < ids.length; start += most) {
+    const batch = mail.client.batch()
+    batch.set('Email', { destroy: ids.slice(start, start + most) })
+    await batch.send().catch((fault: unknown) => mail.meet(fault))
+  }
+  await mail.sync()
+}
+
+function keyword(emails: Email[], name: string, on: boolean): Record<Id, Patch> {
+  return Object.fromEntries(emails.map((email) => [email.id, { [at('keywords', name)]: on ? true : null }]))
+}
+
+/** Star the newest message, or take every star away. */
+export function star(target: Target, on = !emailsOf(target).some((email) => email.keywords['$flagged'])): void {
+  const emails = on ? target.ids.flatMap((id) => mail.emails.get(id) ?? []) : emailsOf(target)
+  mail.change(keyword(emails, '$flagged', on))
+}
+/** Mark read or not; without a note, since the row shows it. */
+export function markRead(target: Target, read: boolean): void {
+  const emails = read ? emailsOf(target) : target.ids.flatMap((id) => mail.emails.get(id) ?? [])
+  const back = mail.change(keyword(emails, '$seen', read))
+  if (target.ids.length > 1 && Object.keys(back).length) undoable(t(read ? 'done.read' : 'done.unread', { n: target.ids.length }), () => void mail.change(back))
+}
+/** Set or remove a label: an IMAP keyword, so that every client sees it. */
+export function label(target: Target, name: string, on: boolean): void {
+  const flag = name.trim().toLowerCase().replace(/[\s(){%*"\\\]]+/g, '_')
+  if (flag) perform(target, keyword(emailsOf(target), flag, on), t(on ? 'done.labelled' : 'done.unlabelled', { label: labelName(flag) }), false)
+}
+/** New replies of a muted conversation don't call: they are read and archived at once (RFC 9979's $muted). */
+export function mute(target: Target): void {
+  const emails = emailsOf(target)
+  const on = !emails.some((email) => email.keywords['$muted'])
+  perform(target, keyword(emails, '$muted', on), t(on ? 'done.muted' : 'done.unmuted'), false)
+}
+
+/** Out of sight until `when`: the time stands in a keyword, `$snoozed-until-` and seconds, so that it outlives this device. */
+export async function snooze(target: Target, when: Date): Promise<void> {
+  const mailbox = mail.role('snoozed') ?? (await makeSnoozed())
+  if (!mailbox) return
+  const name = `${SNOOZED}${Math.round(when.getTime() / 1000)}`
+  const updates = Object.fromEntries(movable(target).map((email) => [email.id, { mailboxIds: { [mailbox.id]: true }, [at('keywords', name)]: true }]))
+  perform(target, updates, t('done.snoozed', { when: nearDate(when) }), true)
+}
+async function makeSnoozed() {
+  const batch = mail.client.batch()
+  batch.set('Mailbox', { create: { snoozed: { name: 'Snoozed', role: 'snoozed' } } })
+  await batch.send().catch((fault: unknown) => mail.meet(fault))
+  await mail.sync()
+  return mail.role('snoozed')
+}

@@ -1,0 +1,135 @@
+// Texts of messages: fetched once, since they never change; the neighbours of an open one before somebody asks.
+import DOMPurify from 'dompurify'
+import { SvelteMap } from 'svelte/reactivity'
+import type { BodyPart, EmailBody, Id } from '../jmap/types'
+import type { SafeHtml } from '../store/cache'
+import { mail } from '../store/mail.svelte'
+
+export const BODY_PROPERTIES = ['id', 'messageId', 'inReplyTo', 'references', 'sender', 'cc', 'bcc', 'replyTo', 'bodyValues', 'textBody', 'htmlBody', 'attachments', 'headers']
+const PART_PROPERTIES = ['partId', 'blobId', 'size', 'name', 'type', 'charset', 'disposition', 'cid']
+const MOST_OCTETS = 1_000_000
+const HELD = 200
+const SAFE = '/mail/safe'
+const REMOTE = 'remote:'
+const PROXY = '/mail/image?'
+
+export const bodies = new SvelteMap<Id, EmailBody>()
+const asked = new Map<Id, Promise<void>>()
+const letters = new Map<Id, SafeHtml>()
+
+/** Load the texts of messages that aren't here yet: from the device, then from the server. */
+export async function loadBodies(ids: Id[]): Promise<void> {
+  const missing = ids.filter((id) => !bodies.has(id) && !asked.has(id))
+  if (missing.length) {
+    const loading = fetchBodies(missing).finally(() => missing.forEach((id) => asked.delete(id)))
+    for (const id of missing) asked.set(id, loading)
+  }
+  await Promise.all(ids.map((id) => asked.get(id)))
+}
+
+async function fetchBodies(ids: Id[]): Promise<void> {
+  const kept = await Promise.all(ids.map((id) => mail.cache.body(id)))
+  for (const body of kept) if (body) hold(body)
+  const rest = ids.filter((id) => !bodies.has(id))
+  if (!rest.length) return
+  const batch = mail.client.batch()
+  const call = batch.get<EmailBody>('Email', { ids: rest, properties: BODY_PROPERTIES, bodyProperties: PART_PROPERTIES, fetchTextBodyValues: true, fetchHTMLBodyValues: true, maxBodyValueBytes: MOST_OCTETS })
+  await batch.send()
+  call.result.list.forEach(hold)
+  void mail.cache.keepBodies(call.result.list)
+}
+
+function hold(body: EmailBody): void {
+  bodies.delete(body.id)
+  bodies.set(body.id, body)
+  for (const old of [...bodies.keys()].slice(0, Math.max(0, bodies.size - HELD))) bodies.delete(old)
+}
+
+/** A header field's value, unfolded. */
+export function header(body: EmailBody, name: string): string | undefined {
+  return headerAll(body, name)[0]
+}
+export function headerAll(body: EmailBody, name: string): string[] {
+  const wanted = name.toLowerCase()
+  return (body.headers ?? []).filter((field) => field.name.toLowerCase() === wanted).map((field) => field.value.replace(/\r?\n(?=[ \t])/g, '').trim())
+}
+
+/** The HTML of a message as it was sent; undefined: it is plain text. */
+export function htmlOf(body: EmailBody): string | undefined {
+  const parts = body.htmlBody.filter((part) => part.type === 'text/html')
+  if (!parts.length) return undefined
+  return body.htmlBody.map((part) => shown(part, body)).join('<hr>')
+}
+function shown(part: BodyPart, body: EmailBody): string {
+  const value = part.partId ? (body.bodyValues[part.partId]?.value ?? '') : ''
+  if (part.type === 'text/html') return value
+  if (part.type.startsWith('text/')) return `<pre>${value.replace(/[&<>]/g, (each) => `&#${each.charCodeAt(0)};`)}</pre>`
+  return part.cid ? `<img src="cid:${encodeURIComponent(part.cid)}">` : ''
+}
+export function textOf(body: EmailBody): string {
+  return body.textBody.map((part) => (part.partId ? (body.bodyValues[part.partId]?.value ?? '') : '')).join('\n\n')
+}
+export function isTruncated(body: EmailBody): boolean {
+  return Object.values(body.bodyValues).some((value) => value.isTruncated)
+}
+
+/** The first layer: the server's cleaning. The second is `fragment`, the third the closed frame. */
+export async function letterOf(body: EmailBody): Promise<SafeHtml> {
+  const held = letters.get(body.id) ?? (await mail.cache.letter(body.id))
+  if (held) return held
+  const response = await mail.client.fetch(SAFE, { method: 'POST', body: htmlOf(body) ?? '', headers: { 'content-type': 'text/html; charset=utf-8' } })
+  const made = (await response.json()) as SafeHtml
+  letters.set(body.id, made)
+  void mail.cache.keepLetter(body.id, made)
+  return made
+}
+
+/** The second layer: sanitised again, its pictures pointed at the message's own parts and, when wanted, at our proxy. */
+export function fragment(letter: SafeHtml, body: Pick<EmailBody, 'attachments' | 'htmlBody'>, images: boolean): DocumentFragment {
+  const made = DOMPurify.sanitize(letter.html, {
+    RETURN_DOM_FRAGMENT: true,
+    USE_PROFILES: { html: true },
+    FORBID_TAGS: ['form', 'input', 'button', 'select', 'textarea', 'style', 'video', 'audio', 'source', 'dialog', 'template', 'slot'],
+    FORBID_ATTR: ['srcset', 'ping', 'autofocus', 'id', 'name', 'action', 'formaction', 'contenteditable'],
+    // Schemes of ours, or no scheme at all: the expression judges every attribute's value, so also colours and widths.
+    ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|sms|xmpp|cid|remote):|[^a-z]|[a-z+.-]+(?:[^a-z+.:-]|$))/i,
+    ADD_DATA_URI_TAGS: ['img'],
+  })
+  const parts = new Map([...body.attachments, ...body.htmlBody].filter((part) => part.cid && part.blobId).map((part) => [part.cid as string, part]))
+  for (const element of made.querySelectorAll('[src], [background], [poster]')) {
+    for (const name of ['src', 'background', 'poster']) {
+      const value = element.getAttribute(name)
+      if (value !== null) setPicture(element, name, value, parts, images)
+    }
+  }
+  for (const link of made.querySelectorAll('a[href], area[href]')) {
+    if (/^(?:https?|mailto|tel|sms|xmpp):/i.test(link.getAttribute('href') ?? '')) {
+      link.setAttribute('target', '_blank')
+      link.setAttribute('rel', 'noopener noreferrer nofollow')
+    } else link.removeAttribute('href')
+  }
+  return made
+}
+
+function setPicture(element: Element, name: string, value: string, parts: Map<string, BodyPart>, images: boolean): void {
+  if (value.startsWith('data:image/')) return
+  if (value.startsWith('cid:')) {
+    const part = parts.get(decoded(value.slice(4)))
+    if (part?.blobId && /^image\/(?!svg)/.test(part.type)) return element.setAttribute(name, mail.client.download(part.blobId, part.name ?? 'image', part.type))
+  } else if (value.startsWith(REMOTE + PROXY)) {
+    if (images) element.setAttribute(name, value.slice(REMOTE.length))
+    else {
+      element.setAttribute('data-waits', '')
+      element.removeAttribute(name)
+    }
+    return
+  }
+  element.removeAttribute(name)
+}
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,89 @@
+// A row of the list: what a conversation's messages come to together.
+import { firstName } from '../design/format'
+import { t } from '../i18n/index.svelte'
+import type { Email, Id } from '../jmap/types'
+import { mail } from '../store/mail.svelte'
+import type { Place } from './place'
+
+export interface Row {
+  id: Id
+  threadId: Id
+  people: string
+  subject: string
+  preview: string
+  date: string
+  count: number
+  unread: boolean
+  starred: boolean
+  attachment: boolean
+  draft: boolean
+  muted: boolean
+  labels: string[]
+}
+/** Keywords with a meaning of their own; every other one is a label. */
+export function isLabel(keyword: string): boolean {
+  return !/^[$\\]|^(junk|nonjunk|notjunk)$/i.test(keyword)
+}
+/** A label's shown form: IMAP keywords can hold no spaces. */
+export function labelName(keyword: string): string {
+  return keyword.replaceAll('_', ' ')
+}
+
+/** Messages of the row's conversation that count in this place. */
+export function membersIn(email: Email, place: Place): Email[] {
+  const all = mail.members(email.threadId)
+  const box = place.mailbox?.id
+  const hidden = new Set(['trash', 'junk'].map((role) => mail.role(role as 'trash')?.id))
+  const role = place.mailbox?.role
+  const inside = all.filter((member) => {
+    const boxes = Object.keys(member.mailboxIds)
+    if (role === 'trash' || role === 'junk') return box !== undefined && member.mailboxIds[box]
+    return !boxes.every((id) => hidden.has(id))
+  })
+  return inside.length ? inside : [email]
+}
+
+export function rowOf(email: Email, place: Place): Row {
+  const members = membersIn(email, place)
+  const own = new Set(mail.identities.map((identity) => identity.email.toLowerCase()))
+  const role = place.mailbox?.role
+  const outgoing = role === 'sent' || role === 'drafts' || role === 'scheduled'
+  const shown = outgoing ? email : (members.at(-1) ?? email)
+  const has = (keyword: string) => members.some((member) => member.keywords[keyword])
+  return {
+    id: email.id,
+    threadId: email.threadId,
+    people: outgoing ? recipients(email) : senders(members, own),
+    subject: members[0]?.subject?.trim() || email.subject?.trim() || t('list.no-subject'),
+    preview: shown.preview,
+    date: email.receivedAt,
+    count: members.length,
+    unread: members.some((member) => !member.keywords['$seen'] && !member.keywords['$draft']),
+    starred: has('$flagged'),
+    attachment: members.some((member) => member.hasAttachment),
+    draft: has('$draft'),
+    muted: has('$muted'),
+    labels: [...new Set(members.flatMap((member) => Object.keys(member.keywords).filter(isLabel)))].sort(),
+  }
+}
+
+function recipients(email: Email): string {
+  const names = (email.to ?? []).map((person) => person.name?.trim() || person.email)
+  return names.length ? t('list.to', { names: names.join(', ') }) : t('list.draft')
+}
+
+function senders(members: Email[], own: ReadonlySet<string>): string {
+  const names = new Map<string, string>()
+  const single = members.length === 1
+  for (const member of members) {
+    const from = member.from?.[0]
+    if (!from) continue
+    const key = from.email.toLowerCase()
+    const name = own.has(key) ? t('list.me') : single ? from.name?.trim() || from.email : firstName(from)
+    names.delete(key)
+    names.set(key, name)
+  }
+  const all = [...names.values()]
+  if (!all.length) return t('list.no-sender')
+  return all.length > 3 ? `${all[0]} … ${all.slice(-2).join(', ')}` : all.join(', ')
+}

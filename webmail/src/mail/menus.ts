@@ -1,0 +1,62 @@
+// The choices behind move, label and snooze.
+import { askText } from '../design/ask.svelte'
+import { nearDate } from '../design/format'
+import type { Item } from '../design/Menu.svelte'
+import { t, type Key } from '../i18n/index.svelte'
+import type { Mailbox } from '../jmap/types'
+import { mail } from '../store/mail.svelte'
+import * as actions from './actions'
+import { isLabel, labelName, type Row } from './conversation'
+import { folderIcon, folderName, ROLE_ORDER, type Place } from './place'
+import { withTarget } from './view.svelte'
+
+export function folderItems(place: Place): Item[] {
+  const all = [...mail.mailboxes.values()].filter((mailbox) => mailbox.id !== place.mailbox?.id && mailbox.myRights['mayAddItems'] !== false && !['drafts', 'sent', 'scheduled', 'snoozed'].includes(mailbox.role ?? ''))
+  const order = (mailbox: Mailbox) => (mailbox.role ? ROLE_ORDER.indexOf(mailbox.role) : 99)
+  all.sort((one, other) => order(one) - order(other) || one.name.localeCompare(other.name))
+  return all.map((mailbox) => ({ label: folderName(mailbox), icon: folderIcon(mailbox), run: () => withTarget((chosen) => actions.moveTo(chosen, mailbox.id), true) }))
+}
+
+export function labelItems(rows: Row[]): Item[] {
+  const known = new Set<string>()
+  for (const email of mail.emails.values()) for (const keyword of Object.keys(email.keywords)) if (isLabel(keyword)) known.add(keyword)
+  return [...known].sort().map((keyword) => {
+    const on = rows.length > 0 && rows.every((row) => row.labels.includes(keyword))
+    return { label: labelName(keyword), checked: on, run: () => withTarget((chosen) => actions.label(chosen, keyword, !on)) }
+  })
+}
+export function newLabel(name: string): Item {
+  return { label: t('mail.new-label', { name }), run: () => withTarget((chosen) => actions.label(chosen, name, true)) }
+}
+
+/** Moments one puts things off to, those that are still to come. */
+export function moments(now = new Date()): [Key, Date][] {
+  const at = (days: number, hour: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, hour)
+  const later = new Date(now.getTime() + 3 * 3_600_000)
+  later.setMinutes(0, 0, 0)
+  const all: [Key, Date][] = [
+    ['when.later-today', later],
+    ['when.tonight', at(0, 19)],
+    ['when.tomorrow', at(1, 8)],
+    ['when.weekend', at((6 - now.getDay() + 7) % 7 || 7, 9)],
+    ['when.next-week', at((8 - now.getDay()) % 7 || 7, 8)],
+  ]
+  return all.filter(([key, date]) => date > now && (key !== 'when.later-today' || (date.getDate() === now.getDate() && date.getHours() < 18)))
+}
+export function momentItems(run: (when: Date) => void): Item[] {
+  const items: Item[] = moments().map(([key, date]) => ({ label: t(key), hint: nearDate(date), run: () => run(date) }))
+  return [...items, { label: t('when.pick'), apart: true, run: () => void pick(run) }]
+}
+async function pick(run: (when: Date) => void): Promise<void> {
+  const tomorrow = new Date(Date.now() + 86_400_000)
+  const value = `${tomorrow.getFullYear()}-${String(tomorrow.getMonth() + 1).padStart(2, '0')}-${String(tomorrow.getDate()).padStart(2, '0')}T09:00`
+  const chosen = await askText({ title: t('when.pick'), confirm: t('when.set'), field: { label: t('when.pick'), value, type: 'datetime-local' } })
+  const when = chosen ? new Date(chosen) : undefined
+  if (when && when.getTime() > Date.now()) run(when)
+}
+export function snoozeItems(place: Place): Item[] {
+  const items = momentItems((when) => withTarget((chosen) => actions.snooze(chosen, when), true))
+  const inbox = mail.role('inbox')
+  if (place.mailbox?.role !== 'snoozed' || !inbox) return items
+  return [{ label: t('mail.unsnooze'), run: () => withTarget((chosen) => actions.moveTo(chosen, inbox.id), true) }, ...items]
+}

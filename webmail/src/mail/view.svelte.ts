@@ -1,0 +1,99 @@
+// What the mail page shows and what is chosen in it: shared by the list, the reading pane, the keys and the menus.
+import { SvelteSet } from 'svelte/reactivity'
+import type { Id } from '../jmap/types'
+import { go, route } from '../router.svelte'
+import type { MessageList } from '../store/list.svelte'
+import { mail } from '../store/mail.svelte'
+import type { Target } from './actions'
+import { placeAddress, placeOf, threadAddress, type Place } from './place'
+
+const state = $state({ cursor: -1, unreadOnly: false })
+/** Rows that are ticked, by their message. */
+export const selection = new SvelteSet<Id>()
+let anchor: Id | undefined
+
+export const view = {
+  get unreadOnly() {
+    return state.unreadOnly
+  },
+  set unreadOnly(value: boolean) {
+    state.unreadOnly = value
+  },
+  /** Index of the row that the keys are at. */
+  get cursor() {
+    return state.cursor
+  },
+  set cursor(value: number) {
+    state.cursor = value
+  },
+}
+
+const place = $derived(placeOf(route(), state.unreadOnly))
+export function currentPlace(): Place {
+  return place
+}
+const listOf = $derived.by((): MessageList | undefined => (place.query ? mail.list(place.query) : undefined))
+export function currentList(): MessageList | undefined {
+  return listOf
+}
+
+/** Index of the open conversation in the list, or -1. */
+export function openIndex(): number {
+  return place.thread && listOf ? listOf.indexOfThread(place.thread) : -1
+}
+
+/** Rows an action means: the ticked ones, else the open one, else the one the keys are at. */
+export function target(): Target | undefined {
+  const list = listOf
+  if (!list) return undefined
+  if (selection.size) return { place, list, ids: [...selection] }
+  const index = place.thread ? openIndex() : state.cursor
+  const id = index >= 0 ? list.at(index) : undefined
+  if (id) return { place, list, ids: [id] }
+  const newest = place.thread ? mail.members(place.thread).at(-1)?.id : undefined
+  return newest ? { place, list, ids: [newest] } : undefined
+}
+
+/** Do something with the target. When the open conversation leaves the list, the next one is shown, or the list. */
+export function withTarget(run: (target: Target) => unknown, leaves = false): void {
+  const chosen = target()
+  if (!chosen) return
+  const index = openIndex()
+  const wasOpen = place.thread !== undefined
+  const ticked = selection.size > 0
+  run(chosen)
+  selection.clear()
+  if (!leaves || !wasOpen || (ticked && chosen.list.indexOfThread(place.thread ?? '') >= 0)) return
+  if (place.thread && chosen.list.indexOfThread(place.thread) >= 0) return
+  const next = chosen.list.at(Math.min(index, chosen.list.total - 1))
+  const email = next ? mail.emails.get(next) : undefined
+  go(email && innerWidth >= 720 ? threadAddress(place, email.threadId) : placeAddress(place), { replace: true })
+}
+
+/** Tick one row, or with Shift all up to it. */
+export function tick(id: Id, range: boolean): void {
+  const ids = listOf?.known() ?? []
+  if (range && anchor) {
+    const [from, to] = [ids.indexOf(anchor), ids.indexOf(id)].sort((one, other) => one - other) as [number, number]
+    if (from >= 0) for (const each of ids.slice(from, to + 1)) selection.add(each)
+  } else if (selection.has(id)) selection.delete(id)
+  else selection.add(id)
+  anchor = id
+}
+
+/** Move the keys' row by `step`; when a conversation is open, open the next one. */
+export function step(by: number): void {
+  if (!listOf || listOf.total <= 0) return
+  const from = place.thread ? openIndex() : state.cursor
+  const to = Math.max(0, Math.min(listOf.total - 1, from + by))
+  state.cursor = to
+  const id = listOf.at(to)
+  const email = id ? mail.emails.get(id) : undefined
+  if (place.thread && email) go(threadAddress(place, email.threadId), { replace: true })
+}
+
+export function openCursor(): void {
+  const id = listOf?.at(state.cursor)
+  const email = id ? mail.emails.get(id) : undefined
+  if (email) go(threadAddress(place, email.threadId))
+}

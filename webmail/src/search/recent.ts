@@ -1,0 +1,16 @@
+// The last searches on this device.
+const KEY = 'posthouse.searches'
+const MOST = 8
+
+export function recentSearches(): string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]')
+    return Array.isArray(kept) ? kept.filter((each): each is string => typeof each === 'string') : []
+  } catch {
+    return []
+  }
+}
+export function rememberSearch(text: string): void {
+  const kept = [text, ...recentSearches().filter((each) => each !== text)].slice(0, MOST)
+  localStorage.setItem(KEY, JSON.stringify(kept))
+}

@@ -1,0 +1,378 @@
+// The account's mail as the pages see it: mailboxes, messages, conversations and lists, kept in step with the server by
+// /changes whenever push says that something moved, and remembered on the device.
+import { SvelteMap } from 'svelte/reactivity'
+import { JmapClient, Refused, SignedOut, Unreachable, type Batch } from '../jmap/client'
+import { listen, type StateChange } from '../jmap/push'
+import type { ChangesResponse, Email, GetResponse, Id, Identity, Mailbox, Patch, QueryChangesResponse, Role, SetError, Thread } from '../jmap/types'
+import { Cache } from './cache'
+import { recount } from './counts'
+import { MessageList, type ListQuery } from './list.svelte'
+import { Outbox } from './outbox'
+import { changes, inverse, patched } from './patch'
+
+export const LIST_PROPERTIES = ['id', 'blobId', 'threadId', 'mailboxIds', 'keywords', 'size', 'receivedAt', 'sentAt', 'subject', 'from', 'to', 'preview', 'hasAttachment']
+const LISTS_KEPT = 12
+const MOST_CHANGES = 500
+const AGAIN_MS = 4_000
+const TYPES = ['Mailbox', 'Email', 'Thread'] as const
+type Synced = (typeof TYPES)[number]
+
+/** What the store tells the shell. */
+export interface MailEvents {
+  signedOut(): void
+  refused(errors: SetError[]): void
+  backOnline(): void
+}
+
+export class MailStore {
+  readonly client = new JmapClient()
+  readonly mailboxes = new SvelteMap<Id, Mailbox>()
+  readonly emails = new SvelteMap<Id, Email>()
+  readonly threads = new SvelteMap<Id, Id[]>()
+  identities = $state.raw<Identity[]>([])
+  online = $state(true)
+  ready = $state(false)
+  /** Grows whenever submissions change at the server; pages about them load again. */
+  submissionVersion = $state(0)
+  /** Called with messages that came since the last look. */
+  onArrival: (emails: Email[]) => void = () => {}
+  cache = new Cache()
+  outbox!: Outbox
+  private states: Partial<Record<Synced, string>> = {}
+  private readonly lists = new Map<string, MessageList>()
+  private syncing: Promise<void> | undefined
+  private again = false
+  private stopListening: () => void = () => {}
+  private retry: ReturnType<typeof setTimeout> | undefined
+  private events!: MailEvents
+
+  // --- opening ---------------------------------------------------------------------------------------
+
+  /** Log in by the browser's session and show the mail: from the device first, when it knows this account. */
+  async open(events: MailEvents): Promise<void> {
+    this.events = events
+    const remembered = localStorage.getItem('posthouse.session')
+    try {
+      await this.client.connect()
+      localStorage.setItem('posthouse.session', JSON.stringify(this.client.session))
+    } catch (fault) {
+      if (fault instanceof SignedOut || !remembered) throw fault
+      this.client.session = JSON.parse(remembered) as typeof this.client.session
+      this.online = false
+    }
+    this.cache = await Cache.open(this.client.accountId)
+    this.outbox = new Outbox(this.client, this.cache, {
+      refused: (errors) => void this.rollBack(errors),
+      unreachable: () => this.lost(),
+      signedOut: () => events.signedOut(),
+    })
+    await this.outbox.restore()
+    await this.recallAll()
+    if (this.online) await this.refreshAll()
+    this.ready = true
+    this.join()
+    void this.cache.sweep()
+  }
+
+  private join(): void {
+    addEventListener('online', () => void this.comeBack())
+    addEventListener('offline', () => this.lost())
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') void this.comeBack()
+    })
+    if (this.online) this.startListening()
+    else this.lost()
+  }
+
+  private startListening(): void {
+    this.stopListening()
+    this.stopListening = listen(
+      this.client,
+      (change) => this.hear(change),
+      () => void this.comeBack(),
+      () => void this.comeBack(),
+    )
+  }
+
+  private hear({ changed }: StateChange): void {
+    const states = changed[this.client.accountId]
+    if (!states) return
+    if (states['EmailSubmission']) this.submissionVersion++
+    if (TYPES.some((type) => states[type] && states[type] !== this.states[type])) void this.sync()
+  }
+
+  private async recallAll(): Promise<void> {
+    const [mailboxes, states, identities] = await Promise.all([this.cache.mailboxes(), this.cache.value<typeof this.states>('states'), this.cache.value<Identity[]>('identities')])
+    for (const mailbox of mailboxes) this.mailboxes.set(mailbox.id, mailbox)
+    this.states = states ?? {}
+    this.identities = identities ?? []
+  }
+
+  /** Everything about mailboxes and identities; the states from which /changes goes on. */
+  private async refreshAll(): Promise<void> {
+    const batch = this.client.batch()
+    const mailboxes = batch.get<Mailbox>('Mailbox', { ids: null })
+    const emails = batch.get<Email>('Email', { ids: [], properties: ['id'] })
+    const threads = batch.get<Thread>('Thread', { ids: [] })
+    const identities = batch.get<Identity>('Identity', { ids: null })
+    await batch.send()
+    const known = this.states.Email
+    this.takeMailboxes(mailboxes.result.list, true)
+    this.states.Mailbox = mailboxes.result.state
+    if (!identities.failed) {
+      this.identities = identities.result.list
+      void this.cache.keepValue('identities', this.identities)
+    }
+    if (known) return void (await this.sync()) // what the device remembers is brought up to date
+    this.states.Email = emails.result.state
+    this.states.Thread = threads.result.state
+    void this.cache.keepValue('states', { ...this.states })
+  }
+
+  // --- being offline ---------------------------------------------------------------------------------
+
+  /** Sort a failure: unreachable means offline, signed out is for the shell. Anything else is the caller's. */
+  meet(fault: unknown): void {
+    if (fault instanceof Unreachable) this.lost()
+    else if (fault instanceof SignedOut) this.events.signedOut()
+    else if (!(fault instanceof Refused)) throw fault
+  }
+
+  private lost(): void {
+    this.online = false
+    clearTimeout(this.retry)
+    this.retry = setTimeout(() => void this.comeBack(), AGAIN_MS)
+  }
+
+  /** Send what waits and fetch what was missed. */
+  private async comeBack(): Promise<void> {
+    const was = this.online
+    try {
+      if (!was) await this.client.connect()
+    } catch (fault) {
+      return this.meet(fault)
+    }
+    if (!was) {
+      this.online = true
+      this.startListening()
+    }
+    await this.outbox.flush()
+    await this.sync()
+    if (!was && this.online) this.events.backOnline()
+  }
+
+  // --- keeping in step -------------------------------------------------------------------------------
+
+  /** Bring everything shown up to date: one request. Calls during one under way lead to one more. */
+  sync(): Promise<void> {
+    if (this.syncing) {
+      this.again = true
+      return this.syncing
+    }
+    this.syncing = this.syncOnce()
+      .catch((fault: unknown) => this.meet(fault))
+      .finally(() => {
+        this.syncing = undefined
+        if (this.again && this.online) {
+          this.again = false
+          void this.sync()
+        }
+      })
+    return this.syncing
+  }
+
+  private async syncOnce(): Promise<void> {
+    const batch = this.client.batch()
+    const parts = TYPES.map((type) => this.addChanges(batch, type))
+    const shown = [...this.lists.values()].slice(-2)
+    const lists = shown.flatMap((list) => {
+      const args = list.changesSince()
+      return args ? [{ list, call: batch.add<QueryChangesResponse>('Email/queryChanges', args) }] : []
+    })
+    await batch.send()
+    if (parts.some(({ changes }) => changes.failed || changes.result.hasMoreChanges)) return this.startAnew()
+    for (const { type, changes, fetched } of parts) {
+      this.takeChanged(type, fetched.flatMap((call) => (call.failed ? [] : call.result.list)), changes.result)
+      this.states[type] = changes.result.newState
+    }
+    const created = new Set(parts.find(({ type }) => type === 'Email')?.changes.result.created)
+    if (created.size) this.onArrival([...created].flatMap((id) => this.emails.get(id) ?? []))
+    await Promise.all(lists.map(({ list, call }) => (call.failed ? list.reload() : list.merge(call.result))))
+    for (const list of [...this.lists.values()].slice(0, -2)) this.lists.delete(list.key) // not shown: asked for anew when opened
+    void this.cache.keepValue('states', { ...this.states })
+    void this.cache.keepMailboxes([...this.mailboxes.values()])
+  }
+
+  private addChanges(batch: Batch, type: Synced) {
+    const changes = batch.add<ChangesResponse>(`${type}/changes`, { sinceState: this.states[type] ?? '', maxChanges: MOST_CHANGES })
+    const properties = type === 'Email' ? { properties: LIST_PROPERTIES } : {}
+    const fetched = (['/created', '/updated'] as const).map((path) => batch.get<Mailbox | Email | Thread>(type, { '#ids': changes.ref(path), ...properties }))
+    return { type, changes, fetched }
+  }
+
+  private takeChanged(type: Synced, list: (Mailbox | Email | Thread)[], changes: ChangesResponse): void {
+    if (type === 'Mailbox') {
+      this.takeMailboxes(list as Mailbox[], false)
+      for (const id of changes.destroyed) this.mailboxes.delete(id)
+    } else if (type === 'Thread') {
+      this.take([], list as Thread[])
+      for (const id of changes.destroyed) this.threads.delete(id)
+    } else {
+      this.take(list as Email[], [])
+      for (const id of changes.destroyed) this.emails.delete(id)
+      if (changes.destroyed.length) void this.cache.forgetEmails(changes.destroyed)
+    }
+  }
+
+  /** Too much has changed, or too long ago: what is held is fetched again. */
+  private async startAnew(): Promise<void> {
+    this.states = {}
+    await this.refreshAll()
+    const shown = [...this.lists.values()].at(-1)
+    this.lists.clear()
+    this.emails.clear()
+    this.threads.clear()
+    if (!shown) return
+    this.lists.set(shown.key, shown)
+    await shown.reload()
+  }
+
+  private takeMailboxes(list: Mailbox[], all: boolean): void {
+    if (all) for (const id of this.mailboxes.keys()) if (!list.some((mailbox) => mailbox.id === id)) this.mailboxes.delete(id)
+    for (const mailbox of list) this.mailboxes.set(mailbox.id, mailbox)
+    if (all) void this.cache.keepMailboxes(list)
+  }
+
+  /** Take in messages and conversations as the server has them; changes under way stay on top. */
+  take(emails: Email[], threads: Thread[]): void {
+    for (const email of emails) this.emails.set(email.id, this.outbox.shown(email))
+    for (const thread of threads) this.threads.set(thread.id, thread.emailIds)
+    if (emails.length) void this.cache.keepEmails(emails)
+    if (threads.length) void this.cache.keepThreads(threads)
+  }
+
+  /** Calls that fetch the whole conversations of the messages that `ids` refers to. */
+  addThreadCalls(batch: Batch, ids: ReturnType<Batch['add']>['ref'] extends (path: string) => infer R ? R | Id[] : never) {
+    const heads = batch.get<Email>('Email', { ...(Array.isArray(ids) ? { ids } : { '#ids': ids }), properties: ['threadId'] })
+    const threads = batch.get<Thread>('Thread', { '#ids': heads.ref('/list/*/threadId') })
+    const emails = batch.get<Email>('Email', { '#ids': threads.ref('/list/*/emailIds'), properties: LIST_PROPERTIES })
+    return { threads, emails }
+  }
+
+  /** Load conversations of which something is missing here. */
+  async fill(ids: Id[]): Promise<void> {
+    const missing = ids.filter((id) => {
+      const email = this.emails.get(id)
+      const members = email && this.threads.get(email.threadId)
+      return !members || members.some((member) => !this.emails.has(member))
+    })
+    if (!missing.length) return
+    const batch = this.client.batch()
+    const calls = this.addThreadCalls(batch, missing)
+    await batch.send().catch((fault: unknown) => this.meet(fault))
+    if (!calls.emails.failed) this.take(safe(calls.emails), safe(calls.threads))
+  }
+
+  /** Load one conversation by its id: for an address that was typed in or kept as a bookmark. */
+  async loadThread(threadId: Id): Promise<boolean> {
+    const known = this.threads.get(threadId)
+    if (known?.every((id) => this.emails.has(id))) return true
+    const batch = this.client.batch()
+    const threads = batch.get<Thread>('Thread', { ids: [threadId] })
+    const emails = batch.get<Email>('Email', { '#ids': threads.ref('/list/*/emailIds'), properties: LIST_PROPERTIES })
+    try {
+      await batch.send()
+      this.take(emails.result.list, threads.result.list)
+      return emails.result.list.length > 0
+    } catch (fault) {
+      this.meet(fault)
+      const kept = (await this.cache.threads([threadId])).get(threadId)
+      if (!kept) return false
+      await this.recall(kept)
+      this.threads.set(threadId, kept)
+      return kept.some((id) => this.emails.has(id))
+    }
+  }
+
+  /** Put what the device remembers of these messages, and their conversations, where pages find it. */
+  async recall(ids: Id[]): Promise<void> {
+    const emails = await this.cache.emails(ids)
+    const threads = await this.cache.threads([...new Set(emails.map((email) => email.threadId))])
+    const others = [...threads.values()].flat().filter((id) => !this.emails.has(id) && !ids.includes(id))
+    for (const email of [...emails, ...(await this.cache.emails(others))]) {
+      if (!this.emails.has(email.id)) this.emails.set(email.id, this.outbox.shown(email))
+    }
+    for (const [id, members] of threads) if (!this.threads.has(id)) this.threads.set(id, members)
+  }
+
+  // --- looking ---------------------------------------------------------------------------------------
+
+  /** The mailbox of a role. */
+  role(role: Role): Mailbox | undefined {
+    for (const mailbox of this.mailboxes.values()) if (mailbox.role === role) return mailbox
+    return undefined
+  }
+
+  /** The list of a query; the same object as long as it is held. */
+  list(query: ListQuery): MessageList {
+    const key = JSON.stringify(query)
+    const held = this.lists.get(key) ?? new MessageList(this, query)
+    this.lists.delete(key)
+    this.lists.set(key, held) // newest use last
+    for (const old of [...this.lists.keys()].slice(0, Math.max(0, this.lists.size - LISTS_KEPT))) this.lists.delete(old)
+    return held
+  }
+
+  /** Messages of a conversation that are known, oldest first. */
+  members(threadId: Id): Email[] {
+    const ids = this.threads.get(threadId) ?? []
+    return ids.map((id) => this.emails.get(id)).filter((email) => email !== undefined)
+  }
+
+  // --- changing --------------------------------------------------------------------------------------
+
+  /** Change messages: shown at once, sent in order. Returns the patches that take it back. */
+  change(updates: Record<Id, Patch>): Record<Id, Patch> {
+    const back: Record<Id, Patch> = {}
+    const real: Record<Id, Patch> = {}
+    const before: Email[] = []
+    const after: Email[] = []
+    for (const [id, patch] of Object.entries(updates)) {
+      const email = this.emails.get(id)
+      if (email && !changes(email, patch)) continue
+      real[id] = patch
+      if (!email) continue
+      back[id] = inverse(email, patch)
+      before.push(email)
+      after.push(patched(email, patch))
+    }
+    for (const mailbox of recount(this.mailboxes, (id) => this.members(id), before, after)) this.mailboxes.set(mailbox.id, mailbox)
+    for (const email of after) this.emails.set(email.id, email)
+    if (after.length) void this.cache.keepEmails(after)
+    if (Object.keys(real).length) void this.outbox.add(real)
+    return back
+  }
+
+  /** The server refused: show what it has. */
+  private async rollBack(errors: Record<Id, SetError>): Promise<void> {
+    this.events.refused(Object.values(errors))
+    const batch = this.client.batch()
+    const emails: { result: GetResponse<Email> } = batch.get<Email>('Email', { ids: Object.keys(errors), properties: LIST_PROPERTIES })
+    try {
+      await batch.send()
+      this.take(emails.result.list, [])
+      for (const id of emails.result.notFound) this.emails.delete(id)
+    } catch (fault) {
+      this.meet(fault)
+    }
+    for (const list of [...this.lists.values()].slice(-1)) await list.reload()
+    await this.sync()
+  }
+}
+
+function safe<T>(call: { failed: unknown; result: GetResponse<T> }): T[] {
+  return call.failed ? [] : call.result.list
+}
+
+/** The one account that this page shows. */
+export const mail = new MailStore()
