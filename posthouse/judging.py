@@ -6,6 +6,7 @@ to do with it.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.config import Junk, MsgAuth
+from posthouse.errors import Temporary
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.checks import Examination, Refused, examine
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
@@ -29,6 +31,8 @@ from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op
 from posthouse.store.model import Account, Content
+
+log: Final = logging.getLogger(__name__)
 
 _LATER: Final = Reply(451, "4.7.1", "Please try again in some minutes")
 _UNWANTED: Final = Reply(550, "5.7.1", "This message looks like junk and was refused")
@@ -47,6 +51,15 @@ class Judging:
         """Who rules about one message."""
 
         async def rule(accounts: Sequence[Account]) -> dict[int, Ruling]:
+            try:
+                return await judged(accounts)
+            except (Refused, Temporary):
+                raise
+            except Exception:  # a fault of ours must not keep mail from its reader
+                log.exception("the junk filter failed id=%s: delivered unjudged", examination.mail.trace_id)
+                return {}
+
+        async def judged(accounts: Sequence[Account]) -> dict[int, Ruling]:
             letter = letter_of(examination)
             survey = await self._judge.surveyor.look(letter, await self._suspicion(letter.peer))
             if survey.virus and self._settings.filter == "on":

@@ -71,6 +71,8 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     """Lines for the timeline."""
     junk: bool = False
     """It goes to Junk, not to the inbox."""
+    end: bytes = b""
+    """What must stand between our fields and a text that begins without a header."""
     rule: RuleFor | None = None
     """Who rules where each account's copy goes; None: nobody does."""
     leave: LeaveFor | None = None
@@ -206,7 +208,11 @@ class Deliverer:
             notes.append(_line(mail, "held", mail.reverse_path, leave.held))
         ruled = [(box, decided.ruling(box)) for box in plan.boxes.values()]
         notes += [_line(mail, "judged", box.address, ruling.note) for box, ruling in ruled if ruling.note]
-        signed = await self._sign(mail, prefix) if plan.remote and self._sign is not None else UNSIGNED
+        signed = (
+            await self._sign(mail, prefix + handling.end)
+            if plan.remote and self._sign is not None
+            else UNSIGNED
+        )
         if signed.note:
             notes.append(_line(mail, "signed", mail.reverse_path, signed.note))
         if report is not None:
@@ -214,7 +220,9 @@ class Deliverer:
         ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
         ops += [await self._add(mail, prefix, box, handling, ruling) for box, ruling in ruled]
         if plan.remote:
-            ops.append(_enqueue(mail, signed.fields + prefix, plan, held=bool(leave and leave.held)))
+            ops.append(
+                _enqueue(mail, signed.fields + prefix + handling.end, plan, held=bool(leave and leave.held))
+            )
         if report is not None:
             ops.append(AddReport(report=report))
         ops += leave.ops if leave is not None else ()
@@ -249,7 +257,8 @@ class Deliverer:
             account_id=box.account.account_id,
             mailbox_id=mailbox.mailbox_id,
             content=mail.content,
-            prefix=box.prefix + ruling.field + prefix,
+            # RFC 5321 §4.4: trace lines stand on top; what else we add comes behind them.
+            prefix=box.prefix + prefix + ruling.field + handling.end,
             received_at=int(mail.received_at),
             event=_line(mail, "delivered", box.address, f"{box.account.address} {mailbox.name}"),
             verdict=ruling.record,

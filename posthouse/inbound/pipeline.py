@@ -108,12 +108,11 @@ class Pipeline:
         if spans:
             content = await without_spans(mail.content, spans, self._store)
             mail = msgspec.structs.replace(mail, content=content)
-        if _headless(examination):
-            fields.append(b"\r\n")
         judged = self._judge is not None and mail.via is Via.MX and not examination.trusted
         handling = Handling(
             notes=tuple(self._event(mail, *line) for line in examination.story),
             junk=bool(examination.junk),
+            end=b"\r\n" if _headless(examination) else b"",
             rule=self._judge(examination) if judged and self._judge is not None else None,
             leave=self._outgoing(mail) if mail.login is not None and self._outgoing is not None else None,
         )

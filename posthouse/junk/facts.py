@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from posthouse.junk.history import Correspondent
+from posthouse.junk.letter import whole_text
 from posthouse.junk.look_alike import looks_like, registrable
 from posthouse.junk.verdict import Evidence, Fact
 from posthouse.message.headers import Headers
@@ -81,5 +82,5 @@ def _reply_elsewhere(author: Mailbox, headers: Headers) -> str:
     for value in values:
         for mailbox in flat(parse_mailbox_list(value))[:5]:
             if mailbox.domain and registrable(mailbox.domain) != registrable(author.domain):
-                return mailbox.address
+                return whole_text(mailbox.address)
     return ""

@@ -36,9 +36,29 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the author's domain was proved, or nobody asked."""
         return self.authentication is None or self.authentication.authentic
 
+    def __post_init__(self) -> None:
+        # Undecodable octets come as surrogates, which nothing keeps and nobody can read.
+        cleaned = tuple(
+            msgspec.structs.replace(
+                one,
+                **{
+                    name: whole_text(value)
+                    for name in one.__struct_fields__
+                    if isinstance(value := getattr(one, name), str)
+                },
+            )
+            for one in self.authors
+        )
+        msgspec.structs.force_setattr(self, "authors", cleaned)
+
     @classmethod
     def of(cls, raw: bytes) -> Letter:
         """From octets alone."""
         headers = Headers.scan(raw)
         authors = [one for value in headers.all("from")[:3] for one in flat(parse_mailbox_list(value))]
         return cls(content=Content.of(raw), headers=headers, authors=tuple(authors))
+
+
+def whole_text(text: str) -> str:
+    """Text that can be written down: what no decoder could read becomes question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

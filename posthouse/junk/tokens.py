@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse.junk.letter import whole_text
 from posthouse.limits import TOKEN_HTML, TOKEN_PARTS, TOKEN_TEXT, TOKENS
 from posthouse.message.headers import Headers
 from posthouse.message.html import html_text
@@ -122,10 +123,10 @@ def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tok
         found["u:" + host] = None
         found["u:" + ".".join(host.split(".")[-2:])] = None
     return Tokens(
-        names=tuple(itertools.islice(found, TOKENS)),
-        links=tuple(itertools.islice(links, 50)),
-        misleading=tuple(itertools.islice(misleading, 10)),
-        addresses=tuple(itertools.islice(addresses, 50)),
+        names=_texts(found, TOKENS),
+        links=_texts(links, 50),
+        misleading=_texts(misleading, 10),
+        addresses=_texts(addresses, 50),
     )
 
 
@@ -196,6 +197,10 @@ def _read_links(source: str, links: dict[str, None], misleading: dict[str, None]
         real, shown = real.lower(), shown.lower()
         if _organisation(real) != _organisation(shown) and shown.rpartition(".")[2].isalpha():
             misleading[f"{shown} > {real}"] = None
+
+
+def _texts(found: Iterable[str], most: int) -> tuple[str, ...]:
+    return tuple(map(whole_text, itertools.islice(found, most)))
 
 
 def _organisation(host: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from posthouse.errors import PosthouseError
 from posthouse.junk.classifier import Model
 from posthouse.junk.history import History
-from posthouse.junk.letter import Letter
+from posthouse.junk.letter import Letter, whole_text
 from posthouse.junk.models import Models
 from posthouse.junk.tokens import read_tokens
 from posthouse.limits import GOOD_PER_ROUND, LESSONS_AT_ONCE, LESSONS_POLL, TOKEN_SOURCE
@@ -189,5 +189,10 @@ class Trainer:
 def _recipients(letter: Letter) -> Iterable[str]:
     """To and Cc, lower case; a few hundred at most."""
     values = [*letter.headers.all("to"), *letter.headers.all("cc")][:10]
-    found = (one.address.lower() for value in values for one in flat(parse_mailbox_list(value)) if one.domain)
+    found = (
+        whole_text(one.address.lower())
+        for value in values
+        for one in flat(parse_mailbox_list(value))
+        if one.domain
+    )
     return itertools.islice(found, 200)

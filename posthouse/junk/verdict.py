@@ -61,7 +61,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """For the store."""
-        return msgspec.json.encode(self)
+        try:
+            return msgspec.json.encode(self)
+        except UnicodeEncodeError:  # a stranger's name of octets that are no text
+            return msgspec.json.encode(msgspec.structs.replace(self, checks=(), facts=(), would_change=()))
 
     def to_field(self) -> bytes:
         """The header field, CRLF-ended; of our own words only, so it needs no encoding."""

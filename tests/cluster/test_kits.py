@@ -62,6 +62,10 @@ class TestPeople(PeopleKit):
     pass
 
 
+class TestCredentials(CredentialKit):
+    pass
+
+
 class TestTimeline(TimelineKit):
     pass
 
@@ -91,10 +95,6 @@ class TestItems(ItemKit):
 
 
 class TestUploads(UploadKit):
-    pass
-
-
-class TestCredentials(CredentialKit):
     pass
 
 

@@ -1,0 +1,242 @@
+"""What strangers meet: refusals, Rejects, greylist, traps, rates, rspamd and ClamAV as other people's servers."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from posthouse.config import Junk
+from posthouse.junk.guard import Counters, Guard, single_of, wide_of
+from posthouse.junk.rejects import expire_rejects
+from tests.junk.conftest import ALICE, BOB, JunkHouse, letter, open_house
+
+pytestmark = pytest.mark.slow
+EVE = "Eve <eve@elsewhere.test>"
+
+
+@asynccontextmanager
+async def house_with(folder: Path, **junk: object) -> AsyncIterator[JunkHouse]:
+    made = await open_house(folder, junk=Junk(**junk))  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        await made.house.close()
+
+
+async def test_a_verdict_is_in_the_header_in_the_store_and_in_the_timeline(house: JunkHouse) -> None:
+    forged = letter(EVE, "hi", X_Posthouse_Verdict="accept; score=-99")
+    await house.comes(forged)
+    raw = await house.by_imap(lambda c: (c.select("INBOX"), c.fetch("1", "(BODY.PEEK[HEADER])"))[1])
+    header = raw[1][0][1]
+    assert header.count(b"X-Posthouse-Verdict:") == 1
+    assert b"score=-99" not in header
+    verdict = await house.verdict()
+    assert verdict["decision"] == "accept"
+    assert verdict["would_change"]
+    assert any(event.kind == "judged" for event in await house.store.events(address=ALICE))
+
+
+async def test_facts_for_the_reader(house: JunkHouse) -> None:
+    mine = letter(ALICE, "Hello").replace(f"To: {ALICE}".encode(), b"To: bank@examplebank.test")
+    await house.by_imap(lambda client: client.append("Sent", "", "", mine))
+    await house.comes(
+        letter('"ceo@examplebank.test" <ceo@examp1ebank.test>', "urgent", Reply_To="boss@gmail.test")
+    )
+    facts = await house.facts("Junk")
+    assert facts["look-alike"] == "examplebank.test"
+    assert facts["address-in-name"] == "ceo@examplebank.test"
+    assert facts["reply-to-elsewhere"] == "boss@gmail.test"
+    assert facts["not-aligned"] == "unproved"
+    assert "first-contact" in facts
+
+
+async def test_refused_junk_is_kept_in_rejects_and_can_be_rescued(tmp_path: Path) -> None:
+    async with house_with(tmp_path, junk_at=0.5, refuse_at=0.5, rejects=True) as house:
+        assert (await house.comes(letter(EVE, "unwanted"))).startswith("550")
+        assert await house.total("Rejects") == 1
+        assert await house.total("INBOX") == await house.total("Junk") == 0
+        assert "Rejects" not in await house.store.subscriptions(house.alice.account_id)
+
+        def rescue(client: imaplib.IMAP4) -> None:
+            client.select("Rejects")
+            client._simple_command("MOVE", "1", "INBOX")
+
+        await house.by_imap(rescue)
+        model = await house.junk.models.of(house.alice.account_id)
+        assert model is not None
+        assert (model.junk, model.good) == (0, 1)
+        await house.comes(letter(EVE, "unwanted too", "again something that nobody asked for"))
+        assert await expire_rejects(house.store, 3600.0) == 0
+        assert await expire_rejects(house.store, -10.0) == await house.total("Rejects") + 1
+
+
+async def test_without_rejects_it_is_only_refused_and_reporting_refuses_nothing(tmp_path: Path) -> None:
+    async with house_with(tmp_path / "a", junk_at=0.5, refuse_at=0.5) as house:
+        assert (await house.comes(letter(EVE, "unwanted"))).startswith("550")
+        assert await house.store.mailbox(house.alice.account_id, "Rejects") is None
+    async with house_with(tmp_path / "b", junk_at=0.5, refuse_at=0.5, filter="report") as house:
+        assert (await house.comes(letter(EVE, "unwanted"))).startswith("250")
+        assert (await house.verdict())["decision"] == "reject"
+    async with house_with(tmp_path / "c", junk_at=0.5, filter="off") as house:
+        await house.comes(letter(EVE, "unwanted"))
+        assert await house.total("INBOX") == 1
+
+
+async def test_a_greylisted_stranger_comes_again(tmp_path: Path) -> None:
+    async with house_with(tmp_path, greylist="strangers") as house:
+        assert (await house.comes(letter(EVE, "first try"))).startswith("451")
+        assert (await house.comes(letter(EVE, "first try"))).startswith("451"), "too soon"
+        assert await house.total() == 0
+        house.house.app.house.clock.advance(120)
+        assert (await house.comes(letter(EVE, "first try"))).startswith("250")
+        assert (await house.comes(letter("new@new.test", "a"), "new@new.test", (BOB,))).startswith("250")
+
+
+async def test_who_steps_into_a_trap_is_suspected(tmp_path: Path) -> None:
+    async with house_with(tmp_path, traps=("trap@example.test",)) as house:
+        await house.junk.guard.springs("127.0.0.1", "TRAP@example.test")
+        await house.comes(letter(EVE, "after the trap"))
+        assert (await house.checks("Junk"))["trap"] > 5
+        house.junk.guard._trapped.clear()
+        assert "trap" in await house.junk.guard.suspicion("127.0.0.9"), "it is in the store"
+
+
+async def test_rates_and_the_tarpit(house: JunkHouse) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    guard = Guard(house.store, sleep=sleep)
+    guard.furnish(rate=3, traps=())
+    assert [guard.admits("192.0.2.1") for _ in range(4)] == [True, True, True, False]
+    assert guard.admits("192.0.2.2")
+    assert all(guard.admits("127.0.0.1") for _ in range(100))
+    for _ in range(8):
+        await guard.refused("192.0.2.7")
+    assert waited == [1.0, 2.0, 3.0]
+    await guard.refused("127.0.0.1")
+    assert len(waited) == 3
+    assert single_of("2001:db8::1") == single_of("2001:db8::2") != single_of("2001:db8:0:1::1")
+    assert wide_of("2001:db8:0:1::1") == wide_of("2001:db8:0:2::1")
+
+
+def test_counters_slide_over_a_minute() -> None:
+    now = [0.0]
+    counters = Counters(lambda: now[0])
+    assert counters.add("a", 10) == 10
+    now[0] = 90.0
+    assert counters.add("a") == pytest.approx(6)
+    now[0] = 300.0
+    assert counters.add("a") == 1
+
+
+class Answering:
+    """A server that gives one answer to all; `heard` keeps what came."""
+
+    def __init__(self, answer: bytes, until: bytes) -> None:
+        self.answer, self.until, self.heard = answer, until, b""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while self.until not in self.heard:
+            piece = await reader.read(65536)
+            if not piece:
+                break
+            self.heard += piece
+        writer.write(self.answer)
+        await writer.drain()
+        writer.close()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[int]:
+        server = await asyncio.start_server(self, "127.0.0.1", 0)
+        async with server:
+            yield server.sockets[0].getsockname()[1]
+
+
+def http(value: object) -> bytes:
+    body = json.dumps(value).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+
+
+async def test_rspamd_is_asked_and_its_opinion_weighs(tmp_path: Path) -> None:
+    says = {
+        "action": "add header", "score": 8.2, "required_score": 15.0,
+        "symbols": {"BAYES_SPAM": {"score": 5.1, "name": "BAYES_SPAM"}},
+    }  # fmt: skip
+    rspamd = Answering(http(says), b"the text\r\n")
+    async with (
+        rspamd.serving() as port,
+        house_with(tmp_path, rspamd=f"http://127.0.0.1:{port}") as house,
+    ):
+        await house.comes(letter(EVE, "hello", "the text"))
+        assert (await house.checks("Junk"))["rspamd"] == 5.0
+    head = rspamd.heard.split(b"\r\n\r\n")[0].lower()
+    assert head.startswith(b"post /checkv2 ")
+    for line in (
+        b"from: eve@elsewhere.test",
+        b"rcpt: alice@example.test",
+        b"ip: 127.0.0.1",
+        b"helo: mail.elsewhere.test",
+    ):
+        assert line in head
+
+
+async def test_rspamd_that_is_away_costs_nobody_mail(tmp_path: Path) -> None:
+    async with house_with(tmp_path, rspamd="http://127.0.0.1:9") as house:
+        assert (await house.comes(letter(EVE, "hello"))).startswith("250")
+        assert (await house.checks())["rspamd"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (b"stream: OK\0", "250"),
+        (b"stream: Eicar-Test FOUND\0", "554"),
+        (b"INSTREAM size limit ERROR\0", "451"),
+    ],
+)
+async def test_clamav_is_asked(tmp_path: Path, answer: bytes, reply: str) -> None:
+    clamd = Answering(answer, bytes(4))
+    async with clamd.serving() as port, house_with(tmp_path, clamav=f"127.0.0.1:{port}") as house:
+        got = await house.comes(letter(EVE, "hello", "something attached"))
+        assert got.startswith(reply), got
+    assert clamd.heard.startswith(b"zINSTREAM\0")
+    assert b"something attached" in clamd.heard
+
+
+async def test_while_clamav_is_away_mail_is_put_off(tmp_path: Path) -> None:
+    async with house_with(tmp_path, clamav="127.0.0.1:9") as house:
+        assert (await house.comes(letter(EVE, "hello"))).startswith("451")
+        assert await house.total() == 0
+
+
+async def test_octets_that_are_no_text_keep_no_mail_from_its_reader(house: JunkHouse) -> None:
+    raw = letter("X <t\xe1m@elsewhere.test>", "h\xe9", "caf\xe9").decode().encode("latin-1")
+    assert (await house.comes(raw)).startswith("250")
+    assert await house.total() == 1
+    assert (await house.verdict())["checks"]
+
+    def act(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        client._simple_command("MOVE", "1", "Junk")
+
+    await house.by_imap(act)
+    assert await house.store.lessons(10) == []
+
+
+async def test_a_fault_of_the_filter_keeps_no_mail_from_its_reader(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(house.junk.judge, "rule", broken)
+    assert (await house.comes(letter(EVE, "hello"))).startswith("250")
+    assert await house.total() == 1
