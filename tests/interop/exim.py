@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.interop.namespace import Namespace, make_user
+from tests.interop.namespace import Namespace, make_user, reachable
 
 CONFIGURATION = """\
 primary_hostname = {hostname}
@@ -69,9 +69,7 @@ class Exim:
     def start(self, *, hostname: str, domain: str, address: str, users: list[str]) -> None:
         """Write the configuration and run the daemon, with a queue run each second, inside the namespace."""
         make_user("Debian-exim")
-        for path in (self.folder, *self.folder.parents[:3]):
-            path.mkdir(parents=True, exist_ok=True)
-            path.chmod(path.stat().st_mode | 0o011)
+        reachable(self.folder)
         for name in ("spool", "log", "mail"):
             (self.folder / name).mkdir(exist_ok=True)
             subprocess.run(["chown", "Debian-exim:Debian-exim", str(self.folder / name)], check=True)

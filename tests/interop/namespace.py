@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
+import random
 import secrets
 import shutil
 import socket
@@ -13,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+PORTS = (10_000, 32_000)
+"""Below those that connections get (ip_local_port_range)."""
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = Path("/etc/netns")
 
@@ -108,9 +112,19 @@ def make_user(name: str) -> None:
         subprocess.run(words, check=True)
 
 
+def reachable(folder: Path) -> None:
+    """Make a folder, and let the users of mail programs pass through all that is above it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder, *folder.parents):
+        status = path.stat()
+        if status.st_uid == os.geteuid() and status.st_mode & 0o011 != 0o011:
+            path.chmod(status.st_mode | 0o011)
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on now, and that the system gives to no connection while a server is restarted."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.interop.namespace import Namespace, make_user
+from tests.interop.namespace import Namespace, make_user, reachable
 
 MAIN = """\
 compatibility_level = 3.6
@@ -89,9 +89,7 @@ class Postfix:
         """Write the configuration and start the master process inside the namespace."""
         _make_users()
         owner = pwd.getpwnam("postfix")
-        for path in (self.folder, *self.folder.parents[:3]):
-            path.mkdir(parents=True, exist_ok=True)
-            path.chmod(path.stat().st_mode | 0o011)
+        reachable(self.folder)
         for name in ("queue", "data", "log", "mail", "etc"):
             (self.folder / name).mkdir(exist_ok=True)
         for name in QUEUES.split():
