@@ -60,7 +60,7 @@ def test_stranger_is_answered(besieged: Besieged, sent: bytes, reply: bytes) -> 
 def test_many_small_literals_of_strangers_cost_little(besieged: Besieged) -> None:
     """240 KB of command from each of 500: kept are only what a stranger's command and one read may have."""
     kept = 500 * (limits.IMAP_COMMAND_STRANGER + limits.READ_HIGH_WATER)
-    with besieged.unharmed(memory=kept + 16 * MB), contextlib.ExitStack() as open_ones:
+    with besieged.unharmed(memory=kept + 24 * MB), contextlib.ExitStack() as open_ones:
         attackers = [open_ones.enter_context(besieged.enter("imap")) for _ in range(500)]
         for attacker in attackers:
             attacker.send(

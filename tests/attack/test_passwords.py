@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import statistics
 import time
 
 import pytest
@@ -12,12 +11,14 @@ import pytest
 from tests.attack.besieged import MB, Besieged
 
 pytestmark = pytest.mark.slow
+TURNS = 3
 
 
 @pytest.fixture(scope="module", autouse=True)
 def victims(besieged: Besieged) -> None:
     """An account for each trick: the failures of one would make the next one wait."""
-    names = ["clock", *(f"{kind}{number}" for kind in ("plain", "scram") for number in range(15))]
+    clocks = [f"clock{turn}" for turn in range(TURNS)]
+    names = clocks + [f"{kind}{number}" for kind in ("plain", "scram") for number in range(15)]
     lines = "".join(f"{name}@example.test,builder,\n" for name in names)
     done = besieged.command("account", "import", "-", text="address,password,name\n" + lines)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -29,20 +30,28 @@ def plain(*parts: bytes) -> bytes:
 
 
 def test_the_clock_tells_no_names(besieged: Besieged) -> None:
-    times: dict[str, list[float]] = {
-        "clock@example.test": [],
-        "nobody@example.test": [],
-        "not an address": [],
-    }
+    """Other work on the machine only ever adds to a time, so the least of several tells; a real difference stays."""
+    measured = []
+    for turn in range(TURNS):
+        least = _least_times(
+            besieged, (f"clock{turn}@example.test", f"nobody{turn}@example.test", "no address")
+        )
+        measured.append(least)
+        if max(least) < 2 * min(least):
+            return
+    pytest.fail(f"known, unknown and impossible names take {measured} seconds")
+
+
+def _least_times(besieged: Besieged, names: tuple[str, ...]) -> list[float]:
+    seen: dict[str, list[float]] = {name: [] for name in names}
     for number in range(3):
-        for name, seen in times.items():
+        for name, times in seen.items():
             with besieged.enter("imap") as guesser:
                 began = time.perf_counter()
                 reply = guesser.ask(f'a LOGIN "{name}" guess{number}', b"a ")[-1]
-                seen.append(time.perf_counter() - began)
+                times.append(time.perf_counter() - began)
                 assert reply.startswith(b"a NO [AUTHENTICATIONFAILED]")
-    medians = [statistics.median(seen) for seen in times.values()]
-    assert max(medians) < 2 * min(medians), times
+    return [min(times) for times in seen.values()]
 
 
 def test_scram_tells_no_names(besieged: Besieged) -> None:
