@@ -17,6 +17,7 @@ from pathlib import Path
 
 PORTS = (10_000, 32_000)
 """Below those that connections get (ip_local_port_range)."""
+_given: set[int] = set()
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = Path("/etc/netns")
 
@@ -122,9 +123,16 @@ def reachable(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that the system gives to no connection while a server is restarted."""
+    """A port that nobody listens on now, and that the system gives to no connection while a server is restarted.
+
+    Never the same one twice; of two workers each has its own half.
+    """
+    first = PORTS[0] + os.environ.get("PYTEST_XDIST_WORKER", "").endswith("1")
     while True:
-        port = random.randrange(*PORTS)
+        port = random.randrange(first, PORTS[1], 2)
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
