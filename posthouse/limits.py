@@ -1576,3 +1576,14 @@ SENDING_NETWORKS: Final = 64
 
 EXPLAIN_SIZE: Final = 50 * MB
 """Octets of a file that `spam explain` takes."""
+
+# --- the playground's ports -------------------------------------------------------------------------------
+
+PLAYGROUND_PORT_TRIES: Final = 10
+"""Ports that the playground's name server tries when it may choose one."""
+
+PLAYGROUND_PORTS: Final = (10_000, 32_000)
+"""From and below: ports that a playground may choose; those that connections get begin at 32,768 on Linux."""
+
+PLAYGROUND_PORT_PROBES: Final = 400
+"""Ports that are looked at for a free one of each protocol."""

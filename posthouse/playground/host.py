@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -86,17 +87,18 @@ BEHIND = "behind"
 
 
 def free_ports() -> dict[str, int]:
-    """A free port for each protocol, the same on every loopback address."""
-    probes: dict[str, socket.socket] = {}
-    try:
-        for name in (*PROTOCOLS, BEHIND):
-            probe = socket.socket()
-            probe.bind(("0.0.0.0", 0))  # free on every address at once
-            probes[name] = probe
-        return {name: probe.getsockname()[1] for name, probe in probes.items()}
-    finally:
-        for probe in probes.values():
-            probe.close()
+    """A free port for each protocol, the same on every loopback address.
+
+    Of those that the system gives to no connection, so that they are still free when a host starts again.
+    """
+    ports: dict[str, int] = {}
+    for port in random.sample(range(*limits.PLAYGROUND_PORTS), limits.PLAYGROUND_PORT_PROBES):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))  # free on every address at once
+            ports[(*PROTOCOLS, BEHIND)[len(ports)]] = port
+        if len(ports) == len(PROTOCOLS) + 1:
+            return ports
+    raise Temporary("too few free ports on this machine")
 
 
 class Host:

@@ -33,6 +33,19 @@ class NameServer:
 
     async def start(self) -> None:
         """Listen on 127.0.0.1, .2 and .3. With port 0 one is chosen and kept in `port`."""
+        chosen = self.port
+        for _ in range(limits.PLAYGROUND_PORT_TRIES - 1):
+            try:
+                return await self._listen()
+            except OSError:
+                # A port that is free for datagrams may be taken by somebody's connection: then another.
+                await self.stop()
+                self.port = chosen
+                if chosen:
+                    raise
+        return await self._listen()
+
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for level in Level:
             transport, _ = await loop.create_datagram_endpoint(

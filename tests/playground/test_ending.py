@@ -47,7 +47,7 @@ def test_hosts_end_with_the_playground(how: signal.Signals, tmp_path: Path) -> N
     pid, folder = started.stdout.readline().split()
     assert alive(int(pid))
     started.send_signal(how)
-    started.wait(30)
+    started.wait(90)
     started.stdout.close()
     deadline = time.monotonic() + 20
     while alive(int(pid)):
