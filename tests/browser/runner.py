@@ -20,13 +20,14 @@ Answers = dict[str, Callable[..., Any]]
 
 
 def needs_browser() -> None:
-    """Skip, in words, where there is no browser or no built pages."""
+    """Skip, in words, where there is no browser or no built pages; in CI their absence is a failure."""
+    give_up = pytest.fail if os.environ.get("CI") else pytest.skip
     if shutil.which("chromium") is None:
-        pytest.skip("chromium is not installed: run scripts/install-peers.sh")
+        give_up("chromium is not installed: run scripts/install-peers.sh")
     if shutil.which("node") is None or not (ROOT / "webmail" / "node_modules" / "playwright-core").exists():
-        pytest.skip("playwright-core is not installed: run scripts/build-webmail.py --modules")
+        give_up("playwright-core is not installed: run scripts/build-webmail.py --modules")
     if not (ROOT / "posthouse" / "web" / "static" / "index.html").exists():
-        pytest.skip("the webmail is not built: run scripts/build-webmail.py")
+        give_up("the webmail is not built: run scripts/build-webmail.py")
 
 
 async def run_suite(
