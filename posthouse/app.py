@@ -26,6 +26,7 @@ from posthouse.errors import PosthouseError
 from posthouse.house import House, Paths
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
+from posthouse.jmap.card_shelf import CardShelves
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.mail import MailCache
@@ -304,10 +305,12 @@ class App:
             directory=self.house.directory,
             mail=MailCache(self.house.store),
             results=Results(),
+            cards=CardShelves(self.house.store),
             security=self.house.security,
             administration=self._administer,
             client_setup=self.house.client_setup,
             outbox=self.house.outbox,
+            learnt_addresses=self.house.learnt_addresses,
             email_extras=EmailExtras([VERDICT]),
             vapid=self._vapid.public,
             push_wanted=self._push_wanted,

@@ -18,11 +18,12 @@ from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.clock import Clock
-from posthouse.config import NOT_SERVED, Config, ConfigError, Listen
+from posthouse.config import NOT_SERVED, Config, ConfigError
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
+from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.outbox import Outbox
@@ -39,7 +40,7 @@ from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.backup import Backups
-from posthouse.operations.client_setup import ClientSetup
+from posthouse.operations.client_setup import ClientSetup, ports_of
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -103,6 +104,7 @@ class House:
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
         self.outbox = Outbox(store, lambda: self.pipeline, clock)
+        self.learnt_addresses = LearntAddresses(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -184,7 +186,7 @@ class House:
                 ),
             ),
             judge=None if config.junk.filter == "off" else judging,
-            outgoing=outgoing(self.junk),
+            outgoing=self.learnt_addresses.beside(outgoing(self.junk)),
         )
         self.reports = ReportSender(
             self.store,
@@ -194,7 +196,7 @@ class House:
             hostname=config.hostname,
             now=self.clock,
         )
-        self.client_setup = ClientSetup(config.hostname, _ports(config))
+        self.client_setup = ClientSetup(config.hostname, ports_of(config.listen))
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -213,7 +215,7 @@ class House:
             domains,
             self.resolver,
             hostname=config.hostname,
-            ports=_ports(config),
+            ports=ports_of(config.listen),
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             now=self.clock,
@@ -388,13 +390,3 @@ class House:
 def _file_name(url: str) -> str:
     """The first name of what a `[store]` address says, below the data folder."""
     return Path(url.partition(":")[2]).parts[0]
-
-
-def _ports(config: Config) -> dict[str, int]:
-    """Listener name → the port that others use: that of its first address that is no Unix socket."""
-    ports: dict[str, int] = {}
-    for name in Listen.__struct_fields__:
-        numbers = [a.rpartition(":")[2] for a in getattr(config.listen, name) if not a.startswith("unix:")]
-        if numbers:
-            ports[name] = int(numbers[0])
-    return ports

@@ -10,8 +10,10 @@ import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
+from posthouse.jmap.card_shelf import CardShelves
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, MailCache
@@ -32,12 +34,14 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     mail: MailCache
     results: Results
+    cards: CardShelves
     security: Security
     administration: Callable[[], Administration]
     client_setup: ClientSetup
     hostname: str
     message_size: int
     outbox: Outbox
+    learnt_addresses: LearntAddresses
     vapid: str = ""
     """The public key of Web Push (RFC 9749)."""
     push_wanted: Callable[[int], None] = lambda account_id: None
