@@ -60,7 +60,7 @@ def fill(stage: Stage) -> None:
 
 
 def bring(stage: Stage) -> None:
-    """Mail that strangers bring by SMTP, so that it is judged: one who pretends, and one who writes for the first time."""
+    """Mail that strangers bring by SMTP, so that it is judged: one pretends, one writes for the first time."""
     with smtplib.SMTP(*stage.smtp) as client:
         for letter in strangers():
             client.sendmail(letter.sender, ["alice@north.test"], letter.raw)
