@@ -42,7 +42,7 @@ class Cluster(compare.Posthouse):
     def configuration(self) -> str:
         """The same, over the database."""
         store = f'[store]\nurl = "{self.database.url("house")}"\nblobs = "{self.objects.url}"\n'
-        return compare.CONFIG + store
+        return compare.CONFIG + compare.UNCHECKED + store
 
     def start(self) -> None:
         """The database and the object store first."""

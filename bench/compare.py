@@ -4,6 +4,9 @@ Starts the peer of ../shared/bench (once with Maildir, once with mdbox) and `pos
 the same load generator unchanged against each in turn, test by test, and prints one table. A ratio above 1 means
 that Posthouse is better; each row is held against the better of the two peers. Raw lines go to bench-results/.
 
+The peer checks no sender and filters no junk, so neither does Posthouse in that table. A second one shows delivery as
+it is by default, with SPF, DKIM, DMARC and the junk filter, against the same peer that checks nothing.
+
     python bench/compare.py                      everything (about an hour)
     python bench/compare.py --quick              smaller mailboxes, one run (under ten minutes)
     python bench/compare.py --only smtp,append   some tests
@@ -34,6 +37,7 @@ PEER_PORTS = ["--smtp", "127.0.0.1:3025", "--imap", "127.0.0.1:3143", "--pop3", 
 OUR_PORTS = ["--smtp", "127.0.0.1:4025", "--imap", "127.0.0.1:4143", "--pop3", "127.0.0.1:4110"]
 LOWER_IS_BETTER = {"ms p50", "ms", "s", "KiB/session", "bytes allocated/msg"}
 MARK = "<!-- table -->"
+CHECKED_MARK = "<!-- checked -->"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 DNS_PORT = "4053"
 
@@ -50,11 +54,17 @@ plaintext = "loopback"
 default_domain = "bench.test"
 [dns]
 servers = ["127.0.0.1:4053"]
-[msgauth]
-verify = "enforce"
 [limits]
 message_size = "50MB"
 """
+UNCHECKED = """\
+[msgauth]
+verify = "off"
+[junk]
+filter = "off"
+"""
+CHECKED_RUNS = 3
+"""Delivery with all checks is short: also a quick run does it so often."""
 REST_SECONDS = 30.0
 """How long a server's background work is waited for before a test begins."""
 TEST_SECONDS = 900.0
@@ -95,8 +105,10 @@ class Peer:
 class Posthouse:
     """`posthouse serve` as an administrator would run it."""
 
-    def __init__(self, users: int) -> None:
-        self.name = "posthouse"
+    def __init__(self, users: int, *, checked: bool = False) -> None:
+        """`checked`: with the checks of senders and the junk filter, as is the default."""
+        self.name = "posthouse-checked" if checked else "posthouse"
+        self.checked = checked
         self.users = users
         self.folder = WORK / "posthouse"
         self.ports = [*OUR_PORTS, "--imaps", "127.0.0.1:4993"]
@@ -105,7 +117,7 @@ class Posthouse:
         self.dns: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Make the accounts and serve; senders are checked (SPF, DKIM, DMARC) against a name server of our own."""
+        """Make the accounts and serve; what is asked of the DNS goes to a name server of our own."""
         self.dns = subprocess.Popen([sys.executable, ROOT / "bench" / "name_server.py", DNS_PORT])
         if self.folder.exists():
             shutil.rmtree(self.folder)
@@ -134,7 +146,7 @@ class Posthouse:
 
     def configuration(self) -> str:
         """The file."""
-        return CONFIG
+        return CONFIG if self.checked else CONFIG + UNCHECKED
 
     def stop(self) -> None:
         """End the server."""
@@ -313,6 +325,42 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def checked_table() -> str:
+    """Delivery with every check on, as Markdown."""
+    ours, plain = read("posthouse-checked"), read("posthouse")
+    peers = [read(name) for name in ("maildir", "mdbox")]
+    lines = [
+        "| delivered | better peer, msg/s | Posthouse, msg/s | ratio | without checks, msg/s | CPU ms/op: peer "
+        "| CPU ms/op: ours | CPU ratio |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for key, cell in ours.items():
+        test, parameters, _ = key
+        if test != "smtp_delivered":
+            continue
+        found = [rows[key] for rows in peers if key in rows]
+        best = max((median(c.values) or 0 for c in found), default=None)
+        cpu = min((median(c.cpu) for c in found if c.cpu), default=None)  # type: ignore[type-var]
+        cells = [
+            parameters,
+            number(best),
+            number(median(cell.values)),
+            ratio(median(cell.values), best, False),
+        ]
+        cells += [number(median(plain[key].values) if key in plain else None)]
+        cells += [number(cpu), number(median(cell.cpu)), ratio(median(cell.cpu), cpu, True)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_into_page(mark: str, text: str) -> None:
+    """Put a table between its two marks in docs/benchmark.md."""
+    page = ROOT / "docs" / "benchmark.md"
+    before, _, after = page.read_text().partition(mark)
+    _, _, after = after.partition(mark)
+    page.write_text(f"{before}{mark}\n{text}\n{mark}{after}")
+
+
 def options_from(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -357,13 +405,10 @@ def main() -> None:
         finally:
             if not options.keep_work:
                 shutil.rmtree(WORK, ignore_errors=True)
-    text = table()
-    print(text)
-    if options.write:
-        page = ROOT / "docs" / "benchmark.md"
-        before, _, after = page.read_text().partition(MARK)
-        _, _, after = after.partition(MARK)
-        page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}")
+    for mark, text in ((MARK, table()), (CHECKED_MARK, checked_table())):
+        print(text, end="\n\n")
+        if options.write:
+            write_into_page(mark, text)
 
 
 def begin_anew(server: Peer | Posthouse, users: int) -> None:
@@ -400,6 +445,21 @@ def run_all(options: argparse.Namespace) -> None:
         finally:
             for server in started:
                 server.stop()
+    if "smtp" in chosen and not options.peer_only:
+        run_checked(options)
+
+
+def run_checked(options: argparse.Namespace) -> None:
+    """Delivery with every check on."""
+    server = Posthouse(options.users, checked=True)
+    server.start()
+    try:
+        warm(server, options.users)
+        print(f"{time.strftime('%H:%M:%S')} smtp on {server.name}", file=sys.stderr, flush=True)
+        again = argparse.Namespace(**vars(options) | {"runs": max(options.runs, CHECKED_RUNS)})
+        measure(server, "smtp", again)
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":

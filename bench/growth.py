@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare import ROOT, WORK, Posthouse, rest
+from compare import WORK, Posthouse, rest, write_into_page
 
 MARK = "<!-- growth -->"
 TEXT = b"From: a@example.net\r\nTo: u000@bench.test\r\nSubject: growth %d\r\nMessage-ID: <%d@growth>\r\n\r\n%s\r\n"
@@ -117,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     columns: dict[str, dict[str, Cost]] = {}
     for accounts in (10, options.accounts):
-        server = Posthouse(accounts)
+        server = Posthouse(accounts, checked=True)
         server.start()
         assert server.process is not None
         try:
@@ -142,10 +142,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if options.write:
-        page = ROOT / "docs" / "benchmark.md"
-        before, _, after = page.read_text().partition(MARK)
-        _, _, after = after.partition(MARK)
-        page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}")
+        write_into_page(MARK, text)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,9 @@ async def fill(server: Server, messages: int) -> None:
             AddEmail(
                 account_id=account.account_id,
                 mailbox_id=inbox.mailbox_id,
-                content=Content.of(MESSAGE.format(n=n, topic=n // 4 * 4, reply="Re: " if n % 4 else "").encode()),
+                content=Content.of(
+                    MESSAGE.format(n=n, topic=n // 4 * 4, reply="Re: " if n % 4 else "").encode()
+                ),
                 received_at=1_790_000_000 + n,
             )
             for n in range(start, min(start + 1000, messages))
@@ -141,7 +143,9 @@ class Client:
 
     async def stream(self) -> None:
         """Turn the connection into an EventSource."""
-        self.writer.write(f"GET /jmap/eventsource/?types=*&closeafter=no&ping=0 HTTP/1.1\r\n{self.head}\r\n".encode())
+        self.writer.write(
+            f"GET /jmap/eventsource/?types=*&closeafter=no&ping=0 HTTP/1.1\r\n{self.head}\r\n".encode()
+        )
         await self.reader.readuntil(b": here\n\n\r\n")
 
 
@@ -179,18 +183,26 @@ async def measure(server: Server, options: argparse.Namespace) -> list[tuple[str
     rows = []
     began = time.perf_counter()
     await client.ask(listing())
-    rows.append(("first listing after a start, everything read", f"{(time.perf_counter() - began) * 1000:.0f} ms"))
+    rows.append(
+        ("first listing after a start, everything read", f"{(time.perf_counter() - began) * 1000:.0f} ms")
+    )
     changed = []
     for _ in range(5):
-        await client.ask([["Mailbox/set", {"accountId": "A1", "create": {"a": {"name": os.urandom(6).hex()}}}, "a"]])
+        await client.ask(
+            [["Mailbox/set", {"accountId": "A1", "create": {"a": {"name": os.urandom(6).hex()}}}, "a"]]
+        )
         began = time.perf_counter()
         await client.ask(listing())
         changed.append(time.perf_counter() - began)
     rows.append(("listing of 50 when mail has changed", f"{sorted(changed)[2] * 1000:.1f} ms"))
     rate, times = await requests(server.port, 1, 200)
-    rows.append(("listing of 50, one client", f"{rate:.0f}/s, p99 {times[int(len(times) * 0.99)] * 1000:.1f} ms"))
+    rows.append(
+        ("listing of 50, one client", f"{rate:.0f}/s, p99 {times[int(len(times) * 0.99)] * 1000:.1f} ms")
+    )
     rate, times = await requests(server.port, 8, 50)
-    rows.append(("listing of 50, eight clients", f"{rate:.0f}/s, p99 {times[int(len(times) * 0.99)] * 1000:.1f} ms"))
+    rows.append(
+        ("listing of 50, eight clients", f"{rate:.0f}/s, p99 {times[int(len(times) * 0.99)] * 1000:.1f} ms")
+    )
     before = server.resident
     streams = []
     for _ in range(options.streams):
@@ -203,7 +215,9 @@ async def measure(server: Server, options: argparse.Namespace) -> list[tuple[str
 
 def main() -> None:
     """Run, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--streams", type=int, default=90, help="at most what one account may have open")
     parser.add_argument("--write", action="store_true")
@@ -219,7 +233,11 @@ def main() -> None:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    lines = [f"| JMAP, mailbox of {options.messages:,} | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
+    lines = [
+        f"| JMAP, mailbox of {options.messages:,} | |",
+        "|---|---|",
+        *(f"| {a} | {b} |" for a, b in rows),
+    ]
     print("\n".join(lines))
     if options.write:
         page = ROOT / "docs" / "benchmark.md"

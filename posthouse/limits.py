@@ -1099,6 +1099,15 @@ SOCKET_PATH: Final = 100
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
 
+REJECTS_LISTED: Final = 1000
+"""Refused messages listed at once: each costs one read of a header, a second in all."""
+
+REJECTS_HEADER: Final = 16 * 1024
+"""Octets read of a refused message to tell From and Subject: longer headers are cut."""
+
+BACKUP_LOOK_DAYS: Final = 8
+"""Days after which the last backup is worth a look: weekly ones may be late by one."""
+
 TIMELINE_LATEST: Final = 1000
 """Lines of all messages shown at once in the live log."""
 
