@@ -59,7 +59,7 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.smtp.reception import MemoryBudget
-from posthouse.storage import Storage, open_storage
+from posthouse.storage import Storage, file_name, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import Account, DomainKind
 from posthouse.store.sqlite.store import SqliteStore
@@ -110,7 +110,12 @@ class House:
 
     @classmethod
     async def open(
-        cls, config: Config, *, serving: bool = False, roles: frozenset[str] = frozenset()
+        cls,
+        config: Config,
+        *,
+        serving: bool = False,
+        roles: frozenset[str] = frozenset(),
+        storage: Storage | None = None,
     ) -> Self:
         """Open the store (StoreUnavailable when somebody else has it) and build upon it.
 
@@ -120,7 +125,7 @@ class House:
         clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        storage = await open_storage(config, clock, serving=serving, roles=roles)
+        storage = storage or await open_storage(config, clock, serving=serving, roles=roles)
         try:
             directory = Directory(
                 storage.store,
@@ -334,7 +339,7 @@ class House:
 
     def _backups(self, config: Config) -> Backups:
         keeper = self.store if isinstance(self.store, SqliteStore) else None
-        own = (_file_name(config.store.url), _file_name(config.store.blobs), "search.db", "run")
+        own = (file_name(config.store.url), file_name(config.store.blobs), "search.db", "run")
         return Backups(
             keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
         )
@@ -383,11 +388,6 @@ class House:
         self.security.bearers.close()
         self.directory.close()
         await self.storage.close()
-
-
-def _file_name(url: str) -> str:
-    """The first name of what a `[store]` address says, below the data folder."""
-    return Path(url.partition(":")[2]).parts[0]
 
 
 def _ports(config: Config) -> dict[str, int]:
