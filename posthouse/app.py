@@ -23,10 +23,18 @@ from typing import Final
 import msgspec
 
 from posthouse.config import Config, ConfigError
-from posthouse.doors import DOORS, HEALTH, JOBS_ROLE, QUEUE_ROLE, RESERVED_ROLES, ROLES, Door
+from posthouse.doors import (
+    DOORS,
+    HEALTH,
+    JOBS_ROLE,
+    QUEUE_ROLE,
+    RESERVED_ROLES,
+    ROLES,
+    Door,
+    busy_line,
+)
 from posthouse.errors import PosthouseError
-from posthouse.house import House, Paths
-from posthouse.imap.server import BUSY as IMAP_BUSY
+from posthouse.house import House
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.email_extras import EmailExtras
@@ -37,7 +45,6 @@ from posthouse.jmap.verdict import VERDICT
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.endpoint import UNIX
-from posthouse.net.health import BUSY as HEALTH_BUSY
 from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
@@ -45,7 +52,7 @@ from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
 from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
-from posthouse.pop3.server import BUSY as POP3_BUSY
+from posthouse.places import Paths
 from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
 from posthouse.reloading import keeping_fixed
@@ -61,7 +68,6 @@ from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
 from posthouse.web.pusher import Pusher
-from posthouse.web.server import BUSY as HTTP_BUSY
 from posthouse.web.server import Application, WebServer
 from posthouse.web.web_push import VapidKey
 from posthouse.workers import WORKER_ROLES, Workers
@@ -241,7 +247,7 @@ class App:
             partial(self._serve, door.protocol),
             tls=self._tls if door.tls_first else None,
             gate=self._gate,
-            refusal=self._busy_line(door.protocol),
+            refusal=busy_line(door.protocol, self.config.hostname),
             proxies=() if door is HEALTH else proxies,
             sockets=sockets,
         )
@@ -267,17 +273,6 @@ class App:
             self.house.storage.gossip.tell(PEER_SEEN, (address,))
         elif self._runner is not None:
             self._runner.backups.peer_seen(address)
-
-    def _busy_line(self, protocol: str) -> bytes:
-        if protocol == "imap":
-            return IMAP_BUSY
-        if protocol == "pop3":
-            return POP3_BUSY
-        if protocol == "web":
-            return HTTP_BUSY
-        if protocol == "health":
-            return HEALTH_BUSY
-        return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
 
     def _why_not_ready(self) -> str:
         """Why nobody should be sent here now; empty: all is well."""

@@ -6,6 +6,11 @@ from typing import Final
 
 import msgspec
 
+from posthouse.imap.server import BUSY as IMAP_BUSY
+from posthouse.net.health import BUSY as HEALTH_BUSY
+from posthouse.pop3.server import BUSY as POP3_BUSY
+from posthouse.web.server import BUSY as HTTP_BUSY
+
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
     """A listener: what is spoken at it, and the role that asks for it."""
@@ -37,3 +42,10 @@ JOBS_ROLE: Final = "jobs"
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE, JOBS_ROLE})
 RESERVED_ROLES: Final = frozenset({"sieve"})
 """Roles of listeners that are not served yet: asking for them is no mistake."""
+
+_BUSY: Final = {"imap": IMAP_BUSY, "pop3": POP3_BUSY, "web": HTTP_BUSY, "health": HEALTH_BUSY}
+
+
+def busy_line(protocol: str, hostname: str) -> bytes:
+    """What a protocol says when there are too many connections; RFC 5321 §3.8 for SMTP."""
+    return _BUSY.get(protocol) or f"421 4.3.2 {hostname} Too many connections, try later\r\n".encode()

@@ -91,11 +91,6 @@ async def open_storage(
     return Storage(store=store, secret=secret, locks=LocalLocks(), gossip=workers, workers=workers)
 
 
-def file_name(url: str) -> str:
-    """The first name of what a `[store]` address says, below the data folder."""
-    return Path(url.partition(":")[2]).parts[0]
-
-
 def _own_secret(data: Path) -> bytes:
     """Made once: what unknown names are told must not change over restarts."""
     path = data / "login.key"

@@ -48,6 +48,18 @@ export const checks = {
     await ask('deliver', 'Fresh from the road')
     for (const each of [page, other]) await row(each, 'Fresh from the road').waitFor({ timeout: AGREE })
   },
+  async why_a_message_is_believed_or_not({ page }) {
+    await open(page, 'Your order has arrived')
+    await page.getByText('Nothing proves that books.test sent this').waitFor()
+    await page.getByText('First message from this address').waitFor()
+    await page.goto(page.url().replace(/\/mail.*/, '/mail/junk'))
+    await open(page, 'Your mailbox closes today')
+    await page.getByText('Looks like junk: its domain looks like another').click()
+    await page.getByText('6.5 of the 5 that make junk').first().waitFor()
+    await page.getByText('n0rth.test may be taken for north.test').waitFor()
+    await page.getByText('Without “its domain looks like another” it would not be junk.').waitFor()
+    await inbox(page)
+  },
   async a_message_is_moved_and_brought_back({ page, other, ask }) {
     await open(page, 'Minutes of the board (1)')
     await page.keyboard.press('m')

@@ -1,11 +1,12 @@
 // A picture of every page, in both languages, light and dark, at three widths, into the folder given. `make screenshots`.
+// ONLY, LANGUAGES, THEMES and WIDTHS name some of them.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { signedIn } from '../browser.mjs'
 
-const WIDTHS = [[360, 740], [1024, 768], [1920, 1080]]
-const LANGUAGES = ['en', 'zh-CN']
-const THEMES = ['light', 'dark']
+const WIDTHS = (process.env.WIDTHS ?? '360,1024,1920').split(',').map((width) => [Number(width), { 360: 740, 1024: 768 }[width] ?? 1080])
+const LANGUAGES = (process.env.LANGUAGES ?? 'en,zh-CN').split(',')
+const THEMES = (process.env.THEMES ?? 'light,dark').split(',')
 
 /** Name → how to get there; the page stands at the inbox each time. */
 const PAGES = {
@@ -21,7 +22,15 @@ const PAGES = {
   },
   async forged(page, base) {
     await read(page, base, 'Nordbank')
-    await page.locator('article details summary').first().click()
+    await page.locator('.trust .line').first().click()
+  },
+  async junk(page, base) {
+    await page.goto(`${base}/mail/junk`)
+    await page.locator('.row .open').first().click()
+    await page.locator('.trust .line').first().click()
+  },
+  async stranger(page, base) {
+    await read(page, base, 'order')
   },
   async compose(page, base) {
     await page.goto(`${base}/compose?to=${encodeURIComponent('Carol Meier <carol@south.test>, 王小明 <wang.xiaoming@huadong.test>')}&subject=${encodeURIComponent('Lanterns for Saturday 周六的灯笼')}&body=${encodeURIComponent('Shall I bring the two large lanterns?\n\nAlice')}`)
@@ -37,7 +46,7 @@ const PAGES = {
     await page.waitForTimeout(200)
   },
   async nothing(page, base) {
-    await page.goto(`${base}/mail/junk`)
+    await page.goto(`${base}/mail/archive`)
   },
   async folders(page) {
     if (page.viewportSize().width < 1180) await page.locator('.burger button, nav button').filter({ visible: true }).first().click()
