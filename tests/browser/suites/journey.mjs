@@ -139,7 +139,11 @@ export const checks = {
     await open(page, 'The lighthouse keys')
     await page.getByText('Where is it?').first().click()
     await page.getByRole('heading', { name: 'To carol@south.test' }).waitFor()
-    await page.locator('li.done', { hasText: /Delivered|Handed/ }).waitFor()
+    const handed = page.locator('li.done', { hasText: 'Handed to mx.south.test' })
+    await handed.getByText('encrypted (TLSv1.3)').waitFor()
+    await handed.getByText(/^250 /).waitFor()
+    await page.getByRole('link', { name: 'Sent lately' }).click()
+    await page.getByRole('link', { name: 'carol@south.test' }).first().waitFor()
     await inbox(page)
   },
   async offline_and_back({ page, ask }) {

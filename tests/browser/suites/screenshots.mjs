@@ -64,7 +64,11 @@ const PAGES = {
     const link = page.locator('.track').first()
     await link.waitFor()
     await link.click()
-    await page.locator('h1').first().waitFor()
+    await page.locator('details ol').first().waitFor()
+  },
+  async lately(page, base) {
+    await page.goto(`${base}/track`)
+    await page.locator('time').first().waitFor()
   },
   async settings(page, base) {
     await page.goto(`${base}/settings`)
