@@ -23,7 +23,7 @@ import msgspec
 
 from posthouse.config import Config, ConfigError
 from posthouse.errors import PosthouseError
-from posthouse.house import House, Paths
+from posthouse.house import House
 from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
@@ -42,6 +42,7 @@ from posthouse.operations.administration import Administration
 from posthouse.operations.control import ControlServer, socket_path
 from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
+from posthouse.places import Paths
 from posthouse.pop3.server import BUSY as POP3_BUSY
 from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges

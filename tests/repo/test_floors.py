@@ -65,6 +65,7 @@ BY_FOLDER = {
     "notices": 7,
     "judging": 7,
     "storage": 7,
+    "places": 7,
     "privileges": 7,
     "__main__": 7,
 }
