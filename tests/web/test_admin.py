@@ -185,6 +185,10 @@ async def test_catch_all_and_lists_of_addresses(admin: Owner) -> None:
     assert (
         await admin.error("AdminDomain/set", name="example.test", catchAll="nonsense") == "invalidArguments"
     )
+    assert await admin.error("AdminDomain/set", name="example.test", quota=-1) == "invalidArguments"
+    assert (await result(admin, "AdminDomain/set", name="example.test", quota=5000))["quota"] == 5000
+    shown = await result(admin, "AdminAccount/show", address="alice@example.test")
+    assert (shown["quota"], shown["ownQuota"]) == (5000, 0)
     assert await admin.error("AdminDomain/set", name="other.test", catchAll="") == "notFound"
     assert (await result(admin, "AdminDomain/set", name="example.test", catchAll=""))["catchAll"] == ""
     many = {"address": "all@example.test", "targets": ["bob@example.test", "x@far.test", "bob@example.test"]}

@@ -39,6 +39,14 @@ const PAGES = {
     await page.locator('.files').waitFor()
     await page.waitForTimeout(400)
   },
+  async kept(page) {
+    await page.context().setOffline(true)
+    await page.keyboard.press('c')
+    await page.getByRole('combobox').nth(1).fill('carol@south.test')
+    await page.locator('.subject').fill('Half a thought 半句话')
+    await page.keyboard.press('Escape')
+    await page.locator('.kept').waitFor()
+  },
   async search(page, base) {
     await page.goto(`${base}/search?q=${encodeURIComponent('has:attachment 主题:评审会')}`)
     await page.waitForTimeout(300)
@@ -64,7 +72,11 @@ const PAGES = {
     const link = page.locator('.track').first()
     await link.waitFor()
     await link.click()
-    await page.locator('h1').first().waitFor()
+    await page.locator('details ol').first().waitFor()
+  },
+  async lately(page, base) {
+    await page.goto(`${base}/track`)
+    await page.locator('time').first().waitFor()
   },
   async settings(page, base) {
     await page.goto(`${base}/settings`)
@@ -109,6 +121,7 @@ export const checks = Object.fromEntries(
             const wide = await page.evaluate(() => document.documentElement.scrollWidth)
             assert.ok(wide <= width, `${name} is ${wide} wide at ${width}`)
             await page.context().setOffline(false)
+            if (name === 'kept') await page.locator('.kept button').last().click()
           }
           await page.context().close()
         },
