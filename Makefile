@@ -47,6 +47,7 @@ format: .venv/.development
 bench: .venv/.development
 	$(BIN)/python bench/compare.py $(BENCH)
 	$(BIN)/python bench/jmap.py
+	$(BIN)/python bench/junk.py
 
 # A stamp each, so that a second start needs no network.
 .venv/bin/python:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -40,13 +39,15 @@ from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method
 from posthouse.operations.backup import Backups
-from posthouse.operations.client_setup import ClientSetup, ports_of
+from posthouse.operations.certificates import Certificates
+from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
+from posthouse.operations.rejecting import Rejects
 from posthouse.operations.reports import Reports
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
@@ -59,30 +60,12 @@ from posthouse.outbound.ourselves import Ourselves
 from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
+from posthouse.places import Paths, file_name, ports_of
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import Account, DomainKind
 from posthouse.store.sqlite.store import SqliteStore
-
-
-class Paths(msgspec.Struct, frozen=True):
-    """Where things are in the data folder."""
-
-    data: Path
-
-    @property
-    def run(self) -> Path:
-        """Sockets."""
-        return self.data / "run"
-
-    def certificate(self, config: Config) -> Path:
-        """The certificate in use: the administrator's, else our own."""
-        return config.tls.certificate or self.data / "tls" / "certificate.pem"
-
-    def key(self, config: Config) -> Path:
-        """The key of that certificate."""
-        return config.tls.key or self.data / "tls" / "key.pem"
 
 
 class House:
@@ -112,7 +95,12 @@ class House:
 
     @classmethod
     async def open(
-        cls, config: Config, *, serving: bool = False, roles: frozenset[str] = frozenset()
+        cls,
+        config: Config,
+        *,
+        serving: bool = False,
+        roles: frozenset[str] = frozenset(),
+        storage: Storage | None = None,
     ) -> Self:
         """Open the store (StoreUnavailable when somebody else has it) and build upon it.
 
@@ -122,7 +110,7 @@ class House:
         clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        storage = await open_storage(config, clock, serving=serving, roles=roles)
+        storage = storage or await open_storage(config, clock, serving=serving, roles=roles)
         try:
             directory = Directory(
                 storage.store,
@@ -196,7 +184,7 @@ class House:
             hostname=config.hostname,
             now=self.clock,
         )
-        self.client_setup = ClientSetup(config.hostname, ports_of(config.listen))
+        self.client_setup = ClientSetup(config.hostname, ports_of(config))
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -215,11 +203,12 @@ class House:
             domains,
             self.resolver,
             hostname=config.hostname,
-            ports=ports_of(config.listen),
+            ports=ports_of(config),
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             now=self.clock,
         )
+        self.backups = self._backups(config)
         sendmail = Sendmail(
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
@@ -239,7 +228,7 @@ class House:
             records=records,
             queue=Queue(self.store, self._forgive, self.clock),
             suppressing=Suppressing(self.store, self.clock),
-            backups=self._backups(config),
+            backups=self.backups,
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
             status=self._status(config, records),
@@ -249,7 +238,7 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
-                **self._trust_commands(),
+                **self._trust_commands(config),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
@@ -269,9 +258,12 @@ class House:
         self.store.thaw()
         return True
 
-    def _trust_commands(self) -> dict[str, Method]:
-        """Commands on reports, keys, junk."""
-        reports = Reports(self.store)
+    def _trust_commands(self, config: Config) -> dict[str, Method]:
+        """Commands on reports, keys, certificates, junk."""
+        reports, rejects = Reports(self.store), Rejects(self.store)
+        certificates = Certificates(
+            Paths(config.data).certificate(config), own=config.tls.certificate is not None, now=self.clock
+        )
         return {
             "store.freeze": self.store_freeze,
             "store.thaw": self.store_thaw,
@@ -281,6 +273,9 @@ class House:
             "domain.dkim": self.dkim_keys.domain_dkim,
             "domain.rotate": self.dkim_keys.dkim_rotate,
             "domain.forget-key": self.dkim_keys.dkim_remove,
+            "rejects.list": rejects.rejects_list,
+            "rejects.rescue": rejects.rejects_rescue,
+            "certificate.show": certificates.certificate_show,
             "spam.train": self.junk.desk.train,
             "spam.explain": self.junk.desk.explain,
             "account.held": self.junk.account_held,
@@ -329,6 +324,7 @@ class House:
             self.store,
             records,
             facts,
+            self.backups,
             listening=lambda: self.listening,
             started_at=self.started_at,
             now=self.clock,
@@ -336,7 +332,7 @@ class House:
 
     def _backups(self, config: Config) -> Backups:
         keeper = self.store if isinstance(self.store, SqliteStore) else None
-        own = (_file_name(config.store.url), _file_name(config.store.blobs), "search.db", "run")
+        own = (file_name(config.store.url), file_name(config.store.blobs), "search.db", "run")
         return Backups(
             keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
         )
@@ -385,8 +381,3 @@ class House:
         self.security.bearers.close()
         self.directory.close()
         await self.storage.close()
-
-
-def _file_name(url: str) -> str:
-    """The first name of what a `[store]` address says, below the data folder."""
-    return Path(url.partition(":")[2]).parts[0]

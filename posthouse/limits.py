@@ -58,6 +58,27 @@ STOP_GRACE: Final = 10.0
 STOP_TIMEOUT: Final = 2.0
 """Seconds that cancelled sessions get to clean up when a listener stops."""
 
+WORKER_START: Final = 60.0
+"""Seconds in which a worker process must be ready to take mail."""
+
+WORKER_STOP: Final = 30.0
+"""Seconds that worker processes get to end their sessions; then they are killed."""
+
+WORKER_PAUSE: Final = 0.5
+"""Seconds before a worker process that ended by itself is started again; doubled each time it does not last."""
+
+WORKER_PAUSE_MOST: Final = 30.0
+"""The longest such pause, in seconds; who has lasted longer begins anew."""
+
+LINK_FRAME: Final = 256 * MB
+"""Octets of one request between a worker process and the store: more is a fault of ours, and ends the link."""
+
+LINK_CACHE: Final = 1.0
+"""Seconds for which a worker process believes what it knows of an account's mailboxes and kinds of items."""
+
+LINK_CACHED: Final = 20_000
+"""Such answers that a worker process remembers."""
+
 PROXY_HEADER: Final = 4 * KB
 """Octets of one PROXY protocol header; the specification's own addresses need 232."""
 
@@ -1132,6 +1153,15 @@ SOCKET_PATH: Final = 100
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
 
+REJECTS_LISTED: Final = 1000
+"""Refused messages listed at once: each costs one read of a header, a second in all."""
+
+REJECTS_HEADER: Final = 16 * 1024
+"""Octets read of a refused message to tell From and Subject: longer headers are cut."""
+
+BACKUP_LOOK_DAYS: Final = 8
+"""Days after which the last backup is worth a look: weekly ones may be late by one."""
+
 TIMELINE_LATEST: Final = 1000
 """Lines of all messages shown at once in the live log."""
 
@@ -1484,20 +1514,30 @@ GOOD_PER_ROUND: Final = 200
 TOKEN_SOURCE: Final = 256 * KB
 """Octets of a message that the filter reads; what stands further back is not looked at."""
 
-TOKEN_TEXT: Final = 16 * KB
-"""Characters of decoded text that become tokens: junk is short, and longer texts have said enough by then."""
+TOKEN_TEXT: Final = 4 * KB
+"""Characters of plain text, and again of what HTML shows, that become words: some 600, where other filters take a few
+hundred. What the reader sees first decides; harmless text in front of it, beside it or behind it takes no more room."""
 
 TOKEN_HTML: Final = 48 * KB
 """Characters of HTML source that are read for one message."""
 
+TOKEN_PAIRS: Final = 64
+"""Words of one text that also count together with their neighbour."""
+
+MARKUP_LINKS: Final = 100
+"""Links of one text that are looked at."""
+
+MARKUP_TAGS: Final = 40
+"""Different elements of an HTML text that become tokens."""
+
 TOKEN_PARTS: Final = 32
 """Text parts of one message that are read."""
 
-TOKENS: Final = 1_500
+TOKENS: Final = 1_200
 """Different tokens of one message."""
 
-TOKENS_INLINE: Final = 16 * KB
-"""Octets up to which a message is read on the event loop (under a millisecond); larger ones in a thread."""
+TOKENS_INLINE: Final = 64 * KB
+"""Octets up to which a message is read on the event loop (half a millisecond); larger ones in a thread."""
 
 MODEL_TOKENS: Final = 40_000
 """Tokens that one filter knows: about 4 MB in memory, 300 KB on disk. What is old and rare is forgotten first."""
@@ -1516,6 +1556,9 @@ MODEL_OCTETS: Final = 8 * MB
 
 LIKENESSES: Final = 128
 """Messages learnt last whose likeness is recognised."""
+
+LIKENESS_NAMES: Final = 160
+"""Tokens of a message, the first ones, among which those are found that stand for it."""
 
 LIKENESS_TOKENS: Final = 24
 """Tokens that stand for one of them."""

@@ -253,9 +253,16 @@ class Directory:
             return False
         return any(d.account is not None and d.account.account_id == account.account_id for d in reached)
 
+    async def quota(self, account: Account) -> int:
+        """Octets the account may hold: its own quota, else its domain's, else the configured one; 0: unlimited."""
+        if account.quota:
+            return account.quota
+        domain = await self.domain(account.address.rpartition("@")[2])
+        return (domain.quota if domain is not None else 0) or self.default_quota
+
     async def room(self, account: Account) -> int | None:
         """Octets left in the account's quota, never below 0; None: unlimited."""
-        quota = account.quota or self.default_quota
+        quota = await self.quota(account)
         if not quota:
             return None
         usage = await self._store.usage(account.account_id)

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "spam": "Teach the junk filter, ask it why.",
     "message": "The life of a message.",
     "reports": "DMARC and TLS reports, received and sent.",
+    "certificate": "The certificate of our TLS listeners.",
     "import": "Take mail from mbox files, a Maildir, an IMAP server.",
     "export": "Give an account's mail to mbox files, a Maildir, an IMAP server.",
     "store": "Move the mail store to a cluster's database, and back.",

@@ -16,6 +16,7 @@ from posthouse.cli.session import (
     quota,
     read_file,
     read_password,
+    read_size,
     take_session,
     yes,
 )
@@ -36,18 +37,7 @@ def account() -> None:
     """People with mailboxes."""
 
 
-def _size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    from posthouse.units import size
-
-    if value is None:
-        return None
-    try:
-        return size(value)
-    except ValueError as fault:
-        raise click.BadParameter(str(fault)) from fault
-
-
-quota_option = click.option("--quota", metavar="SIZE", callback=_size, help='As "2GB"; 0: the default.')
+quota_option = click.option("--quota", metavar="SIZE", callback=read_size, help='As "2GB"; 0: the default.')
 
 
 @account.command("add")
@@ -161,7 +151,7 @@ def enable(session: Session, address: str) -> None:
 
 @account.command("quota")
 @click.argument("address")
-@click.argument("size", required=False, callback=_size)
+@click.argument("size", required=False, callback=read_size)
 @take_session
 def quota_(session: Session, address: str, size: int | None) -> None:
     """Show or set how much an account may hold ("2GB"; 0: the default)."""

@@ -9,20 +9,25 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Session, Verb, octets, take_session
+from posthouse.cli.session import Session, Verb, moment, octets, plain, take_session
 
 CONFIGURATION = "posthouse.toml"
 """The configuration's name in a backup."""
 
 
 @click.command(cls=Verb)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @take_session
-def backup(session: Session, folder: Path) -> None:
+def backup(session: Session, folder: Path | None) -> None:
     """Copy everything into DIR, as it is at one moment, while the server goes on; a second run copies what is new.
 
-    In it: mail, accounts, queue, keys, certificates, the configuration. Keep it as safe as the original.
+    In it: mail, accounts, queue, keys, certificates, the configuration. Keep it as safe as the original. Without DIR:
+    show the last one of each folder.
     """
+    if folder is None:
+        columns = {"folder": plain, "made_at": moment, "accounts": plain, "octets": octets}
+        session.table(session.one("backup.list"), columns)
+        return
     folder = folder.absolute()
     last: dict[str, Any] = {"octets": 0, "total": 0, "written": 0}
     with _Line() as line:

@@ -8,7 +8,12 @@ from typing import Any
 import click
 
 from posthouse.cli.findings import show_findings
-from posthouse.cli.session import Noun, Session, plain, take_session
+from posthouse.cli.session import Noun, Session, octets, plain, read_size, take_session
+
+
+def _quota(count: int) -> str:
+    return octets(count) if count else ""
+
 
 COLUMNS = {
     "name": plain,
@@ -17,6 +22,7 @@ COLUMNS = {
     "aliases": plain,
     "catch_all": plain,
     "recipients": plain,
+    "quota": _quota,
 }
 
 
@@ -46,9 +52,18 @@ def _known(recipients: str, listing: str | None) -> tuple[str, ...]:
 )
 @click.option("--recipients-file", metavar="FILE", help="Addresses, one a line.")
 @click.option("--catch-all", metavar="ADDRESS", default="", help="Who gets mail for unknown addresses.")
+@click.option(
+    "--quota", metavar="SIZE", callback=read_size, help='For each account without its own, as "2GB"; 0: none.'
+)
 @take_session
 def add(
-    session: Session, name: str, backup: bool, recipients: str, recipients_file: str | None, catch_all: str
+    session: Session,
+    name: str,
+    backup: bool,
+    recipients: str,
+    recipients_file: str | None,
+    catch_all: str,
+    quota: int | None,
 ) -> None:
     """Take mail for a domain."""
     if not backup and (recipients_file or recipients != "ask"):
@@ -60,6 +75,7 @@ def add(
         recipients=recipients,
         known=_known(recipients, recipients_file),
         catch_all=catch_all,
+        quota=quota or 0,
     )
     what = "we are a backup MX of" if backup else "we take mail for"
     session.show(row, lambda: click.echo(f"{what} {row['name']}"))
@@ -70,9 +86,17 @@ def add(
 @click.option("--recipients", type=click.Choice(["ask", "list"]))
 @click.option("--recipients-file", metavar="FILE", help="Addresses, one a line, added to the known ones.")
 @click.option("--catch-all", metavar="ADDRESS", help='Who gets mail for unknown addresses; "": nobody.')
+@click.option(
+    "--quota", metavar="SIZE", callback=read_size, help='For each account without its own, as "2GB"; 0: none.'
+)
 @take_session
 def set_(
-    session: Session, name: str, recipients: str | None, recipients_file: str | None, catch_all: str | None
+    session: Session,
+    name: str,
+    recipients: str | None,
+    recipients_file: str | None,
+    catch_all: str | None,
+    quota: int | None,
 ) -> None:
     """Change a domain."""
     arguments: dict[str, Any] = {
@@ -80,6 +104,7 @@ def set_(
         "recipients": recipients,
         "known": _known(recipients or "list", recipients_file),
         "catch_all": catch_all,
+        "quota": quota,
     }
     row = session.one("domain.set", **arguments)
     session.table([row], COLUMNS)

@@ -217,6 +217,18 @@ def quota(count: int) -> str:
     return octets(count) if count else "unlimited"
 
 
+def read_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """An option's or argument's size, as "2GB"; None: not given."""
+    from posthouse.units import size
+
+    if value is None:
+        return None
+    try:
+        return size(value)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault)) from fault
+
+
 def yes(value: bool) -> str:
     """`yes`, or nothing."""
     return "yes" if value else ""

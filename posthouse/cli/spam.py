@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Noun, Session, take_session
+from posthouse.cli.session import Noun, Session, moment, octets, plain, take_session
 
 
 @click.group(cls=Noun)
@@ -64,6 +64,34 @@ def _show(verdict: dict[str, Any]) -> None:
         click.echo(f"  fact   {fact['fact']}{': ' if words else ''}{words}")
     for change in verdict["would_change"]:
         click.echo(f"  if     {change}")
+
+
+@spam.command("rejects")
+@click.argument("account", metavar="[ADDRESS]", default="")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="At most so many.")
+@take_session
+def rejects(session: Session, account: str, limit: int) -> None:
+    """What was refused as junk and kept in Rejects (junk.rejects), for ADDRESS or everybody, the newest first."""
+    columns = {
+        "address": plain,
+        "id": plain,
+        "received_at": moment,
+        "size": octets,
+        "score": lambda score: f"{score:.1f}",
+        "sender": plain,
+        "subject": plain,
+    }
+    session.table(session.one("rejects.list", address=account, limit=limit), columns)
+
+
+@spam.command("rescue")
+@click.argument("address")
+@click.argument("ids", nargs=-1, required=True, type=int)
+@take_session
+def rescue(session: Session, address: str, ids: tuple[int, ...]) -> None:
+    """Move refused messages of ADDRESS to the inbox; its filter learns that they are good."""
+    count = session.one("rejects.rescue", address=address, ids=ids)
+    session.show({"rescued": count}, lambda: click.echo(f"rescued {count}"))
 
 
 def _expanded(files: tuple[Path, ...]) -> list[Path]:

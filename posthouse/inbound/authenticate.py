@@ -3,8 +3,8 @@
 It stands before `LocalForgery` at the door of port 25. What it finds goes into the examination (for the checks behind
 it), into an Authentication-Results field, and into the timeline. A DMARC policy is applied: "reject" refuses,
 "quarantine" delivers to Junk. Where the DNS fails, nothing is held against the sender; `msgauth.temporary` decides
-whether the mail is then delivered or put off. Our own other hosts (`inbound.trusted`) checked already and are not asked
-again; addresses of this machine are, for the playground's strangers live there.
+whether the mail is then delivered or put off. Our own other hosts (`inbound.trusted`) checked already: what they found
+is told on (`inbound.vouched`). Addresses of this machine are asked about, for the playground's strangers live there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
+from posthouse.inbound.vouched import vouched_field
 from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres
@@ -66,7 +67,11 @@ class Authenticate:
 
     async def __call__(self, examination: Examination) -> Reply | None:
         mail = examination.mail
-        if examination.trusted or not mail.peer or self._settings.verify == "off":
+        if examination.trusted:
+            said = vouched_field(examination, self._hostname)
+            examination.fields += [said] if said is not None else []
+            return None
+        if not mail.peer or self._settings.verify == "off":
             return None
         domains = author_domains(examination.claimed)
         if len(domains) > AUTHOR_DOMAINS:

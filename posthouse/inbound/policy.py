@@ -162,7 +162,7 @@ class Policy:
         if room is None or (room and room >= size):
             return RECIPIENT_OK
         # RFC 5321 §4.2.3: 452 while there is no room now, 552 where there never will be.
-        whole = account.quota or self._directory.default_quota
+        whole = await self._directory.quota(account)
         return _NEVER_FITS if size > whole else _FULL
 
     async def _backup(self, destination: Destination, transaction: Transaction) -> Reply:

@@ -47,7 +47,7 @@ _COUNTED: Final = ("used",)
 
 async def _quotas(context: Context, account_id: int) -> list[Quota]:
     account = await context.store.account_by_id(account_id)
-    limit = (account.quota if account is not None else 0) or context.services.directory.default_quota
+    limit = await context.services.directory.quota(account) if account is not None else 0
     if not limit:
         return []
     usage = await context.store.usage(account_id)

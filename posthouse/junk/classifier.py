@@ -8,21 +8,22 @@ know the same letter again, long before words can say anything. Everything here 
 
 from __future__ import annotations
 
-import heapq
 import math
 import zlib
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
 
 from posthouse.limits import (
+    LIKENESS_NAMES,
     LIKENESS_TOKENS,
     LIKENESSES,
     MODEL_LESSONS,
     MODEL_OCTETS,
     MODEL_TOKENS,
+    TOKENS,
     TOKENS_WEIGHED,
 )
 
@@ -32,6 +33,10 @@ _TELLING: Final = 0.1
 """Tokens nearer to even than that are not weighed."""
 READY: Final = 8
 """Messages of each sort that must have been learnt before words are believed."""
+_MATURE: Final = 400
+"""Messages of each sort after which an account needs nobody else's opinion."""
+_LATEST: Final = 4
+"""Messages that a token shared by many leads to."""
 _ALIKE: Final = 0.6
 """Share of the tokens that stand for two messages above which they are alike."""
 
@@ -39,7 +44,7 @@ _ALIKE: Final = 0.6
 class Likeness(msgspec.Struct, frozen=True, array_like=True):
     """A message that was learnt, by the smallest hashes of its tokens (a sample that like messages share)."""
 
-    hashes: tuple[int, ...]
+    hashes: frozenset[int]
     junk: bool
 
 
@@ -62,6 +67,23 @@ class _Kept(msgspec.Struct, array_like=True):
     likenesses: list[Likeness]
 
 
+_LEAST: Final = 0.001
+"""The measure of a token that was only seen in good mail, however often; 1 less it is that of one of junk."""
+_STEPS: Final = 254
+"""Measures are kept as whole steps of their logarithmic odds: numbers so small that Python has one of each, and a score
+touches no memory but the dictionary of the tokens."""
+_LOG_ODDS: Final = math.log((1 - _LEAST) / _LEAST)
+_MEASURES: Final = tuple(
+    1 / (1 + math.exp(-(step / _STEPS * 2 - 1) * _LOG_ODDS)) for step in range(_STEPS + 1)
+)
+_LOG_JUNK: Final = tuple(map(math.log, _MEASURES))
+_LOG_GOOD: Final = tuple(reversed(_LOG_JUNK))
+_RANKS: Final = tuple(
+    _STEPS // 2 - abs(step - _STEPS // 2) if abs(measure - 0.5) >= _TELLING else -1
+    for step, measure in enumerate(_MEASURES)
+)
+"""0: nothing is more telling; -1: it is not weighed."""
+
 _COUNT: Final = 1 << 16
 """Counts of a token are kept in one number: junk * _COUNT + good."""
 
@@ -75,7 +97,10 @@ class Model:
         self.good = 0
         self._tokens: dict[str, int] = {}
         self._likenesses: list[Likeness] = []
-        self._measures: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
+        """Of tokens that were asked for since the last change."""
+        self._alike: dict[int, list[int]] = {}
+        """Hash → places in `_likenesses`; empty: not made since the last change."""
 
     @property
     def ready(self) -> bool:
@@ -121,10 +146,15 @@ class Model:
             self.good = max(0, self.good - 1)
         gone = Likeness(likeness_of(names), junk)
         self._likenesses = [one for one in self._likenesses if one != gone]
-        self._measures.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was computed holds no longer."""
+        self._steps = {}
+        self._alike = {}
 
     def _bound(self) -> None:
-        self._measures.clear()
+        self._forget()
         if self.junk + self.good > MODEL_LESSONS:
             self._halve()
         if len(self._tokens) > MODEL_TOKENS:
@@ -149,47 +179,58 @@ class Model:
 
     # --- judging ------------------------------------------------------------------------------------
 
-    def score(self, names: Iterable[str]) -> Score:
+    def score(self, names: tuple[str, ...]) -> Score:
         """Judge a message."""
         if not (self.junk and self.good):
             return Score(junk=0.5, ready=False)
-        measures = self._measures
-        told = []
-        for name in names:
-            measure = measures.get(name)
-            if measure is None:
-                measure = self._measure(name)
-                if len(measures) < MODEL_TOKENS:
-                    measures[name] = measure
-            if abs(measure - 0.5) >= _TELLING:
-                told.append((name, measure))
-        if len(told) > TOKENS_WEIGHED:
-            told = heapq.nlargest(TOKENS_WEIGHED, told, key=lambda pair: abs(pair[1] - 0.5))
-        else:
-            told.sort(key=lambda pair: -abs(pair[1] - 0.5))
-        count = len(told)
-        if not count:
+        steps = self._steps_of(names)
+        # Sorted as numbers: the most telling first, of equal ones those that stand in front.
+        told = sorted(
+            _RANKS[step] * TOKENS + place
+            for place, step in enumerate(steps)
+            if step is not None and _RANKS[step] >= 0
+        )[:TOKENS_WEIGHED]
+        if not told:
             return Score(junk=0.5, ready=self.ready)
-        for_junk = _chi_square(-2 * sum(math.log(1 - measure) for _, measure in told), count)
-        for_good = _chi_square(-2 * sum(math.log(measure) for _, measure in told), count)
-        return Score(junk=(1 + for_good - for_junk) / 2, ready=self.ready, telling=tuple(told[:10]))
+        places = [one % TOKENS for one in told]
+        weighed = [steps[place] or 0 for place in places]
+        for_junk = _chi_square(-2 * sum([_LOG_GOOD[step] for step in weighed]), len(told))
+        for_good = _chi_square(-2 * sum([_LOG_JUNK[step] for step in weighed]), len(told))
+        telling = tuple(
+            (names[place], _MEASURES[step]) for place, step in zip(places[:10], weighed, strict=False)
+        )
+        return Score(junk=(1 + for_good - for_junk) / 2, ready=self.ready, telling=telling)
 
-    def _measure(self, name: str) -> float:
-        packed = self._tokens.get(name)
-        if packed is None:
-            return 0.5
+    def _steps_of(self, names: tuple[str, ...]) -> list[int | None]:
+        """How much each token speaks for junk, in steps; None: it was never learnt."""
+        steps = list(map(self._steps.get, names))
+        tokens = self._tokens
+        for place in [place for place, step in enumerate(steps) if step is None and names[place] in tokens]:
+            name = names[place]
+            steps[place] = self._steps[name] = self._step(name)
+        return steps
+
+    def _step(self, name: str) -> int:
+        packed = self._tokens[name]
         in_junk, in_good = packed // _COUNT / self.junk, packed % _COUNT / self.good
         seen = packed // _COUNT + packed % _COUNT
         share = in_junk / (in_junk + in_good) if in_junk + in_good else 0.5
-        return min(max((_STRENGTH * 0.5 + seen * min(share, 1.0)) / (_STRENGTH + seen), 0.001), 0.999)
+        measure = min(
+            max((_STRENGTH * 0.5 + seen * min(share, 1.0)) / (_STRENGTH + seen), _LEAST), 1 - _LEAST
+        )
+        return round((math.log(measure / (1 - measure)) / _LOG_ODDS + 1) / 2 * _STEPS)
 
-    def like(self, names: Iterable[str]) -> bool | None:
+    def like(self, names: tuple[str, ...]) -> bool | None:
         """Whether it is like a message learnt as junk (True) or as good (False); None: like none. The latest counts."""
         if not self._likenesses:
             return None
-        hashes = frozenset(likeness_of(names))
-        for one in reversed(self._likenesses):
-            shared = len(hashes.intersection(one.hashes))
+        if not self._alike:
+            self._alike = _by_hash(self._likenesses)
+        hashes = likeness_of(names)
+        places = set(chain.from_iterable(self._alike.get(one, ()) for one in hashes))
+        for place in sorted(places, reverse=True):
+            one = self._likenesses[place]
+            shared = len(one.hashes & hashes)
             if shared >= _ALIKE * max(len(one.hashes), len(hashes)) and shared >= LIKENESS_TOKENS // 3:
                 return one.junk
         return None
@@ -216,21 +257,42 @@ class Model:
         return model
 
 
+def share_of_own(lessons: int) -> float:
+    """How much an account's own opinion counts beside that of the house; 1: it needs no other."""
+    return lessons / (lessons + 20) if lessons < _MATURE else 1.0
+
+
 def blend(own: Score | None, house: Score | None, own_lessons: int) -> Score | None:
     """The account's own opinion counts more the more it has learnt; None: nobody knows enough."""
     if own is None or not own.ready:
         return house if house is not None and house.ready else None
     if house is None or not house.ready:
         return own
-    share = own_lessons / (own_lessons + 20)
+    share = share_of_own(own_lessons)
     return Score(junk=share * own.junk + (1 - share) * house.junk, ready=True, telling=own.telling)
 
 
-def likeness_of(names: Iterable[str]) -> tuple[int, ...]:
+def likeness_of(names: tuple[str, ...]) -> frozenset[int]:
     """The smallest hashes of a message's tokens: of two messages they agree as far as the tokens do."""
-    return tuple(
-        heapq.nsmallest(LIKENESS_TOKENS, [zlib.crc32(name.encode("utf-8", "replace")) for name in names])
-    )
+    if not names:
+        return frozenset()
+    beginning = "\0".join(names[:LIKENESS_NAMES]).encode("utf-8", "replace")
+    hashes = list(map(zlib.crc32, beginning.split(b"\0")))
+    # Hashes lie evenly, so that three times as many as are wanted are nearly surely enough to look among.
+    bound = (LIKENESS_TOKENS * 3 << 32) // len(hashes)
+    few = [one for one in hashes if one < bound]
+    return frozenset(sorted(few if len(few) >= LIKENESS_TOKENS else hashes)[:LIKENESS_TOKENS])
+
+
+def _by_hash(likenesses: Sequence[Likeness]) -> dict[int, list[int]]:
+    """Where each hash is; of those that many messages share only the latest places."""
+    found: dict[int, list[int]] = {}
+    for place in reversed(range(len(likenesses))):
+        for each in likenesses[place].hashes:
+            places = found.setdefault(each, [])
+            if len(places) < _LATEST:
+                places.append(place)
+    return found
 
 
 def _chi_square(value: float, degrees: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.errors import PosthouseError
-from posthouse.junk.classifier import Model, Score, blend
+from posthouse.junk.classifier import Model, Score, blend, share_of_own
 from posthouse.junk.facts import Sender, facts_about
 from posthouse.junk.greylist import Greylist
 from posthouse.junk.history import STRANGER, History
@@ -70,7 +70,7 @@ class Judge:
                 facts, weights = facts_about(sender, survey.letter.headers, survey.letter.authentication)
                 checks += [*weights, *_acquaintance(sender)]
             if survey.tokens is not None and survey.tokens.misleading:
-                facts.append(Fact(fact="misleading-link", value=survey.tokens.misleading[0]))
+                facts.append(Fact(fact="misleading-link", value=next(iter(survey.tokens.misleading))))
             checks += await self._words(survey, account.account_id)
         except PosthouseError as fault:
             log.warning("junk checks left out id=%s: %s", survey.letter.trace_id, fault)
@@ -120,10 +120,11 @@ class Judge:
                 else "it is like a message that was kept"
             )
             checks.append(Evidence(check="likeness", weight=5.5 if alike else -3.0, evidence=words))
+        lessons = _lessons(own)
         score = blend(
             own.score(names) if own is not None else None,
-            house.score(names) if not house.empty else None,
-            _lessons(own),
+            house.score(names) if share_of_own(lessons) < 1.0 and not house.empty else None,
+            lessons,
         )
         if score is not None:
             checks.append(by_words(score))

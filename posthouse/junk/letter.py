@@ -38,18 +38,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         # Undecodable octets come as surrogates, which nothing keeps and nobody can read.
-        cleaned = tuple(
-            msgspec.structs.replace(
-                one,
-                **{
-                    name: whole_text(value)
-                    for name in one.__struct_fields__
-                    if isinstance(value := getattr(one, name), str)
-                },
-            )
-            for one in self.authors
-        )
-        msgspec.structs.force_setattr(self, "authors", cleaned)
+        if not all(map(_is_plain, self.authors)):
+            msgspec.structs.force_setattr(self, "authors", tuple(map(_readable, self.authors)))
 
     @classmethod
     def of(cls, raw: bytes) -> Letter:
@@ -57,6 +47,15 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         headers = Headers.scan(raw)
         authors = [one for value in headers.all("from")[:3] for one in flat(parse_mailbox_list(value))]
         return cls(content=Content.of(raw), headers=headers, authors=tuple(authors))
+
+
+def _is_plain(author: Mailbox) -> bool:
+    return f"{author.name}{author.route}{author.local}{author.domain}".isascii()
+
+
+def _readable(author: Mailbox) -> Mailbox:
+    name, route = (value and whole_text(value) for value in (author.name, author.route))
+    return Mailbox(name, route, whole_text(author.local), whole_text(author.domain))
 
 
 def whole_text(text: str) -> str:

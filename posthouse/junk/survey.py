@@ -1,13 +1,13 @@
 """What can be said of a message whoever gets it: its origin, block lists, traps, rspamd, the virus scanner, its form.
 
 Asked once per message, all outside questions at once. A check that fails is noted and passed over; only the virus
-scanner must have answered (`Temporary` is raised else).
+scanner must have answered (`Temporary` is raised else, or `Permanent` where it never will).
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -23,9 +23,28 @@ from posthouse.limits import TOKEN_SOURCE, TOKENS_INLINE
 from posthouse.msgauth.results import Result
 
 _LISTED: Final = {ListKind.ADDRESS: 4.0, ListKind.DOMAIN: 3.5, ListKind.HASH: 4.0}
-_RUNNABLE: Final = re.compile(
-    r"m:file:(exe|scr|pif|com|bat|cmd|js|jse|vbs|vbe|wsf|hta|lnk|jar|iso|img|ps1|msi)$"
+_RUNNABLE: Final = frozenset(
+    {
+        "exe",
+        "scr",
+        "pif",
+        "com",
+        "bat",
+        "cmd",
+        "js",
+        "jse",
+        "vbs",
+        "vbe",
+        "wsf",
+        "hta",
+        "lnk",
+        "jar",
+        "ps1",
+        "msi",
+    }
+    | {"iso", "img"}
 )
+"""Endings of files that run when they are opened."""
 
 
 class Survey(msgspec.Struct, kw_only=True):
@@ -54,7 +73,7 @@ class Surveyor:
         self._clamav = clamav
 
     async def look(self, letter: Letter, trapped: str = "") -> Survey:
-        """Everything about a message. `trapped`: what its peer did in a trap, in words. Raises Temporary."""
+        """Everything about a message. `trapped`: what its peer did in a trap, in words. Raises Temporary, Permanent."""
         survey = Survey(letter=letter)
         checks = survey.checks
         checks += _origin(letter)
@@ -93,7 +112,7 @@ class Surveyor:
         letter, tokens = survey.letter, survey.tokens
         domains = [one.domain for one in letter.authors[:3]]
         domains += [letter.reverse_path.rpartition("@")[2], letter.helo]
-        domains += tokens.links[:15] if tokens is not None else ()
+        domains += islice(tokens.links, 15) if tokens is not None else ()
         addresses = [one.address.lower() for one in letter.authors[:3]]
         addresses += [letter.reverse_path.lower()] if letter.reverse_path else []
         addresses += tokens.addresses[:10] if tokens is not None else ()
@@ -173,13 +192,13 @@ def _form(letter: Letter) -> list[Evidence]:
 def _content(tokens: Tokens) -> list[Evidence]:
     checks = []
     if tokens.misleading:
-        words = f"a link shows one host and leads to another: {tokens.misleading[0]}"
+        words = f"a link shows one host and leads to another: {next(iter(tokens.misleading))}"
         checks.append(Evidence(check="misleading-link", weight=1.5, evidence=words))
-    runnable = [name for name in tokens.names if _RUNNABLE.match(name)]
+    runnable = next((ending for ending in tokens.files if ending in _RUNNABLE), "")
     if runnable:
-        words = f"a program is attached (.{runnable[0].rpartition(':')[2]})"
+        words = f"a program is attached (.{runnable})"
         checks.append(Evidence(check="program", weight=2.5, evidence=words))
-    if "t:hidden" in tokens.names:
+    if tokens.hidden:
         checks.append(Evidence(check="hidden-text", weight=0.3, evidence="some of its text is hidden"))
     return checks
 

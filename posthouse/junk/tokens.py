@@ -1,8 +1,10 @@
 """What the statistical filter sees of a message: words, pairs of words, CJK pairs, addresses, links, HTML structure.
 
 One pass with bounds on everything that a sender decides (octets read, parts, text, tokens), so that no message costs
-more than a few milliseconds. Tokens are text with a mark in front: `s:` subject, `f:` author, `h:` header, `u:` link,
-`m:` structure, `t:` HTML; words of the text have none. Never raises on any octets.
+more than a few milliseconds. Of plain text and of HTML the beginning of each counts: it is what a reader sees before
+deciding, and long harmless text behind it or beside it hides nothing. Tokens are text with a mark in front: `s:`
+subject, `f:` author, `h:` header, `u:` link, `m:` structure, `t:` HTML; words of the text have none. Words are taken
+apart when somebody asks for them. Never raises on any octets.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Final
 
-import msgspec
-
 from posthouse.junk.letter import whole_text
-from posthouse.limits import TOKEN_HTML, TOKEN_PARTS, TOKEN_TEXT, TOKENS
+from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens
+from posthouse.limits import TOKEN_HTML, TOKEN_PAIRS, TOKEN_PARTS, TOKEN_TEXT, TOKENS
 from posthouse.message.headers import Headers
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox
@@ -23,119 +25,116 @@ from posthouse.message.mime import Part, scan
 from posthouse.message.parameters import parameter
 from posthouse.message.text import part_text
 
-_WORD: Final = re.compile(r"[^\W_][\w'$€£¥%!-]{2,24}")
+_IN_WORDS: Final = "'$%!-"
+"""Marks that belong to words, beside letters and digits."""
+_BETWEEN: Final = bytes(code for code in range(128) if not (chr(code).isalnum() or chr(code) in _IN_WORDS))
+_APART: Final = bytes.maketrans(_BETWEEN, b" " * len(_BETWEEN))
+_PUNCTUATION: Final = "“”„‘’«»…–—·\xa0、。，！？：；（）【】《》"
+"""Marks between words that are not ASCII; what is rarer stays with its word."""
+_LONGEST: Final = 25
+"""Characters: what is longer is no word of any language but a part of some code."""
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,40}")
-_LINK: Final = re.compile(
-    r"https?://(?:[^/\s\"'<>@]{1,64}@)?([\w.-]{1,100})(?::\d+)?([^\s\"'<>]{0,80})", re.IGNORECASE
-)
-_PATH_WORD: Final = re.compile(r"[a-z]{4,16}")
-_TAG: Final = re.compile(r"<([a-zA-Z][a-zA-Z0-9]{0,9})\b")
-_ANCHOR: Final = re.compile(
-    r"<a\b[^>]{0,300}?href\s*=\s*[\"']?https?://([\w.-]{1,100})[^>]{0,500}>\s*(?:https?://)?([\w-]+(?:\.[\w-]+)+)",
-    re.IGNORECASE,
-)
-_HIDDEN: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*[01](?:px|pt|em)?\s*[;\"']|opacity\s*:\s*0\s*[;\"']",
-    re.IGNORECASE,
-)
-_MARKED_HEADERS: Final = (
-    *("list-id", "list-unsubscribe", "list-post", "in-reply-to", "references", "precedence", "x-priority"),
-    *(
-        "x-mailer",
-        "user-agent",
-        "organization",
-        "importance",
-        "x-mimeole",
-        "auto-submitted",
-        "date",
-        "message-id",
-    ),
-    *(
-        "mime-version",
-        "to",
-        "cc",
-        "sender",
-        "errors-to",
-        "dkim-signature",
-        "x-msmail-priority",
-        "feedback-id",
-    ),
-)
+_ADDRESS: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _DIGITS: Final = re.compile(r"\d+")
+_MARKED_FIELDS: Final = (
+    *("list-id", "list-unsubscribe", "list-post", "in-reply-to", "references", "precedence", "x-priority"),
+    *("x-mailer", "user-agent", "organization", "importance", "x-mimeole", "auto-submitted", "date"),
+    *("message-id", "mime-version", "to", "cc", "sender", "errors-to", "dkim-signature", "x-msmail-priority"),
+    "feedback-id",
+)
+_THERE: Final = {name.encode(): f"h:{name}" for name in _MARKED_FIELDS}
+_MISSING: Final = {name.encode(): f"h:no-{name}" for name in ("date", "message-id", "to", "mime-version")}
+_LINKS: Final = 50
+"""Hosts and addresses of one message that become tokens or questions."""
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+class Tokens:
     """What is known of one message."""
 
-    names: tuple[str, ...]
-    """Each token once, in order of appearance."""
-    links: tuple[str, ...] = ()
-    """Hosts that it links to, lower case."""
-    misleading: tuple[str, ...] = ()
-    """Links that show one host and lead to another, as "shown > real"."""
-    addresses: tuple[str, ...] = ()
-    """Addresses in its text, lower case."""
+    def __init__(self, headers: Headers, authors: Iterable[Mailbox]) -> None:
+        self._headers = headers
+        self._authors = authors
+        self._plain: list[str] = []
+        self._html: list[str] = []
+        """Sources."""
+        self._marks: dict[str, None] = {}
+        self.files: dict[str, None] = {}
+        """Endings of the names of attached files, lower case, in order of appearance."""
+        self.links: dict[str, None] = {}
+        """Hosts that it links to, lower case."""
+        self.misleading: dict[str, None] = {}
+        """Links that show one host and lead to another, as "shown > real"."""
+        self.hidden = False
+        """Some of its text is not to be seen."""
 
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The beginning of its plain text, and of what its HTML shows."""
+        shown = " ".join(" ".join(html_text(source, TOKEN_TEXT) for source in self._html).split())
+        return whole_text("\n".join(self._plain)[:TOKEN_TEXT]), whole_text(shown[:TOKEN_TEXT])
 
-def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tokens:
-    """Read a message (its first octets; the caller bounds them)."""
-    found: dict[str, None] = dict.fromkeys(_header_tokens(headers, authors))
-    links: dict[str, None] = {}
-    misleading: dict[str, None] = {}
-    addresses: dict[str, None] = {}
-    left_text, left_html = TOKEN_TEXT, TOKEN_HTML
-    plain_seen = False
-    part = scan(raw, headers)
-    for child in itertools.islice(_leaves(part), TOKEN_PARTS):
-        found[f"m:{child.type}/{child.subtype}"] = None
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Each token once: those of the header, the structure and the links, then words, then pairs of them."""
+        found = dict.fromkeys(map(whole_text, _header_tokens(self._headers, self._authors)))
+        found.update(self._marks)
+        for source in self._html:
+            found.update(dict.fromkeys(tag_tokens(source)))
+        if self.hidden:
+            found["t:hidden"] = None
+        if self.misleading:
+            found["t:misleading-link"] = None
+        for host in itertools.islice(self.links, _LINKS):
+            found["u:" + host] = None
+            found["u:" + ".".join(host.split(".")[-2:])] = None
+        return tuple(itertools.islice(dict.fromkeys([*found, *_tokens_of(self.texts)]), TOKENS))
+
+    @cached_property
+    def addresses(self) -> tuple[str, ...]:
+        """Addresses in its text, lower case."""
+        found = itertools.chain.from_iterable(map(_ADDRESS.finditer, self.texts))
+        return tuple(dict.fromkeys(match[0].lower() for match in itertools.islice(found, _LINKS)))
+
+    def read(self, raw: bytes, child: Part, left: int) -> int:
+        """Look at one part; the octets of its HTML source, of `left` that may be read."""
+        self._marks[whole_text(f"m:{child.type}/{child.subtype}")] = None
         if child.type != "text" or child.disposition == "attachment":
             name = child.file_name or ""
             if "." in name:
-                found["m:file:" + name.rpartition(".")[2].lower()[:8]] = None
-            continue
+                ending = whole_text(name.rpartition(".")[2].lower()[:8])
+                self.files[ending] = self._marks["m:file:" + ending] = None
+            return 0
         charset = parameter(child.parameters, "charset")
         if charset:
-            found["m:charset:" + charset.lower()[:20]] = None
-        if child.subtype == "html":
-            if left_html <= 0:
-                continue
-            source = part_text(raw, child, left_html)
-            left_html -= len(source)
-            _read_links(source, links, misleading)
-            found.update(dict.fromkeys(_html_tokens(source)))
-            text = html_text(source) if not plain_seen or left_text > 0 else ""
-        else:
-            if left_text <= 0:
-                continue
-            text = part_text(raw, child, left_text * 2)
-            _read_links(text, links, None)
-            plain_seen = True
-        text = text[:left_text]
-        left_text -= len(text)
-        found.update(dict.fromkeys(_words(text)))
-        for address in _ADDRESS.findall(text)[:50]:
-            addresses[address.lower()] = None
-        if len(found) > TOKENS:
-            break
-    if misleading:
-        found["t:misleading-link"] = None
-    for host in links:
-        found["u:" + host] = None
-        found["u:" + ".".join(host.split(".")[-2:])] = None
-    return Tokens(
-        names=_texts(found, TOKENS),
-        links=_texts(links, 50),
-        misleading=_texts(misleading, 10),
-        addresses=_texts(addresses, 50),
-    )
+            self._marks["m:charset:" + whole_text(charset.lower()[:20])] = None
+        if child.subtype != "html":
+            if sum(map(len, self._plain)) < TOKEN_TEXT:
+                text = part_text(raw, child, TOKEN_TEXT * 2)[:TOKEN_TEXT]
+                self._plain.append(text)
+                self.links.update(dict.fromkeys(map(whole_text, hosts_linked(text.lower()))))
+            return 0
+        if left <= 0:
+            return 0
+        source = part_text(raw, child, left).lower()
+        self._html.append(source)
+        self.hidden = self.hidden or hides(source)
+        self.links.update(dict.fromkeys(map(whole_text, hosts_linked(source))))
+        self.misleading.update(dict.fromkeys(map(whole_text, misleading_links(source))))
+        return len(source)
 
 
-_ADDRESS: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tokens:
+    """Look at a message (its first octets; the caller bounds them)."""
+    found = Tokens(headers, authors)
+    left = TOKEN_HTML
+    for child in itertools.islice(_leaves(scan(raw, headers)), TOKEN_PARTS):
+        left -= found.read(raw, child, left)
+    return found
 
 
 def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str]:
     subject = headers.text("subject") or ""
-    for word in _words(subject[:500]):
+    for word in _tokens_of([subject[:500]]):
         yield "s:" + word
     if subject and subject.isupper():
         yield "s:ALL CAPITALS"
@@ -146,65 +145,40 @@ def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str
         yield "f:@" + author.domain.lower()[:100]
         for word in _words(author.display_name[:100]):
             yield "f:" + word
-    for name in _MARKED_HEADERS:
-        if name in headers:
-            yield "h:" + name
-        elif name in {"date", "message-id", "to", "mime-version"}:
-            yield "h:no-" + name
-    for name in ("x-mailer", "user-agent"):
+    yield from [mark for name, mark in _THERE.items() if name in headers]
+    yield from [mark for name, mark in _MISSING.items() if name not in headers]
+    for name in (b"x-mailer", b"user-agent"):
         value = headers.first(name)
         if value is not None:
-            yield f"h:{name}:" + _DIGITS.sub("", value[:40].decode("latin-1")).lower()
-    list_id = headers.first("list-id")
+            yield f"{_THERE[name]}:" + _DIGITS.sub("", value[:40].decode("latin-1")).lower()
+    list_id = headers.first(b"list-id")
     if list_id is not None:
         yield "h:list-id:" + list_id.rpartition(b"<")[2][:60].decode("latin-1").lower()
-    reply = headers.first("reply-to")
+    reply = headers.first(b"reply-to")
     if reply is not None:
         yield "h:reply-to:@" + reply.rpartition(b"@")[2].strip(b" >")[:60].decode("latin-1").lower()
 
 
-def _words(text: str) -> Iterator[str]:
-    """Words, neighbouring words together, and pairs of CJK characters."""
+def _words(text: str) -> list[str]:
+    """Its words, in order, short ones and codes too."""
     lower = text.lower()
-    words = _WORD.findall(lower)
-    yield from words
-    yield from map(" ".join, itertools.pairwise(words))
-    if not text.isascii():
-        for run in _CJK.findall(text):
+    if not lower.isascii():
+        for mark in _PUNCTUATION:
+            lower = lower.replace(mark, " ")
+    return lower.encode("utf-8", "replace").translate(_APART).decode().split()
+
+
+def _tokens_of(texts: Iterable[str]) -> Iterator[str]:
+    """Words of texts, then pairs of neighbours and of characters in writing that has no spaces."""
+    taken = list(map(_words, texts))
+    words = [[word for word in some if 3 <= len(word) <= _LONGEST] for some in taken]
+    yield from itertools.chain(*words)
+    for some in words:
+        # Only of the first ones: most pairs never come again, and phrases stand in front.
+        yield from map(" ".join, itertools.pairwise(some[:TOKEN_PAIRS]))
+    for some in taken:
+        for run in _CJK.findall(" ".join([word for word in some if not word.isascii()])):
             yield from map("".join, itertools.pairwise(run))
-
-
-def _html_tokens(source: str) -> Iterator[str]:
-    counts: dict[str, int] = {}
-    for tag in _TAG.findall(source):
-        tag = tag.lower()
-        counts[tag] = counts.get(tag, 0) + 1
-    for tag, count in itertools.islice(counts.items(), 40):
-        yield f"t:{tag}:{count.bit_length()}"
-    if _HIDDEN.search(source):
-        yield "t:hidden"
-    visible = len(source) // 10
-    if counts.get("img") and visible < 200:
-        yield "t:picture-only"
-
-
-def _read_links(source: str, links: dict[str, None], misleading: dict[str, None] | None) -> None:
-    for host, _path in itertools.islice(_LINK.findall(source), 100):
-        links[host.lower().rstrip(".")] = None
-    if misleading is None:
-        return
-    for real, shown in itertools.islice(_ANCHOR.findall(source), 100):
-        real, shown = real.lower(), shown.lower()
-        if _organisation(real) != _organisation(shown) and shown.rpartition(".")[2].isalpha():
-            misleading[f"{shown} > {real}"] = None
-
-
-def _texts(found: Iterable[str], most: int) -> tuple[str, ...]:
-    return tuple(map(whole_text, itertools.islice(found, most)))
-
-
-def _organisation(host: str) -> str:
-    return ".".join(host.removeprefix("www.").split(".")[-2:])
 
 
 def _leaves(part: Part) -> Iterator[Part]:

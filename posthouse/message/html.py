@@ -61,12 +61,18 @@ _BREAKING: Final = frozenset(
 """Elements that end a line of text."""
 
 
-def html_text(source: str) -> str:
-    """The text of an HTML source that a reader would see, lines apart as blocks are."""
+def html_text(source: str, enough: int | None = None) -> str:
+    """The text of an HTML source that a reader would see, lines apart as blocks are.
+
+    `enough`: end where so many characters (without the white space between elements) have been found.
+    """
     out: list[str] = []
-    position = 0
-    while (match := _MARK.search(source, position)) is not None:
-        out.append(source[position : match.start()])
+    position, left = 0, len(source) + 1 if enough is None else enough
+    while left > 0 and (match := _MARK.search(source, position)) is not None:
+        piece = source[position : match.start()]
+        out.append(piece)
+        if enough is not None and not piece.isspace():
+            left -= len(piece)
         position = match.end()
         if match[1] is not None:
             end = source.find("-->", position)
@@ -79,6 +85,7 @@ def html_text(source: str) -> str:
             closing = _HIDDEN[name].search(source, position)
             # A head that is never closed hides nothing: browsers end it at the first visible element.
             position = closing.start() if closing else (position if name == "head" else len(source))
-    out.append(source[position:])
+    if left > 0:
+        out.append(source[position:])
     text = "".join(out)
     return html.unescape(text) if "&" in text else text

@@ -60,6 +60,16 @@ def write_authres(host: str, found: Authentication) -> bytes:
     return _folded(f"Authentication-Results: {host}", items)
 
 
+def write_vouched(host: str, said: AuthResults) -> bytes:
+    """The findings of another host of ours in our name: the same results, and who found them, with their CRLF."""
+    items = []
+    for one in said.results:
+        properties = {name: value for name, value in one.properties.items() if _PLAIN.fullmatch(name)}
+        if _PLAIN.fullmatch(one.method) and _PLAIN.fullmatch(one.result):
+            items.append(_item(one.method, one.result, "", **properties))
+    return _folded(f"Authentication-Results: {host} (found by {_comment(said.host)})", items)
+
+
 def _dkim_items(signatures: Iterable[Dkim]) -> list[str]:
     items = []
     for one in signatures:
@@ -85,7 +95,7 @@ def _iprev_item(found: Iprev) -> str:
     return _item("iprev", found.result, "", **{"policy.iprev": found.name})
 
 
-def _item(method: str, result: Result, reason: str, **properties: str) -> str:
+def _item(method: str, result: str, reason: str, **properties: str) -> str:
     words = [f"{method}={result}"]
     if reason:
         words.append(f"({_comment(reason)})")

@@ -121,6 +121,7 @@ class Administration:
             "transfer.put": transfer.transfer_put,
             "transfer.get": transfer.transfer_get,
             "backup.make": backups.backup_make,
+            "backup.list": backups.backup_list,
             "store.verify": backups.store_verify,
             "message.log": timeline.message_log,
             "message.latest": timeline.message_latest,

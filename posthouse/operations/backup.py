@@ -16,10 +16,12 @@ import msgspec
 
 from posthouse.errors import Conflict, StoreUnavailable
 from posthouse.store.interface import Store
+from posthouse.store.judgement import HOUSE, Memo, PutMemo
 
 MANIFEST: Final = "backup.json"
 FILES: Final = "files"
 FORM: Final = 1
+_KIND: Final = "backup"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int
     files: tuple[str, ...]
     """What else was in the data folder, relative to it."""
+
+
+class BackupRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that was finished, as the house remembers it."""
+
+    folder: str
+    made_at: int
+    accounts: int
+    octets: int
 
 
 class Keeper(Protocol):
@@ -68,6 +79,11 @@ class Backups:
         self._own = own
         self._now = now
 
+    @property
+    def here(self) -> bool:
+        """Whether backups are this program's part."""
+        return self._keeper is not None
+
     async def backup_make(self, *, folder: str) -> AsyncIterator[Any]:
         """Make or renew the backup in a folder; how far it has come. ValueError, Conflict, StoreUnavailable."""
         place = Path(folder)
@@ -76,10 +92,21 @@ class Backups:
         made_at = int(self._now())
         keeper = self._files()
         await asyncio.to_thread(self._prepare, place)
+        octets = 0
         async for step in keeper.backup(place):
+            octets = step.octets
             yield step
         accounts = len(await self._store.accounts())
         await asyncio.to_thread(self._finish, place, made_at, accounts)
+        row = BackupRow(folder=str(place), made_at=made_at, accounts=accounts, octets=octets)
+        memo = Memo(account_id=HOUSE, kind=_KIND, key=row.folder, data=msgspec.json.encode(row))
+        await self._store.apply(PutMemo(memo=memo))
+
+    async def backup_list(self) -> list[BackupRow]:
+        """The last finished backup in each folder, the newest first."""
+        memos = await self._store.memos(HOUSE, _KIND)
+        rows = [msgspec.json.decode(memo.data, type=BackupRow) for memo in memos]
+        return sorted(rows, key=lambda row: -row.made_at)
 
     def _files(self) -> Keeper:
         if self._keeper is None:

@@ -14,8 +14,6 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from posthouse.config import Listen
-
 AUTODISCOVER: Final = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 OUTLOOK: Final = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 _NAMESPACE: Final = uuid.UUID("4b1f8a52-6f0e-5c1e-9a61-2a0a2c0f9d11")
@@ -31,16 +29,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     port: int
     security: str
     """"tls" from the first byte, or "starttls"."""
-
-
-def ports_of(listen: Listen) -> dict[str, int]:
-    """Listener name → the port that others use: that of its first address that is no Unix socket."""
-    ports: dict[str, int] = {}
-    for name in Listen.__struct_fields__:
-        numbers = [a.rpartition(":")[2] for a in getattr(listen, name) if not a.startswith("unix:")]
-        if numbers:
-            ports[name] = int(numbers[0])
-    return ports
 
 
 _TABLE: Final = (

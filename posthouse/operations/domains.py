@@ -21,6 +21,8 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     catch_all: str
     recipients: str
+    quota: int
+    """Octets for each account without one of its own; 0: the configured default."""
     accounts: int
     aliases: int
     created_at: int
@@ -43,6 +45,7 @@ class Domains:
         recipients: str = "ask",
         known: tuple[str, ...] = (),
         catch_all: str = "",
+        quota: int = 0,
     ) -> DomainRow:
         """Take mail for a domain, for its own mailboxes or as `backup` MX.
 
@@ -53,6 +56,7 @@ class Domains:
             kind=DomainKind.BACKUP if backup else DomainKind.LOCAL,
             catch_all=self._catch_all(catch_all),
             recipients=self._recipients(recipients),
+            quota=_quota(quota),
             created_at=int(self._now()),
         )
         await self._store.commit(PutDomain(domain=domain, new=True), *self._remember(known))
@@ -67,6 +71,7 @@ class Domains:
         catch_all: str | None = None,
         recipients: str | None = None,
         known: tuple[str, ...] = (),
+        quota: int | None = None,
     ) -> DomainRow:
         """Change a domain; what is None stays. NotFound."""
         domain = await self.find(name)
@@ -74,6 +79,8 @@ class Domains:
             domain = msgspec.structs.replace(domain, catch_all=self._catch_all(catch_all))
         if recipients is not None:
             domain = msgspec.structs.replace(domain, recipients=self._recipients(recipients))
+        if quota is not None:
+            domain = msgspec.structs.replace(domain, quota=_quota(quota))
         await self._store.commit(PutDomain(domain=domain), *self._remember(known))
         return await self._row(domain)
 
@@ -89,6 +96,11 @@ class Domains:
         """Take no more mail for a domain; its aliases go too. NotFound; Conflict while it has accounts."""
         await self._store.apply(RemoveDomain(name=(await self.find(name)).name))
 
+    async def quota(self, address: str) -> int:
+        """What the domain of an address gives its accounts; 0: nothing of its own."""
+        name = address.rpartition("@")[2]
+        return next((domain.quota for domain in await self._store.domains() if domain.name == name), 0)
+
     async def find(self, name: str) -> Domain:
         """A domain of ours. NotFound."""
         wanted = normalize_domain(name.rstrip("."))
@@ -103,6 +115,7 @@ class Domains:
             kind=domain.kind.value,
             catch_all=domain.catch_all,
             recipients=domain.recipients if domain.kind is DomainKind.BACKUP else "",
+            quota=domain.quota,
             accounts=len(await self._store.accounts(domain.name)),
             aliases=len(await self._store.aliases(domain.name)),
             created_at=domain.created_at,
@@ -126,3 +139,9 @@ class Domains:
         if domain.kind is not DomainKind.LOCAL:
             raise Conflict(f"{domain.name} has its mailboxes elsewhere: we are its backup MX")
         return domain
+
+
+def _quota(octets: int) -> int:
+    if octets < 0:
+        raise ValueError("a quota is not negative")
+    return octets

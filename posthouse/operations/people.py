@@ -51,7 +51,9 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     octets: int
     messages: int
     quota: int
-    """Octets; 0: unlimited."""
+    """Octets: its own quota, else its domain's, else the configured one; 0: unlimited."""
+    own_quota: int
+    """0: it has none of its own."""
     created_at: int
 
 
@@ -286,7 +288,8 @@ class People:
             disabled=account.disabled,
             octets=usage.octets,
             messages=usage.messages,
-            quota=account.quota or self._default_quota,
+            quota=account.quota or await self._domains.quota(account.address) or self._default_quota,
+            own_quota=account.quota,
             created_at=account.created_at,
         )
 

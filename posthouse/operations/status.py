@@ -18,6 +18,8 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
+from posthouse.operations.backup import Backups
+from posthouse.operations.certificates import names_of
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.findings import Finding, Level, fine, look, wrong
 from posthouse.store.interface import Store
@@ -47,6 +49,7 @@ class HouseStatus:
         store: Store,
         records: DomainRecords,
         facts: HouseFacts,
+        backups: Backups,
         *,
         listening: Callable[[], Mapping[str, list[str]]],
         started_at: float,
@@ -55,6 +58,7 @@ class HouseStatus:
         self._store = store
         self._records = records
         self._facts = facts
+        self._backups = backups
         self._listening = listening
         self._started_at = started_at
         self._now = now
@@ -68,6 +72,7 @@ class HouseStatus:
             ("people", self._people),
             ("queue", self._queue),
             ("files", self._files),
+            ("backup", self._backup),
             ("DNS", self._dns),
         )
         found = await asyncio.gather(*(self._isolated(name, check) for name, check in checks))
@@ -124,7 +129,7 @@ class HouseStatus:
             return look("certificate", "none yet", "one is made at the first start")
         leaf = x509.load_pem_x509_certificate(path.read_bytes())
         days = (leaf.not_valid_after_utc - datetime.fromtimestamp(self._now(), UTC)).days
-        names = _names_of(leaf)
+        names = names_of(leaf)
         if days < 0:
             return wrong("certificate", f"{path} ended {-days} days ago", "renew it, then send SIGHUP")
         if not _covers(names, self._facts.hostname):
@@ -160,6 +165,17 @@ class HouseStatus:
             findings.append(look("queue", f"{held} recipients are held", "posthouse queue release ID"))
         return findings
 
+    async def _backup(self) -> list[Finding]:
+        if not self._backups.here:
+            return []  # a cluster's database and bucket have their own
+        made = await self._backups.backup_list()
+        fix = "posthouse backup DIR, every night"
+        if not made:
+            return [look("backup", "none was ever made", fix)] if await self._store.accounts() else []
+        days = (self._now() - made[0].made_at) / 86400
+        text = f"the last is {days:.1f} days old, in {made[0].folder}"
+        return [look("backup", text, fix) if days > limits.BACKUP_LOOK_DAYS else fine("backup", text)]
+
     async def _files(self) -> list[Finding]:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = self._facts.connections + limits.SPARE_FILES
@@ -180,19 +196,7 @@ class HouseStatus:
         return sorted(seen.values(), key=lambda finding: order.index(finding.level))
 
 
-def _names_of(leaf: object) -> list[str]:
-    """The host names a certificate is for (RFC 9525 §6.3: subjectAltName alone)."""
-    from cryptography import x509
-
-    assert isinstance(leaf, x509.Certificate)
-    try:
-        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return list(extension.value.get_values_for_type(x509.DNSName))
-
-
-def _covers(names: list[str], hostname: str) -> bool:
+def _covers(names: tuple[str, ...], hostname: str) -> bool:
     """Whether one of the names is the host, or a wildcard over it."""
     host = hostname.lower()
     wild = "*." + host.partition(".")[2]

@@ -299,6 +299,8 @@ class Domain(Frozen, frozen=True, kw_only=True):
     """Address that gets mail for unknown local parts; empty: they are refused."""
     recipients: str = "ask"
     """BACKUP only: "ask" (ask the primary and remember), "list" (only `known_recipients`)."""
+    quota: int = 0
+    """Octets for each of its accounts that has no quota of its own; 0: the configured default."""
     created_at: int = 0
 
 
@@ -314,7 +316,7 @@ class Account(Frozen, frozen=True, kw_only=True):
     scram: str
     """SCRAM-SHA-256 keys as `iterations$salt$stored_key$server_key`, base64; empty: none."""
     quota: int
-    """Octets; 0: the configured default."""
+    """Octets; 0: the domain's, else the configured default."""
     disabled: bool
     admin: bool
     created_at: int

@@ -222,6 +222,30 @@ _MORE: Final = (
 )
 
 
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that a stranger brings."""
+
+    sender: str
+    raw: bytes
+
+
+def strangers() -> Iterator[Brought]:
+    """A cheat whose domain looks like ours, and a bookshop that writes for the first time."""
+    pretending = (
+        'From: "IT Helpdesk helpdesk@north.test" <helpdesk@n0rth.test>\r\nTo: alice@north.test\r\n'
+        "Reply-To: collect@elsewhere.test\r\nSubject: Your mailbox closes today\r\n\r\n"
+        "Please log in within the hour: https://n0rth.test/login\r\n"
+    )
+    yield Brought(sender="helpdesk@n0rth.test", raw=pretending.encode())
+    first = (
+        "From: Bookshop at the Harbour <orders@books.test>\r\nTo: alice@north.test\r\n"
+        "Reply-To: answers@books-service.test\r\nDate: Wed, 25 Nov 2026 08:00:00 +0000\r\n"
+        "Message-ID: <order-7@books.test>\r\nSubject: Your order has arrived\r\n\r\n"
+        "The two sea charts you ordered are here. We keep them for you until Saturday.\r\n"
+    )
+    yield Brought(sender="orders@books.test", raw=first.encode())
+
+
 def letters(now: datetime) -> Iterator[Letter]:
     """All of them; the newest is twelve minutes old."""
     for plain in _WEEK:

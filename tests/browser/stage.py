@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import json
+import smtplib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ import msgspec
 
 from posthouse.playground.host import Host
 from posthouse.playground.network import Playground
-from tests.browser.letters import letters
+from tests.browser.letters import letters, strangers
 
 PASSWORD: Final = "posthouse"
 
@@ -58,6 +59,13 @@ def fill(stage: Stage) -> None:
     client.logout()
 
 
+def bring(stage: Stage) -> None:
+    """Mail that strangers bring by SMTP, so that it is judged: one pretends, one writes for the first time."""
+    with smtplib.SMTP(*stage.smtp) as client:
+        for letter in strangers():
+            client.sendmail(letter.sender, ["alice@north.test"], letter.raw)
+
+
 def _quoted(name: str) -> str:
     """A mailbox name in the modified UTF-7 of RFC 3501 §5.1.3."""
     if name.isascii():
@@ -79,6 +87,7 @@ async def opened(*, furnished: bool = True) -> AsyncIterator[Stage]:
         )
         if furnished:
             await asyncio.to_thread(fill, stage)
+            await asyncio.to_thread(bring, stage)
         yield stage
 
 

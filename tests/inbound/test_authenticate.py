@@ -169,6 +169,44 @@ async def test_hosts_of_our_own_are_not_asked(tmp_path):
         await house.close()
 
 
+BACKUP_SAYS = (
+    b"Authentication-Results: backup.example.test;\r\n\tdkim=pass header.d=bank.test header.s=s1;\r\n"
+    b"\tdmarc=pass (p=reject) header.from=bank.test\r\n"
+)
+BACKUP_TOOK = (
+    b"Received: from bank.test ([192.0.2.77])\r\n\tby backup.example.test (Posthouse) with ESMTP id 1\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [
+        (BACKUP_SAYS + BACKUP_TOOK, {"dkim": "pass", "dmarc": "pass"}),
+        (BACKUP_TOOK + BACKUP_SAYS, {}),  # below its Received: a stranger's word
+        (BACKUP_SAYS, {}),
+        (BACKUP_SAYS.replace(b"backup.", b"other.") + BACKUP_TOOK, {}),
+        (b"Authentication-Results: ;;\r\n" + BACKUP_TOOK, {}),
+        (b"Authentication-Results: backup.example.test; none\r\n" + BACKUP_TOOK, {}),
+    ],
+)
+async def test_what_our_backup_found_is_told_on(tmp_path, above, told):
+    house = await SmallHouse.open(tmp_path, resolver=FakeResolver(ZONE), trusted=("192.0.2.1",))
+    try:
+        await house.pipeline.accept(house.mail("alice", raw=above + letter("info@bank.test")))
+        [message] = await house.inbox("alice")
+        headers = Headers.scan(message)
+        [(_, ours), *_] = headers.spans(["received"])
+        fields = zip(
+            headers.all("authentication-results"), headers.spans(["authentication-results"]), strict=True
+        )
+        read = [parse_authres(value) for value, (_, end) in fields if end < ours]
+        assert {one.method: one.result for field in read for one in field.results} == told
+        assert all(field.host == "mx.example.test" for field in read)
+        assert (b"(found by backup.example.test)" in message) is bool(told)
+    finally:
+        await house.close()
+
+
 async def test_our_own_domain_comes_back_from_a_list_when_it_is_signed(house):
     raw = signed(letter("alice@example.test", "List-Id: <list.elsewhere.test>"), OURS)
     reply, told, folder = await take(house, raw)

@@ -76,3 +76,42 @@ def test_what_is_taken_back_is_as_if_it_never_was() -> None:
     assert (model.junk, model.good, model._tokens) == (0, 1, {"c": 1})
     model.unlearn(["never", "learnt"], junk=True)
     assert model.junk == 0
+
+
+HARMLESS = b"The garden is lovely today and the children play outside.\r\n" * 2000
+OFFER = b"<html><body><p>Exclusive casino jackpot</p></body></html>\r\n"
+
+
+@pytest.mark.parametrize("place", ["before", "beside"])
+def test_harmless_text_takes_no_room_from_what_the_reader_sees(place: str) -> None:
+    filler = HARMLESS if place == "beside" else b""
+    hidden = b"<!-- " + HARMLESS + b"-->" if place == "before" else b""
+    raw = (
+        b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n--b\r\n\r\n' + filler
+        + b"\r\n--b\r\nContent-Type: text/html\r\n\r\n" + hidden[:40_000] + b"-->" * bool(hidden) + OFFER
+        + b"--b--\r\n"
+    )  # fmt: skip
+    assert {"exclusive", "casino", "casino jackpot"} <= set(names_of(raw))
+
+
+def test_a_letter_like_one_moved_to_junk_is_known_again_among_many_others() -> None:
+    random = Random(5)
+    model = Model()
+    offer = names_of(made(random, junk=True))
+    model.learn(offer, junk=True)
+    for number in range(100):
+        model.learn(names_of(made(random, junk=bool(number % 2))), junk=bool(number % 2))
+    assert model.like(offer[: len(offer) - len(offer) // 10])
+    assert model.like(("never", "seen", "before")) is None
+    assert model.like(()) is None
+
+
+def test_a_token_of_good_mail_alone_and_one_of_junk_alone_weigh_the_same() -> None:
+    model = Model()
+    for _ in range(10):
+        model.learn(["casino"], junk=True)
+        model.learn(["meeting"], junk=False)
+    junk, good = model.score(("casino",)), model.score(("meeting",))
+    assert junk.junk == pytest.approx(1 - good.junk)
+    assert junk.telling[0][1] == pytest.approx(0.985, abs=0.01)
+    assert model.score(("casino", "meeting")).junk == pytest.approx(0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from posthouse.errors import Conflict, NotFound, OverQuota
@@ -16,6 +17,7 @@ from posthouse.store.interface import (
     Expunge,
     MoveEmails,
     PutAccount,
+    PutDomain,
     RenameMailbox,
     SetFlags,
     SetRole,
@@ -231,6 +233,32 @@ class MessageKit:
         assert account is not None
         await desk.store.apply(PutAccount(account=_with(account, quota=5000)))
         await desk.store.apply(desk.message(inbox, content=Content.of(b"x" * 900)))
+
+    async def test_the_quota_of_a_domain_is_that_of_its_accounts_without_one(
+        self, engine: EngineUnderTest
+    ) -> None:
+        desk, other = await furnish(engine), await furnish(engine, "bob@example.test", quota=5000)
+        (domain,) = await desk.store.domains()
+        whole = Content.of(b"x" * 900)
+        for each in (desk, other):
+            await desk.store.apply(each.message(await each.box(), content=whole))
+        await desk.store.apply(PutDomain(domain=msgspec.structs.replace(domain, quota=1000)))
+        assert (await desk.store.domains())[0].quota == 1000
+        with pytest.raises(OverQuota):
+            await desk.store.apply(desk.message(await desk.box(), content=whole))
+        await desk.store.apply(other.message(await other.box(), content=whole))
+        store = await engine.reopen()
+        with pytest.raises(OverQuota):
+            await store.apply(desk.message(await desk.box(), content=whole))
+        account = await store.account_by_id(desk.id)
+        assert account is not None
+        await store.apply(PutAccount(account=_with(account, quota=2000)))
+        await store.apply(desk.message(await desk.box(), content=whole))
+        await store.apply(PutAccount(account=account))
+        with pytest.raises(OverQuota):
+            await store.apply(desk.message(await desk.box(), content=whole))
+        await store.apply(PutDomain(domain=domain))
+        await store.apply(desk.message(await desk.box(), content=whole))
 
     async def test_columns_come_in_the_order_asked(self, engine: EngineUnderTest) -> None:
         desk = await furnish(engine)

@@ -42,6 +42,16 @@ def contents(files: dict[str, bytes]) -> list[bytes]:
     return sorted(files.values())
 
 
+def test_what_was_made_is_remembered(shell: Shell, tmp_path: Path) -> None:
+    assert json.loads(shell("backup", "--json")) == []
+    shell("backup", str(tmp_path / "one"))
+    shell("backup", str(tmp_path / "two"))
+    shell("backup", str(tmp_path / "one"))
+    rows = json.loads(shell("backup", "--json"))
+    assert sorted(row["folder"] for row in rows) == [str(tmp_path / "one"), str(tmp_path / "two")]
+    assert {row["accounts"] for row in rows} == {2}
+
+
 def test_everything_comes_back(shell: Shell, tmp_path: Path) -> None:
     fill(shell, tmp_path)
     shell("sendmail", "-f", ALICE, "x@far.test", text="Subject: out\n\nx\n")

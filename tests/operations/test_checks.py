@@ -230,6 +230,7 @@ class Fixture:
         self.now = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
         self.certificate = folder / "certificate.pem"
         self.zone = GOOD
+        self.backups = house.backups
 
     async def levels(self, *, connections: int = 10, own: bool = True) -> dict[str, Finding]:
         facts = HouseFacts(
@@ -244,6 +245,7 @@ class Fixture:
             self.house.store,
             records(self.house, self.zone),
             facts,
+            self.backups,
             listening=lambda: self.listening,
             started_at=self.now - 100,
             now=lambda: self.now,
@@ -314,3 +316,19 @@ async def test_open_folder_and_old_queue_are_seen(fixture: Fixture) -> None:
 
 async def test_too_few_open_files_are_seen(fixture: Fixture) -> None:
     assert (await fixture.levels(connections=10**9))["files"].level is Level.LOOK
+
+
+async def test_a_backup_that_is_missing_or_old_is_worth_a_look(fixture: Fixture, tmp_path: Path) -> None:
+    assert "backup" not in await fixture.levels(), "a house without accounts has nothing to lose"
+    await fixture.house.administration.command("domain.add").call({"name": "north.test"}, b"")
+    somebody = {"address": "ann@north.test", "password": "wonderland"}
+    await fixture.house.administration.command("account.add").call(somebody, b"")
+    assert (await fixture.levels())["backup"].level is Level.LOOK
+    async for _ in fixture.backups.backup_make(folder=str(tmp_path / "copy")):
+        pass
+    (row,) = await fixture.backups.backup_list()
+    assert (row.folder, row.accounts) == (str(tmp_path / "copy"), 1)
+    fixture.now = row.made_at + 3600
+    assert (await fixture.levels())["backup"].level is Level.FINE
+    fixture.now = row.made_at + 9 * 86400
+    assert (await fixture.levels())["backup"].level is Level.LOOK

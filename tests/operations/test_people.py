@@ -30,6 +30,21 @@ async def test_an_account_can_log_in_as_soon_as_it_is_made(furnished: House) -> 
     assert login.account.scram
 
 
+async def test_a_domain_gives_its_accounts_a_quota(furnished: House) -> None:
+    changed = await run(furnished, "domain.set", name="north.test", quota=3000)
+    assert changed["quota"] == 3000
+    row = await run(furnished, "account.show", address="alice@north.test")
+    assert (row["quota"], row["own_quota"]) == (3000, 0)
+    account = await furnished.store.account("alice@north.test")
+    assert account is not None
+    assert (await furnished.directory.quota(account), await furnished.directory.room(account)) == (3000, 3000)
+    row = await run(furnished, "account.set", address="alice@north.test", quota=9000)
+    assert (row["quota"], row["own_quota"]) == (9000, 9000)
+    assert (await run(furnished, "domain.set", name="north.test", catch_all=""))["quota"] == 3000, "it stays"
+    with pytest.raises(ValueError, match="not negative"):
+        await run(furnished, "domain.set", name="north.test", quota=-1)
+
+
 async def test_a_changed_password_counts_at_once(furnished: House) -> None:
     await furnished.directory.authenticate("alice@north.test", "secret", "")
     await run(furnished, "account.passwd", address="alice@north.test", password="other")

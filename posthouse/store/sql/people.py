@@ -49,14 +49,36 @@ def domain_of(address: str) -> str:
 def put_domain(tx: Transaction, op: PutDomain) -> None:
     """PutDomain."""
     domain = op.domain
-    if op.new and tx.query("SELECT 1 FROM domain WHERE name = ?", (domain.name,)):
+    before = tx.query("SELECT quota FROM domain WHERE name = ?", (domain.name,))
+    if op.new and before:
         raise Conflict("That domain is here already.")
     tx.execute(
-        "INSERT INTO domain VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
-        " catch_all = excluded.catch_all, recipients = excluded.recipients, created_at = excluded.created_at",
-        (domain.name, domain.kind.value, domain.catch_all, domain.recipients, domain.created_at),
+        "INSERT INTO domain VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET kind = excluded.kind,"
+        " catch_all = excluded.catch_all, recipients = excluded.recipients,"
+        " created_at = excluded.created_at, quota = excluded.quota",
+        (
+            domain.name,
+            domain.kind.value,
+            domain.catch_all,
+            domain.recipients,
+            domain.created_at,
+            domain.quota,
+        ),
     )
+    if before and before[0][0] != domain.quota:
+        _give_quota(tx, domain)
     tx.publish_once(PeopleChanged())
+
+
+def _give_quota(tx: Transaction, domain: Domain) -> None:
+    """The quota of a domain is that of its accounts without one, also of those in memory."""
+    accounts = tx.query(
+        "SELECT account_id FROM account WHERE domain = ? AND quota = 0 ORDER BY account_id", (domain.name,)
+    )
+    for (account_id,) in accounts:
+        state = tx.account(account_id)
+        state.quota = domain.quota
+        tx.bump(state)  # as put_account does
 
 
 def remove_domain(tx: Transaction, op: RemoveDomain) -> None:
@@ -124,6 +146,11 @@ def _refuse_taken_address(tx: Transaction, address: str) -> None:
         raise Conflict("That address is in use already.")
 
 
+def _domain_quota(tx: Transaction, address: str) -> int:
+    found = tx.query("SELECT quota FROM domain WHERE name = ?", (domain_of(address),))
+    return int(found[0][0]) if found else 0
+
+
 def put_account(tx: Transaction, op: PutAccount) -> None:
     """PutAccount."""
     account = op.account
@@ -133,7 +160,7 @@ def put_account(tx: Transaction, op: PutAccount) -> None:
         raise NotFound("There is no such account.")
     _write_account(tx, account)
     state = tx.account(account.account_id)
-    state.quota = account.quota
+    state.quota = account.quota or _domain_quota(tx, account.address)
     tx.bump(state)  # whoever keeps the account's state in memory learns from it that it is another
     tx.publish_once(PeopleChanged())
 
@@ -240,10 +267,17 @@ def remember_recipient(tx: Transaction, op: RememberRecipient) -> None:
 
 def read_domains(db: Database) -> tuple[Domain, ...]:
     """All domains, by name."""
-    rows = db.rows("SELECT name, kind, catch_all, recipients, created_at FROM domain ORDER BY name")
+    rows = db.rows("SELECT name, kind, catch_all, recipients, created_at, quota FROM domain ORDER BY name")
     return tuple(
-        Domain(name=name, kind=DomainKind(kind), catch_all=catch_all, recipients=who, created_at=created_at)
-        for name, kind, catch_all, who, created_at in rows
+        Domain(
+            name=name,
+            kind=DomainKind(kind),
+            catch_all=catch_all,
+            recipients=who,
+            created_at=created_at,
+            quota=quota,
+        )
+        for name, kind, catch_all, who, created_at, quota in rows
     )
 
 

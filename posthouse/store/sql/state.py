@@ -66,6 +66,7 @@ class AccountState:
     modseq: int
     uid_validity: int
     quota: int
+    """Its own, else its domain's; 0: the configured default."""
     mailboxes: dict[int, MailboxState] = field(default_factory=dict)
     by_name: dict[str, MailboxState] = field(default_factory=dict)
     subscriptions: frozenset[str] = frozenset()
@@ -114,8 +115,10 @@ class AccountState:
 def load_account(db: Database, account_id: int) -> AccountState | None:
     """Read an account whole, within the caller's transaction."""
     found = db.rows(
-        "SELECT a.quota, coalesce(s.modseq, 0), coalesce(s.uid_validity, 0)"
-        " FROM account a LEFT JOIN account_state s USING (account_id) WHERE a.account_id = ?",
+        "SELECT CASE WHEN a.quota <> 0 THEN a.quota ELSE coalesce(d.quota, 0) END,"
+        " coalesce(s.modseq, 0), coalesce(s.uid_validity, 0)"
+        " FROM account a LEFT JOIN account_state s ON s.account_id = a.account_id"
+        " LEFT JOIN domain d ON d.name = a.domain WHERE a.account_id = ?",
         (account_id,),
     )
     if not found:

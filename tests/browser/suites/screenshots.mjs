@@ -1,11 +1,12 @@
 // A picture of every page, in both languages, light and dark, at three widths, into the folder given. `make screenshots`.
+// ONLY, LANGUAGES, THEMES and WIDTHS name some of them.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { signedIn } from '../browser.mjs'
 
-const WIDTHS = [[360, 740], [1024, 768], [1920, 1080]]
-const LANGUAGES = ['en', 'zh-CN']
-const THEMES = ['light', 'dark']
+const WIDTHS = (process.env.WIDTHS ?? '360,1024,1920').split(',').map((width) => [Number(width), { 360: 740, 1024: 768 }[width] ?? 1080])
+const LANGUAGES = (process.env.LANGUAGES ?? 'en,zh-CN').split(',')
+const THEMES = (process.env.THEMES ?? 'light,dark').split(',')
 
 /** Name → how to get there; the page stands at the inbox each time. */
 const PAGES = {
@@ -21,7 +22,15 @@ const PAGES = {
   },
   async forged(page, base) {
     await read(page, base, 'Nordbank')
-    await page.locator('article details summary').first().click()
+    await page.locator('.trust .line').first().click()
+  },
+  async junk(page, base) {
+    await page.goto(`${base}/mail/junk`)
+    await page.locator('.row .open').first().click()
+    await page.locator('.trust .line').first().click()
+  },
+  async stranger(page, base) {
+    await read(page, base, 'order')
   },
   async compose(page, base) {
     await page.goto(`${base}/compose?to=${encodeURIComponent('Carol Meier <carol@south.test>, 王小明 <wang.xiaoming@huadong.test>')}&subject=${encodeURIComponent('Lanterns for Saturday 周六的灯笼')}&body=${encodeURIComponent('Shall I bring the two large lanterns?\n\nAlice')}`)
@@ -30,6 +39,14 @@ const PAGES = {
     await page.locator('.files').waitFor()
     await page.waitForTimeout(400)
   },
+  async kept(page) {
+    await page.context().setOffline(true)
+    await page.keyboard.press('c')
+    await page.getByRole('combobox').nth(1).fill('carol@south.test')
+    await page.locator('.subject').fill('Half a thought 半句话')
+    await page.keyboard.press('Escape')
+    await page.locator('.kept').waitFor()
+  },
   async search(page, base) {
     await page.goto(`${base}/search?q=${encodeURIComponent('has:attachment 主题:评审会')}`)
     await page.waitForTimeout(300)
@@ -37,7 +54,7 @@ const PAGES = {
     await page.waitForTimeout(200)
   },
   async nothing(page, base) {
-    await page.goto(`${base}/mail/junk`)
+    await page.goto(`${base}/mail/archive`)
   },
   async folders(page) {
     if (page.viewportSize().width < 1180) await page.locator('.burger button, nav button').filter({ visible: true }).first().click()
@@ -55,7 +72,11 @@ const PAGES = {
     const link = page.locator('.track').first()
     await link.waitFor()
     await link.click()
-    await page.locator('h1').first().waitFor()
+    await page.locator('details ol').first().waitFor()
+  },
+  async lately(page, base) {
+    await page.goto(`${base}/track`)
+    await page.locator('time').first().waitFor()
   },
   async settings(page, base) {
     await page.goto(`${base}/settings`)
@@ -100,6 +121,7 @@ export const checks = Object.fromEntries(
             const wide = await page.evaluate(() => document.documentElement.scrollWidth)
             assert.ok(wide <= width, `${name} is ${wide} wide at ${width}`)
             await page.context().setOffline(false)
+            if (name === 'kept') await page.locator('.kept button').last().click()
           }
           await page.context().close()
         },

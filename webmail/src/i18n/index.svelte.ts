@@ -22,6 +22,12 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   return fill(state.words[key] ?? en[key] ?? key, values)
 }
 
+/** The words of a name that comes from the server and may be newer than this page: then the name itself. */
+export function tName(prefix: string, name: string): string {
+  const key = `${prefix}.${name}` as Key
+  return key in en ? t(key) : name
+}
+
 /** `one|many` by n, then {name} replaced; a place without a value stays as it is, so that a mistake shows. */
 export function fill(text: string, values: Record<string, string | number>): string {
   const forms = text.split('|')

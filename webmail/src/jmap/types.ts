@@ -1,4 +1,6 @@
 // Objects of RFC 8620 and RFC 8621, as far as this application reads them.
+import type { Judgement } from '../trust/judgement'
+
 export type Id = string
 
 export interface Session {
@@ -85,6 +87,8 @@ export interface EmailBody {
   htmlBody: BodyPart[]
   attachments: BodyPart[]
   headers?: { name: string; value: string }[]
+  /** docs/jmap-extensions.md; null: not judged. */
+  verdict?: Judgement | null
 }
 
 export interface Thread {

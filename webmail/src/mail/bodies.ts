@@ -5,7 +5,7 @@ import type { BodyPart, EmailBody, Id } from '../jmap/types'
 import type { SafeHtml } from '../store/cache'
 import { mail } from '../store/mail.svelte'
 
-export const BODY_PROPERTIES = ['id', 'messageId', 'inReplyTo', 'references', 'sender', 'cc', 'bcc', 'replyTo', 'bodyValues', 'textBody', 'htmlBody', 'attachments', 'headers']
+export const BODY_PROPERTIES = ['id', 'messageId', 'inReplyTo', 'references', 'sender', 'cc', 'bcc', 'replyTo', 'bodyValues', 'textBody', 'htmlBody', 'attachments', 'headers', 'verdict']
 const PART_PROPERTIES = ['partId', 'blobId', 'size', 'name', 'type', 'charset', 'disposition', 'cid']
 const MOST_OCTETS = 1_000_000
 const HELD = 200
@@ -43,15 +43,6 @@ function hold(body: EmailBody): void {
   bodies.delete(body.id)
   bodies.set(body.id, body)
   for (const old of [...bodies.keys()].slice(0, Math.max(0, bodies.size - HELD))) bodies.delete(old)
-}
-
-/** A header field's value, unfolded. */
-export function header(body: EmailBody, name: string): string | undefined {
-  return headerAll(body, name)[0]
-}
-export function headerAll(body: EmailBody, name: string): string[] {
-  const wanted = name.toLowerCase()
-  return (body.headers ?? []).filter((field) => field.name.toLowerCase() === wanted).map((field) => field.value.replace(/\r?\n(?=[ \t])/g, '').trim())
 }
 
 /** The HTML of a message as it was sent; undefined: it is plain text. */

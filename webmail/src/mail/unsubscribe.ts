@@ -3,7 +3,7 @@ import { ask } from '../design/ask.svelte'
 import { t } from '../i18n/index.svelte'
 import type { EmailBody } from '../jmap/types'
 import { go } from '../router.svelte'
-import { header } from './bodies'
+import { header } from './headers'
 
 function addresses(body: EmailBody): string[] {
   return [...(header(body, 'List-Unsubscribe') ?? '').matchAll(/<([^>]+)>/g)].map((match) => (match[1] as string).trim())

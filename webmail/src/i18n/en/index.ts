@@ -6,6 +6,7 @@ import { reading } from './reading'
 import { search } from './search'
 import { settings } from './settings'
 import { track } from './track'
+import { trust } from './trust'
 
-export const en = { ...common, ...mail, ...reading, ...compose, ...search, ...track, ...settings, ...admin }
+export const en = { ...common, ...mail, ...reading, ...compose, ...search, ...track, ...trust, ...settings, ...admin }
 export type Key = keyof typeof en

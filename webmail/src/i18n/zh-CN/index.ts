@@ -7,6 +7,7 @@ import { reading } from './reading'
 import { search } from './search'
 import { settings } from './settings'
 import { track } from './track'
+import { trust } from './trust'
 
 export const zhCN: Record<Key, string> = {
   ...common,
@@ -15,6 +16,7 @@ export const zhCN: Record<Key, string> = {
   ...compose,
   ...search,
   ...track,
+  ...trust,
   ...settings,
   ...admin,
 }

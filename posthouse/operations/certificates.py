@@ -1,0 +1,75 @@
+"""The certificate our TLS listeners show: whose names, by whom, until when.
+
+Renewing it is the part of the administrator's own tool; SIGHUP takes a new one. Keys are never read here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from posthouse.errors import NotFound
+
+
+class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate."""
+
+    path: str
+    names: tuple[str, ...]
+    """The host names it is for (RFC 9525 §6.3: subjectAltName alone)."""
+    issuer: str
+    own: bool
+    """Whether the administrator gave it; else it is self-signed, made by us."""
+    not_before: int
+    not_after: int
+    days_left: int
+    fingerprint: str
+    """SHA-256 of the certificate, hexadecimal."""
+    serial: str
+
+
+class Certificates:
+    """Commands on certificates."""
+
+    def __init__(self, path: Path, *, own: bool, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._own = own
+        self._now = now
+
+    async def certificate_show(self) -> CertificateRow:
+        """The certificate that is served after the next SIGHUP, if it is not already. NotFound: there is none yet."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> CertificateRow:
+        try:
+            leaf = x509.load_pem_x509_certificate(self._path.read_bytes())
+        except (OSError, ValueError) as fault:
+            raise NotFound(f"no certificate can be read at {self._path}") from fault
+        after = int(leaf.not_valid_after_utc.timestamp())
+        return CertificateRow(
+            path=str(self._path),
+            names=names_of(leaf),
+            issuer=leaf.issuer.rfc4514_string(),
+            own=self._own,
+            not_before=int(leaf.not_valid_before_utc.timestamp()),
+            not_after=after,
+            days_left=int((after - self._now()) // 86400),
+            fingerprint=hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest(),
+            serial=f"{leaf.serial_number:x}",
+        )
+
+
+def names_of(leaf: x509.Certificate) -> tuple[str, ...]:
+    """The host names a certificate is for."""
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(extension.value.get_values_for_type(x509.DNSName))

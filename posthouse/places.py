@@ -1,0 +1,43 @@
+"""Where things of a house are, by its configuration: files in the data folder, and the ports that others use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from posthouse.config import Config, Listen
+
+
+class Paths(msgspec.Struct, frozen=True):
+    """Where things are in the data folder."""
+
+    data: Path
+
+    @property
+    def run(self) -> Path:
+        """Sockets."""
+        return self.data / "run"
+
+    def certificate(self, config: Config) -> Path:
+        """The certificate in use: the administrator's, else our own."""
+        return config.tls.certificate or self.data / "tls" / "certificate.pem"
+
+    def key(self, config: Config) -> Path:
+        """The key of that certificate."""
+        return config.tls.key or self.data / "tls" / "key.pem"
+
+
+def file_name(url: str) -> str:
+    """The first name of what a `[store]` address says, below the data folder."""
+    return Path(url.partition(":")[2]).parts[0]
+
+
+def ports_of(config: Config) -> dict[str, int]:
+    """Listener name → the port that others use: that of its first address that is no Unix socket."""
+    ports: dict[str, int] = {}
+    for name in Listen.__struct_fields__:
+        numbers = [a.rpartition(":")[2] for a in getattr(config.listen, name) if not a.startswith("unix:")]
+        if numbers:
+            ports[name] = int(numbers[0])
+    return ports
