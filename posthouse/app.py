@@ -36,12 +36,10 @@ from posthouse.doors import (
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.imap.server import ImapServer
-from posthouse.jmap.card_shelf import CardShelves
+from posthouse.jmap.context import Caches
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.email_extras import EmailExtras
-from posthouse.jmap.mail import MailCache
 from posthouse.jmap.methods import TOLD_TYPES
-from posthouse.jmap.results import Results
 from posthouse.jmap.verdict import VERDICT
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
@@ -330,9 +328,7 @@ class App:
         services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
-            mail=MailCache(self.house.store),
-            results=Results(),
-            cards=CardShelves(self.house.store),
+            caches=Caches.of(self.house.store),
             security=self.house.security,
             administration=self._administer,
             client_setup=self.house.client_setup,

@@ -27,14 +27,25 @@ from posthouse.store.model import Account
 NOBODY: Final = Via()
 
 
+class Caches(msgspec.Struct, frozen=True):
+    """What methods remember of the store."""
+
+    mail: MailCache
+    results: Results
+    cards: CardShelves
+
+    @classmethod
+    def of(cls, store: Store) -> Caches:
+        """Empty ones."""
+        return cls(MailCache(store), Results(), CardShelves(store))
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What methods work on; built once by `app.py`."""
 
     store: Store
     directory: Directory
-    mail: MailCache
-    results: Results
-    cards: CardShelves
+    caches: Caches
     security: Security
     administration: Callable[[], Administration]
     client_setup: ClientSetup
@@ -48,6 +59,21 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Told which account's push subscriptions have changed."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
+
+    @property
+    def mail(self) -> MailCache:
+        """The mail of accounts as it was last seen."""
+        return self.caches.mail
+
+    @property
+    def results(self) -> Results:
+        """Whole results of queries."""
+        return self.caches.results
+
+    @property
+    def cards(self) -> CardShelves:
+        """The contacts of accounts."""
+        return self.caches.cards
 
 
 class Context:
