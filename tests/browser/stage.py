@@ -19,6 +19,7 @@ import msgspec
 
 from posthouse.playground.host import Host
 from posthouse.playground.network import Playground
+from tests.browser import office
 from tests.browser.letters import letters, strangers
 
 PASSWORD: Final = "posthouse"
@@ -75,9 +76,9 @@ def _quoted(name: str) -> str:
 
 
 @asynccontextmanager
-async def opened(*, furnished: bool = True) -> AsyncIterator[Stage]:
-    """A running stage."""
-    async with Playground(published=False) as net:
+async def opened(*, furnished: bool = True, administered: bool = False) -> AsyncIterator[Stage]:
+    """A running stage. `administered`: alice is the administrator of a house that has seen a week (`office.py`)."""
+    async with office.network() if administered else Playground(published=False) as net:
         north, south = net.host("mx.north.test"), net.host("mx.south.test")
         stage = Stage(
             north=_web(north),
@@ -88,6 +89,8 @@ async def opened(*, furnished: bool = True) -> AsyncIterator[Stage]:
         if furnished:
             await asyncio.to_thread(fill, stage)
             await asyncio.to_thread(bring, stage)
+        if administered:
+            await office.furnish(north)
         yield stage
 
 
@@ -100,7 +103,7 @@ def _web(host: Host) -> str:
 
 
 async def _main() -> None:
-    async with opened() as stage:
+    async with opened(administered=True) as stage:
         print(json.dumps(msgspec.to_builtins(stage)), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
