@@ -1,4 +1,4 @@
-"""An ordinary week in the administration of north.test: aliases, quotas, a queue that waits, reports, refused mail, the brake."""
+"""A week in the administration of north.test: aliases, quotas, a queue that waits, reports, refused mail, the brake."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from posthouse.playground.scenarios import SCENARIOS
 AWAY: Final = "away.test"
 """A domain whose host does not answer."""
 TLS_REPORT: Final = b"""{"organization-name": "Lisboa Mail", "contact-info": "tls@lisboa.test", "report-id": "tls-17",
-"date-range": {"start-datetime": "2026-11-24T00:00:00Z", "end-datetime": "2026-11-24T23:59:59Z"}, "policies": [{"policy":
-{"policy-type": "sts", "policy-domain": "north.test"}, "summary": {"total-successful-session-count": 212,
+"date-range": {"start-datetime": "2026-11-24T00:00:00Z", "end-datetime": "2026-11-24T23:59:59Z"}, "policies": [{
+"policy": {"policy-type": "sts", "policy-domain": "north.test"}, "summary": {"total-successful-session-count": 212,
 "total-failure-session-count": 3}, "failure-details": [{"result-type": "certificate-expired", "sending-mta-ip":
 "192.0.2.44", "receiving-mx-hostname": "mx.north.test", "failed-session-count": 3}]}]}"""
 
@@ -47,7 +47,9 @@ def network() -> Playground:
 
 async def furnish(host: Host) -> None:
     """Give the house its week; alice is its administrator."""
-    await host.ask("account.set", address="alice@north.test", admin=True, quota=2_000_000_000, name="Alice North")
+    await host.ask(
+        "account.set", address="alice@north.test", admin=True, quota=2_000_000_000, name="Alice North"
+    )
     await host.ask("account.set", address="dora@north.test", name="Dora 多拉")
     await host.ask("domain.set", name="north.test", quota=500_000_000)
     await host.ask("domain.add", name="lighthouse.test", catch_all="dora@north.test")

@@ -30,12 +30,16 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     north: str
     """The web address of alice's post office."""
+    name: str
+    """The same by the one name that is taken for secure without TLS (a passkey belongs to a name, and needs that)."""
     south: str
     """The web address of bob's and carol's."""
     imap: dict[str, tuple[str, int]]
     """Domain → host and port of plain IMAP."""
     smtp: tuple[str, int]
     """Where strangers bring mail for north.test."""
+    submission: tuple[str, int]
+    """Where north.test's own hand in mail."""
 
 
 def connect(stage: Stage, address: str) -> imaplib.IMAP4:
@@ -82,9 +86,11 @@ async def opened(*, furnished: bool = True, administered: bool = False) -> Async
         north, south = net.host("mx.north.test"), net.host("mx.south.test")
         stage = Stage(
             north=_web(north),
+            name=f"http://localhost:{north.ports['http']}",
             south=_web(south),
             imap={"north.test": _door(north, "imap"), "south.test": _door(south, "imap")},
             smtp=_door(north, "smtp"),
+            submission=_door(north, "submission"),
         )
         if furnished:
             await asyncio.to_thread(fill, stage)
