@@ -11,6 +11,10 @@ export default defineConfig({
     manifest: 'manifest.json',
     assetsInlineLimit: 0, // a strict Content-Security-Policy: no data: scripts, no data: styles
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: 'index.html', sw: 'worker/sw.ts' },
+      output: { entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') }, // a worker's name stays
+    },
   },
   test: { include: ['test/**/*.test.ts'] },
 })

@@ -41,7 +41,7 @@ def network() -> Playground:
     net.add_zone(AWAY, "@ MX 10 mx\nmx A 127.0.0.77\n")
     for spec in standard.hosts:
         north = "north.test" in spec.domains
-        net.add_host(msgspec.structs.replace(spec, more="\n[sending]\nusual = 6\n") if north else spec)
+        net.add_host(msgspec.structs.replace(spec, more="\n[sending]\nusual = 12\n") if north else spec)
     return net
 
 

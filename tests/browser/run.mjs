@@ -1,6 +1,8 @@
-// Runs suites of checks in one browser: node run.mjs SUITE[,SUITE]. The stage's addresses come as JSON in STAGE. Each check prints a line of JSON:
+// Runs suites of checks in one browser: node run.mjs SUITE[,SUITE]. The stage's addresses come as JSON in STAGE. Each check prints a
+// line of JSON:
 // {"passed": name, "seconds": n} or {"failed": name, "why": text}. A line {"ask": [what, …]} is a question to the test that
 // started this, which watches the same mailboxes by other protocols; its answer is the next line of our input.
+// CHECKS names the only checks to run, by commas.
 import { createInterface } from 'node:readline'
 import { launch } from './browser.mjs'
 
@@ -17,11 +19,13 @@ export async function ask(...question) {
 const [, , name, folder] = process.argv
 const stage = JSON.parse(process.env.STAGE)
 const { browser, close } = await launch(stage)
+const only = process.env.CHECKS?.split(',')
 let failed = 0
 async function runSuite(name) {
   const { checks } = await import(`./suites/${name}.mjs`)
   const world = { browser, stage, ask, folder }
   for (const [title, check] of Object.entries(checks)) {
+    if (only && !only.includes(title)) continue
     const start = performance.now()
     try {
       await check(world)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.browser.runner import run_suite
+from tests.browser.sending import send
 from tests.browser.stage import opened
 
 
@@ -18,6 +19,14 @@ async def _main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["BROWSER_SHOTS"] = str(folder.resolve())
     async with opened(administered=True) as stage:
+        await asyncio.to_thread(
+            send,
+            stage.north,
+            "alice@north.test",
+            ["carol@south.test", "keeper@south.test", "bob@lantern.test"],
+            "Lanterns for Saturday 周六的灯笼",
+            "Shall I bring the two large lanterns?",
+        )
         await run_suite("screenshots", stage)
 
 

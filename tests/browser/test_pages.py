@@ -44,7 +44,12 @@ def test_the_lock_file_names_no_address() -> None:
 @pytest.mark.slow
 @pytest.mark.interop
 @pytest.mark.parametrize(
-    "command", [("vitest", "run"), ("svelte-check", "--tsconfig", "./tsconfig.json", "--fail-on-warnings")]
+    "command",
+    [
+        ("vitest", "run"),
+        ("svelte-check", "--tsconfig", "./tsconfig.json", "--fail-on-warnings"),
+        ("tsc", "--project", "worker/tsconfig.json"),
+    ],
 )
 async def test_in_node(command: tuple[str, ...]) -> None:
     needs_browser()

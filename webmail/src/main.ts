@@ -5,8 +5,10 @@ import './design/base.css'
 import { applyTheme } from './design/theme.svelte'
 import { preferredLocale, useLocale } from './i18n/index.svelte'
 import { startRouter } from './router.svelte'
+import { registerWorker } from './shell/offline'
 
 applyTheme()
 startRouter()
+registerWorker()
 await useLocale(preferredLocale())
 mount(App, { target: document.getElementById('app') as HTMLElement })

@@ -139,7 +139,11 @@ export const checks = {
     await open(page, 'The lighthouse keys')
     await page.getByText('Where is it?').first().click()
     await page.getByRole('heading', { name: 'To carol@south.test' }).waitFor()
-    await page.locator('li.done', { hasText: /Delivered|Handed/ }).waitFor()
+    const handed = page.locator('li.done', { hasText: 'Handed to mx.south.test' })
+    await handed.getByText('encrypted (TLSv1.3)').waitFor()
+    await handed.getByText(/^250 /).waitFor()
+    await page.getByRole('link', { name: 'Sent lately' }).click()
+    await page.getByRole('link', { name: 'carol@south.test' }).first().waitFor()
     await inbox(page)
   },
   async offline_and_back({ page, ask }) {
@@ -155,6 +159,46 @@ export const checks = {
     assert.ok(await ask('until_in', 'alice@north.test', 'Archive', 'Budget for the third quarter'))
     await ask('move', 'alice@north.test', 'Archive', 'INBOX', 'Budget for the third quarter')
     await row(page, 'Budget for the third quarter').waitFor({ timeout: AGREE })
+  },
+  async opens_without_a_connection_and_sends_when_it_is_back({ page, ask }) {
+    await open(page, 'Budget for the third quarter')
+    await page.locator('article').getByText('Travel is a fifth under').waitFor()
+    await page.waitForFunction(() => navigator.serviceWorker.controller && caches.match('/index.html').then(Boolean))
+    await page.context().setOffline(true)
+    await page.reload()
+    await page.getByText('Offline. What you do is kept').waitFor()
+    await open(page, 'Budget for the third quarter')
+    await page.locator('article').getByText('Travel is a fifth under').waitFor()
+    await page.keyboard.press('s')
+    await compose(page, { to: 'carol@south.test', subject: 'From the tunnel', text: 'No signal here.' })
+    await page.keyboard.press(CHORD)
+    await page.getByText('1 message goes out when the connection is back').waitFor()
+    await page.reload()
+    await page.getByText('1 message goes out when the connection is back').waitFor()
+    await page.context().setOffline(false)
+    await toast(page, 'Sent').waitFor()
+    assert.ok(await ask('until_in', 'alice@north.test', 'Sent', 'From the tunnel'))
+    await page.getByText('1 message goes out when the connection is back').waitFor({ state: 'detached' })
+    await row(page, 'Budget').locator('.star.on').waitFor()
+  },
+  async what_was_not_finished_is_offered_again({ page, stage }) {
+    const other = await page.context().newPage()
+    await other.goto(`${stage.north}/mail/inbox`)
+    await row(other, 'Trip to the lighthouse').waitFor()
+    await page.context().setOffline(true)
+    await compose(other, { to: 'carol@south.test', subject: 'Half a thought', text: 'It begins with' })
+    await other.getByText('Not saved: kept on this device').waitFor()
+    await other.close()
+    await page.context().setOffline(false)
+    await page.reload()
+    await page.getByText('“Half a thought” was not finished').waitFor()
+    await page.getByRole('button', { name: 'Go on writing' }).click()
+    await page.locator('.editor', { hasText: 'It begins with' }).waitFor()
+    await page.getByLabel('Discard the draft').click()
+    await page.locator('.kept').waitFor({ state: 'detached' })
+    await page.reload()
+    await row(page, 'Trip to the lighthouse').waitFor()
+    assert.equal(await page.locator('.kept').count(), 0)
   },
   async everything_by_keyboard({ page }) {
     await inbox(page)
@@ -208,6 +252,14 @@ export const checks = {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360)
     assert.deepEqual(page.faults, [])
     await page.context().close()
+  },
+  async nothing_of_the_account_stays_after_signing_out({ page, other }) {
+    await page.locator('.account').click()
+    await page.getByRole('menuitem', { name: 'Sign out' }).click()
+    await page.waitForURL('**/login*')
+    const left = await page.evaluate(async () => ({ databases: await indexedDB.databases(), caches: await caches.keys(), session: localStorage.getItem('posthouse.session') }))
+    assert.deepEqual(left, { databases: [], caches: [], session: null })
+    await row(other, 'Trip to the lighthouse').waitFor() // another browser's session goes on
   },
   async nothing_went_wrong_unseen({ page, other, carol }) {
     assert.deepEqual([...page.faults, ...other.faults, ...carol.faults], [])

@@ -39,6 +39,14 @@ const PAGES = {
     await page.locator('.files').waitFor()
     await page.waitForTimeout(400)
   },
+  async kept(page) {
+    await page.context().setOffline(true)
+    await page.keyboard.press('c')
+    await page.getByRole('combobox').nth(1).fill('carol@south.test')
+    await page.locator('.subject').fill('Half a thought 半句话')
+    await page.keyboard.press('Escape')
+    await page.locator('.kept').waitFor()
+  },
   async search(page, base) {
     await page.goto(`${base}/search?q=${encodeURIComponent('has:attachment 主题:评审会')}`)
     await page.waitForTimeout(300)
@@ -64,18 +72,67 @@ const PAGES = {
     const link = page.locator('.track').first()
     await link.waitFor()
     await link.click()
-    await page.locator('h1').first().waitFor()
+    await page.locator('details ol').first().waitFor()
   },
-  async settings(page, base) {
+  async lately(page, base) {
+    await page.goto(`${base}/track`)
+    await page.locator('time').first().waitFor()
+  },
+  ...Object.fromEntries(
+    ['signature', 'vacation', 'programs', 'app-passwords', 'factor', 'sessions', 'transfer', 'looks'].map((name) => [
+      `settings-${name}`,
+      async (page, base) => {
+        await page.goto(`${base}/settings`)
+        await page.locator('#sessions').waitFor()
+        await page.locator('#signature form').first().waitFor()
+        await page.locator(`#${name}`).evaluate((section) => section.scrollIntoView())
+      },
+    ]),
+  ),
+  async 'settings-token'(page, base) {
     await page.goto(`${base}/settings`)
+    await page.locator('#tokens button').last().click()
+    await page.locator('dialog').waitFor()
   },
-  async admin(page, base) {
-    await page.goto(`${base}/admin`)
+  ...Object.fromEntries(
+    ['status', 'log', 'domains', 'accounts', 'aliases', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup'].map((name) => [
+      `admin-${name}`,
+      (page, base) => page.goto(`${base}/admin/${name}`),
+    ]),
+  ),
+  async 'admin-domain'(page, base) {
+    await page.goto(`${base}/admin/domains`)
+    await page.locator('.admin .name', { hasText: 'north.test' }).first().click()
+    await page.locator('table').waitFor()
+  },
+  async 'admin-report'(page, base) {
+    await page.goto(`${base}/admin/reports`)
+    await page.locator('.lines .name', { hasText: 'Huadong' }).click()
+    await page.locator('dialog table').waitFor()
+  },
+  async 'admin-account'(page, base) {
+    await page.goto(`${base}/admin/accounts`)
+    await page.locator('.lines button').first().click()
+    await page.locator('dialog').waitFor()
+  },
+  async 'sign-in'(page, base) {
+    await anonymous(page, `${base}/login`)
+  },
+  async 'sign-in-failed'(page, base) {
+    await anonymous(page, `${base}/login?fault=wrong-passkey`)
   },
   async offline(page) {
     await page.context().setOffline(true)
     await page.locator('.offline').waitFor()
   },
+}
+
+/** A page as somebody sees it who has not signed in; the cookies come back afterwards. */
+async function anonymous(page, address) {
+  const cookies = await page.context().cookies()
+  await page.context().clearCookies()
+  await page.goto(address)
+  await page.context().addCookies(cookies)
 }
 
 async function read(page, base, words) {
@@ -109,6 +166,7 @@ export const checks = Object.fromEntries(
             const wide = await page.evaluate(() => document.documentElement.scrollWidth)
             assert.ok(wide <= width, `${name} is ${wide} wide at ${width}`)
             await page.context().setOffline(false)
+            if (name === 'kept') await page.locator('.kept button').last().click()
           }
           await page.context().close()
         },

@@ -33,6 +33,12 @@ export interface Draft {
   answers?: { id: Id; keyword: '$answered' | '$forwarded' }
   /** The draft as the server has it. */
   emailId?: Id
+  /** Without angle brackets. It stays the same from save to save, so that one can find out whether the message has left. */
+  messageId: string
+  /** Sending got no answer: it may have left. */
+  uncertain?: boolean
+  /** To be sent when the connection is back; `at`: not before that moment (milliseconds since 1970). */
+  putOff?: { at?: number }
 }
 export type Saved = 'new' | 'changed' | 'saving' | 'saved' | 'failed'
 export interface Composer extends Draft {
@@ -64,26 +70,38 @@ export function signature(identityId: Id): string {
   return html ? `<div class="signature"><div>-- </div>${html}</div>` : ''
 }
 
-/** Open a window. Text without an emailId gets the signature between itself and what it quotes. */
-export function openComposer(start: Partial<Draft> & { quote?: string }): Composer {
-  const { quote = '', ...values } = start
+/** Open a window. A new text gets the signature between itself and what it quotes. `unsaved`: the server has not all of it. */
+export function openComposer(start: Partial<Draft> & { quote?: string; unsaved?: boolean }): Composer {
+  const { quote = '', unsaved = false, ...values } = start
   const identityId = values.identityId ?? identityFor([])
-  const own = values.emailId ? (values.html ?? '') : `${values.html || '<div><br></div>'}${sign(identityId)}${quote}`
+  const own = values.emailId || unsaved ? (values.html ?? '') : `${values.html || '<div><br></div>'}${sign(identityId)}${quote}`
   const composer: Composer = {
-    key: crypto.randomUUID(), to: [], cc: [], bcc: [], subject: '', plain: false, attachments: [], inReplyTo: null, references: null,
-    window: 'docked', saved: values.emailId ? 'saved' : 'new', showCc: Boolean(values.cc?.length || values.bcc?.length), sending: false,
+    key: crypto.randomUUID(), to: [], cc: [], bcc: [], subject: '', plain: false, inReplyTo: null, references: null,
+    messageId: `${crypto.randomUUID()}@${hostOf(identityId)}`, window: 'docked', saved: unsaved ? 'failed' : values.emailId ? 'saved' : 'new', showCc: Boolean(values.cc?.length || values.bcc?.length), sending: false,
     ...values, identityId, html: own,
+    attachments: (values.attachments ?? []).filter((file) => file.blobId).map((file) => ({ ...file, key: nextKey() })), // an upload ends with its page
   }
   for (const other of state.all) if (other.window !== 'folded') other.window = 'folded'
   state.all.push(composer)
   while (state.all.length > MOST) state.all.shift()
   return state.all.at(-1) as Composer
 }
+function hostOf(identityId: Id): string {
+  return mail.identities.find((each) => each.id === identityId)?.email.split('@').at(-1) || 'localhost'
+}
 function sign(identityId: Id): string {
   const text = signature(identityId)
   return text ? `<div><br></div>${text}` : ''
 }
 
+/** What a window holds, without the window. */
+export function draftOf(composer: Draft): Draft {
+  const { window: _window, saved: _saved, savedAt: _at, showCc: _cc, sending: _sending, ...draft } = JSON.parse(JSON.stringify(composer)) as Composer
+  return draft
+}
+export function everybody(draft: Draft): EmailAddress[] {
+  return [...draft.to, ...draft.cc, ...draft.bcc]
+}
 export function closeComposer(key: string): void {
   state.all = state.all.filter((composer) => composer.key !== key)
 }

@@ -28,6 +28,7 @@ export function newEmail(draft: Draft): NewEmail {
     bcc: draft.bcc.length ? draft.bcc : null,
     replyTo: identity?.replyTo ?? null,
     subject: draft.subject,
+    messageId: [draft.messageId],
     inReplyTo: draft.inReplyTo,
     references: draft.references,
     sentAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),

@@ -2,12 +2,13 @@
 import { Refused } from '../jmap/client'
 import type { Email } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
-import { isEmpty, type Composer } from './composers.svelte'
+import { isEmpty, type Composer, type Draft } from './composers.svelte'
+import { forgetHere, keepNow } from './keeping'
 import { newEmail } from './message'
 
 const waiting = new Map<string, Promise<void>>()
 
-/** Save what the window holds. Saves of one window follow each other. */
+/** Save what the window holds. Saves of one window follow each other; what the server does not take is kept here. */
 export function save(composer: Composer): Promise<void> {
   const before = waiting.get(composer.key) ?? Promise.resolve()
   const saving = before.then(() => saveNow(composer))
@@ -29,18 +30,18 @@ async function saveNow(composer: Composer): Promise<void> {
     if (made) composer.emailId = made.id
     if ((composer.saved as string) === 'saving') composer.saved = 'saved'
     composer.savedAt = new Date()
-    await mail.cache.forgetDraft(composer.key)
+    if ((composer.saved as string) === 'saved') await forgetHere(composer.key)
   } catch (fault) {
     composer.saved = 'failed'
-    await mail.cache.keepDraft(composer.key, JSON.parse(JSON.stringify(composer)))
+    await keepNow(composer)
     mail.meet(fault)
   }
 }
 
 /** Drop the draft, here and at the server; returns it as it was. */
-export async function discard(composer: Composer): Promise<void> {
+export async function discard(composer: Draft): Promise<void> {
   await waiting.get(composer.key)
-  await mail.cache.forgetDraft(composer.key)
+  await forgetHere(composer.key)
   const trash = mail.role('trash')?.id
   if (composer.emailId && trash) mail.change({ [composer.emailId]: { mailboxIds: { [trash]: true } } })
 }

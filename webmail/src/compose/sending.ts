@@ -7,17 +7,21 @@ import { Refused, SUBMISSION, Unreachable } from '../jmap/client'
 import type { Email, EmailSubmission, Id } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
 import { at } from '../store/patch'
-import { closeComposer, openComposer, type Composer, type Draft } from './composers.svelte'
+import { closeComposer, draftOf, everybody, openComposer, type Composer, type Draft } from './composers.svelte'
+import { forgetHere, keepNow, keptDrafts, withKept } from './keeping'
 import { newEmail } from './message'
 import { save } from './saving'
+import { traceOf } from './sent'
 
 export const UNDO_SECONDS = 10
 
-/** Send the window's message: after UNDO_SECONDS, or at `when`. */
+/** Send the window's message: after UNDO_SECONDS, or at `when`. Without a connection it is kept and sent when there is one. */
 export async function send(composer: Composer, when?: Date): Promise<boolean> {
   composer.sending = true
+  if (!mail.online && mail.cache.lasting) return putOff(composer, when)
+  if (composer.uncertain && (await hasLeft(composer))) return true
   await save(composer) // the last save must not come after the message has left
-  const kept: Draft = JSON.parse(JSON.stringify(composer)) as Draft
+  const kept = draftOf(composer)
   const batch = mail.client.batch()
   const email = batch.set<Email>('Email', { create: { message: newEmail(composer) }, ...(composer.emailId ? { destroy: [composer.emailId] } : {}) })
   const submission = batch.set<EmailSubmission>('EmailSubmission', {
@@ -29,19 +33,14 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
     const error = email.result.notCreated?.['message'] ?? submission.result.notCreated?.['send']
     if (error) throw new Refused(error.type, error.description)
   } catch (fault) {
-    composer.sending = false
-    composer.saved = 'changed'
     const id = email.failed ? undefined : safeId(() => email.result.created?.['message']?.id)
-    if (id) composer.emailId = id
-    mail.meet(fault)
-    trouble(t('compose.send-failed', { why: fault instanceof Unreachable ? t('state.unreachable') : fault instanceof Error ? fault.message : '' }))
-    return false
+    return hasFailed(composer, fault, id)
   }
   const emailId = email.result.created?.['message']?.id ?? ''
   const submissionId = submission.result.created?.['send']?.id ?? ''
   if (composer.answers) mail.change({ [composer.answers.id]: { [at('keywords', composer.answers.keyword)]: true } })
   closeComposer(composer.key)
-  void mail.cache.forgetDraft(composer.key)
+  void forgetHere(composer.key)
   void mail.sync()
   const note = notify(when ? t('compose.scheduled', { when: nearDate(when) }) : t('compose.sent'), {
     seconds: UNDO_SECONDS,
@@ -50,6 +49,62 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   setTimeout(() => dismiss(note), UNDO_SECONDS * 1000)
   return true
 }
+
+/** The window stays, and what is in it is kept here; when no answer came, it may have left all the same. */
+async function hasFailed(composer: Composer, fault: unknown, emailId: Id | undefined): Promise<boolean> {
+  composer.sending = false
+  composer.saved = 'changed'
+  if (emailId) composer.emailId = emailId
+  if (fault instanceof Unreachable) composer.uncertain = true
+  await keepNow(composer)
+  mail.meet(fault)
+  trouble(t('compose.send-failed', { why: fault instanceof Unreachable ? t('state.unreachable') : fault instanceof Error ? fault.message : '' }))
+  return false
+}
+
+/** Whether the sending that got no answer was done; what it only saved is taken as the draft. */
+async function hasLeft(composer: Composer): Promise<boolean> {
+  try {
+    const { sent, made } = await traceOf(composer)
+    if (made) composer.emailId = made
+    if (!sent) return false
+  } catch (fault) {
+    return hasFailed(composer, fault, undefined)
+  }
+  closeComposer(composer.key)
+  await forgetHere(composer.key)
+  void mail.sync()
+  notify(t('compose.was-sent'))
+  return true
+}
+
+// --- without a connection ---------------------------------------------------------------------------------
+
+async function putOff(composer: Composer, when: Date | undefined): Promise<boolean> {
+  composer.putOff = when ? { at: when.getTime() } : {}
+  composer.sending = false
+  await keepNow(composer)
+  closeComposer(composer.key)
+  notify(t('compose.put-off'))
+  return true
+}
+
+/** Send what was put off; what the server refuses opens again. */
+export async function sendPutOff(): Promise<void> {
+  for (const { putOff, ...draft } of await keptDrafts()) {
+    if (!putOff || !mail.online) continue
+    const refused = await withKept(draft.key, async () => {
+      const composer: Composer = { ...draft, window: 'folded', saved: 'failed', showCc: false, sending: false }
+      const when = putOff.at !== undefined && putOff.at > Date.now() ? new Date(putOff.at) : undefined
+      if (await send(composer, when)) return undefined
+      if (mail.online) return draftOf(composer)
+      await keepNow({ ...draftOf(composer), putOff }) // lost again on the way
+      return undefined
+    })
+    if (refused) openComposer({ ...refused, unsaved: true })
+  }
+}
+
 function safeId(read: () => Id | undefined): Id | undefined {
   try {
     return read()
@@ -64,8 +119,7 @@ function envelope(draft: Draft, when: Date | undefined): Record<string, unknown>
   const longest = mail.client.session.accounts[mail.client.accountId]?.accountCapabilities[SUBMISSION]?.['maxDelayedSend']
   const seconds = when ? Math.max(0, Math.round((when.getTime() - Date.now()) / 1000)) : UNDO_SECONDS
   const held = typeof longest === 'number' && longest > 0 ? { HOLDFOR: String(Math.min(seconds, longest)) } : null
-  const people = [...draft.to, ...draft.cc, ...draft.bcc]
-  const addresses = [...new Map(people.map((person) => [person.email.toLowerCase(), person.email])).values()]
+  const addresses = [...new Map(everybody(draft).map((person) => [person.email.toLowerCase(), person.email])).values()]
   return { mailFrom: { email: identity?.email ?? '', parameters: held }, rcptTo: addresses.map((email) => ({ email, parameters: null })) }
 }
 

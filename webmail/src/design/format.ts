@@ -36,9 +36,9 @@ export function longDate(text: string): string {
 }
 
 /** Day and time as one would say it of something near. */
-export function nearDate(date: Date, now = new Date()): string {
+export function nearDate(date: Date, now = new Date(), seconds = false): string {
   const days = daysBefore(date, now)
-  const time = format(TIME).format(date)
+  const time = format(seconds ? { ...TIME, second: '2-digit' } : TIME).format(date)
   if (days === 0) return time
   return format({ weekday: 'short', day: 'numeric', month: 'short', ...TIME }).format(date)
 }

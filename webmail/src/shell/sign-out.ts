@@ -1,11 +1,26 @@
-// Signing out ends the session at the server and forgets what this device remembers of the account.
-import { mail } from '../store/mail.svelte'
+// The end of a session: what this device remembers of the account goes with it.
 import { Cache } from '../store/cache'
+import { mail, SESSION } from '../store/mail.svelte'
+import { ask } from '../design/ask.svelte'
+import { t } from '../i18n/index.svelte'
+import { composers } from '../compose/composers.svelte'
+import { keepAll, keptDrafts } from '../compose/keeping'
 
+/** Sign out: the server ends the session, and nothing of the account stays here. Asks when something unsent would be lost. */
 export async function signOut(): Promise<void> {
+  keepAll()
+  const unsent = (await keptDrafts()).length + composers().filter((composer) => ['changed', 'saving', 'failed'].includes(composer.saved)).length
+  const waiting = unsent + mail.outbox.size
+  if (waiting && !(await ask({ title: t('app.sign-out'), text: t('app.sign-out-unsent', { n: waiting }), confirm: t('app.sign-out'), danger: true }))) return
   await fetch('/logout', { method: 'POST', credentials: 'same-origin', headers: { 'x-posthouse': 'webmail' } }).catch(() => undefined)
-  localStorage.removeItem('posthouse.session')
+  localStorage.removeItem(SESSION)
   mail.cache.close()
   await Cache.forget(mail.client.accountId)
   location.assign('/login')
+}
+
+/** The server has ended the session. The mail goes from this device; what is unsent stays for its owner to come back to. */
+export async function sessionEnded(): Promise<void> {
+  await mail.forgetHere()
+  location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`)
 }

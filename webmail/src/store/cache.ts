@@ -54,12 +54,21 @@ export class Cache {
     }
     return cache
   }
+  /** Whether anything is kept: not in a window whose storage is refused. */
+  get lasting(): boolean {
+    return this.db !== undefined
+  }
   close(): void {
     this.db?.close()
     this.db = undefined
   }
   static async forget(account: Id): Promise<void> {
     await deleteDB(`posthouse-${account}`)
+  }
+
+  /** Forget the mail itself, but neither unsent messages nor changes: the session has ended without a word of its owner. */
+  async forgetMail(): Promise<void> {
+    for (const name of ['values', 'mailboxes', 'emails', 'bodies', 'letters', 'threads', 'lists'] as const) await this.db?.clear(name)
   }
 
   async value<T>(key: string): Promise<T | undefined> {

@@ -61,4 +61,11 @@ export const compose = {
   'compose.suggestions': 'Suggestions',
   'compose.show-cc': 'Cc Bcc',
   'compose.archive-sent': 'Send and archive',
+  'compose.kept': '{n} message was not finished.|{n} messages were not finished.',
+  'compose.kept-named': '“{subject}” was not finished.',
+  'compose.waits': '{n} message goes out when the connection is back.|{n} messages go out when the connection is back.',
+  'compose.go-on': 'Go on writing',
+  'compose.discard-kept': 'Discard',
+  'compose.put-off': 'No connection. It goes out when there is one again.',
+  'compose.was-sent': 'It had left already.',
 } as const

@@ -61,4 +61,11 @@ export const compose = {
   'compose.suggestions': '建议',
   'compose.show-cc': '抄送 密送',
   'compose.archive-sent': '发送并归档',
+  'compose.kept': '有 {n} 封邮件尚未写完。',
+  'compose.kept-named': '“{subject}”尚未写完。',
+  'compose.waits': '{n} 封邮件将在恢复连接后发出。',
+  'compose.go-on': '继续写',
+  'compose.discard-kept': '舍弃',
+  'compose.put-off': '没有网络，恢复连接后自动发出。',
+  'compose.was-sent': '此信已经发出。',
 } as const
