@@ -97,7 +97,10 @@ const PAGES = {
   ...Object.fromEntries(
     ['status', 'log', 'domains', 'accounts', 'aliases', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup'].map((name) => [
       `admin-${name}`,
-      (page, base) => page.goto(`${base}/admin/${name}`),
+      async (page, base) => {
+        await page.goto(`${base}/admin/${name}`)
+        await page.locator('.admin .content :is(li, dl, .empty)').first().waitFor()
+      },
     ]),
   ),
   async 'admin-domain'(page, base) {
@@ -148,16 +151,17 @@ export const checks = Object.fromEntries(
       WIDTHS.map(([width, height]) => [
         `${language} ${theme} ${width}`,
         async ({ browser, stage, folder }) => {
+          const base = stage.name // where passkeys are offered
           const place = `${folder}/${language}-${theme}-${width}`
           mkdirSync(place, { recursive: true })
-          const page = await signedIn(browser, stage.north, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
+          const page = await signedIn(browser, base, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
           const only = process.env.ONLY?.split(',')
           for (const [name, go] of Object.entries(PAGES)) {
             if (only && !only.includes(name)) continue
-            await page.goto(`${stage.north}/mail/inbox`)
+            await page.goto(`${base}/mail/inbox`)
             await page.locator('.row .open').first().waitFor()
             try {
-              await go(page, stage.north)
+              await go(page, base)
               await page.waitForTimeout(250)
             } catch (error) {
               console.log(JSON.stringify({ says: `${place} ${name}: ${String(error).slice(0, 200)}` }))

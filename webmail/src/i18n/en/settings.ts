@@ -44,7 +44,6 @@ export const settings = {
   'settings.app-none': 'There are none yet.',
   'settings.app-new': 'New app password',
   'settings.app-name': 'Device or program',
-  'settings.app-name-text': 'A name by which you will know it again.',
   'settings.app-made': 'Your new app password',
   'settings.app-made-text': 'Enter it in the program now. It is shown this once.',
   'settings.revoke': 'Revoke',

@@ -44,7 +44,6 @@ export const settings = {
   'settings.app-none': '还没有。',
   'settings.app-new': '新建应用专用密码',
   'settings.app-name': '设备或软件',
-  'settings.app-name-text': '起一个您认得出的名字。',
   'settings.app-made': '新的应用专用密码',
   'settings.app-made-text': '请现在填到软件里，它只显示这一次。',
   'settings.revoke': '吊销',
