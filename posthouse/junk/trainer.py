@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 
 from posthouse.errors import PosthouseError
@@ -121,7 +121,7 @@ class Trainer:
                     )
                 )
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
-                ops += await self._examples(account_id, school)
+                ops += await self._examples(account_id, school, {lesson.email_id for lesson in lessons})
             for owner, model in taught.items():
                 ops.append(await self._models.packed(owner, model))
             await self._store.commit(*ops)
@@ -164,8 +164,13 @@ class Trainer:
         junk = lesson.kind is LessonKind.JUNK
         return await self._history.judged(account_id, address, junk=junk, before=lesson.learnt)
 
-    async def _examples(self, account_id: int, school: dict[int, Model]) -> list[Op[Any]]:
-        """Read mail that was left in the inbox is good: without examples of it, words would only speak for junk."""
+    async def _examples(
+        self, account_id: int, school: dict[int, Model], taught: Collection[int]
+    ) -> list[Op[Any]]:
+        """Read mail that was left in the inbox is good: without examples of it, words would only speak for junk.
+
+        `taught`: emails of this round, which may have been marked as junk where they are.
+        """
         model = school[account_id]
         lacking = model.junk + 2 - model.good
         inbox = next((box for box in await self._store.mailboxes(account_id) if box.role is Role.INBOX), None)
@@ -177,7 +182,7 @@ class Trainer:
         known = await self._store.learnt(account_id, seen)
         ops: list[Op[Any]] = []
         for email_id, before in zip(reversed(seen), reversed(known), strict=True):
-            if before or len(ops) >= min(lacking, LESSONS_AT_ONCE):
+            if before or email_id in taught or len(ops) >= min(lacking, LESSONS_AT_ONCE):
                 continue
             letter = await self._read(account_id, email_id)
             if letter is not None:
