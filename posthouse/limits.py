@@ -1593,6 +1593,12 @@ RATE_NETWORK_FACTOR: Final = 10
 RATES_KEPT: Final = 50_000
 """Addresses and networks whose rates are remembered; the quietest go first."""
 
+RATES_TOLD: Final = 1.0
+"""Seconds that counts of the door wait before other processes of the house are told them, all at once."""
+
+RATES_TOLD_AT_ONCE: Final = 64
+"""Keys that are told together; they fit into one notice of the database (8,000 octets)."""
+
 TARPIT_AFTER: Final = 5
 """Refused recipients of one connection after which its answers come late."""
 

@@ -52,6 +52,8 @@ class Trainer:
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] | None = None
+        self.learnt: Callable[[int], None] = _nobody
+        """Hears after the commit whose filter has learnt."""
 
     def start(self) -> None:
         """Begin with what waits from before."""
@@ -129,6 +131,7 @@ class Trainer:
             self._models.forget(account_id)
             self._models.forget(HOUSE)
             raise
+        self.learnt(account_id)
         log.info("learnt account=%d lessons=%d", account_id, len(lessons))
 
     async def _read(self, account_id: int, email_id: int) -> Letter | None:
@@ -189,6 +192,10 @@ class Trainer:
                 await self._teach(school, letter, "good", "")
                 ops.append(EndLesson(account_id=account_id, email_id=email_id, kind=None, learnt="good"))
         return ops
+
+
+def _nobody(_: int) -> None:
+    """There is no other process."""
 
 
 def _recipients(letter: Letter) -> Iterable[str]:
