@@ -89,7 +89,7 @@ class Doors:
 
     def __init__(self, house: JunkHouse, clock: FakeClock) -> None:
         settings = Sending(usual=20, per_domain=45)
-        self.alice = house.alice
+        self.alice, self.store = house.alice, house.store
         self.told: list[str] = []
         self.pair = [
             junk.Sending(house.store, History(house.store, clock), settings, self._tell, clock)
@@ -111,7 +111,10 @@ class Doors:
 
     async def leaves(self, door: int, count: int, start: int) -> junk.Leave:
         people = [f"p{number}@far.test" for number in range(start, start + count)]
-        return await self.pair[door].leave(self.alice, "192.0.2.7", people, people)
+        found = await self.pair[door].leave(self.alice, "192.0.2.7", people, people)
+        if found.ops:
+            await self.store.commit(*found.ops)
+        return found
 
 
 async def test_the_brake_counts_what_all_processes_send(tmp_path: Path) -> None:
