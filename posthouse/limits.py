@@ -1242,6 +1242,9 @@ DATABASE_TRIES: Final = 3
 NOTICE_OCTETS: Final = 7_500
 """Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
 
+NOTICE_GAP: Final = 0.005
+"""Seconds between two NOTIFY of a node: under load, one tells of many commits (PostgreSQL sends them in a row)."""
+
 NOTICES_WAITING: Final = 10_000
 """Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
 
