@@ -27,6 +27,16 @@ const PAGES = {
     await page.locator('.account').click()
     await page.locator('[role=menu]').waitFor()
   },
+  contacts: async (page, base) => {
+    await page.goto(`${base}/contacts/all/new?email=carol@south.test&name=Carol`)
+    await page.locator('form').waitFor()
+  },
+  trust: async (page, base) => {
+    await page.goto(`${base}/mail/junk`)
+    await page.locator('.row .open').first().click()
+    await page.locator('.trust .line').click()
+    await page.locator('meter').waitFor()
+  },
   settings: async (page, base) => page.goto(`${base}/settings`),
   track: async (page, base) => page.goto(`${base}/track/nothing`),
   lost: async (page, base) => page.goto(`${base}/nowhere`),

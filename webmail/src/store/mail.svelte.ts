@@ -37,6 +37,8 @@ export class MailStore {
   ready = $state(false)
   /** Grows whenever submissions change at the server; pages about them load again. */
   submissionVersion = $state(0)
+  /** Grows whenever contacts change at the server. */
+  contactsVersion = $state(0)
   /** Called with messages that came since the last look. */
   onArrival: (emails: Email[]) => void = () => {}
   cache = new Cache()
@@ -119,6 +121,7 @@ export class MailStore {
     const states = changed[this.client.accountId]
     if (!states) return
     if (states['EmailSubmission']) this.submissionVersion++
+    if (states['ContactCard'] || states['AddressBook']) this.contactsVersion++
     if (TYPES.some((type) => states[type] && states[type] !== this.states[type])) void this.sync()
   }
 
