@@ -21,7 +21,7 @@ class Watcher:
 
     def answers(self) -> dict[str, Callable[..., Any]]:
         """The questions that suites may ask."""
-        names = ("is_in", "until_in", "until_flag", "store", "move", "deliver", "never")
+        names = ("is_in", "until_in", "until_flag", "store", "move", "deliver", "never", "source")
         return {name: getattr(self, name) for name in names}
 
     def _look(self, address: str, mailbox: str, subject: str) -> tuple[bytes, bytes] | None:
@@ -60,6 +60,16 @@ class Watcher:
             return found is not None and flag.encode() in found[1]
 
         return self._until(flagged)
+
+    def source(self, address: str, mailbox: str, subject: str) -> str:
+        """The message as it came, unfolded."""
+        found = self._look(address, mailbox, subject)
+        assert found is not None
+        client = connect(self._stage, address)
+        client.select(f'"{mailbox}"')
+        raw: bytes = client.uid("FETCH", found[0], "(BODY.PEEK[])")[1][0][1]
+        client.logout()
+        return raw.decode().replace("\r\n ", " ").replace("\r\n\t", " ")
 
     def never(self, address: str, mailbox: str, subject: str) -> bool:
         """Whether it is still absent after a while."""

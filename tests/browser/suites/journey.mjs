@@ -106,6 +106,13 @@ export const checks = {
     await world.carol.getByLabel('Download keys 钥匙.txt').first().click()
     assert.equal((await download).suggestedFilename(), 'keys 钥匙.txt')
   },
+  async an_invitation_is_answered({ page }) {
+    await inbox(page)
+    await open(page, 'Invitation: Autumn review')
+    await page.getByRole('group', { name: 'Your answer' }).getByRole('button', { name: 'Accept' }).click()
+    await toast(page, 'Answer sent').waitFor()
+    await page.getByRole('button', { name: 'Accept', pressed: true }).waitFor()
+  },
   async carol_replies_and_the_conversation_grows({ carol, page }) {
     await carol.keyboard.press('r')
     await carol.getByLabel('Text of the message').waitFor()
@@ -116,6 +123,12 @@ export const checks = {
     const answer = row(page, 'They fit. Thank you.')
     await answer.waitFor({ timeout: 30_000 })
     assert.match(await answer.locator('.people').innerText(), /me.*carol/is)
+  },
+  async the_organizer_hears_of_the_answer({ carol, ask }) {
+    await row(carol, 'Accepted: Autumn review').waitFor({ timeout: 30_000 })
+    await open(carol, 'Accepted: Autumn review')
+    await carol.locator('article').getByText('Alice Lindqvist accepted').waitFor()
+    assert.match(await ask('source', 'carol@south.test', 'INBOX', 'Accepted: Autumn review'), /Content-Type: text\/calendar; charset=utf-8; method=REPLY/)
   },
   async sending_is_undone({ page, ask }) {
     await compose(page, { to: 'carol@south.test', subject: 'Too fast', text: 'I should have thought.' })

@@ -35,6 +35,11 @@ export function longDate(text: string): string {
   return format({ weekday: 'short', year: 'numeric', month: 'long', day: 'numeric', ...TIME }).format(date)
 }
 
+/** A day, whole. */
+export function longDay(date: Date): string {
+  return format({ weekday: 'short', year: 'numeric', month: 'long', day: 'numeric' }).format(date)
+}
+
 /** Day and time as one would say it of something near. */
 export function nearDate(date: Date, now = new Date(), seconds = false): string {
   const days = daysBefore(date, now)
