@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
@@ -22,9 +23,18 @@ from typing import Final
 import msgspec
 
 from posthouse.config import Config, ConfigError
+from posthouse.doors import (
+    DOORS,
+    HEALTH,
+    JOBS_ROLE,
+    QUEUE_ROLE,
+    RESERVED_ROLES,
+    ROLES,
+    Door,
+    busy_line,
+)
 from posthouse.errors import PosthouseError
 from posthouse.house import House
-from posthouse.imap.server import BUSY as IMAP_BUSY
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.email_extras import EmailExtras
@@ -34,7 +44,7 @@ from posthouse.jmap.results import Results
 from posthouse.jmap.verdict import VERDICT
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
-from posthouse.net.health import BUSY as HEALTH_BUSY
+from posthouse.net.endpoint import UNIX
 from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.net.tls import ServerContext, server_context, server_end_point
@@ -43,12 +53,13 @@ from posthouse.operations.control import ControlServer, socket_path
 from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
 from posthouse.places import Paths
-from posthouse.pop3.server import BUSY as POP3_BUSY
 from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
+from posthouse.reloading import keeping_fixed
 from posthouse.smtp.events import Settings
 from posthouse.smtp.extensions import Role
 from posthouse.smtp.server import Services, SmtpServer
+from posthouse.storage import Storage
 from posthouse.store.interface import Store
 from posthouse.web.asgi import Settings as WebSettings
 from posthouse.web.asgi import build
@@ -57,45 +68,24 @@ from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
 from posthouse.web.pages import Pages
 from posthouse.web.pusher import Pusher
-from posthouse.web.server import BUSY as HTTP_BUSY
 from posthouse.web.server import Application, WebServer
 from posthouse.web.web_push import VapidKey
+from posthouse.workers import WORKER_ROLES, Workers
 
 log: Final = logging.getLogger(__name__)
 
 
-class Door(msgspec.Struct, frozen=True, kw_only=True):
-    """A listener: what is spoken at it, and the role that asks for it."""
-
-    name: str
-    """The key in `[listen]`."""
-    role: str
-    protocol: str
-    tls_first: bool = False
-
-
-DOORS: Final = (
-    Door(name="smtp", role="mx", protocol="mx"),
-    Door(name="submission", role="submission", protocol="submission"),
-    Door(name="submissions", role="submission", protocol="submission", tls_first=True),
-    Door(name="lmtp", role="lmtp", protocol="lmtp"),
-    Door(name="imap", role="imap", protocol="imap"),
-    Door(name="imaps", role="imap", protocol="imap", tls_first=True),
-    Door(name="pop3", role="pop3", protocol="pop3"),
-    Door(name="pop3s", role="pop3", protocol="pop3", tls_first=True),
-    Door(name="http", role="web", protocol="web"),
-    Door(name="https", role="web", protocol="web", tls_first=True),
-)
-HEALTH: Final = Door(name="health", role="", protocol="health")
-"""Open whatever the roles are."""
-QUEUE_ROLE: Final = "queue"
-JOBS_ROLE: Final = "jobs"
-"""Whatever is done behind everybody's back: deriving, indexing, sweeping, forgetting what is old."""
-ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE, JOBS_ROLE})
-RESERVED_ROLES: Final = frozenset({"sieve"})
-"""Roles of listeners that are not served yet: asking for them is no mistake."""
-
 Serve = Callable[[Connection], Awaitable[None]]
+PEER_SEEN: Final = "peer-seen"
+"""What workers tell: an address that has connected to port 25."""
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker process was given by the one that started it."""
+
+    storage: Storage
+    sockets: dict[str, list[socket.socket]]
+    """Listener name → bound sockets."""
 
 
 class Unable(PosthouseError):
@@ -106,9 +96,17 @@ class App:
     """A post office open to the network. `start`, then `stop`; `addresses` tells where it listens."""
 
     def __init__(
-        self, config: Config, *, roles: tuple[str, ...] = (), privileges: Privileges | None = None
+        self,
+        config: Config,
+        *,
+        roles: tuple[str, ...] = (),
+        privileges: Privileges | None = None,
+        worker: Worker | None = None,
     ) -> None:
-        """`roles`: only these of ROLES; empty: everything configured. ConfigError for an unknown one."""
+        """`roles`: only these of ROLES; empty: everything configured. ConfigError for an unknown one.
+
+        `worker`: what this process was given, when it only takes mail for another one (`workers`).
+        """
         if unknown := sorted(set(roles) - ROLES - RESERVED_ROLES):
             raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
         self.config = config
@@ -126,11 +124,14 @@ class App:
         self._stopping = False
         self._reloading = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
+        self._worker = worker
+        self._workers: Workers | None = None
 
     @property
     def addresses(self) -> dict[str, list[str]]:
         """Listener name → where it is bound."""
-        return {name: list(listener.bound) for name, listener in self._listeners.items()}
+        own = {name: list(listener.bound) for name, listener in self._listeners.items()}
+        return own | (self._workers.bound if self._workers is not None else {})
 
     @property
     def store(self) -> Store:
@@ -139,16 +140,14 @@ class App:
 
     async def start(self) -> None:
         """Open the house, then its doors. Whatever fails, what was opened is closed again."""
-        self.house = await House.open(self.config, serving=True, roles=self.roles)
+        storage = self._worker.storage if self._worker is not None else None
+        self.house = await House.open(self.config, serving=True, roles=self.roles, storage=storage)
         try:
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
             await asyncio.to_thread(self._pages.load)
             self._build_servers(self.config)
             await self._open_doors()
-            self._control = ControlServer(socket_path(self.config.data), self._administer)
-            await self._control.start()
-            await self._start_queue()
             jobs = JOBS_ROLE in self.roles
             self._upkeep = Upkeep(
                 self.house.store,
@@ -157,10 +156,8 @@ class App:
                 self.house.duties(jobs=jobs),
             )
             self._upkeep.start()
-            self.house.junk.start()
-            self.house.outbox.start()
-            self._pusher = Pusher(self._jmap, lambda: self.house.resolver, self._vapid, TOLD_TYPES)
-            await self._pusher.start()
+            if self._worker is None:
+                await self._start_housework()
         except BaseException:
             await self.stop()
             raise
@@ -174,7 +171,9 @@ class App:
         if self.config.drain and self.house.listening:
             log.info("draining seconds=%s", self.config.drain)
             await asyncio.sleep(self.config.drain)
-        await asyncio.gather(*(listener.stop() for listener in self._listeners.values()))
+        stops = [listener.stop() for listener in self._listeners.values()]
+        stops += [self._workers.stop()] if self._workers is not None else []
+        await asyncio.gather(*stops)
         self.house.listening = {}
         if self._pusher is not None:
             await self._pusher.stop()
@@ -190,6 +189,19 @@ class App:
             await self._preparing
         await self.house.close()
 
+    async def _start_housework(self) -> None:
+        """All that one process does for its workers too."""
+        self._control = ControlServer(socket_path(self.config.data), self._administer)
+        await self._control.start()
+        await self._start_queue()
+        self.house.junk.start()
+        self.house.outbox.start()
+        self._pusher = Pusher(self._jmap, lambda: self.house.resolver, self._vapid, TOLD_TYPES)
+        await self._pusher.start()
+        if self._workers is not None and self.house.storage.workers is not None:
+            self.house.storage.workers.hear(PEER_SEEN, lambda words: self._peer_seen(words[0]))
+            await self._workers.start()
+
     async def _start_queue(self) -> None:
         if QUEUE_ROLE in self.roles:
             self._runner = self.house.queue_runner()
@@ -201,31 +213,49 @@ class App:
     # --- doors ---------------------------------------------------------------------------------------
 
     async def _open_doors(self) -> None:
-        proxies = [ip_network(each, strict=False) for each in self.config.proxies]
+        workers = self.house.storage.workers
+        if workers is not None:
+            self._workers = Workers(self.config, workers)
         with self._privileges.root():
             for door in (*DOORS, HEALTH):
                 addresses = getattr(self.config.listen, door.name)
-                if not addresses or not (door is HEALTH or door.role in self.roles):
+                if not addresses or not self._opens(door):
                     continue
-                listener = Listener(
-                    [self._placed(address) for address in addresses],
-                    partial(self._serve, door.protocol),
-                    tls=self._tls if door.tls_first else None,
-                    gate=self._gate,
-                    refusal=self._busy_line(door.protocol),
-                    proxies=() if door is HEALTH else proxies,
-                )
                 try:
-                    await listener.start()
+                    await self._open_door(door, addresses)
                 except OSError as fault:
                     reason = fault.strerror or str(fault)
                     raise Unable(f"listen.{door.name}: {', '.join(addresses)}: {reason}") from fault
-                self._listeners[door.name] = listener
-                for bound in listener.bound:
-                    if bound.startswith("unix:"):
-                        self._privileges.own(Path(bound.removeprefix("unix:")))
         self._privileges.give_up()
         self.house.listening = self.addresses
+
+    def _opens(self, door: Door) -> bool:
+        if self._worker is not None:
+            return door.name in self._worker.sockets
+        return door is HEALTH or door.role in self.roles
+
+    async def _open_door(self, door: Door, addresses: Sequence[str]) -> None:
+        sockets = self._worker.sockets[door.name] if self._worker is not None else ()
+        if self._workers is not None and door.role in WORKER_ROLES:
+            self._workers.bind(door.name, [one for one in addresses if not one.startswith(UNIX)])
+            addresses = [one for one in addresses if one.startswith(UNIX)]
+            if not addresses:
+                return
+        proxies = [ip_network(each, strict=False) for each in self.config.proxies]
+        listener = Listener(
+            [self._placed(address) for address in addresses],
+            partial(self._serve, door.protocol),
+            tls=self._tls if door.tls_first else None,
+            gate=self._gate,
+            refusal=busy_line(door.protocol, self.config.hostname),
+            proxies=() if door is HEALTH else proxies,
+            sockets=sockets,
+        )
+        await listener.start()
+        self._listeners[door.name] = listener
+        for bound in listener.bound:
+            if bound.startswith(UNIX) and not sockets:
+                self._privileges.own(Path(bound.removeprefix(UNIX)))
 
     def _placed(self, address: str) -> str:
         """A Unix socket's path is relative to the data folder."""
@@ -233,20 +263,16 @@ class App:
         return address if path == address else f"unix:{self.config.data / path}"
 
     async def _serve(self, protocol: str, connection: Connection) -> None:
-        if protocol == Role.MX.value and self._runner is not None:
-            self._runner.backups.peer_seen(connection.peer.host)
+        if protocol == Role.MX.value:
+            self._peer_seen(connection.peer.host)
         await self._servers[protocol](connection)
 
-    def _busy_line(self, protocol: str) -> bytes:
-        if protocol == "imap":
-            return IMAP_BUSY
-        if protocol == "pop3":
-            return POP3_BUSY
-        if protocol == "web":
-            return HTTP_BUSY
-        if protocol == "health":
-            return HEALTH_BUSY
-        return f"421 4.3.2 {self.config.hostname} Too many connections, try later\r\n".encode()
+    def _peer_seen(self, address: str) -> None:
+        """Somebody is there again: the process with the queue may hold mail for that host."""
+        if self._worker is not None and self.house.storage.gossip is not None:
+            self.house.storage.gossip.tell(PEER_SEEN, (address,))
+        elif self._runner is not None:
+            self._runner.backups.peer_seen(address)
 
     def _why_not_ready(self) -> str:
         """Why nobody should be sent here now; empty: all is well."""
@@ -352,7 +378,7 @@ class App:
             await self._reload(config)
 
     async def _reload(self, config: Config) -> None:
-        config, fixed = _keeping_fixed(config, self.config)
+        config, fixed = keeping_fixed(config, self.config)
         if fixed:
             log.warning("reload keys=%s need a restart", ",".join(fixed))
         await asyncio.to_thread(self._load_certificate, config)  # both must fit before anything changes
@@ -368,25 +394,6 @@ class App:
         self.config = config
         if self._runner is not None:
             self._runner.refit(self.house.courier)
+        if self._workers is not None:
+            self._workers.reload(config)
         log.info("reloaded")
-
-
-_FIXED: Final = {
-    "": ("hostname", "data", "workers", "run_as", "listen", "proxies"),
-    "store": ("url", "blobs"),
-    "auth": ("password_hash",),
-    "testing": ("clock", "ahead"),
-}
-"""Keys by table that are read at the start only."""
-
-
-def _keeping_fixed(config: Config, before: Config) -> tuple[Config, list[str]]:
-    """The new configuration with the old values of fixed keys, and which of those were to change."""
-    changed: list[str] = []
-    for table, keys in _FIXED.items():
-        new, old = (getattr(config, table), getattr(before, table)) if table else (config, before)
-        kept = {key: getattr(old, key) for key in keys if getattr(new, key) != getattr(old, key)}
-        changed += [f"{table}.{key}".lstrip(".") for key in kept]
-        new = msgspec.structs.replace(new, **kept)
-        config = msgspec.structs.replace(config, **{table: new}) if table else new
-    return config, changed

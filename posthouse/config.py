@@ -165,7 +165,8 @@ class Junk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rspamd: str = ""
     """"http://host:11333": ask rspamd too."""
     clamav: str = ""
-    """"unix:PATH" or "host:port": ask ClamAV's daemon; while it cannot be asked mail is put off with 451."""
+    """"unix:PATH" or "host:port": ask ClamAV's daemon; while it cannot be asked mail is put off with 451, and
+    what is larger than its StreamMaxLength is refused: let that be `limits.message_size`."""
     rate: Times = limits.RATE_ADDRESS
     """Messages a minute from one address (IPv6: one /64), ten times as many from its network; 0: unlimited. Loopback
     and `inbound.trusted` are not counted."""
@@ -246,7 +247,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data: Path = Path("data")
     """Everything we keep is below this folder; relative to this file."""
     workers: Count = 1
-    """Protocol processes; 1 is what this version runs."""
+    """Processes that take mail by SMTP beside the one with the store; 1: a single process does everything."""
     proxies: tuple[str, ...] = ()
     """Networks (CIDR) of load balancers before us: they must say whose connection it is by the PROXY protocol."""
     drain: Seconds = 0
@@ -341,8 +342,13 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
         yield "hostname", f'hostname: "{config.hostname}" is no host name'
-    if config.workers != 1:
-        yield "workers", "workers: this version runs one process; set it to 1 or leave it out"
+    if not 1 <= config.workers <= 64:
+        yield "workers", "workers: from 1 to 64"
+    if config.workers > 1 and config.store.url.startswith(CLUSTER_URLS):
+        yield (
+            "workers",
+            "workers: over PostgreSQL every process is equal; start another `posthouse serve` instead",
+        )
     for name in Listen.__struct_fields__:
         for address in getattr(config.listen, name):
             if not _LISTENER.fullmatch(address):

@@ -93,7 +93,12 @@ class House:
 
     @classmethod
     async def open(
-        cls, config: Config, *, serving: bool = False, roles: frozenset[str] = frozenset()
+        cls,
+        config: Config,
+        *,
+        serving: bool = False,
+        roles: frozenset[str] = frozenset(),
+        storage: Storage | None = None,
     ) -> Self:
         """Open the store (StoreUnavailable when somebody else has it) and build upon it.
 
@@ -103,7 +108,7 @@ class House:
         clock = Clock(config.testing.ahead if config.testing.clock else 0.0)
         for folder in (config.data, paths.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        storage = await open_storage(config, clock, serving=serving, roles=roles)
+        storage = storage or await open_storage(config, clock, serving=serving, roles=roles)
         try:
             directory = Directory(
                 storage.store,

@@ -58,6 +58,27 @@ STOP_GRACE: Final = 10.0
 STOP_TIMEOUT: Final = 2.0
 """Seconds that cancelled sessions get to clean up when a listener stops."""
 
+WORKER_START: Final = 60.0
+"""Seconds in which a worker process must be ready to take mail."""
+
+WORKER_STOP: Final = 30.0
+"""Seconds that worker processes get to end their sessions; then they are killed."""
+
+WORKER_PAUSE: Final = 0.5
+"""Seconds before a worker process that ended by itself is started again; doubled each time it does not last."""
+
+WORKER_PAUSE_MOST: Final = 30.0
+"""The longest such pause, in seconds; who has lasted longer begins anew."""
+
+LINK_FRAME: Final = 256 * MB
+"""Octets of one request between a worker process and the store: more is a fault of ours, and ends the link."""
+
+LINK_CACHE: Final = 1.0
+"""Seconds for which a worker process believes what it knows of an account's mailboxes and kinds of items."""
+
+LINK_CACHED: Final = 20_000
+"""Such answers that a worker process remembers."""
+
 PROXY_HEADER: Final = 4 * KB
 """Octets of one PROXY protocol header; the specification's own addresses need 232."""
 

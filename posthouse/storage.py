@@ -21,13 +21,14 @@ from posthouse.net.certificates import write_private
 from posthouse.pop3.locks import LocalLocks, MaildropLocks
 from posthouse.store.derive import derive
 from posthouse.store.interface import Store
+from posthouse.store.remote.server import StoreServer
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 
 class Gossip(Protocol):
-    """How nodes tell each other small things that may be lost."""
+    """How nodes, or worker processes, tell each other small things that may be lost."""
 
     def tell(self, topic: str, words: tuple[str, ...]) -> None:
         """Tell all other nodes. Never waits."""
@@ -55,11 +56,15 @@ class Storage(msgspec.Struct, kw_only=True):
     """Whether the store can be reached just now."""
     may_do: Callable[[str], Awaitable[bool]] = _always
     """Whether a duty of the house is this node's to do."""
+    workers: StoreServer | None = None
+    """Serves the store to worker processes of this machine; None: there are none."""
     leave: Callable[[], None] = lambda: None
     """Called after the store was closed."""
 
     async def close(self) -> None:
         """Close the store."""
+        if self.workers is not None:
+            self.workers.close()
         await self.store.close()
         await asyncio.to_thread(self.leave)
 
@@ -81,7 +86,9 @@ async def open_storage(
         default_quota=config.limits.account_quota,
         now=now,
     )
-    return Storage(store=store, secret=_own_secret(config.data), locks=LocalLocks())
+    secret = _own_secret(config.data)
+    workers = StoreServer(store, secret) if serving and config.workers > 1 else None
+    return Storage(store=store, secret=secret, locks=LocalLocks(), gossip=workers, workers=workers)
 
 
 def _own_secret(data: Path) -> bytes:

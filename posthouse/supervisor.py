@@ -59,7 +59,7 @@ def supervise(run: Run) -> int:
             pid_file = ended.enter_context(PidFile(run.pid_file)) if run.pid_file is not None else None
             privileges.lay_down(run.config.data)
             os.umask(0o077)
-            runner = ended.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
+            runner = ended.enter_context(asyncio.Runner(loop_factory=loop_factory()))
             runner.run(_serve(run, privileges, pid_file))
         except (PosthouseError, OSError) as fault:
             log.error("not started: %s", told_to_administrators(fault))
@@ -93,7 +93,8 @@ class PidFile:
                     self._path.unlink()
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop]:
+def loop_factory() -> type[asyncio.AbstractEventLoop]:
+    """The event loop that we serve with."""
     import uvloop  # the only thing that needs it
 
     return uvloop.Loop

@@ -81,7 +81,7 @@ def test_the_hostname_is_enough() -> None:
             "posthouse.toml:2: unknown key lissten; did you mean listen?",
         ),
         ('hostname = "no host"', 'hostname: "no host" is no host name'),
-        ('hostname = "mx.test"\nworkers = 4', "posthouse.toml:2: workers"),
+        ('hostname = "mx.test"\nworkers = 0', "posthouse.toml:2: workers"),
         ('hostname = "mx.test"\nworkers = "x"', "posthouse.toml:2: workers"),
         ('hostname = "mx.test"\n[listen]\nsmtp = "25"', "listen.smtp"),
         ('hostname = "mx.test"\n[listen]\nsmtp = 25', "posthouse.toml:3: listen.smtp"),

@@ -59,24 +59,57 @@ def bind(address: str, unix_mode: int) -> list[socket.socket]:
     """
     if address.startswith(UNIX):
         return [_bind_unix(address.removeprefix(UNIX), unix_mode)]
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        raise ValueError(f"{address!r} is not address:port, [v6]:port or unix:PATH")
-    host = host.removeprefix("[").removesuffix("]")
-    found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     bound: list[socket.socket] = []
     try:
-        for family, kind, protocol, _, name in found:
+        for family, kind, protocol, _, name in _resolved(address):
             bound.append(sock := socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _prepare(sock)
             sock.bind(name)
     except OSError:
         for sock in bound:
             sock.close()
         raise
     return bound
+
+
+def bind_shared(address: str, times: int) -> list[list[socket.socket]]:
+    """The same address, bound so often (SO_REUSEPORT): one list of sockets for each of several processes.
+
+    Connections are shared out by the system. Raises OSError, ValueError; a Unix socket cannot be shared.
+    """
+    if address.startswith(UNIX):
+        raise ValueError(f"{address!r} cannot be shared by several processes")
+    shared: list[list[socket.socket]] = []
+    try:
+        for _ in range(times):
+            shared.append([])
+            for family, kind, protocol, _, name in _resolved(address):
+                sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+                shared[-1].append(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                _prepare(sock)
+                if len(shared) > 1:  # the port that the first one was given
+                    name = shared[0][len(shared[-1]) - 1].getsockname()
+                sock.bind(name)
+    except OSError:
+        for sock in (each for sockets in shared for each in sockets):
+            sock.close()
+        raise
+    return shared
+
+
+def _resolved(address: str) -> list[Any]:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ValueError(f"{address!r} is not address:port, [v6]:port or unix:PATH")
+    host = host.removeprefix("[").removesuffix("]")
+    return socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+
+
+def _prepare(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
 def _bind_unix(path: str, mode: int) -> socket.socket:

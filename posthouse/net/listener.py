@@ -81,8 +81,11 @@ class Listener:
         refusal: bytes = b"",
         proxies: Sequence[IPv4Network | IPv6Network] = (),
         unix_mode: int = 0o660,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
         """`serve` runs once for each connection, which is closed after it.
+
+        `sockets`: bound already by the process that started us, in place of `addresses`.
 
         `tls`: handshake from the first octet. `refusal`: the protocol's busy line, sent before closing when
         the gate is full (not under TLS). `proxies`: peers that must speak the PROXY protocol first.
@@ -96,7 +99,7 @@ class Listener:
         self._refusal = refusal
         self._proxies = tuple(proxies)
         self._unix_mode = unix_mode
-        self._sockets: list[socket.socket] = []
+        self._sockets: list[socket.socket] = list(sockets)
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
         self._refused = 0
@@ -106,7 +109,7 @@ class Listener:
         """Listen. Raises OSError or ValueError, and then listens nowhere."""
         loop = asyncio.get_running_loop()
         try:
-            for address in self.addresses:
+            for address in () if self._sockets else self.addresses:
                 self._sockets += await loop.run_in_executor(None, bind, address, self._unix_mode)
             for sock in self._sockets:
                 sock.listen(LISTEN_BACKLOG)
@@ -114,7 +117,7 @@ class Listener:
             self._unlisten()
             raise
         for sock in self._sockets:
-            self.bound.append(_bound_text(sock))
+            self.bound.append(bound_text(sock))
             loop.add_reader(sock, self._accept, sock)
 
     async def stop(self, grace: float = STOP_GRACE) -> None:
@@ -165,7 +168,7 @@ class Listener:
             self._take(sock, endpoint_of(name))
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
-        log.error("accept_failed address=%s reason=%s", _bound_text(listening), error)
+        log.error("accept_failed address=%s reason=%s", bound_text(listening), error)
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
         loop.call_later(ACCEPT_PAUSE, self._resume, listening)
@@ -252,7 +255,8 @@ class Listener:
             self._gate.leave(connection.peer)
 
 
-def _bound_text(sock: socket.socket) -> str:
+def bound_text(sock: socket.socket) -> str:
+    """Where a socket is bound, as text."""
     name: Any = sock.getsockname()
     return UNIX + name if sock.family == socket.AF_UNIX else str(endpoint_of(name))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from posthouse import limits
@@ -46,18 +48,74 @@ async def test_the_answer_to_a_commit_is_lost(
         raise TransactionLost
 
     monkeypatch.setattr(Connection, "commit", losing)
+    keyword = frozenset({"$New"})  # more than rows, so it has a transaction of several statements
     if made:
-        (added,) = await desk.add(inbox, "made")
+        (added,) = await desk.add(inbox, "made", flags=keyword)
         assert added.uid == 2
     else:
         with pytest.raises(StoreUnavailable):
-            await desk.add(inbox, "not made")
+            await desk.add(inbox, "not made", flags=keyword)
     monkeypatch.undo()
     (after,) = await desk.add(inbox, "after")
     assert after.uid == (3 if made else 2)
     await engine.reopen()
     index = await desk.store.index(desk.id, inbox.mailbox_id)
     assert len(index) == (3 if made else 2)
+
+
+@pytest.mark.parametrize("when", ["carried out", "never", "too late"])
+async def test_the_answer_to_a_lean_commit_is_lost(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It is one statement: it is asked after, and run again when it never will be carried out."""
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.add(inbox, "before")
+    fetch_once = Connection.fetch_once
+    sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    def losing(self: Connection, statement: str, *bindings: Any) -> None:
+        if sent:
+            fetch_once(self, statement, *bindings)
+            return
+        sent.append((statement, bindings))
+        if when == "carried out":
+            fetch_once(self, statement, *bindings)
+        self.drop()
+        raise StoreUnavailable("lost")
+
+    monkeypatch.setattr(Connection, "fetch_once", losing)
+    (added,) = await desk.add(inbox, "once")
+    assert (added.uid, len(sent)) == (2, 1)
+    if when == "too late":
+        late = Connection(engine.store._engine.server)
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await asyncio.to_thread(fetch_once, late, sent[0][0], *sent[0][1])
+        await asyncio.to_thread(late.close)
+    (after,) = await desk.add(inbox, "after")
+    assert after.uid == 3
+    await engine.reopen()
+    assert list((await desk.store.index(desk.id, inbox.mailbox_id)).uids) == [1, 2, 3]
+
+
+async def test_an_engine_that_writes_one_table_with_a_statement_is_lived_with(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that distribute tables do; here the fake is the refusal alone."""
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    fetch = Connection._fetch
+
+    async def narrow(self: Connection, statement: str, bindings: Any) -> Any:
+        if statement.count("INSERT INTO") + statement.count("UPDATE ") > 2:
+            raise asyncpg.FeatureNotSupportedError("data-modifying statements in WITH")
+        return await fetch(self, statement, bindings)
+
+    monkeypatch.setattr(Connection, "_fetch", narrow)
+    assert [(await desk.add(inbox, text))[0].uid for text in ("one", "two")] == [1, 2]
+    await desk.flag(inbox, "1:2", "\\Seen")
+    await engine.reopen()
+    assert (await desk.box()).unseen == 0
 
 
 async def test_cut_connections_are_made_again_unnoticed(server: Database, engine: PostgresEngine) -> None:
@@ -77,7 +135,7 @@ async def test_a_pooler_that_forgets_statements_is_lived_with(engine: PostgresEn
     inbox = await desk.box()
     await desk.add(inbox, "one")
     assert engine.store._engine.server.named_statements
-    await engine.store._engine.background(lambda tx: tx.db.script("DEALLOCATE ALL"))
+    await engine.store._engine.submit((lambda tx: tx.db.script("DEALLOCATE ALL"),))
     await desk.add(inbox, "two")
     assert not engine.store._engine.server.named_statements
     await desk.add(inbox, "three")

@@ -71,6 +71,27 @@ async def test_what_one_node_commits_the_others_see(url: str, tmp_path: Path) ->
         assert (await b.box()).total == 2
 
 
+async def test_mail_that_rests_on_what_another_node_has_changed_is_committed_anew(
+    url: str, tmp_path: Path
+) -> None:
+    """New mail goes by memory, in one statement; here memory is always old, and full, and wrong about mailboxes."""
+    async with nodes(url, tmp_path) as stores:
+        for store in stores:
+            store._engine.notices.deaf = True
+        a, b = await desks(stores)
+        inbox = await a.box()
+        uids = [(await desk.add(inbox, "x"))[0].uid for _ in range(4) for desk in (a, b)]
+        assert uids == [1, 2, 3, 4, 5, 6, 7, 8]
+        made = await a.store.apply(CreateMailbox(account_id=a.id, name="Post", subscribed=True))
+        (added,) = await b.add(made, "into a mailbox that b has not heard of")
+        assert added.uid == 1
+        await a.store.apply(DeleteMailbox(account_id=a.id, mailbox_id=made.mailbox_id))
+        with pytest.raises(NotFound):
+            await b.add(made, "into one that is gone")
+        both = await asyncio.gather(*(desk.add(inbox, "y") for _ in range(20) for desk in (a, b)))
+        assert sorted(added.uid for (added,) in both) == list(range(9, 49))
+
+
 async def test_mailboxes_made_renamed_and_deleted_elsewhere(url: str, tmp_path: Path) -> None:
     async with nodes(url, tmp_path) as stores:
         a, b = await desks(stores)

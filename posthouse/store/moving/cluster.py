@@ -154,7 +154,7 @@ class ClusterTarget(_Cluster):
         super().__init__(url, objects)
         self._objects = objects
         self._tx = Transaction(
-            Connection(self.server), Connection(self.server), Interest(), Settings(), "moving"
+            Connection(self.server), Connection(self.server), Interest(), Settings(), "moving", "moving"
         )
         self.db.script(
             "CREATE TABLE IF NOT EXISTS moving (account_id bigint PRIMARY KEY, mark text NOT NULL)"

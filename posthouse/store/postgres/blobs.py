@@ -78,6 +78,11 @@ class Blobs:
         self._of_content.clear()
         self._new_owners.clear()
 
+    @property
+    def shares(self) -> bool:
+        """Whether blobs have more owners that are still to be written."""
+        return bool(self._new_owners)
+
     def write_owners(self) -> None:
         """Write that blobs have more owners."""
         if self._new_owners:

@@ -45,7 +45,12 @@ LOST: Final = (
     asyncpg.exceptions.TargetServerAttributeNotMatched,
 )
 """Faults after which the connection is useless: the server is away, or no longer the one that takes writes."""
-CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+CONTENDED: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.FeatureNotSupportedError,  # tables that are distributed: from now on one statement writes to one table
+)
 """Faults that a second try usually gets over."""
 _UNNAMED: Final = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """A pooler has given us another server connection, which does not know our statements."""
@@ -53,6 +58,7 @@ _SERVER_LIMITS: Final = (
     f"; SET LOCAL idle_in_transaction_session_timeout = {int(limits.DATABASE_TIMEOUT * 1000)}"
     f"; SET LOCAL lock_timeout = {int(limits.DATABASE_TIMEOUT * 700)}"
 )
+UNAVAILABLE: Final = "The mail store is not available at the moment."
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
 
 
@@ -63,6 +69,10 @@ class TransactionLost(Exception):
     """
 
 
+class NotCarriedOut(StoreUnavailable):
+    """The database is away, and it is certain that the statement was not carried out."""
+
+
 class Server:
     """Where the database is, and whether it answered lately. Shared by all connections of a process."""
 
@@ -70,13 +80,15 @@ class Server:
         """`url`: postgresql://user:password@host1,host2:port/name?…; sessions go to the host that takes writes."""
         self.url = _with_defaults(url)
         self.named_statements = True
+        self.joins = True
+        """Whether one statement may write to several tables; engines that distribute tables cannot always do it."""
         self.refuse_until = 0.0
         self._lock = threading.Lock()
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """A new connection in the calling loop. StoreUnavailable, at once when another attempt failed just now."""
         if time.monotonic() < self.refuse_until:
-            raise StoreUnavailable("The database is away.")
+            raise NotCarriedOut("The database is away.")
         try:
             async with asyncio.timeout(limits.DATABASE_CONNECT_TIMEOUT * 2):
                 return await asyncpg.connect(
@@ -89,7 +101,7 @@ class Server:
             with self._lock:
                 self.refuse_until = time.monotonic() + limits.DATABASE_RETRY
             log.warning("the database cannot be reached: %s", fault or type(fault).__name__)
-            raise unavailable(fault) from fault
+            raise NotCarriedOut(UNAVAILABLE) from fault
 
     def statements_are_lost(self) -> None:
         """A pooler is in between that does not keep prepared statements."""
@@ -119,6 +131,11 @@ class Connection:
         self._lost = False
         """The transaction under way is gone; until it is rolled back every statement fails."""
 
+    @property
+    def joins(self) -> bool:
+        """Whether one statement may write to several tables (`Server.joins`)."""
+        return self._server.joins
+
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /
     ) -> list[tuple[Any, ...]]:
@@ -143,6 +160,14 @@ class Connection:
         """Run a statement with `$1`; its records."""
         return self._run(partial(self._fetch, statement, bindings))
 
+    def fetch_once(self, statement: str, *bindings: Any) -> None:
+        """Run a statement that must not be run twice. StoreUnavailable: nobody knows what became of it.
+
+        NotCarriedOut: nothing did.
+        """
+        self._loop.run_until_complete(asyncio.sleep(0))  # hear now if the server has gone meanwhile
+        self._run(partial(self._fetch, statement, bindings), again=False)
+
     def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Put rows into a table by COPY."""
         self._run(partial(self._copy, table, columns, list(rows)))
@@ -160,6 +185,9 @@ class Connection:
         within, fresh = self.in_transaction, self._connection is None
         try:
             return self._loop.run_until_complete(asyncio.wait_for(work(), limits.DATABASE_TIMEOUT))
+        except asyncpg.FeatureNotSupportedError:
+            self._server.joins = False
+            raise
         except (*_UNNAMED, *LOST, StoreUnavailable) as fault:
             if isinstance(fault, _UNNAMED):
                 self._server.statements_are_lost()
@@ -171,6 +199,8 @@ class Connection:
                 return self._run(
                     work, again=False
                 )  # it was lost while nobody used it: the server was restarted
+            if isinstance(fault, (*_UNNAMED, asyncpg.ReadOnlySQLTransactionError)):
+                raise NotCarriedOut(UNAVAILABLE) from fault
             raise unavailable(fault) from fault
 
     async def _fetch(self, statement: str, bindings: Sequence[Any]) -> list[asyncpg.Record]:
@@ -273,7 +303,7 @@ def unavailable(fault: BaseException) -> StoreUnavailable:
     """The error that callers see for a fault of the database."""
     if isinstance(fault, StoreUnavailable):
         return fault
-    error = StoreUnavailable("The mail store is not available at the moment.")
+    error = StoreUnavailable(UNAVAILABLE)
     error.__cause__ = fault
     return error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,8 +18,9 @@ from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
 from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.readers import Readers
+from posthouse.store.model import Stored
 from posthouse.store.postgres import upkeep
-from posthouse.store.postgres.emails import read_blobs, read_stored
+from posthouse.store.postgres.emails import read_blobs, read_places
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.search import Words, index_documents
 from posthouse.store.postgres.transaction import Transaction
@@ -29,9 +30,11 @@ log = logging.getLogger("posthouse.store")
 
 BUSY_SECONDS: Final = 0.25
 """Between two small steps while somebody is served."""
+READ_TOGETHER: Final = 50
+"""Emails whose bytes are read with one statement."""
 RETRY_SECONDS: Final = 5.0
 """After a fault of the database."""
-_TAKE: Final = "SELECT account_id, email_id FROM new_email ORDER BY account_id, email_id LIMIT $1 OFFSET $2"
+_TAKE: Final = "SELECT account_id, email_id FROM new_email ORDER BY account_id, email_id LIMIT $1"
 _DONE: Final = (
     "DELETE FROM new_email USING unnest($1::bigint[], $2::bigint[]) AS done (a, e)"
     " WHERE account_id = a AND email_id = e RETURNING account_id, email_id"
@@ -116,39 +119,60 @@ class Digester:
 
 
 def _compute(reader: Reader, count: int, derive: Derive, foreground: Foreground) -> Digest:
-    taken = [(row[0], row[1]) for row in reader.db.fetch(_TAKE, count, 0)]
+    wanted = [(row[0], row[1]) for row in reader.db.fetch(_TAKE, count)]
     digest = Digest([])
-    for account_id in dict.fromkeys(account_id for account_id, _ in taken):
-        ids = [email_id for owner, email_id in taken if owner == account_id]
-        for email_id in ids:
-            if digest.taken and foreground.busy and len(digest.taken) >= limits.DERIVE_BATCH_BUSY:
+    places = read_places(reader, wanted)
+    for some in _portions(wanted, places):
+        blobs = read_blobs(reader, [places[each][0] for each in some if each in places])
+        for each in some:
+            if len(digest.taken) >= limits.DERIVE_BATCH_BUSY and foreground.busy:
                 return digest
-            digest.taken.append((account_id, email_id))
-            _digest_one(reader, account_id, email_id, derive, digest)
+            digest.taken.append(each)
+            if each in places:
+                _digest_one(each, *places[each], blobs, derive, digest)
     return digest
 
 
-def _digest_one(reader: Reader, account_id: int, email_id: int, derive: Derive, digest: Digest) -> None:
-    rows = reader.db.fetch(
-        "SELECT received_at FROM email WHERE account_id = $1 AND email_id = $2", account_id, email_id
-    )
-    place = read_stored(reader, account_id, [email_id]).get(email_id)
-    if place is None or not rows:
-        return
-    blob = read_blobs(reader, [place]).get(place.blob_id)
+def _portions(
+    wanted: list[tuple[int, int]], places: dict[tuple[int, int], tuple[Stored, int]]
+) -> Iterator[list[tuple[int, int]]]:
+    """Emails whose bytes are read together: some of them, and not many octets."""
+    some: list[tuple[int, int]] = []
+    octets = 0
+    for each in wanted:
+        some.append(each)
+        octets += places[each][0].size if each in places else 0
+        if len(some) >= READ_TOGETHER or octets >= limits.READ_AHEAD_OCTETS:
+            yield some
+            some, octets = [], 0
+    if some:
+        yield some
+
+
+def _digest_one(
+    email: tuple[int, int],
+    place: Stored,
+    received_at: int,
+    blobs: Mapping[int, bytes],
+    derive: Derive,
+    digest: Digest,
+) -> None:
+    blob = blobs.get(place.blob_id)
     if blob is None:
         return
     raw = place.prefix + blob
     try:
-        digest.derived.append(NewDerived(account_id, email_id, derive(raw, rows[0][0])))
-        digest.documents[account_id, email_id] = analyse(raw)
+        digest.derived.append(NewDerived(*email, derive(raw, received_at)))
+        digest.documents[email] = analyse(raw)
     except Exception:  # a bug there must hide one message at most
-        log.exception("email %d could not be derived", email_id)
+        log.exception("email %d could not be derived", email[1])
 
 
 def _keep(tx: Transaction, digest: Digest, known: Words) -> Words:
     accounts, emails = map(list, zip(*digest.taken, strict=True))
     done = {(row[0], row[1]) for row in tx.fetch(_DONE, accounts, emails)}
-    upkeep.keep_derived(tx, [each for each in digest.derived if (each.account_id, each.email_id) in done])
     documents = {key: each for key, each in digest.documents.items() if key in done}
-    return index_documents(tx, documents, known)
+    learnt = index_documents(tx, documents, known)
+    # Last, because it locks the accounts: mail for them waits no longer than for that.
+    upkeep.keep_derived(tx, [each for each in digest.derived if (each.account_id, each.email_id) in done])
+    return learnt

@@ -23,6 +23,10 @@ _PLACES: Final = (
     "SELECT email_id, blob_id, prefix, size, received_at FROM email"
     " WHERE account_id = $1 AND email_id = ANY($2::bigint[])"
 )
+_PLACES_OF_MANY: Final = (
+    "SELECT account_id, email_id, blob_id, prefix, size, received_at FROM email"
+    " JOIN unnest($1::bigint[], $2::bigint[]) AS n (a, e) ON account_id = n.a AND email_id = n.e"
+)
 _BLOBS: Final = (
     "SELECT blob_id, content, object, size FROM blob"
     " WHERE account_id = ANY($1::bigint[]) AND blob_id = ANY($2::bigint[])"
@@ -98,6 +102,22 @@ def _places(reader: Reader, account_id: int, email_ids: Iterable[int]) -> dict[i
     return {
         email_id: (Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id), received_at)
         for email_id, blob_id, prefix, size, received_at in rows
+    }
+
+
+def read_places(
+    reader: Reader, emails: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], tuple[Stored, int]]:
+    """Where the bytes of emails (account, number) of many accounts are, with their INTERNALDATE."""
+    if not emails:
+        return {}
+    rows = reader.db.fetch(_PLACES_OF_MANY, *map(list, zip(*emails, strict=True)))
+    return {
+        (account_id, email_id): (
+            Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id),
+            received_at,
+        )
+        for account_id, email_id, blob_id, prefix, size, received_at in rows
     }
 
 

@@ -90,7 +90,9 @@ class Engine:
         self._closed = False
         self._jobs: set[asyncio.Task[Any]] = set()
         self.foreground = Foreground()
-        self._writer = NodeWriter(self._open_transaction, self._publish)
+        self._writer = NodeWriter(partial(self._open_transaction, self.name), self._publish)
+        # Upkeep has a connection of its own: what it writes in bulk never stands before mail that arrives.
+        self._upkeep = NodeWriter(partial(self._open_transaction, f"{self.name}+"), self._publish)
         self._loops: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -110,7 +112,12 @@ class Engine:
         db = Connection(self.server)
         try:
             migrate(db)
-            db.fetch("INSERT INTO commit_mark VALUES ($1, 0, $2)", self.name, int(time.time()))
+            db.fetch(
+                "INSERT INTO commit_mark VALUES ($1, 0, $3), ($2, 0, $3)",
+                self.name,
+                f"{self.name}+",
+                int(time.time()),
+            )
             ((now, durable),) = db.fetch(
                 "SELECT extract(epoch FROM clock_timestamp())::float8,"
                 " current_setting('fsync') <> 'off' AND current_setting('synchronous_commit') <> 'off'"
@@ -139,6 +146,7 @@ class Engine:
             PeopleCache(self.readers),
         )
         self._writer.start()
+        self._upkeep.start()
         self.notices = Notices(self.server, self.live, self.name)
         self.node = Node(self.name, self._place.name, self._place.roles, __version__)
         self.notices.beat = self.node.beat
@@ -159,9 +167,9 @@ class Engine:
         """What a reading thread works with."""
         return Reader(self.server, self.objects, self.clock_ahead)
 
-    def _open_transaction(self) -> Transaction:
+    def _open_transaction(self, mark: str) -> Transaction:
         db, numbers = Connection(self.server), Connection(self.server)
-        tx = Transaction(db, numbers, Interest(), self._settings, self.name)
+        tx = Transaction(db, numbers, Interest(), self._settings, self.name, mark)
         tx.clock_ahead = self.clock_ahead
         return tx
 
@@ -180,7 +188,7 @@ class Engine:
 
     # --- commits -----------------------------------------------------------------------------------------
 
-    def submit(self, work: tuple[Work, ...], *, background: bool = False) -> asyncio.Future[list[Any]]:
+    def submit(self, work: tuple[Work, ...]) -> asyncio.Future[list[Any]]:
         """Hand operations to the writer as one commit; the results, once durable.
 
         What arrives in one turn of the event loop goes over together. Large bodies are put into the object store
@@ -188,18 +196,17 @@ class Engine:
         """
         if self._closed:
             raise StoreUnavailable("The mail store is closed.")
-        if not background:
-            self.foreground.note()
+        self.foreground.note()
         large = self._large(work) if self.objects is not None else {}
         if large:
             return asyncio.ensure_future(self._put_and_commit(work, large))
-        return self._hand_over(work, background)
+        return self._hand_over(work)
 
-    def _hand_over(self, work: tuple[Work, ...], background: bool = False) -> asyncio.Future[list[Any]]:
+    def _hand_over(self, work: tuple[Work, ...]) -> asyncio.Future[list[Any]]:
         done: asyncio.Future[list[Any]] = self._loop.create_future()
         if not self._outbox:
             self._loop.call_soon(self._send)
-        self._outbox.append(Submission(work, done, background))
+        self._outbox.append(Submission(work, done))
         return done
 
     def _large(self, work: tuple[Work, ...]) -> dict[int, Content]:
@@ -230,7 +237,11 @@ class Engine:
 
     async def background(self, work: Callable[[Transaction], Any]) -> Any:
         """Have upkeep done in a transaction when nobody waits for one."""
-        return (await self.submit((work,), background=True))[0]
+        if self._closed:
+            raise StoreUnavailable("The mail store is closed.")
+        done: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._upkeep.submit([Submission((work,), done, background=True)])
+        return (await done)[0]
 
     def keep(self, computed: list[NewDerived]) -> None:
         """Write derived values that a reader had to compute, some time."""
@@ -289,6 +300,7 @@ class Engine:
 
     def _stop_threads(self) -> None:
         self._writer.stop()
+        self._upkeep.stop()
         self._background_readers.close()
         self.readers.close()
 

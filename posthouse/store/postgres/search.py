@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
-import msgspec
 
 from posthouse.errors import StoreUnavailable
 from posthouse.message.words import fold_needle
@@ -25,6 +24,8 @@ from posthouse.store.search import query
 from posthouse.store.search.document import HEADS, Document, contains
 
 _MARK: Final = "\ue000"
+_BETWEEN: Final = "\x01"
+"""Between the lexemes of a message, as they are sent."""
 _LONGEST: Final = 2_000
 """Octets of a lexeme; PostgreSQL takes 2,046."""
 _WHOLE: Final = 900_000
@@ -33,8 +34,8 @@ READ_TOGETHER: Final = 50
 """Messages looked at that are read with one statement."""
 
 _ADD: Final = (
-    "INSERT INTO search_document SELECT n.a, n.e, n.o, n.s, n.f, n.t, n.c, array_to_tsvector("
-    "  ARRAY(SELECT jsonb_array_elements_text(n.l::jsonb)))"
+    "INSERT INTO search_document SELECT n.a, n.e, n.o, n.s, n.f, n.t, n.c,"
+    " array_to_tsvector(string_to_array(n.l, chr(1)))"
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],"
     " $8::text[]) AS n (a, e, o, s, f, t, c, l) ON CONFLICT (account_id, email_id) DO NOTHING"
 )
@@ -69,10 +70,10 @@ def index_documents(
     for (account_id, email_id), document in sorted(documents.items()):
         lexemes = [] if document is None else _lexemes(account_id, document)
         if document is None or lexemes is None:
-            rows.append((account_id, email_id, 1, None, None, None, None, "[]"))
+            rows.append((account_id, email_id, 1, None, None, None, None, ""))
             continue
         heads = [None if text is None else _clean(text) for text in document.heads or [None] * len(HEADS)]
-        rows.append((account_id, email_id, 0, *heads, _json(lexemes)))
+        rows.append((account_id, email_id, 0, *heads, _BETWEEN.join(lexemes)))
         terms = learnt.setdefault(account_id, set())
         for class_, found in document.terms.items():
             terms.update((class_, _clean(term)) for term in found)
@@ -88,7 +89,7 @@ def index_documents(
 
 
 def _lexemes(account_id: int, document: Document) -> list[str] | None:
-    """The lexemes of a message; None when they are too many or too long for a tsvector."""
+    """The lexemes of a message; None when they are too many, too long or too strange for a tsvector."""
     lexemes = []
     octets = 0
     for class_, found in document.terms.items():
@@ -96,7 +97,7 @@ def _lexemes(account_id: int, document: Document) -> list[str] | None:
             lexeme = _lexeme(account_id, class_, term)
             size = len(lexeme.encode())
             octets += size + 2
-            if size > _LONGEST or octets > _WHOLE:
+            if size > _LONGEST or octets > _WHOLE or _BETWEEN in lexeme:
                 return None
             lexemes.append(lexeme)
     return lexemes
@@ -108,10 +109,6 @@ def _lexeme(account_id: int, class_: str, term: str) -> str:
 
 def _clean(text: str) -> str:
     return text.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL; the texts are looked at again
-
-
-def _json(lexemes: Sequence[str]) -> str:
-    return msgspec.json.encode(lexemes).decode()
 
 
 # --- asking -------------------------------------------------------------------------------------------------

@@ -3,14 +3,17 @@
 Other nodes write the same accounts. The row lock on `account_state` orders all changes of an account: a batch locks
 the accounts it names, in ascending order, with one statement, before it looks at them. An account that this node had
 in memory is read again only when its mod-sequence has moved meanwhile, for every change moves it. Rows are gathered
-and written with one statement for each table of a batch, over arrays.
+and written with one statement for all tables of a batch, over arrays (`batch.py`).
+
+New mail for accounts that are all in memory is lean: that one statement is the whole transaction. It goes by what
+memory says and writes nothing when an account has moved (`Moved`); then the batch is run again with locks.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import asyncpg
@@ -18,46 +21,18 @@ import asyncpg
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.store.memory import changes
+from posthouse.store.postgres import batch
 from posthouse.store.postgres.blobs import Blobs
-from posthouse.store.postgres.connection import Connection, TransactionLost
+from posthouse.store.postgres.connection import Connection, NotCarriedOut, TransactionLost
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
 
 log = logging.getLogger("posthouse.store")
 
-_B, _T, _O, _F = "bigint", "text", "bytea", "double precision"
-_COLUMNS: Final = {
-    "blob": (_B, _B, _B, _O, _T, _O),
-    "email": (_B, _B, _B, _B, _B, _O),
-    "new_email": (_B, _B),
-    "placement": (_B,) * 10,
-    "event": (_T, _B, _F, _T, _T, _T),
-    "verdict": (_B, _B, _T, _O),
-}
-"""Tables whose new rows are gathered, with the types of their columns."""
-
-
-def _unnested(types: Sequence[str]) -> str:
-    return "SELECT * FROM unnest(" + ", ".join(f"${i}::{t}[]" for i, t in enumerate(types, 1)) + ")"
-
-
-_INSERTS: Final = {table: f"INSERT INTO {table} {_unnested(types)}" for table, types in _COLUMNS.items()}
 _LOCK: Final = (
     "SELECT account_id, modseq FROM account_state WHERE account_id = ANY($1::bigint[])"
     " ORDER BY account_id FOR UPDATE"
-)
-_SAVE_STATES: Final = (
-    f"INSERT INTO account_state (account_id, modseq, uid_validity) {_unnested((_B,) * 3)}"
-    " ON CONFLICT (account_id) DO UPDATE SET modseq = excluded.modseq, uid_validity = excluded.uid_validity"
-)
-_SAVE_MAILBOXES: Final = (
-    f"INSERT INTO mailbox {_unnested((_B, _B, _T, _T, *(_B,) * 10))}"
-    " ON CONFLICT (account_id, mailbox_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
-    " uid_validity = excluded.uid_validity, uid_next = excluded.uid_next,"
-    " highest_modseq = excluded.highest_modseq, total = excluded.total,"
-    " unseen = excluded.unseen, deleted = excluded.deleted, size = excluded.size,"
-    " changed_modseq = excluded.changed_modseq, sort_order = excluded.sort_order"
 )
 _BLOCKS: Final = {"email": 1000, "blob": 1000, "event": 1000, "queue": 100, "lease": 100, "mailbox": 20}
 """Numbers taken at once, where many are needed: a node keeps what is left, and a restart skips it."""
@@ -65,12 +40,14 @@ _TAKE: Final = (
     "INSERT INTO sequence VALUES ($1, 1 + $2) ON CONFLICT (name) DO UPDATE"
     " SET ceiling = sequence.ceiling + $2 RETURNING ceiling - $2"
 )
-
-_MARK: Final = (
-    "INSERT INTO commit_mark VALUES ($1, $2, $3)"
-    " ON CONFLICT (node) DO UPDATE SET number = excluded.number, at = excluded.at"
+_MARKED: Final = "SELECT number, at FROM commit_mark WHERE node = $1 FOR UPDATE"
+_CLAIM: Final = (
+    "UPDATE commit_mark SET number = $2, at = 0 WHERE node = $1 AND number < $2 RETURNING number, at"
 )
-_MARKED: Final = "SELECT number FROM commit_mark WHERE node = $1 FOR UPDATE"
+
+
+class Moved(Exception):
+    """A lean batch rested on something that is not so, or needs more than rows: it is run again with locks."""
 
 
 class Transaction(BaseTransaction):
@@ -80,11 +57,19 @@ class Transaction(BaseTransaction):
     describes_all = True
 
     def __init__(
-        self, db: Connection, numbers_db: Connection, interest: Interest, settings: Settings, node: str
+        self,
+        db: Connection,
+        numbers_db: Connection,
+        interest: Interest,
+        settings: Settings,
+        node: str,
+        mark: str,
     ) -> None:
         super().__init__(db, interest, settings)
         self.node = node
         """Our name among the nodes: leases are held by it."""
+        self._marked = mark
+        """Whose row in `commit_mark` is this writer's."""
         self.clock_ahead = 0.0
         """Seconds that the database's clock is ahead of ours."""
         self.db = db
@@ -96,7 +81,9 @@ class Transaction(BaseTransaction):
         """Number of our latest commit; what became of it can be asked later."""
         self._locked: set[int] = set()
         self._numbers: dict[str, tuple[int, int]] = {}
-        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in batch.COLUMNS}
+        self._rests_on: dict[int, int] | None = None
+        """While a lean batch runs: its accounts with the mod-sequences that memory has."""
 
     # --- the course of a transaction -----------------------------------------------------------------
 
@@ -106,11 +93,28 @@ class Transaction(BaseTransaction):
         self.commit_failed = False
         self.db.begin(bounded=True)
 
+    def begin_lean(self, account_ids: Iterable[int]) -> bool:
+        """Start a transaction that is one statement, going by what memory says. False: it knows too little."""
+        rests_on = {}
+        if not self.db.joins:
+            return False
+        for account_id in account_ids:
+            state = self._accounts.get(account_id)
+            if state is None:
+                return False
+            rests_on[account_id] = state.modseq
+        self.now = int(self.settings.now())
+        self.commit_failed = False
+        self._rests_on = rests_on
+        self._locked.update(rests_on)
+        return True
+
     def lock(self, account_ids: Iterable[int]) -> None:
         """Take the row locks of accounts, and forget what others have changed meanwhile."""
         wanted = sorted(set(account_ids) - self._locked)
         if not wanted:
             return
+        self._must_not_be_lean()
         present = dict(self.db.fetch(_LOCK, wanted))
         self._locked.update(wanted)
         for account_id in wanted:
@@ -124,25 +128,49 @@ class Transaction(BaseTransaction):
 
     def commit(self) -> list[changes.Change]:
         """Make everything durable. What to publish."""
-        self.flush()
-        self._save_states()
+        if self._rests_on is not None:
+            return self._commit_lean(self._rests_on)
+        self.blobs.write_owners()
+        parts = self._gathered() + self._states()
         if self.writes_rows:
             self._mark += 1
-            self.db.fetch(_MARK, self.node, self._mark, self.now)
+            parts.append(batch.Part("commit_mark", [(self._marked, self._mark, self.now)]))
+        self._write(parts)
         try:
             self.db.commit()
         except TransactionLost:
             self.commit_failed = True
             self.db.rollback()
-            if not self._became_durable():
+            if not self._became_durable(_MARKED, self._marked):
                 raise
         return self.committed()
 
-    def _became_durable(self) -> bool:
+    def _commit_lean(self, rests_on: dict[int, int]) -> list[changes.Change]:
+        """All in one statement, which nobody can be sure of when its answer is lost: then it is asked for."""
+        if self.blobs.shares:
+            raise Moved
+        self._mark += 1
+        accounts = [(self._accounts[account_id], before) for account_id, before in rests_on.items()]
+        ground = batch.Lean(self._marked, self._mark, self.now, *batch.counts_of(accounts))
+        statement, bindings = batch.lean(self._gathered(), ground)
+        try:
+            self.db.fetch_once(statement, *bindings)
+        except asyncpg.DivisionByZeroError as fault:
+            raise Moved from fault
+        except NotCarriedOut:
+            raise
+        except StoreUnavailable as fault:
+            self.commit_failed = True  # unless it is known that it never will be carried out
+            if not self._became_durable(_CLAIM, self._marked, self._mark):
+                raise TransactionLost from fault
+        return self.committed()
+
+    def _became_durable(self, question: str, *bindings: Any) -> bool:
         """Whether a commit whose answer was lost was carried out nevertheless. False also when nobody can say.
 
         The transaction has changed our row in `commit_mark`: as long as it is under way somewhere, the lock on that row
         makes us wait. (PostgreSQL's own transaction numbers would not do: after a crash they are given out again.)
+        A lean one may not have begun yet: the question takes its number away (`at` is 0), so that it never will.
         """
         if not self.writes_rows:
             return False
@@ -150,11 +178,15 @@ class Transaction(BaseTransaction):
         deadline = time.monotonic() + limits.DATABASE_RESOLVE
         while time.monotonic() < deadline:
             try:
-                rows = self.db.fetch(_MARKED, self.node)
+                self.db.fetch(question, *bindings)
+                rows = self.db.fetch(_MARKED, self._marked)
             except (StoreUnavailable, asyncpg.PostgresError):
                 time.sleep(limits.DATABASE_RETRY / 5)
                 continue
-            return bool(rows) and rows[0][0] == self._mark
+            durable = bool(rows) and rows[0][0] == self._mark and rows[0][1] > 0
+            if question == _CLAIM and not durable:
+                self.commit_failed = False
+            return durable
         log.error("it is not known whether commit %d was carried out: its senders will try again", self._mark)
         return False
 
@@ -179,7 +211,7 @@ class Transaction(BaseTransaction):
     def savepoint(self) -> int:
         """Begin a part that can be undone by itself."""
         self.flush()
-        self._save_states()
+        self._write(self._states())
         self._earlier.update(self._touched)
         self._touched = {}
         self.db.script("SAVEPOINT submission")
@@ -201,7 +233,7 @@ class Transaction(BaseTransaction):
     def release(self) -> None:
         """Keep what was done since the savepoint."""
         self.flush()
-        self._save_states()
+        self._write(self._states())
         self.db.script("RELEASE submission")
 
     def _reload(self, account_id: int) -> None:
@@ -218,6 +250,7 @@ class Transaction(BaseTransaction):
     def _reset(self) -> None:
         self.reset_memory()
         self._locked.clear()
+        self._rests_on = None
         self._writes_before = self.writes
         self.blobs.reset()
         for rows in self._rows.values():
@@ -256,11 +289,25 @@ class Transaction(BaseTransaction):
 
     def flush(self) -> None:
         """Write the gathered rows."""
-        for table, rows in self._rows.items():
-            if rows:
-                self.db.fetch(_INSERTS[table], *map(list, zip(*rows, strict=True)))
-                rows.clear()
+        self._must_not_be_lean()
+        self._write(self._gathered())
         self.blobs.write_owners()
+
+    def _must_not_be_lean(self) -> None:
+        if self._rests_on is not None:
+            raise Moved
+
+    def _gathered(self) -> list[batch.Part]:
+        return [batch.Part(table, rows) for table, rows in self._rows.items() if rows]
+
+    def _write(self, parts: list[batch.Part]) -> None:
+        together = [parts] if self.db.joins else [[part] for part in parts]
+        for some in together:
+            if some:
+                statement, bindings = batch.written(some)
+                self.db.fetch(statement, *bindings)
+        for rows in self._rows.values():
+            rows.clear()
 
     def take_numbers(self, sequence: str, count: int = 1) -> int:
         """The first of `count` new, consecutive numbers that nobody was ever given."""
@@ -339,29 +386,9 @@ class Transaction(BaseTransaction):
         state.changed.update(state.mailboxes)
         self._touched[state.account_id] = state
         self.writes += 1
-        self._save_states()
+        self._write(self._states())
         state.changed.clear()
         self._touched.clear()
 
-    def _save_states(self) -> None:
-        mailboxes = []
-        states = []
-        for account in sorted(self._touched.values(), key=lambda each: each.account_id):
-            account.row_due = False
-            states.append((account.account_id, account.modseq, account.uid_validity))
-            for mailbox_id in sorted(account.changed):
-                mailbox = account.mailboxes.get(mailbox_id)
-                if mailbox is None:
-                    continue
-                mailbox.row_due = False
-                mailbox.unsaved = 0
-                mailboxes.append(
-                    (account.account_id, mailbox_id, mailbox.name, mailbox.role.value if mailbox.role else None,
-                     mailbox.uid_validity, mailbox.uid_next, mailbox.highest_modseq, mailbox.total,
-                     mailbox.unseen, mailbox.deleted, mailbox.size, mailbox.created_modseq,
-                     mailbox.changed_modseq, mailbox.sort_order)
-                )  # fmt: skip
-        if mailboxes:
-            self.db.fetch(_SAVE_MAILBOXES, *map(list, zip(*mailboxes, strict=True)))
-        if states:
-            self.db.fetch(_SAVE_STATES, *map(list, zip(*states, strict=True)))
+    def _states(self) -> list[batch.Part]:
+        return batch.states_of(self._touched.values())

@@ -11,8 +11,8 @@ from typing import Final
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.memory.engine import NewDerived
+from posthouse.store.postgres import threads
 from posthouse.store.postgres.transaction import Transaction
-from posthouse.store.sql import threads
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
 
@@ -99,9 +99,14 @@ def keep_derived(tx: Transaction, computed: list[NewDerived]) -> None:
         return
     tx.lock(new.account_id for new in computed)  # threads of an account are decided one after the other
     kept = {(row[0], row[1]) for row in tx.fetch(_KEEP, *map(list, zip(*rows, strict=True)))}
-    for new in computed:
-        if (new.account_id, new.email_id) in kept:
-            threads.assign(tx, new.account_id, new.email_id, new.derived.thread_keys)
+    threads.assign(
+        tx,
+        {
+            (new.account_id, new.email_id): new.derived.thread_keys
+            for new in computed
+            if (new.account_id, new.email_id) in kept
+        },
+    )
 
 
 # --- objects that nothing points at ------------------------------------------------------------------------

@@ -96,11 +96,51 @@ const PAGES = {
     await page.getByRole('button', { name: /^(Change|编辑)$/ }).click()
     await page.locator('form').waitFor()
   },
-  async settings(page, base) {
+  ...Object.fromEntries(
+    ['signature', 'vacation', 'programs', 'app-passwords', 'factor', 'sessions', 'transfer', 'looks'].map((name) => [
+      `settings-${name}`,
+      async (page, base) => {
+        await page.goto(`${base}/settings`)
+        await page.locator('#sessions').waitFor()
+        await page.locator('#signature form').first().waitFor()
+        await page.locator(`#${name}`).evaluate((section) => section.scrollIntoView())
+      },
+    ]),
+  ),
+  async 'settings-token'(page, base) {
     await page.goto(`${base}/settings`)
+    await page.locator('#tokens button').last().click()
+    await page.locator('dialog').waitFor()
   },
-  async admin(page, base) {
-    await page.goto(`${base}/admin`)
+  ...Object.fromEntries(
+    ['status', 'log', 'domains', 'accounts', 'aliases', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup'].map((name) => [
+      `admin-${name}`,
+      async (page, base) => {
+        await page.goto(`${base}/admin/${name}`)
+        await page.locator('.admin .content :is(li, dl, .empty)').first().waitFor()
+      },
+    ]),
+  ),
+  async 'admin-domain'(page, base) {
+    await page.goto(`${base}/admin/domains`)
+    await page.locator('.admin .name', { hasText: 'north.test' }).first().click()
+    await page.locator('table').waitFor()
+  },
+  async 'admin-report'(page, base) {
+    await page.goto(`${base}/admin/reports`)
+    await page.locator('.lines .name', { hasText: 'Huadong' }).click()
+    await page.locator('dialog table').waitFor()
+  },
+  async 'admin-account'(page, base) {
+    await page.goto(`${base}/admin/accounts`)
+    await page.locator('.lines button').first().click()
+    await page.locator('dialog').waitFor()
+  },
+  async 'sign-in'(page, base) {
+    await anonymous(page, `${base}/login`)
+  },
+  async 'sign-in-failed'(page, base) {
+    await anonymous(page, `${base}/login?fault=wrong-passkey`)
   },
   async offline(page) {
     await page.context().setOffline(true)
@@ -120,6 +160,14 @@ async function fillContacts(page) {
   })
 }
 
+/** A page as somebody sees it who has not signed in; the cookies come back afterwards. */
+async function anonymous(page, address) {
+  const cookies = await page.context().cookies()
+  await page.context().clearCookies()
+  await page.goto(address)
+  await page.context().addCookies(cookies)
+}
+
 async function read(page, base, words) {
   await page.goto(`${base}/search?q=${encodeURIComponent(words)}`)
   await page.locator('.row .open').first().click()
@@ -133,16 +181,17 @@ export const checks = Object.fromEntries(
       WIDTHS.map(([width, height]) => [
         `${language} ${theme} ${width}`,
         async ({ browser, stage, folder }) => {
+          const base = stage.name // where passkeys are offered
           const place = `${folder}/${language}-${theme}-${width}`
           mkdirSync(place, { recursive: true })
-          const page = await signedIn(browser, stage.north, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
+          const page = await signedIn(browser, base, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
           const only = process.env.ONLY?.split(',')
           for (const [name, go] of Object.entries(PAGES)) {
             if (only && !only.includes(name)) continue
-            await page.goto(`${stage.north}/mail/inbox`)
+            await page.goto(`${base}/mail/inbox`)
             await page.locator('.row .open').first().waitFor()
             try {
-              await go(page, stage.north)
+              await go(page, base)
               await page.waitForTimeout(250)
             } catch (error) {
               console.log(JSON.stringify({ says: `${place} ${name}: ${String(error).slice(0, 200)}` }))
