@@ -136,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     columns: dict[str, dict[str, Cost]] = {}
     for accounts in (10, options.accounts):
-        server = Posthouse(accounts, checked=True)
+        server = Posthouse(accounts, checked="posthouse-checked")
         server.start()
         assert server.process is not None
         try:

@@ -165,7 +165,8 @@ class Junk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rspamd: str = ""
     """"http://host:11333": ask rspamd too."""
     clamav: str = ""
-    """"unix:PATH" or "host:port": ask ClamAV's daemon; while it cannot be asked mail is put off with 451."""
+    """"unix:PATH" or "host:port": ask ClamAV's daemon; while it cannot be asked mail is put off with 451, and
+    what is larger than its StreamMaxLength is refused: let that be `limits.message_size`."""
     rate: Times = limits.RATE_ADDRESS
     """Messages a minute from one address (IPv6: one /64), ten times as many from its network; 0: unlimited. Loopback
     and `inbound.trusted` are not counted."""

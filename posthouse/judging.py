@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.config import Junk, MsgAuth
-from posthouse.errors import Temporary
+from posthouse.errors import Permanent, Temporary
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.checks import Examination, Refused, examine
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
@@ -53,7 +53,7 @@ class Judging:
         async def rule(accounts: Sequence[Account]) -> dict[int, Ruling]:
             try:
                 return await judged(accounts)
-            except (Refused, Temporary):
+            except (Refused, Temporary, Permanent):
                 raise
             except Exception:  # a fault of ours must not keep mail from its reader
                 log.exception("the junk filter failed id=%s: delivered unjudged", examination.mail.trace_id)

@@ -2,7 +2,9 @@
 # Install the real mail programs that tests/interop talks to. Debian packages; nothing is started.
 #   scripts/install-peers.sh          install what is missing (needs root or passwordless sudo)
 #   scripts/install-peers.sh --check  only say what is missing, exit 1 if anything is
-# Postfix and Exim exclude each other as packages, so both are unpacked into .peers/ instead.
+#   scripts/install-peers.sh --filters  also the milters that bench/filters.py compares with
+# Postfix and Exim exclude each other as packages, and filters would serve at once and for the whole machine: all of
+# them are unpacked into .peers/ instead.
 set -u
 cd "$(dirname "$0")/.."
 root=$PWD/.peers
@@ -21,6 +23,18 @@ declare -A files=(
 declare -A modules=([Net::SSLeay]=libnet-ssleay-perl [Net::DNS]=libnet-dns-perl)
 declare -A unpacked=(
   [postfix]=usr/lib/postfix/sbin/master [exim4-daemon-light]=usr/sbin/exim4
+  [clamav-daemon]=usr/sbin/clamd [rspamd]=usr/bin/rspamd
+)
+if [ "${1:-}" = --filters ]; then
+  unpacked[opendkim]=usr/sbin/opendkim
+  unpacked[postfix-policyd-spf-python]=usr/bin/policyd-spf
+fi
+# What an unpacked program needs beside it.
+declare -A beside=(
+  [clamav-daemon]="libclamav12 libmspack0"
+  [rspamd]="libhyperscan5 libluajit-5.1-2 libluajit-5.1-common"
+  [opendkim]="libopendkim11 libmilter1.0.1 libopendbx1 librbl1 libvbr2 libmemcached11 libhashkit2"
+  [postfix-policyd-spf-python]="python3-spf-engine python3-spf python3-dns python3-authres"
 )
 
 missing() {
@@ -69,15 +83,18 @@ if [ -n "${want// /}" ]; then
   [ -z "$made" ] || $as_root rm -f "$policy"
 fi
 for name in $unpack; do
-  mkdir -p "$root/packages"
-  (cd "$root/packages" && apt-get download -qq "$name" >/dev/null 2>&1 && dpkg -x "$name"_*.deb "$root" && rm -f "$name"_*.deb) ||
-    echo "could not unpack $name" >&2
+  for package in ${beside[$name]:-} "$name"; do
+    mkdir -p "$root/packages"
+    (cd "$root/packages" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg -x "$package"_*.deb "$root" &&
+      rm -f "$package"_*.deb) || echo "could not unpack $package" >&2
+  done
 done
 # The libraries that an unpacked program needs, beside it and not installed.
 for name in $unpack; do
   binary=$root/${unpacked[$name]}
   [ -x "$binary" ] || continue
-  ldd "$binary" "$root"/usr/lib/postfix/sbin/* 2>/dev/null | awk '/not found/{print $1}' | sort -u |
+  LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu:$root/usr/lib/rspamd:$root/usr/lib \
+    ldd "$binary" "$root"/usr/lib/postfix/sbin/* 2>/dev/null | awk '/not found/{print $1}' | sort -u |
     grep -v '^libpostfix' | while read -r library; do echo "$name lacks $library" >&2; done
 done
 exit 0

@@ -1,7 +1,7 @@
 """What can be said of a message whoever gets it: its origin, block lists, traps, rspamd, the virus scanner, its form.
 
 Asked once per message, all outside questions at once. A check that fails is noted and passed over; only the virus
-scanner must have answered (`Temporary` is raised else).
+scanner must have answered (`Temporary` is raised else, or `Permanent` where it never will).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Surveyor:
         self._clamav = clamav
 
     async def look(self, letter: Letter, trapped: str = "") -> Survey:
-        """Everything about a message. `trapped`: what its peer did in a trap, in words. Raises Temporary."""
+        """Everything about a message. `trapped`: what its peer did in a trap, in words. Raises Temporary, Permanent."""
         survey = Survey(letter=letter)
         checks = survey.checks
         checks += _origin(letter)

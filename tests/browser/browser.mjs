@@ -8,10 +8,11 @@ const require = createRequire(new URL('../../webmail/package.json', import.meta.
 export const { chromium } = require('playwright-core')
 const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--force-color-profile=srgb']
 
-/** A browser with an empty profile; `close` removes it. */
-export async function launch() {
+/** A browser with an empty profile; `close` removes it. A stage with a `name` is known to it by that. */
+export async function launch(stage = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-browser-'))
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: QUIET, env: { ...process.env, HOME: folder } })
+  const named = stage.name ? [`--host-resolver-rules=MAP ${new URL(stage.name).hostname} ${new URL(stage.north).hostname}`] : []
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: [...QUIET, ...named], env: { ...process.env, HOME: folder } })
   return {
     browser,
     async close() {

@@ -1,4 +1,5 @@
-// Runs one suite of checks: node run.mjs SUITE. The stage's addresses come as JSON in STAGE. Each check prints a line of JSON:
+// Runs suites of checks in one browser: node run.mjs SUITE[,SUITE]. The stage's addresses come as JSON in STAGE. Each check prints a
+// line of JSON:
 // {"passed": name, "seconds": n} or {"failed": name, "why": text}. A line {"ask": [what, …]} is a question to the test that
 // started this, which watches the same mailboxes by other protocols; its answer is the next line of our input.
 // CHECKS names the only checks to run, by commas.
@@ -16,13 +17,13 @@ export async function ask(...question) {
 }
 
 const [, , name, folder] = process.argv
-const { checks } = await import(`./suites/${name}.mjs`)
 const stage = JSON.parse(process.env.STAGE)
-const { browser, close } = await launch()
-const world = { browser, stage, ask, folder }
+const { browser, close } = await launch(stage)
 const only = process.env.CHECKS?.split(',')
 let failed = 0
-try {
+async function runSuite(name) {
+  const { checks } = await import(`./suites/${name}.mjs`)
+  const world = { browser, stage, ask, folder }
   for (const [title, check] of Object.entries(checks)) {
     if (only && !only.includes(title)) continue
     const start = performance.now()
@@ -35,6 +36,9 @@ try {
       console.log(JSON.stringify({ failed: title, why: String(error?.stack ?? error).slice(0, 1500) }))
     }
   }
+}
+try {
+  for (const each of name.split(',')) await runSuite(each)
 } finally {
   await close()
 }

@@ -18,7 +18,7 @@ from tests.browser.stage import opened
 async def _main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["BROWSER_SHOTS"] = str(folder.resolve())
-    async with opened() as stage:
+    async with opened(administered=True) as stage:
         await asyncio.to_thread(
             send,
             stage.north,

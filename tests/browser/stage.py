@@ -19,6 +19,7 @@ import msgspec
 
 from posthouse.playground.host import Host
 from posthouse.playground.network import Playground
+from tests.browser import office
 from tests.browser.letters import letters, strangers
 
 PASSWORD: Final = "posthouse"
@@ -29,12 +30,16 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     north: str
     """The web address of alice's post office."""
+    name: str
+    """The same by the one name that is taken for secure without TLS (a passkey belongs to a name, and needs that)."""
     south: str
     """The web address of bob's and carol's."""
     imap: dict[str, tuple[str, int]]
     """Domain → host and port of plain IMAP."""
     smtp: tuple[str, int]
     """Where strangers bring mail for north.test."""
+    submission: tuple[str, int]
+    """Where north.test's own hand in mail."""
 
 
 def connect(stage: Stage, address: str) -> imaplib.IMAP4:
@@ -75,19 +80,23 @@ def _quoted(name: str) -> str:
 
 
 @asynccontextmanager
-async def opened(*, furnished: bool = True) -> AsyncIterator[Stage]:
-    """A running stage."""
-    async with Playground(published=False) as net:
+async def opened(*, furnished: bool = True, administered: bool = False) -> AsyncIterator[Stage]:
+    """A running stage. `administered`: alice is the administrator of a house that has seen a week (`office.py`)."""
+    async with office.network() if administered else Playground(published=False) as net:
         north, south = net.host("mx.north.test"), net.host("mx.south.test")
         stage = Stage(
             north=_web(north),
+            name=f"http://localhost:{north.ports['http']}",
             south=_web(south),
             imap={"north.test": _door(north, "imap"), "south.test": _door(south, "imap")},
             smtp=_door(north, "smtp"),
+            submission=_door(north, "submission"),
         )
         if furnished:
             await asyncio.to_thread(fill, stage)
             await asyncio.to_thread(bring, stage)
+        if administered:
+            await office.furnish(north)
         yield stage
 
 
@@ -100,7 +109,7 @@ def _web(host: Host) -> str:
 
 
 async def _main() -> None:
-    async with opened() as stage:
+    async with opened(administered=True) as stage:
         print(json.dumps(msgspec.to_builtins(stage)), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

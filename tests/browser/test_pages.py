@@ -1,15 +1,17 @@
-"""Every page of the webmail: no serious fault by axe, small at first load, its own tests of words and values pass."""
+"""Every page: no serious fault by axe; settings and administration work; small at first load; its own tests pass."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import imaplib
 import json
+import smtplib
 
 import pytest
 
-from tests.browser.runner import ROOT, needs_browser, run_suite
-from tests.browser.stage import opened
+from tests.browser.runner import ROOT, Answers, needs_browser, run_suite
+from tests.browser.stage import Stage, opened
 
 STATIC = ROOT / "posthouse" / "web" / "static"
 FIRST_LOAD = 150_000
@@ -64,9 +66,26 @@ async def test_in_node(command: tuple[str, ...]) -> None:
     assert process.returncode == 0, said.decode()
 
 
+def answers(stage: Stage) -> Answers:
+    """What programs say, besides the browser."""
+
+    def may_log_in(protocol: str, address: str, password: str) -> bool:
+        try:
+            if protocol == "imap":
+                imaplib.IMAP4(*stage.imap[address.partition("@")[2]]).login(address, password)
+            else:
+                smtplib.SMTP(*stage.submission).login(address, password)
+        except (imaplib.IMAP4.error, smtplib.SMTPAuthenticationError):
+            return False
+        return True
+
+    return {"may_log_in": may_log_in}
+
+
 @pytest.mark.slow
 @pytest.mark.interop
-async def test_axe() -> None:
+async def test_every_page() -> None:
+    """By axe first, then by a hand that presses everything: one house and one browser."""
     needs_browser()
-    async with opened() as stage:
-        await run_suite("pages", stage)
+    async with opened(administered=True) as stage:
+        await run_suite("pages,office", stage, answers(stage))

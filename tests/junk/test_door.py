@@ -199,7 +199,9 @@ async def test_rspamd_that_is_away_costs_nobody_mail(tmp_path: Path) -> None:
     [
         (b"stream: OK\0", "250"),
         (b"stream: Eicar-Test FOUND\0", "554"),
-        (b"INSTREAM size limit ERROR\0", "451"),
+        (b"INSTREAM size limit exceeded. ERROR\0", "554"),
+        (b"Can't allocate memory ERROR\0", "451"),
+        (b"", "451"),
     ],
 )
 async def test_clamav_is_asked(tmp_path: Path, answer: bytes, reply: str) -> None:

@@ -41,9 +41,9 @@ from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
 from posthouse.store.sqlite.segments import SegmentFolder
 from posthouse.store.sqlite.space import SpaceReserve
-from posthouse.store.sqlite.staging import StageBudget
 from posthouse.store.sqlite.transaction import Transaction
 from posthouse.store.sqlite.writer import DiskWriter
+from posthouse.store.staging import StageBudget
 
 log = logging.getLogger("posthouse.store")
 

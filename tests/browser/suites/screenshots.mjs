@@ -78,16 +78,94 @@ const PAGES = {
     await page.goto(`${base}/track`)
     await page.locator('time').first().waitFor()
   },
-  async settings(page, base) {
-    await page.goto(`${base}/settings`)
+  async contacts(page, base) {
+    await page.goto(`${base}/contacts`)
+    await page.locator('section .list').waitFor()
+    if ((await page.locator('section li').count()) < 5) await fillContacts(page)
+    await page.goto(`${base}/contacts`)
+    await page.locator('section li').nth(4).waitFor()
   },
-  async admin(page, base) {
-    await page.goto(`${base}/admin`)
+  async contact(page, base) {
+    await page.goto(`${base}/contacts`)
+    await page.getByRole('link', { name: /Ingrid/ }).click()
+    await page.locator('article').waitFor()
+  },
+  async contactedit(page, base) {
+    await page.goto(`${base}/contacts`)
+    await page.getByRole('link', { name: /Ingrid/ }).click()
+    await page.getByRole('button', { name: /^(Change|编辑)$/ }).click()
+    await page.locator('form').waitFor()
+  },
+  ...Object.fromEntries(
+    ['signature', 'vacation', 'programs', 'app-passwords', 'factor', 'sessions', 'transfer', 'looks'].map((name) => [
+      `settings-${name}`,
+      async (page, base) => {
+        await page.goto(`${base}/settings`)
+        await page.locator('#sessions').waitFor()
+        await page.locator('#signature form').first().waitFor()
+        await page.locator(`#${name}`).evaluate((section) => section.scrollIntoView())
+      },
+    ]),
+  ),
+  async 'settings-token'(page, base) {
+    await page.goto(`${base}/settings`)
+    await page.locator('#tokens button').last().click()
+    await page.locator('dialog').waitFor()
+  },
+  ...Object.fromEntries(
+    ['status', 'log', 'domains', 'accounts', 'aliases', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup'].map((name) => [
+      `admin-${name}`,
+      async (page, base) => {
+        await page.goto(`${base}/admin/${name}`)
+        await page.locator('.admin .content :is(li, dl, .empty)').first().waitFor()
+      },
+    ]),
+  ),
+  async 'admin-domain'(page, base) {
+    await page.goto(`${base}/admin/domains`)
+    await page.locator('.admin .name', { hasText: 'north.test' }).first().click()
+    await page.locator('table').waitFor()
+  },
+  async 'admin-report'(page, base) {
+    await page.goto(`${base}/admin/reports`)
+    await page.locator('.lines .name', { hasText: 'Huadong' }).click()
+    await page.locator('dialog table').waitFor()
+  },
+  async 'admin-account'(page, base) {
+    await page.goto(`${base}/admin/accounts`)
+    await page.locator('.lines button').first().click()
+    await page.locator('dialog').waitFor()
+  },
+  async 'sign-in'(page, base) {
+    await anonymous(page, `${base}/login`)
+  },
+  async 'sign-in-failed'(page, base) {
+    await anonymous(page, `${base}/login?fault=wrong-passkey`)
   },
   async offline(page) {
     await page.context().setOffline(true)
     await page.locator('.offline').waitFor()
   },
+}
+
+/** A few people, by the same JMAP as the page. */
+async function fillContacts(page) {
+  await page.evaluate(async () => {
+    const session = await (await fetch('/.well-known/jmap')).json()
+    const accountId = session.primaryAccounts['urn:ietf:params:jmap:contacts']
+    const people = [['Ingrid Sørensen', 'ingrid@fjord.test', 'Fjord Photography', 'Photographer'], ['Carol Meier', 'carol@south.test', 'South Ltd', 'Finance'], ['Bob Okafor', 'bob@south.test', 'South Ltd', ''], ['王小明', 'wang.xiaoming@huadong.test', '华东分公司', '技术部'], ['李雪', 'lixue@xinhua-press.test', '新华出版社', '编辑'], ['陈建国', 'chen.jianguo@huadong.test', '华东分公司', '财务'], ['Mateus Albuquerque', 'mateus@lisboa.test', '', 'Translator'], ['Donaudampfschifffahrtsgesellschaft Kundendienst', 'kundendienst@donaudampfschifffahrt.test', '', ''], ['Hanna Virtanen', 'hanna@helsinki.test', 'Board', '']]
+    const create = Object.fromEntries(people.map(([full, address, firm, title], index) => [`c${index}`, { '@type': 'Card', version: '1.0', uid: `urn:uuid:00000000-0000-4000-8000-00000000000${index}`, addressBookIds: { B1: true }, name: { full }, emails: { e: { address, contexts: { work: true } } }, ...(firm ? { organizations: { o: { name: firm } } } : {}), ...(title ? { titles: { t: { name: title } } } : {}), ...(index === 0 ? { phones: { p: { number: '+47 22 12 34 56', contexts: { private: true } } }, addresses: { a: { full: 'Strandgaten 14\n5013 Bergen' } }, anniversaries: { b: { kind: 'birth', date: { '@type': 'PartialDate', year: 1984, month: 6, day: 3 } } }, notes: { n: { note: 'Prefers letters in the morning.' } } } : {}) }]))
+    create.g0 = { '@type': 'Card', version: '1.0', kind: 'group', addressBookIds: { B1: true }, name: { full: 'Lighthouse 灯塔' }, members: { 'urn:uuid:00000000-0000-4000-8000-000000000000': true, 'urn:uuid:00000000-0000-4000-8000-000000000001': true } }
+    await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls: [['ContactCard/set', { accountId, create }, '0']] }) })
+  })
+}
+
+/** A page as somebody sees it who has not signed in; the cookies come back afterwards. */
+async function anonymous(page, address) {
+  const cookies = await page.context().cookies()
+  await page.context().clearCookies()
+  await page.goto(address)
+  await page.context().addCookies(cookies)
 }
 
 async function read(page, base, words) {
@@ -103,16 +181,17 @@ export const checks = Object.fromEntries(
       WIDTHS.map(([width, height]) => [
         `${language} ${theme} ${width}`,
         async ({ browser, stage, folder }) => {
+          const base = stage.name // where passkeys are offered
           const place = `${folder}/${language}-${theme}-${width}`
           mkdirSync(place, { recursive: true })
-          const page = await signedIn(browser, stage.north, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
+          const page = await signedIn(browser, base, 'alice@north.test', { viewport: { width, height }, colorScheme: theme, locale: language === 'en' ? 'en-GB' : 'zh-CN', reducedMotion: 'reduce' })
           const only = process.env.ONLY?.split(',')
           for (const [name, go] of Object.entries(PAGES)) {
             if (only && !only.includes(name)) continue
-            await page.goto(`${stage.north}/mail/inbox`)
+            await page.goto(`${base}/mail/inbox`)
             await page.locator('.row .open').first().waitFor()
             try {
-              await go(page, stage.north)
+              await go(page, base)
               await page.waitForTimeout(250)
             } catch (error) {
               console.log(JSON.stringify({ says: `${place} ${name}: ${String(error).slice(0, 200)}` }))

@@ -1,7 +1,8 @@
 // Calls of our own methods (docs/jmap-extensions.md), one at a time; failures in words.
 import { askText } from '../design/ask.svelte'
 import { trouble } from '../design/toasts.svelte'
-import { t } from '../i18n/index.svelte'
+import { en } from '../i18n/en'
+import { t, type Key } from '../i18n/index.svelte'
 import { Refused, Unreachable } from '../jmap/client'
 import { mail } from '../store/mail.svelte'
 
@@ -12,6 +13,23 @@ export async function own<T>(method: string, args: Record<string, unknown> = {})
   return call.result
 }
 
+type SetFault = { type: string; description?: string }
+interface SetAnswer<T> {
+  created: Record<string, T> | null
+  updated: Record<string, unknown> | null
+  notCreated?: Record<string, SetFault> | null
+  notUpdated?: Record<string, SetFault> | null
+  notDestroyed?: Record<string, SetFault> | null
+}
+
+/** Type/set; throws what the first object was refused for. */
+export async function ownSet<T = unknown>(type: string, args: Record<string, unknown>): Promise<SetAnswer<T>> {
+  const answer = await own<SetAnswer<T>>(`${type}/set`, args)
+  const [fault] = Object.values({ ...answer.notCreated, ...answer.notUpdated, ...answer.notDestroyed })
+  if (fault) throw new Refused(fault.type, fault.description)
+  return answer
+}
+
 /** What went wrong, for people. */
 export function inWords(fault: unknown): string {
   if (fault instanceof Unreachable) return t('state.unreachable')
@@ -19,7 +37,8 @@ export function inWords(fault: unknown): string {
     if (fault.type === 'wrongPassword') return t('settings.wrong-password')
     if (fault.type === 'wrongCode') return t('settings.wrong-code')
     if (fault.type === 'tooManyAttempts') return t('settings.too-many')
-    return fault.message
+    const known = `fault.${fault.type}`
+    return known in en ? t(known as Key, { why: fault.message }) : fault.message
   }
   return t('state.rejected')
 }
