@@ -36,11 +36,10 @@ from posthouse.doors import (
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.imap.server import ImapServer
+from posthouse.jmap.context import Caches
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.email_extras import EmailExtras
-from posthouse.jmap.mail import MailCache
 from posthouse.jmap.methods import TOLD_TYPES
-from posthouse.jmap.results import Results
 from posthouse.jmap.verdict import VERDICT
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
@@ -329,12 +328,12 @@ class App:
         services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
-            mail=MailCache(self.house.store),
-            results=Results(),
+            caches=Caches.of(self.house.store),
             security=self.house.security,
             administration=self._administer,
             client_setup=self.house.client_setup,
             outbox=self.house.outbox,
+            learnt_addresses=self.house.learnt_addresses,
             email_extras=EmailExtras([VERDICT]),
             vapid=self._vapid.public,
             push_wanted=self._push_wanted,

@@ -10,8 +10,10 @@ import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
+from posthouse.jmap.card_shelf import CardShelves
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, MailCache
@@ -25,25 +27,53 @@ from posthouse.store.model import Account
 NOBODY: Final = Via()
 
 
+class Caches(msgspec.Struct, frozen=True):
+    """What methods remember of the store."""
+
+    mail: MailCache
+    results: Results
+    cards: CardShelves
+
+    @classmethod
+    def of(cls, store: Store) -> Caches:
+        """Empty ones."""
+        return cls(MailCache(store), Results(), CardShelves(store))
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What methods work on; built once by `app.py`."""
 
     store: Store
     directory: Directory
-    mail: MailCache
-    results: Results
+    caches: Caches
     security: Security
     administration: Callable[[], Administration]
     client_setup: ClientSetup
     hostname: str
     message_size: int
     outbox: Outbox
+    learnt_addresses: LearntAddresses
     vapid: str = ""
     """The public key of Web Push (RFC 9749)."""
     push_wanted: Callable[[int], None] = lambda account_id: None
     """Told which account's push subscriptions have changed."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
+
+    @property
+    def mail(self) -> MailCache:
+        """The mail of accounts as it was last seen."""
+        return self.caches.mail
+
+    @property
+    def results(self) -> Results:
+        """Whole results of queries."""
+        return self.caches.results
+
+    @property
+    def cards(self) -> CardShelves:
+        """The contacts of accounts."""
+        return self.caches.cards
 
 
 class Context:

@@ -91,6 +91,16 @@ const PAGES = {
     await visit(page, '/compose?to=carol@south.test')
     await page.locator('.window').waitFor()
   },
+  contacts: async (page) => {
+    await visit(page, '/contacts/all/new?email=carol@south.test&name=Carol')
+    await page.locator('form').waitFor()
+  },
+  trust: async (page) => {
+    await visit(page, '/mail/junk')
+    await page.locator('.row .open').first().click()
+    await page.locator('.trust .line').click()
+    await page.locator('meter').waitFor()
+  },
 }
 
 /** Serious faults of what is shown. */
