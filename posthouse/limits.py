@@ -1281,6 +1281,9 @@ DATABASE_TRIES: Final = 3
 NOTICE_OCTETS: Final = 7_500
 """Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
 
+NOTICE_GAP: Final = 0.005
+"""Seconds between two NOTIFY of a node: under load, one tells of many commits (PostgreSQL sends them in a row)."""
+
 NOTICES_WAITING: Final = 10_000
 """Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
 
@@ -1631,6 +1634,12 @@ RATE_NETWORK_FACTOR: Final = 10
 
 RATES_KEPT: Final = 50_000
 """Addresses and networks whose rates are remembered; the quietest go first."""
+
+RATES_TOLD: Final = 1.0
+"""Seconds that counts of the door wait before other processes of the house are told them, all at once."""
+
+RATES_TOLD_AT_ONCE: Final = 64
+"""Keys that are told together; they fit into one notice of the database (8,000 octets)."""
 
 TARPIT_AFTER: Final = 5
 """Refused recipients of one connection after which its answers come late."""
