@@ -36,11 +36,10 @@ from posthouse.doors import (
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.imap.server import ImapServer
+from posthouse.jmap.context import Caches
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.email_extras import EmailExtras
-from posthouse.jmap.mail import MailCache
 from posthouse.jmap.methods import TOLD_TYPES
-from posthouse.jmap.results import Results
 from posthouse.jmap.verdict import VERDICT
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
@@ -66,6 +65,7 @@ from posthouse.web.asgi import build
 from posthouse.web.client_setup import ClientSetupPages
 from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
+from posthouse.web.one_click import OneClick
 from posthouse.web.pages import Pages
 from posthouse.web.pusher import Pusher
 from posthouse.web.server import Application, WebServer
@@ -326,23 +326,24 @@ class App:
         self._servers["web"] = WebServer(self._web_application(config)).serve
 
     def _web_application(self, config: Config) -> Application:
-        services = JmapServices(
+        self._jmap = services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
-            mail=MailCache(self.house.store),
-            results=Results(),
+            caches=Caches.of(self.house.store),
             security=self.house.security,
             administration=self._administer,
             client_setup=self.house.client_setup,
             outbox=self.house.outbox,
+            learnt_addresses=self.house.learnt_addresses,
             email_extras=EmailExtras([VERDICT]),
+            resolver=self.house.resolver,
+            unsubscribe=OneClick(self.house.resolver).post,
             vapid=self._vapid.public,
             push_wanted=self._push_wanted,
             now=self.house.clock,
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )
-        self._jmap = services
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
         facts = ClientFacts(

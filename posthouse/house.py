@@ -22,6 +22,7 @@ from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
+from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.outbox import Outbox
@@ -85,7 +86,10 @@ class House:
         self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
+        if storage.gossip is not None:
+            self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, clock)
+        self.learnt_addresses = LearntAddresses(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -172,7 +176,7 @@ class House:
                 ),
             ),
             judge=None if config.junk.filter == "off" else judging,
-            outgoing=outgoing(self.junk),
+            outgoing=self.learnt_addresses.beside(outgoing(self.junk)),
         )
         self.reports = ReportSender(
             self.store,

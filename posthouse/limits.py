@@ -1058,6 +1058,45 @@ CONTACT_CARDS: Final = 20_000
 CONTACT_CARD: Final = 256 * KB
 """Octets of one contact, with a small picture."""
 
+ADDRESS_BOOK_NAME: Final = 255
+"""Octets of an address book's name (RFC 9610 §2)."""
+
+CARDS_CACHED: Final = 64 * MB
+"""Octets of the contacts of all accounts that are kept decoded for queries."""
+
+CARDS_AT_ONCE: Final = 500
+"""Contacts that a query looks through on the event loop; more, in a thread."""
+
+UNSUBSCRIBE_TIME: Final = 20.0
+"""Seconds that a list's host may take to answer a one-click unsubscription, all steps together."""
+
+UNSUBSCRIBES_AT_ONCE: Final = 4
+"""One-click unsubscriptions under way in the house; others wait."""
+
+CONTACT_PHOTO: Final = 180 * KB
+"""Octets of a contact's picture: in base64 it must fit into the contact."""
+
+VCARD_PROPERTIES: Final = 1_000
+"""Properties of one card in a vCard file."""
+
+VCARD_BATCH: Final = 200
+"""Cards of a vCard file that are kept in one commit."""
+
+LEARNT_ADDRESSES: Final = 2_000
+"""Addresses that an account has written to and that are offered beside its contacts."""
+
+LEARNT_PER_MESSAGE: Final = 50
+"""Recipients of one message that are learnt; more are a mailing, which tells nothing of whom one knows."""
+
+LEARNT_NAME: Final = 200
+"""Characters of a learnt address's name."""
+
+LEARNT_KEPT: Final = 2 * 365 * 86400.0
+"""Seconds that an address is kept to which nothing is written any more."""
+
+LEARNT_CACHED: Final = 20_000
+"""Learnt addresses of all accounts that are remembered, so that the next message to them writes nothing."""
+
 CONTACT_TEXT: Final = 320
 """Characters of an address or of an address book's name (RFC 5321 §4.5.3.1: 64 + 1 + 255)."""
 
@@ -1241,6 +1280,9 @@ DATABASE_TRIES: Final = 3
 
 NOTICE_OCTETS: Final = 7_500
 """Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
+
+NOTICE_GAP: Final = 0.005
+"""Seconds between two NOTIFY of a node: under load, one tells of many commits (PostgreSQL sends them in a row)."""
 
 NOTICES_WAITING: Final = 10_000
 """Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
@@ -1592,6 +1634,12 @@ RATE_NETWORK_FACTOR: Final = 10
 
 RATES_KEPT: Final = 50_000
 """Addresses and networks whose rates are remembered; the quietest go first."""
+
+RATES_TOLD: Final = 1.0
+"""Seconds that counts of the door wait before other processes of the house are told them, all at once."""
+
+RATES_TOLD_AT_ONCE: Final = 64
+"""Keys that are told together; they fit into one notice of the database (8,000 octets)."""
 
 TARPIT_AFTER: Final = 5
 """Refused recipients of one connection after which its answers come late."""

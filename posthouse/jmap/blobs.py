@@ -1,7 +1,8 @@
 """Blobs as clients name them: messages, uploads, and parts within them (RFC 8620 §6, RFC 8621 §4.1.4).
 
 `B12` is the message of email 12, `U5` an upload; `B12-1_2` is part 1.2 of it, decoded, and `B12-1_2-1` is part 1 of
-the message within that part. Everything is looked up in the caller's account, so an id of another names nothing.
+the message within that part; `K…` is a contact's picture (`card_media`). Everything is looked up in the caller's
+account, so an id of another names nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import NotFound
-from posthouse.jmap import ids
+from posthouse.jmap import card_media, card_shelf, ids
 from posthouse.jmap.context import Context
 from posthouse.message.mime import Part, decode_parts, scan
 from posthouse.message.section import find_part
@@ -53,6 +54,8 @@ def of_part(blob_id: str, number: str) -> str:
 
 async def find(context: Context, account_id: int, blob_id: str) -> Blob | None:
     """A blob of an account; None when there is none."""
+    if (medium := card_media.BLOB.fullmatch(blob_id)) is not None:
+        return await _medium(context, account_id, *medium.groups())
     match = _BLOB.fullmatch(blob_id)
     if match is None:
         return None
@@ -113,6 +116,14 @@ def _within(octets: bytes, part: Part, steps: list[str]) -> Blob | None:
         if inner is None:
             return None
         octets, part, steps = octets[inner.body_start : inner.body_end], inner, steps[1:]
+
+
+async def _medium(context: Context, account_id: int, card: str, key: str, digest: str) -> Blob | None:
+    """A picture of one of the account's contacts."""
+    number = card_media.number_of(card)
+    items = await context.store.items(account_id, card_shelf.KIND, [number] if number is not None else [])
+    found = card_media.find(items[0].data, key, digest) if items else None
+    return Blob(octets=found.octets, media_type=found.media_type) if found is not None else None
 
 
 async def octets_of(context: Context, blob: Blob) -> bytes:

@@ -7,26 +7,27 @@ one. Cards keep every property that RFC 9553 names, checked in its shape.
 from __future__ import annotations
 
 import uuid
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import Conflict
+from posthouse.errors import Conflict, NotFound
+from posthouse.jmap import blobs, dates, ids
+from posthouse.jmap.card_media import CARD, Medium, data_uri, picture_type, read_data_uri, shown
+from posthouse.jmap.card_shelf import KIND
 from posthouse.jmap.context import Context
-from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.errors import Rejected, invalid
 from posthouse.jmap.item_type import ItemType, encoded
+from posthouse.jmap.jscontact import entries
 from posthouse.jmap.standard import (
     ChangesAnswer,
     ChangesArguments,
     GetAnswer,
     GetArguments,
-    QueryAnswer,
-    QueryArguments,
     SetAnswer,
     SetArguments,
-    leaves,
-    query_answer,
+    check_set,
 )
 from posthouse.store.interface import PutItem
 
@@ -53,7 +54,7 @@ class AddressBook(msgspec.Struct, kw_only=True, rename="camel"):
 
     name: str
     description: str | None = None
-    sort_order: int = 0
+    sort_order: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     is_default: bool = False
     is_subscribed: bool = True
     share_with: dict[str, Any] | None = None
@@ -95,37 +96,89 @@ class ContactCard(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=Tr
     keywords: Marks = None
     notes: Parts = None
     personal_info: Parts = None
+    v_card_props: list[list[Any]] | None = msgspec.field(default=None, name="vCardProps")
+    """RFC 9555 §3.2.1."""
 
 
 async def _put_book(context: Context, account_id: int, new: Object, old: Object | None) -> Object:
-    if not str(new["name"]).strip() or len(str(new["name"])) > limits.CONTACT_TEXT:
-        raise invalid("a name has some characters", "name")
+    if not new["name"].strip() or len(new["name"].encode("utf-8", "replace")) > limits.ADDRESS_BOOK_NAME:
+        raise invalid(f"a name has 1 to {limits.ADDRESS_BOOK_NAME} octets", "name")
+    if len(encoded(new)) > limits.CONTACT_CARD:
+        raise Rejected("tooLarge", f"at most {limits.CONTACT_CARD} octets")
     if new.get("shareWith"):
         raise Rejected("forbidden", "address books are not shared here")
     return new
 
 
+def _shown_book(book: Object) -> Object:
+    """The default book stays (`ensure_first` made it, `onSuccessSetIsDefault` may choose another)."""
+    return book | {"myRights": msgspec.to_builtins(Rights(may_delete=not book.get("isDefault")))}
+
+
 async def _put_card(context: Context, account_id: int, new: Object, old: Object | None) -> Object:
-    books = {each["id"] for each in await BOOKS.objects(context, account_id)}
+    books = frozenset(each["id"] for each in await BOOKS.objects(context, account_id))
+    kept = await complete(context, account_id, new, old, books)
+    number = (await context.services.cards.of(account_id)).uids.get(kept["uid"])
+    # RFC 9610 §3: no two cards of an account have the same uid.
+    if number is not None and (old is None or ids.encode(CARD, number) != old["id"]):
+        raise invalid("another card has this uid", "uid")
+    return kept
+
+
+async def complete(
+    context: Context, account_id: int, new: Object, old: Object | None, books: frozenset[str]
+) -> Object:
+    """The card as it is kept, with what the server adds. Rejected."""
     wanted = new["addressBookIds"]
     if not wanted or not all(value is True for value in wanted.values()) or not set(wanted) <= books:
         raise invalid("a card is in one or more of your address books", "addressBookIds")
-    if new["@type"] != "Card" if "@type" in new else False:
+    new = dict(new)
+    if new.setdefault("@type", "Card") != "Card":
         raise invalid("it is a Card", "@type")
-    new.setdefault("@type", "Card")
     new.setdefault("version", "1.0")
     if old is not None and new.get("uid") != old.get("uid"):
         raise invalid("a uid stays", "uid")
     new["uid"] = new.get("uid") or f"urn:uuid:{uuid.uuid4()}"
-    for each in (new.get("emails") or {}).values():
+    now = dates.utc_date(context.services.now())
+    if old is None:
+        new.setdefault("created", now)
+        new.setdefault("updated", now)
+    elif new.get("updated") == old.get("updated"):
+        new["updated"] = now
+    for each in entries(new, "emails"):
         if not isinstance(each.get("address"), str) or len(each["address"]) > limits.CONTACT_TEXT:
             raise invalid("an e-mail has an address", "emails")
-    for each in (new.get("phones") or {}).values():
+    for each in entries(new, "phones"):
         if not isinstance(each.get("number"), str):
             raise invalid("a telephone has a number", "phones")
+    if new.get("media"):
+        new["media"] = {key: await _medium(context, account_id, entry) for key, entry in new["media"].items()}
     if len(encoded(new)) > limits.CONTACT_CARD:
         raise Rejected("tooLarge", f"at most {limits.CONTACT_CARD} octets")
     return new
+
+
+async def _medium(context: Context, account_id: int, entry: Object) -> Object:
+    """A medium as it is kept: the octets of its blob are in it (RFC 9610 §3.5)."""
+    held = read_data_uri(entry.get("uri"))
+    blob_id = entry.get("blobId")
+    if blob_id is not None:
+        blob = await blobs.find(context, account_id, context.resolve_id(str(blob_id)) or "")
+        if blob is None:
+            raise invalid("there is no such blob", "media")
+        if blob.size > limits.CONTACT_PHOTO:
+            raise Rejected("tooLarge", f"at most {limits.CONTACT_PHOTO} octets")
+        held = Medium(await blobs.octets_of(context, blob), str(entry.get("mediaType") or blob.media_type))
+    if held is None:
+        return entry
+    kind = held.media_type
+    if entry.get("kind") in {"photo", "logo"}:
+        found = picture_type(held.octets)
+        if found is None:
+            raise invalid("this is no picture", "media")
+        kind = found
+    rest = {name: value for name, value in entry.items() if name not in {"blobId", "uri"}}
+    return rest | {"uri": data_uri(held.octets, kind), "mediaType": kind}
 
 
 BOOKS: Final = ItemType(
@@ -135,11 +188,20 @@ BOOKS: Final = ItemType(
     server_set=frozenset({"isDefault", "myRights"}),
     most=limits.ADDRESS_BOOKS,
     put=_put_book,
+    show=_shown_book,
 )
-CARDS: Final = ItemType("ContactCard", "K", ContactCard, most=limits.CONTACT_CARDS, put=_put_card)
+CARDS: Final = ItemType(
+    KIND,
+    CARD,
+    ContactCard,
+    most=limits.CONTACT_CARDS,
+    put=_put_card,
+    show=shown,
+    extensible=True,
+)
 
 
-async def _ensure_first(context: Context, account_id: int) -> None:
+async def ensure_first(context: Context, account_id: int) -> None:
     """Make the account's own address book when it was never made."""
     if await BOOKS.state(context, account_id):
         return
@@ -162,13 +224,13 @@ async def _ensure_first(context: Context, account_id: int) -> None:
 
 async def get_books(context: Context, arguments: GetArguments) -> GetAnswer:
     """AddressBook/get (RFC 9610 §2.1)."""
-    await _ensure_first(context, context.account_number(arguments.account_id))
+    await ensure_first(context, context.account_number(arguments.account_id))
     return await BOOKS.get(context, arguments)
 
 
 async def book_changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:
     """AddressBook/changes (RFC 9610 §2.2)."""
-    await _ensure_first(context, context.account_number(arguments.account_id))
+    await ensure_first(context, context.account_number(arguments.account_id))
     return await BOOKS.changes(context, arguments)
 
 
@@ -182,15 +244,15 @@ class SetBooksArguments(SetArguments, kw_only=True):
 async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer:
     """AddressBook/set (RFC 9610 §2.3)."""
     account_id = context.account_number(arguments.account_id)
-    await _ensure_first(context, account_id)
-    if arguments.on_success_set_is_default is not None:
-        raise MethodError("invalidArguments", "the default address book stays the default here")
+    await ensure_first(context, account_id)
+    check_set(arguments, str(await BOOKS.state(context, account_id)))
     refused: Object = {}
     allowed: list[str] = []
-    cards = await CARDS.objects(context, account_id) if arguments.destroy else []
-    for name in arguments.destroy or ():
+    books = {each["id"]: each for each in await BOOKS.objects(context, account_id)}
+    cards = (await context.services.cards.of(account_id)).cards.values() if arguments.destroy else ()
+    for name in dict.fromkeys(arguments.destroy or ()):
         inside = [card for card in cards if name in card["addressBookIds"]]
-        if name == f"{BOOKS.letter}{FIRST}":
+        if name in books and books[name]["isDefault"]:
             refused[name] = {"type": "forbidden", "description": "the default address book stays"}
         elif inside and not arguments.on_destroy_remove_contents:
             refused[name] = {"type": "addressBookHasContents"}
@@ -199,7 +261,6 @@ async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer
             await _leave(context, arguments, name, inside)
     plain = SetArguments(
         account_id=arguments.account_id,
-        if_in_state=arguments.if_in_state,
         create=arguments.create,
         update=arguments.update,
         destroy=allowed or None,
@@ -207,7 +268,43 @@ async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer
     answer = await BOOKS.set(context, plain)
     if refused:
         answer.not_destroyed = (answer.not_destroyed or {}) | refused
+    if not (answer.not_created or answer.not_updated or answer.not_destroyed):
+        await _choose_default(context, account_id, arguments.on_success_set_is_default, answer)
     return answer
+
+
+async def _choose_default(context: Context, account_id: int, name: str | None, answer: SetAnswer) -> None:
+    """RFC 9610 §2.3 onSuccessSetIsDefault: what cannot be done is passed over."""
+    wanted = ids.decode(BOOKS.letter, context.resolve_id(name) or "") if name is not None else None
+    items = {item.item_id: item for item in await context.store.items(account_id, BOOKS.kind)}
+    if wanted not in items:
+        return
+    before = {number: BOOKS.object_of(item)["isDefault"] for number, item in items.items()}
+    changed = [number for number in items if before[number] != (number == wanted)]
+    ops = [
+        PutItem(
+            account_id=account_id,
+            kind=BOOKS.kind,
+            item_id=number,
+            data=encoded(BOOKS.object_of(items[number]) | {"isDefault": number == wanted}),
+            unchanged_since=items[number].modseq,
+        )
+        for number in changed
+    ]
+    try:
+        await context.store.commit(*ops)
+    except (Conflict, NotFound):
+        return  # somebody changes them at this moment
+    made = {each["id"]: each for each in (answer.created or {}).values()}
+    for number in changed:
+        name = ids.encode(BOOKS.letter, number)
+        is_default = number == wanted
+        told = {"isDefault": is_default, "myRights": msgspec.to_builtins(Rights(may_delete=not is_default))}
+        if name in made:
+            made[name] |= told
+        else:
+            answer.updated = (answer.updated or {}) | {name: ((answer.updated or {}).get(name) or {}) | told}
+    answer.new_state = str(await BOOKS.state(context, account_id))
 
 
 async def _leave(context: Context, arguments: SetArguments, name: str, inside: list[Object]) -> None:
@@ -227,68 +324,5 @@ async def _leave(context: Context, arguments: SetArguments, name: str, inside: l
 
 async def set_cards(context: Context, arguments: SetArguments) -> SetAnswer:
     """ContactCard/set (RFC 9610 §3.5)."""
-    await _ensure_first(context, context.account_number(arguments.account_id))
+    await ensure_first(context, context.account_number(arguments.account_id))
     return await CARDS.set(context, arguments)
-
-
-_CONDITIONS: Final = frozenset({"inAddressBook", "uid", "kind", "text", "name", "email", "phone"})
-
-
-async def query_cards(context: Context, arguments: QueryArguments) -> QueryAnswer:
-    """ContactCard/query (RFC 9610 §3.3), by name."""
-    account_id = context.account_number(arguments.account_id)
-    for leaf in leaves(arguments.filter):
-        if unknown := sorted(set(leaf) - _CONDITIONS):
-            raise MethodError("unsupportedFilter", f"no such condition: {', '.join(unknown)}")
-    for comparator in arguments.sort or ():
-        if comparator.property not in {"name", "created", "updated"}:
-            raise MethodError("unsupportedSort", comparator.property)
-    found = [c for c in await CARDS.objects(context, account_id) if _matches(arguments.filter, c)]
-    found.sort(key=lambda card: (full_name(card).casefold(), card["id"]))
-    for comparator in reversed(arguments.sort or []):
-        name, reverse = comparator.property, not comparator.is_ascending
-        found.sort(key=lambda card: _sort_key(card, name), reverse=reverse)
-    state = str(await CARDS.state(context, account_id))
-    return query_answer(arguments, state, [card["id"] for card in found], can_calculate=False)
-
-
-def _sort_key(card: Object, name: str) -> str:
-    return full_name(card).casefold() if name == "name" else str(card.get(name) or "")
-
-
-def _matches(tree: Object | None, card: Object) -> bool:
-    if tree is None:
-        return True
-    if "operator" in tree:
-        inner = [_matches(each, card) for each in tree["conditions"]]
-        return {"AND": all(inner), "OR": any(inner), "NOT": not any(inner)}[tree["operator"]]
-    return all(_holds(name, value, card) for name, value in tree.items())
-
-
-def _holds(name: str, value: Any, card: Object) -> bool:
-    wanted = str(value).casefold()
-    texts = {
-        "name": [full_name(card)],
-        "email": [str(each.get("address", "")) for each in (card.get("emails") or {}).values()],
-        "phone": [str(each.get("number", "")) for each in (card.get("phones") or {}).values()],
-    }
-    match name:
-        case "inAddressBook":
-            return value in card["addressBookIds"]
-        case "uid" | "kind":
-            return bool(card.get(name) == value)
-        case "text":
-            return wanted in encoded(card).decode().casefold()
-        case _:
-            return any(wanted in text.casefold() for text in texts[name])
-
-
-def full_name(card: Object) -> str:
-    """The name as one says it: `full`, else its components in order (RFC 9553 §2.2.1)."""
-    name = card.get("name") or {}
-    if isinstance(name.get("full"), str):
-        return str(name["full"])
-    parts = name.get("components")
-    if not isinstance(parts, list):
-        return ""
-    return " ".join(str(part.get("value", "")) for part in parts if isinstance(part, dict))

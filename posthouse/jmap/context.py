@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
+from posthouse.jmap.card_shelf import CardShelves
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, MailCache
@@ -19,10 +21,24 @@ from posthouse.jmap.results import Results
 from posthouse.jmap.via import Via
 from posthouse.operations.administration import Administration
 from posthouse.operations.client_setup import ClientSetup
+from posthouse.resolver import Resolver
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
 NOBODY: Final = Via()
+
+
+class Caches(msgspec.Struct, frozen=True):
+    """What methods remember of the store."""
+
+    mail: MailCache
+    results: Results
+    cards: CardShelves
+
+    @classmethod
+    def of(cls, store: Store) -> Caches:
+        """Empty ones."""
+        return cls(MailCache(store), Results(), CardShelves(store))
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,20 +46,38 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     store: Store
     directory: Directory
-    mail: MailCache
-    results: Results
+    caches: Caches
     security: Security
     administration: Callable[[], Administration]
     client_setup: ClientSetup
     hostname: str
     message_size: int
     outbox: Outbox
+    learnt_addresses: LearntAddresses
+    resolver: Resolver
+    unsubscribe: Callable[[str], Awaitable[int | None]]
+    """Posts a one-click unsubscription: the HTTP status; None: nobody on the internet is there (RFC 8058)."""
     vapid: str = ""
     """The public key of Web Push (RFC 9749)."""
     push_wanted: Callable[[int], None] = lambda account_id: None
     """Told which account's push subscriptions have changed."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
+
+    @property
+    def mail(self) -> MailCache:
+        """The mail of accounts as it was last seen."""
+        return self.caches.mail
+
+    @property
+    def results(self) -> Results:
+        """Whole results of queries."""
+        return self.caches.results
+
+    @property
+    def cards(self) -> CardShelves:
+        """The contacts of accounts."""
+        return self.caches.cards
 
 
 class Context:

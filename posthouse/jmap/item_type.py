@@ -6,6 +6,7 @@ where setting means more than keeping. RFC 8620 §5.1-5.3.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -37,6 +38,17 @@ Hook = Callable[[Context, int, Object, Object | None], Awaitable[Object]]
 """(context, account, the object as it shall be, as it was or None) → the object to keep. Rejected."""
 
 
+Show = Callable[[Object], Object]
+"""An object as it is kept → as clients see it."""
+_VENDOR: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*:[A-Za-z0-9_:.-]{1,200}")
+"""The name of a vendor's own property (RFC 9553 §1.8.1)."""
+
+
+def as_kept(value: Object) -> Object:
+    """What shows everything."""
+    return value
+
+
 async def keep_as_is(context: Context, account_id: int, new: Object, old: Object | None) -> Object:
     """The hook that lets everything pass."""
     return new
@@ -55,8 +67,11 @@ class ItemType:
         immutable: frozenset[str] = frozenset(),
         most: int,
         put: Hook = keep_as_is,
+        show: Show = as_kept,
+        extensible: bool = False,
     ) -> None:
-        """`kind`: the type's name; `letter`: of its ids; `most`: objects of one account."""
+        """`kind`: the type's name; `letter`: of its ids; `most`: objects of one account; `extensible`: vendors may
+        add properties."""
         self.kind: Final = kind
         self.letter: Final = letter
         self.struct: Final = struct
@@ -65,8 +80,10 @@ class ItemType:
         }
         self.server_set: Final = server_set | {"id"}
         self.immutable: Final = immutable
-        self._most = most
+        self.most: Final = most
         self._put = put
+        self._show = show
+        self._extensible = extensible
 
     async def state(self, context: Context, account_id: int) -> int:
         """The latest mod-sequence of this kind."""
@@ -87,7 +104,8 @@ class ItemType:
     async def get(self, context: Context, arguments: GetArguments) -> GetAnswer:
         """RFC 8620 §5.1."""
         account_id = context.account_number(arguments.account_id)
-        properties = wanted_properties(arguments.properties, self.properties)
+        known = self.properties | frozenset(filter(self._is_vendors, arguments.properties or ()))
+        properties = wanted_properties(arguments.properties, known)
         asked = wanted_ids(arguments.ids)
         state = await self.state(context, account_id)
         numbers = (
@@ -101,7 +119,14 @@ class ItemType:
         return GetAnswer(
             account_id=arguments.account_id,
             state=str(state),
-            list_=[{k: v for k, v in found[name].items() if k in properties} for name in names],
+            list_=[
+                {
+                    k: v
+                    for k, v in self._show(found[name]).items()
+                    if k in properties or (arguments.properties is None and self._is_vendors(k))
+                }
+                for name in names
+            ],
             not_found=[name for name in asked or () if name not in found],
         )
 
@@ -149,15 +174,14 @@ class ItemType:
         count = len(await context.store.items(account_id, self.kind)) if create else 0
         for creation_id, given in create.items():
             try:
-                if count >= self._most:
+                if count >= self.most:
                     raise Rejected("overQuota", "there are too many of them")
-                whole = self._checked(given, None)
-                kept = await self._put(context, account_id, whole, None)
+                kept = await self.checked(context, account_id, given)
                 item = await context.store.apply(
                     PutItem(account_id=account_id, kind=self.kind, data=encoded(kept))
                 )
                 count += 1
-                shown = self.object_of(item)
+                shown = self._show(self.object_of(item))
                 context.created[creation_id] = shown["id"]
                 made[creation_id] = {k: v for k, v in shown.items() if k not in given or given[k] != v}
             except Rejected as fault:
@@ -181,7 +205,7 @@ class ItemType:
         for _ in range(limits.JMAP_RETRIES):
             item = await self._item(context, account_id, name)
             old = self.object_of(item)
-            new = self._checked(apply_patch(old, patch), old)
+            new = self.shaped(apply_patch(old, patch), old)
             kept = await self._put(context, account_id, new, old)
             kept.pop("id", None)
             op = PutItem(
@@ -196,7 +220,8 @@ class ItemType:
                 await context.store.apply(op)
             except (Conflict, NotFound):
                 continue
-            return {k: v for k, v in kept.items() if v != new.get(k)} or None
+            shown = self._show(kept | {"id": old["id"]})
+            return {k: v for k, v in shown.items() if v != new.get(k) and k != "id"} or None
         raise Temporary("it is being changed by somebody else, try again")
 
     async def _item(self, context: Context, account_id: int, name: str) -> Item:
@@ -222,8 +247,17 @@ class ItemType:
                 refused[name] = {"type": "notFound"}
         return gone, refused
 
-    def _checked(self, given: Object, old: Object | None) -> Object:
-        """The whole object with its defaults. Rejected invalidProperties."""
+    async def checked(self, context: Context, account_id: int, given: Object) -> Object:
+        """A new object as it is to be kept. Rejected."""
+        return await self._put(context, account_id, self.shaped(given, None), None)
+
+    def _is_vendors(self, name: str) -> bool:
+        return self._extensible and _VENDOR.fullmatch(name) is not None
+
+    def shaped(self, given: Object, old: Object | None) -> Object:
+        """The whole object in its shape, with defaults. Rejected invalidProperties."""
+        vendors = {name: given[name] for name in given if self._is_vendors(name)}
+        given = {name: value for name, value in given.items() if name not in vendors}
         if unknown := sorted(set(given) - self.properties):
             raise invalid("no such property", *unknown)
         for name in self.server_set | (self.immutable if old is not None else frozenset()):
@@ -234,7 +268,7 @@ class ItemType:
             struct = msgspec.convert(settable, self.struct)
         except msgspec.ValidationError as fault:
             raise invalid(str(fault), *_named(str(fault), settable)) from fault
-        whole: Object = msgspec.to_builtins(struct)
+        whole: Object = msgspec.to_builtins(struct) | vendors
         if old is not None:
             whole |= {name: old[name] for name in self.server_set if name in old}
         return whole

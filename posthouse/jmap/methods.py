@@ -7,6 +7,8 @@ from typing import Final
 
 from posthouse.jmap import (
     blob,
+    contact_copy,
+    contact_query,
     contacts,
     core,
     email_changes,
@@ -103,7 +105,9 @@ METHODS: Final[Mapping[str, Method]] = {
     "ContactCard/get": Method(CONTACTS, GetArguments, contacts.CARDS.get),
     "ContactCard/changes": Method(CONTACTS, ChangesArguments, contacts.CARDS.changes),
     "ContactCard/set": Method(CONTACTS, SetArguments, contacts.set_cards),
-    "ContactCard/query": Method(CONTACTS, QueryArguments, contacts.query_cards),
+    "ContactCard/query": Method(CONTACTS, QueryArguments, contact_query.query),
+    "ContactCard/queryChanges": Method(CONTACTS, QueryChangesArguments, contact_query.query_changes),
+    "ContactCard/copy": Method(CONTACTS, CopyArguments, contact_copy.copy_cards),
     # docs/jmap-extensions.md
     **OWN_METHODS,
 }

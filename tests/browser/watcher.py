@@ -21,7 +21,17 @@ class Watcher:
 
     def answers(self) -> dict[str, Callable[..., Any]]:
         """The questions that suites may ask."""
-        names = ("is_in", "until_in", "until_flag", "store", "move", "deliver", "never")
+        names = (
+            "is_in",
+            "until_in",
+            "until_flag",
+            "until_no_flag",
+            "store",
+            "move",
+            "deliver",
+            "never",
+            "source",
+        )
         return {name: getattr(self, name) for name in names}
 
     def _look(self, address: str, mailbox: str, subject: str) -> tuple[bytes, bytes] | None:
@@ -55,11 +65,25 @@ class Watcher:
     def until_flag(self, address: str, mailbox: str, subject: str, flag: str) -> bool:
         """Whether it gets a flag."""
 
-        def flagged() -> bool:
-            found = self._look(address, mailbox, subject)
-            return found is not None and flag.encode() in found[1]
+        return self._until(lambda: self._has_flag(address, mailbox, subject, flag))
 
-        return self._until(flagged)
+    def until_no_flag(self, address: str, mailbox: str, subject: str, flag: str) -> bool:
+        """Whether it loses a flag."""
+        return self._until(lambda: not self._has_flag(address, mailbox, subject, flag))
+
+    def _has_flag(self, address: str, mailbox: str, subject: str, flag: str) -> bool:
+        found = self._look(address, mailbox, subject)
+        return found is not None and flag.encode() in found[1]
+
+    def source(self, address: str, mailbox: str, subject: str) -> str:
+        """The message as it came, unfolded."""
+        found = self._look(address, mailbox, subject)
+        assert found is not None
+        client = connect(self._stage, address)
+        client.select(f'"{mailbox}"')
+        raw: bytes = client.uid("FETCH", found[0], "(BODY.PEEK[])")[1][0][1]
+        client.logout()
+        return raw.decode().replace("\r\n ", " ").replace("\r\n\t", " ")
 
     def never(self, address: str, mailbox: str, subject: str) -> bool:
         """Whether it is still absent after a while."""
@@ -69,14 +93,16 @@ class Watcher:
                 return False
         return True
 
-    def store(self, address: str, mailbox: str, subject: str, flag: str) -> None:
-        """Set a flag."""
+    def store(self, address: str, mailbox: str, subject: str, flag: str, sign: str = "+") -> float:
+        """Set a flag, or take it away; when the OK was there (milliseconds)."""
         found = self._look(address, mailbox, subject)
         assert found is not None
         client = connect(self._stage, address)
         client.select(f'"{mailbox}"')
-        client.uid("STORE", found[0], "+FLAGS", f"({flag})")
+        client.uid("STORE", found[0], f"{sign}FLAGS", f"({flag})")
+        moment = time.time() * 1000
         client.logout()
+        return moment
 
     def move(self, address: str, source: str, target: str, subject: str) -> None:
         """Move it."""
@@ -89,8 +115,9 @@ class Watcher:
         client.expunge()
         client.logout()
 
-    def deliver(self, subject: str) -> None:
-        """A stranger's mail to alice, by SMTP; returns after the 250."""
+    def deliver(self, subject: str) -> float:
+        """A stranger's mail to alice, by SMTP; when the 250 was there (milliseconds)."""
         with smtplib.SMTP(*self._stage.smtp) as client:
             text = f"From: Post Rider <rider@road.test>\r\nTo: alice@north.test\r\nSubject: {subject}\r\n\r\nHello.\r\n"
             client.sendmail("rider@road.test", ["alice@north.test"], text)
+            return time.time() * 1000

@@ -21,6 +21,8 @@ USING = [
     "urn:ietf:params:jmap:blob",
     "urn:ietf:params:jmap:quota",
     "urn:ietf:params:jmap:mdn",
+    "urn:ietf:params:jmap:contacts",
+    "urn:posthouse:params:jmap:account",
 ]
 NOW = 1_793_600_000
 
@@ -136,7 +138,13 @@ async def bob(house: TestHouse) -> AsyncIterator[Client]:
 
 
 async def empty(client: Client) -> None:
-    """Remove all mail and all mailboxes without a role."""
+    """Remove all mail and all mailboxes without a role, contacts and learnt addresses."""
+    cards = (await client.call("ContactCard/query"))["ids"]
+    books = [each["id"] for each in (await client.call("AddressBook/get"))["list"] if not each["isDefault"]]
+    if cards or books:
+        await client.call("ContactCard/set", destroy=cards)
+        await client.call("AddressBook/set", destroy=books)
+    await client.call("LearntAddress/destroy", everything=True)
     answer = await client.call("Email/query")
     if answer["ids"]:
         await client.call("Email/set", destroy=answer["ids"])

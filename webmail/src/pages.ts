@@ -13,5 +13,6 @@ export interface Page {
 export const PAGES: Record<string, Page> = {
   settings: { title: 'app.settings', load: () => import('./settings/Settings.svelte') },
   admin: { title: 'app.admin', capability: 'urn:posthouse:params:jmap:admin', load: () => import('./admin/Admin.svelte') },
+  contacts: { title: 'app.contacts', capability: 'urn:ietf:params:jmap:contacts', load: () => import('./contacts/ContactsPage.svelte') },
   track: { title: 'track.title', load: () => import('./track/Track.svelte') },
 }

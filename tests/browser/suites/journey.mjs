@@ -2,11 +2,33 @@
 import assert from 'node:assert/strict'
 import { signedIn } from '../browser.mjs'
 
-const AGREE = 3_000 // what a reader calls "at once", with room for a busy machine
+const AT_ONCE = 1_000 // the issue's bound: from the moment an action is done (or the 250 is there) to what others see
+const PATIENCE = 10_000
 const CHORD = 'Control+Enter'
 
 const row = (page, text) => page.locator('.row', { hasText: text }).first()
 const toast = (page, text) => page.locator('.toast', { hasText: text })
+
+/**
+ * Whether everybody agrees at once. Each of `tries` does something and tells the moment it was done, and what must then be seen. The machine
+ * may be busy with other tests, so the best of them counts; what is never seen fails at once.
+ */
+async function atOnce(...tries) {
+  const took = []
+  for (const [act, ...seen] of tries) {
+    const moment = await act()
+    await Promise.all(seen.map((look) => look()))
+    took.push(Date.now() - moment)
+    if (took.at(-1) < AT_ONCE) return
+  }
+  assert.fail(`seen after ${took.map(Math.round).join(', ')} ms`)
+}
+/** The moment of something done on a page. */
+async function now(act) {
+  const moment = Date.now()
+  await act()
+  return moment
+}
 
 async function open(page, text) {
   await row(page, text).locator('.open').click()
@@ -36,17 +58,27 @@ export const checks = {
     await world.page.locator('article').getByText('Travel is a fifth under').waitFor()
     await world.page.getByText('south.test confirms that it sent this').waitFor()
   },
-  async what_one_reads_is_read_everywhere({ other, ask }) {
-    await other.locator('.row:not(.unread)', { hasText: 'Budget for the third quarter' }).waitFor({ timeout: AGREE })
-    assert.ok(await ask('until_flag', 'alice@north.test', 'INBOX', 'Budget for the third quarter', '\\Seen'))
+  async what_one_reads_is_read_everywhere({ page, other, ask }) {
+    const subject = 'Budget for the third quarter'
+    await other.locator('.row:not(.unread)', { hasText: subject }).waitFor({ timeout: PATIENCE })
+    const press = (key) => () => now(() => page.keyboard.press(key))
+    const isRead = (read) => [
+      () => other.locator(read ? '.row:not(.unread)' : '.row.unread', { hasText: subject }).waitFor({ timeout: PATIENCE }),
+      async () => assert.ok(await ask(read ? 'until_flag' : 'until_no_flag', 'alice@north.test', 'INBOX', subject, '\\Seen')),
+    ]
+    await atOnce([press('U'), ...isRead(false)], [press('I'), ...isRead(true)], [press('U'), ...isRead(false)])
+    await page.keyboard.press('I')
+    await other.locator('.row:not(.unread)', { hasText: subject }).waitFor({ timeout: PATIENCE })
   },
   async a_star_set_by_imap_appears_in_both_browsers({ page, other, ask }) {
-    await ask('store', 'alice@north.test', 'INBOX', 'Budget for the third quarter', '\\Flagged')
-    for (const each of [page, other]) await row(each, 'Budget').locator('.star.on').waitFor({ timeout: AGREE })
+    const store = (sign) => () => ask('store', 'alice@north.test', 'INBOX', 'Budget for the third quarter', '\\Flagged', sign)
+    const on = [page, other].map((each) => () => row(each, 'Budget').locator('.star.on').waitFor({ timeout: PATIENCE }))
+    const off = [page, other].map((each) => () => row(each, 'Budget').locator('.star:not(.on)').waitFor({ timeout: PATIENCE }))
+    await atOnce([store('+'), ...on], [store('-'), ...off], [store('+'), ...on])
   },
   async new_mail_appears_without_reload({ page, other, ask }) {
-    await ask('deliver', 'Fresh from the road')
-    for (const each of [page, other]) await row(each, 'Fresh from the road').waitFor({ timeout: AGREE })
+    const deliver = (subject) => [() => ask('deliver', subject), ...[page, other].map((each) => () => row(each, subject).waitFor({ timeout: PATIENCE }))]
+    await atOnce(...['Fresh from the road', 'Fresh from the sea', 'Fresh from the air'].map(deliver))
   },
   async why_a_message_is_believed_or_not({ page }) {
     await open(page, 'Your order has arrived')
@@ -65,12 +97,11 @@ export const checks = {
     await page.keyboard.press('m')
     await page.getByPlaceholder('Find a folder').fill('light')
     await page.keyboard.press('Enter')
-    await row(page, 'Minutes of the board (1)').waitFor({ state: 'detached' })
-    await row(other, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: AGREE })
+    for (const each of [page, other]) await row(each, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: PATIENCE })
     assert.ok(await ask('until_in', 'alice@north.test', 'Projects/Lighthouse', 'Minutes of the board (1)'))
     await toast(page, 'moved to Lighthouse').getByText('Undo').click()
     await row(page, 'Minutes of the board (1)').waitFor()
-    await row(other, 'Minutes of the board (1)').waitFor({ timeout: AGREE })
+    await row(other, 'Minutes of the board (1)').waitFor({ timeout: PATIENCE })
     assert.ok(await ask('until_in', 'alice@north.test', 'INBOX', 'Minutes of the board (1)'))
   },
   async search_in_english_and_chinese({ page }) {
@@ -106,6 +137,13 @@ export const checks = {
     await world.carol.getByLabel('Download keys 钥匙.txt').first().click()
     assert.equal((await download).suggestedFilename(), 'keys 钥匙.txt')
   },
+  async an_invitation_is_answered({ page }) {
+    await inbox(page)
+    await open(page, 'Invitation: Autumn review')
+    await page.getByRole('group', { name: 'Your answer' }).getByRole('button', { name: 'Accept' }).click()
+    await toast(page, 'Answer sent').waitFor()
+    await page.getByRole('button', { name: 'Accept', pressed: true }).waitFor()
+  },
   async carol_replies_and_the_conversation_grows({ carol, page }) {
     await carol.keyboard.press('r')
     await carol.getByLabel('Text of the message').waitFor()
@@ -116,6 +154,12 @@ export const checks = {
     const answer = row(page, 'They fit. Thank you.')
     await answer.waitFor({ timeout: 30_000 })
     assert.match(await answer.locator('.people').innerText(), /me.*carol/is)
+  },
+  async the_organizer_hears_of_the_answer({ carol, ask }) {
+    await row(carol, 'Accepted: Autumn review').waitFor({ timeout: 30_000 })
+    await open(carol, 'Accepted: Autumn review')
+    await carol.locator('article').getByText('Alice Lindqvist accepted').waitFor()
+    assert.match(await ask('source', 'carol@south.test', 'INBOX', 'Accepted: Autumn review'), /Content-Type: text\/calendar; charset=utf-8; method=REPLY/)
   },
   async sending_is_undone({ page, ask }) {
     await compose(page, { to: 'carol@south.test', subject: 'Too fast', text: 'I should have thought.' })
@@ -146,6 +190,43 @@ export const checks = {
     await page.getByRole('link', { name: 'carol@south.test' }).first().waitFor()
     await inbox(page)
   },
+  async contacts_are_made_grouped_suggested_and_taken_back({ page }) {
+    await page.keyboard.press('g')
+    await page.keyboard.press('c')
+    await page.getByRole('button', { name: 'New contact' }).first().click()
+    await page.getByLabel('Name', { exact: true }).fill('Lamplighter Sol')
+    await page.getByLabel('Mail', { exact: true }).fill('no address')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('“no address” is no mail address').waitFor()
+    await page.getByLabel('Mail', { exact: true }).fill('sol@south.test')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Lamplighter Sol' }).waitFor()
+    await page.getByRole('article').getByRole('button', { name: 'New group' }).click()
+    await page.getByLabel('Name of the group').fill('Keepers')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Keepers', pressed: true }).waitFor()
+    await page.keyboard.press('c')
+    const to = page.getByLabel('To', { exact: true })
+    await page.locator('.window .people').getByText('Lamplighter Sol').first().waitFor()
+    await page.getByLabel('Remove Lamplighter Sol').click()
+    for (const [typed, found] of [['lampl', 'sol@south.test'], ['keep', '1 person']]) {
+      await to.fill(typed)
+      await page.getByRole('option', { name: found }).waitFor()
+    }
+    await page.keyboard.press('Enter')
+    await page.locator('.window .people').getByText('Lamplighter Sol').first().waitFor()
+    await page.getByLabel('Discard the draft').click()
+    await page.getByRole('button', { name: 'Delete Lamplighter Sol' }).click()
+    await page.getByText('Choose a contact').waitFor()
+    await toast(page, 'Lamplighter Sol deleted').getByText('Undo').click()
+    await page.keyboard.press('/')
+    await page.keyboard.type('lampl')
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Keepers', pressed: true }).waitFor()
+    await page.goto(page.url().replace(/\/contacts.*/, '/mail/inbox'))
+    await row(page, 'Budget for the third quarter').waitFor()
+  },
   async offline_and_back({ page, ask }) {
     await page.context().setOffline(true)
     await page.getByText('Offline. What you do is kept').waitFor()
@@ -158,7 +239,7 @@ export const checks = {
     await toast(page, 'Back online').waitFor()
     assert.ok(await ask('until_in', 'alice@north.test', 'Archive', 'Budget for the third quarter'))
     await ask('move', 'alice@north.test', 'Archive', 'INBOX', 'Budget for the third quarter')
-    await row(page, 'Budget for the third quarter').waitFor({ timeout: AGREE })
+    await row(page, 'Budget for the third quarter').waitFor({ timeout: PATIENCE })
   },
   async opens_without_a_connection_and_sends_when_it_is_back({ page, ask }) {
     await open(page, 'Budget for the third quarter')
@@ -169,6 +250,7 @@ export const checks = {
     await page.getByText('Offline. What you do is kept').waitFor()
     await open(page, 'Budget for the third quarter')
     await page.locator('article').getByText('Travel is a fifth under').waitFor()
+    const starred = (await row(page, 'Budget').locator('.star.on').count()) > 0
     await page.keyboard.press('s')
     await compose(page, { to: 'carol@south.test', subject: 'From the tunnel', text: 'No signal here.' })
     await page.keyboard.press(CHORD)
@@ -179,7 +261,8 @@ export const checks = {
     await toast(page, 'Sent').waitFor()
     assert.ok(await ask('until_in', 'alice@north.test', 'Sent', 'From the tunnel'))
     await page.getByText('1 message goes out when the connection is back').waitFor({ state: 'detached' })
-    await row(page, 'Budget').locator('.star.on').waitFor()
+    await row(page, 'Budget').locator(starred ? '.star:not(.on)' : '.star.on').waitFor()
+    assert.ok(await ask(starred ? 'until_no_flag' : 'until_flag', 'alice@north.test', 'INBOX', 'Budget for the third quarter', '\\Flagged'))
   },
   async what_was_not_finished_is_offered_again({ page, stage }) {
     const other = await page.context().newPage()

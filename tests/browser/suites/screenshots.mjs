@@ -78,6 +78,24 @@ const PAGES = {
     await page.goto(`${base}/track`)
     await page.locator('time').first().waitFor()
   },
+  async contacts(page, base) {
+    await page.goto(`${base}/contacts`)
+    await page.locator('section .list').waitFor()
+    if ((await page.locator('section li').count()) < 5) await fillContacts(page)
+    await page.goto(`${base}/contacts`)
+    await page.locator('section li').nth(4).waitFor()
+  },
+  async contact(page, base) {
+    await page.goto(`${base}/contacts`)
+    await page.getByRole('link', { name: /Ingrid/ }).click()
+    await page.locator('article').waitFor()
+  },
+  async contactedit(page, base) {
+    await page.goto(`${base}/contacts`)
+    await page.getByRole('link', { name: /Ingrid/ }).click()
+    await page.getByRole('button', { name: /^(Change|编辑)$/ }).click()
+    await page.locator('form').waitFor()
+  },
   ...Object.fromEntries(
     ['signature', 'vacation', 'programs', 'app-passwords', 'factor', 'sessions', 'transfer', 'looks'].map((name) => [
       `settings-${name}`,
@@ -99,14 +117,14 @@ const PAGES = {
       `admin-${name}`,
       async (page, base) => {
         await page.goto(`${base}/admin/${name}`)
-        await page.locator('.admin .content :is(li, dl, .empty)').first().waitFor()
+        await page.locator('.admin .content :is(li, dl, section, .empty)').first().waitFor()
       },
     ]),
   ),
   async 'admin-domain'(page, base) {
     await page.goto(`${base}/admin/domains`)
     await page.locator('.admin .name', { hasText: 'north.test' }).first().click()
-    await page.locator('table').waitFor()
+    await page.locator('.records li').first().waitFor()
   },
   async 'admin-report'(page, base) {
     await page.goto(`${base}/admin/reports`)
@@ -128,6 +146,18 @@ const PAGES = {
     await page.context().setOffline(true)
     await page.locator('.offline').waitFor()
   },
+}
+
+/** A few people, by the same JMAP as the page. */
+async function fillContacts(page) {
+  await page.evaluate(async () => {
+    const session = await (await fetch('/.well-known/jmap')).json()
+    const accountId = session.primaryAccounts['urn:ietf:params:jmap:contacts']
+    const people = [['Ingrid Sørensen', 'ingrid@fjord.test', 'Fjord Photography', 'Photographer'], ['Carol Meier', 'carol@south.test', 'South Ltd', 'Finance'], ['Bob Okafor', 'bob@south.test', 'South Ltd', ''], ['王小明', 'wang.xiaoming@huadong.test', '华东分公司', '技术部'], ['李雪', 'lixue@xinhua-press.test', '新华出版社', '编辑'], ['陈建国', 'chen.jianguo@huadong.test', '华东分公司', '财务'], ['Mateus Albuquerque', 'mateus@lisboa.test', '', 'Translator'], ['Donaudampfschifffahrtsgesellschaft Kundendienst', 'kundendienst@donaudampfschifffahrt.test', '', ''], ['Hanna Virtanen', 'hanna@helsinki.test', 'Board', '']]
+    const create = Object.fromEntries(people.map(([full, address, firm, title], index) => [`c${index}`, { '@type': 'Card', version: '1.0', uid: `urn:uuid:00000000-0000-4000-8000-00000000000${index}`, addressBookIds: { B1: true }, name: { full }, emails: { e: { address, contexts: { work: true } } }, ...(firm ? { organizations: { o: { name: firm } } } : {}), ...(title ? { titles: { t: { name: title } } } : {}), ...(index === 0 ? { phones: { p: { number: '+47 22 12 34 56', contexts: { private: true } } }, addresses: { a: { full: 'Strandgaten 14\n5013 Bergen' } }, anniversaries: { b: { kind: 'birth', date: { '@type': 'PartialDate', year: 1984, month: 6, day: 3 } } }, notes: { n: { note: 'Prefers letters in the morning.' } } } : {}) }]))
+    create.g0 = { '@type': 'Card', version: '1.0', kind: 'group', addressBookIds: { B1: true }, name: { full: 'Lighthouse 灯塔' }, members: { 'urn:uuid:00000000-0000-4000-8000-000000000000': true, 'urn:uuid:00000000-0000-4000-8000-000000000001': true } }
+    await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls: [['ContactCard/set', { accountId, create }, '0']] }) })
+  })
 }
 
 /** A page as somebody sees it who has not signed in; the cookies come back afterwards. */

@@ -1,44 +1,29 @@
-// Whom one may mean: contacts of the account, colleagues and recent correspondents, best first.
+// Whom one may mean: contacts of the account, whom it has written to, and recent correspondents, best first.
+import { contacts } from '../contacts/contacts.svelte'
+import { emailsOf, isGroup, nameOf } from '../contacts/jscontact'
 import type { EmailAddress } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
 
-const CONTACTS = 'urn:ietf:params:jmap:contacts'
-interface Card {
-  name?: { full?: string; components?: { kind: string; value: string }[] }
-  emails?: Record<string, { address: string }>
+/** What is suggested: a person, or a group with its members. */
+export interface Suggestion {
+  name: string | null
+  email: string
+  members?: EmailAddress[]
 }
-const state = $state.raw<{ contacts: EmailAddress[] }>({ contacts: [] })
-let loaded = false
+const CONTACT = 100
+const LEARNT = 50
+const WROTE = 10
+const HEARD = 3
 
-/** Fetch the contacts (RFC 9610), once. */
-export async function loadContacts(): Promise<void> {
-  if (loaded || !mail.online || !mail.client.has(CONTACTS)) return
-  loaded = true
-  const batch = mail.client.batch()
-  const cards = batch.get<Card>('ContactCard', { ids: null, properties: ['name', 'emails'] })
-  try {
-    await batch.send()
-    state.contacts = cards.failed ? [] : cards.result.list.flatMap(people)
-  } catch (fault) {
-    loaded = false
-    mail.meet(fault)
-  }
-}
-
-function people(card: Card): EmailAddress[] {
-  const name = card.name?.full ?? card.name?.components?.map((part) => part.value).join(' ') ?? null
-  return Object.values(card.emails ?? {}).map(({ address }) => ({ name, email: address }))
-}
-
-/** People that `typed` may mean: contacts first, then whom one wrote to, then who wrote. */
-export function suggestPeople(typed: string, without: ReadonlySet<string> = new Set()): EmailAddress[] {
+/** People that `typed` may mean: contacts first, then whom one wrote to most, then who wrote. */
+export function suggestPeople(typed: string, without: ReadonlySet<string> = new Set()): Suggestion[] {
   const wanted = typed.trim().toLowerCase()
   const own = new Set(mail.identities.map((identity) => identity.email.toLowerCase()))
-  const found = new Map<string, { person: EmailAddress; score: number }>()
-  const add = (person: EmailAddress | undefined, score: number) => {
-    const key = person?.email.toLowerCase()
+  const found = new Map<string, { person: Suggestion; score: number }>()
+  const add = (person: Suggestion | undefined, score: number) => {
+    const key = person?.members ? `group ${person.name}` : person?.email.toLowerCase()
     if (!person || !key || without.has(key)) return
-    const starts = key.startsWith(wanted) || (person.name ?? '').toLowerCase().split(/\s+/).some((word) => word.startsWith(wanted))
+    const starts = startsWith(person, wanted)
     if (!starts && !(person.name ?? '').toLowerCase().includes(wanted) && !key.includes(wanted)) return
     const held = found.get(key)
     const value = score + (starts ? 20 : 0)
@@ -46,11 +31,28 @@ export function suggestPeople(typed: string, without: ReadonlySet<string> = new 
     else found.set(key, { person, score: value })
     if (held && !held.person.name && person.name) held.person = person
   }
-  for (const contact of state.contacts) add(contact, 100)
+  for (const card of contacts.cards.values()) {
+    if (isGroup(card)) add(groupOf(card.members ?? {}, nameOf(card)), CONTACT)
+    else for (const email of emailsOf(card)) add({ name: nameOf(card) || null, email }, CONTACT)
+  }
+  for (const { email, name, written } of contacts.learnt) add({ email, name }, LEARNT + Math.min(LEARNT, 8 * Math.log2(1 + written)))
   for (const email of mail.emails.values()) {
     const mine = own.has(email.from?.[0]?.email.toLowerCase() ?? '')
-    if (mine) for (const person of email.to ?? []) add(person, 10)
-    else if (!email.keywords['$junk']) add(email.from?.[0], 3)
+    if (mine) for (const person of email.to ?? []) add(person, WROTE)
+    else if (!email.keywords['$junk']) add(email.from?.[0], HEARD)
   }
   return [...found.values()].sort((one, other) => other.score - one.score).map(({ person }) => person)
+}
+function startsWith({ name, email }: Suggestion, wanted: string): boolean {
+  return email.toLowerCase().startsWith(wanted) || (name ?? '').toLowerCase().split(/\s+/).some((word) => word.startsWith(wanted))
+}
+
+function groupOf(uids: Record<string, boolean>, name: string): Suggestion | undefined {
+  const members = membersOf(uids)
+  return members.length && name ? { name, email: '', members } : undefined
+}
+/** The people of a group that can be written to, each at the preferred address. */
+export function membersOf(uids: Record<string, boolean>): EmailAddress[] {
+  const cards = [...contacts.cards.values()].filter((card) => uids[card.uid])
+  return cards.flatMap((card) => emailsOf(card).slice(0, 1).map((email) => ({ name: nameOf(card) || null, email })))
 }

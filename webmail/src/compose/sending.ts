@@ -50,6 +50,53 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   return true
 }
 
+/** What `sendEmail` needs beside the message. */
+export interface Sending {
+  identityId: Id
+  to: string[]
+  /** The note when it is on its way, and what its undo does beside. */
+  said: string
+  undone: () => void
+}
+/** Send a message that no window wrote: it lies in Sent, and can be taken back for UNDO_SECONDS. Says when it fails. */
+export async function sendEmail(message: Record<string, unknown>, { identityId, to, said, undone }: Sending): Promise<boolean> {
+  const batch = mail.client.batch()
+  const sent = mail.role('sent')?.id ?? ''
+  const email = batch.set<Email>('Email', { create: { message: { ...message, mailboxIds: { [sent]: true }, keywords: { $seen: true }, sentAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z') } } })
+  const submission = batch.set<EmailSubmission>('EmailSubmission', { create: { send: { emailId: '#message', identityId, envelope: envelopeOf(identityId, to, UNDO_SECONDS) } } })
+  try {
+    await batch.send()
+    const error = email.result.notCreated?.['message'] ?? submission.result.notCreated?.['send']
+    if (error) throw new Refused(error.type, error.description)
+  } catch (fault) {
+    const id = email.failed ? undefined : safeId(() => email.result.created?.['message']?.id)
+    if (id) await destroy(id)
+    mail.meet(fault)
+    trouble(t('compose.send-failed', { why: fault instanceof Unreachable ? t('state.unreachable') : fault instanceof Error ? fault.message : '' }))
+    return false
+  }
+  const [emailId, submissionId] = [email.result.created?.['message']?.id ?? '', submission.result.created?.['send']?.id ?? '']
+  void mail.sync()
+  notify(said, {
+    seconds: UNDO_SECONDS,
+    action: {
+      label: t('compose.undo-send'),
+      run: async () => {
+        if (!(await cancel(submissionId, emailId))) return void trouble(t('compose.too-late'))
+        await destroy(emailId)
+        undone()
+      },
+    },
+  })
+  return true
+}
+async function destroy(id: Id): Promise<void> {
+  const batch = mail.client.batch()
+  batch.set('Email', { destroy: [id] })
+  await batch.send().catch((fault: unknown) => mail.meet(fault))
+  await mail.sync()
+}
+
 /** The window stays, and what is in it is kept here; when no answer came, it may have left all the same. */
 async function hasFailed(composer: Composer, fault: unknown, emailId: Id | undefined): Promise<boolean> {
   composer.sending = false
@@ -113,13 +160,16 @@ function safeId(read: () => Id | undefined): Id | undefined {
   }
 }
 
-/** RFC 8621 §7.1: the envelope's parameters are SMTP's; HOLDFOR counts seconds. */
 function envelope(draft: Draft, when: Date | undefined): Record<string, unknown> {
-  const identity = mail.identities.find((each) => each.id === draft.identityId)
-  const longest = mail.client.session.accounts[mail.client.accountId]?.accountCapabilities[SUBMISSION]?.['maxDelayedSend']
   const seconds = when ? Math.max(0, Math.round((when.getTime() - Date.now()) / 1000)) : UNDO_SECONDS
+  return envelopeOf(draft.identityId, everybody(draft).map(({ email }) => email), seconds)
+}
+/** RFC 8621 §7.1: the envelope's parameters are SMTP's; HOLDFOR counts seconds. */
+function envelopeOf(identityId: Id, to: string[], seconds: number): Record<string, unknown> {
+  const identity = mail.identities.find((each) => each.id === identityId)
+  const longest = mail.client.session.accounts[mail.client.accountId]?.accountCapabilities[SUBMISSION]?.['maxDelayedSend']
   const held = typeof longest === 'number' && longest > 0 ? { HOLDFOR: String(Math.min(seconds, longest)) } : null
-  const addresses = [...new Map(everybody(draft).map((person) => [person.email.toLowerCase(), person.email])).values()]
+  const addresses = [...new Map(to.map((email) => [email.toLowerCase(), email])).values()]
   return { mailFrom: { email: identity?.email ?? '', parameters: held }, rcptTo: addresses.map((email) => ({ email, parameters: null })) }
 }
 

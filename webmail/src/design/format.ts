@@ -35,12 +35,25 @@ export function longDate(text: string): string {
   return format({ weekday: 'short', year: 'numeric', month: 'long', day: 'numeric', ...TIME }).format(date)
 }
 
+/** A day, whole. */
+export function longDay(date: Date): string {
+  return format({ weekday: 'short', year: 'numeric', month: 'long', day: 'numeric' }).format(date)
+}
+
 /** Day and time as one would say it of something near. */
 export function nearDate(date: Date, now = new Date(), seconds = false): string {
   const days = daysBefore(date, now)
   const time = format(seconds ? { ...TIME, second: '2-digit' } : TIME).format(date)
   if (days === 0) return time
   return format({ weekday: 'short', day: 'numeric', month: 'short', ...TIME }).format(date)
+}
+
+/** A day, perhaps without its year: `1990-05-17` or `--05-17`. */
+export function dayOf(text: string): string {
+  const match = /^(\d{4}|-)-(\d\d)-(\d\d)$/.exec(text)
+  if (!match) return text
+  const date = new Date(match[1] === '-' ? 2000 : Number(match[1]), Number(match[2]) - 1, Number(match[3]))
+  return format({ ...(match[1] === '-' ? {} : { year: 'numeric' }), month: 'long', day: 'numeric' }).format(date)
 }
 
 export function time(date: Date): string {

@@ -13,7 +13,8 @@ const KEYS: Record<string, Command> = {
 }
 /** Characters whose key differs from keyboard to keyboard. */
 const CHARACTERS: Record<string, Command> = { '#': 'delete', '!': 'junk', '/': 'search', '?': 'help', I: 'read', U: 'unread', M: 'mute' }
-const GO: Record<string, string> = { i: '/mail/inbox', s: '/mail/flagged', d: '/mail/drafts', t: '/mail/sent', a: '/mail/all' }
+const GO: Record<string, string> = { i: '/mail/inbox', s: '/mail/flagged', d: '/mail/drafts', t: '/mail/sent', a: '/mail/all', c: '/contacts' }
+const CHORD_MS = 1_000
 const OFF = 'posthouse.keys-off'
 
 const state = $state({ enabled: localStorage.getItem(OFF) === null, help: false })
@@ -62,16 +63,19 @@ export function watchKeys(): () => void {
     if (!state.enabled || typing(event)) return
     run(event)
   }
-  const single = Object.entries(KEYS).map(([key, name]) => [
-    key,
+  let lastG = -CHORD_MS
+  const press = (key: string) =>
     guard((event) => {
-      if (key === 'Enter' && (event.target as HTMLElement).closest('button, a')) return
+      const going = performance.now() - lastG < CHORD_MS
+      if (going && GO[key]) return go(GO[key]) // after g a key goes somewhere and does nothing else
+      const name = KEYS[key]
+      if (!name || (key === 'Enter' && (event.target as HTMLElement).closest('button, a'))) return
       if (command(name)) event.preventDefault()
-    }),
-  ])
-  const going = Object.entries(GO).map(([key, address]) => [`g ${key}`, guard(() => go(address))])
-  const stop = tinykeys(window, { ...Object.fromEntries([...single, ...going]), z: guard(() => undoLast()) } as Record<string, (event: KeyboardEvent) => void>)
+    })
+  const keys = new Set([...Object.keys(KEYS), ...Object.keys(GO)])
+  const stop = tinykeys(window, { ...Object.fromEntries([...keys].map((key) => [key, press(key)])), z: guard(() => undoLast()) })
   const character = guard((event) => {
+    lastG = event.key === 'g' ? performance.now() : -CHORD_MS
     const name = CHARACTERS[event.key]
     if (name && !event.ctrlKey && !event.metaKey && !event.altKey && command(name)) event.preventDefault()
   })

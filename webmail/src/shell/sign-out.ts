@@ -1,6 +1,7 @@
 // The end of a session: what this device remembers of the account goes with it.
 import { Cache } from '../store/cache'
-import { mail, SESSION } from '../store/mail.svelte'
+import { mail } from '../store/mail.svelte'
+import { forgetSession } from '../store/remembering'
 import { ask } from '../design/ask.svelte'
 import { t } from '../i18n/index.svelte'
 import { composers } from '../compose/composers.svelte'
@@ -13,7 +14,7 @@ export async function signOut(): Promise<void> {
   const waiting = unsent + mail.outbox.size
   if (waiting && !(await ask({ title: t('app.sign-out'), text: t('app.sign-out-unsent', { n: waiting }), confirm: t('app.sign-out'), danger: true }))) return
   await fetch('/logout', { method: 'POST', credentials: 'same-origin', headers: { 'x-posthouse': 'webmail' } }).catch(() => undefined)
-  localStorage.removeItem(SESSION)
+  await forgetSession()
   mail.cache.close()
   await Cache.forget(mail.client.accountId)
   location.assign('/login')
@@ -21,6 +22,6 @@ export async function signOut(): Promise<void> {
 
 /** The server has ended the session. The mail goes from this device; what is unsent stays for its owner to come back to. */
 export async function sessionEnded(): Promise<void> {
-  await mail.forgetHere()
+  await forgetSession()
   location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`)
 }

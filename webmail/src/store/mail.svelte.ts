@@ -9,11 +9,9 @@ import { recount } from './counts'
 import { MessageList, type ListQuery } from './list.svelte'
 import { Outbox } from './outbox'
 import { changes, inverse, patched } from './patch'
+import { rememberedSession, rememberSession } from './remembering'
 
 export const LIST_PROPERTIES = ['id', 'blobId', 'threadId', 'mailboxIds', 'keywords', 'size', 'receivedAt', 'sentAt', 'subject', 'from', 'to', 'preview', 'hasAttachment']
-/** Where the device keeps the session and whose mail it remembers. */
-export const SESSION = 'posthouse.session'
-const ACCOUNT = 'posthouse.account'
 const LISTS_KEPT = 12
 const MOST_CHANGES = 500
 const AGAIN_MS = 4_000
@@ -37,6 +35,8 @@ export class MailStore {
   ready = $state(false)
   /** Grows whenever submissions change at the server; pages about them load again. */
   submissionVersion = $state(0)
+  /** Grows whenever contacts change at the server. */
+  contactsVersion = $state(0)
   /** Called with messages that came since the last look. */
   onArrival: (emails: Email[]) => void = () => {}
   cache = new Cache()
@@ -54,14 +54,13 @@ export class MailStore {
   /** Log in by the browser's session and show the mail: from the device first, when it knows this account. */
   async open(events: MailEvents): Promise<void> {
     this.events = events
-    const remembered = localStorage.getItem(SESSION)
+    const remembered = rememberedSession()
     try {
       await this.client.connect()
-      localStorage.setItem(SESSION, JSON.stringify(this.client.session))
-      await this.remember()
+      await rememberSession(this.client.session, this.client.accountId)
     } catch (fault) {
       if (fault instanceof SignedOut || !remembered) throw fault
-      this.client.session = JSON.parse(remembered) as typeof this.client.session
+      this.client.session = remembered
       this.online = false
     }
     this.cache = await Cache.open(this.client.accountId)
@@ -76,23 +75,6 @@ export class MailStore {
     this.ready = true
     this.join()
     void this.cache.sweep()
-  }
-
-  /** One account at a time is remembered on this device: what was kept of another goes. */
-  private async remember(): Promise<void> {
-    const before = localStorage.getItem(ACCOUNT)
-    if (before && before !== this.client.accountId) await Cache.forget(before).catch(() => undefined)
-    localStorage.setItem(ACCOUNT, this.client.accountId)
-  }
-
-  /** The session has ended: forget the mail on this device, so that nobody reads it without one. */
-  async forgetHere(): Promise<void> {
-    localStorage.removeItem(SESSION)
-    const account = localStorage.getItem(ACCOUNT)
-    if (!account) return
-    const cache = await Cache.open(account)
-    await cache.forgetMail()
-    cache.close()
   }
 
   private join(): void {
@@ -119,6 +101,7 @@ export class MailStore {
     const states = changed[this.client.accountId]
     if (!states) return
     if (states['EmailSubmission']) this.submissionVersion++
+    if (states['ContactCard'] || states['AddressBook']) this.contactsVersion++
     if (TYPES.some((type) => states[type] && states[type] !== this.states[type])) void this.sync()
   }
 

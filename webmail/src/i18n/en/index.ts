@@ -1,6 +1,7 @@
 import { admin } from './admin'
 import { common } from './common'
 import { compose } from './compose'
+import { contacts } from './contacts'
 import { mail } from './mail'
 import { reading } from './reading'
 import { search } from './search'
@@ -8,5 +9,5 @@ import { settings } from './settings'
 import { track } from './track'
 import { trust } from './trust'
 
-export const en = { ...common, ...mail, ...reading, ...compose, ...search, ...track, ...trust, ...settings, ...admin }
+export const en = { ...common, ...mail, ...contacts, ...reading, ...compose, ...search, ...track, ...trust, ...settings, ...admin }
 export type Key = keyof typeof en

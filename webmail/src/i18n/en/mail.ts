@@ -118,6 +118,7 @@ export const mail = {
   'keys.go-drafts': 'Go to drafts',
   'keys.go-sent': 'Go to sent',
   'keys.go-all': 'Go to all mail',
+  'keys.go-contacts': 'Go to contacts',
   'keys.undo': 'Undo the last action',
   'keys.menu': 'Menu of actions',
   'keys.send': 'Send',

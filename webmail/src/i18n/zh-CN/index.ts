@@ -2,6 +2,7 @@ import type { Key } from '../en'
 import { admin } from './admin'
 import { common } from './common'
 import { compose } from './compose'
+import { contacts } from './contacts'
 import { mail } from './mail'
 import { reading } from './reading'
 import { search } from './search'
@@ -12,6 +13,7 @@ import { trust } from './trust'
 export const zhCN: Record<Key, string> = {
   ...common,
   ...mail,
+  ...contacts,
   ...reading,
   ...compose,
   ...search,

@@ -118,6 +118,7 @@ export const mail = {
   'keys.go-drafts': '前往草稿',
   'keys.go-sent': '前往已发送',
   'keys.go-all': '前往所有邮件',
+  'keys.go-contacts': '打开通讯录',
   'keys.undo': '撤销上一步',
   'keys.menu': '操作菜单',
   'keys.send': '发送',
