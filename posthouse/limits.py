@@ -1067,6 +1067,12 @@ CARDS_CACHED: Final = 64 * MB
 CARDS_AT_ONCE: Final = 500
 """Contacts that a query looks through on the event loop; more, in a thread."""
 
+UNSUBSCRIBE_TIME: Final = 20.0
+"""Seconds that a list's host may take to answer a one-click unsubscription, all steps together."""
+
+UNSUBSCRIBES_AT_ONCE: Final = 4
+"""One-click unsubscriptions under way in the house; others wait."""
+
 CONTACT_PHOTO: Final = 180 * KB
 """Octets of a contact's picture: in base64 it must fit into the contact."""
 
