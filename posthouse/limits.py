@@ -1118,6 +1118,18 @@ PREFERENCES: Final = 64 * KB
 AUTODISCOVER: Final = 64 * KB
 """Octets of an Outlook autodiscover request: real ones have under 1 KB."""
 
+MTA_STS_LEAST_AGE: Final = 86_400
+"""Seconds below which a policy is said to be forgotten too soon: who attacks needs to wait no longer."""
+
+MTA_STS_POLICY: Final = 64 * KB
+"""Octets of a policy (RFC 8461 §3.3)."""
+
+MTA_STS_TIME: Final = 10.0
+"""Seconds for reading a policy (RFC 8461 §3.3 suggests a minute; an administrator is waiting)."""
+
+MTA_STS_MX: Final = 200
+"""Hosts that a policy names and that are looked at."""
+
 MTA_STS_AGE: Final = 604_800
 """Seconds that others keep our MTA-STS policy (RFC 8461 §3.2 suggests weeks; a week mends mistakes in time)."""
 

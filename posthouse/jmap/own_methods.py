@@ -1,4 +1,4 @@
-"""Our own methods in one literal table, and our own properties of Email (docs/jmap-extensions.md says what each does)."""
+"""Our own methods in one literal table, and our own properties of Email (docs/jmap-extensions.md says what they do)."""
 
 from __future__ import annotations
 

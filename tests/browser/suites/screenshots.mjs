@@ -43,7 +43,7 @@ const PAGES = {
     await page.context().setOffline(true)
     await page.keyboard.press('c')
     await page.getByRole('combobox').nth(1).fill('carol@south.test')
-    await page.locator('.subject').fill('Half a thought 半句话')
+    await page.locator('.window .subject').fill('Half a thought 半句话')
     await page.keyboard.press('Escape')
     await page.locator('.kept').waitFor()
   },
@@ -200,7 +200,7 @@ export const checks = Object.fromEntries(
             const wide = await page.evaluate(() => document.documentElement.scrollWidth)
             assert.ok(wide <= width, `${name} is ${wide} wide at ${width}`)
             await page.context().setOffline(false)
-            if (name === 'kept') await page.locator('.kept button').last().click()
+            if (name === 'kept' && (await page.locator('.kept').count())) await page.locator('.kept button').last().click()
           }
           await page.context().close()
         },
