@@ -48,6 +48,7 @@ bench: .venv/.development
 	$(BIN)/python bench/compare.py $(BENCH)
 	$(BIN)/python bench/jmap.py
 	$(BIN)/python bench/junk.py
+	$(BIN)/python bench/filters.py
 
 # A stamp each, so that a second start needs no network.
 .venv/bin/python:

@@ -130,6 +130,10 @@ class Posthouse:
         rows = "".join(f"u{i:03d}@bench.test,secret\n" for i in range(self.users))
         listing.write_text("address,password\n" + rows)
         self._command("account", "import", str(listing))
+        self.serve()
+
+    def serve(self) -> None:
+        """Start the program in a folder that has its configuration."""
         ready = self.folder / "ready"
         self.process = subprocess.Popen(
             [*self._program(), "serve", "--ready-file", str(ready)],

@@ -10,6 +10,7 @@ does not depend on what else the machine does. `--write` puts the table into doc
 from __future__ import annotations
 
 import argparse
+import contextlib
 import imaplib
 import shutil
 import smtplib
@@ -17,7 +18,7 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,30 +63,34 @@ class Cost(NamedTuple):
     """Of the server, the mean."""
 
 
-def cpu_seconds(pid: int) -> float:
-    """What all threads of a process have run so far."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+def cpu_seconds(pids: Collection[int]) -> float:
+    """What all threads of some processes have run so far."""
+    spent = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):  # a database's worker that has ended meanwhile
+            threads = Path(f"/proc/{pid}/task").iterdir()
+            spent += sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
+    return spent / 1e9
 
 
-def cost(pid: int, action: Callable[[int], object]) -> Cost:
+def cost(pids: Collection[int], action: Callable[[int], object]) -> Cost:
     """What one action costs, after a quiet moment for what the one before left to the background."""
     time.sleep(QUIET)
     spent = []
-    before = cpu_seconds(pid)
+    before = cpu_seconds(pids)
     for number in range(TIMES):
         begin = time.perf_counter()
         action(number)
         spent.append(time.perf_counter() - begin)
-    return Cost(statistics.median(spent) * 1e6, (cpu_seconds(pid) - before) / TIMES * 1e6)
+    return Cost(statistics.median(spent) * 1e6, (cpu_seconds(pids) - before) / TIMES * 1e6)
 
 
-def operations(pid: int, user: str) -> dict[str, Cost]:
-    """Each operation's cost for one user's INBOX."""
-    client = imaplib.IMAP4("127.0.0.1", 4143)
+def operations(pids: Collection[int], user: str, *, imap: int = 4143, smtp: int = 4025) -> dict[str, Cost]:
+    """Each operation's cost for one user's INBOX, in the CPU of these processes."""
+    client = imaplib.IMAP4("127.0.0.1", imap)
     client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # imaplib sends an APPEND in pieces
     client.login(user, "secret")
-    sender = smtplib.SMTP("127.0.0.1", 4025)
+    sender = smtplib.SMTP("127.0.0.1", smtp)
     sender.ehlo("growth.test")
     last = int(client.select("INBOX")[1][0])
     first = max(1, last - 49)
@@ -100,10 +105,24 @@ def operations(pid: int, user: str) -> dict[str, Cost]:
         "APPEND": lambda _: client.append("INBOX", None, None, text),  # type: ignore[arg-type]
         "SMTP to mailbox": lambda _: sender.sendmail("a@example.net", [f"{user}@bench.test"], text),
     }
-    found = {name: cost(pid, action) for name, action in actions.items()}
+    found = {name: cost(pids, action) for name, action in actions.items()}
     sender.quit()
     client.logout()
     return found
+
+
+def table(columns: dict[str, dict[str, Cost]]) -> str:
+    """Costs by size of the post office, as Markdown."""
+    names = list(columns)
+    lines = [
+        "| microseconds, waited / CPU | " + " | ".join(names) + " | growth |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    for operation in columns[names[0]]:
+        costs = [columns[name][operation] for name in names]
+        cells = [f"{each.waited:.0f} / {each.cpu:.0f}" for each in costs]
+        lines.append(f"| {operation} | " + " | ".join(cells) + f" | {costs[-1].cpu / costs[0].cpu:.2f}x |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -125,21 +144,12 @@ def main() -> None:
                 seed(4143, user, messages)
                 rest(server, SEEDED)
                 columns[f"{accounts:,} accounts, {messages:,} messages"] = operations(
-                    server.process.pid, user
+                    [server.process.pid], user
                 )
         finally:
             server.stop()
             shutil.rmtree(WORK, ignore_errors=True)
-    names = list(columns)
-    lines = [
-        "| microseconds, waited / CPU | " + " | ".join(names) + " | growth |",
-        "|---" * (len(names) + 2) + "|",
-    ]
-    for operation in columns[names[0]]:
-        costs = [columns[name][operation] for name in names]
-        cells = [f"{each.waited:.0f} / {each.cpu:.0f}" for each in costs]
-        lines.append(f"| {operation} | " + " | ".join(cells) + f" | {costs[-1].cpu / costs[0].cpu:.2f}x |")
-    text = "\n".join(lines)
+    text = table(columns)
     print(text)
     if options.write:
         write_into_page(MARK, text)

@@ -44,13 +44,27 @@ def reply(packet: bytes) -> bytes:
     return response.to_wire()
 
 
+_ready: dict[bytes, bytes] = {}
+"""Question without its number → answer without its number: a filter may ask the same hundred things of each message."""
+
+
+def answer(packet: bytes) -> bytes:
+    """The same, remembered."""
+    known = _ready.get(packet[2:])
+    if known is None:
+        known = reply(packet)[2:]
+        if len(_ready) < 10_000:
+            _ready[packet[2:]] = known
+    return packet[:2] + known
+
+
 def main() -> None:
     """Serve until killed."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", int(sys.argv[1])))
         while True:
             packet, asker = listener.recvfrom(4096)
-            listener.sendto(reply(packet), asker)
+            listener.sendto(answer(packet), asker)
 
 
 if __name__ == "__main__":

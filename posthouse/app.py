@@ -65,6 +65,7 @@ from posthouse.web.asgi import build
 from posthouse.web.client_setup import ClientSetupPages
 from posthouse.web.client_setup import Facts as ClientFacts
 from posthouse.web.image_proxy import ImageProxy
+from posthouse.web.one_click import OneClick
 from posthouse.web.pages import Pages
 from posthouse.web.pusher import Pusher
 from posthouse.web.server import Application, WebServer
@@ -325,7 +326,7 @@ class App:
         self._servers["web"] = WebServer(self._web_application(config)).serve
 
     def _web_application(self, config: Config) -> Application:
-        services = JmapServices(
+        self._jmap = services = JmapServices(
             store=self.house.store,
             directory=self.house.directory,
             caches=Caches.of(self.house.store),
@@ -335,13 +336,14 @@ class App:
             outbox=self.house.outbox,
             learnt_addresses=self.house.learnt_addresses,
             email_extras=EmailExtras([VERDICT]),
+            resolver=self.house.resolver,
+            unsubscribe=OneClick(self.house.resolver).post,
             vapid=self._vapid.public,
             push_wanted=self._push_wanted,
             now=self.house.clock,
             hostname=config.hostname,
             message_size=config.limits.message_size,
         )
-        self._jmap = services
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
         facts = ClientFacts(

@@ -86,6 +86,8 @@ class House:
         self.signer = Signer(store.dkim_keys, hostname=config.hostname, seal=lambda: self.config.msgauth.seal)
         self.tallies = Tallies(store, lambda: self.config.msgauth, clock)
         self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
+        if storage.gossip is not None:
+            self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
         self.vacation = VacationResponder(

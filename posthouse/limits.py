@@ -1067,6 +1067,12 @@ CARDS_CACHED: Final = 64 * MB
 CARDS_AT_ONCE: Final = 500
 """Contacts that a query looks through on the event loop; more, in a thread."""
 
+UNSUBSCRIBE_TIME: Final = 20.0
+"""Seconds that a list's host may take to answer a one-click unsubscription, all steps together."""
+
+UNSUBSCRIBES_AT_ONCE: Final = 4
+"""One-click unsubscriptions under way in the house; others wait."""
+
 CONTACT_PHOTO: Final = 180 * KB
 """Octets of a contact's picture: in base64 it must fit into the contact."""
 
@@ -1099,6 +1105,18 @@ PREFERENCES: Final = 64 * KB
 
 AUTODISCOVER: Final = 64 * KB
 """Octets of an Outlook autodiscover request: real ones have under 1 KB."""
+
+MTA_STS_LEAST_AGE: Final = 86_400
+"""Seconds below which a policy is said to be forgotten too soon: who attacks needs to wait no longer."""
+
+MTA_STS_POLICY: Final = 64 * KB
+"""Octets of a policy (RFC 8461 §3.3)."""
+
+MTA_STS_TIME: Final = 10.0
+"""Seconds for reading a policy (RFC 8461 §3.3 suggests a minute; an administrator is waiting)."""
+
+MTA_STS_MX: Final = 200
+"""Hosts that a policy names and that are looked at."""
 
 MTA_STS_AGE: Final = 604_800
 """Seconds that others keep our MTA-STS policy (RFC 8461 §3.2 suggests weeks; a week mends mistakes in time)."""
@@ -1274,6 +1292,9 @@ DATABASE_TRIES: Final = 3
 
 NOTICE_OCTETS: Final = 7_500
 """Octets of one NOTIFY: PostgreSQL takes less than 8,000."""
+
+NOTICE_GAP: Final = 0.005
+"""Seconds between two NOTIFY of a node: under load, one tells of many commits (PostgreSQL sends them in a row)."""
 
 NOTICES_WAITING: Final = 10_000
 """Notices that wait for the database to come back; beyond, other nodes must look for themselves."""
@@ -1625,6 +1646,12 @@ RATE_NETWORK_FACTOR: Final = 10
 
 RATES_KEPT: Final = 50_000
 """Addresses and networks whose rates are remembered; the quietest go first."""
+
+RATES_TOLD: Final = 1.0
+"""Seconds that counts of the door wait before other processes of the house are told them, all at once."""
+
+RATES_TOLD_AT_ONCE: Final = 64
+"""Keys that are told together; they fit into one notice of the database (8,000 octets)."""
 
 TARPIT_AFTER: Final = 5
 """Refused recipients of one connection after which its answers come late."""

@@ -124,6 +124,7 @@ class Workers:
         descriptors = [theirs.fileno(), *(each for numbers in names.values() for each in numbers)]
         words = [
             sys.executable,
+            "-P",  # the folder we stand in is no place to look for modules
             "-m",
             "posthouse.worker",
             str(number),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -21,6 +21,7 @@ from posthouse.jmap.results import Results
 from posthouse.jmap.via import Via
 from posthouse.operations.administration import Administration
 from posthouse.operations.client_setup import ClientSetup
+from posthouse.resolver import Resolver
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
@@ -53,6 +54,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     message_size: int
     outbox: Outbox
     learnt_addresses: LearntAddresses
+    resolver: Resolver
+    unsubscribe: Callable[[str], Awaitable[int | None]]
+    """Posts a one-click unsubscription: the HTTP status; None: nobody on the internet is there (RFC 8058)."""
     vapid: str = ""
     """The public key of Web Push (RFC 9749)."""
     push_wanted: Callable[[int], None] = lambda account_id: None

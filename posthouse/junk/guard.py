@@ -1,8 +1,8 @@
 """At the door: how fast strangers may come, what they get for guessing addresses, and traps that nobody else knows.
 
-Rates are counted in memory over a minute, by address and by network; the numbers are those of this process. A peer that
-names many unknown recipients gets its answers late (a tarpit), up to a bound on how many may wait at once. Loopback is
-spared all of it.
+Rates are counted in memory over a minute, by address and by network; processes of one house tell each other what they
+counted, a second's worth at once. A peer that names many unknown recipients gets its answers late (a tarpit), up to a
+bound on how many may wait at once. Loopback is spared all of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from posthouse.junk.greylist import network_of
 from posthouse.limits import (
     RATE_NETWORK_FACTOR,
     RATES_KEPT,
+    RATES_TOLD,
+    RATES_TOLD_AT_ONCE,
     TARPIT_AFTER,
     TARPIT_MOST,
     TARPIT_STEP,
@@ -41,9 +43,31 @@ class Counters:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._windows: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        self.spread: Callable[[tuple[str, ...]], None] | None = None
+        """Tells other processes, which then call `heard`; None: there are none."""
+        self._untold: dict[str, int] = {}
+        self._told_at = 0.0
+
+    def heard(self, words: tuple[str, ...]) -> None:
+        """Another process tells its counts: key, number, key, number, …"""
+        for key, count in zip(words[::2], words[1::2], strict=False):
+            self._add(key, int(count))
+
+    def _tell(self, key: str, count: int) -> None:
+        if self.spread is None:
+            return
+        self._untold[key] = self._untold.get(key, 0) + count
+        if self._now() - self._told_at >= RATES_TOLD or len(self._untold) >= RATES_TOLD_AT_ONCE:
+            self._told_at = self._now()
+            self.spread(tuple(word for key, count in self._untold.items() for word in (key, str(count))))
+            self._untold = {}
 
     def add(self, key: str, count: int = 1) -> float:
         """Count; how many it makes."""
+        self._tell(key, count)
+        return self._add(key, count)
+
+    def _add(self, key: str, count: int) -> float:
         now = self._now()
         window = int(now / _MINUTE)
         at, present, before = self._windows.get(key, (window, 0, 0))
@@ -68,8 +92,10 @@ class Guard:
         self._store = store
         self._wall = wall
         self._sleep = sleep
-        self._messages = Counters()
-        self._guesses = Counters()
+        self.messages = Counters()
+        """Taken, by address and by network."""
+        self.guesses = Counters()
+        """Recipients that were refused, by address."""
         self._held = 0
         self._trapped: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._rate = 0
@@ -84,8 +110,8 @@ class Guard:
         """Whether one more message may come from this address now."""
         if not self._rate or not address or is_loopback(address):
             return True
-        one = self._messages.add(single_of(address))
-        many = self._messages.add(wide_of(address))
+        one = self.messages.add(single_of(address))
+        many = self.messages.add(wide_of(address))
         return one <= self._rate and many <= self._rate * RATE_NETWORK_FACTOR
 
     async def springs(self, address: str, recipient: str) -> bool:
@@ -121,7 +147,7 @@ class Guard:
         """A recipient was refused: whoever guesses many waits for each answer."""
         if not address or is_loopback(address):
             return
-        guesses = self._guesses.add(single_of(address))
+        guesses = self.guesses.add(single_of(address))
         if guesses <= TARPIT_AFTER or self._held >= TARPITTED:
             return
         self._held += 1

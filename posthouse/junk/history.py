@@ -99,6 +99,12 @@ class History:
             _shorten(self._contacts, 200)
         return address in known[1]
 
+    def forget(self, account_id: int) -> None:
+        """Read it anew: another process has changed it."""
+        self._domains.pop(account_id, None)
+        for key in [key for key in self._known if key[0] == account_id]:
+            del self._known[key]
+
     # --- what happened --------------------------------------------------------------------------------
 
     async def received(self, account_id: int, address: str) -> list[Op[Any]]:

@@ -61,8 +61,9 @@ class Models:
         return model
 
     def forget(self, account_id: int) -> None:
-        """Read it anew next time: what was taught could not be kept."""
+        """Read it anew next time: what was taught could not be kept, or another process has taught it."""
         self._models.pop(account_id, None)
+        self._absent.pop(account_id, None)
         if account_id == HOUSE:
             self._house = None
 

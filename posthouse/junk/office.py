@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -28,7 +29,7 @@ from posthouse.junk.verdict import Thresholds
 from posthouse.limits import QUEUE_WHOLE
 from posthouse.resolver import Resolver
 from posthouse.store.interface import ChangeQueued, Store
-from posthouse.store.judgement import PruneMemos
+from posthouse.store.judgement import HOUSE, PruneMemos
 from posthouse.store.model import RecipientState
 
 log: Final = logging.getLogger(__name__)
@@ -103,6 +104,26 @@ class JunkOffice:
             Thresholds(junk_at=settings.junk_at, refuse_at=settings.refuse_at),
         )
         self.desk = SpamDesk(self._store, self.models, explaining, authenticated)
+
+    def share(
+        self,
+        tell: Callable[[str, tuple[str, ...]], None],
+        hear: Callable[[str, Callable[[tuple[str, ...]], None]], None],
+    ) -> None:
+        """Count and learn together with the other processes of the house (`storage.Gossip`)."""
+        self.sending.spread = partial(tell, "sending")
+        hear("sending", self.sending.heard)
+        for topic, counters in (("rates", self.guard.messages), ("guesses", self.guard.guesses)):
+            counters.spread = partial(tell, topic)
+            hear(topic, counters.heard)
+        self.trainer.learnt = lambda account_id: tell("learnt", (str(account_id),))
+        hear("learnt", self._learnt_elsewhere)
+
+    def _learnt_elsewhere(self, words: tuple[str, ...]) -> None:
+        account_id = int(words[0])
+        self.models.forget(account_id)
+        self.models.forget(HOUSE)
+        self.history.forget(account_id)
 
     def start(self) -> None:
         """Begin to learn."""

@@ -3,6 +3,9 @@
 Limits refuse with 451; the brake refuses nothing: from the message on that made it act everything waits in the queue,
 owner and postmaster are told once, and one command lets it all go and makes that much usual. What is usual is learnt
 from the account itself: its busiest hours, the networks it sends from, whom it writes to, how much comes back.
+
+Every process counts what all of them send: each tells the others at once (`spread`), so the brake acts within
+moments wherever the account sends by; what is lost on the way is at most what one sent in SENDING_SAVED seconds.
 """
 
 from __future__ import annotations
@@ -94,6 +97,8 @@ class Sending:
         self._looked: dict[int, float] = {}
         self._saved: dict[int, float] = {}
         self._domains: OrderedDict[str, list[Hour]] = OrderedDict()
+        self.spread: Callable[[tuple[str, ...]], None] = _nobody
+        """Tells the other processes of this house, which then call `heard`."""
 
     async def leave(
         self, account: Account, peer: str, everybody: Sequence[str], elsewhere: Sequence[str]
@@ -108,20 +113,19 @@ class Sending:
             if address.lower() in new:
                 before = await self._history.of(account.account_id, address.lower())
                 strangers += before.written <= 1 and not before.received
-        state = await self._state(account.account_id)
+        state = await self._state(account)
         refused = self._over_limit(account, state, len(elsewhere))
         if refused is not None:
             return Leave(reply=refused)
-        hour = self._hour(state)
-        hour.recipients += len(elsewhere)
-        hour.strangers += strangers
-        self._domain_hour(account).recipients += len(elsewhere)
+        self._count(state, _domain(account), len(elsewhere), strangers)
+        self._spread("sent", account, _domain(account), str(len(elsewhere)), str(strangers))
         ops: list[Op[Any]] = [*written]
         network = _network(peer)
         why = state.held or (self._why(state, network) if self.settings.brake else "")
         if not why and network and network not in state.networks:
             state.networks = [*state.networks, network][-SENDING_NETWORKS:]
             self._saved.pop(account.account_id, None)
+            self._spread("network", account, network)
         if why and not state.held:
             await self._hold(account, state, why)
         elif self._now() - self._saved.get(account.account_id, 0.0) >= SENDING_SAVED:
@@ -138,6 +142,7 @@ class Sending:
         except BaseException:
             state.held = ""
             raise
+        self._spread("held", account, why)
         log.warning("held account=%s: %s", account.address, why)
 
     def failed(self, message: QueuedMessage, recipients: int) -> None:
@@ -145,6 +150,39 @@ class Sending:
         state = self._states.get(message.account_id) if message.account_id is not None else None
         if state is not None:
             self._hour(state).bounced += recipients
+        if message.account_id is not None:
+            self.spread(("bounced", str(message.account_id), str(recipients)))
+
+    # --- what other processes tell ----------------------------------------------------------------------
+
+    def _spread(self, what: str, account: Account, *words: str) -> None:
+        self.spread((what, str(account.account_id), *words))
+
+    def heard(self, words: tuple[str, ...]) -> None:
+        """Another process tells what an account did there; counted while its sending is in memory here."""
+        what, number, *more = words
+        state = self._states.get(int(number))
+        if what == "sent":
+            self._count(state, more[0], int(more[1]), int(more[2]))
+        elif state is None:
+            return
+        elif what == "network" and more[0] not in state.networks:
+            state.networks = [*state.networks, more[0]][-SENDING_NETWORKS:]
+        elif what == "bounced":
+            self._hour(state).bounced += int(more[0])
+        elif what == "held":
+            state.held = more[0]
+        elif what == "released":
+            self._released(state)
+
+    def _count(self, state: State | None, domain: str, recipients: int, strangers: int) -> None:
+        self._domain_hour(domain).recipients += recipients
+        if state is not None:
+            hour = self._hour(state)
+            hour.recipients += recipients
+            hour.strangers += strangers
+
+    # --- held and released ------------------------------------------------------------------------------
 
     async def held(self) -> dict[str, str]:
         """Accounts that are held → why."""
@@ -154,16 +192,20 @@ class Sending:
 
     async def release(self, account: Account) -> bool:
         """Let an account send again; what it sent today is usual from now on. Whether it was held."""
-        state = await self._state(account.account_id)
+        state = await self._state(account)
         was = bool(state.held)
+        self._released(state)
+        forget = RemoveMemo(account_id=HOUSE, kind=HELD, key=account.address)
+        await self._store.commit(self._save(account.account_id, state), forget)
+        self._spread("released", account)
+        return was
+
+    def _released(self, state: State) -> None:
         state.held = ""
         state.busiest = max(state.busiest, *(float(hour.recipients) for hour in state.hours), 0.0)
         state.networks = []  # the next one is taken as its own
         for hour in state.hours:
             hour.bounced = hour.strangers = 0
-        forget = RemoveMemo(account_id=HOUSE, kind=HELD, key=account.address)
-        await self._store.commit(self._save(account.account_id, state), forget)
-        return was
 
     # --- what is unusual --------------------------------------------------------------------------------
 
@@ -194,7 +236,7 @@ class Sending:
             return Reply(451, "4.7.28", f"This account has sent to {limit} recipients elsewhere within a day")
         limit = self.settings.per_domain
         if limit:
-            self._domain_hour(account)
+            self._domain_hour(_domain(account))
             if self._in_a_day(self._domains[_domain(account)]) + count > limit:
                 return Reply(
                     451, "4.7.28", f"This domain has sent to {limit} recipients elsewhere within a day"
@@ -215,8 +257,8 @@ class Sending:
         state.hours = [*state.hours[-_DAY + 1 :], Hour(int(self._now() / _HOUR))]
         return state.hours[-1]
 
-    def _domain_hour(self, account: Account) -> Hour:
-        hours = self._domains.setdefault(_domain(account), [])
+    def _domain_hour(self, domain: str) -> Hour:
+        hours = self._domains.setdefault(domain, [])
         number = int(self._now() / _HOUR)
         if not hours or hours[-1].number != number:
             hours.append(Hour(number))
@@ -225,15 +267,18 @@ class Sending:
             self._domains.popitem(last=False)
         return hours[-1]
 
-    async def _state(self, account_id: int) -> State:
+    async def _state(self, account: Account) -> State:
+        account_id = account.account_id
         state = self._states.get(account_id)
         if state is None:
             memos = await self._store.memos(account_id, KIND, [""])
             state = self._states.setdefault(account_id, _read(memos[0].data) if memos else State())
         elif self._now() - self._looked.get(account_id, 0.0) > SENDING_SAVED:
-            # Another node may have held or released it.
-            memos = await self._store.memos(account_id, KIND, [""])
-            state.held = _read(memos[0].data).held if memos else ""
+            # Another process may have held or released it, and its word was lost.
+            held = await self._store.memos(HOUSE, HELD, [account.address])
+            if state.held and not held:
+                self._released(state)
+            state.held = held[0].data.decode("utf-8", "replace") if held else ""
         else:
             return state
         self._looked[account_id] = self._now()
@@ -248,6 +293,10 @@ class Sending:
         self._saved[account_id] = self._now()
         data, until = msgspec.json.encode(state), self._now() + _KEPT
         return PutMemo(memo=Memo(account_id=account_id, kind=KIND, key="", data=data, until=until))
+
+
+def _nobody(_: tuple[str, ...]) -> None:
+    """There is no other process."""
 
 
 def _read(data: bytes) -> State:

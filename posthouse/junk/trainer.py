@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 
 from posthouse.errors import PosthouseError
@@ -52,6 +52,8 @@ class Trainer:
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] | None = None
+        self.learnt: Callable[[int], None] = _nobody
+        """Hears after the commit whose filter has learnt."""
 
     def start(self) -> None:
         """Begin with what waits from before."""
@@ -121,7 +123,7 @@ class Trainer:
                     )
                 )
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
-                ops += await self._examples(account_id, school)
+                ops += await self._examples(account_id, school, {lesson.email_id for lesson in lessons})
             for owner, model in taught.items():
                 ops.append(await self._models.packed(owner, model))
             await self._store.commit(*ops)
@@ -129,6 +131,7 @@ class Trainer:
             self._models.forget(account_id)
             self._models.forget(HOUSE)
             raise
+        self.learnt(account_id)
         log.info("learnt account=%d lessons=%d", account_id, len(lessons))
 
     async def _read(self, account_id: int, email_id: int) -> Letter | None:
@@ -164,8 +167,13 @@ class Trainer:
         junk = lesson.kind is LessonKind.JUNK
         return await self._history.judged(account_id, address, junk=junk, before=lesson.learnt)
 
-    async def _examples(self, account_id: int, school: dict[int, Model]) -> list[Op[Any]]:
-        """Read mail that was left in the inbox is good: without examples of it, words would only speak for junk."""
+    async def _examples(
+        self, account_id: int, school: dict[int, Model], taught: Collection[int]
+    ) -> list[Op[Any]]:
+        """Read mail that was left in the inbox is good: without examples of it, words would only speak for junk.
+
+        `taught`: emails of this round, which may have been marked as junk where they are.
+        """
         model = school[account_id]
         lacking = model.junk + 2 - model.good
         inbox = next((box for box in await self._store.mailboxes(account_id) if box.role is Role.INBOX), None)
@@ -177,13 +185,17 @@ class Trainer:
         known = await self._store.learnt(account_id, seen)
         ops: list[Op[Any]] = []
         for email_id, before in zip(reversed(seen), reversed(known), strict=True):
-            if before or len(ops) >= min(lacking, LESSONS_AT_ONCE):
+            if before or email_id in taught or len(ops) >= min(lacking, LESSONS_AT_ONCE):
                 continue
             letter = await self._read(account_id, email_id)
             if letter is not None:
                 await self._teach(school, letter, "good", "")
                 ops.append(EndLesson(account_id=account_id, email_id=email_id, kind=None, learnt="good"))
         return ops
+
+
+def _nobody(_: int) -> None:
+    """There is no other process."""
 
 
 def _recipients(letter: Letter) -> Iterable[str]:

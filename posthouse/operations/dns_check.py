@@ -16,6 +16,7 @@ from posthouse.msgauth.spf import SpfQuestion, check_spf
 from posthouse.operations.dkim_keys import KeyRow, is_published
 from posthouse.operations.dns_plan import DnsRecord
 from posthouse.operations.findings import Finding, fine, look, wrong
+from posthouse.operations.mta_sts_check import Read, check_policy
 from posthouse.resolver import Answer, Status, TextAnswer, ZoneResolver
 from posthouse.store.model import Domain, DomainKind
 
@@ -42,7 +43,10 @@ class DnsCheck:
         keys: Sequence[KeyRow],
         resolver: ZoneResolver,
         hostname: str,
+        read_policy: Read,
     ) -> None:
+        """`read_policy`: fetches MTA-STS policies."""
+        self._read_policy = read_policy
         self._domain = domain
         self._records = records
         self._keys = keys
@@ -182,15 +186,19 @@ class DnsCheck:
         return await self._texts("TLSRPT", "v=TLSRPTv1", missing_is=look)
 
     async def mta_sts(self) -> list[Finding]:
-        """RFC 8461 §3.1: the record, and the host where the policy is read."""
-        if not self._planned("MTA-STS"):
-            return []
-        findings = await self._texts("MTA-STS", "v=STSv1", missing_is=look)
-        host = f"mta-sts.{self._domain.name}"
+        """RFC 8461 §3.1, §3.3: the record, and the policy as others read it; also one that the plan has not."""
+        name = self._domain.name
+        planned = self._planned("MTA-STS")
+        findings = await self._texts("MTA-STS", "v=STSv1", missing_is=look) if planned else []
+        answer = await self._resolver.txt(f"_mta-sts.{name}")
+        if any(text.replace(" ", "").startswith("v=STSv1") for text in answer.records):
+            mx = await self._resolver.mx(name)
+            hosts = [one.host for one in sorted(mx.records)]
+            return [*findings, await check_policy(name, hosts, self._read_policy)]
+        host = f"mta-sts.{name}"
         answers = [await self._resolver.a(host), await self._resolver.aaaa(host)]
-        if not any(answer.records for answer in answers):
-            record = self._planned("MTA-STS")[1]
-            findings.append(look(f"MTA-STS {host}", "has no address", fix_for(record)))
+        if planned and not any(answer.records for answer in answers):
+            findings.append(look(f"MTA-STS {host}", "has no address", fix_for(planned[1])))
         return findings
 
     async def _texts(

@@ -23,6 +23,7 @@ from posthouse.operations.dns_check import DnsCheck
 from posthouse.operations.dns_plan import DnsRecord, KeyRecord, PlanFacts, plan_records, zone_text
 from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, fine, look, wrong
+from posthouse.operations.mta_sts_check import PolicyReader, Read
 from posthouse.resolver import Status, ZoneResolver
 from posthouse.store.interface import Store
 from posthouse.store.model import Domain
@@ -52,8 +53,11 @@ class DomainRecords:
         ports: Mapping[str, int],
         certificate: Path | None = None,
         own_certificate: bool = False,
+        read_policy: Read | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """`read_policy`: fetches MTA-STS policies; None: over HTTPS, as others do."""
+        self._read_policy = read_policy or PolicyReader(resolver).read
         self._store = store
         self._domains = domains
         self._resolver = resolver
@@ -95,7 +99,7 @@ class DomainRecords:
         muted = {mute.subject: mute.reason for mute in await self._store.mutes(domain.name)}
         keys = await self._keys(domain)
         records = plan_records(domain, await self._facts(keys))
-        check = DnsCheck(domain, records, keys, self._resolver, self._hostname)
+        check = DnsCheck(domain, records, keys, self._resolver, self._hostname, self._read_policy)
         return [*await check.run(muted), *await self.check_host(muted)]
 
     async def check_host(self, muted: Mapping[str, str] | None = None) -> list[Finding]:

@@ -1,9 +1,8 @@
 """Remote pictures of HTML mail, fetched by us so that the sender learns neither who reads nor where or with what.
 
-Only addresses that we signed while making a mail safe are fetched, so this is nobody's open proxy. Every host is
-looked up by our resolver and must have a public address; the connection goes to that very address, so a second
-look-up cannot lead inside (DNS rebinding). No cookies, no Referer, one name for all readers. The answer must be a
-raster picture, is bounded in size and time, and is kept for a while: reading again asks nobody.
+Only addresses that we signed while making a mail safe are fetched, so this is nobody's open proxy, and only from hosts
+on the internet (`outside`). One name for all readers. The answer must be a raster picture, is bounded in size and
+time, and is kept for a while: reading again asks nobody.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 import httpx2
 import msgspec
@@ -28,9 +26,9 @@ from posthouse.limits import (
     IMAGE_TIME,
     IMAGES_AT_ONCE,
     IMAGES_KEPT,
-    MAIL_ADDRESS,
 )
 from posthouse.resolver import Resolver
+from posthouse.web.outside import NotOutside, Outside, is_public
 
 PATH: Final = "/mail/image"
 _FIELDS: Final = {
@@ -46,7 +44,6 @@ _BEGINNINGS: Final = (
     (b"BM", "image/bmp"),
     (b"\x00\x00\x01\x00", "image/x-icon"),
 )
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class NoPicture(PosthouseError):
@@ -58,19 +55,6 @@ class Picture(msgspec.Struct, frozen=True):
 
     media_type: str
     content: bytes
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is somebody's on the internet, not on this machine or in the house."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        # Addresses with an IPv4 address inside lead there.
-        inside = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inside is not None:
-            return inside.is_global
-        if found in ipaddress.ip_network("64:ff9b::/96"):
-            return False
-    return found.is_global and not found.is_multicast
 
 
 class ImageProxy:
@@ -86,13 +70,12 @@ class ImageProxy:
     ) -> None:
         """`allowed` judges IP addresses; `verify`: certificates must be good (only tests say otherwise)."""
         self._secret = hashlib.sha256(b"image proxy\0" + secret).digest()
-        self._resolver = resolver
-        self._allowed = allowed
+        self._outside = Outside(
+            resolver, connections=IMAGES_AT_ONCE, seconds=IMAGE_TIME, allowed=allowed, verify=verify
+        )
         self._slots = asyncio.Semaphore(IMAGES_AT_ONCE)
         self._kept: OrderedDict[str, Picture] = OrderedDict()
         self._octets = 0
-        self._verify = verify
-        self._client: httpx2.AsyncClient | None = None
 
     # --- addresses ------------------------------------------------------------------------------------
 
@@ -141,43 +124,9 @@ class ImageProxy:
 
     async def _ask(self, address: str) -> httpx2.Response:
         try:
-            parts = urlsplit(address)
-            port = parts.port
-        except ValueError as fault:
-            raise NoPicture("the address cannot be read") from fault
-        host = parts.hostname or ""
-        if parts.scheme not in _PORTS or not host or parts.username or len(address) > MAIL_ADDRESS:
-            raise NoPicture("no address of a picture")
-        target = await self._address_of(host)
-        shown = f"[{target}]" if ":" in target else target
-        url = httpx2.URL(address).copy_with(host=shown, fragment=None)
-        named = host if port is None or port == _PORTS[parts.scheme] else f"{host}:{port}"
-        request = self._http().build_request("GET", url, headers={**_FIELDS, "host": named})
-        request.extensions["sni_hostname"] = host
-        return await self._http().send(request, stream=True, follow_redirects=False)
-
-    async def _address_of(self, host: str) -> str:
-        """An address of the host that may be asked; the connection goes there and nowhere else."""
-        try:
-            found = [str(ipaddress.ip_address(host.strip("[]")))]
-        except ValueError:
-            answers = [await self._resolver.a(host), await self._resolver.aaaa(host)]
-            found = [record for answer in answers for record in answer.records]
-        if not found:
-            raise NoPicture("the picture's host has no address")
-        if not all(map(self._allowed, found)):
-            raise NoPicture("the picture's host is not on the internet")
-        return found[0]
-
-    def _http(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            self._client = httpx2.AsyncClient(
-                verify=self._verify,
-                trust_env=False,
-                timeout=IMAGE_TIME,
-                limits=httpx2.Limits(max_connections=IMAGES_AT_ONCE, max_keepalive_connections=0),
-            )
-        return self._client
+            return await self._outside.send("GET", address, _FIELDS)
+        except NotOutside as fault:
+            raise NoPicture(f"there is no such picture: {fault.public}") from fault
 
     def _keep(self, address: str, picture: Picture) -> None:
         self._kept[address] = picture
@@ -188,8 +137,7 @@ class ImageProxy:
 
     async def close(self) -> None:
         """Let go of connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._outside.close()
 
 
 async def _read(response: httpx2.Response) -> Picture:

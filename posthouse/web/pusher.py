@@ -26,7 +26,7 @@ from posthouse.jmap.push_subscription import KIND, LETTER, Subscription, credent
 from posthouse.resolver import Resolver
 from posthouse.store.account_model import Item
 from posthouse.store.interface import RemoveItem
-from posthouse.web.image_proxy import is_public
+from posthouse.web.outside import is_public
 from posthouse.web.web_push import VapidKey, encrypt
 
 log: Final = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ import pytest
 from posthouse.store.postgres import Place, PostgresStore
 from posthouse.store.postgres.connection import Connection, Server
 from posthouse.store.postgres.migrate import migrate
+from tests.cluster.absent import absent
 from tests.cluster.database import Database, programs
 from tests.kits.engine import NOW
 from tests.store.conftest import derive
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def server() -> Iterator[Database]:
     if programs() is None:
-        pytest.skip("PostgreSQL is not installed: scripts/install-peers.sh")
+        absent("PostgreSQL (scripts/install-peers.sh)")
     database = Database()
     try:
         database.initialise()

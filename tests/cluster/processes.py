@@ -54,11 +54,11 @@ class NodeProcess:
         host, _, port = self.addresses[name][0].rpartition(":")
         return host, int(port)
 
-    def command(self, *words: str, text: str = "") -> str:
+    def command(self, *words: str, text: str = "", wait: float = 60) -> str:
         """A command of the administrator's, beside the running node."""
         done = subprocess.run(
             [sys.executable, "-m", "posthouse", "-c", str(self.file), *words],
-            input=text, capture_output=True, text=True, check=False, timeout=60,
+            input=text, capture_output=True, text=True, check=False, timeout=wait,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

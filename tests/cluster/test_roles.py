@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.absent import absent
 from tests.cluster.database import Database, programs
 from tests.cluster.processes import NodeProcess
 
@@ -39,7 +40,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if programs() is None:
-        pytest.skip("PostgreSQL is not installed: scripts/install-peers.sh")
+        absent("PostgreSQL (scripts/install-peers.sh)")
     made = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
         for node in made.nodes:

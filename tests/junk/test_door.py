@@ -137,6 +137,23 @@ def test_counters_slide_over_a_minute() -> None:
     assert counters.add("a") == 1
 
 
+def test_counters_of_two_processes_count_together() -> None:
+    now = [0.0]
+    one, other = Counters(lambda: now[0]), Counters(lambda: now[0])
+    one.spread, other.spread = other.heard, one.heard
+    for _ in range(3):
+        now[0] += 2.0
+        one.add("192.0.2.7")
+        other.add("192.0.2.7")
+    assert other.add("192.0.2.7", 0) == pytest.approx(6)
+    told: list[tuple[str, ...]] = []
+    one.spread = told.append
+    for number in range(200):  # within a second
+        one.add(f"192.0.2.{number}")
+    assert len(told) == 3
+    assert max(sum(map(len, words)) + 3 * len(words) for words in told) < 8000
+
+
 class Answering:
     """A server that gives one answer to all; `heard` keeps what came."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import imaplib
+from collections.abc import Callable
 
 import pytest
 
+from tests.house import PASSWORDS
+from tests.jmap.conftest import Client
 from tests.junk.conftest import ALICE, JunkHouse, letter
 
 pytestmark = pytest.mark.slow
@@ -41,9 +44,11 @@ def mark(flag: str) -> object:
     return act
 
 
-@pytest.mark.parametrize("how", ["move", "copy", "keyword"])
+@pytest.mark.parametrize("how", ["move", "copy", "keyword", "Junk"])
 async def test_junk_by_imap_changes_the_next_verdict_of_its_like(house: JunkHouse, how: str) -> None:
-    acts = {"move": move("INBOX", "Junk"), "copy": copy_and_delete, "keyword": mark("$Junk")}
+    acts = {
+        "move": move("INBOX", "Junk"), "copy": copy_and_delete, "keyword": mark("$Junk"), "Junk": mark("Junk")
+    }  # fmt: skip
     assert (await house.comes(letter(EVE, "Best offer", OFFER))).startswith("250")
     before = await house.verdict()
     assert before["decision"] == "accept"
@@ -59,6 +64,53 @@ async def test_junk_by_imap_changes_the_next_verdict_of_its_like(house: JunkHous
     assert (await house.checks("Junk"))["moved-to-junk"] > 5
 
 
+async def by_jmap(
+    house: JunkHouse, source: str, patch: Callable[[dict[str, str]], dict[str, object]]
+) -> None:
+    """Change all emails of a mailbox; `patch` gets the mailboxes' ids by role."""
+    client = Client(house.house, ALICE, PASSWORDS[ALICE])
+    try:
+        boxes = {role: await client.mailbox(role) for role in ("inbox", "junk")}
+        found = await client.call("Email/query", filter={"inMailbox": boxes[source]})
+        done = await client.call("Email/set", update=dict.fromkeys(found["ids"], patch(boxes)))
+        assert set(done["updated"]) == set(found["ids"])
+    finally:
+        await client.http.aclose()
+    await house.junk.trainer.settle()
+
+
+JMAP_MOVES: dict[str, Callable[[dict[str, str]], dict[str, object]]] = {
+    "whole": lambda boxes: {"mailboxIds": {boxes["junk"]: True}},
+    "patch": lambda boxes: {f"mailboxIds/{boxes['inbox']}": None, f"mailboxIds/{boxes['junk']}": True},
+    "keyword": lambda boxes: {"keywords/$junk": True},
+    "keywords": lambda boxes: {"keywords": {"$junk": True, "$seen": True}},
+}
+
+
+@pytest.mark.parametrize("how", JMAP_MOVES)
+async def test_junk_by_jmap_changes_the_next_verdict_of_its_like(house: JunkHouse, how: str) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await by_jmap(house, "inbox", JMAP_MOVES[how])
+    await house.comes(letter(MAL, "Best offer", OFFER))
+    assert (await house.checks("Junk"))["likeness"] > 5
+
+
+@pytest.mark.parametrize("keyword", ["$notjunk", "move"])
+async def test_good_by_jmap_takes_it_back(house: JunkHouse, keyword: str) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await by_jmap(house, "inbox", JMAP_MOVES["whole"])
+    await by_jmap(
+        house,
+        "junk",
+        lambda boxes: (
+            {"mailboxIds": {boxes["inbox"]: True}} if keyword == "move" else {"keywords/$notjunk": True}
+        ),
+    )
+    await house.comes(letter(MAL, "Best offer", OFFER))
+    assert (await house.verdict("INBOX"))["decision"] == "accept"
+    assert (await house.checks())["likeness"] < 0
+
+
 async def test_moving_back_takes_it_back(house: JunkHouse) -> None:
     await house.comes(letter(EVE, "Best offer", OFFER))
     await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
@@ -70,6 +122,15 @@ async def test_moving_back_takes_it_back(house: JunkHouse) -> None:
     model = await house.junk.models.of(house.alice.account_id)
     assert model is not None
     assert (model.junk, model.good) == (0, 1)
+
+
+async def test_a_keyword_by_imap_takes_it_back(house: JunkHouse) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(mark("$Junk"))  # type: ignore[arg-type]
+    await house.by_imap(mark("$NotJunk"))  # type: ignore[arg-type]
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    assert (await house.verdict())["decision"] == "accept"
+    assert (await house.checks())["likeness"] < 0
 
 
 async def test_what_one_moves_changes_nothing_for_another_until_the_house_has_learnt_enough(

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import smtplib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from posthouse.config import Dns, Sending
-from posthouse.store.model import RecipientState
+from posthouse.junk import sending as junk
+from posthouse.junk.history import History
+from posthouse.limits import SENDING_SAVED
+from posthouse.store.interface import Op
+from posthouse.store.model import Account, RecipientState
+from tests.fakes.clock import FakeClock
 from tests.house import PASSWORDS
 from tests.junk.conftest import ALICE, JunkHouse, open_house
 
@@ -76,6 +82,77 @@ async def test_a_brake_survives_a_restart_and_can_be_turned_off(tmp_path: Path) 
     await sends(other, 9)
     assert (await states(other)) == {"going": 9}
     await other.house.close()
+
+
+class Doors:
+    """Two processes of one house, each with its own counts; what one tells is heard by the other, or lost."""
+
+    def __init__(self, house: JunkHouse, clock: FakeClock) -> None:
+        settings = Sending(usual=20, per_domain=45)
+        self.alice, self.store = house.alice, house.store
+        self.told: list[str] = []
+        self.pair = [
+            junk.Sending(house.store, History(house.store, clock), settings, self._tell, clock)
+            for _ in range(2)
+        ]
+        self.join()
+
+    async def _tell(self, _: Account, why: str) -> list[Op[Any]]:
+        self.told.append(why)
+        return []
+
+    def join(self) -> None:
+        first, second = self.pair
+        first.spread, second.spread = second.heard, first.heard
+
+    def part(self) -> None:
+        for one in self.pair:
+            one.spread = lambda _: None
+
+    async def leaves(self, door: int, count: int, start: int) -> junk.Leave:
+        people = [f"p{number}@far.test" for number in range(start, start + count)]
+        found = await self.pair[door].leave(self.alice, "192.0.2.7", people, people)
+        if found.ops:
+            await self.store.commit(*found.ops)
+        return found
+
+
+async def test_the_brake_counts_what_all_processes_send(tmp_path: Path) -> None:
+    house, clock = await open_house(tmp_path), FakeClock()
+    try:
+        doors = Doors(house, clock)
+        for number in range(3):  # by turns, so that neither alone sees much
+            assert not (await doors.leaves(number % 2, 3, number * 10)).held
+        held = await doors.leaves(1, 3, 100)
+        assert "recipients in an hour" in held.held
+        assert (await doors.leaves(0, 1, 200)).held == held.held
+        assert len(doors.told) == 1, "told once, not by each"
+        assert await doors.pair[0].release(house.alice)
+        assert not (await doors.leaves(1, 1, 300)).held
+        assert (await doors.leaves(1, 33, 400)).reply is not None, (
+            "the domain's limit is counted together too"
+        )
+    finally:
+        await house.house.close()
+
+
+async def test_a_process_that_heard_nothing_finds_out_that_an_account_is_held(tmp_path: Path) -> None:
+    house, clock = await open_house(tmp_path), FakeClock()
+    try:
+        doors = Doors(house, clock)
+        assert not (await doors.leaves(0, 1, 0)).held
+        doors.part()
+        assert (await doors.leaves(1, 25, 50)).held
+        assert not (await doors.leaves(0, 1, 100)).held
+        clock.advance(SENDING_SAVED + 1)
+        assert (await doors.leaves(0, 1, 101)).held
+        clock.advance(SENDING_SAVED + 1)
+        assert (await doors.leaves(1, 1, 102)).held, "what another writes down does not release it"
+        await doors.pair[1].release(house.alice)
+        clock.advance(SENDING_SAVED + 1)
+        assert not (await doors.leaves(0, 1, 103)).held
+    finally:
+        await house.house.close()
 
 
 async def test_limits_refuse_in_words(tmp_path: Path) -> None:

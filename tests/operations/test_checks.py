@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from posthouse.store.interface import Enqueue
 from posthouse.store.model import Content, NewQueued, NewRecipient
 from posthouse.store.trust import DkimKey, PutDkimKey
 from tests.fakes.resolver import FakeResolver
+
+ROOT = Path(__file__).resolve().parents[2]
 
 GOOD = """
 north.test.     MX   10 mx.north.test.
@@ -332,3 +336,13 @@ async def test_a_backup_that_is_missing_or_old_is_worth_a_look(fixture: Fixture,
     assert (await fixture.levels())["backup"].level is Level.FINE
     fixture.now = row.made_at + 9 * 86400
     assert (await fixture.levels())["backup"].level is Level.LOOK
+
+
+def test_the_webmail_has_words_for_every_reason() -> None:
+    """The pages say in Chinese why a record is wanted: they know each reason by its English text."""
+    words = (ROOT / "webmail/src/i18n/en/admin.ts").read_text()
+    source = ast.parse((ROOT / "posthouse/operations/dns_plan.py").read_text())
+    texts = {node.value for node in ast.walk(source) if isinstance(node, ast.Constant)}
+    known = set(re.findall(r"'admin\.why\.[\w-]+': ['\"](.*)['\"],", words))
+    assert known <= texts, known - texts
+    assert len(known) == 15

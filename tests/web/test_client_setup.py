@@ -12,6 +12,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.config import Tls
+from posthouse.msgauth.mta_sts import parse_sts_policy
 from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, asked_address
 from tests.house import TestHouse
 from tests.web.browser import Browser, Page
@@ -142,6 +143,7 @@ async def test_mta_sts_only_with_a_certificate_of_ours(house: TestHouse, tmp_pat
     try:
         page = await at_host(other, "mta-sts.example.test", path)
         assert page.text.split("\r\n")[:3] == ["version: STSv1", "mode: enforce", "mx: mx.example.test"]
+        assert parse_sts_policy(page.text).allows("mx.example.test"), "others can read it"
         assert page.first("content-type").startswith("text/plain")
         assert (await at_host(other, "example.test", path)).status == 404
         assert (await at_host(other, "mta-sts.other.test", path)).status == 404

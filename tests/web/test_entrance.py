@@ -133,6 +133,42 @@ async def test_requests_of_other_sites_are_not_believed(house: TestHouse) -> Non
     assert (await browser.get(SESSION, sec_fetch_site="cross-site")).status == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/jmap/upload/A1/"),
+        ("GET", "/jmap/eventsource/?types=*&closeafter=state&ping=0"),
+        ("POST", "/login/passkey"),
+        ("POST", "/logout"),
+    ],
+)
+@pytest.mark.parametrize(
+    "fields", [{"origin": "https://evil.test"}, {"origin": "", "sec_fetch_site": "cross-site"}]
+)
+async def test_no_door_opens_for_another_site(
+    house: TestHouse, method: str, path: str, fields: dict[str, str]
+) -> None:
+    browser = Browser(house)
+    await browser.sign_in(*ALICE)
+    kept = dict(browser.cookies)
+    kind = {"content_type": "application/json"}
+    refused = await browser.send(method, path, b"{}" if method == "POST" else b"", kind | fields)
+    assert refused.status in {401, 403}, (path, refused.text)
+    browser.cookies = kept
+    assert (await browser.get(SESSION)).status == 200, "nothing happened"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/mail/inbox", "/admin/status", "/login", "/no-such-place", "/jmap/", SESSION]
+)
+async def test_no_page_of_ours_is_framed(house: TestHouse, path: str) -> None:
+    browser = Browser(house)
+    await browser.sign_in(*ALICE)
+    page = await browser.get(path)
+    assert page.first("x-frame-options") == "DENY"
+    assert "frame-ancestors 'none'" in page.first("content-security-policy")
+
+
 async def test_nobody_can_frame_the_page(house: TestHouse) -> None:
     page = await Browser(house).get("/login")
     assert "frame-ancestors 'none'" in page.first("content-security-policy")

@@ -13,7 +13,6 @@ from posthouse import limits
 from posthouse.errors import NotFound, StoreUnavailable
 from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
-from posthouse.store.postgres.connection import snapshot
 from posthouse.store.postgres.readers import Reader
 
 log = logging.getLogger("posthouse.store")
@@ -30,6 +29,13 @@ _PLACES_OF_MANY: Final = (
 _BLOBS: Final = (
     "SELECT blob_id, content, object, size FROM blob"
     " WHERE account_id = ANY($1::bigint[]) AND blob_id = ANY($2::bigint[])"
+)
+_AHEAD: Final = (
+    "SELECT e.email_id, e.blob_id, e.prefix, e.size,"
+    " CASE WHEN sum(e.size) OVER (ORDER BY n.place) <= $3 THEN b.content END"
+    " FROM unnest($2::bigint[]) WITH ORDINALITY AS n (email_id, place)"
+    " JOIN email e ON e.account_id = $1 AND e.email_id = n.email_id"
+    " LEFT JOIN blob b ON b.account_id = e.account_id AND b.blob_id = e.blob_id"
 )
 _PART: Final = (
     "SELECT CASE WHEN object IS NULL THEN substring(content FROM $3::int FOR $4::int) END, object, size FROM blob"
@@ -131,26 +137,17 @@ def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], bytes_
     asked: Sequence[int] = email_ids
     if len(email_ids) == 1:
         asked = range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
-    with snapshot(reader.db):
-        stored = read_stored(reader, account_id, asked)
-        if not bytes_too:
-            return Ahead(stored, {})
-        wanted: list[Stored] = []
-        room = limits.READ_AHEAD_OCTETS
-        for place in stored.values():
-            room -= place.size
-            if room < 0:
-                break
-            wanted.append(place)
-        return Ahead(stored, _in_database(reader, wanted))
+    if not bytes_too:
+        return Ahead(read_stored(reader, account_id, asked), {})
+    rows = reader.db.fetch(_AHEAD, account_id, list(asked), limits.READ_AHEAD_OCTETS)
+    stored = {
+        email_id: Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id)
+        for email_id, blob_id, prefix, size, _ in rows
+    }
+    return Ahead(stored, {blob_id: raw for _, blob_id, _, _, raw in rows if raw is not None})
 
 
 # --- the bytes ----------------------------------------------------------------------------------------------
-
-
-def _in_database(reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
-    """Those blobs whose bytes are rows."""
-    return {blob_id: raw for blob_id, raw, _, _ in _blob_rows(reader, places) if raw is not None}
 
 
 def _blob_rows(reader: Reader, places: Sequence[Stored]) -> list[Any]:

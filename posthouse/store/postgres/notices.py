@@ -143,6 +143,7 @@ class Notices:
             except TimeoutError:
                 return
             await self._send(connection)
+            await asyncio.sleep(limits.NOTICE_GAP)  # the first one goes at once, what follows goes together
 
     async def _send(self, connection: asyncpg.Connection[Any]) -> None:
         self._wanted.clear()

@@ -122,14 +122,14 @@ const PAGES = {
       `admin-${name}`,
       async (page, base) => {
         await page.goto(`${base}/admin/${name}`)
-        await page.locator('.admin .content :is(li, dl, .empty)').first().waitFor()
+        await page.locator('.admin .content :is(li, dl, section, .empty)').first().waitFor()
       },
     ]),
   ),
   async 'admin-domain'(page, base) {
     await page.goto(`${base}/admin/domains`)
     await page.locator('.admin .name', { hasText: 'north.test' }).first().click()
-    await page.locator('table').waitFor()
+    await page.locator('.records li').first().waitFor()
   },
   async 'admin-report'(page, base) {
     await page.goto(`${base}/admin/reports`)

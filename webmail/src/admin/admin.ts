@@ -29,6 +29,14 @@ export function kindWord(kind: string): string {
   return key in en ? t(key as Key) : kind
 }
 
+const REASONS = new Map(Object.entries(en).filter(([key]) => key.startsWith('admin.why.')).map(([key, text]) => [text as string, key as Key]))
+
+/** Why a DNS record is wanted: the server's own words, in the reader's language where they are known. */
+export function reasonWord(why: string): string {
+  const key = REASONS.get(why)
+  return key ? t(key) : why
+}
+
 export interface Finding {
   level: 'fine' | 'look' | 'wrong'
   subject: string

@@ -30,7 +30,6 @@ export const settings = {
   'settings.way.foxmail': 'Choose “New account, Other mailbox, Manual setup”, type IMAP, and take the values below. Where Foxmail asks for an authorization code, enter an app password.',
   'settings.profile': 'Open the profile on this device',
   'settings.profile-qr': 'Code that leads to the profile',
-  'settings.service': 'Service',
   'settings.service.imap': 'Reading (IMAP)',
   'settings.service.pop3': 'Fetching (POP3)',
   'settings.service.smtp': 'Sending (SMTP)',

@@ -30,7 +30,6 @@ export const settings = {
   'settings.way.foxmail': '选择“新建账号 → 其他邮箱 → 手动设置”，类型选 IMAP，填写下面的值。要求填授权码的地方，请填应用专用密码。',
   'settings.profile': '在这台设备上打开描述文件',
   'settings.profile-qr': '通往描述文件的二维码',
-  'settings.service': '服务',
   'settings.service.imap': '收信（IMAP）',
   'settings.service.pop3': '取信（POP3）',
   'settings.service.smtp': '发信（SMTP）',

@@ -1,11 +1,14 @@
 // Names of mailboxes as paths ("Projects/Lighthouse"), and mailboxes made from paths.
 import { ownSet } from '../own'
 import type { Id, Mailbox } from '../../jmap/types'
+import { folderName } from '../../mail/place'
 import { mail } from '../../store/mail.svelte'
 
 export interface Place {
   id: Id
   path: string
+  /** As the reader knows it. */
+  label: string
   total: number
 }
 
@@ -16,7 +19,7 @@ export function places(): Place[] {
     const parent = box.parentId ? mail.mailboxes.get(box.parentId) : undefined
     return parent ? `${path(parent)}/${box.name}` : box.name
   }
-  return all.map((box) => ({ id: box.id, path: path(box), total: box.totalEmails })).sort((a, b) => a.path.localeCompare(b.path))
+  return all.map((box) => ({ id: box.id, path: path(box), label: box.role ? folderName(box) : path(box), total: box.totalEmails })).sort((a, b) => a.path.localeCompare(b.path))
 }
 
 /** The mailbox of a path, made when it is missing. */

@@ -1,0 +1,95 @@
+"""A rolling upgrade: the database is one schema step ahead, and nodes of the version before go on beside the new."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from posthouse.errors import StoreUnavailable
+from posthouse.ranges import Ranges
+from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge
+from posthouse.store.postgres import migrate
+from posthouse.store.postgres.connection import Connection, Server
+from tests.cluster.conftest import PostgresEngine
+from tests.cluster.database import Database
+from tests.cluster.nodes import content, until
+from tests.kits.engine import Desk, furnish
+from tests.kits.queue import enqueue, lease
+
+
+def next_step(server: Database, url: str) -> str:
+    """The most that a step may do: a column more in every table, a table more, an index more."""
+    tables = server.sql(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        " AND relname <> 'schema_version'",
+        url.rpartition("/")[2],
+    ).splitlines()
+    columns = "".join(f"ALTER TABLE {name} ADD COLUMN later bigint NOT NULL DEFAULT 7;\n" for name in tables)
+    return (
+        columns
+        + "CREATE TABLE addition (account_id bigint PRIMARY KEY);\nCREATE INDEX later ON email (later);"
+    )
+
+
+def upgrade(url: str, ahead: dict[int, str]) -> None:
+    db = Connection(Server(url))
+    try:
+        migrate.migrate(db, ahead)
+    finally:
+        db.close()
+
+
+async def use(desk: Desk, name: str) -> None:
+    """A little of everything that writes and reads."""
+    inbox = await desk.box()
+    await asyncio.gather(*(desk.add(inbox, f"{name} {n}", "x" * 9_000) for n in range(5)))
+    await desk.flag(inbox, "1:3", "\\Seen", f"${name}")
+    made = await desk.store.apply(CreateMailbox(account_id=desk.id, name=name))
+    await desk.store.apply(
+        CopyEmails(
+            account_id=desk.id,
+            source_id=inbox.mailbox_id,
+            uids=Ranges([(1, 2)]),
+            target_id=made.mailbox_id,
+        )
+    )
+    await desk.store.apply(
+        Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=Ranges([(4, 4)]), force=True)
+    )
+    await enqueue(desk.store, f"{name}@one.test", due=1.0)
+    assert await lease(desk.store, limit=1)
+    index = await desk.store.index(desk.id, inbox.mailbox_id)
+    assert None not in await desk.store.messages(desk.id, list(index.email_ids))
+    assert await desk.store.search_text(desk.id, list(index.email_ids), "text", name)
+
+
+async def test_nodes_of_the_version_before_go_on(server: Database, url: str, tmp_path: Path) -> None:
+    known = migrate.steps()
+    newest = max(known)
+    ahead = {**known, newest + 1: next_step(server, url)}
+    running = PostgresEngine(url, tmp_path / "running")
+    await running.open()
+    late = PostgresEngine(url, tmp_path / "late")
+    try:
+        desk = await furnish(running)
+        await use(desk, "before")
+        await asyncio.to_thread(upgrade, url, ahead)
+        await use(desk, "during")
+        await late.open()
+        other = Desk(late, desk.account)
+        await use(other, "started-later")
+        await running.settle()
+        inbox = await desk.box()
+        both = [await each.store.index(desk.id, inbox.mailbox_id) for each in (desk, other)]
+        await until(lambda: content(both[0]) == content(both[1]))
+        assert len(both[0]) == 29  # three times ten, and message 4 is gone
+    finally:
+        await running.store.close()
+        if hasattr(late, "store"):
+            await late.store.close()
+    two_ahead = {**ahead, newest + 2: "SELECT 1"}
+    await asyncio.to_thread(upgrade, url, two_ahead)
+    with pytest.raises(StoreUnavailable, match="schema"):
+        await PostgresEngine(url, tmp_path / "too old").open()
