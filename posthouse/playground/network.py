@@ -183,13 +183,17 @@ class Playground:
 
 
 async def furnish(host: Host) -> None:
-    """Give a running host its domains and accounts, as an administrator would."""
+    """Give a running host its domains and accounts, as an administrator would; the first account is one."""
     for domain in host.spec.domains:
         await host.ask("domain.add", name=domain)
     for domain in host.spec.backup_for:
         await host.ask("domain.add", name=domain, backup=True)
     if host.spec.accounts:
-        rows = "".join(f"{address},{password}\n" for address, password in host.spec.accounts)
-        done = await host.ask("account.import", body=f"address,password\n{rows}".encode())
+        yes = ("yes", *("no",) * (len(host.spec.accounts) - 1))
+        lines = (
+            f"{address},{password},{admin}\n"
+            for (address, password), admin in zip(host.spec.accounts, yes, strict=True)
+        )
+        done = await host.ask("account.import", body=f"address,password,admin\n{''.join(lines)}".encode())
         if done["refused"]:
             raise ValueError(f"{host.name}: {done['refused'][0]['reason']}")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from posthouse import limits
 from posthouse.jmap.admin import COMMANDS
 from posthouse.jmap.capabilities import ADMIN
 from posthouse.junk.sending import State
@@ -104,7 +105,9 @@ async def test_reports(house: TestHouse, admin: Owner) -> None:
     assert await admin.error("AdminReport/show") == "invalidArguments"
 
 
-async def test_refused_mail_is_listed_and_rescued(house: TestHouse, admin: Owner) -> None:
+async def test_refused_mail_is_listed_and_rescued(
+    house: TestHouse, admin: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, alice = house.app.store, house.accounts["alice@example.test"]
     assert await result(admin, "AdminReject/list") == []
     kept = await store.apply(CreateMailbox(account_id=alice.account_id, name=REJECTS))
@@ -131,6 +134,11 @@ async def test_refused_mail_is_listed_and_rescued(house: TestHouse, admin: Owner
     assert (rows[0]["subject"], rows[0]["address"], rows[0]["score"]) == ("Cheap", alice.address, 12.5)
     assert rows[0]["reasons"] == ["words", "dmarc: fails"], "the heaviest first, nothing that speaks for it"
     assert await result(admin, "AdminReject/list", address="bob@example.test") == []
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "REJECTS_LISTED", 1)
+        patch.setattr(limits, "REJECTS_HEADER", raw.index(b"Subject"))
+        (newest,) = await result(admin, "AdminReject/list")
+        assert (newest["receivedAt"], newest["subject"]) == (20, ""), "what lies behind is not read"
     assert await admin.error("AdminReject/list", address="nobody@example.test") == "notFound"
     assert await admin.error("AdminReject/list", limit=0) == "invalidArguments"
     wanted = {"address": alice.address, "ids": [rows[1]["id"]]}
