@@ -596,6 +596,9 @@ HTTP_WEBSOCKET_IDLE: Final = 60.0
 JMAP_REQUEST_SIZE: Final = 10 * MB
 """Octets of one request (maxSizeRequest; RFC 8620 §2 suggests 10,000,000)."""
 
+JMAP_PACKED: Final = 4 * KB
+"""Octets from which an answer is compressed: three packets become one or two, for 0.07 ms of a thread."""
+
 JMAP_REQUESTS: Final = 16
 """Requests of one account at once (maxConcurrentRequests; RFC 8620 §2 suggests 4, several devices share it)."""
 

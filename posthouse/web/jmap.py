@@ -20,6 +20,7 @@ from posthouse.jmap.via import Via
 from posthouse.web.busy import Busy, TooBusy
 from posthouse.web.login import Caller, Gate, peer_of
 from posthouse.web.origin import site_of
+from posthouse.web.packing import packed
 from posthouse.web.problems import problem
 
 NEVER_KEPT: Final = {"cache-control": "no-cache, no-store, must-revalidate"}
@@ -74,7 +75,8 @@ class JmapPages:
             return refusal(fault)
         except TooBusy:
             return refusal(RequestError("limit", "too many requests at once", limit="maxConcurrentRequests"))
-        return Response(msgspec.json.encode(answer), HTTPStatus.OK, NEVER_KEPT, media_type="application/json")
+        body, fields = await packed(request, msgspec.json.encode(answer))
+        return Response(body, HTTPStatus.OK, NEVER_KEPT | fields, media_type="application/json")
 
     def _via(self, request: Request, caller: Caller) -> Via:
         return Via(
