@@ -333,10 +333,15 @@ class House:
         )
 
     def _backups(self, config: Config) -> Backups:
-        keeper = self.store if isinstance(self.store, SqliteStore) else None
         own = (file_name(config.store.url), file_name(config.store.blobs), "search.db", "run")
         return Backups(
-            keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
+            self.storage.keeper,
+            self.store,
+            data=config.data,
+            hostname=config.hostname,
+            own=(*own, "node"),
+            now=self.clock,
+            expected=isinstance(self.store, SqliteStore),
         )
 
     async def _is_backup(self, name: str) -> bool:
