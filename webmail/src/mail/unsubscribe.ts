@@ -6,6 +6,7 @@ import { t } from '../i18n/index.svelte'
 import { Refused } from '../jmap/client'
 import type { EmailBody } from '../jmap/types'
 import { go } from '../router.svelte'
+import { own } from '../settings/own'
 import { header } from './headers'
 
 function addresses(body: EmailBody): string[] {
