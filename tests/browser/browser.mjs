@@ -24,10 +24,10 @@ export async function launch(stage = {}) {
 
 /** A window of somebody who has signed in. */
 export async function signedIn(browser, base, address, options = {}) {
-  const { password = 'posthouse', ...rest } = options
+  const { password = 'posthouse', patience = 10_000, ...rest } = options
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...rest })
   const page = await context.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(patience)
   page.faults = []
   page.on('pageerror', (error) => page.faults.push(String(error)))
   await signIn(page, base, address, password)

@@ -23,7 +23,7 @@ async def _main(folder: Path) -> None:
             send,
             stage.north,
             "alice@north.test",
-            ["carol@south.test", "keeper@south.test", "bob@lantern.test"],
+            ["carol@south.test", "bob@south.test"],
             "Lanterns for Saturday 周六的灯笼",
             "Shall I bring the two large lanterns?",
         )

@@ -144,6 +144,17 @@ export const checks = {
     await toast(page, 'Answer sent').waitFor()
     await page.getByRole('button', { name: 'Accept', pressed: true }).waitFor()
   },
+  async a_list_is_left({ page }) {
+    await inbox(page)
+    await open(page, 'The ferry, the signal house and a bakery')
+    await page.getByRole('button', { name: 'Unsubscribe' }).click()
+    await page.locator('dialog').getByRole('button', { name: 'Unsubscribe' }).click()
+    await toast(page, 'The list was told').waitFor() // nothing signed it, so by a message
+    await page.locator('.bar').getByText('Unsubscribed').waitFor()
+    await toast(page, 'The list was told').getByText('Undo send').click()
+    await page.getByRole('button', { name: 'Unsubscribe' }).waitFor()
+    await inbox(page)
+  },
   async carol_replies_and_the_conversation_grows({ carol, page }) {
     await carol.keyboard.press('r')
     await carol.getByLabel('Text of the message').waitFor()

@@ -32,6 +32,10 @@ const PAGES = {
   async stranger(page, base) {
     await read(page, base, 'order')
   },
+  async invitation(page, base) {
+    await read(page, base, 'review')
+    await page.locator('.answers').waitFor()
+  },
   async compose(page, base) {
     await page.goto(`${base}/compose?to=${encodeURIComponent('Carol Meier <carol@south.test>, 王小明 <wang.xiaoming@huadong.test>')}&subject=${encodeURIComponent('Lanterns for Saturday 周六的灯笼')}&body=${encodeURIComponent('Shall I bring the two large lanterns?\n\nAlice')}`)
     await page.locator('.window').waitFor()
@@ -43,6 +47,7 @@ const PAGES = {
     await page.context().setOffline(true)
     await page.keyboard.press('c')
     await page.getByRole('combobox').nth(1).fill('carol@south.test')
+    await page.keyboard.press('Enter')
     await page.locator('.window .subject').fill('Half a thought 半句话')
     await page.keyboard.press('Escape')
     await page.locator('.kept').waitFor()
@@ -168,6 +173,15 @@ async function anonymous(page, address) {
   await page.context().addCookies(cookies)
 }
 
+/** What is written in a picture is not offered in the next, unless it is saved as a draft by then. */
+async function forget(page, base) {
+  await page.goto(`${base}/mail/inbox`)
+  await page.locator('.row .open').first().waitFor()
+  await page.waitForTimeout(200)
+  const discard = page.locator('.kept button').last()
+  if (await discard.isVisible()) await discard.click()
+}
+
 async function read(page, base, words) {
   await page.goto(`${base}/search?q=${encodeURIComponent(words)}`)
   await page.locator('.row .open').first().click()
@@ -200,7 +214,7 @@ export const checks = Object.fromEntries(
             const wide = await page.evaluate(() => document.documentElement.scrollWidth)
             assert.ok(wide <= width, `${name} is ${wide} wide at ${width}`)
             await page.context().setOffline(false)
-            if (name === 'kept' && (await page.locator('.kept').count())) await page.locator('.kept button').last().click()
+            if (['kept', 'compose'].includes(name)) await forget(page, base)
           }
           await page.context().close()
         },

@@ -9,7 +9,7 @@ const WORK_MS = 12 // processor time of the page's thread for a frame, on averag
 export const checks = {
   async no_frame_is_late(world) {
     const { browser, stage, folder } = world
-    const page = (world.page = await signedIn(browser, stage.web, stage.address, { password: stage.password }))
+    const page = (world.page = await signedIn(browser, stage.web, stage.address, { password: stage.password, patience: 60_000 }))
     await page.locator('.row').first().waitFor()
     const total = await page.locator('.pane-list header .numbers').innerText()
     assert.equal(Number(total.replace(/\D/g, '')), stage.count)

@@ -17,7 +17,8 @@ export function composeFromAddress(query: URLSearchParams): void {
   go('/mail/inbox', { replace: true })
 }
 
-function fromMailto(address: string): URLSearchParams {
+/** What a mailto: address asks for: `to`, `subject`, `body` and more. */
+export function fromMailto(address: string): URLSearchParams {
   const [to = '', query = ''] = address.replace(/^mailto:/i, '').split('?', 2)
   const values = new URLSearchParams(query.replaceAll('+', '%2B'))
   const more = values.get('to')

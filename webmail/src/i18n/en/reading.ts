@@ -26,6 +26,7 @@ export const reading = {
   'read.print': 'Print',
   'read.unsubscribe': 'Unsubscribe',
   'read.unsubscribe-ask': 'Tell {name} to send nothing more to this address?',
+  'read.left-list': 'Unsubscribed',
   'read.unsubscribed': 'The list was told. It may take a few days.',
   'read.unsubscribe-failed': 'The list did not accept it. You can mark the message as junk.',
   'read.copy-address': 'Copy address',

@@ -26,6 +26,7 @@ export const reading = {
   'read.print': '打印',
   'read.unsubscribe': '退订',
   'read.unsubscribe-ask': '通知 {name} 不再向此地址发信？',
+  'read.left-list': '已退订',
   'read.unsubscribed': '已通知对方，可能需要几天生效。',
   'read.unsubscribe-failed': '对方没有受理退订，您可以将其标为垃圾邮件。',
   'read.copy-address': '复制地址',
