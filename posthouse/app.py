@@ -38,9 +38,8 @@ from posthouse.house import House
 from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Caches
 from posthouse.jmap.context import Services as JmapServices
-from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.methods import TOLD_TYPES
-from posthouse.jmap.verdict import VERDICT
+from posthouse.jmap.own_methods import OWN_EXTRAS
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.endpoint import UNIX
@@ -335,7 +334,7 @@ class App:
             client_setup=self.house.client_setup,
             outbox=self.house.outbox,
             learnt_addresses=self.house.learnt_addresses,
-            email_extras=EmailExtras([VERDICT]),
+            email_extras=OWN_EXTRAS,
             resolver=self.house.resolver,
             unsubscribe=OneClick(self.house.resolver).post,
             vapid=self._vapid.public,

@@ -32,6 +32,7 @@ from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
+from posthouse.inbound.snooze import Waker
 from posthouse.inbound.tally import Tallies
 from posthouse.inbound.vacation import VacationResponder
 from posthouse.judging import Alarm, Examiner, Judging, outgoing
@@ -90,6 +91,7 @@ class House:
             self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
+        self.waker = Waker(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -290,12 +292,14 @@ class House:
         `jobs`: also what one node does for all.
         """
         counts = Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH)
+        waking = Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1)
         if not jobs:
             return (counts,)
         shared = (
             Duty(name="dkim keys", run=self._care_for_keys),
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
+            waking,
         )
         return (counts, *map(self._by_one_node, shared))
 

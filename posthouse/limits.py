@@ -1067,6 +1067,18 @@ CARDS_CACHED: Final = 64 * MB
 CARDS_AT_ONCE: Final = 500
 """Contacts that a query looks through on the event loop; more, in a thread."""
 
+SNOOZE_LOOK: Final = 15.0
+"""Seconds between two looks for snoozed mail that is due: sooner than anybody notices."""
+
+SNOOZE_BATCH: Final = 100
+"""Snoozed messages that are woken before it is asked again what is due."""
+
+SNOOZE_RETRY: Final = 600.0
+"""Seconds after which a message that could not be woken is tried again."""
+
+SNOOZE_MOST: Final = 5 * 366 * 86400
+"""Seconds that mail may be snoozed for."""
+
 UNSUBSCRIBE_TIME: Final = 20.0
 """Seconds that a list's host may take to answer a one-click unsubscription, all steps together."""
 

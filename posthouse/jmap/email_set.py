@@ -20,6 +20,7 @@ from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.errors import Rejected, invalid
 from posthouse.jmap.mail import Standing
 from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.snoozed import snooze_of, snooze_operations
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.ranges import Ranges
 from posthouse.store.interface import Expunge, MoveEmails, Op, PlaceEmails, SetFlags
@@ -40,6 +41,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     mailboxes: frozenset[int]
+    snooze: int | None = None
+    """Until when it is to be snoozed, POSIX seconds; 0: not any more; None: as it is."""
 
 
 async def set_emails(context: Context, arguments: EmailSetArguments) -> SetAnswer:
@@ -89,7 +92,11 @@ async def update_emails(
         for group in _groups(account_id, changes).values():
             names = [name for name, _ in group]
             try:
-                await context.store.commit(*_operations(account_id, [change for _, change in group]))
+                changed = [change for _, change in group]
+                snoozing = await snooze_operations(
+                    context, account_id, {c.email_id: c.snooze for c in changed if c.snooze is not None}
+                )
+                await context.store.commit(*_operations(account_id, changed), *snoozing)
             except (NotFound, Conflict) as fault:
                 again |= {name: update[name] for name in names}
                 reason = fault.public
@@ -138,7 +145,8 @@ def _change(
         "mailboxIds": {ids.encode(ids.MAILBOX, box): True for box, _ in standing.places},
         "keywords": {word: True for bit, word in names if standing.flags & bit},
     }
-    patch = {_resolved(context, path): value for path, value in patch.items()}
+    snooze = snooze_of(context, patch["snoozed"]) if "snoozed" in patch else None
+    patch = {_resolved(context, path): value for path, value in patch.items() if path != "snoozed"}
     foreign = sorted(path for path in patch if path.partition("/")[0] not in MUTABLE)
     if foreign:
         raise invalid("only mailboxIds and keywords can change", *foreign)
@@ -152,6 +160,7 @@ def _change(
         add=flags_of(after - before),
         remove=flags_of(before - after),
         mailboxes=mailboxes_of(context, new.get("mailboxIds"), boxes),
+        snooze=snooze,
     )
 
 

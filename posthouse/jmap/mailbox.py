@@ -59,6 +59,7 @@ COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
 NO_MAIL: Final = Counts(total_emails=0, unread_emails=0, total_threads=0, unread_threads=0)
 _STANDARD_ORDER: Final = {
     Role.INBOX: 10,
+    Role.SNOOZED: 15,
     Role.DRAFTS: 20,
     Role.SENT: 30,
     Role.ARCHIVE: 40,

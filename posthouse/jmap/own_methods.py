@@ -1,4 +1,4 @@
-"""The methods of our own capabilities, in one literal table (docs/jmap-extensions.md says what each does)."""
+"""Our own methods in one literal table, and our own properties of Email (docs/jmap-extensions.md says what they do)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Final
 from posthouse.jmap import learnt_address, own_account, security, unsubscribe, vcards
 from posthouse.jmap.admin import METHODS as ADMIN_METHODS
 from posthouse.jmap.capabilities import OWN
+from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.method import Arguments, Method
+from posthouse.jmap.snoozed import SNOOZED
+from posthouse.jmap.verdict import VERDICT
 from posthouse.store.credentials import CredentialKind
 
 OWN_METHODS: Final[Mapping[str, Method]] = {
@@ -39,3 +42,4 @@ OWN_METHODS: Final[Mapping[str, Method]] = {
     "Journey/list": Method(OWN, own_account.JourneyListArguments, own_account.journeys),
     **ADMIN_METHODS,
 }
+OWN_EXTRAS: Final = EmailExtras([SNOOZED, VERDICT])

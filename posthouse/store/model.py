@@ -40,6 +40,8 @@ class Role(enum.Enum):
     JUNK = "junk"
     TRASH = "trash"
     ARCHIVE = "archive"
+    SNOOZED = "snoozed"
+    """Mail that comes back to the inbox at a time (IANA's registry of mailbox names' attributes)."""
 
 
 SEPARATOR: Final = "/"

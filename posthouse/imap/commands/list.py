@@ -27,8 +27,9 @@ SPECIAL_USE: Final = {
     Role.JUNK: b"\\Junk",
     Role.TRASH: b"\\Trash",
     Role.ARCHIVE: b"\\Archive",
+    Role.SNOOZED: b"\\Snoozed",
 }
-"""RFC 6154 §2: the attributes that we know; the others (\\All, \\Flagged, \\Important) would be virtual."""
+"""RFC 6154 §2 and IANA's registry: those that we know; the others (\\All, \\Flagged, \\Important) would be virtual."""
 
 _SELECTION: Final = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
 _RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})

@@ -9,7 +9,6 @@ import { mail } from '../store/mail.svelte'
 import { at } from '../store/patch'
 import { labelName, membersIn } from './conversation'
 import { folderName, type Place } from './place'
-import { SNOOZED } from './snoozing'
 
 export interface Target {
   place: Place
@@ -116,12 +115,12 @@ export function mute(target: Target): void {
   perform(target, keyword(emails, '$muted', on), t(on ? 'done.muted' : 'done.unmuted'), false)
 }
 
-/** Out of sight until `when`: the time stands in a keyword, `$snoozed-until-` and seconds, so that it outlives this device. */
+/** Out of sight until `when`; the server brings it back (docs/jmap-extensions.md). */
 export async function snooze(target: Target, when: Date): Promise<void> {
   const mailbox = mail.role('snoozed') ?? (await makeSnoozed())
   if (!mailbox) return
-  const name = `${SNOOZED}${Math.round(when.getTime() / 1000)}`
-  const updates = Object.fromEntries(movable(target).map((email) => [email.id, { mailboxIds: { [mailbox.id]: true }, [at('keywords', name)]: true }]))
+  const until = when.toISOString().replace(/\.\d+/, '')
+  const updates = Object.fromEntries(movable(target).map((email) => [email.id, { mailboxIds: { [mailbox.id]: true }, snoozed: { until } }]))
   perform(target, updates, t('done.snoozed', { when: nearDate(when) }), true)
 }
 async function makeSnoozed() {

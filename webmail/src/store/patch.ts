@@ -3,10 +3,14 @@ import type { Email, Patch } from '../jmap/types'
 
 type Changeable = Pick<Email, 'keywords' | 'mailboxIds'>
 
+/** Until when a message is snoozed: the server's to know, nothing shows it here. */
+const UNSEEN = 'snoozed'
+
 /** The message with the patch applied. Only keywords and mailboxIds change, whole or by path. */
 export function patched<T extends Changeable>(email: T, patch: Patch): T {
   const made = { ...email, keywords: { ...email.keywords }, mailboxIds: { ...email.mailboxIds } }
   for (const [path, value] of Object.entries(patch)) {
+    if (path === UNSEEN) continue
     const [property, key] = split(path)
     if (key === undefined) made[property] = { ...(value as Record<string, boolean>) }
     else if (value) made[property][key] = true
@@ -19,6 +23,10 @@ export function patched<T extends Changeable>(email: T, patch: Patch): T {
 export function inverse(email: Changeable, patch: Patch): Patch {
   const back: Patch = {}
   for (const path of Object.keys(patch)) {
+    if (path === UNSEEN) {
+      back[path] = null
+      continue
+    }
     const [property, key] = split(path)
     back[path] = key === undefined ? { ...email[property] } : email[property][key] ? true : null
   }
