@@ -291,7 +291,7 @@ class House:
 
         `jobs`: also what one node does for all.
         """
-        counts = Duty(name="dmarc counts", run=self.tallies.flush, every=limits.TALLY_FLUSH)
+        counts = Duty(name="dmarc counts", run=self._care_for_counts, every=limits.TALLY_FLUSH)
         waking = Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1)
         if not jobs:
             return (counts,)
@@ -309,6 +309,12 @@ class House:
                 await duty.run()
 
         return msgspec.structs.replace(duty, run=run)
+
+    async def _care_for_counts(self) -> None:
+        """What every process does with what it saw itself."""
+        await self.tallies.flush()
+        if self.config.msgauth.failure_reports:
+            await self.reports.send_failures()
 
     async def _send_reports(self) -> None:
         if self.config.msgauth.reports or self.config.msgauth.failure_reports:
@@ -337,10 +343,15 @@ class House:
         )
 
     def _backups(self, config: Config) -> Backups:
-        keeper = self.store if isinstance(self.store, SqliteStore) else None
         own = (file_name(config.store.url), file_name(config.store.blobs), "search.db", "run")
         return Backups(
-            keeper, self.store, data=config.data, hostname=config.hostname, own=own, now=self.clock
+            self.storage.keeper,
+            self.store,
+            data=config.data,
+            hostname=config.hostname,
+            own=(*own, "node"),
+            now=self.clock,
+            expected=isinstance(self.store, SqliteStore),
         )
 
     async def _is_backup(self, name: str) -> bool:

@@ -21,6 +21,7 @@ from posthouse.net.certificates import write_private
 from posthouse.pop3.locks import LocalLocks, MaildropLocks
 from posthouse.store.derive import derive
 from posthouse.store.interface import Store
+from posthouse.store.keeper import Keeper
 from posthouse.store.remote.server import StoreServer
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.searching import text_search
@@ -56,6 +57,8 @@ class Storage(msgspec.Struct, kw_only=True):
     """Whether the store can be reached just now."""
     may_do: Callable[[str], Awaitable[bool]] = _always
     """Whether a duty of the house is this node's to do."""
+    keeper: Keeper | None = None
+    """Makes backups and verifies; None: another process of this machine does."""
     workers: StoreServer | None = None
     """Serves the store to worker processes of this machine; None: there are none."""
     leave: Callable[[], None] = lambda: None
@@ -88,7 +91,9 @@ async def open_storage(
     )
     secret = _own_secret(config.data)
     workers = StoreServer(store, secret) if serving and config.workers > 1 else None
-    return Storage(store=store, secret=secret, locks=LocalLocks(), gossip=workers, workers=workers)
+    return Storage(
+        store=store, secret=secret, locks=LocalLocks(), gossip=workers, workers=workers, keeper=store
+    )
 
 
 def _own_secret(data: Path) -> bytes:
@@ -103,6 +108,7 @@ async def _open_cluster(
     config: Config, now: Callable[[], float], *, serving: bool, roles: frozenset[str]
 ) -> Storage:
     try:
+        from posthouse.store.moving.keeping import ClusterKeeper
         from posthouse.store.postgres import Place, PostgresStore
     except ModuleNotFoundError as fault:
         raise ConfigError(
@@ -143,4 +149,5 @@ async def _open_cluster(
         healthy=store.healthy,
         may_do=store.maildrop_locks().take_duty,
         leave=leave,
+        keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping"),
     )

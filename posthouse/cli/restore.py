@@ -15,6 +15,7 @@ from posthouse.cli.session import Session, Verb, take_session
 from posthouse.cli.transfer import show_steps
 
 if TYPE_CHECKING:
+    from posthouse.operations.backup import Manifest
     from posthouse.operations.transfer.carry import Plan
     from posthouse.store.model import Account
 
@@ -72,13 +73,34 @@ def _everything(session: Session, folder: Path, *, replace: bool, same: bool) ->
 
     config = session.config
     if not config.store.url.startswith("sqlite:"):
-        raise click.UsageError("a cluster's mail is restored with its database's own tools")
+        _into_cluster(session, folder, replace=replace, same=same)
+        return
     places = Places(
         data=config.data,
         database=config.data / config.store.url.removeprefix("sqlite:"),
         blobs=config.data / config.store.blobs.removeprefix("packs:"),
     )
-    manifest = restore_all(folder, places, same=same, replace=replace, now=time.time())
+    _told(session, restore_all(folder, places, same=same, replace=replace, now=time.time()), same=same)
+
+
+def _into_cluster(session: Session, folder: Path, *, replace: bool, same: bool) -> None:
+    """The database is empty or made empty by its own tools: nothing of a cluster's is moved aside by us."""
+    from posthouse.operations.backup import read_manifest
+    from posthouse.operations.restore import restore_files
+    from posthouse.store.moving.keeping import restore_into_cluster
+
+    if replace:
+        raise click.UsageError("--replace is for the embedded store: give the cluster an empty database")
+    config = session.config
+    manifest = read_manifest(folder)
+    objects = config.store.blobs if config.store.blobs.startswith("s3:") else ""
+    work = config.data / "run" / "restoring"
+    restore_into_cluster(folder, config.store.url, objects, work, same=same, now=int(time.time()))
+    restore_files(folder, manifest, config.data)
+    _told(session, manifest, same=same)
+
+
+def _told(session: Session, manifest: Manifest, *, same: bool) -> None:
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.made_at))
     result = {"made_at": manifest.made_at, "hostname": manifest.hostname, "accounts": manifest.accounts}
 

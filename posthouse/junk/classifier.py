@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final
@@ -37,6 +38,8 @@ _MATURE: Final = 400
 """Messages of each sort after which an account needs nobody else's opinion."""
 _LATEST: Final = 4
 """Messages that a token shared by many leads to."""
+_HINTS: Final = 3
+"""Tokens that must lead to a message before it is compared: one or two lead everywhere."""
 _ALIKE: Final = 0.6
 """Share of the tokens that stand for two messages above which they are alike."""
 
@@ -227,8 +230,8 @@ class Model:
         if not self._alike:
             self._alike = _by_hash(self._likenesses)
         hashes = likeness_of(names)
-        places = set(chain.from_iterable(self._alike.get(one, ()) for one in hashes))
-        for place in sorted(places, reverse=True):
+        places = Counter(chain.from_iterable(self._alike.get(one, ()) for one in hashes))
+        for place in sorted([place for place, shared in places.items() if shared >= _HINTS], reverse=True):
             one = self._likenesses[place]
             shared = len(one.hashes & hashes)
             if shared >= _ALIKE * max(len(one.hashes), len(hashes)) and shared >= LIKENESS_TOKENS // 3:

@@ -59,6 +59,8 @@ class SpamDesk:
         self._models = models
         self._judge = judge
         self._authenticated = authenticated
+        self.learnt: Callable[[int], None] = _nobody
+        """Hears after the commit whose filter has learnt."""
 
     async def train(self, *, junk: bool, account: str = "", body: bytes = b"") -> Trained:
         """Learn a message or an mbox of them; without an account for the whole house. NotFound."""
@@ -78,6 +80,7 @@ class SpamDesk:
         except BaseException:
             self._models.forget(owner)
             raise
+        self.learnt(owner)
         return Trained(messages=count, junk=model.junk, good=model.good)
 
     async def explain(
@@ -101,6 +104,10 @@ class SpamDesk:
         if account is None:
             raise NotFound(f"There is no account {address}.")
         return account
+
+
+def _nobody(_: int) -> None:
+    """There is no other process."""
 
 
 def messages_of(body: bytes) -> Iterator[bytes]:

@@ -104,6 +104,7 @@ class JunkOffice:
             Thresholds(junk_at=settings.junk_at, refuse_at=settings.refuse_at),
         )
         self.desk = SpamDesk(self._store, self.models, explaining, authenticated)
+        self.desk.learnt = self.trainer.learnt
 
     def share(
         self,

@@ -201,7 +201,7 @@ def _aligned_anyway(found: Walk, spf: Spf, dkim: Collection[Dkim]) -> tuple[bool
 
 
 async def _exists(domain: str, resolver: Resolver) -> bool:
-    """RFC 9989 §3.2: NXDOMAIN means that it does not."""
+    """RFC 9989 §3.2.13: NXDOMAIN means that it does not."""
     answer = await resolver.mx(domain)
     if answer.status is Status.TEMPORARY:
         raise DnsTemporary(f"{domain}: {answer.reason}")

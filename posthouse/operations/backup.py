@@ -10,13 +10,14 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from posthouse.errors import Conflict, StoreUnavailable
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
+from posthouse.store.keeper import Keeper
 
 MANIFEST: Final = "backup.json"
 FILES: Final = "files"
@@ -44,18 +45,6 @@ class BackupRow(msgspec.Struct, frozen=True, kw_only=True):
     octets: int
 
 
-class Keeper(Protocol):
-    """A store that lies in files."""
-
-    def backup(self, folder: Path) -> AsyncIterator[Any]:
-        """Copy everything; how far it has come."""
-        ...
-
-    def verify(self, *, fix: bool) -> AsyncIterator[Any]:
-        """Read everything; flaws, and how far it has come."""
-        ...
-
-
 class Backups:
     """Commands on the store as a whole."""
 
@@ -68,21 +57,20 @@ class Backups:
         hostname: str,
         own: tuple[str, ...],
         now: Callable[[], float],
+        expected: bool,
     ) -> None:
-        """`keeper`: None for a store that does not lie in files of ours (a cluster's).
+        """`keeper`: None where another process has the store open.
 
-        `own`: names in the data folder that are the store's, or not worth keeping (beginnings of names)."""
+        `own`: names in the data folder that are the store's, or not worth keeping (beginnings of names). `expected`:
+        whether somebody should make backups by this program; a cluster's database and bucket have tools of their own.
+        """
         self._keeper = keeper
+        self.expected = expected
         self._store = store
         self._data = data
         self._hostname = hostname
         self._own = own
         self._now = now
-
-    @property
-    def here(self) -> bool:
-        """Whether backups are this program's part."""
-        return self._keeper is not None
 
     async def backup_make(self, *, folder: str) -> AsyncIterator[Any]:
         """Make or renew the backup in a folder; how far it has come. ValueError, Conflict, StoreUnavailable."""
@@ -110,7 +98,7 @@ class Backups:
 
     def _files(self) -> Keeper:
         if self._keeper is None:
-            raise Conflict("a cluster's mail is kept by its database and its bucket: use their own tools")
+            raise Conflict("this process does not have the store open: ask the one that serves")
         return self._keeper
 
     def _prepare(self, place: Path) -> None:

@@ -84,7 +84,7 @@ async def _text(response: httpx2.Response, host: str) -> str:
     if response.status_code != 200:
         raise PolicyUnread(f"{host} answers {response.status_code} instead of the policy")
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "text/plain":  # RFC 8461 §3.3
+    if kind != "text/plain":  # RFC 8461 §3.2
         raise PolicyUnread(f"{host} shows {kind[:40] or 'something without a type'}, not text/plain")
     body = b""
     async for piece in response.aiter_bytes():

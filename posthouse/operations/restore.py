@@ -41,10 +41,7 @@ def restore_all(backup: Path, places: Places, *, same: bool, replace: bool, now:
         lock = StoreLock(places.database.with_name(places.database.name + ".lock"))
         try:
             _make_room(data, lock_file=places.database.name + ".lock", replace=replace, now=now)
-            for name in manifest.files:
-                target = data / name
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                shutil.copy2(backup / FILES / name, target)
+            restore_files(backup, manifest, data)
             copy_back(backup, places.database, places.blobs, same=same, now=int(now))
             _give_to_owner(data)
         finally:
@@ -52,6 +49,15 @@ def restore_all(backup: Path, places: Places, *, same: bool, replace: bool, now:
     except OSError as fault:
         raise StoreUnavailable(f"{data}: {fault.strerror or fault}") from fault
     return manifest
+
+
+def restore_files(backup: Path, manifest: Manifest, data: Path) -> None:
+    """Keys, certificates: what else was in the data folder, where nothing of that name is."""
+    for name in manifest.files:
+        target = data / name
+        if not target.exists():
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy2(backup / FILES / name, target)
 
 
 def _make_room(data: Path, *, lock_file: str, replace: bool, now: float) -> None:

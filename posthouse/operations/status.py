@@ -166,7 +166,7 @@ class HouseStatus:
         return findings
 
     async def _backup(self) -> list[Finding]:
-        if not self._backups.here:
+        if not self._backups.expected:
             return []  # a cluster's database and bucket have their own
         made = await self._backups.backup_list()
         fix = "posthouse backup DIR, every night"

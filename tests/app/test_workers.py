@@ -27,6 +27,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     made = Served(tmp_path_factory.mktemp("workers"), extra="workers = 2")
     made.fine("domain", "add", "north.test")
     made.fine("account", "add", "alice@north.test", "--password", "secret")
+    made.fine("account", "add", "bert@north.test", "--password", "secret")
     made.start()
     yield made
     made.stop()
@@ -118,6 +119,23 @@ def test_what_is_changed_about_people_holds_at_once(house: Served) -> None:
         assert client.rcpt("bob@north.test")[0] == 250
         house.fine("account", "remove", "bob@north.test", "--yes")
         assert client.rcpt("bob@north.test")[0] == 550
+
+
+def test_what_is_moved_to_junk_is_known_to_every_worker_at_once(house: Served) -> None:
+    """One process has the mailboxes, others judge what comes: they must not go by what they knew before."""
+    offer = "Dear friend, our cheap replica watches are of the finest quality, order today with free shipping"
+    for number in range(6):  # by both workers, which now remember that nothing was learnt
+        send(house, f"An offer {number}", offer, "bert@north.test")
+    with imaplib.IMAP4("127.0.0.1", house.port("imap")) as client:
+        client.login("bert@north.test", "secret")
+        client.select("INBOX")
+        client._simple_command("MOVE", "1:*", "Junk")
+
+        def judged() -> bool:
+            send(house, "An offer", offer, "bert@north.test")
+            return b"MESSAGES 10)" in client.status("Junk", "(MESSAGES)")[1][0]
+
+        await_that(judged, house)
 
 
 def test_new_limits_reach_the_workers(house: Served) -> None:

@@ -42,13 +42,14 @@ READERS = 5
 class House:
     """The server that grows up, with its database beside it."""
 
-    def __init__(self, accounts: int, messages: int, say: Callable[[str], None]) -> None:
+    def __init__(self, accounts: int, messages: int, *, objects: bool, database: Database | None) -> None:
+        """`database`: a server that runs; None: one of its own."""
         self.accounts = accounts
         self.messages = messages
-        self.say = say
         self.folder = Path(tempfile.mkdtemp(prefix="posthouse-growing-"))
-        self.database = Database(sync=True)
-        self.objects = ObjectStore() if program() is not None else None
+        self.database = database or Database(sync=True)
+        self._own = database is None
+        self.objects = ObjectStore() if objects else None
         more = '[msgauth]\nverify = "off"\n[junk]\nfilter = "off"'
         self.node = NodeProcess(self.folder / "node", "sqlite:mail.db", "mx,imap,jobs")
         self.node.file.write_text(f"{self.node.file.read_text()}{more}\n")
@@ -56,10 +57,11 @@ class House:
 
     def prepare(self) -> None:
         """Accounts with mail, and an empty database."""
-        self.database.settings = {"max_wal_size": "4GB"}
-        self.database.initialise()
-        self.database.start()
-        self.url = self.database.make("house")
+        if self._own:
+            self.database.settings = {"max_wal_size": "4GB"}
+            self.database.initialise()
+            self.database.start()
+        self.url = self.database.make()
         if self.objects is not None:
             self.objects.start()
         asyncio.run(self._furnish())
@@ -128,7 +130,8 @@ class House:
         self.node.stop()
         if self.objects is not None:
             self.objects.stop()
-        self.database.stop()
+        if self._own:
+            self.database.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -261,9 +264,16 @@ async def _missing(house: House, kept: dict[str, int]) -> tuple[int, int]:
     return lost, doubled
 
 
-def grow_up(accounts: int, messages: int, say: Callable[[str], None] = print) -> bool:
-    """The whole story; whether every promise was kept."""
-    house = House(accounts, messages, say)
+def grow_up(
+    accounts: int,
+    messages: int,
+    say: Callable[[str], None] = print,
+    *,
+    objects: bool = False,
+    database: Database | None = None,
+) -> bool:
+    """The whole story; whether every promise was kept. `database`: see `House`."""
+    house = House(accounts, messages, objects=objects, database=database)
     people: People | None = None
     try:
         house.prepare()
@@ -278,7 +288,7 @@ def grow_up(accounts: int, messages: int, say: Callable[[str], None] = print) ->
         before, after = asyncio.run(_compared(house))
         looked = time.monotonic()
         house.node.start()
-        time.sleep(2)
+        time.sleep(1)
         people.stop()
         house.node.stop()
         differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
@@ -303,7 +313,7 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=1000)
     parser.add_argument("--messages", type=int, default=100_000)
     given = parser.parse_args()
-    sys.exit(0 if grow_up(given.accounts, given.messages) else 1)
+    sys.exit(0 if grow_up(given.accounts, given.messages, objects=program() is not None) else 1)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,13 @@ from posthouse.store.interface import (
     Store,
 )
 from posthouse.store.model import Alias, Event
-from posthouse.store.moving import tables
+from posthouse.store.moving import move, tables
 from posthouse.store.moving.cluster import ClusterSource, ClusterTarget
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
 from posthouse.store.moving.move import Moved, Mover
 from tests.cluster.conftest import PostgresEngine
+from tests.cluster.database import Database
+from tests.cluster.growing_up import grow_up
 from tests.kits.engine import NOW, Desk, furnish
 from tests.kits.queue import enqueue, lease
 from tests.store.conftest import SqliteEngine
@@ -206,7 +208,10 @@ async def test_there_and_back_nothing_has_changed(
     await home.store.close()
 
 
-async def test_cut_off_it_goes_on_where_it_was(url: str, tmp_path: Path) -> None:
+async def test_cut_off_it_goes_on_where_it_was(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(move, "ACCOUNTS_AT_ONCE", 1)
     engine = SqliteEngine(tmp_path / "here")
     engine.folder.mkdir()
     await engine.open()
@@ -217,7 +222,7 @@ async def test_cut_off_it_goes_on_where_it_was(url: str, tmp_path: Path) -> None
 
     def cut() -> None:
         mover = mover_to(engine, url)
-        put, count = mover._target.put_account, [0]
+        put, count = mover._target.put_accounts, [0]
 
         def counted(*arguments: Any) -> None:
             count[0] += 1
@@ -225,7 +230,7 @@ async def test_cut_off_it_goes_on_where_it_was(url: str, tmp_path: Path) -> None
                 raise Cut
             put(*arguments)
 
-        mover._target.put_account = counted  # type: ignore[method-assign]
+        mover._target.put_accounts = counted  # type: ignore[method-assign]
         try:
             mover.copy_while_serving()
         finally:
@@ -256,6 +261,14 @@ async def test_cut_off_it_goes_on_where_it_was(url: str, tmp_path: Path) -> None
     await cluster.store.close()
     with pytest.raises(StoreUnavailable, match="in use"):
         await in_thread(lambda: ClusterTarget(url, None))
+
+
+@pytest.mark.timeout(120)
+async def test_a_house_grows_up_while_it_is_used(server: Database) -> None:
+    """The large form: `python -m tests.cluster.growing_up`."""
+    said: list[str] = []
+    assert await asyncio.to_thread(grow_up, 5, 100, said.append, database=server), "\n".join(said)
+    assert "lost 0, doubled 0" in said[-1]
 
 
 async def test_every_table_is_moved_or_known_to_be_an_engine_s_own(url: str, tmp_path: Path) -> None:

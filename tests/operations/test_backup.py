@@ -114,7 +114,7 @@ def test_a_backup_that_was_cut_off_leaves_the_one_before(
     fill(shell, tmp_path, first=100)
     shell("account", "remove", BOB, "--yes")
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_put_in_place", _full)
+        patch.setattr(backup, "put_in_place", _full)
         assert "could not be made" in shell("backup", str(folder), code=1)
     assert shell("verify", "--backup", str(folder)).endswith("everything is as it should be\n")
     shutil.rmtree(tmp_path / "data")

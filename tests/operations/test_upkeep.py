@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from posthouse.config import Config, MsgAuth
 from posthouse.house import House
+from posthouse.inbound.tally import Failure
 from posthouse.operations.upkeep import Upkeep
 from posthouse.store.credentials import AddCredential, CredentialKind
 from posthouse.store.interface import AddAccount, PutDomain
 from posthouse.store.model import Domain, Event
 from posthouse.store.operations import RecordEvents
+from tests.fakes.resolver import FakeResolver
 
 DAY = 86400.0
 
@@ -50,3 +55,29 @@ async def test_ended_sessions_are_forgotten(house: House) -> None:
         )
     await Upkeep(house.store, lambda: DAY, lambda: now).round()
     assert [item.key for item in await house.store.credentials(account.account_id)] == [b"young"]
+
+
+async def test_every_process_tells_of_the_failures_that_it_saw(tmp_path: Path, cheap_hashes: None) -> None:
+    """One node does what is done for all; what only this process knows is its own to do (RFC 9991)."""
+    settings = MsgAuth(failure_reports=True)
+    house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data", msgauth=settings))
+    house.resolver = house.reports._resolver = FakeResolver('_dmarc.told.test. TXT "v=DMARC1"\n')
+    seen = Failure(
+        domain="told.test",
+        policy_domain="told.test",
+        to=("ruf@told.test",),
+        peer="192.0.2.1",
+        reverse_path="",
+        at=1.0,
+        results="spf=fail",
+        delivered="delivered",
+        failed="dmarc",
+        header=b"Subject: x\r\n",
+    )
+    house.tallies._failures.append(seen)
+    try:
+        for duty in house.duties(jobs=False):
+            await duty.run()
+        assert [one.recipients[0].address for one in await house.store.queue()] == ["ruf@told.test"]
+    finally:
+        await house.close()

@@ -98,7 +98,10 @@ async def test_mail_through_the_backup_is_proved_there(net: Playground) -> None:
     await net.until(held)
     await net.host("mx.south.test").start()
     [message] = await arrived(net, 1)
-    assert told(message).host == "backup.south.test"
+    assert told(message).host == "mx.south.test", "our own word, above our Received"
+    assert "found by backup.south.test" in re.sub(
+        r"\s+", " ", message.get_all("Authentication-Results", [""])[0]
+    )
     assert results(message)["dmarc"] == "pass"
 
 

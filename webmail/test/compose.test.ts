@@ -2,8 +2,6 @@
 import { describe, expect, it } from 'vitest'
 import { isAddress, parseAddresses } from '../src/compose/addresses'
 import { answerSubject, speaksOfAttachment } from '../src/compose/quote'
-import { woken } from '../src/mail/snoozing'
-import type { Email } from '../src/jmap/types'
 
 describe('addresses', () => {
   it.each([
@@ -18,11 +16,4 @@ describe('addresses', () => {
 describe('answers', () => {
   it.each([['Plan', 'Re: Plan'], ['RE: Fwd: Plan', 'Re: Plan'], ['回复：答复: 计划', 'Re: 计划'], ['Re[2]: Plan', 'Re: Plan'], ['Regarding', 'Re: Regarding'], [null, 'Re: ']])('%s', (subject, wanted) => expect(answerSubject(subject, 'Re: ')).toBe(wanted))
   it.each([['See the attached file', true], ['请查收附件', true], ['> see attached\nThanks', false], ['Attack at dawn', false]])('%s speaks of an attachment: %s', (text, wanted) => expect(speaksOfAttachment(text)).toBe(wanted))
-})
-
-describe('snoozing', () => {
-  const email = (id: string, until: number) => ({ id, keywords: { $seen: true, [`$snoozed-until-${until}`]: true }, mailboxIds: { s: true } }) as unknown as Email
-  it('brings back what is due, unread, and nothing else', () => {
-    expect(woken([email('due', 100), email('later', 200)], 'inbox', 150_000)).toEqual({ due: { mailboxIds: { inbox: true }, 'keywords/$seen': null, 'keywords/$snoozed-until-100': null } })
-  })
 })

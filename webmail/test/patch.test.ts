@@ -23,4 +23,8 @@ describe('patches', () => {
   it('escapes keys as RFC 6901 wants', () => {
     expect(patched(email, { [at('keywords', 'a/b~c')]: true }).keywords).toEqual({ $seen: true, 'a/b~c': true })
   })
+  it('puts off again what is snoozed already', () => {
+    expect(changes(email, { mailboxIds: { inbox: true }, snoozed: { until: '2026-12-01T08:00:00Z' } })).toBe(true)
+    expect(changes(email, { mailboxIds: { inbox: true }, snoozed: null })).toBe(false)
+  })
 })

@@ -45,13 +45,16 @@ _UNOWNED: Final = (
 class _Cluster:
     """What reading and writing have in common."""
 
+    must_rest = True
+    """Whether no node may run."""
+
     def __init__(self, url: str, objects: Objects | None) -> None:
         self.server = Server(url)
         self.reader = Reader(self.server, objects, 0.0)
         self.db: Connection = self.reader.db
         migrate(self.db)
         alive = [row[0] for row in self.db.fetch(_ALIVE, limits.NODE_SILENCE)]
-        if alive:
+        if alive and self.must_rest:
             raise StoreUnavailable(f"Nodes of the cluster are running ({', '.join(alive)}): stop them first.")
 
     def columns(self) -> dict[str, list[str]]:
@@ -69,8 +72,8 @@ class _Cluster:
         """None: there is no such account."""
         return compare.fingerprint(self.db, account_id)
 
-    def totals(self, account_id: int) -> Totals | None:
-        """None: there is no such account."""
+    def totals(self, account_id: int) -> Totals:
+        """What is compared of an account's mail."""
         return compare.totals(self.db, account_id)
 
 
@@ -161,6 +164,7 @@ class ClusterTarget(_Cluster):
         )
         if self.accounts() and not self.moved():
             raise StoreUnavailable("That database has a store in use already.")
+        self._there = set(self.moved())
 
     def moved(self) -> dict[int, str]:
         """Accounts that are here already, with the fingerprint they had."""
@@ -191,33 +195,38 @@ class ClusterTarget(_Cluster):
             rows.append((account_id, blob_id, content.size, digest_of(content), key, raw))
         self.db.copy("blob", ("account_id", "blob_id", "size", "digest", "object", "content"), rows)
 
-    def put_account(self, state: AccountState, mark: str, tables: Iterable[Rows]) -> None:
-        """Replace an account's mail, and note the fingerprint."""
+    def put_accounts(self, accounts: Sequence[tuple[AccountState, str]], tables: Iterable[Rows]) -> None:
+        """Replace the mail of accounts, and note their fingerprints, in one transaction."""
         tx = self._tx
+        numbers = [state.account_id for state, _ in accounts]
         tx.begin()
         try:
-            self._clear(state.account_id)
+            if again := [number for number in numbers if number in self._there]:
+                self._clear(again)
             for table, columns, rows in tables:
                 tx.db.copy(table, columns, rows)
             tx.fetch(
-                "INSERT INTO new_email SELECT account_id, email_id FROM email WHERE account_id = $1",
-                state.account_id,
+                "INSERT INTO new_email SELECT account_id, email_id FROM email WHERE account_id = ANY($1::bigint[])",
+                numbers,
             )
-            tx.write_state(state)
-            tx.fetch("INSERT INTO moving VALUES ($1, $2)", state.account_id, mark)
+            tx.write_states([state for state, _ in accounts])
+            tx.db.copy(
+                "moving", ("account_id", "mark"), [(state.account_id, mark) for state, mark in accounts]
+            )
             tx.commit()
         except BaseException:
             tx.rollback()
             raise
+        self._there.update(numbers)
 
-    def _clear(self, account_id: int) -> None:
+    def _clear(self, accounts: list[int]) -> None:
         for table in (*OF_MAIL, "new_email", "mailbox", "mailbox_snapshot", "account_state", "moving"):
-            self._tx.fetch(f"DELETE FROM {table} WHERE account_id = $1", account_id)
+            self._tx.fetch(f"DELETE FROM {table} WHERE account_id = ANY($1::bigint[])", accounts)
 
     def drop_account(self, account_id: int) -> None:
         """An account is gone."""
         self._tx.begin()
-        self._clear(account_id)
+        self._clear([account_id])
         self._tx.commit()
 
     def put_rest(self, tables: Iterable[Rows], ceilings: dict[str, int]) -> None:

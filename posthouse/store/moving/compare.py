@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from posthouse.store.moving.tables import Fingerprint, Totals
 from posthouse.store.sql.database import Database
-from posthouse.store.sql.state import load_account
+from posthouse.store.sql.state import load_account, load_mailboxes
 
 
 def fingerprint(db: Database, account_id: int) -> Fingerprint | None:
@@ -19,15 +19,14 @@ def fingerprint(db: Database, account_id: int) -> Fingerprint | None:
     return Fingerprint(state.modseq, *counts)
 
 
-def totals(db: Database, account_id: int, placement: str = "placement") -> Totals | None:
-    """What is compared at the end. `placement`: the table, or what shows it as it is."""
-    state = load_account(db, account_id)
-    if state is None:
-        return None
+def totals(db: Database, account_id: int, placement: str = "placement") -> Totals:
+    """What is compared of an account's mail. `placement`: the table, or what shows it as it is."""
     mailboxes = sorted(
-        (state.mailbox_value(mailbox) for mailbox in state.mailboxes.values()),
-        key=lambda each: each.mailbox_id,
-    )
+        (each.mailbox_id, each.name, each.role, each.uid_validity, each.uid_next, each.highest_modseq,
+         each.total, each.unseen, each.deleted, each.size, each.created_modseq, each.changed_modseq,
+         each.sort_order)
+        for each in load_mailboxes(db, account_id)
+    )  # fmt: skip
     (placements,) = db.rows(
         "SELECT count(*), CAST(coalesce(sum(uid), 0) AS BIGINT), CAST(coalesce(sum(modseq), 0) AS BIGINT),"
         " CAST(coalesce(sum(flags), 0) AS BIGINT), CAST(coalesce(sum(email_id), 0) AS BIGINT)"

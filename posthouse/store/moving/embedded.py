@@ -54,8 +54,8 @@ class _Embedded:
         """None: there is no such account."""
         return compare.fingerprint(self.db, account_id)
 
-    def totals(self, account_id: int) -> Totals | None:
-        """None: there is no such account."""
+    def totals(self, account_id: int) -> Totals:
+        """What is compared of an account's mail."""
         return compare.totals(self.db, account_id, _PLACEMENT)
 
 
@@ -160,15 +160,17 @@ class EmbeddedTarget(_Embedded):
             self._tx.blobs.keep(blob[1], octets(blob))
         self._tx.commit()
 
-    def put_account(self, state: AccountState, mark: str, tables: Iterable[Rows]) -> None:
-        """Replace an account's mail, and note the fingerprint."""
+    def put_accounts(self, accounts: Sequence[tuple[AccountState, str]], tables: Iterable[Rows]) -> None:
+        """Replace the mail of accounts, and note their fingerprints, in one transaction."""
         tx = self._tx
         tx.begin()
-        self._clear(state.account_id)
+        for state, _ in accounts:
+            self._clear(state.account_id)
         for table, columns, rows in tables:
             self._insert(table, columns, rows)
-        tx.write_state(state)
-        tx.execute("INSERT OR REPLACE INTO moving VALUES (?, ?)", (state.account_id, mark))
+        for state, mark in accounts:
+            tx.write_state(state)
+            tx.execute("INSERT OR REPLACE INTO moving VALUES (?, ?)", (state.account_id, mark))
         tx.commit()
 
     def _clear(self, account_id: int) -> None:

@@ -13,9 +13,11 @@ from typing import Final
 import msgspec
 
 from posthouse.errors import StoreUnavailable
-from posthouse.store.moving.tables import OF_MAIL, PAGE, Blob, Rows, Source, Target, shared_columns
+from posthouse.store.moving.tables import OF_MAIL, PAGE, Blob, Rows, Source, Target, Totals, shared_columns
 
-BLOBS_AT_ONCE: Final = 200
+ACCOUNTS_AT_ONCE: Final = 25
+"""Accounts of one transaction: what a transaction costs is shared, and mail that comes meanwhile is soon copied."""
+BLOBS_AT_ONCE: Final = 1_000
 """Message bodies of one transaction."""
 BLOB_OCTETS: Final = 32 * 1024 * 1024
 """Octets of them at most, but for a single larger one."""
@@ -49,6 +51,8 @@ class Mover:
         self._target = target
         self._progress = progress
         self._columns = shared_columns(source, target)
+        self._compared: dict[int, Totals] = {}
+        """Accounts that arrived as they were sent; each is compared when it is copied, not while all wait."""
         self._began = time.monotonic()
 
     def copy_while_serving(self) -> None:
@@ -56,8 +60,18 @@ class Mover:
         for number in range(PASSES):
             changed = self._changed()
             if number and len(changed) <= max(10, len(self._source.accounts()) // 100):
-                return
+                break
             self._copy(changed, "copying" if number == 0 else "copying what changed")
+        self._compare_earlier()
+
+    def _compare_earlier(self) -> None:
+        """Accounts that a run before this one has copied."""
+        moved = self._target.moved()
+        for account_id in moved.keys() - self._compared.keys():
+            with self._source.snapshot():
+                mark = self._source.fingerprint(account_id)
+                if mark is not None and moved[account_id] == mark.text():
+                    self._compare(account_id)
 
     def finish(self) -> Moved:
         """Nothing may change now: copy what is left and the rest, and compare."""
@@ -94,30 +108,44 @@ class Mover:
         return found
 
     def _copy(self, accounts: list[int], what: str) -> None:
-        for number, account_id in enumerate(accounts):
-            self._progress(what, number, len(accounts))
-            self._copy_account(account_id)
+        for start in range(0, len(accounts), ACCOUNTS_AT_ONCE):
+            self._progress(what, start, len(accounts))
+            self._copy_some(accounts[start : start + ACCOUNTS_AT_ONCE])
         self._progress(what, len(accounts), len(accounts))
 
-    def _copy_account(self, account_id: int) -> None:
-        self._send(self._source.blobs_of(account_id))  # most of it, before the moment that counts
+    def _copy_some(self, accounts: list[int]) -> None:
+        self._send(self._blobs_of(accounts))  # most of it, before the moment that counts
         with self._source.snapshot():
-            state = self._source.state(account_id)
-            mark = self._source.fingerprint(account_id)
-            if state is None or mark is None:
-                return
-            self._send(self._source.blobs_of(account_id))
-            self._target.put_account(state, mark.text(), self._mail_of(account_id))
+            found = []
+            for account_id in accounts:
+                state, mark = self._source.state(account_id), self._source.fingerprint(account_id)
+                if state is not None and mark is not None:
+                    found.append((state, mark.text()))
+            here = [state.account_id for state, _ in found]
+            self._send(self._blobs_of(here))
+            self._target.put_accounts(found, self._mail_of(here))
+            for account_id in here:
+                self._compare(account_id)
 
-    def _mail_of(self, account_id: int) -> Iterator[Rows]:
+    def _blobs_of(self, accounts: list[int]) -> list[Blob]:
+        return [blob for account_id in accounts for blob in self._source.blobs_of(account_id)]
+
+    def _compare(self, account_id: int) -> None:
+        sent, arrived = self._source.totals(account_id), self._target.totals(account_id)
+        if sent != arrived:
+            raise Mismatch(f"Account {account_id} did not arrive as it was sent: {sent} is not {arrived}.")
+        self._compared[account_id] = sent
+
+    def _mail_of(self, accounts: list[int]) -> Iterator[Rows]:
         for table in OF_MAIL:
             columns = self._columns[table]
             page = []
-            for row in self._source.rows_of(table, columns, account_id):
-                page.append(row)
-                if len(page) == PAGE:
-                    yield table, columns, page
-                    page = []
+            for account_id in accounts:
+                for row in self._source.rows_of(table, columns, account_id):
+                    page.append(row)
+                    if len(page) == PAGE:
+                        yield table, columns, page
+                        page = []
             if page:
                 yield table, columns, page
 
@@ -138,16 +166,11 @@ class Mover:
                 self._target.put_blobs(batch, ready.__getitem__)
 
     def _verify(self, accounts: list[int]) -> tuple[int, int]:
-        messages = octets = 0
+        """Compare what has not been; messages and octets of all."""
         for number, account_id in enumerate(accounts):
             self._progress("comparing", number, len(accounts))
-            sent, arrived = self._source.totals(account_id), self._target.totals(account_id)
-            if sent != arrived:
-                raise Mismatch(
-                    f"Account {account_id} did not arrive as it was sent: {sent} is not {arrived}."
-                )
-            if sent is not None:
-                messages += sent.placements[0]
-                octets += sent.emails[1]
+            if account_id not in self._compared:
+                self._compare(account_id)
         self._progress("comparing", len(accounts), len(accounts))
-        return messages, octets
+        all_of_them = [self._compared[account_id] for account_id in accounts]
+        return sum(each.placements[0] for each in all_of_them), sum(each.emails[1] for each in all_of_them)

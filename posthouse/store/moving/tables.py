@@ -85,8 +85,8 @@ class Side(Protocol):
         """None: there is no such account."""
         ...
 
-    def totals(self, account_id: int) -> Totals | None:
-        """None: there is no such account."""
+    def totals(self, account_id: int) -> Totals:
+        """What is compared of an account's mail."""
         ...
 
     def close(self) -> None:
@@ -145,8 +145,8 @@ class Target(Side, Protocol):
         """Keep bytes."""
         ...
 
-    def put_account(self, state: AccountState, mark: str, tables: Iterable[Rows]) -> None:
-        """Replace an account's mail, and note the fingerprint."""
+    def put_accounts(self, accounts: Sequence[tuple[AccountState, str]], tables: Iterable[Rows]) -> None:
+        """Replace the mail of accounts, and note their fingerprints, in one transaction."""
         ...
 
     def drop_account(self, account_id: int) -> None:

@@ -381,14 +381,14 @@ class Transaction(BaseTransaction):
             self.lock([account_id])
         return super().account(account_id)
 
-    def write_state(self, state: AccountState) -> None:
-        """Write an account's and its mailboxes' rows (a move)."""
-        state.changed.update(state.mailboxes)
-        self._touched[state.account_id] = state
+    def write_states(self, states: list[AccountState]) -> None:
+        """Write accounts' and their mailboxes' rows (a move)."""
+        for state in states:
+            state.changed.update(state.mailboxes)
         self.writes += 1
-        self._write(self._states())
-        state.changed.clear()
-        self._touched.clear()
+        self._write(batch.states_of(states))
+        for state in states:
+            state.changed.clear()
 
     def _states(self) -> list[batch.Part]:
         return batch.states_of(self._touched.values())

@@ -125,8 +125,7 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
         return None
     quota, modseq, uid_validity = found[0]
     account = AccountState(account_id, modseq, uid_validity, quota)
-    for row in db.rows(_MAILBOXES, (account_id,)):
-        mailbox = _mailbox(row)
+    for mailbox in load_mailboxes(db, account_id):
         account.mailboxes[mailbox.mailbox_id] = account.by_name[mailbox.name] = mailbox
         account.octets += mailbox.size
         account.messages += mailbox.total
@@ -143,6 +142,11 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
     words = db.rows("SELECT name FROM keyword WHERE account_id = ? ORDER BY bit", (account_id,))
     account.keywords = tuple(word for (word,) in words)
     return account
+
+
+def load_mailboxes(db: Database, account_id: int) -> list[MailboxState]:
+    """An account's mailboxes with their counts as of now."""
+    return [_mailbox(row) for row in db.rows(_MAILBOXES, (account_id,))]
 
 
 def _mailbox(row: tuple[Any, ...]) -> MailboxState:

@@ -44,7 +44,7 @@ async def back_up(path: Path, segments: SegmentFolder, folder: Path) -> AsyncIte
     try:
         with segments.pinned():
             await asyncio.to_thread(_copy_database, path, part)
-            wanted = await asyncio.to_thread(_segments_of, part)
+            wanted = await asyncio.to_thread(segments_of, part)
             size = part.stat().st_size
             done, written, total = size, size, size + sum(wanted.values())
             yield Copied(octets=done, total=total, written=written)
@@ -53,7 +53,7 @@ async def back_up(path: Path, segments: SegmentFolder, folder: Path) -> AsyncIte
                 written += await asyncio.to_thread(_copy_segment, segments.path(number), target, octets)
                 done += octets
                 yield Copied(octets=done, total=total, written=written)
-        await asyncio.to_thread(_put_in_place, part, folder, {segments.path(n).name for n in wanted})
+        await asyncio.to_thread(put_in_place, part, folder, {segments.path(n).name for n in wanted})
     except (OSError, apsw.Error) as fault:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)  # the space may be what others lack
@@ -69,7 +69,8 @@ def _copy_database(path: Path, part: Path) -> None:
     _sync(part)
 
 
-def _segments_of(part: Path) -> dict[int, int]:
+def segments_of(part: Path) -> dict[int, int]:
+    """The segments that a copy of the database points at, with their sizes."""
     with contextlib.closing(open_copy(part)) as db:
         return dict(db.rows("SELECT segment, size FROM segment ORDER BY segment"))
 
@@ -95,7 +96,8 @@ def _copy_segment(source: Path, target: Path, octets: int) -> int:
     return octets - there
 
 
-def _put_in_place(part: Path, folder: Path, wanted: set[str]) -> None:
+def put_in_place(part: Path, folder: Path, wanted: set[str]) -> None:
+    """Let a copy of the database take the old one's place; then go the segments (file names) that it does not need."""
     _sync(folder / BLOBS)
     part.replace(folder / DATABASE)
     _sync(folder)

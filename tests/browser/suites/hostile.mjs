@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { signedIn } from '../browser.mjs'
 
-const OURS = /^\/(assets\/|jmap|mail\/(frame|safe|inbox)|login|seal|\.well-known\/jmap|app\.webmanifest|$)/
+const OURS = /^\/(assets\/|index\.html$|jmap|mail\/(frame|safe|inbox)|login|seal|\.well-known\/jmap|app\.webmanifest|$)/
 const SPY = 'http://spy.test/'
 
 /** Record everything that a letter must not achieve. */

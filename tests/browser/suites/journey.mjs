@@ -1,5 +1,6 @@
 // A day in the webmail, while IMAP and a second browser watch the same account.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { signedIn } from '../browser.mjs'
 
 const AT_ONCE = 1_000 // the bound: from the moment an action is done (or the 250 is there) to what others see
@@ -232,9 +233,24 @@ export const checks = {
     await toast(page, 'Lamplighter Sol deleted').getByText('Undo').click()
     await page.keyboard.press('/')
     await page.keyboard.type('lampl')
+    await page.getByRole('link', { name: /Lamplighter Sol/ }).waitFor()
     await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Enter')
     await page.getByRole('button', { name: 'Keepers', pressed: true }).waitFor()
+    const vcard = 'BEGIN:VCARD\r\nVERSION:3.0\r\nUID:keeper-1\r\nFN:王灯塔\r\nEMAIL:keeper@fjord.test\r\nEND:VCARD\r\n'
+    for (const said of ['1 contact imported', '1 there already']) {
+      await page.setInputFiles('input[accept*=vcf]', { name: 'keeper.vcf', mimeType: 'text/vcard', buffer: Buffer.from(vcard) })
+      await toast(page, said).waitFor()
+    }
+    await page.getByLabel('Find in contacts').fill('灯塔')
+    await page.getByRole('link', { name: /王灯塔/ }).waitFor()
+    const download = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Import, export, groups' }).click()
+    await page.getByRole('menuitem', { name: 'Export as vCard' }).click()
+    const exported = readFileSync(await (await download).path(), 'utf8')
+    assert.ok(exported.includes('FN:王灯塔') && exported.includes('FN:Lamplighter Sol'))
+    await page.goto(page.url().replace(/\/contacts.*/, '/contacts/written'))
+    await page.getByRole('list', { name: 'Written to' }).getByText('carol@south.test').waitFor()
     await page.goto(page.url().replace(/\/contacts.*/, '/mail/inbox'))
     await row(page, 'Budget for the third quarter').waitFor()
   },

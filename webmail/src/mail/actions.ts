@@ -121,7 +121,7 @@ export async function snooze(target: Target, when: Date): Promise<void> {
   if (!mailbox) return
   const until = when.toISOString().replace(/\.\d+/, '')
   const updates = Object.fromEntries(movable(target).map((email) => [email.id, { mailboxIds: { [mailbox.id]: true }, snoozed: { until } }]))
-  perform(target, updates, t('done.snoozed', { when: nearDate(when) }), true)
+  perform(target, updates, t('done.snoozed', { when: nearDate(when) }), target.place.mailbox?.id !== mailbox.id)
 }
 async function makeSnoozed() {
   const batch = mail.client.batch()

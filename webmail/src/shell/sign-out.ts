@@ -14,14 +14,15 @@ export async function signOut(): Promise<void> {
   const waiting = unsent + mail.outbox.size
   if (waiting && !(await ask({ title: t('app.sign-out'), text: t('app.sign-out-unsent', { n: waiting }), confirm: t('app.sign-out'), danger: true }))) return
   await fetch('/logout', { method: 'POST', credentials: 'same-origin', headers: { 'x-posthouse': 'webmail' } }).catch(() => undefined)
-  await forgetSession()
   mail.cache.close()
+  await forgetSession()
   await Cache.forget(mail.client.accountId)
   location.assign('/login')
 }
 
 /** The server has ended the session. The mail goes from this device; what is unsent stays for its owner to come back to. */
 export async function sessionEnded(): Promise<void> {
+  mail.cache.close()
   await forgetSession()
   location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`)
 }

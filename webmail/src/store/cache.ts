@@ -31,11 +31,17 @@ interface Schema extends DBSchema {
 }
 
 const VERSION = 1
+const IDLE_MS = 2_000
+const AT_ONCE = 50
 const KEEP = { emails: 5_000, bodies: 500, letters: 300 } as const
 
 /** The device's memory of one account. Every operation is harmless when storage is refused (private windows). */
 export class Cache {
   private db: IDBPDatabase<Schema> | undefined
+  /** What is not written yet. */
+  private readonly newEmails = new Map<Id, Email & { seen: number }>()
+  private readonly newThreads = new Map<Id, { id: Id; emailIds: Id[] }>()
+  private writing = false
 
   static async open(account: Id): Promise<Cache> {
     const cache = new Cache()
@@ -68,6 +74,8 @@ export class Cache {
 
   /** Forget the mail itself, but neither unsent messages nor changes: the session has ended without a word of its owner. */
   async forgetMail(): Promise<void> {
+    this.newEmails.clear()
+    this.newThreads.clear()
     for (const name of ['values', 'mailboxes', 'emails', 'bodies', 'letters', 'threads', 'lists'] as const) await this.db?.clear(name)
   }
 
@@ -90,17 +98,37 @@ export class Cache {
   async emails(ids: Id[]): Promise<Email[]> {
     const read = this.db?.transaction('emails')
     if (!read) return []
-    const found = await Promise.all(ids.map((id) => read.store.get(id)))
+    const found = await Promise.all(ids.map((id) => this.newEmails.get(id) ?? read.store.get(id)))
     return found.filter((email) => email !== undefined)
   }
-  async keepEmails(emails: Email[]): Promise<void> {
-    const write = this.db?.transaction('emails', 'readwrite')
-    if (!write) return
+  /** Written when the page has nothing else to do: a list that is scrolled must not wait for the disk. */
+  keepEmails(emails: Email[]): void {
     const seen = Date.now()
-    await Promise.all(emails.map((email) => write.store.put({ ...email, seen })))
+    for (const email of emails) this.newEmails.set(email.id, { ...email, seen })
+    this.writeSoon()
+  }
+  private writeSoon(): void {
+    if (this.writing || !this.db) return
+    this.writing = true
+    const write = () => void this.writeNew().catch(() => undefined)
+    if ('requestIdleCallback' in globalThis) requestIdleCallback(write, { timeout: IDLE_MS })
+    else setTimeout(write, IDLE_MS)
+  }
+  private async writeNew(): Promise<void> {
+    const emails = [...this.newEmails.values()].slice(0, AT_ONCE)
+    const threads = [...this.newThreads.values()].slice(0, AT_ONCE)
+    const write = this.db?.transaction(['emails', 'threads'], 'readwrite')
+    this.writing = false
+    if (!write) return
+    for (const email of emails) void write.objectStore('emails').put(email)
+    for (const thread of threads) void write.objectStore('threads').put(thread)
     await write.done
+    for (const email of emails) if (this.newEmails.get(email.id) === email) this.newEmails.delete(email.id)
+    for (const thread of threads) if (this.newThreads.get(thread.id) === thread) this.newThreads.delete(thread.id)
+    if (this.newEmails.size + this.newThreads.size) this.writeSoon()
   }
   async forgetEmails(ids: Id[]): Promise<void> {
+    for (const id of ids) this.newEmails.delete(id)
     for (const name of ['emails', 'bodies', 'letters'] as const) {
       const write = this.db?.transaction(name, 'readwrite')
       await Promise.all(ids.map((id) => write?.store.delete(id)))
@@ -109,12 +137,12 @@ export class Cache {
   async threads(ids: Id[]): Promise<Map<Id, Id[]>> {
     const read = this.db?.transaction('threads')
     if (!read) return new Map()
-    const found = await Promise.all(ids.map((id) => read.store.get(id)))
+    const found = await Promise.all(ids.map((id) => this.newThreads.get(id) ?? read.store.get(id)))
     return new Map(found.filter((thread) => thread !== undefined).map((thread) => [thread.id, thread.emailIds]))
   }
-  async keepThreads(threads: { id: Id; emailIds: Id[] }[]): Promise<void> {
-    const write = this.db?.transaction('threads', 'readwrite')
-    await Promise.all(threads.map((thread) => write?.store.put(thread)))
+  keepThreads(threads: { id: Id; emailIds: Id[] }[]): void {
+    for (const thread of threads) this.newThreads.set(thread.id, thread)
+    this.writeSoon()
   }
   async body(id: Id): Promise<EmailBody | undefined> {
     return (await this.db?.get('bodies', id))?.body

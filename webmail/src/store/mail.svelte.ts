@@ -251,8 +251,8 @@ export class MailStore {
   take(emails: Email[], threads: Thread[]): void {
     for (const email of emails) this.emails.set(email.id, this.outbox.shown(email))
     for (const thread of threads) this.threads.set(thread.id, thread.emailIds)
-    if (emails.length) void this.cache.keepEmails(emails)
-    if (threads.length) void this.cache.keepThreads(threads)
+    if (emails.length) this.cache.keepEmails(emails)
+    if (threads.length) this.cache.keepThreads(threads)
   }
 
   /** Calls that fetch the whole conversations of the messages that `ids` refers to. */
@@ -352,7 +352,7 @@ export class MailStore {
     }
     for (const mailbox of recount(this.mailboxes, (id) => this.members(id), before, after)) this.mailboxes.set(mailbox.id, mailbox)
     for (const email of after) this.emails.set(email.id, email)
-    if (after.length) void this.cache.keepEmails(after)
+    if (after.length) this.cache.keepEmails(after)
     if (Object.keys(real).length) void this.outbox.add(real)
     return back
   }

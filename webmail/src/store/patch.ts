@@ -35,6 +35,7 @@ export function inverse(email: Changeable, patch: Patch): Patch {
 
 /** Whether the patch would change anything. */
 export function changes(email: Changeable, patch: Patch): boolean {
+  if (patch[UNSEEN]) return true // perhaps another time
   const after = patched(email, patch)
   return (['keywords', 'mailboxIds'] as const).some((property) => {
     const before = Object.keys(email[property])

@@ -4,10 +4,11 @@ import { compose } from './compose'
 import { contacts } from './contacts'
 import { mail } from './mail'
 import { reading } from './reading'
+import { said } from './said'
 import { search } from './search'
 import { settings } from './settings'
 import { track } from './track'
 import { trust } from './trust'
 
-export const en = { ...common, ...mail, ...contacts, ...reading, ...compose, ...search, ...track, ...trust, ...settings, ...admin }
+export const en = { ...common, ...mail, ...contacts, ...reading, ...compose, ...said, ...search, ...track, ...trust, ...settings, ...admin }
 export type Key = keyof typeof en

@@ -5,6 +5,7 @@ import { compose } from './compose'
 import { contacts } from './contacts'
 import { mail } from './mail'
 import { reading } from './reading'
+import { said } from './said'
 import { search } from './search'
 import { settings } from './settings'
 import { track } from './track'
@@ -16,6 +17,7 @@ export const zhCN: Record<Key, string> = {
   ...contacts,
   ...reading,
   ...compose,
+  ...said,
   ...search,
   ...track,
   ...trust,

@@ -1,0 +1,138 @@
+"""Reads a cluster's whole store and tells what is not as it should be: `posthouse verify` on one of its nodes.
+
+Account by account, each question one statement, so that nodes go on meanwhile and no statement is long. Mended, if
+wanted, is what follows from the rest: counts and owners of bytes, with the account locked and its mod-sequence moved
+on, so that all nodes read it again. Bytes that are gone stay gone: such messages are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from posthouse.errors import PosthouseError
+from posthouse.store.model import Content, Stored
+from posthouse.store.postgres.blobs import digest_of
+from posthouse.store.postgres.connection import Connection
+from posthouse.store.postgres.emails import read_blob
+from posthouse.store.postgres.readers import Reader
+from posthouse.store.sqlite.verify import Checked, Flaw
+
+BLOBS_AT_ONCE: Final = 500
+"""Numbers of message bytes read with one statement; the bytes come one by one."""
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """Rows of an account ($1) that should not be there, as one text each, and how to mend them."""
+
+    kind: str
+    find: str
+    mend: tuple[str, ...] = ()
+
+
+_COUNTED: Final = (
+    "(SELECT m.mailbox_id, count(p.uid) AS total, count(p.uid) FILTER (WHERE p.flags & 1 = 0) AS unseen,"
+    " count(p.uid) FILTER (WHERE p.flags & 8 <> 0) AS deleted, coalesce(sum(p.size), 0)::bigint AS size"
+    " FROM mailbox m LEFT JOIN placement p ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id"
+    " WHERE m.account_id = $1 GROUP BY m.mailbox_id) AS c"
+)
+_MISCOUNTED: Final = (
+    "m.account_id = $1 AND c.mailbox_id = m.mailbox_id"
+    " AND (m.total, m.unseen, m.deleted, m.size) <> (c.total, c.unseen, c.deleted, c.size)"
+)
+_OWNED: Final = (
+    "(SELECT blob_id, count(*) AS owners FROM (SELECT blob_id FROM email WHERE account_id = $1"
+    " UNION ALL SELECT blob_id FROM upload WHERE account_id = $1"
+    " UNION ALL SELECT blob_id FROM queued WHERE blob_account = $1) AS each GROUP BY blob_id) AS o"
+)
+_RULES: Final = (
+    _Rule(
+        "placement without email",
+        "SELECT 'mailbox ' || mailbox_id || ' uid ' || uid FROM placement p WHERE account_id = $1"
+        " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account_id = p.account_id AND e.email_id = p.email_id)",
+    ),
+    _Rule(
+        "email without bytes",
+        "SELECT 'email ' || email_id FROM email e WHERE account_id = $1"
+        " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.account_id = e.account_id AND b.blob_id = e.blob_id)",
+    ),
+    _Rule(
+        "wrong counts",
+        f"SELECT 'mailbox ' || m.mailbox_id FROM mailbox m, {_COUNTED} WHERE {_MISCOUNTED}",
+        (
+            "UPDATE mailbox m SET total = c.total, unseen = c.unseen, deleted = c.deleted, size = c.size"
+            f" FROM {_COUNTED} WHERE {_MISCOUNTED}",
+        ),
+    ),
+    _Rule(
+        "wrong owners of bytes",
+        f"SELECT 'bytes ' || o.blob_id FROM {_OWNED} LEFT JOIN blob_share s"
+        " ON s.account_id = $1 AND s.blob_id = o.blob_id WHERE coalesce(s.owners, 1) <> o.owners",
+        (
+            "DELETE FROM blob_share WHERE account_id = $1",
+            f"INSERT INTO blob_share SELECT $1, o.blob_id, o.owners FROM {_OWNED} WHERE o.owners > 1",
+        ),
+    ),
+)
+_BLOBS: Final = (
+    "SELECT blob_id, digest FROM blob WHERE account_id = $1 AND blob_id > $2 ORDER BY blob_id LIMIT $3"
+)
+_WHOSE: Final = "SELECT email_id FROM email WHERE account_id = $1 AND blob_id = $2"
+
+
+def verified(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw]:
+    """Flaws as they are found, and after each account how far it has come."""
+    db = reader.db
+    ((total,),) = db.fetch("SELECT coalesce(sum(total), 0)::bigint FROM mailbox")
+    done = 0
+    for (account_id,) in db.fetch("SELECT account_id FROM account ORDER BY account_id"):
+        for rule in _RULES:
+            yield from _looked_at(db, account_id, rule, fix=fix)
+        yield from _damaged(reader, account_id)
+        ((messages,),) = db.fetch(
+            "SELECT coalesce(sum(total), 0)::bigint FROM mailbox WHERE account_id = $1", account_id
+        )
+        done += messages
+        yield Checked(messages=done, total=max(done, total))
+    yield from _damaged(reader, 0)  # of the queue alone
+
+
+def _looked_at(db: Connection, account_id: int, rule: _Rule, *, fix: bool) -> Iterator[Flaw]:
+    found = [row[0] for row in db.fetch(rule.find, account_id)]
+    if found and fix and rule.mend:
+        db.begin(bounded=True)
+        try:
+            db.fetch("SELECT 1 FROM account_state WHERE account_id = $1 FOR UPDATE", account_id)
+            for statement in rule.mend:
+                db.fetch(statement, account_id)
+            db.fetch("UPDATE account_state SET modseq = modseq + 1 WHERE account_id = $1", account_id)
+            db.commit()
+        except BaseException:
+            db.rollback()
+            raise
+    for what in found:
+        yield Flaw(kind=rule.kind, what=f"account {account_id} {what}", mended=fix and bool(rule.mend))
+
+
+def _damaged(reader: Reader, account_id: int) -> Iterator[Flaw]:
+    last = 0
+    while rows := reader.db.fetch(_BLOBS, account_id, last, BLOBS_AT_ONCE):
+        last = rows[-1][0]
+        for blob_id, digest in rows:
+            if not _whole(reader, account_id, blob_id, digest):
+                emails = [row[0] for row in reader.db.fetch(_WHOSE, account_id, blob_id)]
+                whose = ", ".join(f"email {email_id}" for email_id in emails) or "nobody's"
+                yield Flaw(kind="damaged message", what=f"account {account_id} bytes {blob_id}: {whose}")
+
+
+def _whole(reader: Reader, account_id: int, blob_id: int, digest: bytes) -> bool:
+    place = Stored(blob_id=blob_id, prefix=b"", size=0, account_id=account_id)
+    try:
+        return digest_of(Content.of(read_blob(reader, place))) == digest
+    except PosthouseError:
+        # It went meanwhile, or it is not where it should be.
+        return not reader.db.fetch(
+            "SELECT 1 FROM blob WHERE account_id = $1 AND blob_id = $2", account_id, blob_id
+        )

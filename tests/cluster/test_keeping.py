@@ -1,0 +1,130 @@
+"""A cluster's backup in the form of the embedded store's: made while mail arrives, restored anywhere; and verified."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posthouse.errors import StoreUnavailable
+from posthouse.ranges import Ranges
+from posthouse.store.interface import Expunge
+from posthouse.store.moving.keeping import ClusterKeeper, restore_into_cluster
+from posthouse.store.sqlite.verify import Flaw
+from tests.cluster.conftest import PostgresEngine
+from tests.cluster.database import Database
+from tests.cluster.test_move import everything, in_thread
+from tests.kits.engine import Desk, furnish
+from tests.kits.queue import enqueue
+from tests.store.conftest import SqliteEngine
+
+
+def keeper(engine: PostgresEngine, tmp_path: Path) -> ClusterKeeper:
+    return ClusterKeeper(engine.place.url, "", tmp_path / "cache")
+
+
+async def back_up(engine: PostgresEngine, tmp_path: Path) -> Path:
+    folder = tmp_path / "backup"
+    folder.mkdir(exist_ok=True)
+    steps = [step async for step in keeper(engine, tmp_path).backup(folder)]
+    assert steps[-1].octets == steps[-1].total > 0
+    return folder
+
+
+async def flaws(engine: PostgresEngine, tmp_path: Path, *, fix: bool = False) -> list[Flaw]:
+    return [one async for one in keeper(engine, tmp_path).verify(fix=fix) if isinstance(one, Flaw)]
+
+
+async def some_mail(engine: PostgresEngine) -> Desk:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.add(inbox, *map(str, range(20)), "large" * 30_000, prefix=b"X: 1\r\n")
+    await desk.flag(inbox, "3:9", "\\Seen", "$Key")
+    await desk.store.apply(
+        Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=Ranges([(5, 6)]), force=True)
+    )
+    await enqueue(engine.store, "a@one.test", due=1.0)
+    await engine.settle()
+    return desk
+
+
+async def test_a_backup_is_of_one_moment_and_is_restored_into_either_engine(
+    server: Database, engine: PostgresEngine, tmp_path: Path
+) -> None:
+    desk = await some_mail(engine)
+    await back_up(engine, tmp_path)  # the second one takes the place of the first
+    before = await everything(engine.store)
+    inbox = await desk.box()
+    ended = False
+
+    async def mail() -> None:
+        while not ended:
+            await desk.add(inbox, "meanwhile", "and its twin")  # one commit
+
+    sender = asyncio.create_task(mail())
+    folder = await back_up(engine, tmp_path)
+    ended = True
+    await sender
+    assert sorted(path.name for path in folder.iterdir()) == ["blobs", "mail.db"]
+
+    def restored(url: str) -> None:
+        restore_into_cluster(folder, url, "", tmp_path / "work", same=True, now=1)
+
+    other = PostgresEngine(server.make(template="template_posthouse"), tmp_path / "other")
+    await in_thread(lambda: restored(other.place.url))
+    await other.open()
+    there = await everything(other.store)
+    box = next(box for box in there["ann@example.test"]["mailboxes"] if box.name == "INBOX")
+    assert (box.total - 19) % 2 == 0, "a commit is in it whole, or not"
+    assert [account.address for account in there["accounts"]] == ["ann@example.test"]
+    assert there["queue"] == before["queue"]
+    old = before["ann@example.test"]["INBOX"]
+    new = there["ann@example.test"]["INBOX"]
+    assert [column[: len(old[0])] for column in new[:5]] == [list(column) for column in old[:5]]
+    assert new[5] == old[5]
+    await other.settle()
+    assert await flaws(other, tmp_path) == []
+    with pytest.raises(StoreUnavailable, match="running"):
+        await in_thread(lambda: restored(other.place.url))
+    await other.store.close()
+
+    embedded = SqliteEngine(tmp_path / "small")
+    (tmp_path / "small").mkdir()
+    for path in folder.iterdir():
+        path.rename(tmp_path / "small" / path.name)
+    small = await embedded.open()
+    assert await everything(small) == there
+    await small.close()
+
+
+async def test_verify_finds_and_mends(server: Database, engine: PostgresEngine, tmp_path: Path) -> None:
+    desk = await some_mail(engine)
+    inbox = await desk.box()
+    assert await flaws(engine, tmp_path) == []
+
+    def sql(statement: str) -> Any:
+        return server.sql(statement, engine.place.url.rpartition("/")[2])
+
+    sql("UPDATE mailbox SET total = total + 5, unseen = 0 WHERE name = 'INBOX'")
+    sql(
+        f"INSERT INTO blob_share SELECT account_id, min(blob_id), 9 FROM blob WHERE account_id = {desk.id} GROUP BY 1"
+    )
+    sql(
+        "UPDATE blob SET content = 'other'::bytea WHERE blob_id ="
+        f" (SELECT max(blob_id) FROM blob WHERE account_id = {desk.id})"
+    )
+    found = await flaws(engine, tmp_path)
+    assert sorted(flaw.kind for flaw in found) == [
+        "damaged message",
+        "wrong counts",
+        "wrong owners of bytes",
+    ]
+    assert not any(flaw.mended for flaw in found)
+    mended = await flaws(engine, tmp_path, fix=True)
+    assert sorted(flaw.kind for flaw in mended if flaw.mended) == ["wrong counts", "wrong owners of bytes"]
+    assert [flaw.kind for flaw in await flaws(engine, tmp_path)] == ["damaged message"]
+    await desk.add(inbox, "after")  # the running node reads again what was mended
+    box = await desk.box()
+    assert box.total == 20

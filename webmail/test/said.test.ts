@@ -1,0 +1,29 @@
+/// <reference types="vite/client" />
+import { beforeAll, expect, test } from 'vitest'
+import { inReadersWords } from '../src/admin/said'
+import { en } from '../src/i18n/en'
+import { useLocale } from '../src/i18n/index.svelte'
+
+beforeAll(async () => {
+  globalThis.document ??= { documentElement: {} } as Document
+  await useLocale('zh-CN')
+})
+test.each([
+  ['data folder', '数据文件夹'],
+  ['12.5 GB of 80.0 GB free', '剩余 12.5 GB，共 80.0 GB'],
+  ['the last is 0.3 days old, in /srv/backup', '上次是 0.3 天前，在 /srv/backup'],
+  ['publish: north.test. MX 10 mx.north.test.', '请发布：north.test. MX 10 mx.north.test.'],
+  ['at least 500 messages, the oldest 4.2 hours old', 'at least 500 封邮件，最早的已等待 4.2 小时'],
+  ['2 SPF records: receivers then use none', '有 2 条 SPF 记录：收信方会全部忽略'],
+  ['mail.north.test, 80 days left', 'mail.north.test，还有 80 天'],
+  ['v=DMARC1; p=reject', 'v=DMARC1; p=reject'],
+])('%s', (said, shown) => {
+  expect(inReadersWords(said)).toBe(shown)
+})
+test('every pattern is something the server says', () => {
+  const files = import.meta.glob<string>('../../posthouse/operations/{status,dns_check,domain_records,mta_sts_check}.py', { eager: true, query: '?raw', import: 'default' })
+  const source = Object.values(files).join('\n')
+  const unsaid = Object.entries(en).filter(([key, text]) => key.startsWith('said.') && !text.split(/\{\w+\}/).every((part) => source.includes(part.trim())))
+  expect(Object.keys(files).length).toBeGreaterThan(2)
+  expect(unsaid).toEqual([])
+})
