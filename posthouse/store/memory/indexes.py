@@ -169,8 +169,8 @@ class MailboxIndexes:
         assert self._catch_up is not None
         try:
             while True:
-                index = self._alive.get(key)
-                if index is None or index.highest_modseq >= self._behind[key]:
+                index, wanted = self._alive.get(key), self._behind[key]
+                if index is None or index.highest_modseq >= wanted:
                     return
                 try:
                     missed = await self._catch_up(index)
@@ -181,7 +181,10 @@ class MailboxIndexes:
                     self.remove(*key)
                 else:
                     self._take_over(key, index, missed)
-                    self._behind[key] = min(self._behind[key], missed.modseq)
+                    if (
+                        self._behind[key] == wanted
+                    ):  # else more was heard of meanwhile, which may not be read yet
+                        self._behind[key] = min(wanted, missed.modseq)
                 index.tell()
         finally:
             del self._catching[key]
