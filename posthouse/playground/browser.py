@@ -39,10 +39,12 @@ class Browser:
         found: dict[str, Any] = answer["methodResponses"][0][1]
         return found
 
-    async def latest(self) -> dict[str, Any]:
-        """Subject, keywords and id of the oldest email, as a list of one would show it."""
-        query = {"sort": [{"property": "receivedAt", "isAscending": True}], "limit": 1}
+    async def flagged(self) -> dict[str, Any] | None:
+        """Subject, keywords and id of the flagged email, as a list of the flagged shows it; None: there is none."""
+        query = {"filter": {"hasKeyword": "$flagged"}, "limit": 1}
         ids = (await self.call("Email/query", query))["ids"]
+        if not ids:
+            return None
         got = await self.call("Email/get", {"ids": ids, "properties": ["id", "subject", "keywords"]})
         email: dict[str, Any] = got["list"][0]
         self._say(f"   S: {json.dumps({k: email[k] for k in ('subject', 'keywords')}, ensure_ascii=False)}")

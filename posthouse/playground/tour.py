@@ -133,9 +133,9 @@ class Tour:
         self._say("   (browser, by JMAP)")
         browser = Browser(self._south.address, self._net.ports["https"], user, PASSWORD, self._say)
         await browser.open()
-        email = await browser.latest()
-        if not email["keywords"].get("$flagged"):
-            raise Temporary(f"the browser does not see the flag: {email}")
+        email = await browser.flagged()
+        if email is None:
+            raise Temporary("the browser does not see the flag")
         await browser.call("Email/set", {"update": {email["id"]: {"keywords/$answered": True}}})
         self._say("   (phone, without asking)")
         self._expect(await phone.line(), "* 1 FETCH")
