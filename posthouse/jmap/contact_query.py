@@ -15,14 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.jmap import dates, ids
+from posthouse.jmap import dates
 from posthouse.jmap.card_media import CARD
 from posthouse.jmap.card_shelf import KIND, Shelf
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected
 from posthouse.jmap.jscontact import entries, full_name, name_parts, objects
 from posthouse.jmap.standard import (
-    AddedItem,
     Comparator,
     QueryAnswer,
     QueryArguments,
@@ -30,6 +29,7 @@ from posthouse.jmap.standard import (
     QueryChangesArguments,
     leaves,
     query_answer,
+    query_changes_answer,
 )
 from posthouse.jmap.states import before, parse_state
 from posthouse.message.words import fold
@@ -60,24 +60,7 @@ async def query_changes(context: Context, arguments: QueryChangesArguments) -> Q
     if changes is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
     touched = {each.item_id for each in changes if (each.modseq, each.item_id) > since}
-    added = [
-        AddedItem(id=ids.encode(CARD, number), index=at)
-        for at, number in enumerate(found)
-        if number in touched
-    ]
-    removed = [ids.encode(CARD, number) for number in sorted(touched)]
-    if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
-        raise MethodError("tooManyChanges")
-    answer = QueryChangesAnswer(
-        account_id=arguments.account_id,
-        old_query_state=arguments.since_query_state,
-        new_query_state=str(state),
-        removed=removed,
-        added=added,
-    )
-    if arguments.calculate_total:
-        answer.total = len(found)
-    return answer
+    return query_changes_answer(arguments, str(state), found, touched, letter=CARD)
 
 
 async def _result(

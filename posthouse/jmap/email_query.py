@@ -30,7 +30,6 @@ from posthouse.jmap.email_filter import (
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail
 from posthouse.jmap.standard import (
-    AddedItem,
     Comparator,
     QueryAnswer,
     QueryArguments,
@@ -38,6 +37,7 @@ from posthouse.jmap.standard import (
     QueryChangesArguments,
     leaves,
     query_answer,
+    query_changes_answer,
 )
 from posthouse.jmap.states import parse_state
 from posthouse.message.sort_keys import envelope_key
@@ -85,24 +85,7 @@ async def query_changes(context: Context, arguments: EmailQueryChangesArguments)
         threads = await mail.all_threads()
         for thread in {each.thread_id if each.gone else threads[each.email_id] for each in touched}:
             emails.update(await mail.members(thread))
-    added = [
-        AddedItem(id=ids.encode(ids.EMAIL, number), index=i)
-        for i, number in enumerate(found)
-        if number in emails
-    ]
-    removed = [ids.encode(ids.EMAIL, number) for number in sorted(emails)]
-    if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
-        raise MethodError("tooManyChanges")
-    answer = QueryChangesAnswer(
-        account_id=arguments.account_id,
-        old_query_state=arguments.since_query_state,
-        new_query_state=str(state),
-        removed=removed,
-        added=added,
-    )
-    if arguments.calculate_total:
-        answer.total = len(found)
-    return answer
+    return query_changes_answer(arguments, str(state), found, emails, letter=ids.EMAIL)
 
 
 async def result_of(

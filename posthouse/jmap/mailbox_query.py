@@ -13,7 +13,6 @@ from posthouse.jmap.email_filter import tokens
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mailbox import changes, parent_of, shown_name, sort_order
 from posthouse.jmap.standard import (
-    AddedItem,
     ChangesArguments,
     Comparator,
     QueryAnswer,
@@ -22,6 +21,7 @@ from posthouse.jmap.standard import (
     QueryChangesArguments,
     leaves,
     query_answer,
+    query_changes_answer,
 )
 from posthouse.store.model import Mailbox as Stored
 
@@ -176,17 +176,4 @@ async def query_changes(context: Context, arguments: MailboxQueryChangesArgument
     touched = {*changed.created, *changed.updated, *changed.destroyed}
     if arguments.sort_as_tree or arguments.filter_as_tree:
         touched |= set(found)  # a parent's change moves all that is below it
-    added = [AddedItem(id=name, index=i) for i, name in enumerate(found) if name in touched]
-    removed = sorted(touched)
-    if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
-        raise MethodError("tooManyChanges")
-    answer = QueryChangesAnswer(
-        account_id=arguments.account_id,
-        old_query_state=arguments.since_query_state,
-        new_query_state=str(state),
-        removed=removed,
-        added=added,
-    )
-    if arguments.calculate_total:
-        answer.total = len(found)
-    return answer
+    return query_changes_answer(arguments, str(state), found, touched)

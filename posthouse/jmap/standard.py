@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -222,6 +222,37 @@ def query_answer(
         answer.total = len(found)
     if lowered is not None and len(found) > position + lowered:
         answer.limit = lowered
+    return answer
+
+
+def query_changes_answer(
+    arguments: QueryChangesArguments,
+    state: str,
+    found: Sequence[Any],
+    touched: Collection[Any],
+    *,
+    letter: str = "",
+) -> QueryChangesAnswer:
+    """The response for a whole result and what may have come, gone or moved in it (RFC 8620 §5.6).
+
+    Of ids, or with `letter` of the numbers behind them. MethodError tooManyChanges.
+    """
+
+    def name(value: Any) -> str:
+        return encode(letter, value) if letter else value
+
+    added = [AddedItem(id=name(value), index=at) for at, value in enumerate(found) if value in touched]
+    if arguments.max_changes is not None and len(added) + len(touched) > arguments.max_changes:
+        raise MethodError("tooManyChanges")
+    answer = QueryChangesAnswer(
+        account_id=arguments.account_id,
+        old_query_state=arguments.since_query_state,
+        new_query_state=state,
+        removed=[name(value) for value in sorted(touched)],
+        added=added,
+    )
+    if arguments.calculate_total:
+        answer.total = len(found)
     return answer
 
 

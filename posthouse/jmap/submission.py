@@ -14,7 +14,6 @@ from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected
 from posthouse.jmap.item_type import ItemType
 from posthouse.jmap.standard import (
-    AddedItem,
     ChangesArguments,
     Comparator,
     QueryAnswer,
@@ -23,6 +22,7 @@ from posthouse.jmap.standard import (
     QueryChangesArguments,
     leaves,
     query_answer,
+    query_changes_answer,
 )
 from posthouse.store.account_model import Item
 
@@ -144,17 +144,4 @@ async def query_changes(context: Context, arguments: QueryChangesArguments) -> Q
     )
     state, found = await _result(context, account_id, arguments.filter, arguments.sort)
     touched = {*changed.created, *changed.updated, *changed.destroyed}
-    added = [AddedItem(id=name, index=i) for i, name in enumerate(found) if name in touched]
-    removed = sorted(touched)
-    if arguments.max_changes is not None and len(added) + len(removed) > arguments.max_changes:
-        raise MethodError("tooManyChanges")
-    answer = QueryChangesAnswer(
-        account_id=arguments.account_id,
-        old_query_state=arguments.since_query_state,
-        new_query_state=str(state),
-        removed=removed,
-        added=added,
-    )
-    if arguments.calculate_total:
-        answer.total = len(found)
-    return answer
+    return query_changes_answer(arguments, str(state), found, touched)
