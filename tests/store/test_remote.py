@@ -211,3 +211,22 @@ def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
             assert len(far.remote._lately) <= 10
 
     asyncio.run(scene())
+
+
+def test_what_another_changes_is_seen_when_the_answer_has_grown_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with far_store(tmp_path) as far:
+            account = await alice(far)
+            assert await far.remote.mailbox(account.account_id, "x") is None
+            await far.store.apply(CreateMailbox(account_id=account.account_id, name="x"))
+            assert await far.remote.mailbox(account.account_id, "x") is None, (
+                "it is believed for LINK_CACHE seconds"
+            )
+            monkeypatch.setattr("posthouse.store.remote.client.LINK_CACHE", 0.0)
+            async with asyncio.timeout(limits.LINK_CACHE + 10):
+                while await far.remote.mailbox(account.account_id, "x") is None:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scene())
