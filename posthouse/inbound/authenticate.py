@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import Final
 
 import msgspec
@@ -32,11 +31,12 @@ from posthouse.msgauth.dmarc import DmarcFound, check_dmarc, walk_names
 from posthouse.msgauth.iprev import check_iprev
 from posthouse.msgauth.results import Arc, Authentication, Disposition, Dkim, Dmarc, Result, Spf
 from posthouse.msgauth.spf import SpfQuestion, check_spf
+from posthouse.net.ip import reverse_name
 from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
 
-_SIGNED: Final = ("dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results")
+_ARC: Final = ("arc-seal", "arc-message-signature", "arc-authentication-results")
 _NO_SIGNATURES: Final = Signatures(fields=(), found=())
 _NO_CHAIN: Final = Chain(fields=())
 _TOO_MANY: Final = Reply(550, "5.6.0", "From names authors of too many domains")
@@ -103,7 +103,7 @@ class Authenticate:
         if self._prefetch is None:
             return
         self._prefetch(_with_a_label(mail.reverse_path).rpartition("@")[2] or mail.helo, "TXT")
-        self._prefetch(ip_address(mail.peer.partition("%")[0]).reverse_pointer, "PTR")
+        self._prefetch(reverse_name(mail.peer), "PTR")
         for one in signing.signatures.found:
             if isinstance(one, Signature):
                 self._prefetch(one.key_name, "TXT")
@@ -153,10 +153,15 @@ class Signing(msgspec.Struct, frozen=True):
     def of(cls, examination: Examination) -> Signing:
         """Read the header."""
         headers = examination.headers
-        if not any(name in headers for name in _SIGNED):
+        signed, sealed = "dkim-signature" in headers, any(name in headers for name in _ARC)
+        if not signed and not sealed:
             return cls(examination, _NO_SIGNATURES, _NO_CHAIN)
         fields = raw_fields(headers)
-        return cls(examination, Signatures.of(fields), Chain.of(fields))
+        return cls(
+            examination,
+            Signatures.of(fields) if signed else _NO_SIGNATURES,
+            Chain.of(fields) if sealed else _NO_CHAIN,
+        )
 
     async def check(self, resolver: Resolver) -> tuple[tuple[Dkim, ...], Arc]:
         """Hash the body and ask for the keys."""

@@ -15,7 +15,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import Final
 
 import msgspec
@@ -28,6 +28,7 @@ from posthouse.limits import (
     BLOCK_LIST_TIMEOUT,
 )
 from posthouse.message.address import normalize_domain
+from posthouse.net.ip import read_ip
 from posthouse.resolver import AddressAnswer, Resolver, Status
 
 log: Final = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ def _questions(
 def reversed_address(address: str) -> str:
     """RFC 5782 §2.1, §2.4: octets of IPv4, nibbles of IPv6, the last in front; empty for what is no address."""
     try:
-        ip = ip_address(address.partition("%")[0])
+        ip = read_ip(address)
     except ValueError:
         return ""
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:

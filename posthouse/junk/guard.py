@@ -12,7 +12,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
 from posthouse.errors import PosthouseError
@@ -28,6 +28,7 @@ from posthouse.limits import (
     TARPITTED,
     TRAP_KEPT,
 )
+from posthouse.net.ip import read_ip
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 
@@ -165,7 +166,7 @@ class Guard:
 def is_loopback(address: str) -> bool:
     """Whether it is this machine."""
     try:
-        return ip_address(address.partition("%")[0]).is_loopback
+        return read_ip(address).is_loopback
     except ValueError:
         return False
 
