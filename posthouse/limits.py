@@ -620,6 +620,9 @@ JMAP_SET: Final = 1000
 JMAP_QUERY: Final = 100_000
 """Ids in one answer of a /query; the position says where the next ones begin."""
 
+JMAP_BEGINNING: Final = 500
+"""Ids from the beginning of a result up to which threads are looked up as needed, so many emails at a time (1 ms)."""
+
 JMAP_FILTER_DEPTH: Final = 16
 """Operators of a filter within each other."""
 

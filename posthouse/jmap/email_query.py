@@ -1,7 +1,8 @@
 """Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5).
 
-A whole result is remembered until mail changes, so paging through it costs nothing. Changes of a result are told by
-taking out whatever changed and putting in what of it is in the present result (RFC 8620 §5.6 permits it).
+A whole result is remembered until mail changes, so paging through it costs nothing. Who asks for the beginning only
+gets it without the threads of all mail being read: that is the first thing a client shows. Changes of a result are
+told by taking out whatever changed and putting in what of it is in the present result (RFC 8620 §5.6 permits it).
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class EmailQueryChangesArguments(QueryChangesArguments, kw_only=True):
 
 
 _DEFAULT_SORT: Final = (Comparator(property="receivedAt", is_ascending=False),)
+_BEGINNING: Final = b"^"
+"""Behind the key of a result of which only the beginning is remembered."""
 _THREAD_SORTS: Final = {"allInThreadHaveKeyword", "someInThreadHaveKeyword"}
 
 
@@ -64,7 +67,7 @@ async def query(context: Context, arguments: EmailQueryArguments) -> QueryAnswer
     """Email/query."""
     account_id = context.account_number(arguments.account_id)
     state, found = await result_of(
-        context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads
+        context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads, _enough(arguments)
     )
     return query_answer(arguments, str(state), found, letter=ids.EMAIL)
 
@@ -94,8 +97,12 @@ async def result_of(
     tree: dict[str, Any] | None,
     sort: Sequence[Comparator] | None,
     collapse: bool,
+    enough: int | None = None,
 ) -> tuple[int, array[int]]:
-    """(state, the whole result as numbers). MethodError unsupportedFilter, unsupportedSort."""
+    """(state, the result as numbers: whole, or at least the first `enough`).
+
+    MethodError unsupportedFilter, unsupportedSort.
+    """
     for node in leaves(tree):
         condition_of(node)
     comparators = tuple(sort) if sort else _DEFAULT_SORT
@@ -103,8 +110,11 @@ async def result_of(
     mail = context.mail(account_id)
     state = await mail.state()
     key = msgspec.json.encode((account_id, tree, comparators, collapse), order="sorted")
-    known = context.services.results.get(key, state)
-    if known is not None:
+    results = context.services.results
+    known = results.get(key, state)
+    if known is None and enough is not None:
+        known = results.get(key + _BEGINNING, state)
+    if known is not None and (enough is None or len(known) >= enough or results.get(key, state) is known):
         return state, known
     mailbox = only_mailbox(tree)
     indexes = await _indexes(context, mail, mailbox)
@@ -115,11 +125,37 @@ async def result_of(
         columns.prepare()
     positions = await Matcher(context, mail, columns).matching(tree, columns.present)
     positions = await Sorter(context, mail, columns).ordered(positions, comparators)
-    threads = await mail.threads_in(indexes.values()) if collapse else None
-    found = await _numbers(columns, positions, threads)
+    if collapse and enough is not None:
+        found, whole = await _beginning(mail, columns, positions, enough)
+    else:
+        threads = await mail.threads_in(indexes.values()) if collapse else None
+        found, whole = await _numbers(columns, positions, threads), True
     if state == await mail.state():
-        context.services.results.put(key, state, found)
+        results.put(key if whole else key + _BEGINNING, state, found)
     return state, found
+
+
+def _enough(arguments: EmailQueryArguments) -> int | None:
+    """How many ids from the beginning answer a query; None: that takes the whole result."""
+    if arguments.limit is None or arguments.calculate_total or arguments.anchor is not None:
+        return None
+    last = arguments.position + arguments.limit
+    return last if arguments.position >= 0 and last <= limits.JMAP_BEGINNING else None
+
+
+async def _beginning(
+    mail: AccountMail, columns: Columns, positions: Positions, enough: int
+) -> tuple[array[int], bool]:
+    """(the first emails of at least `enough` threads, whether these are all)."""
+    first: dict[int, int] = {}
+    for start in range(0, len(positions), limits.JMAP_BEGINNING):
+        if len(first) >= enough:
+            return array("Q", first.values()), False
+        numbers = [columns.email_ids[i] for i in positions[start : start + limits.JMAP_BEGINNING]]
+        threads = await mail.threads(numbers)
+        for number in numbers:
+            first.setdefault(threads[number], number)
+    return array("Q", first.values()), True
 
 
 def _large(indexes: dict[int, MailboxIndex]) -> bool:

@@ -66,6 +66,8 @@ class AccountMail:
         self.account_id = account_id
         self._threads: dict[int, int] = {}
         self._members: dict[int, list[int]] = {}
+        self._unfiled: list[int] = []
+        """Emails whose threads are remembered, but that are not put into `_members` yet."""
         self._covered: dict[int, int] = {}
         """Mailbox → UIDs below it have their threads remembered."""
         self._counts: tuple[int, dict[int, Counts]] = (-1, {})
@@ -121,15 +123,18 @@ class AccountMail:
         known = self._threads
         missing = [email_id for email_id in email_ids if email_id not in known]
         if missing:
-            found = await self._store.threads(self.account_id, missing)
-            for email_id, thread_id in zip(missing, found, strict=True):
-                if email_id in known:
-                    continue  # somebody asked at the same time
-                thread = email_id if thread_id is None else thread_id
-                known[email_id] = thread
-                if thread != email_id:
-                    self._members.setdefault(thread, []).append(email_id)
+            found = dict(zip(missing, await self._store.threads(self.account_id, missing), strict=True))
+            fresh = [email_id for email_id in found if email_id not in known]  # somebody may have asked too
+            known.update((email_id, found[email_id] or email_id) for email_id in fresh)
+            self._unfiled += fresh
         return known
+
+    def _file(self) -> None:
+        for email_id in self._unfiled:
+            thread = self._threads[email_id]
+            if thread != email_id:
+                self._members.setdefault(thread, []).append(email_id)
+        self._unfiled = []
 
     async def threads_in(self, indexes: Iterable[MailboxIndex]) -> dict[int, int]:
         """The same for all emails of some mailboxes; only what came since the last time is looked at."""
@@ -147,6 +152,7 @@ class AccountMail:
     async def members(self, thread_id: int) -> list[int]:
         """The emails of a thread that are there, by date of receipt (call `all_threads` before)."""
         indexes = await self.indexes()
+        self._file()
         found = [
             (standing.received_at, email_id)
             for email_id in (thread_id, *self._members.get(thread_id, ()))

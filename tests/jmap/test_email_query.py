@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from posthouse import limits
+from posthouse.store.interface import AddEmail
+from posthouse.store.model import Content
+from tests.house import TestHouse
 from tests.jmap.conftest import NOW, Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -248,3 +253,58 @@ async def test_snippets_mark_what_was_found(alice: Client) -> None:
     assert (await alice.call("SearchSnippet/get", emailIds=[name]))["list"][0]["subject"] is None
     many = [f"M{i}" for i in range(201)]
     assert await alice.error("SearchSnippet/get", emailIds=many) == "requestTooLarge"
+
+
+async def test_the_first_page_reads_the_threads_of_few_emails(
+    house: TestHouse, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client shows first must not wait until the threads of a whole mailbox are read."""
+    store = house.app.store
+    inbox = await store.mailbox(bob.number, "INBOX")
+    assert inbox is not None
+    raws = [
+        letter(f"{n // 3}", message_id=f"{n}", reply_to=f"{n // 3 * 3}" if n % 3 else "").encode()
+        for n in range(2000)
+    ]
+    await store.commit(
+        *(
+            AddEmail(
+                account_id=bob.number,
+                mailbox_id=inbox.mailbox_id,
+                content=Content.of(raw.replace(b"\n", b"\r\n")),
+                received_at=NOW + at,
+            )
+            for at, raw in enumerate(raws)
+        )
+    )
+    read: list[int] = []
+    threads = store.threads
+
+    async def counted(account_id: int, email_ids: Sequence[int]) -> list[int | None]:
+        read.append(len(email_ids))
+        return await threads(account_id, email_ids)
+
+    monkeypatch.setattr(store, "threads", counted)
+    ask = {"filter": {"inMailbox": await bob.mailbox("inbox")}, "collapseThreads": True, "limit": 50}
+    first = await bob.call("Email/query", **ask)
+    await bob.get(*first["ids"])
+    assert len(first["ids"]) == 50
+    assert sum(read) <= limits.JMAP_BEGINNING
+    whole = await bob.call("Email/query", **ask, calculateTotal=True)
+    assert whole["ids"] == first["ids"]
+    assert whole["total"] == 667  # 2,000 messages, three of each thread
+
+
+async def test_the_beginning_of_a_result_is_the_result_s(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await furnish(alice)
+    monkeypatch.setattr(limits, "JMAP_BEGINNING", 3)
+    ask = {"collapseThreads": True, "sort": [{"property": "receivedAt"}]}
+    parts = [
+        (await alice.call("Email/query", **ask, position=position, limit=limit))["ids"]
+        for position, limit in ((0, 1), (0, 2), (1, 2), (2, 1), (0, 0), (0, 3), (2, 9))
+    ]
+    ids = (await alice.call("Email/query", **ask))["ids"]
+    assert len(ids) == 4
+    assert parts == [ids[:1], ids[:2], ids[1:3], ids[2:3], [], ids[:3], ids[2:]]
