@@ -22,7 +22,7 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Dns
 from posthouse.dns_exchange import NameServer, ask_by_tcp, ask_by_udp
-from posthouse.net.ip import reverse_name
+from posthouse.ip_addresses import reverse_name
 from posthouse.resolver import AddressAnswer, Mx, MxAnswer, NameAnswer, Status, TextAnswer
 
 if TYPE_CHECKING:

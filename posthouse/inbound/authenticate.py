@@ -21,6 +21,7 @@ from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
 from posthouse.inbound.vouched import vouched_field
+from posthouse.ip_addresses import reverse_name
 from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres
@@ -31,7 +32,6 @@ from posthouse.msgauth.dmarc import DmarcFound, check_dmarc, walk_names
 from posthouse.msgauth.iprev import check_iprev
 from posthouse.msgauth.results import Arc, Authentication, Disposition, Dkim, Dmarc, Result, Spf
 from posthouse.msgauth.spf import SpfQuestion, check_spf
-from posthouse.net.ip import reverse_name
 from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content

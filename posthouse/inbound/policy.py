@@ -16,9 +16,9 @@ import msgspec
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind, Login
 from posthouse.inbound.mail import Via
+from posthouse.ip_addresses import read_ip
 from posthouse.limits import BACKUP_UNVERIFIED
 from posthouse.message.address import normalize_domain
-from posthouse.net.ip import read_ip
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Account, DomainKind
 

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse.ip_addresses import read_ip
 from posthouse.limits import (
     BLOCK_LIST_CACHE,
     BLOCK_LIST_CACHED,
@@ -28,7 +29,6 @@ from posthouse.limits import (
     BLOCK_LIST_TIMEOUT,
 )
 from posthouse.message.address import normalize_domain
-from posthouse.net.ip import read_ip
 from posthouse.resolver import AddressAnswer, Resolver, Status
 
 log: Final = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
+from posthouse.ip_addresses import read_ip
 from posthouse.junk.look_alike import registrable
 from posthouse.limits import GREY_PASS, GREY_WAIT, GREY_WINDOW
-from posthouse.net.ip import read_ip
 from posthouse.store.interface import Op, Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 

@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from posthouse.errors import PosthouseError
+from posthouse.ip_addresses import read_ip
 from posthouse.junk.greylist import network_of
 from posthouse.limits import (
     RATE_NETWORK_FACTOR,
@@ -28,7 +29,6 @@ from posthouse.limits import (
     TARPITTED,
     TRAP_KEPT,
 )
-from posthouse.net.ip import read_ip
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 

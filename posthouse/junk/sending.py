@@ -20,9 +20,9 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.config import Sending as Settings
+from posthouse.ip_addresses import read_ip
 from posthouse.junk.history import History
 from posthouse.limits import SENDING_CACHED, SENDING_NETWORKS, SENDING_SAVED
-from posthouse.net.ip import read_ip
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op, Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo, RemoveMemo

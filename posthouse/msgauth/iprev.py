@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from posthouse.ip_addresses import read_ip
 from posthouse.limits import IPREV_NAMES, SPF_ADDRESSES
 from posthouse.msgauth.results import Iprev, Result
-from posthouse.net.ip import read_ip
 from posthouse.resolver import Resolver, Status
 
 

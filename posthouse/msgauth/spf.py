@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse.ip_addresses import Address, read_ip
 from posthouse.limits import (
     DOMAIN,
     DOMAIN_LABEL,
@@ -24,7 +25,6 @@ from posthouse.limits import (
 from posthouse.msgauth.results import Result, Spf
 from posthouse.msgauth.spf_macro import DOMAIN_LETTERS, EXP_LETTERS, MacroError, address_values, expand, fit
 from posthouse.msgauth.spf_record import ASKS, Directive, Kind, SpfRecord, SpfSyntaxError, is_spf, parse_spf
-from posthouse.net.ip import Address, read_ip
 from posthouse.resolver import AddressAnswer, Resolver, Status
 
 
