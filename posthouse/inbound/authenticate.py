@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import Final
 
 import msgspec
@@ -23,6 +22,7 @@ from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
 from posthouse.inbound.vouched import NOTHING_FOUND, as_found, first_client, vouched
+from posthouse.ip_addresses import reverse_name
 from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres import write_authres, write_vouched
@@ -37,7 +37,7 @@ from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
 
-_SIGNED: Final = ("dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results")
+_ARC: Final = ("arc-seal", "arc-message-signature", "arc-authentication-results")
 _NO_SIGNATURES: Final = Signatures(fields=(), found=())
 _NO_CHAIN: Final = Chain(fields=())
 _TOO_MANY: Final = Reply(550, "5.6.0", "From names authors of too many domains")
@@ -122,7 +122,7 @@ class Authenticate:
         if self._prefetch is None:
             return
         self._prefetch(_with_a_label(mail.reverse_path).rpartition("@")[2] or mail.helo, "TXT")
-        self._prefetch(ip_address(mail.peer.partition("%")[0]).reverse_pointer, "PTR")
+        self._prefetch(reverse_name(mail.peer), "PTR")
         for one in signing.signatures.found:
             if isinstance(one, Signature):
                 self._prefetch(one.key_name, "TXT")
@@ -172,10 +172,15 @@ class Signing(msgspec.Struct, frozen=True):
     def of(cls, examination: Examination) -> Signing:
         """Read the header."""
         headers = examination.headers
-        if not any(name in headers for name in _SIGNED):
+        signed, sealed = "dkim-signature" in headers, any(name in headers for name in _ARC)
+        if not signed and not sealed:
             return cls(examination, _NO_SIGNATURES, _NO_CHAIN)
         fields = raw_fields(headers)
-        return cls(examination, Signatures.of(fields), Chain.of(fields))
+        return cls(
+            examination,
+            Signatures.of(fields) if signed else _NO_SIGNATURES,
+            Chain.of(fields) if sealed else _NO_CHAIN,
+        )
 
     async def check(self, resolver: Resolver) -> tuple[tuple[Dkim, ...], Arc]:
         """Hash the body and ask for the keys."""

@@ -8,6 +8,7 @@ stand before `local_forgery` and can thereby let through what a mailing list sen
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final, Protocol
 
 import msgspec
@@ -78,8 +79,9 @@ def examine(mail: Mail, *, trusted: bool) -> Examination:
     values = headers.all("from")
     if sum(value.count(b"@") for value in (*values, *headers.all("sender"))) > AUTHORS:
         raise Refused(Reply(550, "5.6.0", "From or Sender names too many addresses"))
-    authors = [mailbox for value in values for mailbox in flat(parse_mailbox_list(value))]
-    claimed = frozenset(address for value in values for address in claimed_addresses(value))
+    read = [flat(parse_mailbox_list(value)) for value in values]
+    authors = [mailbox for mailboxes in read for mailbox in mailboxes]
+    claimed = frozenset(chain.from_iterable(map(claimed_addresses, values, read)))
     return Examination(mail=mail, headers=headers, trusted=trusted, authors=tuple(authors), claimed=claimed)
 
 

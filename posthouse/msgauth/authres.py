@@ -115,9 +115,9 @@ _NOT_IN_COMMENTS: Final = str.maketrans({"(": "[", ")": "]", "\\": "/", "\r": " 
 
 
 def _value(text: str) -> str:
-    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
     if _PLAIN.fullmatch(text):
-        return text
+        return text[:_VALUE]
+    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -125,6 +125,9 @@ def _folded(start: str, items: list[str]) -> bytes:
     lines = [start + ";"]
     for number, item in enumerate(items):
         text = item + ("" if number == len(items) - 1 else ";")
+        if len(text) + len("\t") <= _LINE:
+            lines.append("\t" + text)
+            continue
         line = ""
         for word in text.split(" "):
             if line and len(line) + len(word) + 2 > _LINE:
