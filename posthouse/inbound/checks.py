@@ -17,6 +17,7 @@ from posthouse.errors import PosthouseError
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import Policy, normal_domain
+from posthouse.inbound.vouched import NOTHING_FOUND, Client
 from posthouse.limits import AUTHORS, HEADER_FIELDS, HOPS, MESSAGE_HEADER
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
@@ -39,6 +40,8 @@ class Examination(msgspec.Struct, kw_only=True):
     headers: Headers
     trusted: bool
     """The peer is one of our own other hosts."""
+    client: Client | None = None
+    """Who gave the message to that host; None: nobody, it is its own, or it does not say."""
     authors: tuple[Mailbox, ...]
     """The mailboxes of From, those of all From fields."""
     claimed: frozenset[str] = frozenset()
@@ -114,11 +117,13 @@ class LocalForgery:
         self._policy = policy
 
     async def __call__(self, examination: Examination) -> Reply | None:
-        if examination.trusted:
-            return None
         for domain in {address.rpartition("@")[2] for address in examination.claimed}:
             if await self._policy.is_ours(f"@{domain}") and normal_domain(domain) not in examination.aligned:
                 found = examination.authentication
+                if examination.trusted:
+                    if found is not None and found is not NOTHING_FOUND:
+                        examination.junk.append("From names an address of this domain and is not proved")
+                    return None  # what is our host's own, or was taken from our people there
                 if found is not None and found.temporary:
                     return _NOT_NOW  # it may well be proved once the DNS answers
                 return Reply(550, "5.7.1", "From names an address of this domain, which sends only by login")

@@ -13,9 +13,11 @@ from typing import Final
 import msgspec
 
 from posthouse.limits import AUTHRES_FIELD, COMMENT_DEPTH
-from posthouse.msgauth.results import Authentication, Dkim, Dmarc, Iprev, Result, Spf
+from posthouse.msgauth.results import Authentication, Disposition, Dkim, Dmarc, Iprev, Result, Spf
 
 NAME: Final = b"authentication-results"
+POLICY: Final = "policy.dmarc"
+"""What must be done with a message that fails: none, quarantine or reject. For a host of ours that believes us."""
 
 _TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"?|([;=/])|([^\s";=/()]+)|\s+', re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -88,7 +90,8 @@ def _dmarc_item(found: Dmarc) -> str:
     words = found.reason
     if found.policy_domain:
         words = f"p={found.policy}" + (f", {words}" if words else "")
-    return _item("dmarc", found.result, words, **{"header.from": found.domain})
+    asked = found.disposition if found.disposition is not Disposition.NONE else ""
+    return _item("dmarc", found.result, words, **{"header.from": found.domain, POLICY: asked})
 
 
 def _iprev_item(found: Iprev) -> str:

@@ -136,12 +136,12 @@ def read_memos_of(
     for start in range(0, len(keys), _PAIRS[-1]):
         some = keys[start : start + _PAIRS[-1]]
         size = next(size for size in _PAIRS if size >= len(some))
-        some = [*some, *some[-1:] * (size - len(some))]
+        padded = [*some, *[some[-1]] * (size - len(some))]
         rows = db.rows(
             "SELECT account_id, key, data, until FROM memo WHERE (until IS NULL OR until > ?) AND ("
             + " OR ".join(["(account_id = ? AND kind = ? AND key = ?)"] * size)
             + ")",
-            (now, *(value for account_id, key in some for value in (account_id, kind, key))),
+            (now, *(value for account_id, key in padded for value in (account_id, kind, key))),
         )
         for account_id, key, data, until in rows:
             memo = Memo(account_id=account_id, kind=kind, key=key, data=bytes(data), until=until)
