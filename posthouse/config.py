@@ -133,7 +133,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How mail arrives."""
 
     trusted: tuple[str, ...] = ()
-    """Networks (CIDR) of our own other hosts, such as a backup MX: the sender checks are theirs."""
+    """Networks (CIDR) of our own other hosts, such as a backup MX: the sender checks are theirs, and what they
+    hand on may go to Junk but is never refused."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 

@@ -22,6 +22,7 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Dns
 from posthouse.dns_exchange import NameServer, ask_by_tcp, ask_by_udp
+from posthouse.ip_addresses import reverse_name
 from posthouse.resolver import AddressAnswer, Mx, MxAnswer, NameAnswer, Status, TextAnswer
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class DnsResolver:
     async def ptr(self, address: str) -> NameAnswer:
         """Names of an address; something that is no address has none."""
         try:
-            name = ipaddress.ip_address(address).reverse_pointer
+            name = reverse_name(address)
         except ValueError:
             return NameAnswer(status=Status.NO_NAME, name=address, reason="not an IP address")
         return _typed(NameAnswer, await self.ask(name, "PTR"))

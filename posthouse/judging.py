@@ -62,7 +62,7 @@ class Judging:
         async def judged(accounts: Sequence[Account]) -> dict[int, Ruling]:
             letter = letter_of(examination)
             survey = await self._judge.surveyor.look(letter, await self._suspicion(letter.peer))
-            if survey.virus and self._settings.filter == "on":
+            if survey.virus and self._settings.filter == "on" and not letter.handed_on:
                 raise Refused(Reply(554, "5.7.1", f"This message has a virus: {survey.virus}"))
             return {
                 account.account_id: self._ruling(await self._judge.rule(survey, account))
@@ -97,6 +97,10 @@ class Judging:
 def letter_of(examination: Examination) -> Letter:
     """The message as the filter gets it."""
     mail = examination.mail
+    peer, helo = mail.peer, mail.helo
+    if examination.trusted:
+        client = examination.client
+        peer, helo = (client.address, client.helo) if client is not None else ("", "")
     return Letter(
         content=mail.content,
         headers=examination.headers,
@@ -106,8 +110,9 @@ def letter_of(examination: Examination) -> Letter:
         trace_id=mail.trace_id,
         reverse_path=mail.reverse_path,
         recipients=tuple(one.address for one in mail.recipients),
-        peer=mail.peer,
-        helo=mail.helo,
+        peer=peer,
+        helo=helo,
+        handed_on=examination.trusted,
     )
 
 

@@ -135,6 +135,9 @@ DNS_SYSTEM_REREAD: Final = 60.0
 HEADER_FIELDS: Final = 10_000
 """Header fields that are looked at in one header section; mail in the wild has below 200. Later ones count as text."""
 
+HEADER_NAMES_KEPT: Final = 1024
+"""Names of header fields kept in the form that they are looked up by."""
+
 HEADER_VALUE: Final = 256 * KB
 """Octets of one header field's value that are read (about 8,000 addresses); the rest of the value is passed over."""
 
@@ -1374,6 +1377,9 @@ SPF_RECORD: Final = 4096
 
 SPF_EXPLANATION: Final = 400
 """Octets of the text behind exp= that are repeated in a reply: what fits a line of RFC 5321 §4.5.3.1.5."""
+
+IP_ADDRESSES_KEPT: Final = 1024
+"""IP addresses kept in parsed form: those of the peers of the last minutes."""
 
 SPF_RECORDS_KEPT: Final = 1024
 """SPF records kept in parsed form: those of the senders of the last minutes."""

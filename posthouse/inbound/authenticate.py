@@ -3,15 +3,15 @@
 It stands before `LocalForgery` at the door of port 25. What it finds goes into the examination (for the checks behind
 it), into an Authentication-Results field, and into the timeline. A DMARC policy is applied: "reject" refuses,
 "quarantine" delivers to Junk. Where the DNS fails, nothing is held against the sender; `msgauth.temporary` decides
-whether the mail is then delivered or put off. Our own other hosts (`inbound.trusted`) checked already: what they found
-is told on (`inbound.vouched`). Addresses of this machine are asked about, for the playground's strangers live there.
+whether the mail is then delivered or put off. Our own other hosts (`inbound.trusted`) checked already: what they
+found is told on and believed (`inbound.vouched`), but nothing that they took is refused: they would have to bounce
+it. Addresses of this machine are asked about, for the playground's strangers live there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import Final
 
 import msgspec
@@ -21,10 +21,11 @@ from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
-from posthouse.inbound.vouched import vouched_field
+from posthouse.inbound.vouched import NOTHING_FOUND, as_found, first_client, vouched
+from posthouse.ip_addresses import reverse_name
 from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
-from posthouse.msgauth.authres import write_authres
+from posthouse.msgauth.authres import write_authres, write_vouched
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
 from posthouse.msgauth.dkim_signature import Signature
 from posthouse.msgauth.dkim_verify import Signatures
@@ -36,7 +37,7 @@ from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
 
-_SIGNED: Final = ("dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results")
+_ARC: Final = ("arc-seal", "arc-message-signature", "arc-authentication-results")
 _NO_SIGNATURES: Final = Signatures(fields=(), found=())
 _NO_CHAIN: Final = Chain(fields=())
 _TOO_MANY: Final = Reply(550, "5.6.0", "From names authors of too many domains")
@@ -68,8 +69,7 @@ class Authenticate:
     async def __call__(self, examination: Examination) -> Reply | None:
         mail = examination.mail
         if examination.trusted:
-            said = vouched_field(examination, self._hostname)
-            examination.fields += [said] if said is not None else []
+            self._believe(examination)
             return None
         if not mail.peer or self._settings.verify == "off":
             return None
@@ -85,6 +85,25 @@ class Authenticate:
         if self._tell is not None:
             self._tell(examination, found, judged)
         return reply
+
+    def _believe(self, examination: Examination) -> None:
+        """Take over what a host of ours found out about somebody else's mail; its own mail has no client."""
+        said, client = vouched(examination.headers), first_client(examination.headers)
+        examination.client = client
+        if said is not None:
+            examination.fields.append(write_vouched(self._hostname, said))
+        elif client is None:
+            return
+        domains = author_domains(examination.claimed)[:AUTHOR_DOMAINS]
+        found = as_found(said, domains) if said is not None else NOTHING_FOUND
+        examination.authentication = found
+        examination.aligned |= found.aligned
+        if said is None:
+            return
+        words = f"by {said.host}: {found.in_words()}"
+        examination.story.append(("checked", examination.mail.reverse_path, words))
+        if self._settings.verify == "enforce" and found.disposition is not Disposition.NONE:
+            examination.junk.append(f"its domain asks by DMARC to suspect it: {_why(found)}")
 
     def _decide(self, examination: Examination, found: Authentication) -> Reply | None:
         if self._settings.verify != "enforce":
@@ -103,7 +122,7 @@ class Authenticate:
         if self._prefetch is None:
             return
         self._prefetch(_with_a_label(mail.reverse_path).rpartition("@")[2] or mail.helo, "TXT")
-        self._prefetch(ip_address(mail.peer.partition("%")[0]).reverse_pointer, "PTR")
+        self._prefetch(reverse_name(mail.peer), "PTR")
         for one in signing.signatures.found:
             if isinstance(one, Signature):
                 self._prefetch(one.key_name, "TXT")
@@ -153,10 +172,15 @@ class Signing(msgspec.Struct, frozen=True):
     def of(cls, examination: Examination) -> Signing:
         """Read the header."""
         headers = examination.headers
-        if not any(name in headers for name in _SIGNED):
+        signed, sealed = "dkim-signature" in headers, any(name in headers for name in _ARC)
+        if not signed and not sealed:
             return cls(examination, _NO_SIGNATURES, _NO_CHAIN)
         fields = raw_fields(headers)
-        return cls(examination, Signatures.of(fields), Chain.of(fields))
+        return cls(
+            examination,
+            Signatures.of(fields) if signed else _NO_SIGNATURES,
+            Chain.of(fields) if sealed else _NO_CHAIN,
+        )
 
     async def check(self, resolver: Resolver) -> tuple[tuple[Dkim, ...], Arc]:
         """Hash the body and ask for the keys."""

@@ -9,18 +9,30 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 
 _NAME: Final = re.compile(r'"(?:[^"\\]|\\.)*+("?)(\s*+@)?|\([^()]*+\)', re.DOTALL)
 _LOCAL_BACKWARDS: Final = re.compile(r'\s*+("[^"]*+"|[^\s<>(),;:"\\]*+)')
 _DOMAIN: Final = re.compile(r'\s*+([^\s<>(),;:"@\\]*+)')
 
 
-def claimed_addresses(value: bytes) -> frozenset[str]:
-    """Addresses that may be taken for the author's; the local part is empty where nobody could tell it."""
-    read = {mailbox.address for mailbox in flat(parse_mailbox_list(value)) if mailbox.domain}
+def claimed_addresses(value: bytes, mailboxes: Iterable[Mailbox] | None = None) -> frozenset[str]:
+    """Addresses that may be taken for the author's; the local part is empty where nobody could tell it.
+
+    `mailboxes`: those of the value, where it was read already.
+    """
+    if mailboxes is None:
+        mailboxes = flat(parse_mailbox_list(value))
+    read = {mailbox.address for mailbox in mailboxes if mailbox.domain}
+    if len(read) == 1 and value.count(b"@") == 1:
+        (address,) = read
+        if value.endswith(f"<{address}>".encode("utf-8", "surrogateescape")):
+            return frozenset(
+                read
+            )  # as nearly all mail has it: there is nothing else that could be an address
     text = _NAME.sub(_without_name, value.decode("utf-8", "surrogateescape"))
     pieces = text.split("@")
     for before, behind in itertools.pairwise(pieces):

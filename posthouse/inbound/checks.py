@@ -8,6 +8,7 @@ stand before `local_forgery` and can thereby let through what a mailing list sen
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final, Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from posthouse.errors import PosthouseError
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import Policy, normal_domain
+from posthouse.inbound.vouched import NOTHING_FOUND, Client
 from posthouse.limits import AUTHORS, HEADER_FIELDS, HOPS, MESSAGE_HEADER
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
@@ -38,6 +40,8 @@ class Examination(msgspec.Struct, kw_only=True):
     headers: Headers
     trusted: bool
     """The peer is one of our own other hosts."""
+    client: Client | None = None
+    """Who gave the message to that host; None: nobody, it is its own, or it does not say."""
     authors: tuple[Mailbox, ...]
     """The mailboxes of From, those of all From fields."""
     claimed: frozenset[str] = frozenset()
@@ -75,8 +79,9 @@ def examine(mail: Mail, *, trusted: bool) -> Examination:
     values = headers.all("from")
     if sum(value.count(b"@") for value in (*values, *headers.all("sender"))) > AUTHORS:
         raise Refused(Reply(550, "5.6.0", "From or Sender names too many addresses"))
-    authors = [mailbox for value in values for mailbox in flat(parse_mailbox_list(value))]
-    claimed = frozenset(address for value in values for address in claimed_addresses(value))
+    read = [flat(parse_mailbox_list(value)) for value in values]
+    authors = [mailbox for mailboxes in read for mailbox in mailboxes]
+    claimed = frozenset(chain.from_iterable(map(claimed_addresses, values, read)))
     return Examination(mail=mail, headers=headers, trusted=trusted, authors=tuple(authors), claimed=claimed)
 
 
@@ -112,11 +117,13 @@ class LocalForgery:
         self._policy = policy
 
     async def __call__(self, examination: Examination) -> Reply | None:
-        if examination.trusted:
-            return None
         for domain in {address.rpartition("@")[2] for address in examination.claimed}:
             if await self._policy.is_ours(f"@{domain}") and normal_domain(domain) not in examination.aligned:
                 found = examination.authentication
+                if examination.trusted:
+                    if found is not None and found is not NOTHING_FOUND:
+                        examination.junk.append("From names an address of this domain and is not proved")
+                    return None  # what is our host's own, or was taken from our people there
                 if found is not None and found.temporary:
                     return _NOT_NOW  # it may well be proved once the DNS answers
                 return Reply(550, "5.7.1", "From names an address of this domain, which sends only by login")

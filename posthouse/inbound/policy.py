@@ -8,7 +8,7 @@ uses our addresses as sender; a login sends as itself; every postmaster is reach
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Protocol
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind, Login
 from posthouse.inbound.mail import Via
+from posthouse.ip_addresses import read_ip
 from posthouse.limits import BACKUP_UNVERIFIED
 from posthouse.message.address import normalize_domain
 from posthouse.smtp.replies import Reply
@@ -186,7 +187,7 @@ def normal_domain(domain: str) -> str:
 
 def _within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     try:
-        ip = ip_address(address)
+        ip = read_ip(address)
     except ValueError:
         return False
     return any(ip in network for network in networks)

@@ -15,11 +15,12 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import Final
 
 import msgspec
 
+from posthouse.ip_addresses import read_ip
 from posthouse.limits import (
     BLOCK_LIST_CACHE,
     BLOCK_LIST_CACHED,
@@ -181,7 +182,7 @@ def _questions(
 def reversed_address(address: str) -> str:
     """RFC 5782 §2.1, §2.4: octets of IPv4, nibbles of IPv6, the last in front; empty for what is no address."""
     try:
-        ip = ip_address(address.partition("%")[0])
+        ip = read_ip(address)
     except ValueError:
         return ""
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:

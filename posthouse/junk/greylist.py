@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any, Final
 
 import msgspec
 
+from posthouse.ip_addresses import read_ip
 from posthouse.junk.look_alike import registrable
 from posthouse.limits import GREY_PASS, GREY_WAIT, GREY_WINDOW
 from posthouse.store.interface import Op, Store
@@ -66,7 +67,7 @@ class Greylist:
 def network_of(address: str) -> str:
     """The network that counts as one peer: /24 of IPv4, /64 of IPv6."""
     try:
-        ip = ip_address(address.partition("%")[0])
+        ip = read_ip(address)
     except ValueError:
         return address
     return str(ip_network(f"{ip}/{24 if ip.version == 4 else 64}", strict=False))

@@ -12,10 +12,11 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
 from posthouse.errors import PosthouseError
+from posthouse.ip_addresses import read_ip
 from posthouse.junk.greylist import network_of
 from posthouse.limits import (
     RATE_NETWORK_FACTOR,
@@ -165,7 +166,7 @@ class Guard:
 def is_loopback(address: str) -> bool:
     """Whether it is this machine."""
     try:
-        return ip_address(address.partition("%")[0]).is_loopback
+        return read_ip(address).is_loopback
     except ValueError:
         return False
 

@@ -17,7 +17,7 @@ import msgspec
 
 from posthouse.limits import CONTACTS, CORRESPONDENTS_CACHED, DOMAINS_WRITTEN_TO, HISTORY_CACHE
 from posthouse.store.interface import Op, Store
-from posthouse.store.judgement import Memo, PutMemo
+from posthouse.store.judgement import HOUSE, Memo, PutMemo
 
 CORRESPONDENT: Final = "correspondent"
 DOMAIN: Final = "domain-written"
@@ -84,6 +84,8 @@ class History:
 
     async def in_contacts(self, account_id: int, address: str) -> bool:
         """Whether the address is in the account's contacts."""
+        if account_id == HOUSE:
+            return False  # a message explained for nobody in particular
         state = (await self._store.states(account_id)).kinds.get(CONTACT_KIND, 0)
         if not state:
             return False

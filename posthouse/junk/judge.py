@@ -75,15 +75,18 @@ class Judge:
         except PosthouseError as fault:
             log.warning("junk checks left out id=%s: %s", survey.letter.trace_id, fault)
             checks.append(Evidence(check="fault", evidence=f"not all could be asked: {fault.public}"))
-        forced = Decision.REJECT if survey.virus else None
+        handed_on = survey.letter.handed_on
+        forced = (Decision.JUNK if handed_on else Decision.REJECT) if survey.virus else None
         verdict = decide(tuple(checks), tuple(facts), self._limits(survey), forced=forced)
-        if self._greylist is not None and not survey.virus:
+        if self._greylist is not None and not survey.virus and not handed_on:
             verdict, ops = await self._grey(self._greylist, survey, account, sender, verdict)
         if verdict.decision is Decision.ACCEPT and sender is not None:
             ops += await self._history.received(account.account_id, sender.author.address.lower())
         return Ruling(verdict=verdict, ops=tuple(ops))
 
     def _limits(self, survey: Survey) -> Thresholds:
+        if survey.letter.handed_on:
+            return Thresholds(junk_at=self._thresholds.junk_at, refuse_at=0)
         if survey.refused and self._thresholds.refuse_at:
             return Thresholds(junk_at=self._thresholds.junk_at, refuse_at=self._thresholds.junk_at)
         return self._thresholds

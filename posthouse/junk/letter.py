@@ -25,6 +25,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     recipients: tuple[str, ...] = ()
     peer: str = ""
     helo: str = ""
+    handed_on: bool = False
+    """A host of ours took it from the peer: refused here, it would have to be bounced there."""
 
     @property
     def author(self) -> Mailbox | None:

@@ -14,12 +14,13 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.config import Sending as Settings
+from posthouse.ip_addresses import read_ip
 from posthouse.junk.history import History
 from posthouse.limits import SENDING_CACHED, SENDING_NETWORKS, SENDING_SAVED
 from posthouse.smtp.replies import Reply
@@ -313,7 +314,7 @@ def _domain(account: Account) -> str:
 def _network(peer: str) -> str:
     """What counts as one place to send from: /16 of IPv4, /32 of IPv6: about a provider's region."""
     try:
-        ip = ip_address(peer.partition("%")[0])
+        ip = read_ip(peer)
     except ValueError:
         return ""
     return str(ip_network(f"{ip}/{16 if ip.version == 4 else 32}", strict=False))

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from posthouse.errors import Temporary
+from posthouse.errors import Permanent, Temporary
 from posthouse.junk.block_lists import BlockLists, ListKind
 from posthouse.junk.clamav import ClamAv
 from posthouse.junk.letter import Letter
@@ -144,7 +144,13 @@ class Surveyor:
         survey.checks.append(Evidence(check="rspamd", weight=round(weight, 1), evidence=words))
 
     async def _ask_clamav(self, survey: Survey, clamav: ClamAv) -> None:
-        scanned = await clamav.scan(survey.letter.content)
+        try:
+            scanned = await clamav.scan(survey.letter.content)
+        except Permanent as fault:
+            if not survey.letter.handed_on:
+                raise
+            survey.checks.append(Evidence(check="clamav", weight=50.0, evidence=fault.public))
+            return
         survey.virus = scanned.virus
         words = f"found {scanned.virus}" if scanned.virus else "found nothing"
         survey.checks.append(Evidence(check="clamav", weight=50.0 if scanned.virus else 0.0, evidence=words))

@@ -12,12 +12,13 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 import msgspec
 
-from posthouse.limits import HEADER_FIELDS, HEADER_VALUE
+from posthouse.limits import HEADER_FIELDS, HEADER_NAMES_KEPT, HEADER_VALUE
 from posthouse.message.charsets import decode, decode_unlabelled
 
 _FIELD: Final = re.compile(rb"^([^\x00-\x20:\x7f]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
@@ -74,6 +75,10 @@ class Headers:
         for match in self._found:
             yield Field(match[1], match.start(), match.start(2), match.end())
 
+    def lacks(self, names: frozenset[bytes]) -> bool:
+        """Whether there is no field of any of these names (lower case)."""
+        return names.isdisjoint(self._by_name)
+
     def first(self, name: str | bytes) -> bytes | None:
         """The raw value of the first field of that name, unfolded and stripped; None: no such field."""
         matches = self._by_name.get(_key(name))
@@ -93,6 +98,11 @@ class Headers:
         for match in self._found:
             yield match[1], unfold(match[2])
 
+    def wholes(self) -> Iterator[tuple[bytes, bytes]]:
+        """(name as written, the field as it stands, before its line end: a CR may be the last octet), in order."""
+        for match in self._found:
+            yield match[1], match[0]
+
     def spans(self, names: Collection[str | bytes]) -> list[tuple[int, int]]:
         """Where the fields of these names lie, whole lines with their line ends, in order."""
         wanted = [match for name in {_key(name) for name in names} for match in self._by_name.get(name, ())]
@@ -105,7 +115,9 @@ class Headers:
         return found
 
 
+@lru_cache(HEADER_NAMES_KEPT)
 def _key(name: str | bytes) -> bytes:
+    """A name as it is looked up; readers ask for the same few names again and again."""
     return name.lower() if isinstance(name, bytes) else name.lower().encode("utf-8", "surrogateescape")
 
 

@@ -232,10 +232,24 @@ def _encoding(headers: Headers) -> str:
     return words[0] if words else "7bit"
 
 
+_DESCRIPTIVE: Final = frozenset(
+    {
+        b"content-id",
+        b"content-description",
+        b"content-disposition",
+        b"content-md5",
+        b"content-language",
+        b"content-location",
+    }
+)
+
+
 def _descriptive_fields(
     headers: Headers,
 ) -> tuple[bytes | None, bytes | None, str, Parameters, bytes | None, tuple[str, ...], bytes | None]:
     """Content-ID, description, disposition with parameters, MD5, languages, location."""
+    if headers.lacks(_DESCRIPTIVE):
+        return None, None, "", (), None, (), None
     disposition = ""
     disposition_parameters: Parameters = ()
     value = headers.first(b"content-disposition")

@@ -13,9 +13,11 @@ from typing import Final
 import msgspec
 
 from posthouse.limits import AUTHRES_FIELD, COMMENT_DEPTH
-from posthouse.msgauth.results import Authentication, Dkim, Dmarc, Iprev, Result, Spf
+from posthouse.msgauth.results import Authentication, Disposition, Dkim, Dmarc, Iprev, Result, Spf
 
 NAME: Final = b"authentication-results"
+POLICY: Final = "policy.dmarc"
+"""What must be done with a message that fails: none, quarantine or reject. For a host of ours that believes us."""
 
 _TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"?|([;=/])|([^\s";=/()]+)|\s+', re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -88,7 +90,8 @@ def _dmarc_item(found: Dmarc) -> str:
     words = found.reason
     if found.policy_domain:
         words = f"p={found.policy}" + (f", {words}" if words else "")
-    return _item("dmarc", found.result, words, **{"header.from": found.domain})
+    asked = found.disposition if found.disposition is not Disposition.NONE else ""
+    return _item("dmarc", found.result, words, **{"header.from": found.domain, POLICY: asked})
 
 
 def _iprev_item(found: Iprev) -> str:
@@ -112,9 +115,9 @@ _NOT_IN_COMMENTS: Final = str.maketrans({"(": "[", ")": "]", "\\": "/", "\r": " 
 
 
 def _value(text: str) -> str:
-    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
     if _PLAIN.fullmatch(text):
-        return text
+        return text[:_VALUE]
+    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -122,6 +125,9 @@ def _folded(start: str, items: list[str]) -> bytes:
     lines = [start + ";"]
     for number, item in enumerate(items):
         text = item + ("" if number == len(items) - 1 else ";")
+        if len(text) + len("\t") <= _LINE:
+            lines.append("\t" + text)
+            continue
         line = ""
         for word in text.split(" "):
             if line and len(line) + len(word) + 2 > _LINE:

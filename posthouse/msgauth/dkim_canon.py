@@ -36,10 +36,7 @@ class RawField(msgspec.Struct, frozen=True):
 
 def raw_fields(headers: Headers) -> list[RawField]:
     """All fields of a header section, top to bottom."""
-    raw = headers.raw
-    return [
-        RawField(field.name.lower(), raw[field.start : field.end].removesuffix(b"\r")) for field in headers
-    ]
+    return [RawField(name.lower(), whole.removesuffix(b"\r")) for name, whole in headers.wholes()]
 
 
 def simple_field(raw: bytes) -> bytes:

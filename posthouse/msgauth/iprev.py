@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-
+from posthouse.ip_addresses import read_ip
 from posthouse.limits import IPREV_NAMES, SPF_ADDRESSES
 from posthouse.msgauth.results import Iprev, Result
 from posthouse.resolver import Resolver, Status
@@ -11,7 +10,7 @@ from posthouse.resolver import Resolver, Status
 
 async def check_iprev(address: str, resolver: Resolver) -> Iprev:
     """Ask for the names, then for their addresses."""
-    own = ipaddress.ip_address(address.partition("%")[0])
+    own = read_ip(address)
     answer = await resolver.ptr(str(own))
     if answer.status is Status.TEMPORARY:
         return Iprev(result=Result.TEMPERROR)
@@ -25,6 +24,6 @@ async def check_iprev(address: str, resolver: Resolver) -> Iprev:
         temporary = temporary or found.status is Status.TEMPORARY
         # The texts are mostly spelt alike; only else are they read.
         some = found.records[:SPF_ADDRESSES]
-        if address in some or any(ipaddress.ip_address(one) == own for one in some):
+        if address in some or any(read_ip(one) == own for one in some):
             return Iprev(result=Result.PASS, name=name)
     return Iprev(result=Result.TEMPERROR if temporary else Result.FAIL, name=answer.records[0])

@@ -7,11 +7,12 @@ an answer. The caller bounds the time.
 
 from __future__ import annotations
 
-import ipaddress
+from ipaddress import IPv6Address
 from typing import Final
 
 import msgspec
 
+from posthouse.ip_addresses import Address, read_ip
 from posthouse.limits import (
     DOMAIN,
     DOMAIN_LABEL,
@@ -25,8 +26,6 @@ from posthouse.msgauth.results import Result, Spf
 from posthouse.msgauth.spf_macro import DOMAIN_LETTERS, EXP_LETTERS, MacroError, address_values, expand, fit
 from posthouse.msgauth.spf_record import ASKS, Directive, Kind, SpfRecord, SpfSyntaxError, is_spf, parse_spf
 from posthouse.resolver import AddressAnswer, Resolver, Status
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class SpfQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,20 +70,12 @@ class _Evaluation:
         self._resolver = resolver
         self._terms = 0
         self._voids = 0
-        address = ipaddress.ip_address(question.address.partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        address = read_ip(question.address)
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         # RFC 7208 §5: an IPv4-mapped IPv6 address is compared as IPv4.
         self._address: Address = mapped or address
-        local, _, domain = sender.rpartition("@")
-        self._values = {
-            "s": sender,
-            "l": local,
-            "o": domain,
-            "h": question.helo or "unknown",
-            "r": question.receiver,
-            "t": str(question.now),
-            **address_values(self._address),
-        }
+        self._question = question
+        self._sender = sender
         self._names: list[str] | None = None
 
     async def run(self, domain: str) -> Spf:
@@ -197,7 +188,7 @@ class _Evaluation:
         own, width = int(self._address), self._address.max_prefixlen
         return any(
             int(other) >> (width - length) == own >> (width - length)
-            for other in map(ipaddress.ip_address, addresses[:SPF_ADDRESSES])
+            for other in map(read_ip, addresses[:SPF_ADDRESSES])
             if other.version == self._address.version
         )
 
@@ -230,7 +221,7 @@ class _Evaluation:
         for name in sorted(answer.records[:SPF_NAMES], key=lambda name: not _within(name, target)):
             ask = self._resolver.a if self._address.version == 4 else self._resolver.aaaa
             found = await ask(name)  # RFC 7208 §5.5: an error here only means that the name does not match
-            if any(ipaddress.ip_address(one) == self._address for one in found.records[:SPF_ADDRESSES]):
+            if any(read_ip(one) == self._address for one in found.records[:SPF_ADDRESSES]):
                 validated.append(name.rstrip(".").lower())
         self._names = validated
         return validated
@@ -238,6 +229,8 @@ class _Evaluation:
     # --- macros -------------------------------------------------------------------------------------
 
     async def _expand(self, text: str, domain: str) -> str:
+        if "%" not in text:
+            return fit(text.rstrip(".")).lower()
         try:
             name = expand(text, await self._values_for(text, domain), DOMAIN_LETTERS)
         except MacroError as fault:
@@ -245,10 +238,18 @@ class _Evaluation:
         return fit(name.rstrip(".")).lower()
 
     async def _values_for(self, text: str, domain: str) -> dict[str, str]:
-        values = self._values | {"d": domain, "p": "unknown"}
-        if "%{p" in text.lower():
-            values["p"] = await self._name(domain)
-        return values
+        local, _, sender_domain = self._sender.rpartition("@")
+        return {
+            "s": self._sender,
+            "l": local,
+            "o": sender_domain,
+            "d": domain,
+            "p": await self._name(domain) if "%{p" in text.lower() else "unknown",
+            "h": self._question.helo or "unknown",
+            "r": self._question.receiver,
+            "t": str(self._question.now),
+            **address_values(self._address),
+        }
 
     async def _name(self, domain: str) -> str:
         """RFC 7208 §7.3: the domain itself if the peer has that name, else one below it, else any."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.config import Junk
+from posthouse.config import Inbound, Junk
 from posthouse.junk.guard import Counters, Guard, single_of, wide_of
 from posthouse.junk.rejects import expire_rejects
 from tests.junk.conftest import ALICE, BOB, JunkHouse, letter, open_house
@@ -259,3 +259,57 @@ async def test_a_fault_of_the_filter_keeps_no_mail_from_its_reader(
     monkeypatch.setattr(house.junk.judge, "rule", broken)
     assert (await house.comes(letter(EVE, "hello"))).startswith("250")
     assert await house.total() == 1
+
+
+BY_OUR_BACKUP = (
+    b"Authentication-Results: backup.example.test; spf=pass smtp.mailfrom=eve@elsewhere.test;\r\n"
+    b"\tdmarc=none header.from=elsewhere.test\r\n"
+    b"Received: from mail.elsewhere.test ([198.51.100.7])\r\n\tby backup.example.test with ESMTP id 1\r\n"
+)
+OURS = Inbound(trusted=("127.0.0.1/32",))
+
+
+async def test_what_our_backup_hands_on_is_judged_by_its_first_client(tmp_path: Path) -> None:
+    made = await open_house(tmp_path, inbound=OURS, junk=Junk(traps=("trap@example.test",)))
+    try:
+        await made.junk.guard.springs("198.51.100.7", "trap@example.test")
+        assert (await made.comes(BY_OUR_BACKUP + letter(EVE, "hello"))).startswith("250")
+        found = await made.checks("Junk")
+        assert found["trap"] > 5
+        assert "unproved" not in found, "SPF proved it there"
+        assert (await made.comes(letter(EVE, "our backup's own mail"))).startswith("250")
+        assert await made.total("INBOX") == 1
+    finally:
+        await made.house.close()
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        {"junk_at": 0.5, "refuse_at": 0.5, "rejects": True},
+        {"junk_at": 0.5, "refuse_at": 0.5, "greylist": "strangers"},
+        {"clamav": b"stream: Eicar-Test FOUND\0"},
+        {"clamav": b"INSTREAM size limit exceeded. ERROR\0"},
+    ],
+    ids=["score", "greylist", "virus", "too-large-to-scan"],
+)
+async def test_what_our_backup_hands_on_goes_to_junk_and_is_never_refused(
+    tmp_path: Path, junk: dict[str, object]
+) -> None:
+    clamd = Answering(bytes(junk.get("clamav", b"")), bytes(4))  # type: ignore[call-overload]
+    async with clamd.serving() as port:
+        settings = junk | ({"clamav": f"127.0.0.1:{port}"} if "clamav" in junk else {})
+        made = await open_house(tmp_path, inbound=OURS, junk=Junk(**settings))  # type: ignore[arg-type]
+        try:
+            raw = BY_OUR_BACKUP.replace(b"spf=pass", b"spf=fail") + letter(EVE, "hello", "unwanted")
+            assert (await made.comes(raw)).startswith("250")
+            assert (await made.total("Junk"), await made.total("Rejects")) == (1, 0)
+            assert (await made.verdict("Junk"))["decision"] == "junk"
+        finally:
+            await made.house.close()
+
+
+async def test_explaining_for_nobody_in_particular_asks_all(house: JunkHouse) -> None:
+    verdict = await house.junk.desk.explain(body=letter(EVE, "hello"))
+    assert "fault" not in {one.check for one in verdict.checks}
+    assert "first-contact" in {one.fact for one in verdict.facts}

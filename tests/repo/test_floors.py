@@ -36,6 +36,7 @@ BY_FOLDER = {
     "config": 0,
     "config_reader": 0,
     "ranges": 0,
+    "ip_addresses": 0,
     "units": 0,
     "clock": 0,
     "resolver": 0,
@@ -73,7 +74,17 @@ BY_FOLDER = {
     "privileges": 7,
     "__main__": 7,
 }
-SHARED_VALUES = {"errors", "limits", "config", "config_reader", "ranges", "units", "resolver", "dns_exchange"}
+SHARED_VALUES = {
+    "errors",
+    "limits",
+    "config",
+    "config_reader",
+    "ranges",
+    "units",
+    "resolver",
+    "dns_exchange",
+    "ip_addresses",
+}
 """Single modules of floor 0 that everything may import, also from floor 0."""
 
 PURE = ("message",)
