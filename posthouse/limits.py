@@ -704,6 +704,9 @@ JMAP_PING_MOST: Final = 300
 JMAP_IDENTITIES: Final = 200
 """Identities of an account."""
 
+IDENTITY: Final = 256 * KB
+"""Octets of one identity: its signatures, with small pictures in them."""
+
 JMAP_SUBMISSIONS: Final = 100_000
 """Records of submissions that an account keeps."""
 

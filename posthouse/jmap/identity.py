@@ -41,6 +41,8 @@ async def _put(
 ) -> dict[str, Any]:
     if old is None:
         await may_write_as(context, str(new["email"]))
+    if len(encoded(new)) > limits.IDENTITY:
+        raise Rejected("tooLarge", f"at most {limits.IDENTITY} octets")
     return new
 
 

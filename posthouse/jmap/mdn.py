@@ -19,6 +19,7 @@ from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.ids import CreationId
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer
+from posthouse.jmap.submission_set import is_too_much
 from posthouse.message.compose import Body, compose, format_mailbox, message_body, multipart, text_body
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
@@ -127,8 +128,11 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
         each.address for each in flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
     ]
     if not to:
-        raise Rejected("forbidden", "the message does not ask for it")
+        raise Rejected("notFound", "the message does not ask for it")  # RFC 9007 §2.1
+    await _check_recipient(context, wanted.final_recipient or str(sender["email"]))
     message, told = _written(context, wanted, sender, headers, raw, to)
+    if len(message) > context.services.message_size:
+        raise Rejected("tooLarge", "the message is too large")
     record = Submission(
         identity_id=sender["id"],
         email_id=email_id,
@@ -141,8 +145,16 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
     )
     replies = await context.services.outbox.send(context.account, record, Content.of(message))
     if not any(reply.accepted for reply in replies):
-        raise Rejected("forbidden", str(replies[0]) if replies else "refused")
+        text = str(replies[0]) if replies else "refused"
+        raise Rejected("rateLimit" if is_too_much(replies) else "forbidden", text)
     return told, email_id
+
+
+async def _check_recipient(context: Context, final: str) -> None:
+    """RFC 9007 §2.1: nobody says what another has read. Rejected forbiddenFrom."""
+    address = final.rpartition(";")[2].strip()
+    if not await context.services.directory.may_send_as(context.account, address):
+        raise Rejected("forbiddenFrom", f"you may not answer for {address}")
 
 
 def _checked(given: Object) -> Mdn:

@@ -21,6 +21,7 @@ from posthouse.jmap import dates, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.standard import wanted_ids
 from posthouse.store.account_model import Item
 from posthouse.store.interface import PutItem, RemoveItem
 from posthouse.store.model import Account
@@ -125,11 +126,12 @@ async def get(context: Context, arguments: PushGetArguments) -> Object:
         raise MethodError("forbidden", "url and keys are not told")
     if unknown := sorted(asked - _SHOWN):
         raise MethodError("invalidArguments", f"no such property: {', '.join(unknown)}")
+    ids_asked = wanted_ids(arguments.ids)
     mine = await _mine(context)
-    names = list(mine) if arguments.ids is None else [name for name in arguments.ids if name in mine]
+    names = list(mine) if ids_asked is None else [name for name in ids_asked if name in mine]
     wanted = asked | {"id"}
-    found = [{k: v for k, v in _shown(n, mine[n][1]).items() if k in wanted} for n in dict.fromkeys(names)]
-    return {"list": found, "notFound": [name for name in arguments.ids or () if name not in mine]}
+    found = [{k: v for k, v in _shown(n, mine[n][1]).items() if k in wanted} for n in names]
+    return {"list": found, "notFound": [name for name in ids_asked or () if name not in mine]}
 
 
 async def set_subscriptions(context: Context, arguments: PushSetArguments) -> Object:

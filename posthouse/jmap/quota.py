@@ -131,6 +131,14 @@ class QuotaFilter(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_f
     type: str | None = None
 
 
+def _condition(node: dict[str, Any]) -> QuotaFilter:
+    """A condition. MethodError."""
+    try:
+        return msgspec.convert(node, QuotaFilter)
+    except msgspec.ValidationError as fault:
+        raise MethodError("unsupportedFilter", str(fault)) from fault
+
+
 def _matches(tree: dict[str, Any] | None, quota: Quota) -> bool:
     if tree is None:
         return True
@@ -139,10 +147,7 @@ def _matches(tree: dict[str, Any] | None, quota: Quota) -> bool:
         if tree["operator"] == "NOT":
             return not any(found)
         return all(found) if tree["operator"] == "AND" else any(found)
-    try:
-        wanted = msgspec.convert(tree, QuotaFilter)
-    except msgspec.ValidationError as fault:
-        raise MethodError("unsupportedFilter", str(fault)) from fault
+    wanted = _condition(tree)
     return (
         (wanted.name is None or wanted.name.casefold() in quota.name.casefold())
         and wanted.scope in {None, quota.scope}
@@ -154,7 +159,8 @@ def _matches(tree: dict[str, Any] | None, quota: Quota) -> bool:
 async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
     """Quota/query."""
     account_id = context.account_number(arguments.account_id)
-    leaves(arguments.filter)
+    for node in leaves(arguments.filter):
+        _condition(node)
     if any(each.property not in {"name", "used"} for each in arguments.sort or ()):
         raise MethodError("unsupportedSort", "sort by name or used")
     quotas = await _quotas(context, account_id)

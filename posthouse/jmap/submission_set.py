@@ -21,6 +21,7 @@ from posthouse.jmap.context import Context
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import Rejected, invalid
 from posthouse.jmap.header_forms import addresses, raw_values
+from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.jmap.submission import TYPE
 from posthouse.message.address import AddressError, parse_address
@@ -48,6 +49,9 @@ class Wanted(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields
 
 
 _PARAMETERS: Final = frozenset({"HOLDFOR", "HOLDUNTIL", "RET", "ENVID", "SIZE", "BODY", "SMTPUTF8"})
+_TOO_MUCH: Final = "4.7.28"
+"""More than may be sent for now: `junk.sending` says it so."""
+_NEVER_SO_MUCH: Final = "5.7.28"
 _RCPT_PARAMETERS: Final = frozenset({"NOTIFY", "ORCPT"})
 _IMMUTABLE: Final = frozenset({"identityId", "emailId", "envelope", "threadId", "sendAt", "deliveryStatus"}) | {
     "id", "dsnBlobIds", "mdnBlobIds",
@@ -103,8 +107,11 @@ class _Setter:
     async def create(self, create: dict[str, Object]) -> tuple[Object, Object]:
         made: Object = {}
         refused: Object = {}
+        count = len(await self._context.store.items(self._account_id, KIND)) if create else 0
         for creation_id, given in create.items():
             try:
+                if count + len(made) >= TYPE.most:
+                    raise Rejected("overQuota", "there are too many records of submissions")
                 shown = await self._create(given)
                 made[creation_id] = {k: v for k, v in shown.items() if given.get(k) != v}
                 self._context.created[creation_id] = shown["id"]
@@ -262,12 +269,12 @@ class _Setter:
             raise Rejected("notFound")
         item, record = found[0], decode(found[0])
         shown = TYPE.object_of(item)
-        for key, value in patch.items():
-            if key not in _IMMUTABLE | {"undoStatus"}:
-                raise invalid("no such property", key)
-            if key in _IMMUTABLE and value != shown.get(key):
-                raise invalid("this property does not change", key)
-        status = patch.get("undoStatus", record.undo_status)
+        new = apply_patch(shown, patch)
+        if unknown := sorted(set(new) - _IMMUTABLE - {"undoStatus"}):
+            raise invalid("no such property", *unknown)
+        if fixed := sorted(key for key in _IMMUTABLE if new.get(key) != shown.get(key)):
+            raise invalid("these properties do not change", *fixed)
+        status = new.get("undoStatus")
         self._emails[name] = self._emails[shown["id"]] = record.email_id
         if status == record.undo_status:
             return
@@ -355,10 +362,19 @@ def _hold(envelope: Envelope, now: float) -> float:
     return seconds
 
 
+def is_too_much(replies: tuple[Reply, ...]) -> bool:
+    """Whether a message is refused because too many were sent lately."""
+    return bool(replies) and replies[0].enhanced == _TOO_MUCH
+
+
 def _refusal(record: Submission, replies: tuple[Reply, ...]) -> Rejected:
     """The SetError for a message that nobody gets."""
     text = str(replies[0]) if replies else "refused"
-    if replies and all(400 <= reply.code < 500 for reply in replies):
+    if is_too_much(replies):
+        return Rejected("rateLimit", text)  # RFC 8620 §5.3: it may work later
+    if replies and (
+        all(400 <= reply.code < 500 for reply in replies) or replies[0].enhanced == _NEVER_SO_MUCH
+    ):
         return Rejected("forbiddenToSend", text)
     if replies and replies[0].enhanced.startswith("5.1."):
         wrong = [each.email for each in record.envelope.rcpt_to]

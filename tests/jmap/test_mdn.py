@@ -71,6 +71,6 @@ async def test_receipts_that_are_refused(alice: Client, more: dict[str, Any], ki
 
 async def test_nobody_is_told_who_did_not_ask(alice: Client) -> None:
     email = await alice.add(letter("Plain"))
-    assert (await send(alice, email))[0][1]["notSent"]["m"]["type"] == "forbidden"
+    assert (await send(alice, email))[0][1]["notSent"]["m"]["type"] == "notFound"  # RFC 9007 §2.1
     wrong = await alice.error("MDN/send", identityId="I999", send={"m": {}})
     assert wrong == "invalidArguments"

@@ -18,6 +18,12 @@ def add(tx: Transaction, op: AddUpload) -> Upload:
     tx.account(op.account_id)
     if op.content.size > limits.UPLOAD_OCTETS:
         raise OverQuota("This is larger than uploads may be.")
+    if op.kept:
+        ((kept,),) = tx.query(
+            "SELECT coalesce(sum(size), 0) FROM upload WHERE account_id = ? AND kept = 1", (op.account_id,)
+        )
+        if kept + op.content.size > limits.UPLOAD_OCTETS:
+            raise OverQuota("Too much is kept to be sent later.")
     rows = tx.query(
         "SELECT upload_id, blob_id, size FROM upload WHERE account_id = ? AND kept = 0"
         " ORDER BY created_at DESC, upload_id DESC",
