@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -44,7 +45,8 @@ def aggregate_letter(report: AggregateReport, head: Letterhead) -> bytes:
     """RFC 9990: subject, file name and media type are prescribed."""
     packed = gzip.compress(write_aggregate(report), mtime=int(head.at))
     domain = report.policy.domain
-    name = f"{head.hostname}!{domain}!{report.begin}!{report.end}!{head.unique}.xml.gz"
+    # RFC 9990: the unique-id of the name and the Report-ID are the same.
+    name = f"{head.hostname}!{domain}!{report.begin}!{report.end}!{report.report_id}.xml.gz"
     attachment = Body(
         "application/gzip",
         "base64",
@@ -62,8 +64,11 @@ def aggregate_letter(report: AggregateReport, head: Letterhead) -> bytes:
     )
 
 
-def failure_letter(failure: Failure, head: Letterhead) -> bytes:
-    """RFC 9991: what was found, and the header of the message, never its text."""
+def failure_letter(failure: Failure, head: Letterhead, spf_records: Sequence[str] = ()) -> bytes:
+    """RFC 9991: what was found, and the header of the message, never its text.
+
+    `spf_records`: what the author domain published, where its own SPF failed.
+    """
     about = [
         "Feedback-Type: auth-failure",
         f"User-Agent: {GENERATOR}/1.0",
@@ -74,9 +79,15 @@ def failure_letter(failure: Failure, head: Letterhead) -> bytes:
         f"Reported-Domain: {failure.domain}",
         f"Auth-Failure: {failure.failed}",
         f"Delivery-Result: {failure.delivered}",
-        f"Authentication-Results: {head.hostname}; dmarc=fail header.from={failure.domain}",
-        "Identity-Alignment: none",
+        f"Authentication-Results: {head.hostname}; dmarc={failure.result} header.from={failure.domain}",
+        # RFC 9991 §4: the mechanisms that failed to prove an aligned identity.
+        f"Identity-Alignment: {', '.join(failure.unaligned) or 'none'}",
     ]
+    if failure.signature is not None:
+        domain, identity, selector = failure.signature
+        about += [f"DKIM-Domain: {domain}", f"DKIM-Identity: {identity}", f"DKIM-Selector: {selector}"]
+    # RFC 6591 §3.2.6: the kind of record, where it was found, and its text quoted.
+    about += [f"SPF-DNS: txt : {failure.spf_domain} : {_quoted(record)}" for record in spf_records]
     report = Body("message/feedback-report", "7bit", ("\r\n".join(about) + "\r\n").encode("ascii", "replace"))
     text = (
         f"A message in the name of {failure.domain} came to {head.hostname}\n"
@@ -88,3 +99,8 @@ def failure_letter(failure: Failure, head: Letterhead) -> bytes:
         "report", [text_body(text), report, header], f"=_{head.unique}", "; report-type=feedback-report"
     )
     return compose(_fields(head, f"DMARC failure of {failure.domain}"), body)
+
+
+def _quoted(text: str) -> str:
+    plain = "".join(one if " " <= one <= "~" else "?" for one in text)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -8,6 +8,7 @@ another organization must have agreed to take reports; when the DNS cannot be as
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ from posthouse.limits import DOMAIN, FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.dmarc import DnsTemporary, walk
 from posthouse.msgauth.dmarc_record import parse_dmarc
+from posthouse.msgauth.spf_record import is_spf
 from posthouse.resolver import Resolver, Status
 from posthouse.store.interface import Op, Store
 from posthouse.store.model import Content, DomainKind
@@ -105,7 +107,7 @@ class ReportSender:
             yield AggregateReport(
                 organization=self._hostname,
                 email=f"postmaster@{self._hostname}",
-                report_id=f"{policy.domain}.{day}.{number}@{self._hostname}",
+                report_id=_report_id(policy.domain, day, number, self._hostname),
                 begin=day,
                 end=day + DAY - 1,
                 policy=policy,
@@ -170,8 +172,11 @@ class ReportSender:
 
     # --- who takes them ------------------------------------------------------------------------------
 
-    async def _agreed(self, domain: str, addresses: Iterable[str]) -> list[str]:
-        """Of the addresses asked for, those that may be written to. Raises DnsTemporary."""
+    async def _agreed(self, domain: str, addresses: Iterable[str], *, failures: bool = False) -> list[str]:
+        """Of the addresses asked for, those that may be written to. Raises DnsTemporary.
+
+        `failures`: about single messages (ruf=), not aggregate (rua=).
+        """
         own: str | None = None
         found = []
         for address in addresses:
@@ -179,21 +184,30 @@ class ReportSender:
             if not host:
                 continue
             own = own or (await walk(domain, self._resolver)).organizational_domain
-            if (await walk(host, self._resolver)).organizational_domain == own or await self._takes(
-                host, domain
-            ):
+            if (await walk(host, self._resolver)).organizational_domain == own:
                 found.append(address)
-        return found
+            else:
+                found += await self._taken(address, host, domain, failures=failures)
+        return list(dict.fromkeys(found))
 
-    async def _takes(self, host: str, domain: str) -> bool:
-        """Whether a host in another organization takes reports about this domain (RFC 9990)."""
+    async def _taken(self, address: str, host: str, domain: str, *, failures: bool) -> Sequence[str]:
+        """Where a host in another organization takes reports about this domain (RFC 9990 §4); empty: nowhere."""
         name = f"{domain}._report._dmarc.{host}"
         if len(name) > DOMAIN:
-            return False
+            return ()
         answer = await self._resolver.txt(name)
         if answer.status is Status.TEMPORARY:
             raise DnsTemporary(f"{name}: {answer.reason}")
-        return any(parse_dmarc(text) is not None for text in answer.records)
+        records = [record for text in answer.records if (record := parse_dmarc(text)) is not None]
+        if not records:
+            return ()
+        # RFC 9990 §4 step 9: it may name another address, but of the same host.
+        instead = [
+            one for record in records for one in (record.failures_to if failures else record.aggregate_to)
+        ]
+        if not instead:
+            return (address,)
+        return [one for one in instead if normal_domain(one.rpartition("@")[2]) == host]
 
     # --- single failures -----------------------------------------------------------------------------
 
@@ -204,7 +218,7 @@ class ReportSender:
             if not self._may_tell(failure.policy_domain):
                 continue
             try:
-                to = await self._agreed(failure.policy_domain, failure.to)
+                to = await self._agreed(failure.policy_domain, failure.to, failures=True)
             except DnsTemporary:
                 continue
             for address in to:
@@ -214,7 +228,11 @@ class ReportSender:
 
     async def _tell(self, failure: Failure, address: str) -> None:
         head = await self._head(address)
-        ops = await self._post(failure_letter(failure, head), head)
+        published: Sequence[str] = ()
+        if failure.spf_domain:
+            answer = await self._resolver.txt(failure.spf_domain)
+            published = [text for text in answer.records if is_spf(text)][:1]
+        ops = await self._post(failure_letter(failure, head, published), head)
         kept = Report(
             sent=True,
             kind="failure",
@@ -239,3 +257,8 @@ class ReportSender:
         self._told = {name: times for name, times in self._told.items() if now - times[-1] < 3600}
         self._told[domain] = [*recent, now]
         return True
+
+
+def _report_id(domain: str, day: int, number: int, hostname: str) -> str:
+    """The same for the same report, and of letters and digits, for it is part of a file name (RFC 9990)."""
+    return hashlib.sha256(f"{domain}!{day}!{number}!{hostname}".encode()).hexdigest()[:32]

@@ -20,7 +20,7 @@ from posthouse.inbound.checks import Examination
 from posthouse.limits import FAILURE_HEADER, FAILURES_WAITING, TALLY_ROWS
 from posthouse.msgauth.aggregate import AggregateRow, DkimSeen, PolicyPublished, Reason, SpfSeen
 from posthouse.msgauth.dmarc import DmarcFound
-from posthouse.msgauth.dmarc_record import DmarcRecord
+from posthouse.msgauth.dmarc_record import DmarcRecord, Psd
 from posthouse.msgauth.results import Authentication, Disposition, Dmarc, Result
 from posthouse.store.interface import Store
 from posthouse.store.trust import DmarcTally, TallyDmarc
@@ -53,6 +53,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 9991: "delivered", "spam", "reject"."""
     failed: str
     """RFC 6591 Auth-Failure: "dmarc"."""
+    result: str
+    """Of DMARC, as in Authentication-Results."""
+    unaligned: tuple[str, ...]
+    """Which of "dkim" and "spf" proved no aligned domain."""
+    signature: tuple[str, str, str] | None
+    """d=, i= and s= of the author domain's own signature that failed."""
+    spf_domain: str
+    """The author domain if its own SPF record did not pass; empty: it was not asked."""
     header: bytes
     """The header of the message."""
 
@@ -100,7 +108,7 @@ class Tallies:
                 for one in found.dkim
                 if one.domain
             ),
-            spf_seen=(SpfSeen(domain=found.spf.domain, result=found.spf.result),),
+            spf_seen=(SpfSeen(domain=found.spf.domain, result=found.spf.result),) if found.spf.domain else (),
         )
         tally = TallyRow(policy=_published(dmarc, record), to=record.aggregate_to, row=row)
         self._counts[dmarc.policy_domain, day, msgspec.json.encode(tally)] += 1
@@ -108,7 +116,8 @@ class Tallies:
     def _applied(self, dmarc: Dmarc) -> tuple[str, tuple[Reason, ...]]:
         """What was done, and why that is not what was asked for."""
         if dmarc.result is not Result.FAIL:
-            return "none", ()
+            # RFC 9990, "disposition": "pass" where the policy would have asked for more than nothing.
+            return ("none" if dmarc.policy is Disposition.NONE else "pass"), ()
         if self._settings().verify != "enforce" and dmarc.disposition is not Disposition.NONE:
             return "none", (Reason(type="local_policy", comment="policies are only noted here"),)
         if dmarc.testing and dmarc.disposition is not dmarc.policy:
@@ -122,6 +131,9 @@ class Tallies:
         any_failure = "1" in record.failure_options and not (dmarc.spf_aligned and dmarc.dkim_aligned)
         if dmarc.result is not Result.FAIL and not any_failure:
             return
+        if record.psd is Psd.YES:
+            return  # RFC 9991 §2: a public suffix does not hear of single messages of those below it
+        own = [one for one in found.dkim if one.domain == dmarc.domain and not one.passed]
         applied, _ = self._applied(dmarc)
         headers = examination.headers
         self._failures.append(
@@ -135,6 +147,16 @@ class Tallies:
                 results=found.in_words(),
                 delivered={"reject": "reject", "quarantine": "spam"}.get(applied, "delivered"),
                 failed="dmarc",
+                result=dmarc.result,
+                unaligned=tuple(
+                    name
+                    for name, aligned in (("dkim", dmarc.dkim_aligned), ("spf", dmarc.spf_aligned))
+                    if not aligned
+                ),
+                signature=(own[0].domain, own[0].identity, own[0].selector) if own else None,
+                spf_domain=found.spf.domain
+                if found.spf.domain == dmarc.domain and found.spf.result is not Result.PASS
+                else "",
                 header=headers.raw[headers.start : headers.end][:FAILURE_HEADER],
             )
         )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import email
+import email.message
+import re
+
 import msgspec
 import pytest
 
@@ -25,6 +29,9 @@ _dmarc.outside.test. TXT "v=DMARC1; p=none; rua=mailto:a@agreed.test,mailto:b@as
 outside.test._report._dmarc.agreed.test. TXT "v=DMARC1"
 _dmarc.silent.test. TXT "v=DMARC1; p=none; rua=mailto:a@away.test"
 silent.test._report._dmarc.away.test. FAIL
+_dmarc.moved.test. TXT "v=DMARC1; p=none; rua=mailto:a@takes.test; ruf=mailto:f@takes.test"
+moved.test._report._dmarc.takes.test. TXT "v=DMARC1; rua=mailto:new@takes.test,mailto:victim@elsewhere.test"
+_dmarc.suffix.test. TXT "v=DMARC1; p=none; psd=y; ruf=mailto:ruf@suffix.test"
 """
 
 
@@ -82,18 +89,23 @@ async def test_a_day_becomes_a_report(house):
     assert to == "dmarc@bank.test"
     headers = Headers.scan(message)
     subject = (headers.first("subject") or b"").decode()
-    assert subject.startswith("Report Domain: bank.test Submitter: mx.example.test Report-ID: <bank.test.")
+    # RFC 9990: the Report-ID is also the unique-id of the file's name, so it is of letters and digits alone.
+    named = re.fullmatch(
+        r"Report Domain: bank\.test Submitter: mx\.example\.test Report-ID: <([A-Za-z0-9]+)>", subject
+    )
+    assert named is not None
     assert headers.first("from") == b'"Reports of mx.example.test" <postmaster@example.test>'
     report = read_report(message)
     assert isinstance(report, AggregateReport)
+    assert report.report_id == named[1]
     assert (report.policy.domain, report.policy.p, report.policy.sp) == ("bank.test", "reject", "quarantine")
     assert report.end - report.begin == DAY - 1
     assert report.begin <= NOW <= report.end
     assert {(row.count, row.dkim, row.spf, row.disposition) for row in report.rows} == {
-        (4, "pass", "fail", "none"),
+        (4, "pass", "fail", "pass"),
         (1, "fail", "fail", "reject"),
     }
-    name = f"mx.example.test!bank.test!{report.begin}!{report.end}!"
+    name = f"mx.example.test!bank.test!{report.begin}!{report.end}!{named[1]}.xml.gz"
     assert f'filename="{name}'.encode() in message.replace(b"\r\n ", b"").replace(b"\r\n\t", b"")
     [kept] = await house.real_store.reports()
     assert (kept.sent, kept.messages, kept.failures, kept.organization) == (True, 5, 1, "dmarc@bank.test")
@@ -166,6 +178,56 @@ async def test_single_failures_are_told_when_configured(house):
     assert report.subject == "hello"
     assert b"X-Secret-Header: yes" in letters[0][1]
     assert b"the text" not in letters[0][1]
+
+
+def told_by(message: bytes) -> dict[str, str]:
+    """The fields of the machine's part of a failure report."""
+    part = next(
+        one
+        for one in email.message_from_bytes(message).walk()
+        if one.get_content_type() == "message/feedback-report"
+    )
+    inner = part.get_payload(0)
+    assert isinstance(inner, email.message.Message)
+    return dict(inner.items())
+
+
+async def test_a_failure_report_says_what_is_not_aligned(house):
+    """RFC 9991 §4: Identity-Alignment, and DKIM-* and SPF-DNS of the author domain's own failures."""
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        'own.test. TXT "v=spf1 ip4:203.0.113.9 \\"x -all"\n'
+        '_dmarc.own.test. TXT "v=DMARC1; p=none; fo=1; ruf=mailto:ruf@own.test"\n'
+    )
+    broken = signed(letter("x@own.test"), msgspec.structs.replace(KEY, domain="own.test", selector="gone"))
+    await office.take(broken, reverse_path="x@own.test")
+    await office.take(letter("x@told.test"))
+    await office.sender.send_failures()
+    own, told = [told_by(message) for _, message in await office.queued()]
+    assert own["Identity-Alignment"] == "dkim, spf"
+    assert (own["DKIM-Domain"], own["DKIM-Selector"]) == ("own.test", "gone")
+    assert own["DKIM-Identity"].endswith("@own.test")
+    assert "dmarc=fail" in own["Authentication-Results"]
+    assert "SPF-DNS" in own
+    assert own["SPF-DNS"].startswith('txt : own.test : "v=spf1 ip4:203.0.113.9')
+    assert "DKIM-Domain" not in told
+    assert "SPF-DNS" not in told
+
+
+async def test_who_takes_reports_may_name_another_address_of_its_own(house):
+    """RFC 9990 §4 step 9: but only at the same host, or reports could be thrown at somebody."""
+    office = Office(house, failure_reports=True)
+    await office.take(letter("x@moved.test"))
+    await office.sender.reports_send()
+    assert sorted(to for to, _ in await office.queued()) == ["f@takes.test", "new@takes.test"]
+
+
+async def test_a_public_suffix_does_not_hear_of_single_messages(house):
+    """RFC 9991 §2."""
+    office = Office(house, failure_reports=True, reports=False)
+    await office.take(letter("x@someone.suffix.test"))
+    assert await office.sender.send_failures() == 0
+    assert office.tallies.take_failures() == []
 
 
 async def test_single_failures_are_not_told_otherwise(house):
