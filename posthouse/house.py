@@ -210,6 +210,7 @@ class House:
             ports=ports_of(config),
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
+            backups=config.inbound.backups,
             now=self.clock,
         )
         self.backups = self._backups(config)
