@@ -7,6 +7,7 @@ once a day), so that most deliveries write nothing here.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections import OrderedDict
@@ -56,6 +57,8 @@ class History:
         self._known: OrderedDict[tuple[int, str], tuple[float, Correspondent]] = OrderedDict()
         self._domains: OrderedDict[int, tuple[float, frozenset[str]]] = OrderedDict()
         self._contacts: OrderedDict[int, tuple[int, frozenset[str]]] = OrderedDict()
+        self._asked: list[tuple[tuple[int, str], asyncio.Future[Correspondent]]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
 
     # --- asking -------------------------------------------------------------------------------------
 
@@ -66,10 +69,39 @@ class History:
         if known is not None and known[0] > self._now():
             self._known.move_to_end(key)
             return known[1]
-        memos = await self._store.memos(account_id, CORRESPONDENT, [address])
-        found = _read(memos[0]) if memos else STRANGER
+        found = await self._ask(key)
         self._remember(key, found)
         return found
+
+    def _ask(self, key: tuple[int, str]) -> asyncio.Future[Correspondent]:
+        """Ask the store; what is wanted in one turn of the event loop goes over as one question."""
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._send)
+        answer: asyncio.Future[Correspondent] = loop.create_future()
+        self._asked.append((key, answer))
+        return answer
+
+    def _send(self) -> None:
+        asked, self._asked = self._asked, []
+        task = asyncio.create_task(self._answer(asked))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _answer(self, asked: list[tuple[tuple[int, str], asyncio.Future[Correspondent]]]) -> None:
+        fault: Exception | None = None
+        memos: dict[tuple[int, str], Memo] = {}
+        try:
+            memos = await self._store.memos_of(CORRESPONDENT, list({key: None for key, _ in asked}))
+        except Exception as error:  # it is for those who asked
+            fault = error
+        for key, answer in asked:
+            if answer.done():
+                continue  # who asked has been cut off
+            if fault is not None:
+                answer.set_exception(fault)
+            else:
+                answer.set_result(_read(memos[key]) if key in memos else STRANGER)
 
     async def domains_written_to(self, account_id: int) -> frozenset[str]:
         """Domains that the account has written to."""

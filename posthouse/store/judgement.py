@@ -111,6 +111,10 @@ class Judgements(Protocol):
         """Memos of a kind (those of these keys that are there) that have not ended, by key."""
         ...
 
+    async def memos_of(self, kind: str, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Memo]:
+        """Memos of a kind that have not ended, of several accounts: by (account, key), those that are there."""
+        ...
+
 
 _JUNK_KEYWORDS: Final = frozenset({"$junk", "junk"})
 _GOOD_KEYWORDS: Final = frozenset({"$notjunk", "notjunk", "nonjunk"})

@@ -147,6 +147,14 @@ class JudgementKit:
         assert await desk.store.memos(desk.id, "test", []) == []
         assert [one.key for one in await desk.store.memos(desk.id, "test", limit=1)] == ["a"]
         assert await desk.store.memos(desk.id, "other") == []
+        wanted = [(desk.id, "b"), (desk.id, "old"), (desk.id + 1000, "b"), (desk.id, "no"), (desk.id, "a")]
+        together = await desk.store.memos_of("test", wanted)
+        assert sorted(together) == [(desk.id, "a"), (desk.id, "b")]
+        assert [together[desk.id, key].data for key in "ab"] == [one.data for one in found[:2]]
+        many = [(desk.id, f"k{number}") for number in range(150)] + [(desk.id, "b")]
+        assert list(await desk.store.memos_of("test", many)) == [(desk.id, "b")]
+        assert await desk.store.memos_of("other", wanted) == {}
+        assert await desk.store.memos_of("test", []) == {}
         assert await desk.store.apply(PruneMemos(now=6.0)) == 1
         await desk.store.apply(RemoveMemo(account_id=desk.id, kind="test", key="b"))
         await desk.store.apply(RemoveMemo(account_id=desk.id, kind="test", key="b"))

@@ -47,3 +47,10 @@ class StoredJudgements(Generic[Rdr]):
         return await self._readers.run(
             lambda r: judgement.read_memos(r.db, account_id, kind, keys, now, limit)
         )
+
+    async def memos_of(self, kind: str, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Memo]:
+        """Memos of a kind that have not ended, of several accounts, by (account, key)."""
+        if not keys:
+            return {}
+        now = self._parts.now()
+        return await self._readers.run(lambda r: judgement.read_memos_of(r.db, kind, keys, now))

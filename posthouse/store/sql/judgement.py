@@ -13,6 +13,8 @@ from posthouse.store.sql.transaction import Transaction
 
 _AT_ONCE = 500
 """Numbers or keys of one statement: engines bound how many bindings it may have."""
+_PAIRS = (1, 4, 16, 64)
+"""Pairs of account and key in one statement; few sizes, so that the statements stay prepared."""
 
 
 def note_lessons(tx: Transaction, kind: LessonKind, where: str, bindings: Sequence[Any]) -> None:
@@ -124,3 +126,24 @@ def read_memos(
         Memo(account_id=account_id, kind=kind, key=key, data=bytes(data), until=until)
         for key, data, until in rows
     ]
+
+
+def read_memos_of(
+    db: Database, kind: str, keys: Sequence[tuple[int, str]], now: float
+) -> dict[tuple[int, str], Memo]:
+    """Memos of a kind that have not ended, of several accounts, by (account, key)."""
+    found = {}
+    for start in range(0, len(keys), _PAIRS[-1]):
+        some = keys[start : start + _PAIRS[-1]]
+        size = next(size for size in _PAIRS if size >= len(some))
+        padded = [*some, *[some[-1]] * (size - len(some))]
+        rows = db.rows(
+            "SELECT account_id, key, data, until FROM memo WHERE (until IS NULL OR until > ?) AND ("
+            + " OR ".join(["(account_id = ? AND kind = ? AND key = ?)"] * size)
+            + ")",
+            (now, *(value for account_id, key in padded for value in (account_id, kind, key))),
+        )
+        for account_id, key, data, until in rows:
+            memo = Memo(account_id=account_id, kind=kind, key=key, data=bytes(data), until=until)
+            found[account_id, key] = memo
+    return found
