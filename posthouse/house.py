@@ -203,9 +203,7 @@ class House:
         )
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
-            self.store,
-            domains,
-            self.resolver,
+            *(self.store, domains, self.resolver),
             hostname=config.hostname,
             ports=ports_of(config),
             certificate=Paths(config.data).certificate(config),
