@@ -203,13 +203,12 @@ class House:
         )
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
-            self.store,
-            domains,
-            self.resolver,
+            *(self.store, domains, self.resolver),
             hostname=config.hostname,
             ports=ports_of(config),
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
+            backups=config.inbound.backups,
             now=self.clock,
         )
         self.backups = self._backups(config)
