@@ -722,6 +722,12 @@ JMAP_BLOB_SOURCES: Final = 64
 PUSH_SUBSCRIPTIONS: Final = 50
 """Push subscriptions of one account: a person's devices."""
 
+PUSH_CREATED: Final = 100
+"""Push subscriptions that one account makes in a row: each has its address asked once (RFC 8620 §8.6)."""
+
+PUSH_CREATED_FORGOTTEN: Final = 300.0
+"""Seconds after which it may make one more."""
+
 PUSH_EXPIRY: Final = 30 * 86400
 """Seconds that a push subscription lasts at most (RFC 8620 §7.2: 48 hours at least, 7 days should be)."""
 
