@@ -210,6 +210,8 @@ class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Sign with DKIM what leaves in the name of our domains."""
     reports: bool = True
     """Count what mail came to, and send each domain that asks its daily report (RFC 9990)."""
+    tls_reports: bool = True
+    """Count how TLS with other mail hosts went, and send each domain that asks its daily report (RFC 8460)."""
     failure_reports: bool = False
     """Tell domains that ask of single messages that failed, with their header (RFC 9991); not without reason off."""
     seal: bool = False

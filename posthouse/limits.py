@@ -1510,6 +1510,12 @@ REPORTS_KEPT: Final = 400 * 86400
 DMARC_RECORDS_KEPT: Final = 1024
 """DMARC records kept in parsed form: those of the senders of the last minutes."""
 
+TLS_REPORT_URIS: Final = 5
+"""Addresses of a TLS report record that are written to (RFC 8460 §3)."""
+
+TLS_REASON: Final = 120
+"""Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
+
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""
 
