@@ -349,6 +349,7 @@ class App:
             hostname=config.hostname,
             public_url=config.web.url,
             own_certificate=config.tls.certificate is not None,
+            backups=config.inbound.backups,
         )
         setup = ClientSetupPages(self.house.client_setup, self.house.directory, facts)
         return build(services, settings, self._pages, images, self.house.security, setup)

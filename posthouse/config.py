@@ -135,6 +135,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     trusted: tuple[str, ...] = ()
     """Networks (CIDR) of our own other hosts, such as a backup MX: the sender checks are theirs, and what they
     hand on may go to Junk but is never refused."""
+    backups: tuple[str, ...] = ()
+    """Names of other hosts that stand in MX for our domains: `domain dns` and our MTA-STS policy name them too."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
@@ -208,6 +210,8 @@ class MsgAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Sign with DKIM what leaves in the name of our domains."""
     reports: bool = True
     """Count what mail came to, and send each domain that asks its daily report (RFC 9990)."""
+    tls_reports: bool = True
+    """Count how TLS with other mail hosts went, and send each domain that asks its daily report (RFC 8460)."""
     failure_reports: bool = False
     """Tell domains that ask of single messages that failed, with their header (RFC 9991); not without reason off."""
     seal: bool = False
@@ -343,6 +347,9 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
         yield "hostname", f'hostname: "{config.hostname}" is no host name'
+    for name in config.inbound.backups:
+        if not _HOST.fullmatch(name):
+            yield "inbound.backups", f'inbound.backups: "{name}" is no host name'
     if not 1 <= config.workers <= 64:
         yield "workers", "workers: from 1 to 64"
     if config.workers > 1 and config.store.url.startswith(CLUSTER_URLS):

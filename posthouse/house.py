@@ -140,7 +140,11 @@ class House:
         self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
         try:
             self.courier = Courier(
-                config.outbound, hostname=config.hostname, resolver=self.resolver, ourselves=self.ourselves
+                config.outbound,
+                hostname=config.hostname,
+                resolver=self.resolver,
+                ourselves=self.ourselves,
+                tell=self.tallies.note_session,
             )
         except ValueError as fault:
             raise ConfigError(str(fault)) from fault
@@ -181,10 +185,7 @@ class House:
             outgoing=self.learnt_addresses.beside(outgoing(self.junk)),
         )
         self.reports = ReportSender(
-            self.store,
-            self.resolver,
-            self.tallies,
-            self.deliverer.operations,
+            *(self.store, self.resolver, self.tallies, self.deliverer.operations),
             hostname=config.hostname,
             now=self.clock,
         )
@@ -203,13 +204,12 @@ class House:
         )
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
-            self.store,
-            domains,
-            self.resolver,
+            *(self.store, domains, self.resolver),
             hostname=config.hostname,
             ports=ports_of(config),
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
+            backups=config.inbound.backups,
             now=self.clock,
         )
         self.backups = self._backups(config)
@@ -317,7 +317,8 @@ class House:
             await self.reports.send_failures()
 
     async def _send_reports(self) -> None:
-        if self.config.msgauth.reports or self.config.msgauth.failure_reports:
+        settings = self.config.msgauth
+        if settings.reports or settings.failure_reports or settings.tls_reports:
             await self.reports.round()
 
     async def _care_for_keys(self) -> None:
@@ -333,10 +334,7 @@ class House:
             reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
         )
         return HouseStatus(
-            self.store,
-            records,
-            facts,
-            self.backups,
+            *(self.store, records, facts, self.backups),
             listening=lambda: self.listening,
             started_at=self.started_at,
             now=self.clock,

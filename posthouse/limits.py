@@ -722,6 +722,12 @@ JMAP_BLOB_SOURCES: Final = 64
 PUSH_SUBSCRIPTIONS: Final = 50
 """Push subscriptions of one account: a person's devices."""
 
+PUSH_CREATED: Final = 100
+"""Push subscriptions that one account makes in a row: each has its address asked once (RFC 8620 §8.6)."""
+
+PUSH_CREATED_FORGOTTEN: Final = 300.0
+"""Seconds after which it may make one more."""
+
 PUSH_EXPIRY: Final = 30 * 86400
 """Seconds that a push subscription lasts at most (RFC 8620 §7.2: 48 hours at least, 7 days should be)."""
 
@@ -1503,6 +1509,12 @@ REPORTS_KEPT: Final = 400 * 86400
 
 DMARC_RECORDS_KEPT: Final = 1024
 """DMARC records kept in parsed form: those of the senders of the last minutes."""
+
+TLS_REPORT_URIS: Final = 5
+"""Addresses of a TLS report record that are written to (RFC 8460 §3)."""
+
+TLS_REASON: Final = 120
+"""Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

@@ -96,6 +96,7 @@ def test_the_hostname_is_enough() -> None:
         ('hostname = "mx.test"\n[limits]\nmessage_size = "big"', "limits.message_size"),
         ('hostname = "mx.test"\n[store]\nurl = "mysql://x"', "store.url"),
         ('hostname = "mx.test"\n[inbound]\ntrusted = ["10.0.0.0/99"]', "inbound.trusted"),
+        ('hostname = "mx.test"\n[inbound]\nbackups = ["not a host"]', "inbound.backups"),
         ('hostname = {env = "NONE"}', "the environment has no NONE"),
         ('hostname = {file = "none"}', "hostname"),
         ('hostname = {file = "none", env = "x"}', "a table here is"),

@@ -13,6 +13,7 @@ from posthouse.inbound.tally import Failure
 from posthouse.message.compose import Body, compose, format_mailbox, multipart, text_body
 from posthouse.message.date import format_date
 from posthouse.msgauth.aggregate import AggregateReport, write_aggregate
+from posthouse.msgauth.tls_report_writer import TlsPeriod
 
 GENERATOR: Final = "Posthouse"
 
@@ -62,6 +63,27 @@ def aggregate_letter(report: AggregateReport, head: Letterhead) -> bytes:
     return compose(
         _fields(head, subject), multipart("mixed", [text_body(text), attachment], f"=_{head.unique}")
     )
+
+
+def tls_letter(document: bytes, period: TlsPeriod, head: Letterhead) -> bytes:
+    """RFC 8460 §5.3: the media types, the subject and the two fields are prescribed."""
+    name = f"{head.hostname}!{period.domain}!{period.begin}!{period.end}!{period.report_id}.json.gz"
+    attachment = Body(
+        "application/tlsrpt+gzip",
+        "base64",
+        base64.encodebytes(gzip.compress(document, mtime=int(head.at))).replace(b"\n", b"\r\n"),
+        (("Content-Disposition", f'attachment; filename="{name}"'),),
+    )
+    text = text_body(f"TLS report of {head.hostname} about the mail hosts of {period.domain}.\n")
+    number = f"<{period.report_id}@{head.hostname}>"
+    subject = f"Report Domain: {period.domain} Submitter: {head.hostname} Report-ID: {number}"
+    fields = [
+        *_fields(head, subject),
+        ("TLS-Report-Domain", period.domain),
+        ("TLS-Report-Submitter", head.hostname),
+    ]
+    body = multipart("report", [text, attachment], f"=_{head.unique}", '; report-type="tlsrpt"')
+    return compose(fields, body)
 
 
 def failure_letter(failure: Failure, head: Letterhead, spf_records: Sequence[str] = ()) -> bytes:

@@ -1,8 +1,9 @@
 """Reports are made and sent: each day one to every domain that asked and whose mail came (RFC 9990), at once about
 single failures where configured (RFC 9991).
 
-A report, the note that it was sent, and the end of its counts are one commit: none is sent twice or lost. An address in
-another organization must have agreed to take reports; when the DNS cannot be asked for that, the report waits.
+A report, the note that it was sent, and the end of its counts are one commit: none is sent twice or lost. An address
+in another organization must have agreed to take DMARC reports (RFC 8460 asks no such thing of TLS reports); when the
+DNS cannot be asked for that, the report waits.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ from posthouse.errors import NotFound
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.received import received_field
-from posthouse.inbound.report_letters import GENERATOR, Letterhead, aggregate_letter, failure_letter
-from posthouse.inbound.tally import DAY, Failure, Tallies, TallyRow
+from posthouse.inbound.report_letters import (
+    GENERATOR,
+    Letterhead,
+    aggregate_letter,
+    failure_letter,
+    tls_letter,
+)
+from posthouse.inbound.tally import DAY, TLS, Failure, Tallies, TallyRow
 from posthouse.limits import DOMAIN, FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.dmarc import DnsTemporary, walk
 from posthouse.msgauth.dmarc_record import parse_dmarc
 from posthouse.msgauth.spf_record import is_spf
+from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, report_addresses, write_tls_report
 from posthouse.resolver import Resolver, Status
 from posthouse.store.interface import Op, Store
 from posthouse.store.model import Content, DomainKind
@@ -78,8 +86,57 @@ class ReportSender:
         found = await self._store.dmarc_tallies(before)
         sent = 0
         for (domain, day), rows in groupby(found, key=lambda one: (one.policy_domain, one.day)):
-            sent += await self._send(domain, day, list(rows))
+            send = self._send_tls if domain.startswith(TLS) else self._send
+            sent += await send(domain, day, list(rows))
         return sent
+
+    async def _send_tls(self, key: str, day: int, tallies: Sequence[DmarcTally]) -> int:
+        """The TLS report of one domain and day, if it asks for one (RFC 8460 §3)."""
+        domain = key.removeprefix(TLS)
+        answer = await self._resolver.txt(f"_smtp._tls.{domain}")
+        if answer.status is Status.TEMPORARY and self._now() - day < REPORT_WAIT:
+            log.info("tls report domain=%s put off: %s", domain, answer.reason)
+            return 0
+        to = report_addresses(answer.records)
+        ops: list[Op[Any]] = [ForgetTallies(policy_domain=key, day=day)]
+        if to:
+            rows = [(one.count, msgspec.json.decode(one.row, type=TlsSeen)) for one in tallies]
+            ops += await self._tls_letters(domain, day, rows, to)
+        try:
+            await self._store.commit(*ops)
+        except NotFound:
+            return 0  # another node was first
+        return 1 if to else 0
+
+    async def _tls_letters(
+        self, domain: str, day: int, rows: Sequence[tuple[int, TlsSeen]], to: Sequence[str]
+    ) -> list[Op[Any]]:
+        period = TlsPeriod(
+            hostname=self._hostname,
+            domain=domain,
+            report_id=_report_id(TLS + domain, day, 1, self._hostname),
+            begin=day,
+            end=day + DAY - 1,
+        )
+        document = msgspec.json.encode(write_tls_report(period, rows))
+        ops: list[Op[Any]] = []
+        for address in to:
+            head = await self._head(address)
+            ops += await self._post(tls_letter(document, period, head), head)
+        kept = Report(
+            sent=True,
+            kind="tls",
+            domain=domain,
+            organization=", ".join(to),
+            name=period.report_id,
+            begin=period.begin,
+            end=period.end,
+            at=int(self._now()),
+            messages=sum(count for count, _ in rows),
+            failures=sum(count for count, one in rows if one.result),
+            content=document.decode(),
+        )
+        return [*ops, AddReport(report=kept)]
 
     async def _send(self, domain: str, day: int, tallies: Sequence[DmarcTally]) -> int:
         rows = [(one.count, msgspec.json.decode(one.row, type=TallyRow)) for one in tallies]

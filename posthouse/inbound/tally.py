@@ -1,8 +1,9 @@
 """What strangers' mail came to for DMARC, counted for the reports that its domains ask for (RFC 9990).
 
 Counts gather in memory and go to the store every minute, so that an accepted message costs no commit of its own; a
-crash loses a minute of statistics and no mail. Only domains whose record has `rua=` are counted. Failures that a domain
-wants to hear of one by one (`ruf=`, RFC 9991) wait here too, a few an hour for each, and only when configured.
+crash loses a minute of statistics and no mail. How TLS with other mail hosts went is counted beside it (RFC 8460). Of
+DMARC only domains whose record has `rua=` are counted. Failures that a domain wants to hear of one by one (`ruf=`,
+RFC 9991) wait here too, a few an hour for each, and only when configured.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ from posthouse.msgauth.aggregate import AggregateRow, DkimSeen, PolicyPublished,
 from posthouse.msgauth.dmarc import DmarcFound
 from posthouse.msgauth.dmarc_record import DmarcRecord, Psd
 from posthouse.msgauth.results import Authentication, Disposition, Dmarc, Result
+from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.store.interface import Store
 from posthouse.store.trust import DmarcTally, TallyDmarc
 
 DAY: Final = 86400
+
+
+TLS: Final = "tls!"
+"""Stands before a domain whose row is of TLS, not of DMARC: no name of a domain begins so."""
 
 
 class TallyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +94,12 @@ class Tallies:
                 self._count(examination, found, one.result, one.record)
             if settings.failure_reports and one.record.failures_to and len(self._failures) < FAILURES_WAITING:
                 self._note_failure(examination, found, one.result, one.record)
+
+    def note_session(self, domain: str, seen: TlsSeen) -> None:
+        """Count one session with a mail host of a domain."""
+        if self._settings().tls_reports and len(self._counts) < TALLY_ROWS:
+            day = int(self._now()) // DAY * DAY
+            self._counts[TLS + domain, day, msgspec.json.encode(seen)] += 1
 
     def _count(
         self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord

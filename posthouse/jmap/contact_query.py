@@ -27,6 +27,7 @@ from posthouse.jmap.standard import (
     QueryArguments,
     QueryChangesAnswer,
     QueryChangesArguments,
+    check_sort,
     leaves,
     query_answer,
     query_changes_answer,
@@ -68,6 +69,7 @@ async def _result(
 ) -> tuple[int, array[int]]:
     """(state, the whole result). MethodError unsupportedFilter, unsupportedSort."""
     leaves(tree)
+    check_sort(sort, _SORTS)
     holds = _test(tree)
     keys = [(_sort_key(each), not each.is_ascending) for each in reversed(sort or [])]
     shelf = await context.services.cards.of(account_id)
@@ -91,7 +93,7 @@ def _select(shelf: Shelf, holds: Test, keys: list[tuple[Callable[[Object], str],
 
 # --- order --------------------------------------------------------------------------------------------------
 
-_COMPONENT_SORTS: Final = frozenset({"name/given", "name/surname", "name/surname2"})
+_SORTS: Final = frozenset({"name", "created", "updated", "name/given", "name/surname", "name/surname2"})
 
 
 def _sort_key(comparator: Comparator) -> Callable[[Object], str]:
@@ -100,10 +102,8 @@ def _sort_key(comparator: Comparator) -> Callable[[Object], str]:
         return lambda card: fold(full_name(card))
     if name in {"created", "updated"}:
         return lambda card: str(card.get(name) or "")
-    if name in _COMPONENT_SORTS:
-        kind = name.partition("/")[2]
-        return lambda card: fold(next(name_parts(card, kind), ""))
-    raise MethodError("unsupportedSort", name)
+    kind = name.partition("/")[2]
+    return lambda card: fold(next(name_parts(card, kind), ""))
 
 
 # --- filter -------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from typing import Final
 
 import msgspec
 
+from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.accounts.throttle import Throttle
 from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.outbox import Outbox
 from posthouse.jmap import ids
@@ -34,11 +36,16 @@ class Caches(msgspec.Struct, frozen=True):
     mail: MailCache
     results: Results
     cards: CardShelves
+    pushes: Throttle
+    """Push subscriptions made lately, by account."""
 
     @classmethod
     def of(cls, store: Store) -> Caches:
         """Empty ones."""
-        return cls(MailCache(store), Results(), CardShelves(store))
+        pushes = Throttle(
+            most=limits.PUSH_CREATED, forgive=limits.PUSH_CREATED_FORGOTTEN, size=limits.JMAP_ACCOUNTS
+        )
+        return cls(MailCache(store), Results(), CardShelves(store), pushes)
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):

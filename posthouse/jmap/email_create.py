@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.errors import NotFound
 from posthouse.jmap import blobs, dates, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_body import EmailBodyValue
@@ -20,7 +21,7 @@ from posthouse.jmap.mime_parts import Entity, Fields, disposition_field, render
 from posthouse.message.compose import format_field
 from posthouse.message.date import format_date
 from posthouse.ranges import Ranges
-from posthouse.store.interface import AddEmail, PlaceEmails
+from posthouse.store.interface import AddEmail, Expunge, PlaceEmails
 from posthouse.store.model import Content
 
 Object = dict[str, Any]
@@ -73,15 +74,17 @@ async def keep_email(
             received_at=received_at,
         )
     )
-    for other in others:
-        await context.store.apply(
-            PlaceEmails(
-                account_id=account_id,
-                source_id=first,
-                uids=Ranges([(added.uid, added.uid)]),
-                target_id=other,
+    uids = Ranges([(added.uid, added.uid)])
+    try:
+        await context.store.commit(
+            *(
+                PlaceEmails(account_id=account_id, source_id=first, uids=uids, target_id=other)
+                for other in others
             )
         )
+    except NotFound as fault:  # it went away meanwhile; RFC 8620 §5.3: a creation is whole or nothing
+        await context.store.apply(Expunge(account_id=account_id, mailbox_id=first, uids=uids, force=True))
+        raise invalid("there is no such mailbox", "mailboxIds") from fault
     threads = await context.mail(account_id).threads([added.email_id])
     return {
         "id": ids.encode(ids.EMAIL, added.email_id),

@@ -16,7 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.jmap import ids
-from posthouse.jmap.capabilities import COLLATIONS, EMAIL_SORTS
+from posthouse.jmap.capabilities import EMAIL_SORTS
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.email_filter import (
@@ -36,6 +36,7 @@ from posthouse.jmap.standard import (
     QueryArguments,
     QueryChangesAnswer,
     QueryChangesArguments,
+    check_sort,
     leaves,
     query_answer,
     query_changes_answer,
@@ -172,15 +173,10 @@ async def _indexes(context: Context, mail: AccountMail, mailbox: str | None) -> 
 
 
 def _check(comparators: Sequence[Comparator]) -> None:
-    if len(comparators) > limits.JMAP_SORTS:
-        raise MethodError("unsupportedSort", "too many comparators")
+    check_sort(comparators, EMAIL_SORTS)
     for each in comparators:
-        if each.property not in EMAIL_SORTS:
-            raise MethodError("unsupportedSort", f"no sort by {each.property}")
         if each.property.endswith("Keyword") and each.keyword is None:
             raise MethodError("invalidArguments", f"{each.property} needs a keyword")
-        if each.collation is not None and each.collation not in COLLATIONS:
-            raise MethodError("unsupportedSort", f"no collation {each.collation}")
 
 
 async def _numbers(columns: Columns, positions: Positions, threads: dict[int, int] | None) -> array[int]:

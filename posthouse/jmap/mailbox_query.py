@@ -19,6 +19,7 @@ from posthouse.jmap.standard import (
     QueryArguments,
     QueryChangesAnswer,
     QueryChangesArguments,
+    check_sort,
     leaves,
     query_answer,
     query_changes_answer,
@@ -141,9 +142,7 @@ async def _result(
     for node in leaves(arguments.filter):
         mailbox_filter(node)
     comparators = arguments.sort or [Comparator(property="sortOrder")]
-    for each in comparators:
-        if each.property not in _KEYS:
-            raise MethodError("unsupportedSort", f"no sort by {each.property}")
+    check_sort(comparators, _KEYS)
     mail = context.mail(account_id)
     state = await mail.state()
     tree = _Tree(context, await mail.mailboxes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import unicodedata
 from typing import Any, Final
 
@@ -166,15 +167,42 @@ class _Setter:
         changed: Object = {}
         refused: Object = {}
         order = sorted(update, key=lambda name: bool(update[name].get("role")))
+        crossing: dict[str, list[Op[Any]]] = {}
         for name in order:
             try:
-                await self._update(name, update[name])
+                ops = await self._update(name, update[name])
+                if not await self._all_at_once(ops):
+                    crossing[name] = ops
+                    raise _taken()
                 changed[name] = None
             except Rejected as fault:
                 refused[name] = fault.error()
+        # RFC 8620 §5.3: two that exchange their names are fine together, though neither is alone.
+        together = [op for ops in crossing.values() for op in ops]
+        if crossing and await self._all_at_once([*self._aside(together), *together]):
+            changed |= dict.fromkeys(crossing)
+            refused = {name: fault for name, fault in refused.items() if name not in crossing}
         return {name: None for name in update if name in changed}, refused
 
-    async def _update(self, name: str, patch: Object) -> None:
+    def _aside(self, ops: list[Op[Any]]) -> list[Op[Any]]:
+        """What gives mailboxes that are to be renamed a name that nobody has."""
+        renamed = [op for op in ops if isinstance(op, RenameMailbox)]
+        return [msgspec.structs.replace(op, name=f"{secrets.token_hex(16)}") for op in renamed]
+
+    async def _all_at_once(self, ops: list[Op[Any]]) -> bool:
+        """RFC 8620 §5.3: an object is changed whole or not at all. False: a name is taken. Rejected."""
+        try:
+            await self._context.store.commit(*ops)
+        except Conflict:
+            return False
+        except OverQuota as fault:
+            raise Rejected("overQuota", fault.public) from fault
+        except NotFound as fault:
+            raise Rejected("notFound") from fault
+        return True
+
+    async def _update(self, name: str, patch: Object) -> list[Op[Any]]:
+        """The operations that change one mailbox. Rejected."""
         box = await self._box(name)
         if box is None:
             raise Rejected("notFound")
@@ -188,32 +216,32 @@ class _Setter:
         if foreign := sorted(k for k in PROPERTIES - SETTABLE if new.get(k) != old[k]):
             raise invalid("this property is not yours to set", *foreign)
         wanted = self._settable({k: v for k, v in new.items() if k in SETTABLE})
-        for op, *names in await self._operations(box, by_name, wanted):
-            await self._applied(op, *names)
+        return await self._operations(box, by_name, wanted)
 
-    async def _operations(
-        self, box: Stored, by_name: dict[str, Stored], wanted: Settable
-    ) -> list[tuple[Any, ...]]:
-        """(operation, the properties that its refusal is about)."""
+    async def _operations(self, box: Stored, by_name: dict[str, Stored], wanted: Settable) -> list[Op[Any]]:
         key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
         parent = parent_of(box, by_name)
         old_parent = None if parent is None else ids.encode(ids.MAILBOX, parent.mailbox_id)
-        ops: list[tuple[Any, ...]] = []
+        ops: list[Op[Any]] = []
         name = box.name
         new_parent = self._context.resolve_id(wanted.parent_id) if wanted.parent_id else None
         if wanted.name != shown_name(box, parent) or new_parent != old_parent:
             if box.role is Role.INBOX:
                 raise Rejected("forbidden", "the inbox keeps its name")
             name = await self._path(wanted.name, wanted.parent_id)
-            ops.append((RenameMailbox(**key, name=name), "name", "parentId"))
+            if name.startswith(box.name + SEPARATOR):
+                raise invalid("a mailbox is not below itself", "parentId")
+            ops.append(RenameMailbox(**key, name=name))
         role = _role(wanted.role)
         if role is not box.role:
-            ops.append((SetRole(**key, role=role), "role"))
+            if box.role is Role.INBOX or (role and any(each.role is role for each in by_name.values())):
+                raise invalid("the inbox keeps its role, and a role is one mailbox's", "role")
+            ops.append(SetRole(**key, role=role))
         if wanted.sort_order != sort_order(box):
-            ops.append((ArrangeMailbox(**key, sort_order=wanted.sort_order + 1), "sortOrder"))
+            ops.append(ArrangeMailbox(**key, sort_order=wanted.sort_order + 1))
         if wanted.is_subscribed != box.subscribed or (box.subscribed and name != box.name):
             subscribe = Subscribe(account_id=self._account_id, name=name, subscribed=wanted.is_subscribed)
-            ops.append((subscribe, "isSubscribed"))
+            ops.append(subscribe)
         return ops
 
     # --- destroy -------------------------------------------------------------------------------------
@@ -245,6 +273,10 @@ class _Setter:
         await self._applied(DeleteMailbox(account_id=self._account_id, mailbox_id=box.mailbox_id))
         if box.subscribed:
             await self._applied(Subscribe(account_id=self._account_id, name=box.name, subscribed=False))
+
+
+def _taken() -> Rejected:
+    return invalid("There is a mailbox of that name already.", "name", "parentId")
 
 
 def _role(text: str | None) -> Role | None:

@@ -83,16 +83,18 @@ _SHOWN: Final = frozenset({"id", "deviceClientId", "verificationCode", "expires"
 _PRIVATE: Final = frozenset({"url", "keys"})
 
 
-def credentials(account: Account, app_password_id: int | None) -> str:
-    """A name for credentials: changes when they do, and tells nothing of them."""
+def credentials(account: Account, app_password_id: int | None = None, credential_id: int = 0) -> str:
+    """A name for credentials: changes when they do, and tells nothing of them. `credential_id`: session or token."""
     if app_password_id is not None:
         return f"app:{app_password_id}"
+    if credential_id:
+        return f"key:{credential_id}"
     return f"own:{hashlib.blake2b(account.password.encode(), digest_size=8).hexdigest()}"
 
 
 def credentials_of(context: Context) -> str:
     """Those of this request."""
-    return credentials(context.account, context.app_password_id)
+    return credentials(context.account, context.app_password_id, context.via.credential_id)
 
 
 def decode(item: Item) -> Subscription:
@@ -178,6 +180,7 @@ async def _create(context: Context, creation_id: str, given: Object) -> Object:
     _check_url(wanted.url)
     if wanted.keys is not None:
         _check_keys(wanted.keys)
+    _count(context)
     kept = Subscription(
         device_client_id=wanted.device_client_id[:255],
         url=wanted.url,
@@ -200,6 +203,14 @@ async def _create(context: Context, creation_id: str, given: Object) -> Object:
     context.created[creation_id] = name
     told: Object = {"id": name, "expires": dates.utc_date(kept.expires)}
     return told if "keys" in given else told | {"keys": None}
+
+
+def _count(context: Context) -> None:
+    """RFC 8620 §8.6: how fast they are made is limited, for each has a stranger's address asked. Rejected rateLimit."""
+    pushes, key, now = context.services.caches.pushes, context.account.address, context.services.now()
+    if pushes.level(key, now) > limits.PUSH_CREATED - 1:
+        raise Rejected("rateLimit", "too many were made lately")
+    pushes.fail(key, now)
 
 
 def _expiry(context: Context, asked: str | None) -> int:

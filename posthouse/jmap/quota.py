@@ -17,6 +17,7 @@ from posthouse.jmap.standard import (
     QueryArguments,
     QueryChangesAnswer,
     QueryChangesArguments,
+    check_sort,
     leaves,
     query_answer,
     wanted_ids,
@@ -161,8 +162,7 @@ async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
     account_id = context.account_number(arguments.account_id)
     for node in leaves(arguments.filter):
         _condition(node)
-    if any(each.property not in {"name", "used"} for each in arguments.sort or ()):
-        raise MethodError("unsupportedSort", "sort by name or used")
+    check_sort(arguments.sort, {"name", "used"})
     quotas = await _quotas(context, account_id)
     found = [each.id for each in quotas if _matches(arguments.filter, each)]
     return query_answer(arguments, await _state(context, account_id, quotas), found, can_calculate=False)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from posthouse import limits
+from posthouse.jmap.capabilities import COLLATIONS
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.ids import CreationId, Id, Int, UnsignedInt, decode, encode
 from posthouse.jmap.method import Arguments
@@ -179,6 +180,17 @@ class QueryChangesAnswer(Answer, kw_only=True, omit_defaults=True):
     total: int | msgspec.UnsetType = msgspec.UNSET
     removed: list[str]
     added: list[AddedItem]
+
+
+def check_sort(sort: Sequence[Comparator] | None, properties: Collection[str]) -> None:
+    """MethodError unsupportedSort for a property or a collation that is not known (RFC 8620 §5.5)."""
+    if len(sort or ()) > limits.JMAP_SORTS:
+        raise MethodError("unsupportedSort", "too many comparators")
+    for each in sort or ():
+        if each.property not in properties:
+            raise MethodError("unsupportedSort", f"no sort by {each.property}")
+        if each.collation is not None and each.collation not in COLLATIONS:
+            raise MethodError("unsupportedSort", f"no collation {each.collation}")
 
 
 def window(arguments: QueryArguments, found: Sequence[Any], anchor: Any) -> tuple[int, list[Any], int | None]:

@@ -20,6 +20,7 @@ from posthouse.jmap.standard import (
     QueryArguments,
     QueryChangesAnswer,
     QueryChangesArguments,
+    check_sort,
     leaves,
     query_answer,
     query_changes_answer,
@@ -117,9 +118,7 @@ async def _result(
     for node in leaves(tree):
         _condition(node)
     comparators = sort or [Comparator(property="sentAt", is_ascending=False)]
-    for each in comparators:
-        if each.property not in _SORTS:
-            raise MethodError("unsupportedSort", f"no sort by {each.property}")
+    check_sort(comparators, _SORTS)
     state = await TYPE.state(context, account_id)
     found = [each for each in await TYPE.objects(context, account_id) if _matches(tree, each)]
     for each in reversed(comparators):

@@ -209,11 +209,14 @@ class _Setter:
                 break
         if len(found) > 1 or len(raw_values(headers, "from")) > 1:
             raise Rejected("invalidEmail", "it has several senders", ["from"])
-        mail_from = found[0] if found else ""
-        try:
-            await identity.may_write_as(self._context, mail_from)
-        except Rejected:
-            mail_from = str(sender["email"])
+        own = str(sender["email"])
+        local, _, domain = own.rpartition("@")
+        mail_from = found[0] if found else own
+        # RFC 8621 §7: an address that the identity does not allow gives way to the identity's.
+        if mail_from.lower() != own.lower() and not (
+            local == "*" and mail_from.lower().endswith(f"@{domain}")
+        ):
+            mail_from = self._context.account.address if local == "*" else own
         names = [
             each.email
             for name in ("to", "cc", "bcc")

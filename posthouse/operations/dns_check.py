@@ -96,6 +96,11 @@ class DnsCheck:
         listed = ", ".join(f"{mx.preference} {mx.host or '.'}" for mx in sorted(answer.records))
         if not ours:
             return [wrong(subject, f"{self._hostname} is not among {listed}", fix)]
+        hosts = {mx.host.lower().rstrip(".") for mx in answer.records}
+        for record in self._planned("MX")[1:]:
+            host = record.value.split()[-1].rstrip(".")
+            if host not in hosts:
+                return [look(subject, f"{host} is not among {listed}", fix_for(record))]
         best = min(mx.preference for mx in answer.records)
         if self._domain.kind is DomainKind.LOCAL and ours[0].preference > best:
             return [look(subject, f"others come before us: {listed}", "are its mailboxes really here?")]

@@ -70,6 +70,8 @@ class PlanFacts(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the certificate's public key, hexadecimal; empty: there is no certificate yet."""
     own_certificate: bool = False
     """Whether the administrator gave one: a policy that demands a good certificate needs one."""
+    backups: tuple[str, ...] = ()
+    """Other hosts that take mail for our domains while we are away."""
     issuer: str = ""
     """The organization that issued the certificate; empty: we did."""
 
@@ -101,6 +103,9 @@ def text_value(text: str) -> str:
 
 def _mail(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
     yield _record(name, "MX", f"{PREFERENCE} {facts.hostname}.", "others deliver its mail to us", "MX")
+    for host in facts.backups:
+        why = "its mail waits there while we are away"
+        yield _record(name, "MX", f"{BACKUP_PREFERENCE} {host}.", why, "MX")
     spf = text_value("v=spf1 mx -all")
     yield _record(name, "TXT", spf, "only its mail hosts send in its name", "SPF")
     if facts.hostname.endswith(f".{name}"):
@@ -131,7 +136,9 @@ def _reports(name: str) -> Iterator[DnsRecord]:
 
 def _transport(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
     if "https" in facts.ports and facts.own_certificate:
-        version = hashlib.sha256(f"{facts.hostname} enforce".encode()).hexdigest()[:12]
+        # RFC 8461 §3.1: another id tells senders to read the policy anew.
+        hosts = " ".join((facts.hostname, "enforce", *facts.backups))
+        version = hashlib.sha256(hosts.encode()).hexdigest()[:12]
         text = text_value(f"v=STSv1; id={version}")
         yield _record(f"_mta-sts.{name}", "TXT", text, "there is a policy: TLS to us must be good", "MTA-STS")
         yield _record(

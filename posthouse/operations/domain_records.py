@@ -53,10 +53,11 @@ class DomainRecords:
         ports: Mapping[str, int],
         certificate: Path | None = None,
         own_certificate: bool = False,
+        backups: tuple[str, ...] = (),
         read_policy: Read | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`read_policy`: fetches MTA-STS policies; None: over HTTPS, as others do."""
+        """`backups`: other hosts in MX; `read_policy`: fetches MTA-STS policies; None: over HTTPS, as others do."""
         self._read_policy = read_policy or PolicyReader(resolver).read
         self._store = store
         self._domains = domains
@@ -65,6 +66,7 @@ class DomainRecords:
         self._ports = ports
         self._certificate = certificate
         self._own_certificate = own_certificate
+        self._backups = tuple(name.lower().rstrip(".") for name in backups)
         self._now = now
 
     # --- the plan ------------------------------------------------------------------------------------
@@ -88,6 +90,7 @@ class DomainRecords:
             keys=tuple(KeyRecord(key.selector, key.record, key.state) for key in keys),
             certificate_digest=digest,
             own_certificate=self._own_certificate,
+            backups=self._backups,
             issuer=issuer,
         )
 

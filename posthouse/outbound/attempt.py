@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from random import Random
 from typing import Final
 
@@ -19,6 +19,7 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
+from posthouse.msgauth.tls_report_writer import FAILED, NOT_OFFERED, TlsSeen
 from posthouse.outbound.mx import Host, Route, route_to_host, select_hosts
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
@@ -62,8 +63,10 @@ class Courier:
         policies: TlsPolicies | None = None,
         contexts: TlsContexts | None = None,
         random: Random | None = None,
+        tell: Callable[[str, TlsSeen], None] | None = None,
     ) -> None:
-        """Raises ValueError when `outbound.relay` cannot be read."""
+        """Raises ValueError when `outbound.relay` cannot be read. `tell`: hears how TLS with a domain's host went."""
+        self._tell = tell
         self.settings = settings
         self.hostname = hostname
         self.resolver = resolver
@@ -114,6 +117,28 @@ class Courier:
         return await Session.open(
             target, hostname=self.hostname, contexts=self.contexts, session_id=session_id, heard=heard
         )
+
+    def tell_tls(self, parcel: Parcel, target: Target, session: Session | SessionFailed) -> None:
+        """Count a fresh session for the domain's TLS report (RFC 8460); not for our own smarthost."""
+        opened = isinstance(session, Session)
+        if self._tell is None or target.login is not None or target.host.startswith("["):
+            return
+        # Reports and bounces are not counted, or two houses would report each other's reports for ever.
+        if (self.relay is not None and not parcel.backup) or not parcel.message.reverse_path:
+            return
+        if isinstance(session, Session) and session.tls:
+            self._tell(parcel.destination, TlsSeen())
+        elif opened or session.tls_problem:
+            self._tell(
+                parcel.destination,
+                TlsSeen(
+                    result=FAILED if session.tls_problem else NOT_OFFERED,
+                    mx=target.host,
+                    receiving_ip=target.address,
+                    sending_ip=session.from_address if isinstance(session, Session) else "",
+                    reason=session.tls_problem[: limits.TLS_REASON],
+                ),
+            )
 
     async def deliver(self, parcel: Parcel) -> Report:
         """Try every recipient. Never raises: what goes wrong is a deferral.
@@ -194,8 +219,10 @@ class _Walk:
         try:
             session = await self._courier.open(target, self._parcel.message.trace_id)
         except SessionFailed as error:
+            self._courier.tell_tls(self._parcel, target, error)
             self._pass_over(str(target), error.reply, target=target, remote=not error.local)
             return
+        self._courier.tell_tls(self._parcel, target, session)
         await self._use(session, reused=False)
 
     async def _use(self, session: Session, *, reused: bool) -> bool:

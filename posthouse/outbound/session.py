@@ -55,6 +55,8 @@ class SessionFailed(Exception):
         self.reply = reply
         self.local = local
         """Our own words: the server said nothing."""
+        self.tls_problem = ""
+        """Why a handshake failed before."""
 
 
 class Session:
@@ -65,6 +67,8 @@ class Session:
         self.core = core
         self._connection = connection
         self._heard = heard
+        self.tls_problem = ""
+        """Why it is in clear although TLS was offered; empty: it is not, or TLS was not offered."""
         self._opened_at = asyncio.get_running_loop().time()
 
     @classmethod
@@ -82,6 +86,7 @@ class Session:
             return await cls._open(target, hostname, contexts, session_id, heard)
         except TlsFailed as error:
             failure = SessionFailed(Reply(454, "4.7.5", str(error)), local=True)
+            failure.tls_problem = problem = str(error)
             if not target.policy.clear_after_failure:
                 raise failure from error
             if heard is not None:
@@ -92,6 +97,10 @@ class Session:
             session = await cls._open(clear, hostname, contexts, session_id, heard)
         except TlsFailed as error:
             raise LocalProtocolError("TLS where none was asked for") from error
+        except SessionFailed as failed:
+            failed.tls_problem = problem
+            raise
+        session.tls_problem = problem
         session.target = target  # what was asked for, by which the pool finds it again
         return session
 

@@ -66,7 +66,7 @@ def build(
         *setup.routes(),
         *BlobPages(services, gate).routes(),
         *EventSourcePages(services, gate, TOLD_TYPES).routes(),
-        *WebSocketPages(services, dispatcher, gate, TOLD_TYPES).routes(),
+        *WebSocketPages(services, dispatcher, gate, public_url, TOLD_TYPES).routes(),
         *Reading(gate, images).routes(),
         Route("/{path:path}", pages.answer, methods=["GET"]),
     ]

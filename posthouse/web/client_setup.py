@@ -36,6 +36,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     own_certificate: bool = False
     """The administrator gave one: only then is TLS to us good enough to be insisted on."""
+    backups: tuple[str, ...] = ()
+    """Other hosts in the MX records of our domains."""
 
 
 class ClientSetupPages:
@@ -135,7 +137,8 @@ class ClientSetupPages:
         lines = (
             "version: STSv1",
             "mode: enforce",
-            f"mx: {self._facts.hostname}",
+            # RFC 8461 §3.2: every host that mail may go to; a sender refuses the others.
+            *(f"mx: {host}" for host in (self._facts.hostname, *self._facts.backups)),
             f"max_age: {limits.MTA_STS_AGE}",
         )
         return PlainTextResponse("".join(f"{line}\r\n" for line in lines), 200, _KEPT)

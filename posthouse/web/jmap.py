@@ -65,9 +65,10 @@ class JmapPages:
         try:
             with self._busy.one(caller.account.account_id):
                 raw = await _whole(request)
-                if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+                kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if kind != "application/json":
                     raise RequestError("notJSON", "the content type is not application/json")
-                via = self._via(request, caller)
+                via = via_of(request, caller, self._public_url)
                 answer = await self._dispatcher.process(
                     parse_request(raw), caller.account, caller.app_password_id, via
                 )
@@ -78,14 +79,16 @@ class JmapPages:
         body, fields = await packed(request, msgspec.json.encode(answer))
         return Response(body, HTTPStatus.OK, NEVER_KEPT | fields, media_type="application/json")
 
-    def _via(self, request: Request, caller: Caller) -> Via:
-        return Via(
-            mechanism=caller.mechanism,
-            credential_id=caller.credential_id or 0,
-            app_password=caller.app_password_id is not None,
-            peer=peer_of(request).host,
-            site=site_of(request, self._public_url),
-        )
+
+def via_of(request: HTTPConnection, caller: Caller, public_url: str) -> Via:
+    """How somebody has proved who they are."""
+    return Via(
+        mechanism=caller.mechanism,
+        credential_id=caller.credential_id or 0,
+        app_password=caller.app_password_id is not None,
+        peer=peer_of(request).host,
+        site=site_of(request, public_url),
+    )
 
 
 def refusal(fault: RequestError) -> Response:

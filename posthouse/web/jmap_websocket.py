@@ -12,12 +12,14 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from posthouse import limits
-from posthouse.jmap.call import as_request
+from posthouse.jmap.call import as_request, decoded
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.errors import RequestError
 from posthouse.jmap.push import Watched, state_change
+from posthouse.jmap.via import Via
 from posthouse.web.busy import Busy, TooBusy
+from posthouse.web.jmap import via_of
 from posthouse.web.login import Caller, Gate, Refused
 
 SUBPROTOCOL = "jmap"
@@ -26,11 +28,19 @@ SUBPROTOCOL = "jmap"
 class WebSocketPages:
     """The endpoint."""
 
-    def __init__(self, services: Services, dispatcher: Dispatcher, gate: Gate, types: frozenset[str]) -> None:
-        """`types`: those of items that may be told."""
+    def __init__(
+        self,
+        services: Services,
+        dispatcher: Dispatcher,
+        gate: Gate,
+        public_url: str,
+        types: frozenset[str],
+    ) -> None:
+        """`public_url`: as for `JmapPages`; `types`: those of items that may be told."""
         self._services = services
         self._dispatcher = dispatcher
         self._gate = gate
+        self._public_url = public_url.rstrip("/")
         self._types = types
         self._busy = Busy(limits.JMAP_STREAMS)
 
@@ -54,7 +64,8 @@ class WebSocketPages:
         try:
             with self._busy.one(caller.account.account_id):
                 await socket.accept(SUBPROTOCOL)
-                await _Talk(self._services, self._dispatcher, caller, socket, self._types).run()
+                via = via_of(socket, caller, self._public_url)
+                await _Talk(self._services, self._dispatcher, caller, via, socket, self._types).run()
         except TooBusy:
             await socket.close(1013)
         except (WebSocketDisconnect, OSError):
@@ -75,6 +86,7 @@ class _Talk:
         services: Services,
         dispatcher: Dispatcher,
         caller: Caller,
+        via: Via,
         socket: WebSocket,
         types: frozenset[str],
     ) -> None:
@@ -82,6 +94,7 @@ class _Talk:
         self._dispatcher = dispatcher
         self._account = caller.account
         self._app_password_id = caller.app_password_id
+        self._via = via
         self._socket = socket
         self._types = types
         self._turn = asyncio.Lock()
@@ -103,10 +116,7 @@ class _Talk:
         try:
             if text is None:
                 raise RequestError("notJSON", "messages are text")  # RFC 8887 §4.1
-            try:
-                tree = msgspec.json.decode(text)
-            except (msgspec.DecodeError, RecursionError, UnicodeError) as fault:
-                raise RequestError("notJSON", str(fault)) from fault
+            tree = decoded(text.encode("utf-8", "replace"))
             if not isinstance(tree, dict):
                 raise RequestError("notRequest", "an object is wanted")
             request_id = tree.get("id")
@@ -120,7 +130,7 @@ class _Talk:
         kind = tree.get("@type")
         if kind == "Request":
             request = as_request({k: v for k, v in tree.items() if k not in {"@type", "id"}})
-            answer = await self._dispatcher.process(request, self._account, self._app_password_id)
+            answer = await self._dispatcher.process(request, self._account, self._app_password_id, self._via)
             response = msgspec.to_builtins(answer)
             named = {"requestId": tree["id"]} if tree.get("id") is not None else {}
             await self._send({"@type": "Response"} | named | response)

@@ -25,6 +25,7 @@ from posthouse.jmap.push import Watched, state_change
 from posthouse.jmap.push_subscription import KIND, LETTER, Subscription, credentials, decode, octets_of
 from posthouse.resolver import Resolver
 from posthouse.store.account_model import Item
+from posthouse.store.credentials import live
 from posthouse.store.interface import RemoveItem
 from posthouse.web.outside import is_public
 from posthouse.web.web_push import VapidKey, encrypt
@@ -130,9 +131,12 @@ class Pusher:
         account = await self._services.store.account_by_id(account_id)
         if account is None or account.disabled:
             return set()
-        found = {credentials(account, None)}
+        found = {credentials(account)}
         for one in await self._services.store.app_passwords(account_id):
             found.add(credentials(account, one.app_password_id))
+        for each in await self._services.store.credentials(account_id):
+            if live(each, self._services.now()):
+                found.add(credentials(account, credential_id=each.credential_id))
         return found
 
     async def _remove(self, item: Item) -> None:

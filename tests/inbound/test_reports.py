@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import email
 import email.message
+import gzip
+import json
 import re
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -18,6 +21,8 @@ from posthouse.limits import FAILURES_AN_HOUR, REPORT_WAIT
 from posthouse.message.headers import Headers
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.report_reader import FailureReport, read_report
+from posthouse.msgauth.tls_report import TlsReport
+from posthouse.msgauth.tls_report_writer import TlsSeen, report_addresses
 from tests.fakes.resolver import FakeResolver
 from tests.inbound.small_house import NOW, SmallHouse
 from tests.inbound.test_authenticate import KEY, ZONE, letter
@@ -247,6 +252,96 @@ async def test_counts_survive_a_store_that_cannot_take_them(house):
     await office.tallies.flush()
     [tally] = await house.real_store.dmarc_tallies(2**40)
     assert tally.count == 1
+
+
+# --- TLS -----------------------------------------------------------------------------------------------------
+
+
+async def test_sessions_of_a_day_become_a_tls_report(house):
+    """RFC 8460 §4.4, §5.3; and what another house of ours makes of it."""
+    office = Office(house)
+    office.resolver.add('_smtp._tls.asks.test. TXT "v=TLSRPTv1; rua=mailto:tls@asks.test,https://asks.test/"')
+    failed = TlsSeen(result="validation-failure", mx="mx.asks.test", receiving_ip="192.0.2.9", reason="eof")
+    for seen in (TlsSeen(), TlsSeen(), failed):
+        office.tallies.note_session("asks.test", seen)
+    office.tallies.note_session("never-asked.test", TlsSeen())
+    await office.sender.round()
+    assert await office.queued() == [], "the day is not over"
+    office.now += DAY
+    await office.sender.round()
+    await office.sender.round()
+    [(to, message)] = await office.queued()
+    assert to == "tls@asks.test"
+    letter = email.message_from_bytes(message)
+    assert (letter["TLS-Report-Domain"], letter["TLS-Report-Submitter"]) == ("asks.test", "mx.example.test")
+    assert (letter.get_content_type(), letter.get_param("report-type")) == ("multipart/report", "tlsrpt")
+    part = letter.get_payload(1)
+    assert isinstance(part, email.message.Message)
+    assert part.get_content_type() == "application/tlsrpt+gzip"
+    packed = part.get_payload(decode=True)
+    assert isinstance(packed, bytes)
+    document = json.loads(gzip.decompress(packed))
+    assert set(document) == {"organization-name", "date-range", "contact-info", "report-id", "policies"}
+    begin = datetime.fromisoformat(document["date-range"]["start-datetime"])
+    assert (begin.hour, begin.minute, begin.utcoffset()) == (0, 0, timedelta(0))
+    assert document["policies"] == [
+        {
+            "policy": {"policy-type": "no-policy-found", "policy-domain": "asks.test"},
+            "summary": {"total-successful-session-count": 2, "total-failure-session-count": 1},
+            "failure-details": [
+                {
+                    "result-type": "validation-failure",
+                    "receiving-mx-hostname": "mx.asks.test",
+                    "receiving-ip": "192.0.2.9",
+                    "failed-session-count": 1,
+                    "failure-reason-code": "eof",
+                }
+            ],
+        }
+    ]
+    name = part.get_filename() or ""
+    assert re.fullmatch(r"mx\.example\.test!asks\.test!\d+!\d+![A-Za-z0-9]+\.json\.gz", name)
+    read = read_report(message)
+    assert isinstance(read, TlsReport)
+    assert (read.domain, read.sessions, read.failures) == ("asks.test", 3, 1)
+    [kept] = await house.real_store.reports()
+    assert (kept.kind, kept.sent, kept.messages, kept.failures) == ("tls", True, 3, 1)
+    assert await house.real_store.dmarc_tallies(2**40) == ()
+
+
+async def test_a_tls_report_waits_for_the_dns_and_is_not_made_unasked(house):
+    office = Office(house, tls_reports=False)
+    office.tallies.note_session("away.test", TlsSeen())
+    assert await office.sender.reports_send() == 0
+    office.settings = MsgAuth()
+    office.resolver.add("_smtp._tls.away.test. FAIL")
+    office.tallies.note_session("away.test", TlsSeen())
+    assert await office.sender.reports_send() == 0
+    assert [one.policy_domain for one in await house.real_store.dmarc_tallies(2**40)] == ["tls!away.test"]
+    office.now += REPORT_WAIT
+    await office.sender.round()
+    assert await house.real_store.dmarc_tallies(2**40) == ()
+    assert await office.queued() == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "addresses"),
+    [
+        (["v=TLSRPTv1; rua=mailto:a@b.test"], ("a@b.test",)),
+        (["v=TLSRPTv1;rua=mailto:a@b.test, MAILTO:c@d.test;"], ("a@b.test", "c@d.test")),
+        (["other", "v=TLSRPTv1; x=y; rua=mailto:a@b.test"], ("a@b.test",)),
+        (["v=TLSRPTv1; rua=https://b.test/"], ()),
+        (["v=TLSRPTv1; rua=mailto:a@b.test"] * 2, ()),
+        (["v=TLSRPTv2; rua=mailto:a@b.test"], ()),
+        (["v=TLSRPTv1; rua=mailto:a@b@c.test,mailto:,mailto:x\r\n@b.test"], ()),
+        (["v=TLSRPTv1; rua=" + ",".join(f"mailto:a{n}@b.test" for n in range(99))], 5),
+        ([], ()),
+    ],
+)
+def test_who_asks_for_tls_reports(texts, addresses):
+    """RFC 8460 §3."""
+    found = report_addresses(texts)
+    assert (len(found) if isinstance(addresses, int) else found) == addresses
 
 
 # --- coming in -----------------------------------------------------------------------------------------------

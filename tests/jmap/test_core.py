@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,12 @@ async def test_echo_and_its_order(alice: Client) -> None:
         (b"\xff\xfe", "notJSON"),
         (b'{"a": NaN}', "notJSON"),
         (b"[" * 100_000, "notJSON"),
+        # RFC 7493 §2.3: no two members of one name, however deep and however written.
+        (b'{"using": [], "using": [], "methodCalls": []}', "notJSON"),
+        (b'{"using": [], "methodCalls": [["Core/echo", {"a": 1, "b": {"c": 1, "c": 1}}, "x"]]}', "notJSON"),
+        (rb'{"using": [], "methodCalls": [["Core/echo", {"ab": 1, "\u0061b": 2}, "x"]]}', "notJSON"),
+        (rb'{"using": [], "methodCalls": [["Core/echo", {"a": 1, "a": "\u003a"}, "x"]]}', "notJSON"),
+        (rb'{"using": [], "methodCalls": [["Core/echo", {"a": "\u003a", "a": ":"}, "x"]]}', "notJSON"),
         (b"[]", "notRequest"),
         (b"3", "notRequest"),
         (b'{"using": []}', "notRequest"),
@@ -393,3 +400,13 @@ async def test_a_quota_is_told_followed_and_enforced(limited: Client) -> None:
     answer = await limited.call("Email/set", create={"d": large})
     assert answer["notCreated"]["d"]["type"] == "overQuota"
     assert (await limited.call("Quota/query", filter={"scope": "account"}))["ids"] == [quota["id"]]
+
+
+async def test_colons_and_names_that_only_look_alike_are_fine(alice: Client) -> None:
+    values = {"a": ":", "b:": {"a": "::", "A": [{"a": 1}, {"a": 2}]}, "c\\u003a": "\\u003a"}
+    call = {"using": CORE, "methodCalls": [["Core/echo", values, "x"]]}
+    escaped = json.dumps(call).replace('"::"', r'"\u003A:"').encode()
+    for content in (json.dumps(call).encode(), escaped):
+        assert (await post(alice, content)).json()["methodResponses"] == [["Core/echo", values, "x"]]
+    kind = {"content-type": "Application/JSON"}
+    assert (await post(alice, escaped, **kind)).status_code == 200  # RFC 9110 §8.3.1: in any case

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from posthouse.store.interface import AddEmail, DeleteMailbox, Op
+from tests.house import TestHouse
 from tests.jmap.conftest import NOW, Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -459,3 +461,25 @@ async def test_thread_changes(alice: Client) -> None:
         [threads[0]],
         [threads[1]],
     )
+
+
+async def test_an_email_is_created_in_all_its_mailboxes_or_not_at_all(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8620 §5.3, when another client removes one of them at that moment."""
+    store = house.app.store
+    inbox = await alice.mailbox("inbox")
+    made = (await alice.call("Mailbox/set", create={"n": {"name": "Short-lived"}}))["created"]["n"]["id"]
+    apply = store.apply
+
+    async def between(op: Op[Any]) -> Any:
+        found = await apply(op)
+        if isinstance(op, AddEmail):
+            await apply(DeleteMailbox(account_id=alice.number, mailbox_id=int(made[1:])))
+        return found
+
+    monkeypatch.setattr(store, "apply", between)
+    given = {"mailboxIds": {inbox: True, made: True}, "subject": "x"}
+    answer = await alice.call("Email/set", create={"d": given})
+    assert answer["notCreated"]["d"]["properties"] == ["mailboxIds"]
+    assert (await alice.call("Email/query"))["ids"] == []

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TABLES: Final = (mail, sending, things, own)
 EVERYWHERE: Final = {
-    "rateLimit": "nothing is refused for being made too often",
+    "rateLimit": "only mail and push subscriptions are counted by time",
     "willDestroy": "an object may be changed and destroyed in one call: both are done (RFC 8620 §5.3: MAY)",
     "singleton": "there may be many",
     "fromAccountNotSupportedByMethod": "every account has every capability of its Session object",

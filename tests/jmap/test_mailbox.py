@@ -253,3 +253,30 @@ async def test_query_changes(alice: Client) -> None:
         await alice.error("Mailbox/queryChanges", sinceQueryState=before["queryState"], maxChanges=1)
         == "tooManyChanges"
     )
+
+
+async def test_mailboxes_exchange_their_names_in_one_call(alice: Client) -> None:
+    """RFC 8620 §5.3: only what is there at the end must be valid."""
+    names = {"a": {"name": "A"}, "b": {"name": "B"}, "c": {"name": "C"}}
+    made = (await alice.call("Mailbox/set", create=names))["created"]
+    a, b, c = (made[key]["id"] for key in "abc")
+    answer = await alice.call("Mailbox/set", update={a: {"name": "B"}, b: {"name": "C"}, c: {"name": "A"}})
+    assert answer["notUpdated"] is None
+    found = await alice.call("Mailbox/get", ids=[a, b, c], properties=["name"])
+    assert [each["name"] for each in found["list"]] == ["B", "C", "A"]
+    answer = await alice.call("Mailbox/set", update={a: {"name": "D"}, c: {"name": "Sent"}})
+    assert answer["updated"] == {a: None}
+    assert answer["notUpdated"][c]["properties"] == ["name", "parentId"]
+
+
+async def test_a_mailbox_is_changed_whole_or_not_at_all(alice: Client) -> None:
+    """RFC 8620 §5.3: no part of an update to a single record."""
+    made = (await alice.call("Mailbox/set", create={"a": {"name": "Old"}}))["created"]["a"]["id"]
+    before = await alice.call("Mailbox/get", ids=[made])
+    for patch, wrong in (
+        ({"name": "New", "sortOrder": 3, "role": "sent"}, ["role"]),
+        ({"name": "Sent", "sortOrder": 3, "isSubscribed": False}, ["name", "parentId"]),
+    ):
+        answer = await alice.call("Mailbox/set", update={made: patch})
+        assert answer["notUpdated"][made]["properties"] == wrong
+        assert await alice.call("Mailbox/get", ids=[made]) == before

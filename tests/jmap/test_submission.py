@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from posthouse.store.interface import RemoveItem
-from tests.jmap.conftest import Client
+from tests.jmap.conftest import Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -342,3 +342,17 @@ async def test_a_person_is_answered_once(alice: Client, bob: Client) -> None:
     assert answer["inReplyTo"] is not None
     assert answer["header:Return-Path"] == " <>"
     await bob.call("VacationResponse/set", update={"singleton": {"isEnabled": False}})
+
+
+async def test_an_address_that_the_identity_does_not_allow_gives_way_to_its_own(alice: Client) -> None:
+    """RFC 8621 §7: the envelope's sender is made from the message, as far as the identity allows."""
+    as_team = letter("Team").replace("From: Bob <bob@elsewhere.test>", "From: team@example.test")
+    email = await alice.add(as_team.replace("alice@", "bob@"), mailbox="Drafts")
+    made = (await alice.call("Identity/set", create={"t": {"email": "team@example.test"}}))["created"]
+    for identity, expected in (
+        (await own_identity(alice), "alice@example.test"),
+        (made["t"]["id"], "team@example.test"),
+    ):
+        shown = await submit(alice, email, identityId=identity)
+        assert shown["envelope"]["mailFrom"]["email"] == expected
+    await alice.call("Identity/set", destroy=[made["t"]["id"]])

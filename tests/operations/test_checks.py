@@ -207,6 +207,26 @@ async def test_a_policy_for_tls_needs_a_certificate_that_others_believe(house: H
     assert len(findings) == (2 if own else 0), "the record, and the host where the policy is read"
 
 
+async def test_other_hosts_in_mx_are_planned_and_looked_for(house: House) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+    plans = []
+    for backups in ((), ("backup.far.test",)):
+        commands = DomainRecords(
+            *(house.store, Domains(house.store), FakeResolver(GOOD)),
+            hostname="mx.north.test",
+            ports={"https": 443},
+            own_certificate=True,
+            backups=backups,
+        )
+        plans.append((await commands.domain_dns(name="north.test")).records)
+    assert [r.value for r in plans[1] if r.type == "MX"] == ["10 mx.north.test.", "20 backup.far.test."]
+    before, after = ([r.value for r in plan if r.kind == "MTA-STS" and r.type == "TXT"] for plan in plans)
+    assert before != after, "RFC 8461 §3.1: another policy has another id"
+    [finding] = [f for f in await commands.domain_check(name="north.test") if f.subject.startswith("MX")]
+    assert (finding.level, "backup.far.test" in finding.text) == (Level.LOOK, True)
+    assert "20 backup.far.test." in finding.fix
+
+
 async def test_the_zone_text_is_a_zone_that_passes_the_check(house: House) -> None:
     """What we say is to be published, published, leaves nothing to mend; long keys come in pieces."""
     rsa = DkimKeys(house.store, Domains(house.store), FakeResolver())

@@ -72,6 +72,10 @@ async def test_every_process_tells_of_the_failures_that_it_saw(tmp_path: Path, c
         results="spf=fail",
         delivered="delivered",
         failed="dmarc",
+        result="fail",
+        unaligned=("dkim", "spf"),
+        signature=None,
+        spf_domain="",
         header=b"Subject: x\r\n",
     )
     house.tallies._failures.append(seen)

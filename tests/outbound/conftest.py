@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from posthouse.config import Outbound
+from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.net.certificates import make_pair
 from posthouse.net.tls import server_context
 from posthouse.outbound.attempt import Courier
@@ -73,13 +74,16 @@ async def make_courier() -> AsyncIterator[MakeCourier]:
     """make_courier(zone, port, setting=…): closed afterwards."""
     made: list[Courier] = []
 
-    def make(zone: str, port: int, **settings: object) -> Courier:
+    def make(
+        zone: str, port: int, *, tell: Callable[[str, TlsSeen], None] | None = None, **settings: object
+    ) -> Courier:
         courier = Courier(
             Outbound(port=port, **settings),  # type: ignore[arg-type]
             hostname="mx.us.test",
             resolver=FakeResolver(zone),
             ourselves=Ourselves(["mx.us.test"]),
             random=Random(1),
+            tell=tell,
         )
         made.append(courier)
         return courier

@@ -8,6 +8,7 @@ import ssl
 import pytest
 
 from posthouse import limits
+from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.attempt import Report
 from posthouse.outbound.parcel import Disposition
 from tests.fakes.mail_server import CLOSE, KEEP_AND_CLOSE, FakeMailServer
@@ -311,6 +312,61 @@ async def test_a_failed_handshake_is_followed_by_one_try_in_clear(make_courier: 
     assert mx1.connections == 2
     assert not mx1.messages[0].tls
     assert report.deliveries[0].tls == ""
+
+
+class Counted:
+    """What a courier tells of its sessions, for TLS reports."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, TlsSeen]] = []
+
+    def __call__(self, domain: str, seen: TlsSeen) -> None:
+        self.seen.append((domain, seen))
+
+
+async def test_every_fresh_session_is_counted_for_the_domains_tls_report(
+    make_courier: MakeCourier, far_tls: ssl.SSLContext
+) -> None:
+    """RFC 8460 §4.3."""
+    counted = Counted()
+    async with FakeMailServer(tls=far_tls) as mx1:
+        courier = make_courier(ZONE, mx1.port, tell=counted)
+        for _ in range(2):  # the second goes over the session that is still open
+            await courier.deliver(parcel("b@far.test"))
+        await courier.deliver(parcel("b@far.test", reverse_path=""))
+    assert counted.seen == [("far.test", TlsSeen())]
+
+
+async def test_what_went_wrong_with_tls_is_told(make_courier: MakeCourier) -> None:
+    plain, broken = Counted(), Counted()
+    async with FakeMailServer(extensions=[]) as mx1:
+        await make_courier(ZONE, mx1.port, tell=plain).deliver(parcel("b@far.test"))
+    async with FakeMailServer(extensions=["STARTTLS"]) as mx1:
+        mx1.say("STARTTLS", "220 go on\n500 this is no TLS")
+        await make_courier(ZONE, mx1.port, tell=broken).deliver(parcel("b@far.test"))
+    [(domain, one)] = plain.seen
+    assert (domain, one.result, one.mx, one.receiving_ip) == (
+        "far.test",
+        "starttls-not-supported",
+        "mx1.far.test",
+        "127.0.0.1",
+    )
+    [(_, one)] = broken.seen
+    assert one.result == "validation-failure"
+    assert "handshake" in one.reason
+
+
+async def test_what_our_smarthost_or_a_silent_host_does_is_no_report(make_courier: MakeCourier) -> None:
+    counted = Counted()
+    async with FakeMailServer() as relay:
+        zone = ZONE + "relay.test. A 127.0.0.1\n"
+        courier = make_courier(
+            zone, 1, tell=counted, relay=f"smtp://relay.test:{relay.port}?tls=opportunistic"
+        )
+        await courier.deliver(parcel("b@far.test"))
+        assert relay.messages
+    await make_courier(ZONE, relay.port, tell=counted).deliver(parcel("b@far.test"))  # nobody there
+    assert counted.seen == []
 
 
 # --- what a message needs ----------------------------------------------------------------------------------

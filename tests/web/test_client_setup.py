@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from posthouse import limits
-from posthouse.config import Tls
+from posthouse.config import Inbound, Tls
 from posthouse.msgauth.mta_sts import parse_sts_policy
 from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, asked_address
 from tests.house import TestHouse
@@ -138,12 +138,15 @@ async def test_mta_sts_only_with_a_certificate_of_ours(house: TestHouse, tmp_pat
     assert (await at_host(house, "mta-sts.example.test", path)).status == 404, "self-signed: no policy"
     tls = house.app.config.data / "tls"
     other = await TestHouse.open(
-        tmp_path / "other", tls=Tls(certificate=tls / "certificate.pem", key=tls / "key.pem")
+        tmp_path / "other",
+        tls=Tls(certificate=tls / "certificate.pem", key=tls / "key.pem"),
+        inbound=Inbound(backups=("backup.far.test",)),
     )
     try:
         page = await at_host(other, "mta-sts.example.test", path)
         assert page.text.split("\r\n")[:3] == ["version: STSv1", "mode: enforce", "mx: mx.example.test"]
-        assert parse_sts_policy(page.text).allows("mx.example.test"), "others can read it"
+        # RFC 8461 §4.1: a host of MX that the policy does not name gets no mail.
+        assert parse_sts_policy(page.text).mx == ("mx.example.test", "backup.far.test"), "others can read it"
         assert page.first("content-type").startswith("text/plain")
         assert (await at_host(other, "example.test", path)).status == 404
         assert (await at_host(other, "mta-sts.other.test", path)).status == 404

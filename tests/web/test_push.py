@@ -189,6 +189,7 @@ async def test_requests_over_a_websocket(house: TestHouse) -> None:
     assert len((await socket.receive())["methodResponses"][0][1]["a"]) == 300_000
     for text, kind in (
         ("{", "notJSON"),
+        ('{"@type": "Request", "id": "R1", "id": "R2", "using": [], "methodCalls": []}', "notJSON"),
         ("[]", "notRequest"),
         ('{"@type": "Nobody", "id": "R2"}', "notRequest"),
         ('{"@type": "Request", "id": "R3", "using": ["urn:x"], "methodCalls": []}', "unknownCapability"),

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 from cryptography.hazmat.primitives import hashes
@@ -161,3 +162,24 @@ async def test_subscriptions_are_checked_and_their_makers(alice: Client, service
     ] == "notFound"
     await bob.http.aclose()
     assert (await call(alice, "PushSubscription/set", destroy=[name]))["destroyed"] == [name]
+
+
+async def test_a_subscription_goes_with_the_token_that_made_it(alice: Client, service: Service) -> None:
+    """RFC 8620 §7.2: with revoked credentials it is destroyed, and others do not see it."""
+    request = {"password": "wonderland", "name": "x", "scope": ["jmap"]}
+    ((_, token, _),) = await alice.calls(("ApiToken/create", request))
+    given = {"deviceClientId": "d", "url": f"https://127.0.0.1:{service.port}/push"}
+    bearer = {"authorization": f"Bearer {token['token']}"}
+    program = Client(alice.house, "alice@example.test", "wonderland")
+    program.http = httpx.AsyncClient(base_url=alice.http.base_url, headers=bearer)
+    made = await call(program, "PushSubscription/set", create={"p": given})
+    assert [each["id"] for each in (await call(program, "PushSubscription/get"))["list"]] == [
+        made["created"]["p"]["id"]
+    ]
+    assert (await call(alice, "PushSubscription/get"))["list"] == []
+    await service.next()  # the verification
+    await alice.call("ApiToken/destroy", ids=[token["id"]])
+    while await alice.house.app.store.items(alice.number, "PushSubscription"):
+        await alice.house.fill("alice@example.test", 1)
+        await asyncio.sleep(0.02)
+    await program.http.aclose()

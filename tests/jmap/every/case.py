@@ -53,6 +53,11 @@ DEMANDED: Final[Mapping[str, set[str]]] = {
     "queryChanges": COMMON | {"tooManyChanges", "cannotCalculateChanges", "unsupportedSort", "unsupportedFilter"},
 }  # fmt: skip
 """By the method's name behind the slash: RFC 8620 §5.1-5.6."""
+SORTED: Final = {
+    "Mailbox/query": "name", "Email/query": "subject", "EmailSubmission/query": "emailId", "ContactCard/query": "name",
+    "Quota/query": "name",
+}  # fmt: skip
+"""What results can be sorted by."""
 OTHERWISE: Final[Mapping[str, str]] = {
     "accountNotSupportedByMethod": "every account has every capability of its Session object",
     "accountReadOnly": "no account is read-only",
@@ -83,6 +88,9 @@ def usual(method: str, base: dict[str, Any], fields: frozenset[str]) -> list[Cas
         cases.append(
             Case(method, "invalidArguments", base | {"filter": {"operator": "XOR", "conditions": []}})
         )
+    if method in SORTED:
+        wrong = [{"property": SORTED[method], "collation": "i;nonsense"}]
+        cases.append(Case(method, "unsupportedSort", base | {"sort": wrong}))
     if "anchor" in fields:
         cases.append(Case(method, "anchorNotFound", base | {"anchor": "nonsense"}))
         cases.append(Case(method, "invalidArguments", base | {"limit": -1}))

@@ -44,6 +44,7 @@ CASES: Final = [
     Case("PushSubscription/set", "notFound", {"update": {"P999": {"types": None}}}),
     Case("PushSubscription/set", "notFound", {"destroy": ["P999"]}),
     Case("PushSubscription/set", "overQuota", {"create": {"p": _DEVICE}}, limits={"PUSH_SUBSCRIPTIONS": 1}),
+    Case("PushSubscription/set", "rateLimit", {"create": {"p": _DEVICE}}, limits={"PUSH_CREATED": 1}),
     Case("PushSubscription/set", SUCCESS, {"destroy": ["<made>"]}, {"/destroyed": ["<made>"]}),
     # --- Blob
     Case("Blob/copy", SUCCESS, {"fromAccountId": "<account>", "blobIds": ["<upload>"]}, {"/notCopied": None}),

@@ -1,0 +1,99 @@
+"""TLS reports that we send (RFC 8460 §4): what our sessions with a domain's mail hosts came to, as JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from posthouse.limits import TLS_REPORT_URIS
+
+NOT_OFFERED: Final = "starttls-not-supported"
+FAILED: Final = "validation-failure"
+"""RFC 8460 §4.3: the words for what went wrong; without a policy no certificate is looked at."""
+_VERSION: Final = "v=TLSRPTv1"
+
+
+class TlsSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one session came to. Sessions that are equal are counted together."""
+
+    result: str = ""
+    """One of the words above; empty: it was encrypted."""
+    mx: str = ""
+    """The mail host; with its addresses told of failures only."""
+    receiving_ip: str = ""
+    sending_ip: str = ""
+    reason: str = ""
+    """In the words of whoever failed."""
+
+
+def report_addresses(texts: Iterable[str]) -> tuple[str, ...]:
+    """The addresses that ask for TLS reports in the texts of `_smtp._tls.DOMAIN` (RFC 8460 §3).
+
+    Of several records none counts. Reports by HTTPS are not sent.
+    """
+    found = [text for text in texts if text.partition(";")[0].strip() == _VERSION]
+    if len(found) != 1:
+        return ()
+    for item in found[0].split(";")[1:]:
+        name, _, value = item.partition("=")
+        if name.strip() == "rua":
+            uris = [uri.strip().partition(":") for uri in value.split(",")[:TLS_REPORT_URIS]]
+            addresses = [rest for scheme, _, rest in uris if scheme.lower() == "mailto"]
+            return tuple(
+                one for one in addresses if one.count("@") == 1 and one.isascii() and one.isprintable()
+            )
+    return ()
+
+
+class TlsPeriod(msgspec.Struct, frozen=True, kw_only=True):
+    """One report's frame."""
+
+    hostname: str
+    domain: str
+    report_id: str
+    begin: int
+    """POSIX seconds."""
+    end: int
+
+
+def write_tls_report(period: TlsPeriod, seen: Sequence[tuple[int, TlsSeen]]) -> dict[str, Any]:
+    """The document; `seen`: (sessions, what they came to)."""
+    failed = [(count, one) for count, one in seen if one.result]
+    failures = sum(count for count, _ in failed)
+    policy: dict[str, Any] = {
+        # RFC 8460 §4.4: we ask for no policy (neither MTA-STS nor DANE) when we send.
+        "policy": {"policy-type": "no-policy-found", "policy-domain": period.domain},
+        "summary": {
+            "total-successful-session-count": sum(count for count, _ in seen) - failures,
+            "total-failure-session-count": failures,
+        },
+    }
+    if failed:
+        policy["failure-details"] = [_failure(count, one) for count, one in failed]
+    return {
+        "organization-name": period.hostname,
+        "date-range": {"start-datetime": _time(period.begin), "end-datetime": _time(period.end)},
+        "contact-info": f"postmaster@{period.hostname}",
+        "report-id": period.report_id,
+        "policies": [policy],
+    }
+
+
+def _failure(count: int, one: TlsSeen) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "result-type": one.result,
+        "sending-mta-ip": one.sending_ip,
+        "receiving-mx-hostname": one.mx,
+        "receiving-ip": one.receiving_ip,
+        "failed-session-count": count,
+        "failure-reason-code": one.reason,
+    }
+    return {name: value for name, value in details.items() if value}
+
+
+def _time(seconds: int) -> str:
+    # RFC 3339, in UTC.
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
