@@ -122,6 +122,14 @@ export const checks = {
     }
     await inbox(page)
   },
+  async how_long_sending_can_be_undone_is_a_setting({ page }) {
+    await page.goto(page.url().replace(/\/(mail|search|track).*/, '/settings/sending'))
+    await page.getByLabel('Time to undo').selectOption('5 seconds')
+    await page.reload()
+    assert.equal(await page.getByLabel('Time to undo').inputValue(), '5')
+    await page.goto(page.url().replace(/\/settings.*/, '/mail/inbox'))
+    await inbox(page)
+  },
   async a_draft_is_seen_by_imap_and_its_attachment_arrives_in_the_other_domain(world) {
     const { page, ask } = world
     await compose(page, { to: 'carol@south.test', subject: 'The lighthouse keys', text: 'Carol, here are the keys.' })
@@ -133,6 +141,8 @@ export const checks = {
     assert.ok(await ask('until_in', 'alice@north.test', 'Sent', 'The lighthouse keys'))
     world.carol = await signedIn(world.browser, world.stage.south, 'carol@south.test')
     await row(world.carol, 'The lighthouse keys').waitFor({ timeout: 30_000 })
+    await world.carol.evaluate(() => localStorage.setItem('posthouse.undo', '5'))
+    await world.carol.reload()
     await open(world.carol, 'The lighthouse keys')
     const download = world.carol.waitForEvent('download')
     await world.carol.getByLabel('Download keys 钥匙.txt').first().click()

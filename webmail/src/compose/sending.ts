@@ -12,10 +12,9 @@ import { forgetHere, keepNow, keptDrafts, withKept } from './keeping'
 import { newEmail } from './message'
 import { save } from './saving'
 import { traceOf } from './sent'
+import { undoSeconds } from './undo.svelte'
 
-export const UNDO_SECONDS = 10
-
-/** Send the window's message: after UNDO_SECONDS, or at `when`. Without a connection it is kept and sent when there is one. */
+/** Send the window's message: after `undoSeconds`, or at `when`. Without a connection it is kept and sent when there is one. */
 export async function send(composer: Composer, when?: Date): Promise<boolean> {
   composer.sending = true
   if (!mail.online && mail.cache.lasting) return putOff(composer, when)
@@ -42,11 +41,12 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   closeComposer(composer.key)
   void forgetHere(composer.key)
   void mail.sync()
+  const seconds = undoSeconds()
   const note = notify(when ? t('compose.scheduled', { when: nearDate(when) }) : t('compose.sent'), {
-    seconds: UNDO_SECONDS,
+    seconds,
     action: { label: t('compose.undo-send'), run: () => takeBack(submissionId, emailId, kept) },
   })
-  setTimeout(() => dismiss(note), UNDO_SECONDS * 1000)
+  setTimeout(() => dismiss(note), seconds * 1000)
   return true
 }
 
@@ -58,12 +58,13 @@ export interface Sending {
   said: string
   undone: () => void
 }
-/** Send a message that no window wrote: it lies in Sent, and can be taken back for UNDO_SECONDS. Says when it fails. */
+/** Send a message that no window wrote: it lies in Sent, and can be taken back for `undoSeconds`. Says when it fails. */
 export async function sendEmail(message: Record<string, unknown>, { identityId, to, said, undone }: Sending): Promise<boolean> {
+  const seconds = undoSeconds()
   const batch = mail.client.batch()
   const sent = mail.role('sent')?.id ?? ''
   const email = batch.set<Email>('Email', { create: { message: { ...message, mailboxIds: { [sent]: true }, keywords: { $seen: true }, sentAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z') } } })
-  const submission = batch.set<EmailSubmission>('EmailSubmission', { create: { send: { emailId: '#message', identityId, envelope: envelopeOf(identityId, to, UNDO_SECONDS) } } })
+  const submission = batch.set<EmailSubmission>('EmailSubmission', { create: { send: { emailId: '#message', identityId, envelope: envelopeOf(identityId, to, seconds) } } })
   try {
     await batch.send()
     const error = email.result.notCreated?.['message'] ?? submission.result.notCreated?.['send']
@@ -78,7 +79,7 @@ export async function sendEmail(message: Record<string, unknown>, { identityId, 
   const [emailId, submissionId] = [email.result.created?.['message']?.id ?? '', submission.result.created?.['send']?.id ?? '']
   void mail.sync()
   notify(said, {
-    seconds: UNDO_SECONDS,
+    seconds,
     action: {
       label: t('compose.undo-send'),
       run: async () => {
@@ -161,7 +162,7 @@ function safeId(read: () => Id | undefined): Id | undefined {
 }
 
 function envelope(draft: Draft, when: Date | undefined): Record<string, unknown> {
-  const seconds = when ? Math.max(0, Math.round((when.getTime() - Date.now()) / 1000)) : UNDO_SECONDS
+  const seconds = when ? Math.max(0, Math.round((when.getTime() - Date.now()) / 1000)) : undoSeconds()
   return envelopeOf(draft.identityId, everybody(draft).map(({ email }) => email), seconds)
 }
 /** RFC 8621 §7.1: the envelope's parameters are SMTP's; HOLDFOR counts seconds. */
