@@ -77,7 +77,7 @@ class House:
         self.store = store = storage.store
         self.clock = clock
         self.directory = directory
-        self.security = Security.of(store, storage.secret)
+        self.security = Security.of(store, directory.bearers, storage.secret)
         self.refusals = Refusals(store)
         self.budget = MemoryBudget()
         self.listening: dict[str, list[str]] = {}
@@ -393,6 +393,5 @@ class House:
         await self.refusals.close()
         await self.courier.close()
         self.signer.close()
-        self.security.bearers.close()
         self.directory.close()
         await self.storage.close()

@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login, split_tag
+from posthouse.accounts.bearers import Bearers
 from posthouse.accounts.factors import is_second_factor
 from posthouse.accounts.logins import Clock, Logins
-from posthouse.accounts.model import Destination, DestinationKind, Login
+from posthouse.accounts.model import Destination, DestinationKind, Login, LoginFailed
 from posthouse.accounts.throttle import peer_key
 from posthouse.errors import Permanent
 from posthouse.sasl.model import ScramKeys
@@ -53,6 +54,7 @@ class Directory:
         self.default_domain = default_domain
         self.default_quota = default_quota
         self._wall = wall
+        self.bearers = Bearers(store, wall)
         self._logins = Logins(
             self, scheme=password_hash, secret=secret or secrets.token_bytes(32), clock=clock
         )
@@ -78,6 +80,7 @@ class Directory:
     def close(self) -> None:
         """Stop watching the store; let the password threads go."""
         self._unwatch()
+        self.bearers.close()
         self._logins.close()
 
     def share_failures(
@@ -296,6 +299,23 @@ class Directory:
     async def refused(self, login: str, peer: str) -> None:
         """Note a failed SASL exchange; raises LoginFailed or LoginDelayed."""
         await self._logins.refused(login, peer)
+
+    async def with_token(self, login: str, token: str, peer: str, mechanism: str, door: str) -> Login:
+        """The identity that a bearer token proves at a door; `login`: whose it is said to be, or empty.
+
+        LoginFailed, LoginDelayed.
+        """
+        name = login or f"@{peer}"  # without a name its address stands for it
+        self.admit(name, peer)
+        found = await self.bearers.token(token, peer, door)
+        if found is None or (login and not await self._is_login_of(login, found.account)):
+            await self.refused(name, peer)
+            raise LoginFailed("the token is not good")
+        return Login(account=found.account, mechanism=mechanism)
+
+    async def _is_login_of(self, login: str, account: Account) -> bool:
+        _, named = await self.login_account(login)
+        return named is not None and named.account_id == account.account_id
 
     async def login_account(self, login: str) -> tuple[str, Account | None]:
         """(normalized login name, its account)."""

@@ -15,8 +15,19 @@ from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Login, LoginFailed
 from posthouse.errors import PosthouseError
+from posthouse.sasl.bearer import BearerExchange
 from posthouse.sasl.mechanisms import SERVER_MECHANISMS, offered_mechanisms
-from posthouse.sasl.model import Challenge, Done, Exchange, Facts, Failed, NeedKeys, NeedVerify, Outcome
+from posthouse.sasl.model import (
+    Challenge,
+    Done,
+    Exchange,
+    Facts,
+    Failed,
+    NeedKeys,
+    NeedToken,
+    NeedVerify,
+    Outcome,
+)
 from posthouse.sasl.scram import ScramExchange
 
 __all__ = [
@@ -103,6 +114,8 @@ async def authenticate_sasl(
             outcome = exchange.step(response)
         elif isinstance(outcome, NeedKeys):
             outcome = await _give_keys(directory, exchange, outcome)
+        elif isinstance(outcome, NeedToken):
+            return await _take_token(directory, name, exchange, outcome, ask, facts)
         else:
             return await _conclude(directory, name, outcome, ask, facts)
     raise ResponseMalformed("the exchange does not end")
@@ -116,6 +129,23 @@ def _check_size(response: bytes) -> None:
 async def _give_keys(directory: Directory, exchange: Exchange, outcome: NeedKeys) -> Outcome:
     assert isinstance(exchange, ScramExchange)
     return exchange.give_keys(await directory.scram_keys(outcome.login))
+
+
+async def _take_token(
+    directory: Directory,
+    mechanism: str,
+    exchange: Exchange,
+    outcome: NeedToken,
+    ask: Ask,
+    facts: ConnectionFacts,
+) -> Login:
+    assert isinstance(exchange, BearerExchange)
+    try:
+        return await directory.with_token(outcome.login, outcome.token, facts.peer, mechanism, facts.door)
+    except LoginFailed:
+        # RFC 7628 §3.2.3: the reason goes as a challenge, and the client sends something that means nothing.
+        await ask(exchange.refusal(facts.door).data)
+        raise
 
 
 async def _conclude(

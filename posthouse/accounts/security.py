@@ -23,11 +23,13 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     tickets: Tickets
 
     @classmethod
-    def of(cls, store: Store, secret: bytes, now: Callable[[], float] = time.time) -> Security:
-        """All of them; `secret`: 32 octets kept over restarts."""
+    def of(
+        cls, store: Store, bearers: Bearers, secret: bytes, now: Callable[[], float] = time.time
+    ) -> Security:
+        """All of them; `bearers`: the directory's; `secret`: 32 octets kept over restarts."""
         tickets = Tickets(secret, now)
         return cls(
-            bearers=Bearers(store, now),
+            bearers=bearers,
             factors=Factors(store, now),
             passkeys=Passkeys(store, tickets, now),
             tickets=tickets,

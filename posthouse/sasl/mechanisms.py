@@ -1,4 +1,4 @@
-"""The table of the mechanisms we speak, strongest first; what a connection is offered is computed from it."""
+"""The table of the mechanisms we speak, the strongest for passwords first; from it an offer is computed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+from posthouse.sasl.bearer import BearerExchange, XOAuth2Exchange
 from posthouse.sasl.model import Mechanism
 from posthouse.sasl.plain import LoginExchange, PlainExchange
 from posthouse.sasl.scram import ScramExchange
@@ -33,6 +34,23 @@ _ROWS: Final = (
         binds_channel=False,
         rfc="draft-murchison-sasl-login",
     ),
+    # Last, for who takes the first that it knows means a password.
+    Mechanism(
+        name="OAUTHBEARER",
+        start=BearerExchange,
+        reveals_password=True,
+        binds_channel=False,
+        tls_only=True,  # RFC 7628 §3: TLS MUST be used
+        rfc="RFC 7628",
+    ),
+    Mechanism(
+        name="XOAUTH2",
+        start=XOAuth2Exchange,
+        reveals_password=True,
+        binds_channel=False,
+        tls_only=True,
+        rfc="none",
+    ),
 )
 
 SERVER_MECHANISMS: Final = MappingProxyType({row.name: row for row in _ROWS})
@@ -50,5 +68,7 @@ def offered_mechanisms(
     return tuple(
         row.name
         for row in _ROWS
-        if (allowed or not row.reveals_password) and (not row.binds_channel or (tls and channel_binding))
+        if (allowed or not row.reveals_password)
+        and (not row.binds_channel or (tls and channel_binding))
+        and (tls or not row.tls_only)
     )

@@ -31,6 +31,13 @@ class NeedKeys(msgspec.Struct, frozen=True):
     login: str
 
 
+class NeedToken(msgspec.Struct, frozen=True):
+    """The client has given a bearer token (empty: none), and perhaps the name it is for; the caller verifies."""
+
+    login: str
+    token: str
+
+
 class Done(msgspec.Struct, frozen=True):
     """The client has proved to be `login`; `final` is to be sent as the last challenge, answered emptily."""
 
@@ -49,7 +56,7 @@ class Failed(msgspec.Struct, frozen=True):
     malformed: bool = True
 
 
-Outcome = Challenge | NeedVerify | NeedKeys | Done | Failed
+Outcome = Challenge | NeedVerify | NeedKeys | NeedToken | Done | Failed
 
 
 class ScramKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,4 +100,6 @@ class Mechanism(msgspec.Struct, frozen=True, kw_only=True):
     """The password itself goes over the wire: only under TLS, or where the policy allows it."""
     binds_channel: bool
     """A -PLUS mechanism: only under TLS, with a channel binding at hand."""
+    tls_only: bool = False
+    """Never without TLS, whatever the policy for passwords says."""
     rfc: str

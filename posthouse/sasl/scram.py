@@ -60,7 +60,7 @@ def parse_keys(text: str) -> ScramKeys:
     )
 
 
-def _saslname(raw: bytes) -> str | None:
+def saslname(raw: bytes) -> str | None:
     """RFC 5802 §5.1: UTF-8 with `=2C` for a comma and `=3D` for an equals sign; any other `=` is an error."""
     if len(raw) > limits.LOGIN_OCTETS or _ESCAPE.search(raw) or b"\0" in raw:
         return None
@@ -125,8 +125,8 @@ class ScramExchange:
         match = _CLIENT_FIRST.fullmatch(message)
         if match is None:
             return Failed("SCRAM: the first message breaks the grammar")
-        login = _saslname(match["login"])
-        authzid = _saslname(match["authzid"] or b"")
+        login = saslname(match["login"])
+        authzid = saslname(match["authzid"] or b"")
         if not login or authzid is None:
             return Failed("SCRAM: undecodable name")
         if authzid and authzid.casefold() != login.casefold():

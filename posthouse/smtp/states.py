@@ -78,5 +78,5 @@ PROGRESS: Final = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT"})
 FOREIGN: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"})
 """A web client was led to us by somebody else: nothing that it says is meant for us."""
 
-SHOWS_PASSWORD: Final = frozenset({"PLAIN", "LOGIN"})
+SHOWS_PASSWORD: Final = frozenset({"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"})
 """Mechanisms that show the password (RFC 4954 §4: 538 where they would need TLS)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from base64 import b64decode, b64encode
 
 import pytest
@@ -18,6 +19,8 @@ from posthouse.accounts.sasl_login import (
     ResponseMalformed,
     authenticate_sasl,
 )
+from posthouse.store.credentials import CredentialKind, RemoveCredentials
+from posthouse.store.model import Account
 
 TLS = ConnectionFacts(
     peer="192.0.2.1", tls=True, loopback=False, server_end_point=b"end point", exporter=b"exp"
@@ -157,3 +160,80 @@ async def test_wrong_scram_proofs_are_counted(directory: Directory) -> None:
         except Exception as fault:
             outcomes.append(type(fault).__name__)
     assert "LoginDelayed" in outcomes
+
+
+# --- bearer tokens ---------------------------------------------------------------------------------------------
+
+
+def oauth(token: str, login: str = "") -> bytes:
+    """RFC 7628 §3.1."""
+    return f"n,{'a=' + login if login else ''},\x01auth=Bearer {token}\x01\x01".encode()
+
+
+async def token(directory: Directory, account: Account, *scope: str, expires_at: int = 0) -> str:
+    """A token with a scope."""
+    _, secret = await directory.bearers.add_token(account, name="x", scope=scope, expires_at=expires_at)
+    return secret
+
+
+@pytest.mark.parametrize("scope", [(), ("imap",), ("smtp", "imap")])
+@pytest.mark.parametrize("login", ["", "alice", "ALICE@north.test"])
+@pytest.mark.parametrize("with_initial", [True, False])
+async def test_a_token_opens_the_doors_of_its_scope(
+    directory: Directory, alice: Account, scope: tuple[str, ...], login: str, with_initial: bool
+) -> None:
+    message = oauth(await token(directory, alice, *scope), login)
+    client = Answers(message)
+    found = await authenticate_sasl(directory, "oauthbearer", message if with_initial else None, client, TLS)
+    assert (found.account.address, found.mechanism) == ("alice@north.test", "OAUTHBEARER")
+    assert client.challenges == ([] if with_initial else [b""])
+
+
+async def test_xoauth2(directory: Directory, alice: Account) -> None:
+    message = f"user=alice@north.test\x01auth=Bearer {await token(directory, alice)}\x01\x01".encode()
+    found = await authenticate_sasl(directory, "XOAUTH2", message, Answers(), TLS)
+    assert found.account.account_id == alice.account_id
+
+
+async def test_tokens_that_are_no_good(directory: Directory, alice: Account, bob: Account) -> None:
+    """RFC 7628 §3.2.2, §3.2.3: the reason as a challenge, an answer that means nothing, and then it has failed."""
+    mine = await token(directory, alice)
+    wrong = [
+        oauth(await token(directory, alice, "jmap", "smtp")),
+        oauth(await token(directory, alice, expires_at=5)),
+        oauth(mine, "bob"),
+        oauth(mine, "nobody"),
+        oauth(mine[:-1]),
+        oauth("x"),
+        b"n,,\x01auth=\x01\x01",
+    ]
+    for message in wrong:
+        client = Answers(b"\x01")
+        with pytest.raises(LoginFailed) as failed:
+            await authenticate_sasl(directory, "OAUTHBEARER", message, client, TLS)
+        assert not isinstance(failed.value, ResponseMalformed)
+        (challenge,) = client.challenges
+        assert json.loads(challenge) == {"status": "invalid_token", "scope": "imap"}
+    revoked = RemoveCredentials(account_id=alice.account_id, kind=CredentialKind.TOKEN)
+    await directory._store.apply(revoked)
+    with pytest.raises(LoginFailed):
+        await authenticate_sasl(directory, "OAUTHBEARER", oauth(mine), Answers(b"\x01"), TLS)
+
+
+async def test_tokens_go_over_tls_only(directory: Directory, alice: Account) -> None:
+    """RFC 7628 §3."""
+    message = oauth(await token(directory, alice))
+    facts = ConnectionFacts(peer="", tls=False, loopback=True, plaintext_policy="always")
+    for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+        with pytest.raises(MechanismUnknown):
+            await authenticate_sasl(directory, mechanism, message, Answers(), facts)
+
+
+async def test_guessed_tokens_are_counted(directory: Directory) -> None:
+    outcomes = []
+    for _ in range(limits.LOGIN_FAILURES_PER_ADDRESS + 2):
+        try:
+            await authenticate_sasl(directory, "OAUTHBEARER", oauth("pht_guess"), Answers(), TLS)
+        except Exception as fault:
+            outcomes.append(type(fault).__name__)
+    assert outcomes[-1] == "LoginDelayed"

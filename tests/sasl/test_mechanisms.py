@@ -11,6 +11,8 @@ from posthouse.sasl.saslprep import saslprep
 SCRAM = ("SCRAM-SHA-256",)
 PLUS = ("SCRAM-SHA-256-PLUS",)
 CLEAR = ("PLAIN", "LOGIN")
+TOKENS = ("OAUTHBEARER", "XOAUTH2")
+"""RFC 7628 §3: never without TLS."""
 
 
 def begin(name: str, initial: bytes | None) -> object:
@@ -71,8 +73,8 @@ def test_login_with_a_broken_answer(answer: bytes) -> None:
 @pytest.mark.parametrize(
     ("tls", "loopback", "policy", "binding", "offered"),
     [
-        (True, False, "loopback", True, PLUS + SCRAM + CLEAR),
-        (True, False, "never", False, SCRAM + CLEAR),
+        (True, False, "loopback", True, PLUS + SCRAM + CLEAR + TOKENS),
+        (True, False, "never", False, SCRAM + CLEAR + TOKENS),
         (False, True, "loopback", False, SCRAM + CLEAR),
         (False, True, "never", True, SCRAM),
         (False, False, "loopback", False, SCRAM),
