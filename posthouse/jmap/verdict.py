@@ -1,8 +1,8 @@
-"""The `verdict` of an Email: what the junk filter made of it, and why (docs/trust.md); and `caution`, its one word for lists.
+"""The `verdict` of an Email: what the junk filter made of it (docs/trust.md). And `caution`: its one word for lists.
 
 Extensions of our own beside RFC 8621, given only when `properties` names them. `verdict`: decision, score, every check
-with its weight and evidence, facts for the reader's banner, and what would have changed it. `caution`: the one fact that
-a reader should see before opening the message. null: it was not judged, or there is nothing to say.
+with its weight and evidence, facts for the reader's banner, and what would have changed it. `caution`: the one fact
+that a reader should see before opening the message. null: it was not judged, or there is nothing to say.
 """
 
 from __future__ import annotations
