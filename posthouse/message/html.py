@@ -11,6 +11,9 @@ import re
 from typing import Final
 
 _MARK: Final = re.compile(r"<(?:(!--)|/?([A-Za-z][A-Za-z0-9]*+)[^<>]*+>?|[!?][^<>]*+>?)")
+_DIGITS: Final = 7
+"""Of the highest character's number."""
+_LONG_NUMBER: Final = re.compile(rf"&#([0-9]{{{_DIGITS + 1},}}+)")
 _HIDDEN: Final = {
     name: re.compile(f"</{name}", re.IGNORECASE)
     for name in ("script", "style", "head", "template", "svg", "math")
@@ -88,4 +91,10 @@ def html_text(source: str, enough: int | None = None) -> str:
     if left > 0:
         out.append(source[position:])
     text = "".join(out)
-    return html.unescape(text) if "&" in text else text
+    return html.unescape(_LONG_NUMBER.sub(_short_number, text)) if "&" in text else text
+
+
+def _short_number(found: re.Match[str]) -> str:
+    """A character by number as short as it can be: Python reads no number of thousands of digits."""
+    digits = found[1].lstrip("0") or "0"
+    return f"&#{digits}" if len(digits) <= _DIGITS else "\ufffd"

@@ -81,15 +81,29 @@ async def place(house: SmallHouse, raw: bytes) -> tuple[str, str]:
     return str(reply)[:3], ""
 
 
-async def test_what_the_backup_takes_carries_its_domains_wish(opened: Open, tmp_path: Path) -> None:
-    """Two pipelines, one behind the other: p=quarantine reaches the folder, whoever asked the DNS."""
+@pytest.mark.parametrize(
+    "above",
+    [
+        b"",
+        b"Authentication-Results: backup.example.test; dmarc=pass header.from=bank.test\r\n",
+        b"Authentication-Results: backup.example.test; dmarc=pass header.from=bank.test\r\n" + TOOK,
+        b"Authentication-Results: (x) BACKUP.example.test 1; dmarc=pass header.from=bank.test\r\n" + TOOK,
+        b"Authentication-Results: mx.example.test; dmarc=pass header.from=bank.test\r\n" + TOOK,
+        TOOK,
+    ],
+    ids=["plain", "forged results", "and Received", "in other writing", "in the primary's name", "Received"],
+)
+async def test_what_the_backup_takes_carries_its_domains_wish(opened: Open, above: bytes) -> None:
+    """Two pipelines, one behind the other: p=quarantine reaches the folder, whatever a client says in their names."""
     backup, _ = await opened(trusted=())
     backup.pipeline._hostname = "backup.example.test"
     for check in backup.pipeline._checks[Via.MX]:
         if hasattr(check, "_hostname"):
             check._hostname = "backup.example.test"
     backup.primary["alice@backup.test"] = "valid"
-    mail = backup.mail("alice@backup.test", raw=letter(), peer="198.51.100.7", reverse_path="x@bank.test")
+    mail = backup.mail(
+        "alice@backup.test", raw=above + letter(), peer="198.51.100.7", reverse_path="x@bank.test"
+    )
     assert [str(reply)[:3] for reply in await backup.pipeline.accept(mail)] == ["250"]
     [entry] = await backup.real_store.queue()
     queued = await backup.real_store.read(entry.stored)
@@ -99,6 +113,8 @@ async def test_what_the_backup_takes_carries_its_domains_wish(opened: Open, tmp_
     assert seen.authentication is not None
     assert [str(one.result) for one in seen.authentication.dmarc] == ["fail"]
     assert str(seen.authentication.spf.result) == "fail"
+    assert seen.client is not None
+    assert seen.client.address == "198.51.100.7"
 
 
 QUARANTINE = "spf=fail smtp.mailfrom=x@bank.test; dmarc=fail header.from=bank.test policy.dmarc=quarantine"
