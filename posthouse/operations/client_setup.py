@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import plistlib
 import uuid
+from datetime import datetime
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -98,18 +99,35 @@ class ClientSetup:
             _text(protocol, "LoginName", address)
             _text(protocol, "DomainRequired", "off")
             _text(protocol, "SPA", "off")
-            _text(protocol, "SSL", "on" if service.security == "tls" else "off")
-            _text(protocol, "Encryption", "SSL" if service.security == "tls" else "TLS")
+            # Encryption stands above SSL; who does not know it shall fail rather than send a password in the clear.
+            _text(protocol, "SSL", "on")
             _text(protocol, "AuthRequired", "on")
+            if kind == "smtp":
+                _text(protocol, "UsePOPAuth", "on")  # the incoming server's name and password
+                _text(protocol, "SMTPLast", "off")
+            _text(protocol, "Encryption", "SSL" if service.security == "tls" else "TLS")
+        return _document(root)
+
+    def autodiscover_error(self, code: int, message: str, now: datetime) -> bytes:
+        """The answer to a request that can't be met: 600 it is none, 601 it asks for what is not here."""
+        root = ElementTree.Element("Autodiscover", xmlns=AUTODISCOVER)
+        response = ElementTree.SubElement(root, "Response", xmlns=AUTODISCOVER)
+        error = ElementTree.SubElement(response, "Error", Time=now.strftime("%H:%M:%S"), Id="1")
+        _text(error, "ErrorCode", str(code))
+        _text(error, "Message", message)
+        ElementTree.SubElement(error, "DebugData")
         return _document(root)
 
     # --- Apple ---------------------------------------------------------------------------------------
 
     def mobileconfig(self, address: str, name: str) -> bytes:
-        """A profile for iPhone, iPad and Mac: IMAP and SMTP, the device asks for the password. ValueError."""
-        imap, smtp = self.best("imap"), self.best("smtp")
-        if imap is None or smtp is None:
-            raise ValueError("IMAP or SMTP is not offered here")
+        """A profile for iPhone, iPad and Mac: IMAP (POP3 where that is all there is) and SMTP; ValueError.
+
+        The device asks for the password.
+        """
+        incoming, smtp = self.best("imap") or self.best("pop3"), self.best("smtp")
+        if incoming is None or smtp is None:
+            raise ValueError("reading or sending is not offered here")
         domain = address.rpartition("@")[2]
         account: dict[str, Any] = {
             "PayloadType": "com.apple.mail.managed",
@@ -117,13 +135,13 @@ class ClientSetup:
             "PayloadIdentifier": f"{domain}.mail.{_unique(address, 'mail')}",
             "PayloadUUID": _unique(address, "mail"),
             "PayloadDisplayName": address,
-            "EmailAccountType": "EmailTypeIMAP",
+            "EmailAccountType": "EmailTypeIMAP" if incoming.protocol == "imap" else "EmailTypePOP",
             "EmailAccountName": name or address,
             "EmailAccountDescription": address,
             "EmailAddress": address,
             "SMIMEEnabled": False,
         }
-        for prefix, service in (("IncomingMailServer", imap), ("OutgoingMailServer", smtp)):
+        for prefix, service in (("IncomingMailServer", incoming), ("OutgoingMailServer", smtp)):
             account |= {
                 f"{prefix}Authentication": "EmailAuthPassword",
                 f"{prefix}HostName": service.host,
@@ -159,8 +177,16 @@ def _document(root: ElementTree.Element) -> bytes:
     return written
 
 
-def asked_address(body: bytes) -> str:
-    """The EMailAddress of an autodiscover request. ValueError: it is not one.
+class Asked(msgspec.Struct, frozen=True):
+    """What an autodiscover request says."""
+
+    address: str
+    schema: str
+    """The form in which the answer is wanted; empty: it does not say."""
+
+
+def read_request(body: bytes) -> Asked:
+    """An autodiscover request. ValueError: it is not one.
 
     Whatever declares a document type or entities is refused unread: that is how XML is made to open files and to
     fill memory. The caller bounds the size.
@@ -171,7 +197,7 @@ def asked_address(body: bytes) -> str:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as fault:
         raise ValueError("this is not XML") from fault
-    for element in root.iter():
-        if element.tag.rpartition("}")[2] == "EMailAddress" and element.text:
-            return element.text.strip()
-    raise ValueError("no EMailAddress in the request")
+    found = {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in root.iter()}
+    if not found.get("EMailAddress"):
+        raise ValueError("no EMailAddress in the request")
+    return Asked(found["EMailAddress"], found.get("AcceptableResponseSchema", ""))

@@ -169,6 +169,12 @@ def _services(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
         yield _record(
             f"_jmap._tcp.{name}", "SRV", f"0 1 {port} {facts.hostname}.", "JMAP programs find us", "SRV"
         )
+        yield _record(
+            f"_autodiscover._tcp.{name}", "SRV", f"0 1 {port} {facts.hostname}.", "Outlook finds us", "SRV"
+        )
+        yield _record(
+            f"autoconfig.{name}", "CNAME", f"{facts.hostname}.", "Thunderbird finds us", "AUTOCONFIG"
+        )
 
 
 def _reverse(facts: PlanFacts) -> Iterator[DnsRecord]:

@@ -10,22 +10,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
 from posthouse.message.address import normalize_domain
-from posthouse.operations.client_setup import ClientSetup, asked_address
+from posthouse.operations.client_setup import OUTLOOK, ClientSetup, read_request
 from posthouse.store.model import Domain, DomainKind
 from posthouse.web.origin import site_of
 
 _HOSTS: Final = ("autoconfig.", "autodiscover.", "mta-sts.", "mail.", "www.")
 """Names that stand before a domain in the Host field."""
+_AUTODISCOVER: Final = "/autodiscover/autodiscover.xml"
 _KEPT: Final = {"cache-control": "max-age=3600"}
 
 
@@ -50,13 +52,18 @@ class ClientSetupPages:
 
     def routes(self) -> list[BaseRoute]:
         """What is answered here."""
-        autodiscover = ("/autodiscover/autodiscover.xml", "/Autodiscover/Autodiscover.xml")
+        # Microsoft's own servers do not tell capitals from small letters, and its clients write them differently.
+        words = ("autodiscover", "Autodiscover", "AutoDiscover")
+        places = [f"/{folder}/{file}" for folder in words for file in words]
         return [
             Route("/mail/config-v1.1.xml", self.autoconfig, methods=["GET"]),
             Route("/.well-known/autoconfig/mail/config-v1.1.xml", self.autoconfig, methods=["GET"]),
-            *(Route(path, self.autodiscover, methods=["GET", "POST"]) for path in autodiscover),
-            Route("/autodiscover/autodiscover.json", self.autodiscover_json, methods=["GET"]),
-            Route("/autodiscover/autodiscover.json/v1.0/{address}", self.autodiscover_json, methods=["GET"]),
+            *(Route(f"{place}.xml", self.autodiscover, methods=["GET", "POST"]) for place in places),
+            *(Route(f"{place}.json", self.autodiscover_json, methods=["GET"]) for place in places),
+            *(
+                Route(f"{place}.json/v1.0/{{address}}", self.autodiscover_json, methods=["GET"])
+                for place in places
+            ),
             Route("/apple.mobileconfig", self.mobileconfig, methods=["GET"]),
             Route("/.well-known/mta-sts.txt", self.mta_sts, methods=["GET"]),
             Route("/.well-known/security.txt", self.security, methods=["GET"]),
@@ -90,21 +97,34 @@ class ClientSetupPages:
     async def autodiscover(self, request: Request) -> Response:
         """Outlook posts its address as XML."""
         if request.method == "GET":
-            return PlainTextResponse("POST an Autodiscover request here.\n", HTTPStatus.METHOD_NOT_ALLOWED)
+            return self._elsewhere(request)
         body = bytearray()
         try:
             async for piece in request.stream():
                 body += piece
                 if len(body) > limits.AUTODISCOVER:
                     return PlainTextResponse("too large\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            address = normalize_address(asked_address(bytes(body)))
+            asked = read_request(bytes(body))
+            address = normalize_address(asked.address)
         except ClientDisconnect:
             return _nothing()
         except ValueError as fault:
-            return PlainTextResponse(f"{fault}\n", HTTPStatus.BAD_REQUEST)
+            error = self._setup.autodiscover_error(600, str(fault), datetime.now(UTC))
+            return Response(error, HTTPStatus.BAD_REQUEST, media_type="text/xml")
         if await self._domain(address.rpartition("@")[2]) is None:
             return _nothing()
-        return Response(self._setup.autodiscover(address), 200, media_type="application/xml")
+        if asked.schema not in {"", OUTLOOK}:  # ActiveSync's, which tells of no IMAP
+            error = self._setup.autodiscover_error(601, "Provider is not available", datetime.now(UTC))
+            return Response(error, 200, media_type="text/xml")
+        return Response(self._setup.autodiscover(address), 200, media_type="text/xml")
+
+    def _elsewhere(self, request: Request) -> Response:
+        """Outlook's last try is a GET at `autodiscover.DOMAIN` without TLS: it is led where our certificate is good."""
+        ours = urlsplit(self._facts.public_url or f"https://{self._facts.hostname}")
+        host = (request.url.hostname or "").lower()
+        if ours.scheme == "https" and host.startswith("autodiscover.") and host != ours.hostname:
+            return RedirectResponse(f"https://{ours.netloc}{_AUTODISCOVER}", HTTPStatus.FOUND)
+        return PlainTextResponse("POST an Autodiscover request here.\n", HTTPStatus.METHOD_NOT_ALLOWED)
 
     async def autodiscover_json(self, request: Request) -> Response:
         """The second form only says where the first one is; it has no words for IMAP."""
@@ -114,7 +134,7 @@ class ClientSetupPages:
                 {"ErrorCode": "InvalidProtocol", "ErrorMessage": "Only AutodiscoverV1 is offered."}, 400
             )
         base = site_of(request, self._facts.public_url).origin
-        return JSONResponse({"Protocol": "AutodiscoverV1", "Url": f"{base}/autodiscover/autodiscover.xml"})
+        return JSONResponse({"Protocol": "AutodiscoverV1", "Url": f"{base}{_AUTODISCOVER}"})
 
     async def mobileconfig(self, request: Request) -> Response:
         """Apple's profile for an address; it holds nothing that the address and our name do not say."""

@@ -13,7 +13,7 @@ import pytest
 from posthouse import limits
 from posthouse.config import Inbound, Tls
 from posthouse.msgauth.mta_sts import parse_sts_policy
-from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, asked_address
+from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, read_request
 from tests.house import TestHouse
 from tests.web.browser import Browser, Page
 
@@ -78,9 +78,55 @@ async def test_outlook(house: TestHouse) -> None:
     protocols = root.findall(f".//{{{OUTLOOK}}}Protocol")
     found = {p.findtext(f"{{{OUTLOOK}}}Type"): p.findtext(f"{{{OUTLOOK}}}LoginName") for p in protocols}
     assert found == dict.fromkeys(("IMAP", "POP3", "SMTP"), "alice@example.test")
+    assert page.first("content-type").startswith("text/xml")
     page = await browser.get("/autodiscover/autodiscover.json?Email=a%40example.test&Protocol=AutodiscoverV1")
     assert json.loads(page.text)["Url"].endswith(path)
     assert (await browser.get("/autodiscover/autodiscover.json?Protocol=ActiveSync")).status == 400
+
+
+def test_outlook_is_never_told_to_speak_in_the_clear() -> None:
+    """[MS-OXDSCLI] 2.2.4.1.1.2.3: SSL is `on` whatever Encryption says, so who knows only the one is safe too."""
+    root = ElementTree.fromstring(
+        ClientSetup("mx.example.test", {"imap": 143, "submission": 587}).autodiscover("a@b.test")
+    )
+    protocols = root.findall(f".//{{{OUTLOOK}}}Protocol")
+    values = [{child.tag.rpartition("}")[2]: child.text for child in protocol} for protocol in protocols]
+    assert [(v["Type"], v["SSL"], v["Encryption"]) for v in values] == [
+        ("IMAP", "on", "TLS"),
+        ("SMTP", "on", "TLS"),
+    ]
+    assert values[1]["UsePOPAuth"] == "on"
+
+
+async def test_outlook_writes_the_path_as_it_likes(house: TestHouse) -> None:
+    body = (REQUEST % "alice@example.test").encode()
+    for path in (
+        "/AutoDiscover/AutoDiscover.xml",
+        "/Autodiscover/Autodiscover.xml",
+        "/AutoDiscover/autodiscover.xml",
+    ):
+        assert (await Browser(house).post(path, body, content_type="text/xml")).status == 200, path
+
+
+async def test_a_form_that_is_not_ours_is_refused_in_its_words(house: TestHouse) -> None:
+    """A phone that asks for ActiveSync must not take the answer for it."""
+    sync = "http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006"
+    wish = f"<AcceptableResponseSchema>{sync}</AcceptableResponseSchema></Request>"
+    body = (REQUEST % "alice@example.test").replace("</Request>", wish)
+    for text, code in ((body, "601"), ("<a/>", "600")):
+        page = await Browser(house).post("/autodiscover/autodiscover.xml", text.encode())
+        root = ElementTree.fromstring(page.text)
+        assert root.findtext(f".//{{{AUTODISCOVER}}}ErrorCode") == code
+    page = await Browser(house).post("/autodiscover/autodiscover.xml", body.replace(sync, OUTLOOK).encode())
+    assert ElementTree.fromstring(page.text).find(f".//{{{OUTLOOK}}}Protocol") is not None
+
+
+async def test_outlook_is_led_to_where_the_certificate_is_good(house: TestHouse) -> None:
+    """Its last try is a GET at autodiscover.DOMAIN."""
+    path = "/autodiscover/autodiscover.xml"
+    page = await at_host(house, "autodiscover.example.test", path)
+    assert (page.status, page.first("location")) == (302, f"https://mx.example.test{path}")
+    assert (await at_host(house, "mx.example.test", path)).status == 405
 
 
 @pytest.mark.parametrize(
@@ -125,12 +171,16 @@ def test_the_better_service_comes_first() -> None:
         ("smtp", 587, "starttls"),
     ]
     assert ClientSetup("mx.example.test", {"pop3": 110}).best("imap") is None
+    pop = plistlib.loads(
+        ClientSetup("mx.example.test", {"pop3": 110, "submission": 587}).mobileconfig("a@b.test", "")
+    )
+    assert pop["PayloadContent"][0]["EmailAccountType"] == "EmailTypePOP"
     with pytest.raises(ValueError, match="not offered"):
         ClientSetup("mx.example.test", {"pop3": 110}).mobileconfig("a@b.test", "")
 
 
 def test_the_address_is_found_in_any_namespace() -> None:
-    assert asked_address((REQUEST % "a@b.test").encode()) == "a@b.test"
+    assert read_request((REQUEST % "a@b.test").encode()).address == "a@b.test"
 
 
 async def test_mta_sts_only_with_a_certificate_of_ours(house: TestHouse, tmp_path: Path) -> None:
