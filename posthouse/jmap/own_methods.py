@@ -11,7 +11,7 @@ from posthouse.jmap.capabilities import OWN
 from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.method import Arguments, Method
 from posthouse.jmap.snoozed import SNOOZED
-from posthouse.jmap.verdict import VERDICT
+from posthouse.jmap.verdict import CAUTION, VERDICT
 from posthouse.store.credentials import CredentialKind
 
 OWN_METHODS: Final[Mapping[str, Method]] = {
@@ -42,4 +42,4 @@ OWN_METHODS: Final[Mapping[str, Method]] = {
     "Journey/list": Method(OWN, own_account.JourneyListArguments, own_account.journeys),
     **ADMIN_METHODS,
 }
-OWN_EXTRAS: Final = EmailExtras([SNOOZED, VERDICT])
+OWN_EXTRAS: Final = EmailExtras([SNOOZED, VERDICT, CAUTION])

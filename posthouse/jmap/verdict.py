@@ -1,7 +1,8 @@
-"""The `verdict` property of an Email: what the junk filter made of it, and why (docs/trust.md).
+"""The `verdict` of an Email: what the junk filter made of it (docs/trust.md). And `caution`: its one word for lists.
 
-An extension of our own beside RFC 8621, given only when `properties` names it: decision, score, every check with its
-weight and evidence, facts for the reader's banner, and what would have changed it. null: it was not judged.
+Extensions of our own beside RFC 8621, given only when `properties` names them. `verdict`: decision, score, every check
+with its weight and evidence, facts for the reader's banner, and what would have changed it. `caution`: the one fact
+that a reader should see before opening the message. null: it was not judged, or there is nothing to say.
 """
 
 from __future__ import annotations
@@ -25,4 +26,33 @@ async def read_verdicts(context: Context, account_id: int, numbers: Sequence[int
     }
 
 
+class _Fact(msgspec.Struct):
+    fact: str
+    value: str = ""
+
+
+class _Facts(msgspec.Struct):
+    """What of a record is looked at for a list's row."""
+
+    facts: tuple[_Fact, ...] = ()
+
+
+_CAUTIONS: Final = ("look-alike", "not-aligned", "address-in-name", "misleading-link")
+"""The worst first. `not-aligned` only where the author's domain says that it did not send this."""
+
+
+async def read_cautions(context: Context, account_id: int, numbers: Sequence[int]) -> dict[int, Any]:
+    """The worst that is to be said of each of these emails, by its fact's name."""
+    found = {}
+    kept = await context.store.verdict(account_id, numbers)
+    for number, record in zip(numbers, kept, strict=True):
+        if record is None:
+            continue
+        facts = msgspec.json.decode(record, type=_Facts).facts
+        names = {one.fact for one in facts if one.fact != "not-aligned" or one.value == "failed"}
+        found[number] = next((name for name in _CAUTIONS if name in names), None)
+    return found
+
+
+CAUTION: Final = Extra("caution", read_cautions)
 VERDICT: Final = Extra("verdict", read_verdicts)

@@ -374,3 +374,29 @@ async def test_the_verdict_is_given_when_it_is_asked_for(alice: Client) -> None:
     assert "first-contact" in [fact["fact"] for fact in verdict["facts"]]
     (plain,) = (await alice.call("Email/get", ids=query["ids"]))["list"]
     assert "verdict" not in plain
+
+
+async def test_caution_is_the_worst_fact_of_the_verdict(alice: Client) -> None:
+    port = alice.house.port("smtp")
+    authors = {
+        "named otherwise": '"bank@bank.test" <pat@elsewhere.test>',
+        "both at once": '"bank@bank.test" <pat@examp1e.test>',
+        "nothing to say": "Pat <pat@elsewhere.test>",
+    }
+
+    def deliver() -> None:
+        with smtplib.SMTP("127.0.0.1", port) as sender:
+            for subject, author in authors.items():
+                text = f"From: {author}\r\nSubject: {subject}\r\n\r\nhello\r\n"
+                sender.sendmail("pat@elsewhere.test", ["alice@example.test"], text)
+
+    await asyncio.to_thread(deliver)
+    own = await alice.add(letter("put here by a program"))
+    query = await alice.call("Email/query")
+    got = await alice.call("Email/get", ids=query["ids"], properties=["caution", "subject"])
+    assert {email["subject"]: email["caution"] for email in got["list"]} == {
+        "named otherwise": "address-in-name",
+        "both at once": "look-alike",
+        "nothing to say": None,
+        "put here by a program": None,
+    }, own

@@ -86,6 +86,7 @@ export const checks = {
     await page.getByText('Nothing proves that books.test sent this').waitFor()
     await page.getByText('First message from this address').waitFor()
     await page.goto(page.url().replace(/\/mail.*/, '/mail/junk'))
+    await row(page, 'Your mailbox closes today').getByTitle('Its domain looks like another').waitFor()
     await open(page, 'Your mailbox closes today')
     await page.getByText('Looks like junk: its domain looks like another').click()
     await page.getByText('6.5 of the 5 that make junk').first().waitFor()
@@ -104,6 +105,21 @@ export const checks = {
     await row(page, 'Minutes of the board (1)').waitFor()
     await row(other, 'Minutes of the board (1)').waitFor({ timeout: PATIENCE })
     assert.ok(await ask('until_in', 'alice@north.test', 'INBOX', 'Minutes of the board (1)'))
+  },
+  async what_is_put_off_says_until_when({ page }) {
+    await open(page, 'Trip to the lighthouse')
+    await page.keyboard.press('b')
+    await page.getByRole('menuitem', { name: 'Tomorrow' }).click()
+    await toast(page, 'Snoozed until').waitFor()
+    await page.goto(page.url().replace(/\/mail.*/, '/mail/snoozed'))
+    await row(page, 'Trip to the lighthouse').getByTitle('Snoozed until').getByText(/08:00|8:00/).waitFor()
+    await page.reload()
+    await row(page, 'Trip to the lighthouse').getByTitle('Snoozed until').waitFor()
+    await open(page, 'Trip to the lighthouse')
+    await page.keyboard.press('b')
+    await page.getByRole('menuitem', { name: 'Back to the inbox now' }).click()
+    await inbox(page)
+    await row(page, 'Trip to the lighthouse').waitFor()
   },
   async search_in_english_and_chinese({ page }) {
     for (const [query, found, absent] of [

@@ -91,9 +91,19 @@ const PAGES = {
     await visit(page, '/compose?to=carol@south.test')
     await page.locator('.window').waitFor()
   },
-  contacts: async (page) => {
+  'sent lately': async (page) => {
+    await page.keyboard.press('Escape')
+    await visit(page, '/track')
+    await settled(page)
+  },
+  'a new contact': async (page) => {
     await visit(page, '/contacts/all/new?email=carol@south.test&name=Carol')
     await page.locator('form').waitFor()
+  },
+  contacts: async (page) => {
+    await visit(page, '/contacts')
+    await settled(page)
+    await page.getByRole('button', { name: 'New contact' }).first().waitFor()
   },
   trust: async (page) => {
     await visit(page, '/mail/junk')

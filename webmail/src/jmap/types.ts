@@ -71,7 +71,11 @@ export interface Email {
   to: EmailAddress[] | null
   preview: string
   hasAttachment: boolean
+  /** The fact that one should know before opening it (docs/jmap-extensions.md). */
+  caution?: Caution | null
+  snoozed?: { until: string } | null
 }
+export type Caution = 'look-alike' | 'not-aligned' | 'address-in-name' | 'misleading-link'
 /** What reading needs besides. It never changes, so it is fetched once. */
 export interface EmailBody {
   id: Id

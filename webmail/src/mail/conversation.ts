@@ -1,7 +1,7 @@
 // A row of the list: what a conversation's messages come to together.
 import { firstName } from '../design/format'
 import { t } from '../i18n/index.svelte'
-import type { Email, Id } from '../jmap/types'
+import type { Caution, Email, Id } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
 import type { Place } from './place'
 
@@ -19,6 +19,9 @@ export interface Row {
   draft: boolean
   muted: boolean
   labels: string[]
+  caution: Caution | undefined
+  /** Until when, in the folder of what is snoozed. */
+  snoozed: string | undefined
 }
 /** Keywords with a meaning of their own; every other one is a label. */
 export function isLabel(keyword: string): boolean {
@@ -64,6 +67,8 @@ export function rowOf(email: Email, place: Place): Row {
     draft: has('$draft'),
     muted: has('$muted'),
     labels: [...new Set(members.flatMap((member) => Object.keys(member.keywords).filter(isLabel)))].sort(),
+    caution: members.find((member) => member.caution)?.caution ?? undefined,
+    snoozed: role === 'snoozed' ? email.snoozed?.until : undefined,
   }
 }
 

@@ -11,7 +11,7 @@ import { Outbox } from './outbox'
 import { changes, inverse, patched } from './patch'
 import { rememberedSession, rememberSession } from './remembering'
 
-export const LIST_PROPERTIES = ['id', 'blobId', 'threadId', 'mailboxIds', 'keywords', 'size', 'receivedAt', 'sentAt', 'subject', 'from', 'to', 'preview', 'hasAttachment']
+export const LIST_PROPERTIES = ['id', 'blobId', 'threadId', 'mailboxIds', 'keywords', 'size', 'receivedAt', 'sentAt', 'subject', 'from', 'to', 'preview', 'hasAttachment', 'caution', 'snoozed']
 const LISTS_KEPT = 12
 const MOST_CHANGES = 500
 const AGAIN_MS = 4_000

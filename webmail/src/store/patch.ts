@@ -1,16 +1,19 @@
 // Patches of messages (RFC 8620 §5.3) as values: applied here before the server knows of them, and turned round for undo.
 import type { Email, Patch } from '../jmap/types'
 
-type Changeable = Pick<Email, 'keywords' | 'mailboxIds'>
+type Changeable = Pick<Email, 'keywords' | 'mailboxIds' | 'snoozed'>
 
-/** Until when a message is snoozed: the server's to know, nothing shows it here. */
-const UNSEEN = 'snoozed'
+/** Until when a message is snoozed: changed whole. */
+const SNOOZED = 'snoozed'
 
-/** The message with the patch applied. Only keywords and mailboxIds change, whole or by path. */
+/** The message with the patch applied. Only keywords and mailboxIds change, whole or by path, and `snoozed`. */
 export function patched<T extends Changeable>(email: T, patch: Patch): T {
   const made = { ...email, keywords: { ...email.keywords }, mailboxIds: { ...email.mailboxIds } }
   for (const [path, value] of Object.entries(patch)) {
-    if (path === UNSEEN) continue
+    if (path === SNOOZED) {
+      made.snoozed = value as Email['snoozed']
+      continue
+    }
     const [property, key] = split(path)
     if (key === undefined) made[property] = { ...(value as Record<string, boolean>) }
     else if (value) made[property][key] = true
@@ -23,8 +26,8 @@ export function patched<T extends Changeable>(email: T, patch: Patch): T {
 export function inverse(email: Changeable, patch: Patch): Patch {
   const back: Patch = {}
   for (const path of Object.keys(patch)) {
-    if (path === UNSEEN) {
-      back[path] = null
+    if (path === SNOOZED) {
+      back[path] = email.snoozed ?? null
       continue
     }
     const [property, key] = split(path)
@@ -35,7 +38,7 @@ export function inverse(email: Changeable, patch: Patch): Patch {
 
 /** Whether the patch would change anything. */
 export function changes(email: Changeable, patch: Patch): boolean {
-  if (patch[UNSEEN]) return true // perhaps another time
+  if (patch[SNOOZED]) return true // perhaps another time
   const after = patched(email, patch)
   return (['keywords', 'mailboxIds'] as const).some((property) => {
     const before = Object.keys(email[property])
