@@ -123,6 +123,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     suppress_after: Times = 3
     """Messages in a row that other hosts refuse because nobody has the address, after which nothing more is sent to
     it (`posthouse queue suppress`); 0: it is only suggested."""
+    mta_sts: bool = True
+    """Obey the MTA-STS policies of other domains (RFC 8461): their mail goes only to the hosts that they name, with
+    good certificates."""
     concurrency: Count = limits.OUTBOUND_CONCURRENCY
     """Deliveries under way at once, all destinations together."""
     per_destination: Count = limits.OUTBOUND_PER_DESTINATION

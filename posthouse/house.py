@@ -17,7 +17,7 @@ from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.clock import Clock
-from posthouse.config import NOT_SERVED, Config, ConfigError
+from posthouse.config import NOT_SERVED, Config
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
@@ -54,7 +54,6 @@ from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.operations.upkeep import Duty
-from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.mx_table import MxTable
 from posthouse.outbound.ourselves import Ourselves
@@ -62,6 +61,7 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, ports_of
+from posthouse.sending import make_courier
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
@@ -138,16 +138,11 @@ class House:
         self.directory.default_quota = config.limits.account_quota
         self.resolver = DnsResolver(config.dns)
         self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
-        try:
-            self.courier = Courier(
-                config.outbound,
-                hostname=config.hostname,
-                resolver=self.resolver,
-                ourselves=self.ourselves,
-                tell=self.tallies.note_session,
-            )
-        except ValueError as fault:
-            raise ConfigError(str(fault)) from fault
+        self.courier = make_courier(
+            *(config, self.store, self.resolver, self.ourselves),
+            tell=self.tallies.note_session,
+            now=self.clock,
+        )
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )

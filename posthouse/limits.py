@@ -1148,6 +1148,18 @@ MTA_STS_TIME: Final = 10.0
 MTA_STS_MX: Final = 200
 """Hosts that a policy names and that are looked at."""
 
+MTA_STS_CACHED: Final = 2_000
+"""MTA-STS policies of others kept in memory (all are in the store), and failures to read one."""
+
+MTA_STS_FRESH: Final = 86_400.0
+"""Seconds after which a policy that still holds is read anew: who waits for its end could be starved of it."""
+
+MTA_STS_RETRY: Final = 300.0
+"""Seconds in which a policy that could not be read is not asked for again (RFC 8461 §3.3)."""
+
+MTA_STS_LONGEST: Final = 31_557_600
+"""Seconds that a policy is kept at most (RFC 8461 §3.2)."""
+
 MTA_STS_AGE: Final = 604_800
 """Seconds that others keep our MTA-STS policy (RFC 8461 §3.2 suggests weeks; a week mends mistakes in time)."""
 

@@ -157,10 +157,14 @@ async def get(context: Context, arguments: EmailGetArguments) -> GetAnswer:
     account_id = context.account_number(arguments.account_id)
     wanted = wanted_of(arguments, DEFAULT, context.services.email_extras.names)
     asked = wanted_ids(arguments.ids)
-    if asked is None:
-        raise MethodError("requestTooLarge", "ask for ids, a mailbox may hold too many")
     mail = context.mail(account_id)
     state = await mail.state()
+    if asked is None:
+        # RFC 8620 §5.1: all of them, unless there are too many.
+        present = await mail.everything(limits.JMAP_GET)
+        if present is None:
+            raise MethodError("requestTooLarge", "ask for ids, there are too many emails")
+        asked = [ids.encode(ids.EMAIL, number) for number in present]
     numbers = [number for name in asked if (number := ids.decode(ids.EMAIL, name)) is not None]
     found = await read_emails(context, account_id, numbers, wanted)
     names = [ids.encode(ids.EMAIL, number) for number in found]
@@ -189,15 +193,16 @@ async def read_emails(
         content = contents.get(number)
         if content is None:
             continue  # it went away between the two looks
-        metadata = _metadata(number, standings[number], threads.get(number, number), keywords)
+        metadata = metadata_of(number, standings[number], threads.get(number, number), keywords)
         whole = {"id": metadata["id"]} | {n: metadata[n] for n in wanted.properties if n in metadata}
         objects[number] = whole | content | extras.get(number, {})
     return objects
 
 
-def _metadata(
+def metadata_of(
     number: int, standing: Standing, thread_id: int, keywords: list[tuple[int, str]]
 ) -> dict[str, Any]:
+    """RFC 8621 §4.1.1."""
     return {
         "id": ids.encode(ids.EMAIL, number),
         "blobId": blobs.of_email(number),

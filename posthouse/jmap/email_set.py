@@ -16,6 +16,7 @@ from posthouse.errors import Conflict, NotFound, OverQuota
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_create import create_email
+from posthouse.jmap.email_get import metadata_of
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.errors import Rejected, invalid
 from posthouse.jmap.mail import Standing
@@ -27,6 +28,8 @@ from posthouse.store.interface import Expunge, MoveEmails, Op, PlaceEmails, SetF
 
 Object = dict[str, Any]
 MUTABLE: Final = ("mailboxIds", "keywords")
+METADATA: Final = frozenset({"id", "blobId", "threadId", "size", "receivedAt"})
+"""What else the store knows of an email, and never changes."""
 
 
 class EmailSetArguments(SetArguments, kw_only=True):
@@ -128,6 +131,11 @@ async def _plan(
         try:
             if standing is None or number is None:
                 raise Rejected("notFound")
+            if not METADATA.isdisjoint(patch):
+                # RFC 8620 §5.3: what the server sets may stand in a patch as it is.
+                threads = await mail.threads([number])
+                same = metadata_of(number, standing, threads[number], names)
+                patch = {k: v for k, v in patch.items() if k not in METADATA or same[k] != v}
             changes[name] = _change(context, number, standing, patch, boxes, names)
         except Rejected as fault:
             refused[name] = fault.error()

@@ -111,10 +111,10 @@ class ItemType:
         numbers = (
             None if asked is None else [n for i in asked if (n := ids.decode(self.letter, i)) is not None]
         )
-        found = {
-            ids.encode(self.letter, item.item_id): self.object_of(item)
-            for item in await context.store.items(account_id, self.kind, numbers)
-        }
+        items = await context.store.items(account_id, self.kind, numbers)
+        if asked is None and len(items) > limits.JMAP_GET:
+            raise MethodError("requestTooLarge", f"ask for ids, there are more than {limits.JMAP_GET}")
+        found = {ids.encode(self.letter, item.item_id): self.object_of(item) for item in items}
         names = list(found) if asked is None else [name for name in asked if name in found]
         return GetAnswer(
             account_id=arguments.account_id,

@@ -121,11 +121,11 @@ class AccountMail:
     async def threads(self, email_ids: Sequence[int]) -> dict[int, int]:
         """Email → thread, for at least these emails; decided and remembered where it was not yet."""
         known = self._threads
-        missing = [email_id for email_id in email_ids if email_id not in known]
+        missing = [email_id for email_id in email_ids if email_id not in known] if known else email_ids
         if missing:
             found = dict(zip(missing, await self._store.threads(self.account_id, missing), strict=True))
-            fresh = [email_id for email_id in found if email_id not in known]  # somebody may have asked too
-            known.update((email_id, found[email_id] or email_id) for email_id in fresh)
+            fresh = {email_id: found[email_id] or email_id for email_id in found if email_id not in known}
+            known.update(fresh)  # somebody may have asked at the same time: each is filed once
             self._unfiled += fresh
         return known
 
@@ -159,6 +159,16 @@ class AccountMail:
             if (standing := standing_of(indexes, email_id)) is not None
         ]
         return [email_id for _, email_id in sorted(found)]
+
+    async def everything(self, most: int) -> list[int] | None:
+        """All emails, when there are at most so many; None: there are more."""
+        found: set[int] = set()
+        for index in (await self.indexes()).values():
+            shown = matching(index.flags, VISIBLE)
+            if shown.count(1) > most:
+                return None
+            found.update(compress(index.email_ids, shown))
+        return sorted(found) if len(found) <= most else None
 
     @property
     def remembered(self) -> int:

@@ -11,7 +11,10 @@ from posthouse.store.model import Role
 
 MAIL_TYPES: Final = ("Email", "Mailbox", "Thread")
 DELIVERY: Final = "EmailDelivery"
-"""RFC 8621 §1.5: changes with new mail only."""
+"""RFC 8621 §1.5: changes with every new email, whatever its mailbox, but not with flags or what is deleted.
+
+It is the number of emails that ever came into a mailbox, so moves count too; those to the trash do not.
+"""
 
 
 def state_change(account_id: int, states: dict[str, str], push_state: str | None = None) -> dict[str, Any]:
@@ -41,9 +44,8 @@ class Watched:
         states = await self._store.states(self.account_id)
         found = dict.fromkeys(MAIL_TYPES, str(states.mail))
         found |= {kind: str(state) for kind, state in states.kinds.items() if kind in self._known}
-        for mailbox in await self._store.mailboxes(self.account_id):
-            if mailbox.role is Role.INBOX:
-                found[DELIVERY] = str(mailbox.uid_next)
+        boxes = await self._store.mailboxes(self.account_id)
+        found[DELIVERY] = str(sum(box.uid_next - 1 for box in boxes if box.role is not Role.TRASH))
         if self._wanted is None:
             return found
         return {kind: state for kind, state in found.items() if kind in self._wanted}

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from posthouse import limits
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_changes import is_after, visible_changes
@@ -35,11 +36,18 @@ async def get(context: Context, arguments: GetArguments) -> GetAnswer:
     account_id = context.account_number(arguments.account_id)
     properties = wanted_properties(arguments.properties, PROPERTIES)
     asked = wanted_ids(arguments.ids)
-    if asked is None:
-        raise MethodError("requestTooLarge", "ask for ids")
     mail = context.mail(account_id)
     state = await mail.state()
-    await mail.all_threads()
+    threads = await mail.all_threads()
+    if asked is None:
+        # RFC 8620 §5.1: all of them, unless there are too many.
+        present = await mail.everything(limits.JMAP_GET)
+        if present is None:
+            raise MethodError("requestTooLarge", "ask for ids, there are too many threads")
+        asked = [
+            ids.encode(ids.THREAD, each)
+            for each in sorted({threads.get(number, number) for number in present})
+        ]
     found: list[Any] = []
     missing: list[str] = []
     for name in asked:

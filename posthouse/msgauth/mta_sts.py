@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -31,6 +33,12 @@ class StsPolicy(msgspec.Struct, frozen=True, kw_only=True):
     mx: tuple[str, ...] = ()
     """Names of hosts, lower case; `*.` in front stands for exactly one label."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """As published, for TLS reports (RFC 8460 §4.4)."""
+        hosts = (f"mx: {host}" for host in self.mx)
+        return ("version: STSv1", f"mode: {self.mode}", *hosts, f"max_age: {self.max_age}")
+
     def allows(self, host: str) -> bool:
         """RFC 8461 §4.1."""
         host = host.lower().rstrip(".")
@@ -40,6 +48,25 @@ class StsPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 class StsPolicyError(ValueError):
     """It is no policy; the text says why."""
+
+
+class PolicyUnread(Exception):
+    """The policy cannot be read; the text says why."""
+
+
+_ID: Final = re.compile(r"[A-Za-z0-9]{1,32}")
+
+
+def policy_id(texts: Iterable[str]) -> str:
+    """The id in the texts of `_mta-sts.DOMAIN` (RFC 8461 §3.1); empty: there is no policy."""
+    found = [text for text in texts if text.partition(";")[0].replace(" ", "") == "v=STSv1"]
+    if len(found) != 1:  # several are none
+        return ""
+    for item in found[0].split(";")[1:]:
+        name, _, value = item.partition("=")
+        if name.strip() == "id":
+            return value.strip() if _ID.fullmatch(value.strip()) else ""
+    return ""
 
 
 def parse_sts_policy(text: str) -> StsPolicy:

@@ -12,21 +12,36 @@ from posthouse.limits import TLS_REPORT_URIS
 
 NOT_OFFERED: Final = "starttls-not-supported"
 FAILED: Final = "validation-failure"
-"""RFC 8460 §4.3: the words for what went wrong; without a policy no certificate is looked at."""
+"""RFC 8460 §4.3: the words for what went wrong; `FAILED` where none fits better."""
+_WORDS: Final = (
+    ("hostname mismatch", "certificate-host-mismatch"),
+    ("ip address mismatch", "certificate-host-mismatch"),
+    ("has expired", "certificate-expired"),
+    ("certificate verify failed", "certificate-not-trusted"),
+)
+"""What the TLS library says, and the standard's word for it; the first that fits counts."""
 _VERSION: Final = "v=TLSRPTv1"
 
 
 class TlsSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one session came to. Sessions that are equal are counted together."""
 
+    policy: tuple[str, ...] = ()
+    """The lines of the MTA-STS policy that was enforced; empty: there was none."""
     result: str = ""
-    """One of the words above; empty: it was encrypted."""
+    """One of the standard's words; empty: it was encrypted as the policy asks."""
     mx: str = ""
     """The mail host; with its addresses told of failures only."""
     receiving_ip: str = ""
     sending_ip: str = ""
     reason: str = ""
     """In the words of whoever failed."""
+
+
+def failure_word(problem: str) -> str:
+    """The standard's word for what kept TLS from coming about."""
+    lower = problem.lower()
+    return next((word for said, word in _WORDS if said in lower), FAILED)
 
 
 def report_addresses(texts: Iterable[str]) -> tuple[str, ...]:
@@ -61,11 +76,31 @@ class TlsPeriod(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_tls_report(period: TlsPeriod, seen: Sequence[tuple[int, TlsSeen]]) -> dict[str, Any]:
     """The document; `seen`: (sessions, what they came to)."""
+    policies = dict.fromkeys(one.policy for _, one in seen)
+    return {
+        "organization-name": period.hostname,
+        "date-range": {"start-datetime": _time(period.begin), "end-datetime": _time(period.end)},
+        "contact-info": f"postmaster@{period.hostname}",
+        "report-id": period.report_id,
+        "policies": [
+            _policy(period.domain, lines, [(count, one) for count, one in seen if one.policy == lines])
+            for lines in policies
+        ],
+    }
+
+
+def _policy(domain: str, lines: tuple[str, ...], seen: Sequence[tuple[int, TlsSeen]]) -> dict[str, Any]:
     failed = [(count, one) for count, one in seen if one.result]
     failures = sum(count for count, _ in failed)
+    about: dict[str, Any] = {
+        "policy-type": "sts" if lines else "no-policy-found",
+        "policy-domain": domain,
+    }
+    if lines:
+        about["policy-string"] = list(lines)
+        about["mx-host"] = [line.removeprefix("mx: ") for line in lines if line.startswith("mx: ")]
     policy: dict[str, Any] = {
-        # RFC 8460 §4.4: we ask for no policy (neither MTA-STS nor DANE) when we send.
-        "policy": {"policy-type": "no-policy-found", "policy-domain": period.domain},
+        "policy": about,
         "summary": {
             "total-successful-session-count": sum(count for count, _ in seen) - failures,
             "total-failure-session-count": failures,
@@ -73,13 +108,7 @@ def write_tls_report(period: TlsPeriod, seen: Sequence[tuple[int, TlsSeen]]) -> 
     }
     if failed:
         policy["failure-details"] = [_failure(count, one) for count, one in failed]
-    return {
-        "organization-name": period.hostname,
-        "date-range": {"start-datetime": _time(period.begin), "end-datetime": _time(period.end)},
-        "contact-info": f"postmaster@{period.hostname}",
-        "report-id": period.report_id,
-        "policies": [policy],
-    }
+    return policy
 
 
 def _failure(count: int, one: TlsSeen) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from posthouse.limits import MTA_STS_LEAST_AGE, MTA_STS_POLICY, MTA_STS_TIME
-from posthouse.msgauth.mta_sts import PATH, Mode, StsPolicy, StsPolicyError, parse_sts_policy
+from posthouse.msgauth.mta_sts import PATH, Mode, PolicyUnread, StsPolicy, StsPolicyError, parse_sts_policy
 from posthouse.operations.findings import Finding, fine, look, wrong
 from posthouse.resolver import Resolver
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     import httpx2
 
 _ENFORCED: Final = "senders that know the policy already refuse to deliver"
-
-
-class PolicyUnread(Exception):
-    """The policy cannot be read; the text says why."""
 
 
 class PolicyReader:

@@ -19,7 +19,7 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
-from posthouse.msgauth.tls_report_writer import FAILED, NOT_OFFERED, TlsSeen
+from posthouse.msgauth.tls_report_writer import NOT_OFFERED, TlsSeen, failure_word
 from posthouse.outbound.mx import Host, Route, route_to_host, select_hosts
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
@@ -27,7 +27,7 @@ from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
 from posthouse.outbound.tls_policy import Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
 from posthouse.resolver import Resolver
-from posthouse.smtp.client_states import Result
+from posthouse.smtp.client_states import NO_TLS, Result
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import QueuedRecipient
 
@@ -120,19 +120,24 @@ class Courier:
 
     def tell_tls(self, parcel: Parcel, target: Target, session: Session | SessionFailed) -> None:
         """Count a fresh session for the domain's TLS report (RFC 8460); not for our own smarthost."""
-        opened = isinstance(session, Session)
         if self._tell is None or target.login is not None or target.host.startswith("["):
             return
         # Reports and bounces are not counted, or two houses would report each other's reports for ever.
         if (self.relay is not None and not parcel.backup) or not parcel.message.reverse_path:
             return
-        if isinstance(session, Session) and session.tls:
-            self._tell(parcel.destination, TlsSeen())
-        elif opened or session.tls_problem:
+        published = target.policy.published
+        if isinstance(session, Session):
+            failed = not session.tls
+        else:
+            failed = bool(session.tls_problem) or session.reply.enhanced == NO_TLS
+        if isinstance(session, Session) and not failed:
+            self._tell(parcel.destination, TlsSeen(policy=published))
+        elif failed:
             self._tell(
                 parcel.destination,
                 TlsSeen(
-                    result=FAILED if session.tls_problem else NOT_OFFERED,
+                    policy=published,
+                    result=failure_word(session.tls_problem) if session.tls_problem else NOT_OFFERED,
                     mx=target.host,
                     receiving_ip=target.address,
                     sending_ip=session.from_address if isinstance(session, Session) else "",

@@ -1,9 +1,9 @@
 """What a mail server must prove about its TLS before it gets mail: the one place that decides it.
 
-Today's policy is opportunistic (RFC 7435): STARTTLS wherever it is offered, any certificate, and clear text rather
-than no delivery. A smarthost is ours to know, so its certificate is verified. Policies that demand more of a
-host (MTA-STS, DANE) are further implementations of `TlsPolicies`: they get the route with its DNSSEC proof and
-the host, and answer with a TlsPolicy.
+Where nothing more is known it is opportunistic (RFC 7435): STARTTLS wherever it is offered, any certificate, and clear
+text rather than no delivery. A smarthost is ours to know, so its certificate is verified. Policies that demand more of
+a host are further implementations of `TlsPolicies` (`mta_sts`): they get the route with its DNSSEC proof and the host,
+and answer with a TlsPolicy.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class TlsPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When the handshake fails, try the same address once more without TLS (RFC 7435 §3)."""
     immediate: bool = False
     """TLS from the first octet (RFC 8314 §3.3), no STARTTLS."""
+    published: tuple[str, ...] = ()
+    """The lines of the domain's own policy that asks for this; empty: nobody does."""
 
 
 OPPORTUNISTIC: Final = TlsPolicy(name="opportunistic", use=TlsUse.IF_OFFERED, clear_after_failure=True)

@@ -24,6 +24,7 @@ from typing import Final
 from posthouse import limits
 from posthouse.errors import LocalProtocolError, RemoteProtocolError
 from posthouse.smtp.client_states import (
+    NO_TLS,
     TIMEOUTS,
     WANTED,
     Command,
@@ -156,7 +157,7 @@ class ClientCore:
                 self.state = State.STARTTLS
                 return b"STARTTLS\r\n"
             if self._tls is TlsUse.REQUIRED:
-                return self._fail_ourselves("4.7.4", "The server offers no TLS, which is required here")
+                return self._fail_ourselves(NO_TLS, "The server offers no TLS, which is required here")
         return self._log_in() if self._login is not None else self._ready()
 
     def _on_starttls(self, reply: Reply) -> bytes:

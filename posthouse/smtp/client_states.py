@@ -15,6 +15,9 @@ import msgspec
 from posthouse import limits
 from posthouse.smtp.replies import Reply
 
+NO_TLS: Final = "4.7.4"
+"""RFC 3463 §3.8, as the status of our own word: TLS is required here and the server offers none."""
+
 
 class Want(enum.Enum):
     """What the driver must do next (`client_core` has the table)."""

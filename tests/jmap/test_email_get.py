@@ -8,6 +8,7 @@ import smtplib
 
 import pytest
 
+from posthouse import limits
 from tests.jmap.conftest import Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -341,9 +342,18 @@ async def test_deleted_messages_are_not_there(alice: Client) -> None:
     assert (box["totalEmails"], box["unreadEmails"], box["totalThreads"]) == (0, 0, 0)
 
 
-async def test_too_many_ids_are_refused(alice: Client) -> None:
+async def test_too_many_ids_are_refused(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await alice.error("Email/get", ids=[f"M{i}" for i in range(1001)]) == "requestTooLarge"
+    monkeypatch.setattr(limits, "JMAP_GET", 2)
+    made = [await alice.add(letter(f"{n}")) for n in range(2)]
+    hidden = await alice.add(letter("Deleted"), flags=("\\Deleted",))
+    for kind in ("Email", "Thread"):  # RFC 8620 §5.1: null is all, unless they are too many
+        found = (await alice.call(f"{kind}/get", ids=None))["list"]
+        assert [each["id"][1:] for each in found] == [name[1:] for name in made]
+    assert hidden not in made
+    await alice.add(letter("One more"), mailbox="Archive")
     assert await alice.error("Email/get", ids=None) == "requestTooLarge"
+    assert await alice.error("Thread/get", ids=None) == "requestTooLarge"
 
 
 async def test_the_verdict_is_given_when_it_is_asked_for(alice: Client) -> None:

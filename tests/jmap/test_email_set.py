@@ -483,3 +483,16 @@ async def test_an_email_is_created_in_all_its_mailboxes_or_not_at_all(
     answer = await alice.call("Email/set", create={"d": given})
     assert answer["notCreated"]["d"]["properties"] == ["mailboxIds"]
     assert (await alice.call("Email/query"))["ids"] == []
+
+
+async def test_what_the_server_sets_may_stand_in_a_patch_as_it_is(alice: Client) -> None:
+    """RFC 8620 §5.3: a client may send an object back with its changes; what differs is refused."""
+    name = await alice.add(letter("Whole"))
+    same = ["id", "blobId", "threadId", "size", "receivedAt"]
+    (email,) = await alice.get(name, properties=same)
+    assert await changed(alice, name, email | {"keywords": {"$seen": True}}) == {}
+    (found,) = await alice.get(name, properties=["keywords"])
+    assert found["keywords"] == {"$seen": True}
+    for wrong in same:
+        refused = await changed(alice, name, email | {wrong: "M1", "keywords": {}})
+        assert (refused["type"], refused["properties"]) == ("invalidProperties", [wrong])

@@ -69,6 +69,7 @@ BY_FOLDER = {
     "pytest_plugin": 7,
     "notices": 7,
     "judging": 7,
+    "sending": 7,
     "storage": 7,
     "places": 7,
     "privileges": 7,

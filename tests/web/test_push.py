@@ -13,6 +13,8 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
+from posthouse.ranges import Ranges
+from posthouse.store.interface import Expunge, MoveEmails, SetFlags
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
 
@@ -75,6 +77,29 @@ async def test_new_mail_is_told_at_once(house: TestHouse) -> None:
     await house.fill("bob@example.test", 1)
     await house.fill("alice@example.test", 1)
     assert changed(await stream.event())["Email"] != states["Email"]
+    await stream.close()
+
+
+async def test_email_delivery_is_for_new_mail_in_any_mailbox_and_nothing_else(house: TestHouse) -> None:
+    """RFC 8621 §1.5."""
+    alice = house.accounts["alice@example.test"].account_id
+    store = house.app.store
+    stream = await Stream.open(house)
+    for mailbox in ("Junk", "Drafts", "INBOX"):
+        await house.fill("alice@example.test", 1, mailbox=mailbox)
+        assert "EmailDelivery" in changed(await stream.event())
+    inbox, trash = await store.mailbox(alice, "INBOX"), await store.mailbox(alice, "Trash")
+    assert inbox is not None
+    assert trash is not None
+    key = {"account_id": alice, "uids": Ranges([(1, 1)])}
+    seen = frozenset({"\\Seen"})
+    for op in (
+        SetFlags(**key, mailbox_id=inbox.mailbox_id, action="add", flags=seen),
+        MoveEmails(**key, source_id=inbox.mailbox_id, target_id=trash.mailbox_id),
+        Expunge(**key, mailbox_id=trash.mailbox_id, force=True),
+    ):
+        await store.apply(op)
+        assert set(changed(await stream.event())) == {"Email", "Mailbox", "Thread"}
     await stream.close()
 
 

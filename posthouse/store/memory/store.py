@@ -212,7 +212,10 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
         """The thread of each email, decided now where it was not yet."""
         found = await self._of_rows(account_reads.threads, account_id, email_ids)
-        missing = [email_id for email_id in email_ids if email_id not in found]
+        threads = list(map(found.get, email_ids))
+        if None not in threads:
+            return threads
+        missing = [email_id for email_id, thread in zip(email_ids, threads, strict=True) if thread is None]
         for start in range(0, len(missing), limits.DERIVE_BATCH):
             some = missing[start : start + limits.DERIVE_BATCH]
             found.update(await self._parts.decide_threads(account_id, some))

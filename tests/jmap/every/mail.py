@@ -62,11 +62,13 @@ CASES: Final = [
     # --- Thread
     Case("Thread/get", SUCCESS, {"ids": ["<thread>"]}, {"/list/0/emailIds": ["<mail>", "<answer>"]}),
     Case("Thread/get", SUCCESS, {"ids": ["T999"]}, {"/notFound": ["T999"]}),
-    Case("Thread/get", "requestTooLarge", {"ids": None}),
+    Case("Thread/get", SUCCESS, {"ids": None}, {"/list/0/emailIds": ["<mail>", "<answer>"]}),
+    Case("Thread/get", "requestTooLarge", {"ids": None}, limits={"JMAP_GET": 1}),
     Case("Thread/changes", SUCCESS, {"sinceState": "0"}),
     # --- Email
     Case("Email/get", SUCCESS, {"ids": ["<mail>"], "properties": ["subject"]}, {"/list/0/subject": "Plan"}),
-    Case("Email/get", "requestTooLarge", {"ids": None}),
+    Case("Email/get", SUCCESS, {"ids": None, "properties": ["subject"]}, {"/list/0/subject": "Plan"}),
+    Case("Email/get", "requestTooLarge", {"ids": None}, limits={"JMAP_GET": 1}),
     Case("Email/get", "invalidArguments", {"ids": [], "properties": ["nonsense"]}),
     Case("Email/get", "invalidArguments", {"ids": [], "properties": ["header:Subject:asDate"]}),
     Case("Email/get", "invalidArguments", {"ids": [], "bodyProperties": ["nonsense"]}),

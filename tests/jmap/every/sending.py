@@ -46,6 +46,7 @@ DEMANDED: Final = {
 CASES: Final = [
     # --- Identity
     Case("Identity/get", SUCCESS, {"ids": ["<identity>"]}, {"/list/0/email": "alice@example.test"}),
+    Case("Identity/get", "requestTooLarge", {"ids": None}, limits={"JMAP_GET": 1}),
     Case("Identity/get", "invalidArguments", {"properties": ["nonsense"]}),
     Case("Identity/changes", SUCCESS, {"sinceState": "0"}, {"/created/0": "<identity>"}),
     Case("Identity/set", SUCCESS, {"create": {"i": {"email": "team@example.test", "name": "Team"}}}, keep={"made": "/created/i/id"}),
