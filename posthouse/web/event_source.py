@@ -7,7 +7,7 @@ Last-Event-ID says what it knows, so nothing is missed between two connections.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
@@ -52,7 +52,12 @@ class EventSourcePages:
             return problem(400, "about:blank", "closeafter is state or no, ping a number of seconds")
         watched = Watched(self._services.store, caller.account.account_id, self._types, wanted)
         await watched.begin(request.headers.get("last-event-id"))
-        return EventStream(self._services, watched, _interval(int(ping)), close_after == "state", self._busy)
+
+        async def is_known() -> bool:
+            return await self._gate.again(request, caller) is not None
+
+        interval = _interval(int(ping))
+        return EventStream(self._services, watched, is_known, interval, close_after == "state", self._busy)
 
 
 def _interval(asked: int) -> float:
@@ -66,11 +71,19 @@ class EventStream(Response):
     """The response."""
 
     def __init__(
-        self, services: Services, watched: Watched, interval: float, close_after: bool, busy: Busy
+        self,
+        services: Services,
+        watched: Watched,
+        is_known: Callable[[], Awaitable[bool]],
+        interval: float,
+        close_after: bool,
+        busy: Busy,
     ) -> None:
+        """`is_known`: whether the credentials that the stream began with are still good."""
         self.background = None
         self._services = services
         self._watched = watched
+        self._is_known = is_known
         self._interval = interval
         self._close_after = close_after
         self._busy = busy
@@ -97,6 +110,8 @@ class EventStream(Response):
             while not gone.done():
                 if self._changed:
                     self._changed = False
+                    if not await self._is_known():
+                        break  # nothing more is told to who was logged out
                     if await self._tell_news(send) and self._close_after:
                         break
                 elif not await self._wait() and not gone.done():

@@ -23,6 +23,8 @@ from posthouse.web.jmap import via_of
 from posthouse.web.login import Caller, Gate, Refused
 
 SUBPROTOCOL = "jmap"
+LOGGED_OUT = 1008
+"""RFC 6455 §7.4.1: a policy is broken."""
 
 
 class WebSocketPages:
@@ -64,8 +66,8 @@ class WebSocketPages:
         try:
             with self._busy.one(caller.account.account_id):
                 await socket.accept(SUBPROTOCOL)
-                via = via_of(socket, caller, self._public_url)
-                await _Talk(self._services, self._dispatcher, caller, via, socket, self._types).run()
+                visit = _Visit(self._gate, socket, caller, self._public_url)
+                await _Talk(self._services, self._dispatcher, visit, self._types).run()
         except TooBusy:
             await socket.close(1013)
         except (WebSocketDisconnect, OSError):
@@ -80,22 +82,37 @@ def _same_origin(socket: WebSocket) -> bool:
     return urlsplit(origin).netloc == socket.headers.get("host")
 
 
+class _Visit:
+    """A client and who it is, asked anew for each message: a session may end, a token be revoked meanwhile."""
+
+    def __init__(self, gate: Gate, socket: WebSocket, caller: Caller, public_url: str) -> None:
+        self.socket = socket
+        self.caller = caller
+        self._gate = gate
+        self._public_url = public_url
+
+    async def check(self) -> None:
+        """WebSocketDisconnect when the credentials are good no more; the socket is closed then."""
+        found = await self._gate.again(self.socket, self.caller)
+        if found is None:
+            await self.socket.close(LOGGED_OUT)
+            raise WebSocketDisconnect(LOGGED_OUT)
+        self.caller = found
+
+    @property
+    def via(self) -> Via:
+        """How the client has proved who it is."""
+        return via_of(self.socket, self.caller, self._public_url)
+
+
 class _Talk:
     def __init__(
-        self,
-        services: Services,
-        dispatcher: Dispatcher,
-        caller: Caller,
-        via: Via,
-        socket: WebSocket,
-        types: frozenset[str],
+        self, services: Services, dispatcher: Dispatcher, visit: _Visit, types: frozenset[str]
     ) -> None:
         self._services = services
         self._dispatcher = dispatcher
-        self._account = caller.account
-        self._app_password_id = caller.app_password_id
-        self._via = via
-        self._socket = socket
+        self._visit = visit
+        self._socket = visit.socket
         self._types = types
         self._turn = asyncio.Lock()
         self._pusher: asyncio.Task[None] | None = None
@@ -107,6 +124,7 @@ class _Talk:
                 message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
+                await self._visit.check()
                 await self._message(message.get("text"))
         finally:
             await self._end_push()
@@ -130,7 +148,10 @@ class _Talk:
         kind = tree.get("@type")
         if kind == "Request":
             request = as_request({k: v for k, v in tree.items() if k not in {"@type", "id"}})
-            answer = await self._dispatcher.process(request, self._account, self._app_password_id, self._via)
+            caller = self._visit.caller
+            answer = await self._dispatcher.process(
+                request, caller.account, caller.app_password_id, self._visit.via
+            )
             response = msgspec.to_builtins(answer)
             named = {"requestId": tree["id"]} if tree.get("id") is not None else {}
             await self._send({"@type": "Response"} | named | response)
@@ -142,7 +163,9 @@ class _Talk:
                 raise RequestError("notRequest", "dataTypes is an array or null")
             await self._end_push()
             wanted = None if types is None else frozenset(map(str, types))
-            watched = Watched(self._services.store, self._account.account_id, self._types, wanted)
+            watched = Watched(
+                self._services.store, self._visit.caller.account.account_id, self._types, wanted
+            )
             await watched.begin(state)
             self._pusher = asyncio.create_task(self._push(watched))
         elif kind == "WebSocketPushDisable":
@@ -162,10 +185,11 @@ class _Talk:
             while True:
                 await changed.wait()
                 changed.clear()
+                await self._visit.check()
                 news = await watched.news()
                 if news:
                     await self._send(state_change(watched.account_id, news, watched.mark))
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError, WebSocketDisconnect):
             pass  # the socket is closed; the other task hears it too
         finally:
             end()

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginDelayed, LoginFailed
-from posthouse.errors import PosthouseError
+from posthouse.errors import PosthouseError, Temporary
 from posthouse.net.endpoint import Endpoint
 from posthouse.store.model import Account
 from posthouse.web.problems import problem
@@ -122,6 +122,15 @@ class Gate:
         except LoginFailed as fault:
             raise Refused(self._unauthorized(request, fault.public)) from fault
         raise Refused(self._unauthorized(request, "log in first"))
+
+    async def again(self, request: HTTPConnection, known: Caller) -> Caller | None:
+        """Who asks by now, on a connection that stays open; None: the credentials are good no more."""
+        try:
+            return await self.caller(request)
+        except Refused as refused:
+            return None if refused.response.status_code == HTTPStatus.UNAUTHORIZED else known
+        except Temporary:
+            return known  # a fault of ours ends nobody's connection
 
     def _unauthorized(self, request: HTTPConnection, text: str) -> Response:
         response = problem(HTTPStatus.UNAUTHORIZED, "about:blank", text)

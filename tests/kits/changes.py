@@ -447,6 +447,26 @@ class UploadKit:
         await store.apply(RemoveUpload(account_id=ann.id, upload_id=kept.upload_id))
         assert await store.uploads(ann.id, [kept.upload_id]) == [None]
 
+    async def test_what_is_kept_to_be_sent_later_is_bounded(
+        self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing gives way among those, so it is the new one that is refused."""
+        monkeypatch.setattr(limits, "UPLOAD_OCTETS", 10)
+        ann = await furnish(engine)
+        ben = await furnish(engine, "ben@example.test")
+
+        def kept(desk: Desk, octets: bytes) -> AddUpload:
+            content = Content.of(octets)
+            return AddUpload(account_id=desk.id, content=content, media_type="", created_at=NOW, kept=True)
+
+        first = await ann.store.apply(kept(ann, b"123456"))
+        with pytest.raises(OverQuota):
+            await ann.store.apply(kept(ann, b"12345"))
+        await ann.store.apply(kept(ann, b"1234"))
+        await ben.store.apply(kept(ben, b"12345"))
+        await ann.store.apply(RemoveUpload(account_id=ann.id, upload_id=first.upload_id))
+        await ann.store.apply(kept(ann, b"12345"))
+
     async def test_the_oldest_give_way_to_new_ones(
         self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -14,6 +14,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
 from posthouse.ranges import Ranges
+from posthouse.store.credentials import CredentialKind, RemoveCredentials
 from posthouse.store.interface import Expunge, MoveEmails, SetFlags
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
@@ -33,8 +34,9 @@ class Stream:
         cls, house: TestHouse, query: str = "types=*&closeafter=no&ping=0", **headers: str
     ) -> Stream:
         reader, writer = await asyncio.open_connection("127.0.0.1", house.port("http"))
+        headers = {"Authorization": f"Basic {BASIC}"} | headers
         more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"GET /jmap/eventsource/?{query} HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {BASIC}\r\n{more}\r\n"
+        head = f"GET /jmap/eventsource/?{query} HTTP/1.1\r\nHost: a\r\n{more}\r\n"
         writer.write(head.encode())
         made = cls(reader, writer)
         made.head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -189,6 +191,13 @@ class Socket:
         assert isinstance(await self.event(), CloseConnection)
         self._writer.close()
 
+    async def ended(self) -> int:
+        """The code with which the server closes."""
+        event = await self.event()
+        assert isinstance(event, CloseConnection), event
+        self._writer.close()
+        return int(event.code)
+
 
 async def opened(house: TestHouse) -> Socket:
     socket, event = await Socket.open(house, subprotocols=["jmap"], Authorization=f"Basic {BASIC}")
@@ -244,6 +253,29 @@ async def test_pushes_over_a_websocket(house: TestHouse) -> None:
     (missed,) = (await socket.receive())["changed"].values()
     assert missed["Email"] != states["Email"]
     await socket.close()
+
+
+async def test_who_is_logged_out_hears_and_does_nothing_more(house: TestHouse) -> None:
+    """Connections that stay open must not outlive the credentials that opened them."""
+    alice = house.accounts["alice@example.test"]
+    store, bearers = house.app.store, house.app.house.security.bearers
+    _, token = await bearers.add_token(alice, name="x", scope=(), expires_at=0)
+    bearer = {"Authorization": f"Bearer {token}"}
+    (talking, _), (listening, _) = [await Socket.open(house, subprotocols=["jmap"], **bearer) for _ in "ab"]
+    stream = await Stream.open(house, **bearer)
+    push = {"@type": "WebSocketPushEnable", "dataTypes": ["Email"]}
+    request = {"@type": "Request", "using": [], "methodCalls": []}
+    for socket, message in ((talking, request), (listening, push), (listening, request)):
+        await socket.send(message)
+    for socket in (talking, listening):
+        assert (await socket.receive())["@type"] == "Response"
+    await store.apply(RemoveCredentials(account_id=alice.account_id, kind=CredentialKind.TOKEN))
+    await house.fill("alice@example.test", 1)
+    assert await stream.event() == {}
+    await talking.send(request)
+    for socket in (talking, listening):
+        assert await socket.ended() == 1008
+    await stream.close()
 
 
 @pytest.mark.parametrize(

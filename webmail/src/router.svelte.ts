@@ -35,13 +35,36 @@ function decoded(part: string): string {
   }
 }
 
+let here = location.href
+/** Who is asked before this place is left, if anybody is. */
+let mayLeave: (() => Promise<boolean>) | undefined
+
+/** Have `ask` say whether the place may be left. The result ends it. */
+export function guardLeaving(ask: () => Promise<boolean>): () => void {
+  mayLeave = ask
+  return () => {
+    if (mayLeave === ask) mayLeave = undefined
+  }
+}
+
 /** Go to `address` (path and query). `replace`: without a new step in the history. */
 export function go(address: string, { replace = false } = {}): void {
   const target = new URL(address, location.origin)
   const same = target.pathname === location.pathname && target.search === location.search
   if (same && !replace) return
+  if (mayLeave) return void leaveFor(target, replace)
   history[replace ? 'replaceState' : 'pushState'](null, '', target)
-  state.route = parse(target.pathname, target.search)
+  arrive()
+}
+/** The browser's address is where we are. */
+function arrive(): void {
+  here = location.href
+  state.route = parse(location.pathname, location.search)
+}
+async function leaveFor(target: URL, replace: boolean): Promise<void> {
+  if (!(await mayLeave?.())) return
+  mayLeave = undefined
+  go(target.href, { replace })
 }
 
 /** A path from its parts, each escaped. */
@@ -52,7 +75,12 @@ export function path(...parts: string[]): string {
 /** Follow the browser's back and forward, and plain clicks on links within the application. */
 export function startRouter(): void {
   addEventListener('popstate', () => {
-    state.route = parse(location.pathname, location.search)
+    if (mayLeave) {
+      const target = new URL(location.href)
+      history.pushState(null, '', here) // the browser has gone already: back, until it is known
+      return void leaveFor(target, false)
+    }
+    arrive()
   })
   document.addEventListener('click', (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return

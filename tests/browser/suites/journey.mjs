@@ -237,6 +237,12 @@ export const checks = {
     await page.getByRole('button', { name: 'Save' }).click()
     await page.getByText('“no address” is no mail address').waitFor()
     await page.getByLabel('Mail', { exact: true }).fill('sol@south.test')
+    for (const leave of [() => page.locator('.brand, a[href="/mail/inbox"]').first().click(), () => page.goBack()]) {
+      await leave() // not saved: nothing is lost without a question
+      await page.locator('dialog').getByRole('button', { name: 'Cancel' }).click()
+      assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Lamplighter Sol')
+    }
+    await page.getByLabel('Mail', { exact: true }).focus()
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Lamplighter Sol' }).waitFor()
     await page.getByRole('article').getByRole('button', { name: 'New group' }).click()
