@@ -960,6 +960,9 @@ SEARCH_COMPARE: Final = 5_000
 SEARCH_CACHED_IDS: Final = 300_000
 """Ids of indexed messages kept in memory (20 MB), of the accounts that searched last; one account may exceed it."""
 
+SEARCH_IDS_READ: Final = 20_000
+"""Ids of indexed messages read from PostgreSQL with one statement: a few milliseconds."""
+
 SEARCH_KNOWN_TERMS: Final = 300_000
 """Terms remembered as listed already (30 MB at most), so that frequent words are not offered to the list again."""
 

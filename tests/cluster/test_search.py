@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
+import pytest
+
 from posthouse.message.words import fold_needle
+from posthouse.ranges import Ranges
+from posthouse.store.interface import Expunge
 from posthouse.store.model import Content
+from posthouse.store.postgres import indexed
+from posthouse.store.postgres.connection import Connection, Server
 from posthouse.store.search.document import contains
 from tests.cluster.conftest import PostgresEngine
 from tests.kits.engine import furnish
@@ -79,3 +86,43 @@ async def test_the_index_and_looking_agree(engine: PostgresEngine) -> None:
                 wanted = {number for number, raw in messages.items() if contains(raw, field, folded)}
                 found = await desk.store.search_text(desk.id, ids, field, needle)
                 assert found == wanted, (field, needle)
+
+
+async def test_what_is_indexed_is_read_in_portions_and_remembered(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexed, "FEW", 3)
+    monkeypatch.setattr(indexed, "SEARCH_IDS_READ", 7)
+    desk = await furnish(engine)
+    box = await desk.box()
+    ids = {added.email_id for added in await desk.add(box, *(f"apple {n}" for n in range(30)))}
+    db = Connection(Server(engine.place.url))
+    remembered = indexed.IndexedIds()
+    try:
+        await engine.settle()
+        assert await asyncio.to_thread(remembered.searchable, db, desk.id, ids) == ids
+        late = {added.email_id for added in await desk.add(box, "apple late", "apple later")}
+        await engine.settle()
+        opaque = "UPDATE search_document SET opaque = 1 WHERE email_id = $1"
+        await asyncio.to_thread(db.fetch, opaque, max(late))
+        wanted = (ids | late) - {max(late)}
+        assert await asyncio.to_thread(remembered.searchable, db, desk.id, ids | late) == wanted
+        assert await asyncio.to_thread(remembered.searchable, db, desk.id + 1, ids) == set()
+    finally:
+        await asyncio.to_thread(db.close)
+
+
+async def test_a_message_that_is_gone_is_not_found_though_it_is_remembered_as_indexed(
+    engine: PostgresEngine,
+) -> None:
+    desk = await furnish(engine)
+    box = await desk.box()
+    ids = [added.email_id for added in await desk.add(box, *(f"apple {n}" for n in range(30)))]
+    await engine.settle()
+    assert await desk.store.search_text(desk.id, ids, "text", "apple") == set(ids)
+    await desk.store.apply(
+        Expunge(account_id=desk.id, mailbox_id=box.mailbox_id, uids=Ranges([(1, 10)]), force=True)
+    )
+    await engine.settle()
+    assert await desk.store.search_text(desk.id, ids, "text", "apple") == set(ids[10:])
+    assert await desk.store.search_text(desk.id, ids, "header:subject", "apple 1") == set(ids[10:20])

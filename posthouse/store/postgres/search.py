@@ -18,6 +18,7 @@ from posthouse.store.foreground import Foreground
 from posthouse.store.memory.readers import Readers
 from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.emails import read_blobs, read_stored
+from posthouse.store.postgres.indexed import IndexedIds
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.search import query
@@ -43,10 +44,13 @@ _LEARN: Final = (
     "INSERT INTO search_term (account_id, class, term) SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"
     " ON CONFLICT DO NOTHING"
 )
-_INDEXED: Final = (
-    "SELECT email_id, opaque FROM search_document WHERE account_id = $1 AND email_id = ANY($2::bigint[])"
+# The account stands outside: PostgreSQL does not know what reading the terms of a row costs (they lie elsewhere), and
+# with the account at hand would read those of all its messages instead of asking the index about the terms,
+# which name the account anyhow.
+_MATCHING: Final = (
+    "WITH found AS MATERIALIZED (SELECT account_id, email_id FROM search_document"
+    " WHERE terms @@ $2::text::tsquery) SELECT array_agg(email_id) FROM found WHERE account_id = $1"
 )
-_MATCHING: Final = "SELECT email_id FROM search_document WHERE account_id = $1 AND terms @@ $2::text::tsquery"
 _VOCABULARY: Final = {
     "contains": "strpos(term, $3) > 0",
     "begins": "starts_with(term, $3)",
@@ -133,7 +137,8 @@ class AccountTerms:
         if not terms:
             return []
         asked = joined.join(_quoted(_lexeme(self._account_id, class_, term)) for term in terms)
-        return [row[0] for row in self._db.fetch(_MATCHING, self._account_id, asked)]
+        ((found,),) = self._db.fetch(_MATCHING, self._account_id, asked)
+        return found or []
 
     def vocabulary(self, class_: str, condition: str, text: str) -> list[str]:
         """The terms of a class of which a condition about a text is true."""
@@ -154,13 +159,14 @@ class Search:
     def __init__(self, readers: Readers[Reader], foreground: Foreground) -> None:
         self._readers = readers
         self._foreground = foreground
+        self._indexed = IndexedIds()
 
     async def matching(
         self, account_id: int, email_ids: Sequence[int], field: str, needle: str
     ) -> frozenset[int]:
         """Which of the messages contain the needle (`Store.search_text`). Messages that are gone match nothing."""
         with self._foreground.serving():
-            return await self._readers.run(_match, account_id, email_ids, field, needle)
+            return await self._readers.run(_match, self._indexed, account_id, email_ids, field, needle)
 
     def notify_added(self) -> None:
         """The digester hears of new mail by itself."""
@@ -173,41 +179,39 @@ class Search:
 
 
 def _match(
-    reader: Reader, account_id: int, email_ids: Sequence[int], field: str, needle: str
+    reader: Reader, indexed: IndexedIds, account_id: int, email_ids: Sequence[int], field: str, needle: str
 ) -> frozenset[int]:
     asked = set(email_ids)
     folded = fold_needle(needle)
     if not folded and not field.startswith("header:"):
         return frozenset(asked)  # RFC 9051 §6.4.4: the empty string is a substring
     try:
-        decided, hits = _by_index(reader, account_id, asked, field, folded)
+        among = indexed.searchable(reader.db, account_id, asked)
+        decided, hits = _by_index(reader, account_id, among, field, folded)
     except asyncpg.PostgresError as fault:
         raise StoreUnavailable("Searching failed.") from fault
     return frozenset(hits.union(_by_looking(reader, account_id, asked - decided, field, folded)))
 
 
 def _by_index(
-    reader: Reader, account_id: int, asked: set[int], field: str, needle: str
+    reader: Reader, account_id: int, among: set[int], field: str, needle: str
 ) -> tuple[set[int], set[int]]:
-    """(messages that the index decided about, those of them that match)."""
+    """(those of the indexed messages that the index decided about, those of them that match)."""
     db = reader.db
-    among = {row[0] for row in db.fetch(_INDEXED, account_id, sorted(asked)) if not row[1]}
     answer = query.ask(AccountTerms(db, account_id), field, needle, among)
     hits, undecided = set(answer.hits), set(answer.undecided)
     class_ = HEADS.get(field.removeprefix("header:")) if needle and undecided else None
-    if class_ is not None:
-        rows = db.fetch(
-            f"SELECT email_id, {class_} FROM search_document"
-            f" WHERE account_id = $1 AND email_id = ANY($2::bigint[]) AND {class_} IS NOT NULL",
+    # (A NUL stands as U+FFFD in the texts: `_clean`.)
+    if class_ is not None and not {"\0", "\ufffd"} & set(needle):
+        ((looked_at, having),) = db.fetch(
+            f"SELECT array_agg(email_id), array_agg(email_id) FILTER (WHERE strpos({class_}, $3) > 0)"
+            f" FROM search_document WHERE account_id = $1 AND email_id = ANY($2::bigint[]) AND {class_} IS NOT NULL",
             account_id,
             sorted(undecided),
+            needle,
         )
-        for email_id, text in rows:
-            if "\ufffd" in text and "\0" in needle:
-                continue
-            undecided.discard(email_id)
-            if needle in text:
-                hits.add(email_id)
+        undecided.difference_update(looked_at or ())
+        hits.update(having or ())
     return among - undecided, hits
 
 
