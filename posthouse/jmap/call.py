@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -110,6 +111,10 @@ def _evaluate(value: Any, path: str) -> Any:
     return _walk(value, [step.replace("~1", "/").replace("~0", "~") for step in steps])
 
 
+_INDEX: Final = re.compile("0|[1-9][0-9]{0,9}")
+"""RFC 6901 §4: an array's index, no zeros in front; no array here has more digits of them."""
+
+
 def _walk(value: Any, steps: Sequence[str]) -> Any:
     for i, step in enumerate(steps):
         if isinstance(value, Mapping):
@@ -125,9 +130,7 @@ def _walk(value: Any, steps: Sequence[str]) -> Any:
                 if len(found) > limits.JMAP_REFERENCED:
                     raise MethodError("invalidResultReference", "it leads to too many values")
             return found
-        elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step) < len(value):
-            if len(step) > 1 and step.startswith("0"):
-                raise MethodError("invalidResultReference", f"nothing at {step}")
+        elif isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):
             value = value[int(step)]
         else:
             raise MethodError("invalidResultReference", f"nothing at {step}")

@@ -123,10 +123,15 @@ class AccountMail:
         known = self._threads
         missing = [email_id for email_id in email_ids if email_id not in known] if known else email_ids
         if missing:
-            found = dict(zip(missing, await self._store.threads(self.account_id, missing), strict=True))
-            fresh = {email_id: found[email_id] or email_id for email_id in found if email_id not in known}
-            known.update(fresh)  # somebody may have asked at the same time: each is filed once
-            self._unfiled += fresh
+            decided = await self._store.threads(self.account_id, missing)
+            found = zip(missing, decided, strict=True)
+            if known or None in decided:  # somebody may have asked at the same time: each is filed once
+                fresh = {email_id: thread or email_id for email_id, thread in found if email_id not in known}
+                known.update(fresh)
+                self._unfiled += fresh
+            else:
+                known.update(found)  # type: ignore[arg-type]  # none of them is None
+                self._unfiled += known
         return known
 
     def _file(self) -> None:

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-LISTENERS = ("smtp", "imap", "pop3", "submission", "health")
+LISTENERS = ("smtp", "imap", "pop3", "submission", "http", "health")
 
 
 class NodeProcess:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import imaplib
+import json
 import poplib
+import re
+import shutil
 import smtplib
+import subprocess
 import time
+import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +35,7 @@ class Cluster:
         url = self.database.make("house")
         self.mx = NodeProcess(folder / "mx", url, "mx,queue")
         self.reading = NodeProcess(folder / "reading", url, "imap,pop3,jobs")
-        self.all = NodeProcess(folder / "all", url, "imap,pop3,submission,jobs", more="drain = 1")
+        self.all = NodeProcess(folder / "all", url, "imap,pop3,submission,web,jobs", more="drain = 1")
         self.nodes = (self.mx, self.reading, self.all)
 
     def close(self) -> None:
@@ -125,6 +132,99 @@ def test_a_killed_node_s_clients_find_the_same_elsewhere(cluster: Cluster) -> No
     assert set(before[1].split()) < set(after[1].split())
     there.logout()
     again.logout()
+
+
+def jmap(node: NodeProcess, *calls: tuple[str, dict[str, object]]) -> list[dict[str, Any]]:
+    """The answers of JMAP calls, as a program that runs in a browser makes them; `accountId` is filled in."""
+    host, port = node.address("http")
+    word = b64encode(b"ann@example.test:secret-of-ann").decode()
+    headers = {"Authorization": f"Basic {word}", "Content-Type": "application/json"}
+
+    def ask(path: str, body: bytes | None = None) -> Any:
+        request = urllib.request.Request(f"http://{host}:{port}{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    mail = "urn:ietf:params:jmap:mail"
+    account = ask("/.well-known/jmap")["primaryAccounts"][mail]
+    wanted = [[name, {"accountId": account} | words, str(place)] for place, (name, words) in enumerate(calls)]
+    body = {"using": ["urn:ietf:params:jmap:core", mail], "methodCalls": wanted}
+    return [answer for _, answer, _ in ask("/jmap/", json.dumps(body).encode())["methodResponses"]]
+
+
+def test_the_browser_sees_what_imap_does_on_another_node(cluster: Cluster) -> None:
+    send(cluster.mx, "for the browser")
+    query = ("Email/query", {"filter": {"subject": "for the browser"}})
+    began = time.monotonic()
+    while not (found := jmap(cluster.all, query)[0]["ids"]):
+        assert time.monotonic() - began < 10
+    imap = reader(cluster.reading)
+    number = imap.search(None, "SUBJECT", '"for the browser"')[1][0].decode()
+    assert imap.store(number, "+FLAGS", "(\\Flagged \\Seen)")[0] == "OK"
+    get = ("Email/get", {"ids": found, "properties": ["keywords"]})
+    while jmap(cluster.all, get)[0]["list"][0]["keywords"] != {"$flagged": True, "$seen": True}:
+        assert time.monotonic() - began < 20
+    (told,) = jmap(cluster.all, ("Email/set", {"update": {found[0]: {"keywords/$flagged": None}}}))
+    assert told["updated"] == {found[0]: None}
+    while b"\\Flagged" in (imap.noop() and imap.fetch(number, "(FLAGS)")[1][0]):
+        assert time.monotonic() - began < 30
+    imap.logout()
+
+
+class Mirror:
+    """A Maildir that mbsync keeps in step with ann's inbox, at whatever node."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.folder = folder
+        self.program = program
+
+    def run(self, node: NodeProcess) -> str:
+        """Bring it up to date; what mbsync said and was told."""
+        host, port = node.address("imap")
+        rc = self.folder / "rc"
+        rc.write_text(
+            f"IMAPAccount house\nHost {host}\nPort {port}\nUser ann@example.test\nPass secret-of-ann\n"
+            "SSLType None\nAuthMechs LOGIN\n\nIMAPStore far\nAccount house\n\n"
+            f"MaildirStore near\nPath {self.folder}/\nInbox {self.folder}/INBOX\n\n"
+            "Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n"
+        )
+        words = [self.program, "-c", str(rc), "-Dn", "all"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def letters(self) -> dict[str, str]:
+        """Name of a file without its flags → text."""
+        files = [path for name in ("cur", "new") for path in (self.folder / "INBOX" / name).iterdir()]
+        return {path.name.partition(":")[0]: path.read_text() for path in files}
+
+
+def fetched(said: str) -> int:
+    """How many messages mbsync fetched whole."""
+    return len(re.findall(r"UID FETCH \d+ \(.*BODY\.PEEK\[\]", said))
+
+
+def test_mbsync_goes_on_at_another_node_and_fetches_nothing_again(cluster: Cluster, tmp_path: Path) -> None:
+    program = shutil.which("mbsync")
+    if program is None:
+        absent("mbsync (scripts/install-peers.sh)")
+        return
+    for number in range(20):
+        send(cluster.mx, f"for the mirror {number}")
+    mirror = Mirror(tmp_path, program)
+    first = mirror.run(cluster.reading)
+    before = mirror.letters()
+    assert fetched(first) == len(before) >= 20
+    cluster.reading.kill()
+    send(cluster.mx, "while it is away")
+    said = mirror.run(cluster.all)
+    after = mirror.letters()
+    assert fetched(said) == 1
+    assert before.items() <= after.items()
+    assert [text for name, text in after.items() if name not in before and "while it is away" in text]
+    assert fetched(mirror.run(cluster.all)) == 0
+    cluster.reading.start()
+    assert fetched(mirror.run(cluster.reading)) == 0
 
 
 def test_while_the_database_is_away_mail_is_deferred_and_nothing_hangs(cluster: Cluster) -> None:

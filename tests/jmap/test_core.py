@@ -203,6 +203,8 @@ async def test_references_lead_from_call_to_call(alice: Client) -> None:
         {"resultOf": "0", "name": "Email/query", "path": "ids"},
         {"resultOf": "0", "name": "Email/query", "path": "/ids/99"},
         {"resultOf": "0", "name": "Email/query", "path": "/ids/-"},
+        {"resultOf": "0", "name": "Email/query", "path": "/ids/" + "9" * 5000},
+        {"resultOf": "0", "name": "Email/query", "path": "/ids/00"},
         {"resultOf": "0", "name": "Email/query", "path": "/position/*"},
         {"resultOf": "0", "name": "Email/query", "path": "/*" * 100},
         {"resultOf": "0", "name": "Email/query"},
