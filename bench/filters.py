@@ -174,7 +174,7 @@ KINDS: Final = {
     "opendkim-spf": ("with opendkim and SPF policy", opendkim_and_spf),
     "rspamd": ("with rspamd", rspamd),
 }
-OURS: Final = "posthouse"
+OURS: Final = "posthouse-checked"
 INSIDE: Final = "POSTHOUSE_BENCH_INSIDE"
 """In the environment: we are in the closed network already."""
 
@@ -221,7 +221,7 @@ def measure(options: argparse.Namespace) -> None:
     words = ["--users", str(USERS), "--runs", "1", "--secs", str(options.secs), "--sizes", "4096,51200"]
     run = compare.options_from([*words, "--conc", "10,50"])
     for name in options.only.split(","):
-        server = compare.Posthouse(USERS) if name == OURS else Filtered(name, KINDS[name][1])
+        server = compare.Posthouse(USERS, checked=OURS) if name == OURS else Filtered(name, KINDS[name][1])
         print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)
         try:
             server.start()
