@@ -29,10 +29,9 @@ def claimed_addresses(value: bytes, mailboxes: Iterable[Mailbox] | None = None) 
     read = {mailbox.address for mailbox in mailboxes if mailbox.domain}
     if len(read) == 1 and value.count(b"@") == 1:
         (address,) = read
-        if value.endswith(f"<{address}>".encode("utf-8", "surrogateescape")):
-            return frozenset(
-                read
-            )  # as nearly all mail has it: there is nothing else that could be an address
+        # As nearly all mail has it, nothing else there could be an address; but for a dot behind the domain.
+        if not address.endswith(".") and value.endswith(f"<{address}>".encode("utf-8", "surrogateescape")):
+            return frozenset(read)
     text = _NAME.sub(_without_name, value.decode("utf-8", "surrogateescape"))
     pieces = text.split("@")
     for before, behind in itertools.pairwise(pieces):

@@ -20,6 +20,7 @@ OURS = "alice@example.test"
         '"(" <x@elsewhere.test> <alice@example.test> ")"',
         "(( x@elsewhere.test <alice@example.test>",
         "alice@example.test.",
+        "Boss <alice@example.test.>",
         "alice @ example.test",
         "x@elsewhere.test, " * 150 + "alice@example.test",
     ],
