@@ -31,7 +31,15 @@ from posthouse.msgauth.dkim_signature import Signature
 from posthouse.msgauth.dkim_verify import Signatures
 from posthouse.msgauth.dmarc import DmarcFound, check_dmarc, walk_names
 from posthouse.msgauth.iprev import check_iprev
-from posthouse.msgauth.results import Arc, Authentication, Disposition, Dkim, Dmarc, Result, Spf
+from posthouse.msgauth.results import (
+    Arc,
+    Authentication,
+    Disposition,
+    Dkim,
+    Result,
+    Spf,
+    proved_domains,
+)
 from posthouse.msgauth.spf import SpfQuestion, check_spf
 from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
@@ -149,7 +157,7 @@ class Authenticate:
         judged = [await check_dmarc(domain, spf, dkim, resolver) for domain in domains]
         dmarc = tuple(one.result for one in judged)
         found = Authentication(
-            spf=spf, dkim=dkim, arc=arc, dmarc=dmarc, iprev=iprev, aligned=frozenset(_proved(dmarc))
+            spf=spf, dkim=dkim, arc=arc, dmarc=dmarc, iprev=iprev, aligned=proved_domains(dmarc)
         )
         return found, tuple(judged)
 
@@ -230,13 +238,6 @@ def _printable(text: str) -> str:
     """What a header that is no text has in it must reach no log, terminal or database as it is, nor at any length."""
     text = "".join(one if one.isprintable() else "?" for one in text)
     return text if len(text) < DOMAIN else text[: DOMAIN - 1] + "?"
-
-
-def _proved(dmarc: tuple[Dmarc, ...]) -> Iterable[str]:
-    """Pass, or (where there is no policy) proof of the very same domain."""
-    for one in dmarc:
-        if one.result is Result.PASS or (one.result is Result.NONE and (one.spf_aligned or one.dkim_aligned)):
-            yield one.domain
 
 
 def _why(found: Authentication) -> str:

@@ -26,7 +26,17 @@ from posthouse.msgauth.authres import (
     MethodResult,
     parse_authres,
 )
-from posthouse.msgauth.results import Arc, Authentication, Disposition, Dkim, Dmarc, Iprev, Result, Spf
+from posthouse.msgauth.results import (
+    Arc,
+    Authentication,
+    Disposition,
+    Dkim,
+    Dmarc,
+    Iprev,
+    Result,
+    Spf,
+    proved_domains,
+)
 
 _BY: Final = re.compile(rb"\sby\s+([A-Za-z0-9.-]+)", re.IGNORECASE)
 _CLIENT: Final = re.compile(r"from\s+(\S+)(?=\s)(.*?)(?:\sby\s|$)", re.IGNORECASE | re.DOTALL)
@@ -90,11 +100,6 @@ def as_found(said: AuthResults, domains: Iterable[str]) -> Authentication:
     dkim = tuple(_dkim(one) for one in by_method.get("dkim", []) if _result(one) is not Result.NONE)
     told = {normal_domain(one.properties.get("header.from", "")): one for one in by_method.get("dmarc", [])}
     dmarc = tuple(_dmarc(domain, told.get(domain), spf, dkim) for domain in domains)
-    proved = {
-        one.domain
-        for one in dmarc
-        if one.result is Result.PASS or (one.result is Result.NONE and (one.spf_aligned or one.dkim_aligned))
-    }
     arc, iprev = by_method.get("arc", []), by_method.get("iprev", [])
     return Authentication(
         spf=spf,
@@ -104,7 +109,7 @@ def as_found(said: AuthResults, domains: Iterable[str]) -> Authentication:
         iprev=Iprev(result=_result(iprev[0]), name=iprev[0].properties.get("policy.iprev", ""))
         if iprev
         else Iprev(result=Result.NONE),
-        aligned=frozenset(proved),
+        aligned=proved_domains(dmarc),
     )
 
 

@@ -7,6 +7,7 @@ the names it bears were proved. Domains are lower case A-labels.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -159,6 +160,15 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
         if self.disposition is not Disposition.NONE:
             parts.append(f"asked: {self.disposition}")
         return ", ".join(parts)
+
+
+def proved_domains(dmarc: Iterable[Dmarc]) -> frozenset[str]:
+    """The author domains that passed, and (where there is no policy) those that SPF or DKIM proved themselves."""
+    return frozenset(
+        one.domain
+        for one in dmarc
+        if one.result is Result.PASS or (one.result is Result.NONE and (one.spf_aligned or one.dkim_aligned))
+    )
 
 
 _STRICTNESS: Final = (Disposition.NONE, Disposition.QUARANTINE, Disposition.REJECT)
