@@ -187,7 +187,7 @@ class _Setter:
     def _aside(self, ops: list[Op[Any]]) -> list[Op[Any]]:
         """What gives mailboxes that are to be renamed a name that nobody has."""
         renamed = [op for op in ops if isinstance(op, RenameMailbox)]
-        return [msgspec.structs.replace(op, name=f"{secrets.token_hex(16)}") for op in renamed]
+        return [msgspec.structs.replace(op, name=secrets.token_hex(16)) for op in renamed]
 
     async def _all_at_once(self, ops: list[Op[Any]]) -> bool:
         """RFC 8620 §5.3: an object is changed whole or not at all. False: a name is taken. Rejected."""

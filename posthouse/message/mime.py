@@ -242,6 +242,7 @@ _DESCRIPTIVE: Final = frozenset(
         b"content-location",
     }
 )
+"""What `_descriptive_fields` reads; most parts have none of them."""
 
 
 def _descriptive_fields(

@@ -229,13 +229,12 @@ class _Evaluation:
     # --- macros -------------------------------------------------------------------------------------
 
     async def _expand(self, text: str, domain: str) -> str:
-        if "%" not in text:
-            return fit(text.rstrip(".")).lower()
-        try:
-            name = expand(text, await self._values_for(text, domain), DOMAIN_LETTERS)
-        except MacroError as fault:
-            raise _Stop(Result.PERMERROR, f"{domain}: {fault}") from None
-        return fit(name.rstrip(".")).lower()
+        if "%" in text:
+            try:
+                text = expand(text, await self._values_for(text, domain), DOMAIN_LETTERS)
+            except MacroError as fault:
+                raise _Stop(Result.PERMERROR, f"{domain}: {fault}") from None
+        return fit(text.rstrip(".")).lower()
 
     async def _values_for(self, text: str, domain: str) -> dict[str, str]:
         local, _, sender_domain = self._sender.rpartition("@")
