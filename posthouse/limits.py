@@ -678,7 +678,7 @@ JMAP_ON_LOOP: Final = 5_000
 """Emails up to which a query or a count is worked out on the event loop (about a millisecond)."""
 
 JMAP_ON_LOOP_OCTETS: Final = 128 * KB
-"""Octets of messages up to which bodies are taken apart on the event loop."""
+"""Octets of messages up to which bodies are taken apart on the event loop, and of requests that are read there."""
 
 JMAP_ACCOUNTS: Final = 1_000
 """Accounts whose threads and counts are remembered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -33,15 +34,12 @@ class ResultReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     path: str
 
 
-def parse_request(raw: bytes) -> Request:
-    """The request in these octets. RequestError: notJSON, notRequest, limit."""
-    if len(raw) > limits.JMAP_REQUEST_SIZE:
-        raise RequestError("limit", "the request is too large", limit="maxSizeRequest")
-    return as_request(decoded(raw))
+async def read_json(raw: bytes) -> Any:
+    """The value of I-JSON octets; many are read in a thread. RequestError notJSON."""
+    return _decoded(raw) if len(raw) <= limits.JMAP_ON_LOOP_OCTETS else await asyncio.to_thread(_decoded, raw)
 
 
-def decoded(raw: bytes) -> Any:
-    """The value of I-JSON octets. RequestError notJSON."""
+def _decoded(raw: bytes) -> Any:
     try:
         tree = msgspec.json.decode(raw)
         # RFC 7493 §2.3: no object has two members of one name. Of such the decoder keeps the last, so the value

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from posthouse import limits
-from posthouse.jmap.call import parse_request
+from posthouse.jmap.call import as_request, read_json
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.errors import RequestError
@@ -69,9 +69,8 @@ class JmapPages:
                 if kind != "application/json":
                     raise RequestError("notJSON", "the content type is not application/json")
                 via = via_of(request, caller, self._public_url)
-                answer = await self._dispatcher.process(
-                    parse_request(raw), caller.account, caller.app_password_id, via
-                )
+                asked = as_request(await read_json(raw))
+                answer = await self._dispatcher.process(asked, caller.account, caller.app_password_id, via)
         except RequestError as fault:
             return refusal(fault)
         except TooBusy:

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from posthouse import limits
-from posthouse.jmap.call import as_request, decoded
+from posthouse.jmap.call import as_request, read_json
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.errors import RequestError
@@ -134,7 +134,7 @@ class _Talk:
         try:
             if text is None:
                 raise RequestError("notJSON", "messages are text")  # RFC 8887 §4.1
-            tree = decoded(text.encode("utf-8", "replace"))
+            tree = await read_json(text.encode("utf-8", "replace"))
             if not isinstance(tree, dict):
                 raise RequestError("notRequest", "an object is wanted")
             request_id = tree.get("id")

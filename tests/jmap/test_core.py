@@ -90,6 +90,10 @@ async def test_echo_and_its_order(alice: Client) -> None:
         (rb'{"using": [], "methodCalls": [["Core/echo", {"ab": 1, "\u0061b": 2}, "x"]]}', "notJSON"),
         (rb'{"using": [], "methodCalls": [["Core/echo", {"a": 1, "a": "\u003a"}, "x"]]}', "notJSON"),
         (rb'{"using": [], "methodCalls": [["Core/echo", {"a": "\u003a", "a": ":"}, "x"]]}', "notJSON"),
+        (
+            b'{"using": [], "methodCalls": [["Core/echo", {"a": 1, "a": "' + b"x" * 200_000 + b'"}, "x"]]}',
+            "notJSON",
+        ),
         (b"[]", "notRequest"),
         (b"3", "notRequest"),
         (b'{"using": []}', "notRequest"),
