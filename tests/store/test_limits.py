@@ -92,6 +92,15 @@ async def test_batches_are_bounded(engine: SqliteEngine, monkeypatch: pytest.Mon
     assert writer.commits - before >= 4
 
 
+async def test_a_commit_of_nothing_asks_nothing_of_the_disk(engine: SqliteEngine) -> None:
+    writer = engine.store._engine._writer
+    await engine.store.settle()
+    before = writer.commits
+    for _ in range(50):
+        assert await engine.store.commit() == []
+    assert writer.commits - before < 50, "the background's own, at most"
+
+
 async def test_segment_files_are_bounded(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SEGMENT_OCTETS", 120_000)
     desk = await furnish(engine)

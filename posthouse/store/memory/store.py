@@ -67,8 +67,8 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
         return cast(R, (await self._parts.submit((op,)))[0])  # its result is of its type argument
 
     async def commit(self, *ops: Op[Any]) -> list[Any]:
-        """Commit operations together, all or nothing; one result each, in order."""
-        return await self._parts.submit(ops)
+        """Commit operations together, all or nothing; one result each, in order. Of none nothing is made durable."""
+        return await self._parts.submit(ops) if ops else []
 
     @abstractmethod
     def stage(self) -> Staging:
