@@ -139,9 +139,7 @@ class House:
         self.resolver = DnsResolver(config.dns)
         self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
         self.courier = make_courier(
-            *(config, self.store, self.resolver, self.ourselves),
-            tell=self.tallies.note_session,
-            now=self.clock,
+            config, self.store, self.resolver, self.ourselves, tell=self.tallies.note_session, now=self.clock
         )
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
@@ -180,7 +178,10 @@ class House:
             outgoing=self.learnt_addresses.beside(outgoing(self.junk)),
         )
         self.reports = ReportSender(
-            *(self.store, self.resolver, self.tallies, self.deliverer.operations),
+            self.store,
+            self.resolver,
+            self.tallies,
+            self.deliverer.operations,
             hostname=config.hostname,
             now=self.clock,
         )
@@ -199,7 +200,9 @@ class House:
         )
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
-            *(self.store, domains, self.resolver),
+            self.store,
+            domains,
+            self.resolver,
             hostname=config.hostname,
             ports=ports_of(config),
             certificate=Paths(config.data).certificate(config),
@@ -329,7 +332,10 @@ class House:
             reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
         )
         return HouseStatus(
-            *(self.store, records, facts, self.backups),
+            self.store,
+            records,
+            facts,
+            self.backups,
             listening=lambda: self.listening,
             started_at=self.started_at,
             now=self.clock,
