@@ -7,8 +7,10 @@ change takes a mod-sequence of the account, so that states and changes of all ki
 from __future__ import annotations
 
 from posthouse.errors import Conflict, NotFound
+from posthouse.store import grants
 from posthouse.store.account_model import Item
 from posthouse.store.interface import PutItem, RemoveItem
+from posthouse.store.sql import shared
 from posthouse.store.sql.transaction import Transaction
 
 
@@ -32,6 +34,8 @@ def put(tx: Transaction, op: PutItem) -> Item:
         " SET modseq = excluded.modseq, due_at = excluded.due_at, data = excluded.data",
         (op.account_id, op.kind, item_id, created, modseq, op.due_at, op.data),
     )
+    if op.kind == grants.KIND:
+        shared.refresh(tx, account)
     return Item(
         account_id=op.account_id,
         kind=op.kind,
@@ -67,3 +71,5 @@ def remove(tx: Transaction, op: RemoveItem) -> None:
         "INSERT INTO item_gone VALUES (?, ?, ?, ?, ?)",
         (op.account_id, op.kind, modseq, op.item_id, present[0][0]),
     )
+    if op.kind == grants.KIND:
+        shared.refresh(tx, account)
