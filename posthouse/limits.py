@@ -725,6 +725,18 @@ JMAP_BLOBS: Final = 100
 JMAP_BLOB_SOURCES: Final = 64
 """Sources that one Blob/upload puts together (maxDataSources; RFC 9404 §3.1 wants 64 at least)."""
 
+SHARES: Final = 100
+"""Accounts that one mailbox or address book can be shared with."""
+
+GRANTS: Final = 1_000
+"""Accounts that one account can have shared something with, also what it has taken back."""
+
+SHARED_ACCOUNTS: Final = 100
+"""Accounts that can share something with one account: its session shows them, and push follows them."""
+
+SHARE_NOTIFICATIONS: Final = 200
+"""Notifications of changed rights that are kept for an account; then the oldest goes (RFC 9670 §3)."""
+
 PUSH_SUBSCRIPTIONS: Final = 50
 """Push subscriptions of one account: a person's devices."""
 

@@ -14,14 +14,28 @@ import msgspec
 from posthouse import limits
 from posthouse.store import grants
 from posthouse.store.account_model import Passage
+from posthouse.store.grants import Grant
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.gone import end_history
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sql.transaction import Transaction
 
 
-def refresh(tx: Transaction, account: AccountState) -> None:
-    """A grant was changed."""
+def granted(tx: Transaction, account: AccountState, before: Grant, after: Grant) -> None:
+    """A grant was changed: so are the mailboxes that it is about, for their owner."""
+    for number in sorted(before.mailboxes.keys() | after.mailboxes.keys()):
+        mailbox = account.mailboxes.get(number)
+        if mailbox is not None and _rights(before, number) != _rights(after, number):
+            mailbox.changed_modseq = tx.bump_mailbox(account, mailbox)
+    _refresh(tx, account)
+
+
+def _rights(grant: Grant, number: int) -> tuple[str, ...]:
+    share = grant.mailboxes.get(number)
+    return share.rights if share is not None else ()
+
+
+def _refresh(tx: Transaction, account: AccountState) -> None:
     rows = tx.query(
         "SELECT data FROM item WHERE account_id = ? AND kind = ?", (account.account_id, grants.KIND)
     )
@@ -71,7 +85,7 @@ def forget_mailbox(tx: Transaction, account: AccountState, mailbox_id: int) -> N
                 item_id,
             ),
         )
-    refresh(tx, account)
+    _refresh(tx, account)
 
 
 def read_changes(
