@@ -826,6 +826,9 @@ FLAGS_LOGGED_RUNS: Final = 4
 FLAGS_LOGGED_SECONDS: Final = 1.0
 """How long a quiet moment is waited for before logged flags are written to the placements; then it is done anyway."""
 
+FLAGS_LEFT_SECONDS: Final = 60.0
+"""Seconds after which a node of a cluster looks for flag changes that a node which died has logged and not settled."""
+
 WAL_OCTETS: Final = 16 * MB
 """Size of the write-ahead log at which it is copied into the database: a restart reads at most little more."""
 
