@@ -56,9 +56,11 @@ async def set_emails(context: Context, arguments: EmailSetArguments) -> SetAnswe
     check_set(arguments, old_state)
     answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
     answer.created, answer.not_created = await _create(context, account_id, arguments.create or {})
-    answer.updated, answer.not_updated = await update_emails(context, account_id, arguments.update or {})
+    answer.updated, answer.not_updated = await update_emails(
+        context, account_id, context.by_id(arguments.update)
+    )
     answer.destroyed, answer.not_destroyed = await destroy_emails(
-        context, account_id, arguments.destroy or []
+        context, account_id, context.ids_of(arguments.destroy)
     )
     answer.new_state = str(await mail.state())
     answer.tidy()
@@ -228,7 +230,7 @@ async def destroy_emails(
 ) -> tuple[list[str], Object]:
     """(destroyed, not destroyed)."""
     mail = context.mail(account_id)
-    numbers = {name: ids.decode(ids.EMAIL, context.resolve_id(name) or "") for name in destroy}
+    numbers = {name: ids.decode(ids.EMAIL, name) for name in destroy}
     standings = await mail.find([number for number in numbers.values() if number is not None])
     uids: dict[int, list[int]] = defaultdict(list)
     gone: list[str] = []
@@ -238,7 +240,7 @@ async def destroy_emails(
         if standing is None:
             refused[name] = {"type": "notFound"}
             continue
-        gone.append(context.resolve_id(name) or name)
+        gone.append(name)
         for box, uid in standing.places:
             uids[box].append(uid)
     ops = [

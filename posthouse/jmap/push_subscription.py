@@ -148,13 +148,13 @@ async def set_subscriptions(context: Context, arguments: PushSetArguments) -> Ob
             answer["created"][creation_id] = await _create(context, creation_id, given)
         except Rejected as fault:
             answer["notCreated"][creation_id] = fault.error()
-    for name, patch in (arguments.update or {}).items():
+    for name, patch in context.by_id(arguments.update).items():
         try:
             answer["updated"][name] = await _update(context, name, patch)
         except Rejected as fault:
             answer["notUpdated"][name] = fault.error()
     mine = await _mine(context)
-    for name in dict.fromkeys(arguments.destroy or ()):
+    for name in context.ids_of(arguments.destroy):
         number = ids.decode(LETTER, name)
         if name in mine and number is not None:
             op = RemoveItem(account_id=context.account.account_id, kind=KIND, item_id=number)
