@@ -206,6 +206,9 @@ class ItemType:
         for _ in range(limits.JMAP_RETRIES):
             item = await self._item(context, account_id, name)
             old = self.object_of(item)
+            shown = self._show(old)
+            # RFC 8620 §5.3: what the server sets may stand in a patch as the client was shown it.
+            old |= {name: shown[name] for name in self.server_set if name in shown}
             new = self.shaped(apply_patch(old, patch), old)
             kept = await self._put(context, account_id, new, old)
             kept.pop("id", None)

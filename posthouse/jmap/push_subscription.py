@@ -265,7 +265,7 @@ async def _update(context: Context, name: str, patch: Object) -> Object | None:
         raise invalid("no such property", *unknown)
     if fixed := [each for each in ("id", "deviceClientId") if new.get(each) != shown[each]]:
         raise invalid("these do not change", *fixed)
-    if "verificationCode" in patch:
+    if patch.get("verificationCode", shown["verificationCode"]) != shown["verificationCode"]:
         if not hmac.compare_digest(str(patch["verificationCode"]).encode(), kept.code.encode()):
             raise invalid("this is not the code", "verificationCode")
         kept.verified = True

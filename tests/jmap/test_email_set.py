@@ -512,6 +512,10 @@ async def test_what_the_server_sets_may_stand_in_a_patch_as_it_is(alice: Client)
     assert await changed(alice, name, email | {"keywords": {"$seen": True}}) == {}
     (found,) = await alice.get(name, properties=["keywords"])
     assert found["keywords"] == {"$seen": True}
-    for wrong in same:
-        refused = await changed(alice, name, email | {wrong: "M1", "keywords": {}})
+    (whole,) = (await alice.call("Email/get", ids=[name], fetchTextBodyValues=True))["list"]
+    more = (await alice.get(name, properties=["header:Subject:asText", "headers", "bodyStructure"]))[0]
+    assert await changed(alice, name, whole | more | {"keywords": {"$flagged": True}}) == {}
+    assert (await alice.get(name, properties=["keywords"]))[0]["keywords"] == {"$flagged": True}
+    for wrong in (*same, "subject", "preview", "hasAttachment", "header:Subject:asText"):
+        refused = await changed(alice, name, email | {wrong: "M999", "keywords": {}})
         assert (refused["type"], refused["properties"]) == ("invalidProperties", [wrong])
