@@ -172,7 +172,7 @@ class ItemType:
     ) -> tuple[Object, Object]:
         made: Object = {}
         refused: Object = {}
-        count = len(await context.store.items(account_id, self.kind)) if create else 0
+        count = await context.store.item_count(account_id, self.kind) if create else 0
         for creation_id, given in create.items():
             try:
                 if count >= self.most:

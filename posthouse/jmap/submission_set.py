@@ -103,7 +103,7 @@ class _Setter:
     async def create(self, create: dict[str, Object]) -> tuple[Object, Object]:
         made: Object = {}
         refused: Object = {}
-        count = len(await self._context.store.items(self._account_id, KIND)) if create else 0
+        count = await self._context.store.item_count(self._account_id, KIND) if create else 0
         for creation_id, given in create.items():
             try:
                 if count + len(made) >= TYPE.most:

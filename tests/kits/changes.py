@@ -421,6 +421,8 @@ class ItemKit:
             (emu.item_id, b"emu"),
         ]
         assert [each.data for each in await desk.store.items(desk.id, "Pet", [emu.item_id, 99])] == [b"emu"]
+        assert await desk.store.item_count(desk.id, "Pet") == len(await desk.store.items(desk.id, "Pet"))
+        assert await desk.store.item_count(desk.id, "None of these") == 0
         found = await desk.store.item_changes(desk.id, "Pet", since)
         assert found is not None
         assert [(each.item_id, each.gone, each.created_modseq > since) for each in found] == [
