@@ -49,7 +49,7 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     gone = tx.execute(f"DELETE FROM placement WHERE {some} RETURNING email_id", bindings)
     tx.discard_emails(account_id, [row[0] for row in gone])
     if len(gone) < limits.PIECE_ROWS:
-        for table in ("mailbox_change", "mailbox_snapshot", "doomed_mailbox"):
+        for table in ("mailbox_change", "mailbox_snapshot", "flag_log", "doomed_mailbox"):
             tx.execute(f"DELETE FROM {table} WHERE account_id = ? AND mailbox_id = ?", key)
     return True
 

@@ -90,6 +90,8 @@ class AccountState:
     """Some emails are in several mailboxes."""
     flag_bits: dict[frozenset[str], int] = field(default_factory=dict)
     """Bits of flag sets seen before."""
+    logged: set[int] = field(default_factory=set)
+    """Mailboxes that may have flag changes in PostgreSQL's log."""
 
     def mailbox_value(self, mailbox: MailboxState) -> Mailbox:
         """The mailbox as others see it."""
