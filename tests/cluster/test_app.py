@@ -12,6 +12,7 @@ import pytest
 
 from posthouse.config import Store
 from tests.house import PASSWORDS, TestHouse
+from tests.kits.snoozing import comes_back_after_a_restart
 
 pytestmark = pytest.mark.slow
 
@@ -45,5 +46,13 @@ async def test_mail_comes_in_and_is_read(url: str, tmp_path: Path) -> None:
             pop.quit()
 
         await asyncio.to_thread(converse)
+    finally:
+        await house.close()
+
+
+async def test_snoozed_mail_comes_back_after_a_restart(url: str, tmp_path: Path) -> None:
+    house = await TestHouse.open(tmp_path, store=Store(url=url))
+    try:
+        await comes_back_after_a_restart(house)
     finally:
         await house.close()
