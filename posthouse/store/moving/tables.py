@@ -35,6 +35,7 @@ LEFT: Final = {
             "lease",
             "secret",
             "commit_mark",
+            "pack",
         }
     ),
 }

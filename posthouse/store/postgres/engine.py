@@ -40,6 +40,7 @@ from posthouse.store.postgres.emails import derive_emails
 from posthouse.store.postgres.migrate import migrate
 from posthouse.store.postgres.nodes import Node
 from posthouse.store.postgres.notices import Notices
+from posthouse.store.postgres.packing import Packer
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.staging import StageFolder
 from posthouse.store.postgres.sweeping import Sweeper
@@ -154,6 +155,11 @@ class Engine:
         self.notices.start()
         self._sweeper = Sweeper(self.background, self.objects, self._settings.now)
         self._digester = Digester(self._background_readers, self.derive, self.background, self.foreground)
+        self._packer = (
+            Packer(self._background_readers, self.objects, self.background, self.foreground)
+            if self.objects is not None
+            else None
+        )
         if self._place.jobs:
             self.live.mail_went = self._sweeper.wake
             self.live.mail_came = self._digester.wake
@@ -162,6 +168,8 @@ class Engine:
                 asyncio.create_task(self._sweeper.run()),
                 asyncio.create_task(self._digester.run()),
             ]
+            if self._packer is not None:
+                self._loops.append(asyncio.create_task(self._packer.run()))
 
     def open_reader(self) -> Reader:
         """What a reading thread works with."""
