@@ -1,7 +1,7 @@
 """Which nodes are alive: each gives a sign of life; who was silent for long is dead, and others take over.
 
-Silence is measured by the database's clock alone. Each says which migrations it knows, so that nothing is written that
-a node of the version before would misread.
+Silence is measured by the database's clock alone. Each says which schema it knows, so that nothing is written that a
+node of the version before would misread.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MARK_KEPT: Final = 30 * 86_400
 """Seconds that the latest commit of a node that is gone is remembered."""
 _NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 _BEAT: Final = (
-    "INSERT INTO node (node, name, roles, version, knows, seen_at)"
-    f" VALUES ($1, $2, $3, $4, $5, {_NOW}) ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
+    f"INSERT INTO node (node, name, roles, version, schema, seen_at) VALUES ($1, $2, $3, $4, $5, {_NOW})"
+    f" ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
 )
 _DEAD: Final = f"DELETE FROM node WHERE seen_at < {_NOW} - $1 RETURNING node"
 _ORPHANED: Final = (

@@ -21,18 +21,18 @@ from posthouse.store.postgres import leases, strays
 if TYPE_CHECKING:
     from posthouse.store.postgres.transaction import Transaction
 
-PACKS: Final = 9
-"""The migration that a node must know to read packed bodies."""
+PACKS: Final = 11
+"""The schema that a node must know to read packed bodies."""
 DUTY: Final = "duty packing"
 """The lease of the node that packs."""
 _NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 _THESE: Final = "unnest($1::bigint[], $2::bigint[]) AS these (a, b)"
 
-_ADMITS_ALL: Final = (
-    "SELECT 1 FROM pg_attribute WHERE attrelid = 'node'::regclass AND attname = 'knows' AND atthasdef"
+_ADMITS_KNOWING: Final = (
+    "SELECT 1 FROM pg_constraint WHERE conrelid = 'node'::regclass AND conname = 'node_reads_packs'"
 )
-_ADMIT_KNOWING: Final = "ALTER TABLE node ALTER COLUMN knows DROP DEFAULT"
-_IGNORANT: Final = "SELECT node FROM node WHERE knows < $1 LIMIT 1"
+_ADMIT_KNOWING: Final = f"ALTER TABLE node ADD CONSTRAINT node_reads_packs CHECK (schema >= {PACKS})"
+_IGNORANT: Final = f"SELECT node FROM node WHERE schema < {PACKS} LIMIT 1"
 _HOLDS: Final = "SELECT 1 FROM lease WHERE name = $1 AND node = $2 AND token = $3 FOR SHARE"
 _GIVEN_UP: Final = (
     f"SELECT account_id, blob_id FROM pack WHERE living <= 0 AND at < {_NOW} - $1"
@@ -96,11 +96,11 @@ def take_duty(tx: Transaction) -> int | None:
     token = leases.acquire(tx.db, DUTY, tx.node, tx.node)
     if token is None:
         return None
-    if tx.fetch(_ADMITS_ALL):
-        tx.fetch(_ADMIT_KNOWING)
-    ignorant = tx.fetch(_IGNORANT, PACKS)
-    if ignorant:
-        raise StoreUnavailable(f"Node {ignorant[0][0]} cannot read packed bodies.")
+    if not tx.fetch(_ADMITS_KNOWING):
+        ignorant = tx.fetch(_IGNORANT)
+        if ignorant:
+            raise StoreUnavailable(f"Node {ignorant[0][0]} cannot read packed bodies.")
+        tx.fetch(_ADMIT_KNOWING)  # fails when one has come just now
     return token
 
 

@@ -246,7 +246,8 @@ export const checks = {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Lamplighter Sol' }).waitFor()
     await page.getByRole('article').getByRole('button', { name: 'New group' }).click()
-    await page.getByLabel('Name of the group').fill('Keepers')
+    await page.locator('dialog input:focus').waitFor()
+    await page.keyboard.type('Keepers')
     await page.keyboard.press('Enter')
     await page.getByRole('button', { name: 'Keepers', pressed: true }).waitFor()
     await page.keyboard.press('c')
@@ -283,6 +284,56 @@ export const checks = {
     assert.ok(exported.includes('FN:王灯塔') && exported.includes('FN:Lamplighter Sol'))
     await page.goto(page.url().replace(/\/contacts.*/, '/contacts/written'))
     await page.getByRole('list', { name: 'Written to' }).getByText('carol@south.test').waitFor()
+    await page.goto(page.url().replace(/\/contacts.*/, '/mail/inbox'))
+    await row(page, 'Budget for the third quarter').waitFor()
+  },
+  async a_contact_gets_a_picture_and_lends_it_to_their_mail({ page, other }) {
+    // Left half red, right half blue.
+    const png = await page.evaluate(() => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 600, height: 300 })
+      const context = canvas.getContext('2d')
+      for (const [colour, left] of [['red', 0], ['blue', 300]]) {
+        context.fillStyle = colour
+        context.fillRect(left, 0, 300, 300)
+      }
+      return canvas.toDataURL('image/png').split(',')[1]
+    })
+    const choose = (name, buffer) => page.setInputFiles('input[accept*=webp]', { name, mimeType: 'image/png', buffer })
+    await page.locator('.account').waitFor()
+    await page.goto(page.url().replace(/\/mail.*/, '/contacts/all/new?email=carol@south.test&name=Carol+Meier'))
+    await page.getByRole('button', { name: 'Choose a picture…' }).waitFor()
+    await choose('scripts.png', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'))
+    await toast(page, '“scripts.png” is no picture').waitFor()
+    await choose('torn.png', Buffer.concat([Buffer.from(png, 'base64').subarray(0, 8), Buffer.alloc(60)]))
+    await toast(page, '“torn.png” is damaged').waitFor()
+    await choose('carol.png', Buffer.from(png, 'base64'))
+    await page.locator('dialog .frame:focus').waitFor()
+    for (let step = 0; step < 15; step++) await page.keyboard.press('ArrowRight')
+    await page.getByRole('button', { name: 'Use this picture' }).click()
+    await page.locator('form .avatar img').waitFor()
+    await page.getByRole('button', { name: 'Save' }).click()
+    const picture = page.locator('article .avatar img')
+    await picture.waitFor()
+    const middle = await picture.evaluate(async (image) => {
+      await image.decode()
+      const canvas = Object.assign(document.createElement('canvas'), { width: image.naturalWidth, height: image.naturalHeight })
+      canvas.getContext('2d').drawImage(image, 0, 0)
+      return [canvas.width, canvas.height, ...canvas.getContext('2d').getImageData(20, 128, 1, 1).data]
+    })
+    assert.deepEqual(middle.slice(0, 2), [256, 256])
+    assert.ok(middle[2] < 40 && middle[4] > 200, `not the right half: ${middle}`)
+    await row(other, 'Budget').locator('.avatar img').waitFor({ timeout: PATIENCE })
+    await row(other, 'Minutes of the board').locator('.avatar:not(:has(img))').waitFor()
+    await page.getByRole('button', { name: 'Find mail' }).click()
+    await open(page, 'Budget for the third quarter')
+    await page.locator('article.open .avatar img').waitFor()
+    await page.getByRole('button', { name: 'More' }).last().click()
+    await page.getByRole('menuitem', { name: 'Show in contacts' }).click()
+    await page.getByRole('button', { name: 'Change' }).click()
+    await page.getByRole('button', { name: 'Remove the picture' }).click()
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.locator('article .avatar', { hasText: 'CM' }).waitFor()
+    await row(other, 'Budget').locator('.avatar', { hasText: 'CM' }).waitFor({ timeout: PATIENCE })
     await page.goto(page.url().replace(/\/contacts.*/, '/mail/inbox'))
     await row(page, 'Budget for the third quarter').waitFor()
   },

@@ -1,26 +1,21 @@
--- Small bodies that have lain in the database for long go into packs in the object store. A pack is a blob of its
--- account as another large one: whoever asks whether an object is still wanted need not know of packs, nodes of the
--- version before included. A packed blob says in which pack its octets are, and where.
+-- A large flag change may be one row, which placements follow later. From this step on it is read; from 010 on written.
 
-ALTER TABLE blob ADD COLUMN pack bigint;          -- number of the pack's own blob; NULL: `object` or `content`
-ALTER TABLE blob ADD COLUMN pack_offset bigint;
-ALTER TABLE blob ADD COLUMN pack_octets bigint;   -- fewer than `size`: compressed (zstd)
-ALTER TABLE blob ADD COLUMN stored_at bigint NOT NULL DEFAULT extract(epoch FROM now())::bigint;
-  -- seconds, by the database's clock; of bodies that were here before this column, when it came
-CREATE INDEX blob_by_pack ON blob (account_id, pack) WHERE pack IS NOT NULL;
-
-CREATE TABLE pack (
+CREATE TABLE flag_log (
   account_id bigint NOT NULL,
-  blob_id    bigint NOT NULL,
-  living     bigint NOT NULL,         -- octets of it that blobs point at; 0: not yet
-  through    bigint NOT NULL,         -- blobs up to this one were looked at when it was made
-  at         double precision NOT NULL,  -- when it was begun, by the database's clock
-  PRIMARY KEY (account_id, blob_id)
+  mailbox_id bigint NOT NULL,
+  first      bigint NOT NULL,         -- all UIDs from here
+  last       bigint NOT NULL,         -- to here; no two rows of a mailbox overlap
+  modseq     bigint NOT NULL,
+  keep       bigint NOT NULL,         -- flags became `flags & keep | bits`
+  bits       bigint NOT NULL,
+  PRIMARY KEY (account_id, mailbox_id, first)
 ) WITH (fillfactor = 50);
 
--- Which migrations a node knows. Nodes of versions before this column have 0, and as long as there are such nothing is
--- packed; the first pack takes the default away, so that they cannot sign on any more.
-ALTER TABLE node ADD COLUMN knows bigint NOT NULL DEFAULT 0;
+CREATE VIEW placed AS                 -- placements as they are, with the log on top
+SELECT p.account_id, p.mailbox_id, p.uid, p.email_id, coalesce(p.flags & l.keep | l.bits, p.flags) AS flags,
+       coalesce(l.modseq, p.modseq) AS modseq, p.created_modseq, p.size, p.received_at, p.saved_at
+  FROM placement p
+  LEFT JOIN flag_log l
+    ON l.account_id = p.account_id AND l.mailbox_id = p.mailbox_id AND p.uid BETWEEN l.first AND l.last;
 
--- Packing frees many rows: their room is given back early, not when a fifth of the table is dead.
-ALTER TABLE blob SET (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);
+ALTER TABLE node ADD COLUMN schema bigint NOT NULL DEFAULT 0;   -- what the node knows; 0: older than this step
