@@ -37,6 +37,9 @@ TRANSFER_RATE: Final = 200
 WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a peer must read at least TRANSFER_RATE of what we have for it, each time anew."""
 
+SENT_AWAY_TIME: Final = 0.3
+"""Seconds that a session has to say goodbye when its login is good no more; then the connection is broken off."""
+
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds for our last octets to be taken after we closed; then the connection is aborted."""
 
@@ -1015,6 +1018,15 @@ HASH_THREADS: Final = 4
 
 HASH_WAITING: Final = 500
 """Password checks waiting for a thread: some ten seconds of work; beyond that a login is told to come later."""
+
+LOGIN_LOOK_GAP: Final = 0.3
+"""Seconds between two looks at all open logins, however often people change: a revoked one ends within a second."""
+
+LOGIN_LOOK_BACK: Final = 60.0
+"""Seconds after a change of people in which new logins are looked at again: they may have begun before it."""
+
+LOGIN_LOOK_ACCOUNTS: Final = 1_000
+"""Accounts of open logins whose proofs are read with one question: some ten milliseconds."""
 
 LOGIN_MEMORY: Final = 300.0
 """Seconds that a right password is remembered (as a keyed hash): a mail program logs in every few minutes."""
