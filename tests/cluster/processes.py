@@ -32,15 +32,21 @@ class NodeProcess:
         self.addresses: dict[str, list[str]] = {}
 
     def start(self) -> None:
-        ready = self.folder / "ready"
-        ready.unlink(missing_ok=True)
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        (self.folder / "ready").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "posthouse", "-c", str(self.file), "serve",
-                 "--roles", self.roles, "--ready-file", str(ready)],
+                 "--roles", self.roles, "--ready-file", str(self.folder / "ready")],
                 stdout=log, stderr=log,
             )  # fmt: skip
-        deadline = time.monotonic() + 40
+
+    def wait_until_ready(self) -> None:
+        assert self.process is not None
+        ready, deadline = self.folder / "ready", time.monotonic() + 40
         while not ready.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(self.log())
@@ -91,3 +97,11 @@ class NodeProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
             self.process = None
+
+
+def start(*nodes: NodeProcess) -> None:
+    """Start them all at once."""
+    for node in nodes:
+        node.launch()
+    for node in nodes:
+        node.wait_until_ready()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cluster.absent import absent
 from tests.cluster.database import Database, free_ports
-from tests.cluster.processes import NodeProcess
+from tests.cluster.processes import NodeProcess, start
 
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 
@@ -25,8 +25,7 @@ def nodes(server: Database, url: str, tmp_path: Path) -> Iterator[list[NodeProce
     more = 'proxies = ["127.0.0.0/8"]\nlog = "info"\ndrain = 2'
     made = [NodeProcess(tmp_path / name, url, "imap,jobs", more=more) for name in ("one", "two")]
     try:
-        for node in made:
-            node.start()
+        start(*made)
         made[0].command("domain", "add", "example.test")
         made[0].command("account", "add", "ann@example.test", "--password", "secret-of-ann")
         yield made

@@ -20,7 +20,7 @@ import pytest
 
 from tests.cluster.absent import absent
 from tests.cluster.database import Database, programs
-from tests.cluster.processes import NodeProcess
+from tests.cluster.processes import NodeProcess, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -29,7 +29,7 @@ class Cluster:
     """A database of its own and three nodes."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(sync=True)
+        self.database = Database()
         self.database.initialise()
         self.database.start()
         url = self.database.make("house")
@@ -50,8 +50,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         absent("PostgreSQL (scripts/install-peers.sh)")
     made = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        for node in made.nodes:
-            node.start()
+        start(*made.nodes)
         made.mx.command("domain", "add", "example.test")
         made.mx.command("account", "add", "ann@example.test", "--password", "secret-of-ann")
         yield made
