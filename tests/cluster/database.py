@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+NETWORK = "10.213.0.0/16"
+"""Where the hosts of `tests.cluster.network` are: a server trusts them."""
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 1024**3
 """Octets that must be free there."""
@@ -72,7 +74,7 @@ class Database:
     """One server. `start`, `kill` (at once, as by a power cut), `stop`."""
 
     def __init__(self, *, sync: bool = False, host: str = "127.0.0.1") -> None:
-        """`sync`: it lies on a disk, and a commit waits for that, as in a house."""
+        """`sync`: it lies on a disk, and a commit waits for that, as in a house. `host`: where it listens."""
         found = programs()
         assert found is not None, "PostgreSQL is not installed: scripts/install-peers.sh"
         self.programs = found
@@ -103,8 +105,10 @@ class Database:
             "--no-locale",
             "-N",
         )
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"\nhost all all {NETWORK} trust\n")
 
-    def start(self, *, ready_host: str = "127.0.0.1") -> None:
+    def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = {
             "listen_addresses": self.host,
@@ -125,15 +129,15 @@ class Database:
                 stderr=log,
                 **unprivileged(),
             )
-        self._wait_until_ready(ready_host)
+        self._wait_until_ready()
 
-    def _wait_until_ready(self, host: str) -> None:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + 30
         ask = [
             str(self.programs / "pg_isready"),
             "-q",
             "-h",
-            host,
+            self.host,
             "-p",
             str(self.port),
             "-t",
