@@ -12,15 +12,21 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.interop.namespace import Namespace
+
 LISTENERS = ("smtp", "imap", "pop3", "submission", "http", "health")
 
 
 class NodeProcess:
     """One node. `start`, `kill`, `stop`; `address` tells where a listener is."""
 
-    def __init__(self, folder: Path, url: str, roles: str, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, url: str, roles: str, more: str = "", inside: Namespace | None = None
+    ) -> None:
+        """`more`: of the configuration. `inside`: the host it runs on, else this machine."""
         self.folder = folder
         self.roles = roles
+        self._inside = inside
         folder.mkdir(parents=True)
         self.file = folder / "posthouse.toml"
         listen = "\n".join(f'{name} = "127.0.0.1:0"' for name in LISTENERS)
@@ -39,10 +45,10 @@ class NodeProcess:
         (self.folder / "ready").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "posthouse", "-c", str(self.file), "serve",
-                 "--roles", self.roles, "--ready-file", str(self.folder / "ready")],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                self._words("serve", "--roles", self.roles, "--ready-file", str(self.folder / "ready")),
+                stdout=log,
+                stderr=log,
+            )
 
     def wait_until_ready(self) -> None:
         assert self.process is not None
@@ -63,11 +69,14 @@ class NodeProcess:
     def command(self, *words: str, text: str = "", wait: float = 60) -> str:
         """A command of the administrator's, beside the running node."""
         done = subprocess.run(
-            [sys.executable, "-m", "posthouse", "-c", str(self.file), *words],
-            input=text, capture_output=True, text=True, check=False, timeout=wait,
-        )  # fmt: skip
+            self._words(*words), input=text, capture_output=True, text=True, check=False, timeout=wait
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _words(self, *words: str) -> list[str]:
+        whole = [sys.executable, "-m", "posthouse", "-c", str(self.file), *words]
+        return self._inside.command(*whole) if self._inside else whole
 
     def health(self, path: str) -> int:
         host, port = self.address("health")

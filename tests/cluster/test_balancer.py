@@ -41,7 +41,7 @@ def test_people_are_sent_where_it_is_ready(nodes: list[NodeProcess], tmp_path: P
         "defaults\n    mode tcp\n    timeout connect 3s\n    timeout client 30s\n    timeout server 30s\n"
         f"listen imap\n    bind 127.0.0.1:{port}\n    option httpchk GET /ready\n    balance roundrobin\n{servers}\n"
     )
-    with Balancer(tmp_path / "haproxy.cfg", text):
+    with Balancer(tmp_path / "haproxy.cfg", text, ("127.0.0.1", port)):
         for _ in range(4):
             _log_in(port)
         for node in nodes:
