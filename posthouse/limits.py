@@ -144,6 +144,12 @@ HEADER_VALUE: Final = 256 * KB
 HEADER_PARAMETERS: Final = 100
 """Parameters of one Content-Type or Content-Disposition, RFC 2231 pieces counted singly."""
 
+MEDIA_TYPES_KEPT: Final = 256
+"""Values of Content-Type remembered as they were read."""
+
+MEDIA_TYPE_KEPT: Final = 48
+"""Octets up to which such a value is remembered; longer ones mostly have a boundary or a file name of their own."""
+
 LOCAL_PART: Final = 255
 """Octets of a local part. RFC 5321 §4.5.3.1.1 asks for 64; bounce addresses that carry another address are longer."""
 
@@ -820,6 +826,9 @@ FLAGS_LOGGED_RUNS: Final = 4
 FLAGS_LOGGED_SECONDS: Final = 1.0
 """How long a quiet moment is waited for before logged flags are written to the placements; then it is done anyway."""
 
+FLAGS_LEFT_SECONDS: Final = 60.0
+"""Seconds after which a node of a cluster looks for flag changes that a node which died has logged and not settled."""
+
 WAL_OCTETS: Final = 16 * MB
 """Size of the write-ahead log at which it is copied into the database: a restart reads at most little more."""
 
@@ -971,6 +980,9 @@ SEARCH_RETRY: Final = 30.0
 
 SEARCH_SWEEP: Final = 1000
 """Removed messages after which an account's unused terms are dropped, at least; also as many terms at a time."""
+
+SEARCH_SWEEP_PIECE: Final = 200
+"""Terms looked at in one transaction of such a sweep over PostgreSQL: some 20 ms, in which mail waits."""
 
 SEARCH_THREADS: Final = 2
 """Threads that answer searches; a scan holds one for long."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from posthouse.ip_addresses import read_ip, reverse_name
-from posthouse.limits import HEADER_NAMES_KEPT, IP_ADDRESSES_KEPT
-from posthouse.message import headers
+from posthouse.limits import HEADER_NAMES_KEPT, IP_ADDRESSES_KEPT, MEDIA_TYPE_KEPT, MEDIA_TYPES_KEPT
+from posthouse.message import headers, parameters
 
 
 def test_an_address_is_what_it_spells() -> None:
@@ -29,3 +29,9 @@ def test_what_strangers_choose_does_not_fill_memory() -> None:
     for number in range(HEADER_NAMES_KEPT + 100):
         assert f"x-{number}" not in read
     assert headers._key.cache_info().currsize <= HEADER_NAMES_KEPT
+    for number in range(MEDIA_TYPES_KEPT + 100):
+        assert parameters.parse_media_type(b"a/b%d" % number)[1] == f"b{number}"
+    before = parameters._remembered.cache_info()
+    assert before.currsize <= MEDIA_TYPES_KEPT
+    parameters.parse_media_type(b"text/plain; name=" + b"x" * MEDIA_TYPE_KEPT)
+    assert parameters._remembered.cache_info() == before  # what is long is not remembered

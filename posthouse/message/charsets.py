@@ -146,10 +146,9 @@ _GUESSES: Final = [
 
 def codec_for(label: str) -> str | None:
     """Python's codec for a charset label as mail spells it, or None when we know no such charset."""
-    known = CODECS.get(label.lower())
-    if known is not None:
-        return known
-    return CODECS.get("".join(filter(str.isalnum, label.lower())))
+    lower = label.lower()
+    known = CODECS.get(lower.replace("-", ""))  # nearly all are spelt so
+    return known if known is not None else CODECS.get("".join(filter(str.isalnum, lower)))
 
 
 def decode(octets: bytes, label: str | None) -> str:

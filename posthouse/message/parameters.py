@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from posthouse.limits import COMMENT_DEPTH, HEADER_PARAMETERS
+from posthouse.limits import COMMENT_DEPTH, HEADER_PARAMETERS, MEDIA_TYPE_KEPT, MEDIA_TYPES_KEPT
 from posthouse.message.charsets import decode, decode_unlabelled
 from posthouse.message.headers import decode_value
 
@@ -33,11 +34,19 @@ _EXTENDED: Final = re.compile(r"([^'%]*)'([^']*)'(.*)", re.DOTALL)
 
 def parse_media_type(raw: bytes) -> tuple[str, str, Parameters]:
     """(type, subtype, parameters) of a Content-Type value, names in lower case; empty where there is none."""
+    # Most parts of most mail say one of a few dozen short values, `text/html; charset=utf-8` and its like.
+    return _remembered(raw) if len(raw) <= MEDIA_TYPE_KEPT else _read_media_type(raw)
+
+
+def _read_media_type(raw: bytes) -> tuple[str, str, Parameters]:
     text = _without_comments(decode_unlabelled(raw))
     match = _TYPE.match(text)
     if match is None:
         return "", "", parse_parameters(text)
     return match[1].lower(), (match[2] or "").lower(), parse_parameters(text, match.end())
+
+
+_remembered: Final = lru_cache(MEDIA_TYPES_KEPT)(_read_media_type)
 
 
 def parse_disposition(raw: bytes) -> tuple[str, Parameters]:

@@ -108,10 +108,8 @@ def _item(method: str, result: str, reason: str, **properties: str) -> str:
 
 def _comment(text: str) -> str:
     """Safe within parentheses: what strangers published may stand in it."""
-    return _UNPRINTABLE.sub("?", text).translate(_NOT_IN_COMMENTS)[:200]
-
-
-_NOT_IN_COMMENTS: Final = str.maketrans({"(": "[", ")": "]", "\\": "/", "\r": " ", "\n": " "})
+    text = _UNPRINTABLE.sub("?", text)[:200]
+    return text.replace("(", "[").replace(")", "]").replace("\\", "/")
 
 
 def _value(text: str) -> str:
@@ -128,14 +126,14 @@ def _folded(start: str, items: list[str]) -> bytes:
         if len(text) + len("\t") <= _LINE:
             lines.append("\t" + text)
             continue
-        line = ""
-        for word in text.split(" "):
-            if line and len(line) + len(word) + 2 > _LINE:
-                lines.append("\t" + line)
-                line = word
-            else:
-                line = f"{line} {word}" if line else word
-        lines.append("\t" + line)
+        while len(text) + len("\t") > _LINE:
+            at = text.rfind(" ", 1, _LINE)  # no word begins behind the end of a line
+            at = at if at > 0 else text.find(" ", _LINE)
+            if at < 0:
+                break
+            lines.append("\t" + text[:at])
+            text = text[at + 1 :]
+        lines.append("\t" + text)
     return "\r\n".join(lines).encode("ascii", "replace") + b"\r\n"
 
 

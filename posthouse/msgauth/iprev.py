@@ -11,7 +11,7 @@ from posthouse.resolver import Resolver, Status
 async def check_iprev(address: str, resolver: Resolver) -> Iprev:
     """Ask for the names, then for their addresses."""
     own = read_ip(address)
-    answer = await resolver.ptr(str(own))
+    answer = await resolver.ptr(address)
     if answer.status is Status.TEMPORARY:
         return Iprev(result=Result.TEMPERROR)
     if not answer.records:

@@ -13,7 +13,7 @@ from posthouse.errors import Conflict
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge, SetFlags
 from posthouse.store.model import DELETED, SEEN
-from posthouse.store.sqlite import flag_log
+from posthouse.store.settler import Settler
 from posthouse.store.sqlite.archive import Archive
 from posthouse.store.sqlite.verify import Flaw
 from tests.kits.engine import Desk, furnish
@@ -30,7 +30,7 @@ async def desk(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> Desk:
     async def never(_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(flag_log.Settler, "_quiet", never)
+    monkeypatch.setattr(Settler, "_quiet", never)
     desk = await furnish(engine)
     await desk.add(await desk.box(), *map(str, range(MESSAGES)))
     return desk

@@ -74,7 +74,7 @@ class _Cluster:
 
     def totals(self, account_id: int) -> Totals:
         """What is compared of an account's mail."""
-        return compare.totals(self.db, account_id)
+        return compare.totals(self.db, account_id, "placed")
 
 
 class ClusterSource(_Cluster):
@@ -97,9 +97,9 @@ class ClusterSource(_Cluster):
                 " (SELECT 1 FROM placement p WHERE p.account_id = $1 AND p.email_id = e.email_id)"
             )
             return self._pages(table, some, "e.email_id", account_id)
-        return self._pages(
-            table, f"SELECT {', '.join(columns)} FROM {table} WHERE account_id = $1", "ctid", account_id
-        )
+        where, order = ("placed", "mailbox_id, uid") if table == "placement" else (table, "ctid")
+        some = f"SELECT {', '.join(columns)} FROM {where} WHERE account_id = $1"
+        return self._pages(table, some, order, account_id)
 
     def _pages(self, table: str, statement: str, order: str, *bindings: Any) -> Iterator[Sequence[Any]]:
         name = f"pages_{table}"
@@ -220,7 +220,15 @@ class ClusterTarget(_Cluster):
         self._there.update(numbers)
 
     def _clear(self, accounts: list[int]) -> None:
-        for table in (*OF_MAIL, "new_email", "mailbox", "mailbox_snapshot", "account_state", "moving"):
+        for table in (
+            *OF_MAIL,
+            "new_email",
+            "flag_log",
+            "mailbox",
+            "mailbox_snapshot",
+            "account_state",
+            "moving",
+        ):
             self._tx.fetch(f"DELETE FROM {table} WHERE account_id = ANY($1::bigint[])", accounts)
 
     def drop_account(self, account_id: int) -> None:

@@ -23,18 +23,20 @@ OF_MAIL: Final = (
 MADE: Final = frozenset({"mailbox", "account_state", "blob", "blob_share"})
 """Tables that each side writes in its own way."""
 LEFT: Final = {
-    "sqlite": frozenset({"note", "schema_version", "sequence", "segment", "queue_destination", "flag_log"}),
-    "both": frozenset({"mailbox_snapshot", "garbage_email", "moving"}),
+    "sqlite": frozenset({"note", "schema_version", "sequence", "segment", "queue_destination"}),
+    "both": frozenset({"mailbox_snapshot", "garbage_email", "moving", "flag_log"}),
     "postgres": frozenset(
         {
             "new_email",
             "stray_object",
             "search_document",
             "search_term",
+            "search_sweep",
             "node",
             "lease",
             "secret",
             "commit_mark",
+            "placed",
         }
     ),
 }

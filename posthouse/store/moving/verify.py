@@ -35,7 +35,7 @@ class _Rule(msgspec.Struct, frozen=True):
 _COUNTED: Final = (
     "(SELECT m.mailbox_id, count(p.uid) AS total, count(p.uid) FILTER (WHERE p.flags & 1 = 0) AS unseen,"
     " count(p.uid) FILTER (WHERE p.flags & 8 <> 0) AS deleted, coalesce(sum(p.size), 0)::bigint AS size"
-    " FROM mailbox m LEFT JOIN placement p ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id"
+    " FROM mailbox m LEFT JOIN placed p ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id"
     " WHERE m.account_id = $1 GROUP BY m.mailbox_id) AS c"
 )
 _MISCOUNTED: Final = (

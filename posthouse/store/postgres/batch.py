@@ -22,6 +22,8 @@ COLUMNS: Final = {
     "placement": (_B,) * 10,
     "event": (_T, _B, _F, _T, _T, _T),
     "verdict": (_B, _B, _T, _O),
+    "mailbox_change": (_B, _B, _B, _B, _T),
+    "flag_log": (_B,) * 7,
 }
 """Tables whose new rows are gathered, with the types of their columns."""
 _STATES: Final = (_B,) * 3

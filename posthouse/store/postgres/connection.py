@@ -121,8 +121,6 @@ def _with_defaults(url: str) -> str:
 class Connection:
     """One connection, opened at first use and again after it was lost. One thread only."""
 
-    logged_changes = ""
-
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = uvloop.new_event_loop()

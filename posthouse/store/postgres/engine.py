@@ -46,6 +46,7 @@ from posthouse.store.postgres.sweeping import Sweeper
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.postgres.writer import NodeWriter
 from posthouse.store.s3 import Objects
+from posthouse.store.settler import Settler
 from posthouse.store.sql import account_reads
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
@@ -154,6 +155,9 @@ class Engine:
         self.notices.start()
         self._sweeper = Sweeper(self.background, self.objects, self._settings.now)
         self._digester = Digester(self._background_readers, self.derive, self.background, self.foreground)
+        self._settler = Settler(self._settle_one, self.foreground, limits.FLAGS_LEFT_SECONDS)
+        self.live.flags_logged = self._settler.wake
+        self._loops.append(asyncio.create_task(self._settler.run()))
         if self._place.jobs:
             self.live.mail_went = self._sweeper.wake
             self.live.mail_came = self._digester.wake
@@ -243,6 +247,10 @@ class Engine:
         self._upkeep.submit([Submission((work,), done, background=True)])
         return (await done)[0]
 
+    async def _settle_one(self) -> bool:
+        more: bool = await self.background(lambda tx: tx.flag_log.settle_one())
+        return more
+
     def keep(self, computed: list[NewDerived]) -> None:
         """Write derived values that a reader had to compute, some time."""
         self._begin(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
@@ -271,10 +279,11 @@ class Engine:
         task.add_done_callback(self._jobs.discard)
 
     async def settle(self) -> None:
-        """Wait until sweeping, deriving and indexing have nothing to do and what was started is done."""
-        while self._jobs or not (self._sweeper.done.is_set() and self._digester.done.is_set()):
-            await self._sweeper.done.wait()
-            await self._digester.done.wait()
+        """Wait until sweeping, deriving, indexing and settling have nothing to do and what was started is done."""
+        upkeep_done = (self._sweeper.done, self._digester.done, self._settler.done)
+        while self._jobs or not all(done.is_set() for done in upkeep_done):
+            for done in upkeep_done:
+                await done.wait()
             if self._jobs:
                 await asyncio.wait(self._jobs)
 

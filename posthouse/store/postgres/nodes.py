@@ -12,13 +12,15 @@ from typing import Any, Final
 import asyncpg
 
 from posthouse import limits
+from posthouse.store.postgres import migrate
 from posthouse.store.postgres.transaction import Transaction
 
 MARK_KEPT: Final = 30 * 86_400
 """Seconds that the latest commit of a node that is gone is remembered."""
 _NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 _BEAT: Final = (
-    f"INSERT INTO node VALUES ($1, $2, $3, $4, {_NOW}) ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
+    f"INSERT INTO node (node, name, roles, version, schema, seen_at) VALUES ($1, $2, $3, $4, $5, {_NOW})"
+    f" ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
 )
 _DEAD: Final = f"DELETE FROM node WHERE seen_at < {_NOW} - $1 RETURNING node"
 _ORPHANED: Final = (
@@ -31,7 +33,7 @@ class Node:
     """Ourselves among the others."""
 
     def __init__(self, node: str, name: str, roles: tuple[str, ...], version: str) -> None:
-        self._row = (node, name, " ".join(roles), version)
+        self._row = (node, name, " ".join(roles), version, max(migrate.steps()))
         self._beaten = -limits.NODE_BEAT
         self.died: Callable[[list[str]], None] = _nobody
         """Told who has gone without giving its leases back."""

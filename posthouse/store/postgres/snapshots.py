@@ -21,11 +21,11 @@ from posthouse.store.postgres.transaction import Transaction
 ROWS_PER_READ: Final = 20_000
 """Placements read at a time."""
 _NEW: Final = (
-    "SELECT uid, flags, modseq, email_id, size, greatest(received_at, 0) FROM placement"
+    "SELECT uid, flags, modseq, email_id, size, greatest(received_at, 0) FROM placed"
     " WHERE account_id = $1 AND mailbox_id = $2 AND uid >= $3 ORDER BY uid LIMIT $4"
 )
 _AGAIN: Final = (
-    "SELECT uid, flags, modseq FROM placement"
+    "SELECT uid, flags, modseq FROM placed"
     " WHERE account_id = $1 AND mailbox_id = $2 AND uid = ANY($3::bigint[]) ORDER BY uid"
 )
 _JOURNAL: Final = (

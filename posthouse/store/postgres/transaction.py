@@ -20,11 +20,14 @@ import asyncpg
 
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
+from posthouse.ranges import Ranges
 from posthouse.store.memory import changes
 from posthouse.store.postgres import batch
 from posthouse.store.postgres.blobs import Blobs
 from posthouse.store.postgres.connection import Connection, NotCarriedOut, TransactionLost
-from posthouse.store.sql.state import AccountState, load_account
+from posthouse.store.postgres.flag_log import FlagLog
+from posthouse.store.postgres.numbers import Numbers
+from posthouse.store.sql.state import AccountState, MailboxState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
 
@@ -33,12 +36,6 @@ log = logging.getLogger("posthouse.store")
 _LOCK: Final = (
     "SELECT account_id, modseq FROM account_state WHERE account_id = ANY($1::bigint[])"
     " ORDER BY account_id FOR UPDATE"
-)
-_BLOCKS: Final = {"email": 1000, "blob": 1000, "event": 1000, "queue": 100, "lease": 100, "mailbox": 20}
-"""Numbers taken at once, where many are needed: a node keeps what is left, and a restart skips it."""
-_TAKE: Final = (
-    "INSERT INTO sequence VALUES ($1, 1 + $2) ON CONFLICT (name) DO UPDATE"
-    " SET ceiling = sequence.ceiling + $2 RETURNING ceiling - $2"
 )
 _MARKED: Final = "SELECT number, at FROM commit_mark WHERE node = $1 FOR UPDATE"
 _CLAIM: Final = (
@@ -73,14 +70,14 @@ class Transaction(BaseTransaction):
         self.clock_ahead = 0.0
         """Seconds that the database's clock is ahead of ours."""
         self.db = db
-        self._numbers_db = numbers_db
         self.blobs = Blobs(self)
+        self.flag_log = FlagLog(self)
         self.commit_failed = False
         """Whether the latest transaction got as far as its commit: then it is not tried again."""
         self._mark = 0
         """Number of our latest commit; what became of it can be asked later."""
         self._locked: set[int] = set()
-        self._numbers: dict[str, tuple[int, int]] = {}
+        self._numbers = Numbers(numbers_db)
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in batch.COLUMNS}
         self._rests_on: dict[int, int] | None = None
         """While a lean batch runs: its accounts with the mod-sequences that memory has."""
@@ -199,6 +196,7 @@ class Transaction(BaseTransaction):
         """It is known to be durable: what to publish."""
         published = self.published
         published.extend(self._account_changes())
+        self.flag_log.committed(self._accounts)
         self._reset()
         return published
 
@@ -206,6 +204,7 @@ class Transaction(BaseTransaction):
         """Undo everything, in the database and in memory."""
         self.db.rollback()
         self.forget_states()
+        self.flag_log.undone()
         self._reset()
 
     def savepoint(self) -> int:
@@ -222,6 +221,7 @@ class Transaction(BaseTransaction):
         for rows in self._rows.values():
             rows.clear()
         self.blobs.reset()
+        self.flag_log.undone()
         self.db.script("ROLLBACK TO submission; RELEASE submission")
         for account_id in self._touched.keys() & self._earlier.keys():
             self._reload(account_id)
@@ -265,7 +265,7 @@ class Transaction(BaseTransaction):
     def close(self) -> None:
         """Let go of the connections."""
         self.db.close()
-        self._numbers_db.close()
+        self._numbers.close()
 
     # --- statements ----------------------------------------------------------------------------------
 
@@ -311,14 +311,16 @@ class Transaction(BaseTransaction):
 
     def take_numbers(self, sequence: str, count: int = 1) -> int:
         """The first of `count` new, consecutive numbers that nobody was ever given."""
-        first, end = self._numbers.get(sequence, (1, 1))
-        if end - first < count:
-            block = max(count, _BLOCKS.get(sequence, 1))
-            # In a transaction of its own, so that no other node waits for ours to end.
-            ((first,),) = self._numbers_db.fetch(_TAKE, sequence, block)
-            end = first + block
-        self._numbers[sequence] = (first + count, end)
-        return int(first)
+        return self._numbers.take(sequence, count)
+
+    def journal(self, account: AccountState, mailbox: MailboxState, uids: Ranges, *, vanished: bool) -> None:
+        """Note a change for snapshots and returning clients."""
+        row = (account.account_id, mailbox.mailbox_id, account.modseq, int(vanished), str(uids))
+        self.add_row("mailbox_change", row)
+
+    def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:
+        """Bring the placements up to what is logged about these UIDs."""
+        self.flag_log.settle(self.account(account_id), mailbox_id, first, last)
 
     # --- PostgreSQL's own SQL --------------------------------------------------------------------------
 
@@ -373,7 +375,10 @@ class Transaction(BaseTransaction):
         """Read an account whole, its row locked; None when there is none."""
         if account_id not in self._locked:
             self.lock([account_id])
-        return load_account(self.db, account_id)
+        account = load_account(self.db, account_id)
+        if account is not None:
+            self.flag_log.load(account)
+        return account
 
     def account(self, account_id: int) -> AccountState:
         """An account's state, locked. NotFound."""

@@ -26,8 +26,14 @@ FROM (SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placemen
       SELECT p.email_id, p.created_modseq, p.modseq FROM mailbox m JOIN placement p
         ON p.account_id = m.account_id AND p.mailbox_id = m.mailbox_id AND p.uid >= m.uid_next
        WHERE m.account_id = ?1 AND m.highest_modseq <= ?2 AND p.modseq > ?2
-{logged}) AS changed
+       UNION ALL
+      SELECT p.email_id, p.created_modseq, l.modseq FROM mailbox m
+        JOIN flag_log l ON l.account_id = m.account_id AND l.mailbox_id = m.mailbox_id
+        JOIN placement p ON p.account_id = l.account_id AND p.mailbox_id = l.mailbox_id
+                        AND p.uid BETWEEN l.first AND l.last
+       WHERE m.account_id = ?1 AND l.modseq > ?2) AS changed
 """
+"""In placements, in those that came after their mailbox's row was written, and in the log of flag changes."""
 _DOOMED: Final = """
 SELECT p.email_id, p.created_modseq, d.modseq, coalesce(t.thread_id, 0) FROM doomed_mailbox d
   JOIN placement p ON p.account_id = d.account_id AND p.mailbox_id = d.mailbox_id
@@ -49,8 +55,7 @@ def email_changes(db: Database, account_id: int, since: int) -> list[EmailChange
         if not _reaches(db, account_id, since):
             return None
         wanted = ("email_id", "created_modseq", "modseq")
-        changed = _CHANGED.format(logged=db.logged_changes)
-        living = zip(*db.integers(wanted, changed, (account_id, since)), strict=True)
+        living = zip(*db.integers(wanted, _CHANGED, (account_id, since)), strict=True)
         gone = db.rows(
             "SELECT modseq, emails FROM email_gone WHERE account_id = ? AND modseq > ?", (account_id, since)
         )
@@ -129,6 +134,12 @@ def items(db: Database, account_id: int, kind: str, item_ids: Sequence[int] | No
         f"SELECT {_ITEM} FROM item WHERE account_id = ? AND kind = ?{which} ORDER BY item_id", bindings
     )
     return [_item(row) for row in rows]
+
+
+def item_count(db: Database, account_id: int, kind: str) -> int:
+    """As `Store.item_count`."""
+    ((count,),) = db.rows("SELECT count(*) FROM item WHERE account_id = ? AND kind = ?", (account_id, kind))
+    return int(count)
 
 
 def item_changes(db: Database, account_id: int, kind: str, since: int) -> list[ItemChange] | None:

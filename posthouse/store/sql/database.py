@@ -14,10 +14,6 @@ from typing import Any, Protocol
 class Database(Protocol):
     """What reading functions need of a connection: statements in the shared SQL, their rows typed once."""
 
-    logged_changes: str
-    """What an engine has logged of flag changes and placements do not show: a `UNION ALL SELECT` of (email, its
-    created_modseq, modseq) for account ?1 and changes after ?2, or nothing."""
-
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /
     ) -> list[tuple[Any, ...]]:

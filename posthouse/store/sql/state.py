@@ -90,6 +90,8 @@ class AccountState:
     """Some emails are in several mailboxes."""
     flag_bits: dict[frozenset[str], int] = field(default_factory=dict)
     """Bits of flag sets seen before."""
+    logged: set[int] = field(default_factory=set)
+    """Mailboxes that may have flag changes in PostgreSQL's log."""
 
     def mailbox_value(self, mailbox: MailboxState) -> Mailbox:
         """The mailbox as others see it."""
@@ -110,6 +112,18 @@ class AccountState:
             changed_modseq=mailbox.changed_modseq,
             sort_order=mailbox.sort_order,
         )
+
+
+def count(
+    account: AccountState, mailbox: MailboxState, total: int, size: int, unseen: int, deleted: int
+) -> None:
+    """Add to the counts of a mailbox and its account (negative: take away)."""
+    mailbox.total += total
+    mailbox.size += size
+    mailbox.unseen += unseen
+    mailbox.deleted += deleted
+    account.octets += size
+    account.messages += total
 
 
 def load_account(db: Database, account_id: int) -> AccountState | None:

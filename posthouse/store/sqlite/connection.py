@@ -34,14 +34,6 @@ decode_lengths = msgspec.json.Decoder(list[int | None]).decode
 class Connection(apsw.Connection):
     """A connection whose rows are typed once, here."""
 
-    logged_changes = """
-       UNION ALL
-      SELECT p.email_id, p.created_modseq, l.modseq FROM mailbox m
-        JOIN flag_log l ON l.account_id = m.account_id AND l.mailbox_id = m.mailbox_id
-        JOIN placement p ON p.account_id = l.account_id AND p.mailbox_id = l.mailbox_id
-                        AND p.uid BETWEEN l.first AND l.last
-       WHERE m.account_id = ?1 AND l.modseq > ?2"""
-
     def rows(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
         return self.execute(statement, bindings).fetchall()

@@ -26,6 +26,7 @@ from posthouse.store.memory.packed import Packed
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.readers import Readers
 from posthouse.store.memory.views import AccountViews
+from posthouse.store.settler import Settler
 from posthouse.store.sql import account_reads
 from posthouse.store.sql.state import AccountState, load_account
 from posthouse.store.sql.transaction import Interest, Settings
@@ -35,7 +36,6 @@ from posthouse.store.sqlite.compaction import Compactor
 from posthouse.store.sqlite.connection import connect, snapshot, unavailable
 from posthouse.store.sqlite.deriving import Deriver
 from posthouse.store.sqlite.emails import derive_emails
-from posthouse.store.sqlite.flag_log import Settler
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
@@ -85,7 +85,7 @@ class Engine:
         self._swept = asyncio.Event()
         self.foreground = Foreground()
         self._deriver = Deriver(self._background_readers, derive, self.background, self.foreground)
-        self._settler = Settler(self.background, self.foreground)
+        self._settler = Settler(lambda: self.background(lambda tx: tx.flag_log.settle_one()), self.foreground)
         self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
 
     @classmethod

@@ -11,28 +11,17 @@ snapshot, and put the log on top. After a crash the log is found where it was: i
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
 from posthouse.ranges import Ranges
-from posthouse.store.foreground import Foreground
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.sqlite.connection import Connection
 
-log = logging.getLogger("posthouse.store")
-
 Key = tuple[int, int]
 """Account, mailbox."""
-
-RETRY_SECONDS: Final = 30.0
-"""After a fault of the disk, before settling is tried again."""
-
 
 FLAGS_NOW: Final = (
     "coalesce((SELECT p.flags & l.keep | l.bits FROM flag_log l WHERE l.account_id = p.account_id"
@@ -119,46 +108,3 @@ def put_on_top(db: Connection, index: MailboxIndex) -> None:
         (index.account_id, index.mailbox_id),
     ):
         index.change_flags(Ranges.between(first, last), keep, bits, modseq)
-
-
-class Settler:
-    """The job that settles in quiet moments. `wake` when something was logged."""
-
-    def __init__(
-        self, background: Callable[[Callable[[Any], bool]], Awaitable[bool]], foreground: Foreground
-    ) -> None:
-        self._background = background
-        self._foreground = foreground
-        self._woken = asyncio.Event()
-        self.done = asyncio.Event()
-        """Set while there is nothing to do."""
-        self.wake()  # a crash may have left something
-
-    def wake(self) -> None:
-        """There is something new."""
-        self.done.clear()
-        self._woken.set()
-
-    async def run(self) -> None:
-        """For as long as the store is open."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                more = True
-                while more:
-                    await self._quiet()
-                    more = await self._background(lambda tx: tx.flag_log.settle_one())
-                if not self._woken.is_set():
-                    self.done.set()
-            except PosthouseError as fault:
-                log.warning("settling flags is put off: %s", fault)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._woken.set()
-
-    async def _quiet(self) -> None:
-        """Wait for a quiet moment, but not for long."""
-        waited = 0.0
-        while self._foreground.busy and waited < limits.FLAGS_LOGGED_SECONDS:
-            await asyncio.sleep(limits.QUIET_SECONDS)
-            waited += limits.QUIET_SECONDS

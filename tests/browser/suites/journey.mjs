@@ -8,6 +8,16 @@ const CHORD = 'Control+Enter'
 
 const toast = (page, text) => page.locator('.toast', { hasText: text })
 
+/** What a page asks by JMAP from now on: for each request its calls. */
+function requestsOf(page) {
+  const requests = []
+  page.on('request', (request) => {
+    if (request.method() === 'POST' && new URL(request.url()).pathname === '/jmap/') requests.push(request.postDataJSON().methodCalls)
+  })
+  return requests
+}
+const folder = (page, name) => page.locator('.pane-folders').getByRole('link', { name })
+
 async function open(page, text) {
   await row(page, text).locator('.open').click()
   await page.locator('.conversation h1', { hasText: text }).waitFor()
@@ -57,6 +67,41 @@ export const checks = {
   async new_mail_appears_without_reload({ page, other, ask }) {
     const deliver = (subject) => [() => ask('deliver', subject), ...[page, other].map((each) => () => row(each, subject).waitFor({ timeout: PATIENCE }))]
     await atOnce(...['Fresh from the road', 'Fresh from the sea', 'Fresh from the air'].map(deliver))
+  },
+  async a_refresh_is_one_request_and_counts_nothing(world) {
+    const { page, ask } = world
+    const requests = requestsOf(page)
+    // What is seen to the end: one change by another client, then a second; each costs one look at what has changed.
+    for (const sign of ['-', '+']) {
+      await ask('store', 'alice@north.test', 'INBOX', 'Trip to the lighthouse', '\\Flagged', sign === '-' ? '+' : '-')
+      await row(page, 'Trip to the lighthouse').locator(sign === '-' ? '.star.on' : '.star:not(.on)').waitFor({ timeout: PATIENCE })
+    }
+    const calls = (name) => requests.flat().filter(([method]) => method === name)
+    assert.equal(requests.length, 2, JSON.stringify(requests))
+    assert.equal(calls('Email/changes').length, 2)
+    assert.equal(calls('Email/query').length, 0)
+    // A whole mailbox knows its number; a part of it must be counted.
+    const total = Number(await page.locator('.pane-list header .numbers').innerText())
+    await page.reload()
+    await row(page, 'Budget for the third quarter').waitFor()
+    assert.ok(calls('Email/query').length > 0 && calls('Email/query').every(([, { calculateTotal }]) => !calculateTotal))
+    assert.equal(Number(await page.locator('.pane-list header .numbers').innerText()), total)
+    await page.getByRole('button', { name: 'Unread only' }).click()
+    await page.locator('.row:not(.unread)').first().waitFor({ state: 'detached' })
+    assert.ok(calls('Email/query').at(-1)[1].calculateTotal)
+    await page.getByRole('button', { name: 'Unread only' }).click()
+    await row(page, 'Budget for the third quarter').waitFor()
+  },
+  async a_folder_is_shown_as_it_is_now({ page, ask }) {
+    for (const name of [/^Archive/, /^Sent/, /^Drafts/, /^Inbox/]) await folder(page, name).click()
+    await ask('move', 'alice@north.test', 'INBOX', 'Archive', 'Minutes of the board (1)')
+    await row(page, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: PATIENCE })
+    await folder(page, /^Archive/).click() // what the device remembers of it is older
+    await row(page, 'Minutes of the board (1)').waitFor()
+    await ask('move', 'alice@north.test', 'Archive', 'INBOX', 'Minutes of the board (1)')
+    await row(page, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: PATIENCE })
+    await folder(page, /^Inbox/).click()
+    await row(page, 'Minutes of the board (1)').waitFor()
   },
   async why_a_message_is_believed_or_not({ page }) {
     await open(page, 'Your order has arrived')
@@ -223,7 +268,8 @@ export const checks = {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Lamplighter Sol' }).waitFor()
     await page.getByRole('article').getByRole('button', { name: 'New group' }).click()
-    await page.getByLabel('Name of the group').fill('Keepers')
+    await page.locator('dialog input:focus').waitFor()
+    await page.keyboard.type('Keepers')
     await page.keyboard.press('Enter')
     await page.getByRole('button', { name: 'Keepers', pressed: true }).waitFor()
     await page.keyboard.press('c')
@@ -260,6 +306,56 @@ export const checks = {
     assert.ok(exported.includes('FN:王灯塔') && exported.includes('FN:Lamplighter Sol'))
     await page.goto(page.url().replace(/\/contacts.*/, '/contacts/written'))
     await page.getByRole('list', { name: 'Written to' }).getByText('carol@south.test').waitFor()
+    await page.goto(page.url().replace(/\/contacts.*/, '/mail/inbox'))
+    await row(page, 'Budget for the third quarter').waitFor()
+  },
+  async a_contact_gets_a_picture_and_lends_it_to_their_mail({ page, other }) {
+    // Left half red, right half blue.
+    const png = await page.evaluate(() => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 600, height: 300 })
+      const context = canvas.getContext('2d')
+      for (const [colour, left] of [['red', 0], ['blue', 300]]) {
+        context.fillStyle = colour
+        context.fillRect(left, 0, 300, 300)
+      }
+      return canvas.toDataURL('image/png').split(',')[1]
+    })
+    const choose = (name, buffer) => page.setInputFiles('input[accept*=webp]', { name, mimeType: 'image/png', buffer })
+    await page.locator('.account').waitFor()
+    await page.goto(page.url().replace(/\/mail.*/, '/contacts/all/new?email=carol@south.test&name=Carol+Meier'))
+    await page.getByRole('button', { name: 'Choose a picture…' }).waitFor()
+    await choose('scripts.png', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'))
+    await toast(page, '“scripts.png” is no picture').waitFor()
+    await choose('torn.png', Buffer.concat([Buffer.from(png, 'base64').subarray(0, 8), Buffer.alloc(60)]))
+    await toast(page, '“torn.png” is damaged').waitFor()
+    await choose('carol.png', Buffer.from(png, 'base64'))
+    await page.locator('dialog .frame:focus').waitFor()
+    for (let step = 0; step < 15; step++) await page.keyboard.press('ArrowRight')
+    await page.getByRole('button', { name: 'Use this picture' }).click()
+    await page.locator('form .avatar img').waitFor()
+    await page.getByRole('button', { name: 'Save' }).click()
+    const picture = page.locator('article .avatar img')
+    await picture.waitFor()
+    const middle = await picture.evaluate(async (image) => {
+      await image.decode()
+      const canvas = Object.assign(document.createElement('canvas'), { width: image.naturalWidth, height: image.naturalHeight })
+      canvas.getContext('2d').drawImage(image, 0, 0)
+      return [canvas.width, canvas.height, ...canvas.getContext('2d').getImageData(20, 128, 1, 1).data]
+    })
+    assert.deepEqual(middle.slice(0, 2), [256, 256])
+    assert.ok(middle[2] < 40 && middle[4] > 200, `not the right half: ${middle}`)
+    await row(other, 'Budget').locator('.avatar img').waitFor({ timeout: PATIENCE })
+    await row(other, 'Minutes of the board').locator('.avatar:not(:has(img))').waitFor()
+    await page.getByRole('button', { name: 'Find mail' }).click()
+    await open(page, 'Budget for the third quarter')
+    await page.locator('article.open .avatar img').waitFor()
+    await page.getByRole('button', { name: 'More' }).last().click()
+    await page.getByRole('menuitem', { name: 'Show in contacts' }).click()
+    await page.getByRole('button', { name: 'Change' }).click()
+    await page.getByRole('button', { name: 'Remove the picture' }).click()
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.locator('article .avatar', { hasText: 'CM' }).waitFor()
+    await row(other, 'Budget').locator('.avatar', { hasText: 'CM' }).waitFor({ timeout: PATIENCE })
     await page.goto(page.url().replace(/\/contacts.*/, '/mail/inbox'))
     await row(page, 'Budget for the third quarter').waitFor()
   },

@@ -101,6 +101,20 @@ const PAGES = {
     await page.getByRole('button', { name: /^(Change|编辑)$/ }).click()
     await page.locator('form').waitFor()
   },
+  async crop(page, base) {
+    await PAGES.contactedit(page, base)
+    const png = await page.evaluate(() => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 900, height: 600 })
+      const context = canvas.getContext('2d')
+      const sky = context.createLinearGradient(0, 0, 900, 600)
+      for (const [at, colour] of ['#20435c', '#bcd7e6', '#f4b183'].entries()) sky.addColorStop(at / 2, colour)
+      context.fillStyle = sky
+      context.fillRect(0, 0, 900, 600)
+      return canvas.toDataURL().split(',')[1]
+    })
+    await page.setInputFiles('input[accept*=webp]', { name: 'shore.png', mimeType: 'image/png', buffer: Buffer.from(png, 'base64') })
+    await page.locator('dialog .frame').waitFor()
+  },
   ...Object.fromEntries(
     ['signature', 'vacation', 'programs', 'app-passwords', 'factor', 'sessions', 'transfer', 'looks'].map((name) => [
       `settings-${name}`,
@@ -160,6 +174,21 @@ async function fillContacts(page) {
     const accountId = session.primaryAccounts['urn:ietf:params:jmap:contacts']
     const people = [['Ingrid Sørensen', 'ingrid@fjord.test', 'Fjord Photography', 'Photographer'], ['Carol Meier', 'carol@south.test', 'South Ltd', 'Finance'], ['Bob Okafor', 'bob@south.test', 'South Ltd', ''], ['王小明', 'wang.xiaoming@huadong.test', '华东分公司', '技术部'], ['李雪', 'lixue@xinhua-press.test', '新华出版社', '编辑'], ['陈建国', 'chen.jianguo@huadong.test', '华东分公司', '财务'], ['Mateus Albuquerque', 'mateus@lisboa.test', '', 'Translator'], ['Donaudampfschifffahrtsgesellschaft Kundendienst', 'kundendienst@donaudampfschifffahrt.test', '', ''], ['Hanna Virtanen', 'hanna@helsinki.test', 'Board', '']]
     const create = Object.fromEntries(people.map(([full, address, firm, title], index) => [`c${index}`, { '@type': 'Card', version: '1.0', uid: `urn:uuid:00000000-0000-4000-8000-00000000000${index}`, addressBookIds: { B1: true }, name: { full }, emails: { e: { address, contexts: { work: true } } }, ...(firm ? { organizations: { o: { name: firm } } } : {}), ...(title ? { titles: { t: { name: title } } } : {}), ...(index === 0 ? { phones: { p: { number: '+47 22 12 34 56', contexts: { private: true } } }, addresses: { a: { full: 'Strandgaten 14\n5013 Bergen' } }, anniversaries: { b: { kind: 'birth', date: { '@type': 'PartialDate', year: 1984, month: 6, day: 3 } } }, notes: { n: { note: 'Prefers letters in the morning.' } } } : {}) }]))
+    // A landscape for the first two, as somebody would choose it.
+    const upload = session.uploadUrl.replace('{accountId}', accountId)
+    for (const [name, sky, sea] of [['c0', '#f4b183', '#20435c'], ['c1', '#bcd7e6', '#2f6f60']]) {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 200, height: 200 })
+      const context = canvas.getContext('2d')
+      for (const [colour, draw] of [[sky, () => context.rect(0, 0, 200, 200)], ['#fff4d6', () => context.arc(130, 80, 30, 0, 7)], [sea, () => context.ellipse(80, 220, 190, 110, 0, 0, 7)]]) {
+        context.fillStyle = colour
+        context.beginPath()
+        draw()
+        context.fill()
+      }
+      const body = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg'))
+      const { blobId } = await (await fetch(upload, { method: 'POST', headers: { 'content-type': 'image/jpeg' }, body })).json()
+      create[name].media = { photo: { kind: 'photo', blobId } }
+    }
     create.g0 = { '@type': 'Card', version: '1.0', kind: 'group', addressBookIds: { B1: true }, name: { full: 'Lighthouse 灯塔' }, members: { 'urn:uuid:00000000-0000-4000-8000-000000000000': true, 'urn:uuid:00000000-0000-4000-8000-000000000001': true } }
     await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls: [['ContactCard/set', { accountId, create }, '0']] }) })
   })

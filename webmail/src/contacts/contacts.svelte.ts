@@ -24,6 +24,7 @@ class Contacts {
   learnt = $state.raw<Learnt[]>([])
   ready = $state(false)
   failed = $state(false)
+  private readonly byAddress = $derived.by(() => new Map([...this.cards.values()].flatMap((card) => Object.values(card.emails ?? {}).map(({ address }) => [address.toLowerCase(), card]))))
   private state = ''
   private loading: Promise<void> | undefined
 
@@ -109,8 +110,7 @@ class Contacts {
   }
   /** The card that has an address. */
   byEmail(email: string): Card | undefined {
-    const wanted = email.toLowerCase()
-    return [...this.cards.values()].find((card) => Object.values(card.emails ?? {}).some(({ address }) => address.toLowerCase() === wanted))
+    return this.byAddress.get(email.toLowerCase())
   }
 
   // --- changing: throws Refused with the server's word, Unreachable ---------------------------------------

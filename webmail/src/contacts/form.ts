@@ -1,4 +1,5 @@
 // A card as a form, and back: only what was changed is sent, so that properties that the form does not show stay as they are.
+import { photoOf, withPhoto, type Photo } from './face'
 import { addressText, birthdayOf, nameOf, organizationOf, values, type Card } from './jscontact'
 
 export type Kind = '' | 'work' | 'private'
@@ -9,6 +10,7 @@ export interface Line {
   kind: Kind
 }
 export interface Form {
+  photo: Photo | null
   name: string
   organization: string
   title: string
@@ -26,6 +28,7 @@ export function formOf(card: Partial<Card>, addressBookId: string): Form {
   const lines = <T extends Contexts>(of: Record<string, T> | undefined, value: (part: T) => string): Line[] => Object.entries(of ?? {}).map(([key, part]) => ({ key, value: value(part), kind: kindOf(part) }))
   const known = card.name ? nameOf({ ...whole, nicknames: {}, organizations: {}, emails: {}, phones: {} }) : ''
   return {
+    photo: photoOf(card)?.photo ?? null,
     name: known,
     organization: organizationOf(whole),
     title: values(whole.titles)[0]?.name ?? '',
@@ -52,6 +55,7 @@ export function changesOf(form: Form, card: Partial<Card>): Record<string, unkno
     const next = empty ? rest : { [key]: made(old), ...rest }
     changed[name] = Object.keys(next).length ? next : null
   }
+  if (differs('photo')) changed['media'] = withPhoto(card, form.photo)
   if (differs('name')) changed['name'] = form.name.trim() ? { full: form.name.trim() } : null
   if (differs('organization')) one('organizations', card.organizations, (old) => ({ ...old, name: form.organization.trim() }), !form.organization.trim())
   if (differs('title')) one('titles', card.titles, (old) => ({ ...old, name: form.title.trim() }), !form.title.trim())

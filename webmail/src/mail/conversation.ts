@@ -1,4 +1,5 @@
 // A row of the list: what a conversation's messages come to together.
+import { faceOf, type Face } from '../contacts/face'
 import { firstName } from '../design/format'
 import { t } from '../i18n/index.svelte'
 import type { Caution, Email, Id } from '../jmap/types'
@@ -8,6 +9,7 @@ import type { Place } from './place'
 export interface Row {
   id: Id
   threadId: Id
+  face: Face
   people: string
   subject: string
   preview: string
@@ -56,6 +58,7 @@ export function rowOf(email: Email, place: Place): Row {
   return {
     id: email.id,
     threadId: email.threadId,
+    face: faceOf((outgoing ? shown.to : shown.from)?.[0], Boolean(shown.caution)),
     people: outgoing ? recipients(email) : senders(members, own),
     subject: members[0]?.subject?.trim() || email.subject?.trim() || t('list.no-subject'),
     preview: shown.preview,

@@ -2,6 +2,7 @@
 // offline. A cache of the server's truth and nothing else, except the two outboxes: changes and drafts not yet taken by it.
 import { openDB, deleteDB, type DBSchema, type IDBPDatabase } from 'idb'
 import type { Email, EmailBody, Id, Identity, Mailbox, Patch } from '../jmap/types'
+import { whenIdle } from './idle'
 
 /** A message's cleaned HTML, as the server gave it. */
 export interface SafeHtml {
@@ -12,7 +13,6 @@ export interface SafeHtml {
 export interface KeptList {
   ids: Id[]
   total: number
-  queryState: string
 }
 export interface KeptChange {
   key?: number
@@ -31,7 +31,6 @@ interface Schema extends DBSchema {
 }
 
 const VERSION = 1
-const IDLE_MS = 2_000
 const AT_ONCE = 50
 const KEEP = { emails: 5_000, bodies: 500, letters: 300 } as const
 
@@ -110,9 +109,7 @@ export class Cache {
   private writeSoon(): void {
     if (this.writing || !this.db) return
     this.writing = true
-    const write = () => void this.writeNew().catch(() => undefined)
-    if ('requestIdleCallback' in globalThis) requestIdleCallback(write, { timeout: IDLE_MS })
-    else setTimeout(write, IDLE_MS)
+    whenIdle(() => void this.writeNew().catch(() => undefined))
   }
   private async writeNew(): Promise<void> {
     const emails = [...this.newEmails.values()].slice(0, AT_ONCE)
