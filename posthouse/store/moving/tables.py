@@ -31,10 +31,12 @@ LEFT: Final = {
             "stray_object",
             "search_document",
             "search_term",
+            "search_sweep",
             "node",
             "lease",
             "secret",
             "commit_mark",
+            "pack",
             "placed",
         }
     ),

@@ -6,10 +6,12 @@ held is free after NODE_SILENCE. Each new holder gets a higher token.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from posthouse import limits
 from posthouse.store.memory.readers import Readers
+from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.readers import Reader
 
 _ACQUIRE: Final = """
@@ -40,14 +42,23 @@ class ClusterLocks:
         return await self._readers.run(_acquire, f"duty {duty}", self._node, self._node) is not None
 
     async def release(self, account_id: int, session_id: str) -> None:
-        """Give it back. The work is handed over before anything is waited for, so a cancelled session releases too."""
+        """Give it back; others can take it when this returns, so that a reply to QUIT comes after (RFC 1939 §6).
+
+        The work is handed over before anything is waited for, so a cancelled session releases too.
+        """
         done = self._readers.run(_release, f"pop3 {account_id}", self._node, session_id)
         done.add_done_callback(_seen)
+        await asyncio.wait((done,))
+
+
+def acquire(db: Connection, name: str, node: str, holder: str) -> int | None:
+    """Take a lease; its token, or None when another has it."""
+    rows = db.fetch(_ACQUIRE, name, node, holder, limits.NODE_SILENCE)
+    return rows[0][0] if rows else None
 
 
 def _acquire(reader: Reader, name: str, node: str, holder: str) -> int | None:
-    rows = reader.db.fetch(_ACQUIRE, name, node, holder, limits.NODE_SILENCE)
-    return rows[0][0] if rows else None
+    return acquire(reader.db, name, node, holder)
 
 
 def _release(reader: Reader, name: str, node: str, holder: str) -> None:

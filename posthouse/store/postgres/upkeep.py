@@ -1,4 +1,4 @@
-"""Work behind everybody's back, by whichever node takes it: sweeping remains, keeping derived values, stray objects.
+"""Work behind everybody's back, by whichever node takes it: sweeping remains, keeping derived values.
 
 Each piece is a transaction of the node's writer; rows are taken with `SKIP LOCKED`, so nodes never do the same twice
 and never wait for each other. All of it may be cut off at any instant.
@@ -12,6 +12,7 @@ from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.memory.engine import NewDerived
 from posthouse.store.postgres import threads
+from posthouse.store.postgres.term_sweep import note_removed, sweep_terms
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
@@ -27,7 +28,7 @@ _THESE: Final = "account_id = a AND email_id = e"
 
 def sweep(tx: Transaction) -> bool:
     """Remove a batch of remains; whether there is more."""
-    return _sweep_mailbox(tx) or _sweep_emails(tx)
+    return _sweep_mailbox(tx) or _sweep_emails(tx) or sweep_terms(tx)
 
 
 def _sweep_mailbox(tx: Transaction) -> bool:
@@ -66,13 +67,14 @@ def _sweep_emails(tx: Transaction) -> bool:
         "derived",
         "email_thread",
         "email_origin",
-        "search_document",
         "verdict",
         "lesson",
         "new_email",
         "garbage_email",
     ):
         tx.fetch(f"DELETE FROM {table} USING {_PAIRS} WHERE {_THESE}", accounts, emails)
+    unindexed = f"DELETE FROM search_document USING {_PAIRS} WHERE {_THESE} RETURNING account_id"
+    note_removed(tx, [row[0] for row in tx.fetch(unindexed, accounts, emails)])
     for account_id in set(accounts):
         swept = [email_id for owner, email_id in rows if owner == account_id]
         tx.publish(EmailsSwept(account_id, swept))
@@ -107,26 +109,3 @@ def keep_derived(tx: Transaction, computed: list[NewDerived]) -> None:
             if (new.account_id, new.email_id) in kept
         },
     )
-
-
-# --- objects that nothing points at ------------------------------------------------------------------------
-
-_STRAY: Final = (
-    "SELECT s.object FROM stray_object s WHERE s.since <= $1 ORDER BY s.since LIMIT $2 FOR UPDATE SKIP LOCKED"
-)
-
-
-def stray_objects(tx: Transaction, before: float) -> list[str]:
-    """Objects that were strays before a time and have no rows; those that have some are strays no more."""
-    keys = [row[0] for row in tx.fetch(_STRAY, int(before), limits.SWEEP_BATCH)]
-    owned = {
-        row[0] for row in tx.fetch("SELECT DISTINCT object FROM blob WHERE object = ANY($1::text[])", keys)
-    }
-    if owned:
-        tx.fetch("DELETE FROM stray_object WHERE object = ANY($1::text[])", sorted(owned))
-    return [key for key in keys if key not in owned]
-
-
-def strays_gone(tx: Transaction, keys: list[str]) -> None:
-    """These objects are removed."""
-    tx.fetch("DELETE FROM stray_object WHERE object = ANY($1::text[])", keys)

@@ -1,10 +1,10 @@
--- What came into shared mailboxes from others and what left them, for those who see only these mailboxes.
+-- Terms that no message has any more are dropped after enough messages of their account went.
 
-CREATE TABLE passage (
-  account_id bigint NOT NULL,
-  modseq     bigint NOT NULL,
-  mailbox_id bigint NOT NULL,
-  came       bigint NOT NULL,         -- 1: the emails came from another mailbox, 0: they left
-  emails     text NOT NULL,           -- JSON: [email, …]
-  PRIMARY KEY (account_id, modseq, mailbox_id, came)
+CREATE TABLE search_sweep (
+  account_id bigint PRIMARY KEY,
+  removed    bigint NOT NULL,         -- messages removed since the account's terms were swept
+  looked     bigint NOT NULL,         -- `removed` when somebody looked whether they are enough
+  sweeps     bigint NOT NULL,         -- grows when terms may have gone: whoever remembers some forgets them
+  class      text, term text          -- where a sweep that is under way goes on
 );
+CREATE INDEX search_sweep_due ON search_sweep (account_id) WHERE class IS NOT NULL OR removed <> looked;
