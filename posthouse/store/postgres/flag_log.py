@@ -72,9 +72,8 @@ class FlagLog:
     def settle(self, account: AccountState, mailbox_id: int, first: int, last: int) -> None:
         """Bring the placements of a mailbox up to what is logged about any UID from `first` to `last`."""
         key = (account.account_id, mailbox_id)
-        if mailbox_id in account.logged and key not in self._clean:
-            if not self._settle(key, first, last):
-                self._clean.add(key)
+        if mailbox_id in account.logged and key not in self._clean and not self._settle(key, first, last):
+            self._clean.add(key)
 
     def settle_one(self) -> bool:
         """Settle a logged run of whichever account; whether there was one."""
