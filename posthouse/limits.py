@@ -981,6 +981,9 @@ SEARCH_RETRY: Final = 30.0
 SEARCH_SWEEP: Final = 1000
 """Removed messages after which an account's unused terms are dropped, at least; also as many terms at a time."""
 
+SEARCH_SWEEP_PIECE: Final = 200
+"""Terms looked at in one transaction of such a sweep over PostgreSQL: some 20 ms, in which mail waits."""
+
 SEARCH_THREADS: Final = 2
 """Threads that answer searches; a scan holds one for long."""
 

@@ -250,7 +250,7 @@ async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer
     allowed: list[str] = []
     books = {each["id"]: each for each in await BOOKS.objects(context, account_id)}
     cards = (await context.services.cards.of(account_id)).cards.values() if arguments.destroy else ()
-    for name in dict.fromkeys(arguments.destroy or ()):
+    for name in context.ids_of(arguments.destroy):
         inside = [card for card in cards if name in card["addressBookIds"]]
         if name in books and books[name]["isDefault"]:
             refused[name] = {"type": "forbidden", "description": "the default address book stays"}

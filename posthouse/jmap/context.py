@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from posthouse.resolver import Resolver
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
+T = TypeVar("T")
 NOBODY: Final = Via()
 
 
@@ -125,3 +126,17 @@ class Context:
     def resolve_id(self, text: str) -> str | None:
         """An id, or for `#creation` the id of what was created; None when nothing was."""
         return self.created.get(text[1:]) if text.startswith("#") else text
+
+    def by_id(self, update: dict[str, T] | None) -> dict[str, T]:
+        """What is asked of objects, under their ids: a `#creation` key is answered by the id that it stands for.
+
+        RFC 8620 §5.3: the keys of `updated` and `notUpdated` are ids. A key for which there is none, or whose object
+        has a key of its own beside it, stays.
+        """
+        named = update or {}
+        ids = {key: self.resolve_id(key) or key for key in named}
+        return {key if ids[key] != key and ids[key] in named else ids[key]: named[key] for key in named}
+
+    def ids_of(self, destroy: list[str] | None) -> list[str]:
+        """The same for what is to be destroyed, each once."""
+        return list(dict.fromkeys(self.resolve_id(name) or name for name in destroy or ()))

@@ -20,8 +20,7 @@ from posthouse.jmap.header_forms import SHORT, parse_property, write
 from posthouse.jmap.mime_parts import Entity, Fields, disposition_field, render
 from posthouse.message.compose import format_field
 from posthouse.message.date import format_date
-from posthouse.ranges import Ranges
-from posthouse.store.interface import AddEmail, Expunge, PlaceEmails
+from posthouse.store.interface import AddEmail
 from posthouse.store.model import Content
 
 Object = dict[str, Any]
@@ -62,28 +61,20 @@ async def keep_email(
     flags: frozenset[str],
     received_at: int,
 ) -> Object:
-    """Put a message into mailboxes: the properties that are told of a new email (RFC 8621 §4.6)."""
+    """Put a message into mailboxes, all at once; what is told of a new email (RFC 8621 §4.6). Rejected, OverQuota."""
     first, *others = sorted(mailboxes)
     content = await _content(context, raw)
-    added = await context.store.apply(
-        AddEmail(
-            account_id=account_id,
-            mailbox_id=first,
-            content=content,
-            flags=flags,
-            received_at=received_at,
-        )
+    op = AddEmail(
+        account_id=account_id,
+        mailbox_id=first,
+        also=tuple(others),
+        content=content,
+        flags=flags,
+        received_at=received_at,
     )
-    uids = Ranges([(added.uid, added.uid)])
     try:
-        await context.store.commit(
-            *(
-                PlaceEmails(account_id=account_id, source_id=first, uids=uids, target_id=other)
-                for other in others
-            )
-        )
-    except NotFound as fault:  # it went away meanwhile; RFC 8620 §5.3: a creation is whole or nothing
-        await context.store.apply(Expunge(account_id=account_id, mailbox_id=first, uids=uids, force=True))
+        added = await context.store.apply(op)
+    except NotFound as fault:  # one of them went away meanwhile
         raise invalid("there is no such mailbox", "mailboxIds") from fault
     threads = await context.mail(account_id).threads([added.email_id])
     return {

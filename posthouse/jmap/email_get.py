@@ -98,6 +98,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return asks_values or bool(asks_parts and octets)
 
 
+def is_property(name: str, extra: frozenset[str] = frozenset()) -> bool:
+    """Whether emails have a property of this name."""
+    return name in KNOWN or name in extra or name.startswith("header:")
+
+
 def wanted_of(
     arguments: BodyArguments, default: Sequence[str], extra: frozenset[str] = frozenset()
 ) -> Wanted:
@@ -110,7 +115,7 @@ def wanted_of(
                 headers[name] = parse_property(name)
             except ValueError as fault:
                 raise MethodError("invalidArguments", str(fault)) from fault
-        elif name not in KNOWN and name not in extra:
+        elif not is_property(name, extra):
             raise MethodError("invalidArguments", f"no such property: {name}")
     body = body_request(
         arguments.body_properties,

@@ -16,9 +16,9 @@ from posthouse.errors import Conflict, NotFound, OverQuota
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_create import create_email
-from posthouse.jmap.email_get import metadata_of
+from posthouse.jmap.email_get import EmailGetArguments, is_property, read_emails, wanted_of
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
-from posthouse.jmap.errors import Rejected, invalid
+from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.mail import Standing
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.snoozed import snooze_of, snooze_operations
@@ -28,8 +28,7 @@ from posthouse.store.interface import Expunge, MoveEmails, Op, PlaceEmails, SetF
 
 Object = dict[str, Any]
 MUTABLE: Final = ("mailboxIds", "keywords")
-METADATA: Final = frozenset({"id", "blobId", "threadId", "size", "receivedAt"})
-"""What else the store knows of an email, and never changes."""
+CHANGEABLE: Final = frozenset({*MUTABLE, "snoozed"})
 
 
 class EmailSetArguments(SetArguments, kw_only=True):
@@ -56,9 +55,11 @@ async def set_emails(context: Context, arguments: EmailSetArguments) -> SetAnswe
     check_set(arguments, old_state)
     answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
     answer.created, answer.not_created = await _create(context, account_id, arguments.create or {})
-    answer.updated, answer.not_updated = await update_emails(context, account_id, arguments.update or {})
+    answer.updated, answer.not_updated = await update_emails(
+        context, account_id, context.by_id(arguments.update)
+    )
     answer.destroyed, answer.not_destroyed = await destroy_emails(
-        context, account_id, arguments.destroy or []
+        context, account_id, context.ids_of(arguments.destroy)
     )
     answer.new_state = str(await mail.state())
     answer.tidy()
@@ -131,14 +132,29 @@ async def _plan(
         try:
             if standing is None or number is None:
                 raise Rejected("notFound")
-            if not METADATA.isdisjoint(patch):
-                # RFC 8620 §5.3: what the server sets may stand in a patch as it is.
-                threads = await mail.threads([number])
-                same = metadata_of(number, standing, threads[number], names)
-                patch = {k: v for k, v in patch.items() if k not in METADATA or same[k] != v}
+            patch = await _without_same(context, account_id, number, patch)
             changes[name] = _change(context, number, standing, patch, boxes, names)
         except Rejected as fault:
             refused[name] = fault.error()
+
+
+async def _without_same(context: Context, account_id: int, number: int, patch: Object) -> Object:
+    """The patch without what never changes, where it is as it is: a whole Email is a patch too (RFC 8620 §5.3)."""
+    extras = context.services.email_extras.names
+    fixed = [name for name in patch if is_property(name, extras) and name not in CHANGEABLE]
+    if not fixed:
+        return patch
+    asked = EmailGetArguments(account_id=str(account_id), properties=fixed, fetch_all_body_values=True)
+    try:
+        found = await read_emails(context, account_id, [number], wanted_of(asked, (), extras))
+    except MethodError as fault:
+        raise invalid(fault.description, *fixed) from fault
+    present: Object = msgspec.to_builtins(found.get(number, {}))
+    # Which body values a client has depends on which it asked for (RFC 8621 §4.2).
+    values, given = present.get("bodyValues"), patch.get("bodyValues")
+    if values is not None and isinstance(given, dict) and given.items() <= values.items():
+        present["bodyValues"] = given
+    return {k: v for k, v in patch.items() if k not in fixed or k not in present or present[k] != v}
 
 
 def _change(
@@ -228,7 +244,7 @@ async def destroy_emails(
 ) -> tuple[list[str], Object]:
     """(destroyed, not destroyed)."""
     mail = context.mail(account_id)
-    numbers = {name: ids.decode(ids.EMAIL, context.resolve_id(name) or "") for name in destroy}
+    numbers = {name: ids.decode(ids.EMAIL, name) for name in destroy}
     standings = await mail.find([number for number in numbers.values() if number is not None])
     uids: dict[int, list[int]] = defaultdict(list)
     gone: list[str] = []
@@ -238,7 +254,7 @@ async def destroy_emails(
         if standing is None:
             refused[name] = {"type": "notFound"}
             continue
-        gone.append(context.resolve_id(name) or name)
+        gone.append(name)
         for box, uid in standing.places:
             uids[box].append(uid)
     ops = [

@@ -107,12 +107,10 @@ async def set_identities(context: Context, arguments: SetArguments) -> SetAnswer
     """Identity/set."""
     account_id = context.account_number(arguments.account_id)
     await _ensure_first(context, account_id)
-    kept = [
-        name
-        for name in arguments.destroy or ()
-        if any(o["id"] == name and not o["mayDelete"] for o in await TYPE.objects(context, account_id))
-    ]
-    allowed = [name for name in arguments.destroy or () if name not in kept]
+    destroy = context.ids_of(arguments.destroy)
+    staying = {each["id"] for each in await TYPE.objects(context, account_id) if not each["mayDelete"]}
+    kept = [name for name in destroy if name in staying]
+    allowed = [name for name in destroy if name not in kept]
     answer = await TYPE.set(context, msgspec.structs.replace(arguments, destroy=allowed or None))
     if kept:
         forbidden = {name: {"type": "forbidden", "description": "this identity stays"} for name in kept}

@@ -156,9 +156,10 @@ class ItemType:
         check_set(arguments, old_state)
         answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
         answer.created, answer.not_created = await self._create(context, account_id, arguments.create or {})
-        answer.updated, answer.not_updated = await self._update(context, account_id, arguments.update or {})
+        update = context.by_id(arguments.update)
+        answer.updated, answer.not_updated = await self._update(context, account_id, update)
         answer.destroyed, answer.not_destroyed = await self._destroy(
-            context, account_id, arguments.destroy or []
+            context, account_id, context.ids_of(arguments.destroy)
         )
         answer.new_state = str(await self.state(context, account_id))
         answer.tidy()
@@ -171,7 +172,7 @@ class ItemType:
     ) -> tuple[Object, Object]:
         made: Object = {}
         refused: Object = {}
-        count = len(await context.store.items(account_id, self.kind)) if create else 0
+        count = await context.store.item_count(account_id, self.kind) if create else 0
         for creation_id, given in create.items():
             try:
                 if count >= self.most:
@@ -205,6 +206,9 @@ class ItemType:
         for _ in range(limits.JMAP_RETRIES):
             item = await self._item(context, account_id, name)
             old = self.object_of(item)
+            shown = self._show(old)
+            # RFC 8620 §5.3: what the server sets may stand in a patch as the client was shown it.
+            old |= {name: shown[name] for name in self.server_set if name in shown}
             new = self.shaped(apply_patch(old, patch), old)
             kept = await self._put(context, account_id, new, old)
             kept.pop("id", None)
@@ -236,13 +240,13 @@ class ItemType:
     ) -> tuple[list[str], Object]:
         gone: list[str] = []
         refused: Object = {}
-        for name in dict.fromkeys(destroy):
+        for name in destroy:
             try:
                 item = await self._item(context, account_id, name)
                 await context.store.apply(
                     RemoveItem(account_id=account_id, kind=self.kind, item_id=item.item_id)
                 )
-                gone.append(ids.encode(self.letter, item.item_id))
+                gone.append(name)
             except (Rejected, NotFound):
                 refused[name] = {"type": "notFound"}
         return gone, refused

@@ -59,9 +59,9 @@ async def set_mailboxes(context: Context, arguments: MailboxSetArguments) -> Set
     answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
     setter = _Setter(context, account_id)
     answer.created, answer.not_created = await setter.create(arguments.create or {})
-    answer.updated, answer.not_updated = await setter.update(arguments.update or {})
+    answer.updated, answer.not_updated = await setter.update(context.by_id(arguments.update))
     answer.destroyed, answer.not_destroyed = await setter.destroy(
-        arguments.destroy or [], arguments.on_destroy_remove_emails
+        context.ids_of(arguments.destroy), arguments.on_destroy_remove_emails
     )
     answer.new_state = str(await mail.state())
     answer.tidy()
@@ -250,11 +250,11 @@ class _Setter:
         """Children that are destroyed too come first."""
         gone: list[str] = []
         refused: Object = {}
-        boxes = {name: await self._box(name) for name in dict.fromkeys(destroy)}
+        boxes = {name: await self._box(name) for name in destroy}
         for name in sorted(boxes, key=lambda n: -(b.name.count(SEPARATOR) if (b := boxes[n]) else 0)):
             try:
                 await self._destroy(name, with_emails)
-                gone.append(self._context.resolve_id(name) or name)
+                gone.append(name)
             except Rejected as fault:
                 refused[name] = fault.error()
         return gone, refused

@@ -148,13 +148,13 @@ async def set_subscriptions(context: Context, arguments: PushSetArguments) -> Ob
             answer["created"][creation_id] = await _create(context, creation_id, given)
         except Rejected as fault:
             answer["notCreated"][creation_id] = fault.error()
-    for name, patch in (arguments.update or {}).items():
+    for name, patch in context.by_id(arguments.update).items():
         try:
             answer["updated"][name] = await _update(context, name, patch)
         except Rejected as fault:
             answer["notUpdated"][name] = fault.error()
     mine = await _mine(context)
-    for name in dict.fromkeys(arguments.destroy or ()):
+    for name in context.ids_of(arguments.destroy):
         number = ids.decode(LETTER, name)
         if name in mine and number is not None:
             op = RemoveItem(account_id=context.account.account_id, kind=KIND, item_id=number)
@@ -265,7 +265,7 @@ async def _update(context: Context, name: str, patch: Object) -> Object | None:
         raise invalid("no such property", *unknown)
     if fixed := [each for each in ("id", "deviceClientId") if new.get(each) != shown[each]]:
         raise invalid("these do not change", *fixed)
-    if "verificationCode" in patch:
+    if patch.get("verificationCode", shown["verificationCode"]) != shown["verificationCode"]:
         if not hmac.compare_digest(str(patch["verificationCode"]).encode(), kept.code.encode()):
             raise invalid("this is not the code", "verificationCode")
         kept.verified = True

@@ -66,8 +66,8 @@ async def set_submissions(context: Context, arguments: SubmissionSetArguments) -
     answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
     setter = _Setter(context, account_id)
     answer.created, answer.not_created = await setter.create(arguments.create or {})
-    answer.updated, answer.not_updated = await setter.update(arguments.update or {})
-    answer.destroyed, answer.not_destroyed = await setter.destroy(arguments.destroy or [])
+    answer.updated, answer.not_updated = await setter.update(context.by_id(arguments.update))
+    answer.destroyed, answer.not_destroyed = await setter.destroy(context.ids_of(arguments.destroy))
     answer.new_state = str(await TYPE.state(context, account_id))
     answer.tidy()
     responses: list[tuple[str, Any]] = [("EmailSubmission/set", answer)]
@@ -82,20 +82,16 @@ class _Setter:
         self._context = context
         self._account_id = account_id
         self._emails: dict[str, str] = {}
-        """Submission (and `#creation`) → its email, for those that succeeded."""
+        """Submission → its email, for those that succeeded."""
 
     def implicit(self, arguments: SubmissionSetArguments) -> EmailSetArguments | None:
         """RFC 8621 §7.5: one Email/set for what is asked of emails whose submission succeeded."""
         if arguments.on_success_update_email is None and arguments.on_success_destroy_email is None:
             return None
-        update = {
-            self._emails[name]: patch
-            for name, patch in (arguments.on_success_update_email or {}).items()
-            if name in self._emails
-        }
-        destroy = [
-            self._emails[name] for name in arguments.on_success_destroy_email or () if name in self._emails
-        ]
+        asked = self._context.by_id(arguments.on_success_update_email)
+        update = {self._emails[name]: patch for name, patch in asked.items() if name in self._emails}
+        gone = self._context.ids_of(arguments.on_success_destroy_email)
+        destroy = [self._emails[name] for name in gone if name in self._emails]
         if not update and not destroy:
             return None
         return EmailSetArguments(
@@ -107,7 +103,7 @@ class _Setter:
     async def create(self, create: dict[str, Object]) -> tuple[Object, Object]:
         made: Object = {}
         refused: Object = {}
-        count = len(await self._context.store.items(self._account_id, KIND)) if create else 0
+        count = await self._context.store.item_count(self._account_id, KIND) if create else 0
         for creation_id, given in create.items():
             try:
                 if count + len(made) >= TYPE.most:
@@ -115,7 +111,7 @@ class _Setter:
                 shown = await self._create(given)
                 made[creation_id] = {k: v for k, v in shown.items() if given.get(k) != v}
                 self._context.created[creation_id] = shown["id"]
-                self._emails[f"#{creation_id}"] = self._emails[shown["id"]] = shown["emailId"]
+                self._emails[shown["id"]] = shown["emailId"]
             except Rejected as fault:
                 refused[creation_id] = fault.error()
             except OverQuota as fault:
@@ -278,7 +274,7 @@ class _Setter:
         if fixed := sorted(key for key in _IMMUTABLE if new.get(key) != shown.get(key)):
             raise invalid("these properties do not change", *fixed)
         status = new.get("undoStatus")
-        self._emails[name] = self._emails[shown["id"]] = record.email_id
+        self._emails[shown["id"]] = record.email_id
         if status == record.undo_status:
             return
         if status != "canceled":
@@ -301,8 +297,8 @@ class _Setter:
         """A record that is not final stays: destroying it must not stop the delivery (RFC 8621 §7)."""
         gone: list[str] = []
         refused: Object = {}
-        for name in dict.fromkeys(destroy):
-            number = ids.decode(TYPE.letter, self._context.resolve_id(name) or "")
+        for name in destroy:
+            number = ids.decode(TYPE.letter, name)
             found = await self._context.store.items(
                 self._account_id, KIND, [number] if number is not None else []
             )
@@ -317,7 +313,7 @@ class _Setter:
                 RemoveItem(account_id=self._account_id, kind=KIND, item_id=number)
             )
             self._emails[name] = record.email_id
-            gone.append(self._context.resolve_id(name) or name)
+            gone.append(name)
         return gone, refused
 
 

@@ -288,6 +288,10 @@ class Store(TrustStore, Judgements, Protocol):
         """The items of a kind (those of these numbers that are there), by number."""
         ...
 
+    async def item_count(self, account_id: int, kind: str) -> int:
+        """How many items of a kind there are; their data is not read."""
+        ...
+
     async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
         """Items created, changed or removed after a mod-sequence, by (modseq, item). None: as `email_changes`."""
         ...

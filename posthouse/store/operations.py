@@ -101,6 +101,8 @@ class AddEmail(Op[Added], frozen=True, kw_only=True):
 
     account_id: int
     mailbox_id: int
+    also: tuple[int, ...] = ()
+    """Other mailboxes that the same email is in from the start (RFC 8621 §4.1.1)."""
     content: Content
     prefix: bytes = b""
     """Headers added on delivery, CRLF-ended; they stand before the content and are this email's alone."""

@@ -7,9 +7,10 @@ import random
 
 import pytest
 
+from posthouse import limits
 from posthouse.message.words import fold_needle
 from posthouse.ranges import Ranges
-from posthouse.store.interface import Expunge
+from posthouse.store.interface import Expunge, RemoveAccount
 from posthouse.store.model import Content
 from posthouse.store.postgres import indexed
 from posthouse.store.postgres.connection import Connection, Server
@@ -126,3 +127,48 @@ async def test_a_message_that_is_gone_is_not_found_though_it_is_remembered_as_in
     await engine.settle()
     assert await desk.store.search_text(desk.id, ids, "text", "apple") == set(ids[10:])
     assert await desk.store.search_text(desk.id, ids, "header:subject", "apple 1") == set(ids[10:20])
+
+
+async def listed(engine: PostgresEngine, account_id: int) -> set[str]:
+    """The account's terms in the list."""
+    db = Connection(Server(engine.place.url))
+    try:
+        rows = await asyncio.to_thread(
+            db.fetch, "SELECT term FROM search_term WHERE account_id = $1", account_id
+        )
+        return {row[0] for row in rows}
+    finally:
+        await asyncio.to_thread(db.close)
+
+
+async def test_terms_that_no_message_has_any_more_are_swept_and_can_come_again(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SEARCH_SWEEP", 10)
+    monkeypatch.setattr(limits, "SEARCH_SWEEP_PIECE", 7)
+    desk = await furnish(engine)
+    box = await desk.box()
+    words = [f"fruit{chr(97 + n)}{chr(97 + n)}" for n in range(26)]
+    await desk.add(box, *(f"apple {word} it's 北京" for word in words))
+    await engine.settle()
+    assert set(words) <= await listed(engine, desk.id)
+
+    async def expunge(first: int, last: int) -> None:
+        uids = Ranges([(first, last)])
+        await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=box.mailbox_id, uids=uids, force=True))
+        await engine.settle()
+
+    await expunge(1, 9)  # fewer than it takes
+    assert set(words) <= await listed(engine, desk.id)
+    await expunge(10, 20)
+    terms = await listed(engine, desk.id)
+    assert terms.isdisjoint(words[:20])
+    assert terms >= {*words[20:], "apple"}
+    # The node still remembers that it has listed them once.
+    (added,) = await desk.add(box, f"apple {words[3]}")
+    await engine.settle()
+    assert words[3] in await listed(engine, desk.id)
+    assert await desk.store.search_text(desk.id, [added.email_id], "text", "ruitd") == {added.email_id}
+    await desk.store.apply(RemoveAccount(account_id=desk.id))
+    await engine.settle()
+    assert await listed(engine, desk.id) == set()

@@ -324,6 +324,22 @@ async def test_books_that_are_refused(alice: Client, change: dict[str, Any], nam
     assert answer["notCreated"]["b"]["properties"] == [named]
 
 
+async def test_a_book_may_come_back_as_it_was_shown(alice: Client) -> None:
+    """RFC 8620 §5.3: what the server sets may stand in a patch as it is now."""
+    made = await alice.call("AddressBook/set", create={"b": {"name": "Club"}}, onSuccessSetIsDefault="#b")
+    for name in ("B1", made["created"]["b"]["id"]):
+        (book,) = (await alice.call("AddressBook/get", ids=[name]))["list"]
+        answer = await alice.call("AddressBook/set", update={name: book | {"sortOrder": 7}})
+        assert answer["updated"] == {name: None}
+        other = book["myRights"] | {"mayDelete": not book["myRights"]["mayDelete"]}
+        for wrong in ({"myRights": other}, {"myRights/mayShare": True}, {"isDefault": not book["isDefault"]}):
+            refused = (await alice.call("AddressBook/set", update={name: wrong}))["notUpdated"][name]
+            assert refused["properties"] == [next(iter(wrong)).partition("/")[0]]
+        (after,) = (await alice.call("AddressBook/get", ids=[name]))["list"]
+        assert after == book | {"sortOrder": 7}
+    await alice.call("AddressBook/set", onSuccessSetIsDefault="B1")
+
+
 async def test_a_state_that_has_passed(alice: Client) -> None:
     for name in ("AddressBook/set", "ContactCard/set"):
         assert await alice.error(name, ifInState="0") == "stateMismatch"

@@ -227,6 +227,44 @@ async def test_an_argument_is_given_once(alice: Client) -> None:
     assert answers[1][1]["type"] == "invalidArguments"
 
 
+SETS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ("Mailbox", {"name": "By creation id"}, {"sortOrder": 3}, {"name": ""}),
+    ("Email", {"mailboxIds": {"inbox": True}, "subject": "x"}, {"keywords/$seen": True}, {"mailboxIds": {}}),
+    ("Identity", {"email": "alice@example.test"}, {"name": "Alice"}, {"email": "bob@example.test"}),
+    ("AddressBook", {"name": "By creation id"}, {"sortOrder": 3}, {"name": ""}),
+    ("ContactCard", {"addressBookIds": {"B1": True}}, {"kind": "group"}, {"addressBookIds": {}}),
+]
+"""Type, an object, a change of it that is fine, and one that is not."""
+
+
+@pytest.mark.parametrize(("kind", "whole", "fine", "wrong"), SETS, ids=[each[0] for each in SETS])
+async def test_what_is_asked_of_a_creation_id_is_answered_by_its_id(
+    alice: Client, kind: str, whole: dict[str, Any], fine: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    """RFC 8620 §5.3: the keys of `updated` and `notUpdated` are ids, as are the items of `destroyed`."""
+    if "mailboxIds" in whole:
+        whole = whole | {"mailboxIds": {await alice.mailbox("inbox"): True}}
+    answers = await alice.calls(
+        (f"{kind}/set", {"create": {"new": whole}, "update": {"#new": fine}}),
+        (f"{kind}/set", {"update": {"#new": wrong, "#nobody": fine}}),
+        (f"{kind}/set", {"destroy": ["#new", "#nobody"]}),
+    )
+    made, refused, gone = [answer[1] for answer in answers]
+    name = made["created"]["new"]["id"]
+    assert list(made["updated"]) == [name]
+    assert refused["notUpdated"][name]["type"] == "invalidProperties"
+    assert refused["notUpdated"]["#nobody"] == {"type": "notFound"}
+    assert (gone["destroyed"], gone["notDestroyed"]) == ([name], {"#nobody": {"type": "notFound"}})
+
+
+@pytest.mark.parametrize(("kind", "name"), [("AddressBook", "B1"), ("Identity", "I0")])
+async def test_what_stays_stays_under_any_name(alice: Client, kind: str, name: str) -> None:
+    """The client's own `createdIds` (RFC 8620 §3.3) may name it too."""
+    call = [f"{kind}/set", {"accountId": alice.account_id, "destroy": ["#mine"]}, "0"]
+    answer = (await alice.request([call], createdIds={"mine": name}))["methodResponses"][0][1]
+    assert answer["notDestroyed"][name]["type"] == "forbidden"
+
+
 async def test_creation_ids_hold_through_the_request_and_beyond(alice: Client) -> None:
     calls = [
         ["Mailbox/set", {"accountId": alice.account_id, "create": {"box": {"name": "Made"}}}, "0"],
@@ -243,7 +281,8 @@ async def test_creation_ids_hold_through_the_request_and_beyond(alice: Client) -
     answer = await alice.request(calls, createdIds={"old": "F1"})
     created = answer["createdIds"]
     assert created["old"] == "F1"
-    assert answer["methodResponses"][2][1]["updated"] == {"#mail": None}
+    # RFC 8620 §5.3: the keys of `updated` are ids, which "#mail" is not.
+    assert answer["methodResponses"][2][1]["updated"] == {created["mail"]: None}
     (email,) = await alice.get(created["mail"])
     assert (email["mailboxIds"], email["keywords"]) == ({created["box"]: True}, {"$seen": True})
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from posthouse.jmap import ids
 from posthouse.store.interface import AddEmail, DeleteMailbox, Op
 from tests.house import TestHouse
 from tests.jmap.conftest import NOW, Client, letter
@@ -466,20 +468,37 @@ async def test_thread_changes(alice: Client) -> None:
 async def test_an_email_is_created_in_all_its_mailboxes_or_not_at_all(
     house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RFC 8620 §5.3, when another client removes one of them at that moment."""
+    """RFC 8620 §5.3: by one commit, so that a crash leaves it nowhere; another client may remove one at that moment."""
     store = house.app.store
-    inbox = await alice.mailbox("inbox")
-    made = (await alice.call("Mailbox/set", create={"n": {"name": "Short-lived"}}))["created"]["n"]["id"]
+    names = {"a": {"name": "One of two"}, "b": {"name": "Short-lived"}}
+    one, made = [box["id"] for box in (await alice.call("Mailbox/set", create=names))["created"].values()]
+    given = {"mailboxIds": {one: True, made: True}, "subject": "x"}
+    seen = set()
+
+    async def look() -> None:
+        found = await store.mailboxes(alice.number)
+        seen.add(
+            tuple(
+                box.total for box in found if ids.encode(ids.MAILBOX, box.mailbox_id) in given["mailboxIds"]
+            )
+        )
+
+    watching = [asyncio.ensure_future(look())]
+    forget = store.watch_account(alice.number, lambda: watching.append(asyncio.ensure_future(look())))
+    name = (await alice.call("Email/set", create={"d": given}))["created"]["d"]["id"]
+    forget()
+    await asyncio.gather(*watching)
+    assert seen == {(0, 0), (1, 1)}
+    assert (await alice.get(name))[0]["mailboxIds"] == given["mailboxIds"]
+    await alice.call("Email/set", destroy=[name])
     apply = store.apply
 
-    async def between(op: Op[Any]) -> Any:
-        found = await apply(op)
+    async def before(op: Op[Any]) -> Any:
         if isinstance(op, AddEmail):
             await apply(DeleteMailbox(account_id=alice.number, mailbox_id=int(made[1:])))
-        return found
+        return await apply(op)
 
-    monkeypatch.setattr(store, "apply", between)
-    given = {"mailboxIds": {inbox: True, made: True}, "subject": "x"}
+    monkeypatch.setattr(store, "apply", before)
     answer = await alice.call("Email/set", create={"d": given})
     assert answer["notCreated"]["d"]["properties"] == ["mailboxIds"]
     assert (await alice.call("Email/query"))["ids"] == []
@@ -493,6 +512,10 @@ async def test_what_the_server_sets_may_stand_in_a_patch_as_it_is(alice: Client)
     assert await changed(alice, name, email | {"keywords": {"$seen": True}}) == {}
     (found,) = await alice.get(name, properties=["keywords"])
     assert found["keywords"] == {"$seen": True}
-    for wrong in same:
-        refused = await changed(alice, name, email | {wrong: "M1", "keywords": {}})
+    (whole,) = (await alice.call("Email/get", ids=[name], fetchTextBodyValues=True))["list"]
+    more = (await alice.get(name, properties=["header:Subject:asText", "headers", "bodyStructure"]))[0]
+    assert await changed(alice, name, whole | more | {"keywords": {"$flagged": True}}) == {}
+    assert (await alice.get(name, properties=["keywords"]))[0]["keywords"] == {"$flagged": True}
+    for wrong in (*same, "subject", "preview", "hasAttachment", "header:Subject:asText"):
+        refused = await changed(alice, name, email | {wrong: "M999", "keywords": {}})
         assert (refused["type"], refused["properties"]) == ("invalidProperties", [wrong])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from posthouse.store.account_model import Item
 from posthouse.store.interface import RemoveItem
+from tests.house import TestHouse
 from tests.jmap.conftest import Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -356,3 +359,21 @@ async def test_an_address_that_the_identity_does_not_allow_gives_way_to_its_own(
         shown = await submit(alice, email, identityId=identity)
         assert shown["envelope"]["mailFrom"]["email"] == expected
     await alice.call("Identity/set", destroy=[made["t"]["id"]])
+
+
+async def test_records_are_counted_without_reading_them(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account may have many thousands, and each one sent asks whether there are too many."""
+    read = []
+    items = house.app.store.items
+
+    async def noted(account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
+        read.append((kind, item_ids))
+        return await items(account_id, kind, item_ids)
+
+    monkeypatch.setattr(house.app.store, "items", noted)
+    given = {"emailId": "M999999", "identityId": "I0"}
+    answer = await alice.call("EmailSubmission/set", create={"s": given})
+    assert answer["notCreated"]["s"]["properties"] == ["emailId"]
+    assert ("EmailSubmission", None) not in read

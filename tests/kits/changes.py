@@ -237,6 +237,46 @@ class TwinKit:
             assert list(index.email_ids) == [email_id]
             assert index.find(email_id) == index.uids[0]
 
+    async def test_it_can_begin_in_several_mailboxes(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine)
+        boxes = [await desk.box(name) for name in ("INBOX", "Archive", "Sent")]
+        also = tuple(box.mailbox_id for box in boxes[1:])
+        await desk.add(boxes[1], "another")  # so that UIDs differ
+        since = await state(desk)
+        (added,) = await desk.add(boxes[0], "everywhere", also=also, flags=frozenset({"\\Flagged"}))
+        assert await changes(desk, since) == {added.email_id: "created"}
+        for _ in range(2):
+            for box, total in zip(boxes, (1, 2, 1), strict=True):
+                index = await desk.store.index(desk.id, box.mailbox_id)
+                assert index.find(added.email_id) == total
+                assert index.flags[-1] == FLAGGED
+                assert (await desk.box(box.name)).total == total
+            await engine.reopen()
+        await desk.flag(boxes[2], "1", "\\Seen", action="replace")
+        assert (await flags(desk, boxes[0]), (await flags(desk, boxes[1]))[1]) == ([SEEN], SEEN)
+        for box, uid in zip(boxes, "121", strict=True):
+            assert (await desk.store.messages(desk.id, [added.email_id]))[0] is not None
+            await expunge(desk, box, uid)
+        await engine.settle()
+        store = await engine.reopen()
+        assert await store.messages(desk.id, [added.email_id]) == [None]
+
+    async def test_it_begins_in_all_of_them_or_in_none(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine)
+        inbox, box = await desk.box(), await desk.store.apply(CreateMailbox(account_id=desk.id, name="Box"))
+        await desk.store.apply(DeleteMailbox(account_id=desk.id, mailbox_id=box.mailbox_id))
+        with pytest.raises(NotFound):
+            await desk.add(inbox, "both", also=(box.mailbox_id,))
+        assert (await desk.box()).total == 0
+        assert (await desk.store.usage(desk.id)).messages == 0
+
+    async def test_each_of_its_places_counts_towards_the_quota(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine, quota=40)
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        with pytest.raises(OverQuota):  # 23 octets, twice
+            await desk.add(inbox, "both", also=(archive.mailbox_id,))
+        await desk.add(inbox, "both")
+
     @pytest.mark.parametrize("first", [0, 1])
     async def test_flags_are_shared_both_ways(self, engine: EngineUnderTest, first: int) -> None:
         desk, inbox, archive, _ = await self.pair(engine)
@@ -381,6 +421,8 @@ class ItemKit:
             (emu.item_id, b"emu"),
         ]
         assert [each.data for each in await desk.store.items(desk.id, "Pet", [emu.item_id, 99])] == [b"emu"]
+        assert await desk.store.item_count(desk.id, "Pet") == len(await desk.store.items(desk.id, "Pet"))
+        assert await desk.store.item_count(desk.id, "None of these") == 0
         found = await desk.store.item_changes(desk.id, "Pet", since)
         assert found is not None
         assert [(each.item_id, each.gone, each.created_modseq > since) for each in found] == [

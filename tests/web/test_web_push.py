@@ -118,6 +118,9 @@ async def test_a_device_is_verified_and_then_told(alice: Client, service: Servic
     assert fields["content-type"] == "application/json"
     assert fields["authorization"].startswith("vapid t=")
     assert int(fields["ttl"]) > 0
+    (before,) = (await call(alice, "PushSubscription/get"))["list"]
+    same = await call(alice, "PushSubscription/set", update={made["id"]: before})
+    assert (before["verificationCode"], same["updated"]) == (None, {made["id"]: None})
     wrong = await call(alice, "PushSubscription/set", update={made["id"]: {"verificationCode": "x"}})
     assert wrong["notUpdated"][made["id"]]["type"] == "invalidProperties"
     right = {made["id"]: {"verificationCode": told["verificationCode"]}}

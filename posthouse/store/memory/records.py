@@ -41,6 +41,10 @@ class Records(Generic[Rdr]):
         """The items of a kind, by number."""
         return await self._of_rows(account_reads.items, account_id, kind, item_ids)
 
+    async def item_count(self, account_id: int, kind: str) -> int:
+        """How many items of a kind there are."""
+        return await self._of_rows(account_reads.item_count, account_id, kind)
+
     async def item_changes(self, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
         """Items created, changed or removed after a mod-sequence."""
         return await self._of_rows(account_reads.item_changes, account_id, kind, since)

@@ -31,6 +31,7 @@ LEFT: Final = {
             "stray_object",
             "search_document",
             "search_term",
+            "search_sweep",
             "node",
             "lease",
             "secret",

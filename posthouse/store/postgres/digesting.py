@@ -22,7 +22,8 @@ from posthouse.store.model import Stored
 from posthouse.store.postgres import upkeep
 from posthouse.store.postgres.emails import read_blobs, read_places
 from posthouse.store.postgres.readers import Reader
-from posthouse.store.postgres.search import Words, index_documents
+from posthouse.store.postgres.search import index_documents
+from posthouse.store.postgres.term_sweep import KnownTerms, Learnt
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.search.document import Document, analyse
 
@@ -66,8 +67,7 @@ class Digester:
         self._foreground = foreground
         self._woken = asyncio.Event()
         self._woken.set()
-        self._known: Words = {}
-        self._known_count = 0
+        self._known = KnownTerms()
         self.done = asyncio.Event()
         """Set while there is nothing to do."""
 
@@ -105,17 +105,8 @@ class Digester:
         """Do some emails; whether there may be more."""
         digest = await self._readers.run(_compute, await self._room(), self._derive, self._foreground)
         if digest.taken:
-            self._remember(await self._background(lambda tx: _keep(tx, digest, self._known)))
+            self._known.remember(await self._background(lambda tx: _keep(tx, digest, self._known)))
         return bool(digest.taken)
-
-    def _remember(self, learnt: Words) -> None:
-        """Terms that are committed need not be written again: most words of a message came before."""
-        for account_id, words in learnt.items():
-            self._known.setdefault(account_id, set()).update(words)
-            self._known_count += len(words)
-        if self._known_count > limits.SEARCH_KNOWN_TERMS:
-            self._known.clear()
-            self._known_count = 0
 
 
 def _compute(reader: Reader, count: int, derive: Derive, foreground: Foreground) -> Digest:
@@ -168,7 +159,7 @@ def _digest_one(
         log.exception("email %d could not be derived", email[1])
 
 
-def _keep(tx: Transaction, digest: Digest, known: Words) -> Words:
+def _keep(tx: Transaction, digest: Digest, known: KnownTerms) -> dict[int, Learnt]:
     accounts, emails = map(list, zip(*digest.taken, strict=True))
     done = {(row[0], row[1]) for row in tx.fetch(_DONE, accounts, emails)}
     documents = {key: each for key, each in digest.documents.items() if key in done}

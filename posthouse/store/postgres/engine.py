@@ -54,7 +54,7 @@ from posthouse.store.sql.writer import Submission, Work
 
 log = logging.getLogger("posthouse.store")
 
-FLAGS_LOGGED_SINCE: Final = 10
+FLAGS_LOGGED_SINCE: Final = 11
 """The schema from which on large flag changes are logged."""
 
 

@@ -20,11 +20,11 @@ from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.emails import read_blobs, read_stored
 from posthouse.store.postgres.indexed import IndexedIds
 from posthouse.store.postgres.readers import Reader
+from posthouse.store.postgres.term_sweep import KnownTerms, Learnt, Word, begin_to_list, lexeme_of, quoted
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.search import query
 from posthouse.store.search.document import HEADS, Document, contains
 
-_MARK: Final = "\ue000"
 _BETWEEN: Final = "\x01"
 """Between the lexemes of a message, as they are sent."""
 _LONGEST: Final = 2_000
@@ -61,16 +61,12 @@ _VOCABULARY: Final = {
 # --- writing ------------------------------------------------------------------------------------------------
 
 
-Words = dict[int, set[tuple[str, str]]]
-"""Terms by account, each with its class."""
-
-
 def index_documents(
-    tx: Transaction, documents: Mapping[tuple[int, int], Document | None], known: Words
-) -> Words:
-    """Add messages by (account, email); None: opaque. `known`: terms that are there. The result: new ones."""
+    tx: Transaction, documents: Mapping[tuple[int, int], Document | None], known: KnownTerms
+) -> dict[int, Learnt]:
+    """Add messages by (account, email); None: opaque. `known`: terms that are listed. The result: new ones."""
     rows: list[tuple[Any, ...]] = []
-    learnt: Words = {}
+    learnt: dict[int, set[Word]] = {}
     for (account_id, email_id), document in sorted(documents.items()):
         lexemes = [] if document is None else _lexemes(account_id, document)
         if document is None or lexemes is None:
@@ -84,12 +80,13 @@ def index_documents(
     if not rows:
         return {}
     tx.fetch(_ADD, *map(list, zip(*rows, strict=True)))
+    sweeps = begin_to_list(tx, learnt)
     for account_id, terms in learnt.items():
-        terms -= known.get(account_id, set())
+        terms.difference_update(known.of(account_id, sweeps[account_id]))
         if terms:  # in order, so that two nodes that learn the same never wait for each other in a circle
             classes, words = map(list, zip(*sorted(terms), strict=True))
             tx.fetch(_LEARN, account_id, classes, words)
-    return learnt
+    return {account_id: Learnt(sweeps[account_id], terms) for account_id, terms in learnt.items()}
 
 
 def _lexemes(account_id: int, document: Document) -> list[str] | None:
@@ -98,17 +95,13 @@ def _lexemes(account_id: int, document: Document) -> list[str] | None:
     octets = 0
     for class_, found in document.terms.items():
         for term in found:
-            lexeme = _lexeme(account_id, class_, term)
+            lexeme = lexeme_of(account_id, class_, _clean(term))
             size = len(lexeme.encode())
             octets += size + 2
             if size > _LONGEST or octets > _WHOLE or _BETWEEN in lexeme:
                 return None
             lexemes.append(lexeme)
     return lexemes
-
-
-def _lexeme(account_id: int, class_: str, term: str) -> str:
-    return f"{account_id:x}{_MARK}{class_}{_clean(term)}"
 
 
 def _clean(text: str) -> str:
@@ -136,7 +129,7 @@ class AccountTerms:
     def _matching(self, class_: str, terms: Sequence[str], joined: str) -> list[int]:
         if not terms:
             return []
-        asked = joined.join(_quoted(_lexeme(self._account_id, class_, term)) for term in terms)
+        asked = joined.join(quoted(lexeme_of(self._account_id, class_, _clean(term))) for term in terms)
         ((found,),) = self._db.fetch(_MATCHING, self._account_id, asked)
         return found or []
 
@@ -146,11 +139,6 @@ class AccountTerms:
             f"SELECT term FROM search_term WHERE account_id = $1 AND class = $2 AND {_VOCABULARY[condition]}"
         )
         return [row[0] for row in self._db.fetch(statement, self._account_id, class_, _clean(text))]
-
-
-def _quoted(lexeme: str) -> str:
-    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
 
 
 class Search:

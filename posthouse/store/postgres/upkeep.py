@@ -12,6 +12,7 @@ from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.memory.engine import NewDerived
 from posthouse.store.postgres import threads
+from posthouse.store.postgres.term_sweep import note_removed, sweep_terms
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
@@ -27,7 +28,7 @@ _THESE: Final = "account_id = a AND email_id = e"
 
 def sweep(tx: Transaction) -> bool:
     """Remove a batch of remains; whether there is more."""
-    return _sweep_mailbox(tx) or _sweep_emails(tx)
+    return _sweep_mailbox(tx) or _sweep_emails(tx) or sweep_terms(tx)
 
 
 def _sweep_mailbox(tx: Transaction) -> bool:
@@ -66,13 +67,14 @@ def _sweep_emails(tx: Transaction) -> bool:
         "derived",
         "email_thread",
         "email_origin",
-        "search_document",
         "verdict",
         "lesson",
         "new_email",
         "garbage_email",
     ):
         tx.fetch(f"DELETE FROM {table} USING {_PAIRS} WHERE {_THESE}", accounts, emails)
+    unindexed = f"DELETE FROM search_document USING {_PAIRS} WHERE {_THESE} RETURNING account_id"
+    note_removed(tx, [row[0] for row in tx.fetch(unindexed, accounts, emails)])
     for account_id in set(accounts):
         swept = [email_id for owner, email_id in rows if owner == account_id]
         tx.publish(EmailsSwept(account_id, swept))

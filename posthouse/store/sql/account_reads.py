@@ -136,6 +136,12 @@ def items(db: Database, account_id: int, kind: str, item_ids: Sequence[int] | No
     return [_item(row) for row in rows]
 
 
+def item_count(db: Database, account_id: int, kind: str) -> int:
+    """As `Store.item_count`."""
+    ((count,),) = db.rows("SELECT count(*) FROM item WHERE account_id = ? AND kind = ?", (account_id, kind))
+    return int(count)
+
+
 def item_changes(db: Database, account_id: int, kind: str, since: int) -> list[ItemChange] | None:
     """As `Store.item_changes`."""
     key = (account_id, kind, since)

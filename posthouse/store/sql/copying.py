@@ -19,10 +19,10 @@ from posthouse.store.interface import (
 from posthouse.store.judgement import lesson_of_move
 from posthouse.store.sql import twins
 from posthouse.store.sql.judgement import note_lessons
-from posthouse.store.sql.messages import count, refuse_full, refuse_over_quota
+from posthouse.store.sql.messages import refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.placements import Selection, carry_out, counted, leave, selections, twins_among
-from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.state import AccountState, MailboxState, count
 from posthouse.store.sql.transaction import Transaction
 
 

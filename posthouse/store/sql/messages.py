@@ -1,9 +1,11 @@
 """Adding a message, and flags between their text and their bits.
 
-`add` is the hottest function of the store: it changes counts in memory and gathers three rows.
+`add` is the hottest function of the store: it changes counts in memory and gathers a few rows.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from posthouse import limits
 from posthouse.errors import Conflict, OverQuota
@@ -19,9 +21,10 @@ from posthouse.store.model import (
     Stored,
 )
 from posthouse.store.sql.judgement import note_lesson
-from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.state import AccountState, MailboxState, count
 from posthouse.store.sql.timeline import record_added
 from posthouse.store.sql.transaction import Transaction
+from posthouse.store.sql.twins import pair
 
 UID_MAX = (1 << 32) - 1
 """RFC 9051 §2.3.1.1: UIDs are 32 bits; at the end a mailbox takes no more."""
@@ -32,52 +35,66 @@ def add(tx: Transaction, op: AddEmail) -> Added:
     """AddEmail."""
     tx.refuse_growth()
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    others = [tx.mailbox(op.account_id, mailbox_id)[1] for mailbox_id in op.also] if op.also else ()
     content = op.content
     size = len(op.prefix) + content.size
     if op.check_quota:
-        refuse_over_quota(tx, account, size)
-    refuse_full(mailbox, 1)
+        refuse_over_quota(tx, account, size * (1 + len(others)))
+    for each in (mailbox, *others):
+        refuse_full(each, 1)
     flags = flag_bits(tx, account, op.flags) if op.flags else 0
     blob_id = tx.blobs.of(op.account_id, content)
     email_id = tx.take_numbers("email")
-    modseq = tx.bump_for_new_mail(account, mailbox)
-    uid = mailbox.uid_next
-    mailbox.uid_next = uid + 1
-    count(account, mailbox, 1, size, 0 if flags & SEEN else 1, 1 if flags & DELETED else 0)
     received_at = op.received_at
     tx.add_row("email", (email_id, op.account_id, blob_id, size, received_at, op.prefix))
-    tx.add_row(
-        "placement",
-        (op.account_id, op.mailbox_id, uid, email_id, flags, modseq, modseq, size, received_at, tx.now),
-    )
-    rows = tx.new_rows(op.account_id, mailbox, modseq)
-    rows.uids.append(uid)
-    rows.flags.append(flags)
-    rows.modseqs.append(modseq)
-    rows.email_ids.append(email_id)
-    rows.sizes.append(size)
-    rows.received.append(min(max(received_at, 0), UID_MAX))
+    new = _New(email_id, flags, size, received_at)
+    uid = mailbox.uid_next
+    modseq = _arrive(tx, account, mailbox, new)
     stored = Stored(blob_id=blob_id, prefix=op.prefix, size=size, account_id=op.account_id)
     tx.published.append(changes.ContentKept(op.account_id, email_id, stored, content))
     if op.event is not None:
         record_added(tx, op.event, uid)
     if op.verdict:
         tx.add_row("verdict", (op.account_id, email_id, "", op.verdict))
-    elif mailbox.role is Role.SENT:
+    elif mailbox.role is Role.SENT or any(each.role is Role.SENT for each in others):
         note_lesson(tx, LessonKind.SENT, op.account_id, email_id)
+    if others:
+        places = [(mailbox.mailbox_id, uid), *((each.mailbox_id, each.uid_next) for each in others)]
+        for each in others:
+            _arrive(tx, account, each, new, created_modseq=modseq)
+        pair(tx, account, email_id, *places)
     return Added(uid_validity=mailbox.uid_validity, uid=uid, email_id=email_id, modseq=modseq)
 
 
-def count(
-    account: AccountState, mailbox: MailboxState, total: int, size: int, unseen: int, deleted: int
-) -> None:
-    """Add to the counts (negative: take away)."""
-    mailbox.total += total
-    mailbox.size += size
-    mailbox.unseen += unseen
-    mailbox.deleted += deleted
-    account.octets += size
-    account.messages += total
+class _New(NamedTuple):
+    """A new email, as each of its placements tells it."""
+
+    email_id: int
+    flags: int
+    size: int
+    received_at: int
+
+
+def _arrive(
+    tx: Transaction, account: AccountState, mailbox: MailboxState, new: _New, created_modseq: int = 0
+) -> int:
+    """Put a new email into a mailbox; the mod-sequence of that. `created_modseq`: when it is elsewhere already."""
+    email_id, flags, size, received_at = new
+    modseq = tx.bump_for_new_mail(account, mailbox)
+    uid = mailbox.uid_next
+    mailbox.uid_next = uid + 1
+    count(account, mailbox, 1, size, 0 if flags & SEEN else 1, 1 if flags & DELETED else 0)
+    key = (account.account_id, mailbox.mailbox_id)
+    created_modseq = created_modseq or modseq
+    tx.add_row("placement", (*key, uid, email_id, flags, modseq, created_modseq, size, received_at, tx.now))
+    rows = tx.new_rows(account.account_id, mailbox, modseq)
+    rows.uids.append(uid)
+    rows.flags.append(flags)
+    rows.modseqs.append(modseq)
+    rows.email_ids.append(email_id)
+    rows.sizes.append(size)
+    rows.received.append(min(max(received_at, 0), UID_MAX))
+    return modseq
 
 
 def refuse_over_quota(tx: Transaction, account: AccountState, octets: int) -> None:

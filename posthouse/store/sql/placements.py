@@ -26,9 +26,9 @@ from posthouse.store.model import DELETED, SEEN
 from posthouse.store.sql import twins
 from posthouse.store.sql.gone import GoneEmail, note_emails
 from posthouse.store.sql.judgement import note_lessons
-from posthouse.store.sql.messages import count, flag_bits
+from posthouse.store.sql.messages import flag_bits
 from posthouse.store.sql.pieces import Pieces
-from posthouse.store.sql.state import AccountState, MailboxState
+from posthouse.store.sql.state import AccountState, MailboxState, count
 from posthouse.store.sql.transaction import Transaction
 
 FEW_RUNS = 4

@@ -114,6 +114,18 @@ class AccountState:
         )
 
 
+def count(
+    account: AccountState, mailbox: MailboxState, total: int, size: int, unseen: int, deleted: int
+) -> None:
+    """Add to the counts of a mailbox and its account (negative: take away)."""
+    mailbox.total += total
+    mailbox.size += size
+    mailbox.unseen += unseen
+    mailbox.deleted += deleted
+    account.octets += size
+    account.messages += total
+
+
 def load_account(db: Database, account_id: int) -> AccountState | None:
     """Read an account whole, within the caller's transaction."""
     found = db.rows(

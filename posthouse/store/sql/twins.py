@@ -14,8 +14,7 @@ from posthouse.store.model import (
     DELETED,
     SEEN,
 )
-from posthouse.store.sql.messages import count
-from posthouse.store.sql.state import AccountState
+from posthouse.store.sql.state import AccountState, count
 from posthouse.store.sql.transaction import Transaction
 
 Place = tuple[int, int]

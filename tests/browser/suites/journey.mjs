@@ -31,6 +31,16 @@ async function now(act) {
   return moment
 }
 
+/** What a page asks by JMAP from now on: for each request its calls. */
+function requestsOf(page) {
+  const requests = []
+  page.on('request', (request) => {
+    if (request.method() === 'POST' && new URL(request.url()).pathname === '/jmap/') requests.push(request.postDataJSON().methodCalls)
+  })
+  return requests
+}
+const folder = (page, name) => page.locator('.pane-folders').getByRole('link', { name })
+
 async function open(page, text) {
   await row(page, text).locator('.open').click()
   await page.locator('.conversation h1', { hasText: text }).waitFor()
@@ -80,6 +90,41 @@ export const checks = {
   async new_mail_appears_without_reload({ page, other, ask }) {
     const deliver = (subject) => [() => ask('deliver', subject), ...[page, other].map((each) => () => row(each, subject).waitFor({ timeout: PATIENCE }))]
     await atOnce(...['Fresh from the road', 'Fresh from the sea', 'Fresh from the air'].map(deliver))
+  },
+  async a_refresh_is_one_request_and_counts_nothing(world) {
+    const { page, ask } = world
+    const requests = requestsOf(page)
+    // What is seen to the end: one change by another client, then a second; each costs one look at what has changed.
+    for (const sign of ['-', '+']) {
+      await ask('store', 'alice@north.test', 'INBOX', 'Trip to the lighthouse', '\\Flagged', sign === '-' ? '+' : '-')
+      await row(page, 'Trip to the lighthouse').locator(sign === '-' ? '.star.on' : '.star:not(.on)').waitFor({ timeout: PATIENCE })
+    }
+    const calls = (name) => requests.flat().filter(([method]) => method === name)
+    assert.equal(requests.length, 2, JSON.stringify(requests))
+    assert.equal(calls('Email/changes').length, 2)
+    assert.equal(calls('Email/query').length, 0)
+    // A whole mailbox knows its number; a part of it must be counted.
+    const total = Number(await page.locator('.pane-list header .numbers').innerText())
+    await page.reload()
+    await row(page, 'Budget for the third quarter').waitFor()
+    assert.ok(calls('Email/query').length > 0 && calls('Email/query').every(([, { calculateTotal }]) => !calculateTotal))
+    assert.equal(Number(await page.locator('.pane-list header .numbers').innerText()), total)
+    await page.getByRole('button', { name: 'Unread only' }).click()
+    await page.locator('.row:not(.unread)').first().waitFor({ state: 'detached' })
+    assert.ok(calls('Email/query').at(-1)[1].calculateTotal)
+    await page.getByRole('button', { name: 'Unread only' }).click()
+    await row(page, 'Budget for the third quarter').waitFor()
+  },
+  async a_folder_is_shown_as_it_is_now({ page, ask }) {
+    for (const name of [/^Archive/, /^Sent/, /^Drafts/, /^Inbox/]) await folder(page, name).click()
+    await ask('move', 'alice@north.test', 'INBOX', 'Archive', 'Minutes of the board (1)')
+    await row(page, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: PATIENCE })
+    await folder(page, /^Archive/).click() // what the device remembers of it is older
+    await row(page, 'Minutes of the board (1)').waitFor()
+    await ask('move', 'alice@north.test', 'Archive', 'INBOX', 'Minutes of the board (1)')
+    await row(page, 'Minutes of the board (1)').waitFor({ state: 'detached', timeout: PATIENCE })
+    await folder(page, /^Inbox/).click()
+    await row(page, 'Minutes of the board (1)').waitFor()
   },
   async why_a_message_is_believed_or_not({ page }) {
     await open(page, 'Your order has arrived')

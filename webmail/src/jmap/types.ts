@@ -186,6 +186,8 @@ export interface QueryResponse {
   position: number
   ids: Id[]
   total?: number
+  /** How many were asked for, when the server wants fewer. */
+  limit?: number
 }
 export interface QueryChangesResponse {
   oldQueryState: string

@@ -13,7 +13,6 @@ export interface SafeHtml {
 export interface KeptList {
   ids: Id[]
   total: number
-  queryState: string
 }
 export interface KeptChange {
   key?: number

@@ -1,6 +1,6 @@
 // One list of conversations: a window into a query of the server that may have 100,000 results. Only what was looked at is held.
 import { SignedOut, Unreachable } from '../jmap/client'
-import type { Comparator, Email, Filter, Id, QueryChangesResponse, QueryResponse, Thread } from '../jmap/types'
+import type { Comparator, Condition, Email, Filter, Id, Mailbox, QueryChangesResponse, QueryResponse, Thread } from '../jmap/types'
 import { LIST_PROPERTIES, type MailStore } from './mail.svelte'
 
 export interface ListQuery {
@@ -51,7 +51,7 @@ export class MessageList {
     return this.ids.filter((id) => id !== undefined)
   }
 
-  /** Show what the device remembers. */
+  /** Show what the device remembers, until the server has said how it is now. */
   async recall(): Promise<void> {
     const kept = await this.mail.cache.list(this.key)
     if (!kept || this.total >= 0) return
@@ -59,12 +59,12 @@ export class MessageList {
     if (this.total >= 0) return // the server was faster
     this.ids = kept.ids
     this.total = kept.total
-    this.queryState = kept.queryState
     this.version++
   }
 
   /** Load what lies between two indexes and isn't known yet. */
   async ensure(from: number, to: number): Promise<void> {
+    if (!this.mail.online && this.total >= 0) return // what the device remembers is all there is
     const last = this.total < 0 ? 0 : Math.max(0, Math.min(to, this.total - 1))
     const pages: number[] = []
     for (let page = Math.floor(Math.max(0, from) / PAGE); page <= Math.floor(last / PAGE); page++) {
@@ -72,6 +72,11 @@ export class MessageList {
       if (!this.loading.has(page) && (this.queryState === '' || this.hasHole(page))) pages.push(page)
     }
     await Promise.all(pages.map((page) => this.load(page)))
+  }
+
+  /** Load the beginning, unless that is under way: what the device remembers may be old. */
+  async begin(): Promise<void> {
+    if (!this.loading.has(0)) await this.load(0)
   }
 
   /** Forget everything and load the beginning again. */
@@ -91,7 +96,7 @@ export class MessageList {
     try {
       await this.mail.outbox.settled(this.mail.online) // else the answer would show what was just moved away
       const batch = this.mail.client.batch()
-      const query = batch.add<QueryResponse>('Email/query', { ...this.arguments, position: page * PAGE, limit: PAGE, calculateTotal: true })
+      const query = batch.add<QueryResponse>('Email/query', { ...this.arguments, position: page * PAGE, limit: PAGE, calculateTotal: this.wantsTotal })
       const threads = this.mail.addThreadCalls(batch, query.ref('/ids'))
       await batch.send()
       this.mail.take(threads.emails.result.list, threads.threads.result.list)
@@ -105,6 +110,15 @@ export class MessageList {
     }
   }
 
+  /** The mailbox all of whose conversations this list has; undefined: it has some of them, or those of several. */
+  private get mailbox(): Mailbox | undefined {
+    const { inMailbox, ...others } = this.query.filter as Condition
+    return inMailbox !== undefined && Object.keys(others).length === 0 ? this.mail.mailboxes.get(inMailbox) : undefined
+  }
+  /** A mailbox says itself how many conversations it has; counting a result means going through all of it. */
+  private get wantsTotal(): boolean {
+    return this.mailbox === undefined
+  }
   private get arguments() {
     return { filter: this.query.filter, sort: this.query.sort ?? NEWEST_FIRST, collapseThreads: true }
   }
@@ -120,15 +134,22 @@ export class MessageList {
       }
     }
     answer.ids.forEach((id, offset) => (this.ids[answer.position + offset] = id))
-    if (answer.total !== undefined) this.total = answer.total
+    this.total = answer.total ?? this.totalBy(answer)
     this.ids.length = Math.min(this.ids.length, Math.max(this.total, 0))
     this.version++
     this.keep()
   }
 
+  /** How many there are by a page without a total: a short one is the last. */
+  private totalBy({ position, ids, limit = PAGE }: QueryResponse): number {
+    const end = position + ids.length
+    if (ids.length >= limit) return Math.max(end, this.mailbox?.totalThreads ?? 0)
+    return ids.length || !position ? end : Math.min(end, this.total)
+  }
+
   private keep(): void {
     const ids = this.prefix().slice(0, KEPT)
-    void this.mail.cache.keepList(this.key, { ids, total: this.total, queryState: this.queryState })
+    void this.mail.cache.keepList(this.key, { ids, total: this.total })
   }
 
   /** What is known from the top without a hole. */
@@ -142,7 +163,7 @@ export class MessageList {
   /** Arguments of Email/queryChanges, or nothing when there is nothing to bring up to date. */
   changesSince(): Record<string, unknown> | undefined {
     if (this.queryState === '') return undefined
-    return { ...this.arguments, sinceQueryState: this.queryState, calculateTotal: true }
+    return { ...this.arguments, sinceQueryState: this.queryState, calculateTotal: this.wantsTotal }
   }
 
   /** Take in what has changed since (RFC 8620 §5.6). */
@@ -161,7 +182,7 @@ export class MessageList {
       if (index <= ids.length) ids.splice(index, 0, id)
     }
     this.ids = ids
-    this.total = changes.total ?? (complete ? ids.length : this.total)
+    this.total = changes.total ?? (complete ? ids.length : Math.max(ids.length, this.mailbox?.totalThreads ?? this.total))
     this.ids.length = Math.min(ids.length, this.total)
     this.version++
     const fresh = ids.findIndex((id) => before.has(id))

@@ -189,9 +189,9 @@ export class MailStore {
     const batch = this.client.batch()
     const parts = TYPES.map((type) => this.addChanges(batch, type))
     const shown = [...this.lists.values()].slice(-2)
-    const lists = shown.flatMap((list) => {
+    const lists = shown.map((list) => {
       const args = list.changesSince()
-      return args ? [{ list, call: batch.add<QueryChangesResponse>('Email/queryChanges', args) }] : []
+      return { list, call: args && batch.add<QueryChangesResponse>('Email/queryChanges', args) }
     })
     await batch.send()
     if (parts.some(({ changes }) => changes.failed || changes.result.hasMoreChanges)) return this.startAnew()
@@ -201,7 +201,7 @@ export class MailStore {
     }
     const created = new Set(parts.find(({ type }) => type === 'Email')?.changes.result.created)
     if (created.size) this.onArrival([...created].flatMap((id) => this.emails.get(id) ?? []))
-    await Promise.all(lists.map(({ list, call }) => (call.failed ? list.reload() : list.merge(call.result))))
+    await Promise.all(lists.map(({ list, call }) => (!call ? list.begin() : call.failed ? list.reload() : list.merge(call.result))))
     for (const list of [...this.lists.values()].slice(0, -2)) this.lists.delete(list.key) // not shown: asked for anew when opened
     void this.cache.keepValue('states', { ...this.states })
     void this.cache.keepMailboxes([...this.mailboxes.values()])

@@ -1,3 +1,10 @@
--- Large flag changes are logged from here on. Nodes that do not read the log would show old flags: `migrate.WAITS` holds
--- this step back until none is alive, and with it in the database none starts any more.
-COMMENT ON TABLE flag_log IS 'flag changes that placements do not show yet';
+-- Terms that no message has any more are dropped after enough messages of their account went.
+
+CREATE TABLE search_sweep (
+  account_id bigint PRIMARY KEY,
+  removed    bigint NOT NULL,         -- messages removed since the account's terms were swept
+  looked     bigint NOT NULL,         -- `removed` when somebody looked whether they are enough
+  sweeps     bigint NOT NULL,         -- grows when terms may have gone: whoever remembers some forgets them
+  class      text, term text          -- where a sweep that is under way goes on
+);
+CREATE INDEX search_sweep_due ON search_sweep (account_id) WHERE class IS NOT NULL OR removed <> looked;
