@@ -19,6 +19,7 @@ from posthouse.accounts.bearers import Bearers
 from posthouse.accounts.factors import is_second_factor
 from posthouse.accounts.logins import Clock, Logins
 from posthouse.accounts.model import Destination, DestinationKind, Login, LoginFailed
+from posthouse.accounts.open_logins import OpenLogins
 from posthouse.accounts.throttle import peer_key
 from posthouse.errors import Permanent
 from posthouse.sasl.model import ScramKeys
@@ -55,6 +56,7 @@ class Directory:
         self.default_quota = default_quota
         self._wall = wall
         self.bearers = Bearers(store, wall)
+        self.open_logins = OpenLogins(store, wall)
         self._logins = Logins(
             self, scheme=password_hash, secret=secret or secrets.token_bytes(32), clock=clock
         )
@@ -81,6 +83,7 @@ class Directory:
         """Stop watching the store; let the password threads go."""
         self._unwatch()
         self.bearers.close()
+        self.open_logins.close()
         self._logins.close()
 
     def share_failures(
@@ -311,7 +314,8 @@ class Directory:
         if found is None or (login and not await self._is_login_of(login, found.account)):
             await self.refused(name, peer)
             raise LoginFailed("the token is not good")
-        return Login(account=found.account, mechanism=mechanism)
+        credential_id = found.credential.credential_id
+        return Login(account=found.account, mechanism=mechanism, credential_id=credential_id)
 
     async def _is_login_of(self, login: str, account: Account) -> bool:
         _, named = await self.login_account(login)

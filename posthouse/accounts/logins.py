@@ -140,7 +140,7 @@ class Logins:
             return None
         if app_password_id:
             known = await self._people.app_passwords(account)
-            if not any(item.app_password_id == app_password_id and _opens(item, door) for item in known):
+            if not any(item.app_password_id == app_password_id and opens(item, door) for item in known):
                 return None  # revoked, ended, or for another door
         elif door and await self._people.second_factor(account):
             return None
@@ -154,7 +154,7 @@ class Logins:
 
     async def _app_password(self, account: Account, password: str, door: str) -> AppPassword | None:
         for item in await self._people.app_passwords(account):
-            if _opens(item, door) and verify_app_password(item.password, password):
+            if opens(item, door) and verify_app_password(item.password, password):
                 return item
         return None
 
@@ -318,7 +318,7 @@ class Logins:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _opens(item: AppPassword, door: str) -> bool:
+def opens(item: AppPassword, door: str) -> bool:
     """Whether an app password is for this door. The page where people log in takes none."""
     return bool(door) and (not item.scope or door in item.scope)
 

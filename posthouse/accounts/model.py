@@ -49,6 +49,8 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     mechanism: str
     """"LOGIN", "PLAIN", "SCRAM-SHA-256", …"""
     app_password_id: int | None = None
+    credential_id: int | None = None
+    """The token."""
 
 
 DOORS: Final = ("imap", "pop3", "smtp", "jmap")

@@ -26,7 +26,7 @@ from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Services, Session, State
 from posthouse.net.buffer import LineTooLong
 from posthouse.net.connection import Connection
-from posthouse.net.faults import ConnectionFault, IdleTimeout, ShuttingDown, TotalTimeout
+from posthouse.net.faults import ConnectionFault, IdleTimeout, SentAway, ShuttingDown, TotalTimeout
 from posthouse.store.interface import Store
 
 log = logging.getLogger("posthouse.imap")
@@ -78,6 +78,8 @@ class ImapServer:
             _bye(session, b"", "Logged out for inactivity")
         except ShuttingDown:
             _bye(session, b"UNAVAILABLE", "The server is shutting down")
+        except SentAway:
+            _bye(session, b"", "The login is not good any more")
         except ConnectionFault:
             pass
         except LocalProtocolError:
@@ -89,6 +91,7 @@ class ImapServer:
             _bye(session, b"SERVERBUG", f"Internal fault {fault}")
         finally:
             session.close_view()
+            session.log_out()
 
 
 async def _converse(session: Session) -> None:

@@ -65,6 +65,7 @@ class Session:
         "condstore",
         "connection",
         "failed_logins",
+        "log_out",
         "login",
         "message",
         "qresync",
@@ -81,6 +82,8 @@ class Session:
         self.connection = connection
         self.state = State.NOT_AUTHENTICATED
         self.login: Login | None = None
+        self.log_out: Callable[[], None] = _nothing
+        """To be called when the session ends."""
         self.view: View | None = None
         """The selected mailbox; set and cleared by the commands that select."""
         self.condstore = False
@@ -152,6 +155,12 @@ class Session:
         if self.failed_logins >= limits.IMAP_LOGINS:
             raise Goodbye(b"", "Too many failed logins")
 
+    def log_in(self, login: Login) -> None:
+        """Somebody has proved who they are; when that is good no more, the session ends."""
+        self.login = login
+        self.state = State.AUTHENTICATED
+        self.log_out = self.services.directory.open_logins.add(login, "imap", self.connection.send_away)
+
     def close_view(self) -> None:
         """Let go of the selected mailbox, if any."""
         if self.view is not None:
@@ -187,3 +196,7 @@ class Session:
             return await self.connection.read_line(min(limits.IMAP_LINE, self.command_limit))
         except BareLineFeed as error:
             return error.line
+
+
+def _nothing() -> None:
+    """Nobody has logged in."""

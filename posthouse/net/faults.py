@@ -1,6 +1,6 @@
 """Why a connection did not give what was asked of it. All are ConnectionError, so one clause catches them.
 
-After IdleTimeout, TotalTimeout, TooSlow and ShuttingDown the connection can still be written to: a last
+After IdleTimeout, TotalTimeout, TooSlow, ShuttingDown and SentAway the connection can still be written to: a last
 reply, then `close()`. After the others it is gone.
 """
 
@@ -17,6 +17,10 @@ class ConnectionClosed(ConnectionFault):
 
 class ShuttingDown(ConnectionClosed):
     """We stop serving: say goodbye in the protocol's words and close."""
+
+
+class SentAway(ConnectionClosed):
+    """The peer may not be here any longer: say so in the protocol's words and close."""
 
 
 class IdleTimeout(ConnectionFault):

@@ -17,6 +17,7 @@ from posthouse.limits import (
     CLOSE_TIMEOUT,
     HANDSHAKE_TIMEOUT,
     READ_HIGH_WATER,
+    SENT_AWAY_TIME,
     TRANSFER_RATE,
     WRITE_HIGH_WATER,
     WRITE_TIMEOUT,
@@ -27,6 +28,7 @@ from posthouse.net.faults import (
     ConnectionClosed,
     ConnectionFault,
     IdleTimeout,
+    SentAway,
     ShuttingDown,
     TlsFailed,
     TotalTimeout,
@@ -205,7 +207,7 @@ class Wire(asyncio.Protocol):
             self.local = endpoint_of(transport.get_extra_info("sockname"))
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._closing or isinstance(self._fault, SentAway):
             return
         buffer = self._buffer
         buffer.feed(data)
@@ -320,6 +322,12 @@ class Wire(asyncio.Protocol):
     def shut_down(self) -> None:
         """Let the session end soon: the next read that would wait (or waits now) raises ShuttingDown."""
         self._end_reads(ShuttingDown("shutting down"))
+
+    def send_away(self) -> None:
+        """Let the session end now: what is read from now on raises SentAway; after SENT_AWAY_TIME we close anyhow."""
+        self._buffer.clear()
+        self._end_reads(SentAway("sent away"))
+        self._loop.call_later(SENT_AWAY_TIME, self.abort)
 
     def close(self, *, still_coming: bool = False) -> None:
         """Send what is unsent, within CLOSE_TIMEOUT, and close. Reads end at once.

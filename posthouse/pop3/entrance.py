@@ -10,7 +10,7 @@ import base64
 import binascii
 import logging
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -60,6 +60,7 @@ class Entrance:
         "_connection",
         "_failed_logins",
         "_language",
+        "_log_out",
         "_mailbox_id",
         "_maildrop",
         "_services",
@@ -77,6 +78,7 @@ class Entrance:
         self._user = ""
         self._bad = 0
         self._failed_logins = 0
+        self._log_out: Callable[[], None] | None = None
         self._account_id = 0
         self._mailbox_id = 0
         self._maildrop = Maildrop(0, (), (), ())
@@ -91,7 +93,9 @@ class Entrance:
         self._connection.write(core.error(self._language, refusal))
 
     async def let_go(self) -> None:
-        """Give the maildrop's lock back."""
+        """Give the maildrop's lock back; nobody is logged in any more."""
+        if self._log_out is not None:
+            self._log_out()
         if self._account_id:
             account_id, self._account_id = self._account_id, 0
             await self._services.locks.release(account_id, self._connection.session_id)
@@ -222,6 +226,7 @@ class Entrance:
         self._mailbox_id = mailbox.mailbox_id
         self._maildrop = Maildrop(index.uid_validity, index.uids[:], index.sizes[:], index.email_ids[:])
         self._state = State.TRANSACTION
+        self._log_out = services.directory.open_logins.add(login, "pop3", self._connection.send_away)
         self._connection.set_total_timeout(None)
         self._say(Say.MAILDROP, self._maildrop.total, self._maildrop.octets)
         log.info(

@@ -7,10 +7,12 @@ own business (`accounts`). No secret that opens a door by itself is kept in clea
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
-from posthouse.store.model import Frozen
+from posthouse.store.model import Account, AppPassword, Frozen
 from posthouse.store.operations import Op
 
 
@@ -47,6 +49,34 @@ class Credential(Frozen, frozen=True, kw_only=True):
     """The address it was last used from."""
     agent: str
     """The program, as it named itself when this was made."""
+
+
+class LoginProofs(Frozen, frozen=True, kw_only=True):
+    """All that lets somebody in to an account, also what has ended."""
+
+    account: Account
+    app_passwords: tuple[AppPassword, ...]
+    credentials: tuple[Credential, ...]
+
+
+class CredentialStore(Protocol):
+    """What a store is asked about them."""
+
+    async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
+        """An account's app passwords."""
+        ...
+
+    async def credentials(self, account_id: int) -> tuple[Credential, ...]:
+        """An account's sessions, tokens, second factors and passkeys, oldest first; also those that have ended."""
+        ...
+
+    async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
+        """One of them by its key; also when it has ended."""
+        ...
+
+    async def login_proofs(self, account_ids: Sequence[int]) -> dict[int, LoginProofs]:
+        """The same of those of these accounts that are there, as of now; a few questions for all of them."""
+        ...
 
 
 class AddCredential(Op[Credential], frozen=True, kw_only=True):

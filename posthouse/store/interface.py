@@ -16,13 +16,12 @@ from typing import Any, Protocol, TypeVar
 from posthouse.ranges import Ranges
 from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
 from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
-from posthouse.store.credentials import Credential, CredentialKind
+from posthouse.store.credentials import CredentialStore
 from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
     Account,
     Alias,
-    AppPassword,
     Content,
     Domain,
     EmailField,
@@ -167,7 +166,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(TrustStore, Judgements, Protocol):
+class Store(TrustStore, Judgements, CredentialStore, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing
@@ -362,18 +361,6 @@ class Store(TrustStore, Judgements, Protocol):
 
     async def alias(self, address: str) -> Alias | None:
         """One alias by its address in lower case."""
-        ...
-
-    async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
-        """An account's app passwords."""
-        ...
-
-    async def credentials(self, account_id: int) -> tuple[Credential, ...]:
-        """An account's sessions, tokens, second factors and passkeys, oldest first; also those that have ended."""
-        ...
-
-    async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
-        """One of them by its key; also when it has ended."""
         ...
 
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:

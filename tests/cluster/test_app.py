@@ -6,12 +6,14 @@ import asyncio
 import imaplib
 import poplib
 import smtplib
+import time
 from pathlib import Path
 
 import pytest
 
+from posthouse.app import App
 from posthouse.config import Store
-from tests.house import PASSWORDS, TestHouse
+from tests.house import PASSWORDS, TestHouse, configuration
 
 pytestmark = pytest.mark.slow
 
@@ -46,4 +48,26 @@ async def test_mail_comes_in_and_is_read(url: str, tmp_path: Path) -> None:
 
         await asyncio.to_thread(converse)
     finally:
+        await house.close()
+
+
+async def test_a_login_that_one_node_ends_is_over_at_the_other(url: str, tmp_path: Path) -> None:
+    house = await TestHouse.open(tmp_path / "one", store=Store(url=url))
+    other = TestHouse(App(configuration(tmp_path / "two", store=Store(url=url))))
+    await other.app.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", other.port("imap"))
+        await reader.readline()
+        writer.write(b"a LOGIN bob@example.test %b\r\n" % PASSWORDS["bob@example.test"].encode())
+        assert b"a OK" in await reader.readline()
+        writer.write(b"b IDLE\r\n")
+        assert await reader.readline() == b"+ idling\r\n"
+        began = time.monotonic()
+        disable = house.app.house.administration.command("account.set")
+        await disable.call({"address": "bob@example.test", "disabled": True}, b"")
+        assert (await reader.read()).startswith(b"* BYE")
+        assert time.monotonic() - began < 1
+        writer.close()
+    finally:
+        await other.close()
         await house.close()

@@ -25,7 +25,7 @@ from posthouse.imap.commands.row import (
     no_arguments,
 )
 from posthouse.imap.grammar import Reader
-from posthouse.imap.session import Session, State
+from posthouse.imap.session import Session
 
 log = logging.getLogger("posthouse.imap")
 
@@ -143,8 +143,7 @@ async def run_login(session: Session, args: LoginArgs) -> Completion:
 
 
 def _logged_in(session: Session, login: Login) -> Completion:
-    session.login = login
-    session.state = State.AUTHENTICATED
+    session.log_in(login)
     session.failed_logins = 0
     connection = session.connection
     connection.set_total_timeout(None)

@@ -5,11 +5,11 @@ A lookup that was under way during a change gives its answer but does not keep i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from posthouse import limits
-from posthouse.store.credentials import Credential, CredentialKind
+from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
 from posthouse.store.memory.readers import Readers
@@ -89,6 +89,10 @@ class PeopleCache(Generic[Rdr]):
     async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
         """One credential by its key; not kept: strangers may ask for any."""
         return await self._readers.run(lambda reader: credentials.read_by_key(reader.db, kind, key))
+
+    async def login_proofs(self, account_ids: Sequence[int]) -> dict[int, LoginProofs]:
+        """What lets somebody in to these accounts; not kept, as above."""
+        return await self._readers.run(lambda reader: people.read_login_proofs(reader.db, account_ids))
 
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:
         """(valid, when learnt) for a backup domain's recipient."""

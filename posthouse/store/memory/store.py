@@ -15,7 +15,7 @@ from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.account_model import States
-from posthouse.store.credentials import Credential, CredentialKind
+from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.engine import Engine, Rdr, Reading
@@ -285,6 +285,10 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     async def credential(self, kind: CredentialKind, key: bytes) -> Credential | None:
         """One of them by its key."""
         return await self._live.people.credential(kind, key)
+
+    async def login_proofs(self, account_ids: Sequence[int]) -> dict[int, LoginProofs]:
+        """What lets somebody in to these accounts."""
+        return await self._live.people.login_proofs(account_ids)
 
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:
         """(valid, when learnt) for a backup domain's recipient, or None."""

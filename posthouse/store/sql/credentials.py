@@ -6,6 +6,7 @@ anybody has looked up before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -142,6 +143,12 @@ def _read(db: Database, where: str, bindings: tuple[Any, ...]) -> tuple[Credenti
 def read_of_account(db: Database, account_id: int) -> tuple[Credential, ...]:
     """An account's credentials, oldest first."""
     return _read(db, "account_id = ?", (account_id,))
+
+
+def read_of_accounts(db: Database, account_ids: Sequence[int]) -> tuple[Credential, ...]:
+    """The credentials of several accounts."""
+    condition, some = db.among("account_id", account_ids)
+    return _read(db, condition, (some,))
 
 
 def read_by_key(db: Database, kind: CredentialKind, key: bytes) -> Credential | None:

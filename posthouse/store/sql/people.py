@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.errors import Conflict, NotFound
+from posthouse.store.credentials import Credential, LoginProofs
 from posthouse.store.interface import (
     AddAccount,
     AddAppPassword,
@@ -28,7 +30,7 @@ from posthouse.store.model import (
     Domain,
     DomainKind,
 )
-from posthouse.store.sql import mailboxes, trust, uploads
+from posthouse.store.sql import credentials, mailboxes, trust, uploads
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -334,9 +336,35 @@ def read_alias(db: Database, address: str) -> Alias | None:
 
 def read_app_passwords(db: Database, account_id: int) -> tuple[AppPassword, ...]:
     """An account's app passwords, oldest first."""
+    return _app_passwords(db, "account_id = ?", (account_id,))
+
+
+def read_login_proofs(db: Database, account_ids: Sequence[int]) -> dict[int, LoginProofs]:
+    """As `Store.login_proofs`."""
+    condition, some = db.among("account_id", account_ids)
+    with db.snapshot():
+        accounts = _accounts(db, condition, (some,))
+        app_passwords = _app_passwords(db, condition, (some,))
+        held = credentials.read_of_accounts(db, account_ids)
+    of_password: dict[int, list[AppPassword]] = {}
+    for item in app_passwords:
+        of_password.setdefault(item.account_id, []).append(item)
+    of_credential: dict[int, list[Credential]] = {}
+    for each in held:
+        of_credential.setdefault(each.account_id, []).append(each)
+    return {
+        account.account_id: LoginProofs(
+            account=account,
+            app_passwords=tuple(of_password.get(account.account_id, ())),
+            credentials=tuple(of_credential.get(account.account_id, ())),
+        )
+        for account in accounts
+    }
+
+
+def _app_passwords(db: Database, where: str, bindings: tuple[Any, ...]) -> tuple[AppPassword, ...]:
     rows = db.rows(
-        f"SELECT {_APP_PASSWORD} FROM app_password WHERE account_id = ? ORDER BY app_password_id",
-        (account_id,),
+        f"SELECT {_APP_PASSWORD} FROM app_password WHERE {where} ORDER BY app_password_id", bindings
     )
     return tuple(
         AppPassword(
