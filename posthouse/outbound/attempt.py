@@ -19,13 +19,13 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
-from posthouse.msgauth.tls_report_writer import NOT_OFFERED, TlsSeen, failure_word
+from posthouse.msgauth.tls_report_writer import FAILED, NOT_OFFERED, TLSA_INVALID, TlsSeen, failure_word
 from posthouse.outbound.mx import Host, Route, route_to_host, select_hosts
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
-from posthouse.outbound.tls_policy import Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
+from posthouse.outbound.tls_policy import HostUntrusted, Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
 from posthouse.resolver import Resolver
 from posthouse.smtp.client_states import NO_TLS, Result
 from posthouse.smtp.replies import Reply
@@ -95,7 +95,7 @@ class Courier:
         )
 
     async def policy(self, route: Route, host: Host) -> TlsPolicy:
-        """What a host must prove. Raises Temporary."""
+        """What a host must prove. Raises Temporary (HostUntrusted)."""
         if self.relay is not None and host.name == self.relay.host:
             return self.relay.policy
         return await self._policies.for_host(route, host)
@@ -120,30 +120,50 @@ class Courier:
 
     def tell_tls(self, parcel: Parcel, target: Target, session: Session | SessionFailed) -> None:
         """Count a fresh session for the domain's TLS report (RFC 8460); not for our own smarthost."""
-        if self._tell is None or target.login is not None or target.host.startswith("["):
+        if target.login is not None or not self._counts(parcel, target.host):
             return
-        # Reports and bounces are not counted, or two houses would report each other's reports for ever.
-        if (self.relay is not None and not parcel.backup) or not parcel.message.reverse_path:
-            return
-        published = target.policy.published
-        if isinstance(session, Session):
-            failed = not session.tls
+        policy, problem = target.policy, session.tls_problem
+        in_clear = not session.tls if isinstance(session, Session) else session.reply.enhanced == NO_TLS
+        if problem:
+            seen = policy.seen(failure_word(problem), problem)
+        elif in_clear:
+            seen = policy.seen(NOT_OFFERED)
+        elif isinstance(session, SessionFailed):
+            return  # it failed by something else
+        elif policy.objection:
+            seen = policy.seen(TLSA_INVALID if policy.dane else FAILED, policy.objection)
         else:
-            failed = bool(session.tls_problem) or session.reply.enhanced == NO_TLS
-        if isinstance(session, Session) and not failed:
-            self._tell(parcel.destination, TlsSeen(policy=published))
-        elif failed:
-            self._tell(
-                parcel.destination,
-                TlsSeen(
-                    policy=published,
-                    result=failure_word(session.tls_problem) if session.tls_problem else NOT_OFFERED,
-                    mx=target.host,
-                    receiving_ip=target.address,
-                    sending_ip=session.from_address if isinstance(session, Session) else "",
-                    reason=session.tls_problem[: limits.TLS_REASON],
-                ),
+            seen = policy.seen()
+        self._tell_seen(parcel, seen, target, session)
+
+    def tell_untrusted(self, parcel: Parcel, host: Host, seen: TlsSeen) -> None:
+        """Count a host that was not even connected to."""
+        if self._counts(parcel, host.name):
+            self._tell_seen(parcel, msgspec.structs.replace(seen, mx=host.name))
+
+    def _counts(self, parcel: Parcel, host: str) -> bool:
+        # Reports and bounces are not counted, or two houses would report each other's reports for ever.
+        to_them = self.relay is None or parcel.backup
+        return to_them and bool(parcel.message.reverse_path) and not host.startswith("[")
+
+    def _tell_seen(
+        self,
+        parcel: Parcel,
+        seen: TlsSeen,
+        target: Target | None = None,
+        session: Session | SessionFailed | None = None,
+    ) -> None:
+        """With its addresses when it is a failure."""
+        if seen.result and target is not None:
+            seen = msgspec.structs.replace(
+                seen,
+                mx=target.host,
+                receiving_ip=target.address,
+                sending_ip=session.from_address if isinstance(session, Session) else "",
+                reason=seen.reason[: limits.TLS_REASON],
             )
+        if self._tell is not None:
+            self._tell(parcel.destination, seen)
 
     async def deliver(self, parcel: Parcel) -> Report:
         """Try every recipient. Never raises: what goes wrong is a deferral.
@@ -196,6 +216,8 @@ class _Walk:
             try:
                 policy = await self._courier.policy(route, host)
             except Temporary as error:
+                if isinstance(error, HostUntrusted):
+                    self._courier.tell_untrusted(self._parcel, host, error.seen)
                 self._pass_over(host.name, Reply(451, "4.7.5", error.public))
                 continue
             for address in host.addresses:
