@@ -1407,6 +1407,33 @@ OBJECT_CACHE: Final = 1024 * MB
 OBJECT_GRACE: Final = 3_600.0
 """Seconds that an object without rows is left alone: its commit may still be under way, or be tried again."""
 
+PACK_AFTER: Final = 30 * 86_400.0
+"""Seconds that a small body lies in the database before it is packed: what is read again is mostly younger."""
+
+PACK_LOOK: Final = 6 * 3_600.0
+"""Seconds between two looks at what there is to pack: nothing hurries."""
+
+PACK_OCTETS: Final = 8 * MB
+"""Octets of the bodies gathered into one pack (compressed about half of it): one PUT, one commit, that much memory."""
+
+PACK_BODIES: Final = 4_000
+"""Bodies in one pack: rows that its commit changes."""
+
+PACK_LEAST: Final = 1 * MB
+"""Octets of an account's bodies that are worth an object; fewer wait. Smaller packs are joined some time."""
+
+PACK_DEAD_SHARE: Final = 0.5
+"""Share of a pack that must be dead before it is rewritten: each octet is moved twice at most."""
+
+PACK_REMNANTS: Final = 8
+"""Small packs of an account that are joined when there are so many, so that none is rewritten again and again."""
+
+PACK_BLOCK: Final = 256 * KB
+"""Octets of a pack that are fetched and cached together: one message costs little more than its neighbours too."""
+
+PACK_TRIES: Final = 3
+"""Looks at where a packed body is, when it went elsewhere between the look and the reading."""
+
 CLOCK_TOLERANCE: Final = 2.0
 """Seconds between our clock and the database's that do not matter; beyond, times in the queue are by the database's."""
 # --- who sent this (msgauth) -----------------------------------------------------------------------

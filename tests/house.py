@@ -128,6 +128,12 @@ class TestHouse:
             else:
                 assert await self.total(what, rest[0]) == int(rest[1]), line
 
+    async def restart(self) -> None:
+        """Stop it, and open another one over the same files (on other ports)."""
+        await self.app.stop()
+        self.app = App(self.app.config)
+        await self.app.start()
+
     async def close(self) -> None:
         """Stop it."""
         await self.app.stop()

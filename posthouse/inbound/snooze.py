@@ -50,12 +50,13 @@ class Waker:
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._now = now
+        self.now = now
+        """The clock, POSIX seconds."""
 
     async def round(self) -> int:
         """Wake all that is due; how many came back."""
         woken = 0
-        while items := await self._store.items_due(KIND, self._now(), limits.SNOOZE_BATCH):
+        while items := await self._store.items_due(KIND, self.now(), limits.SNOOZE_BATCH):
             for item in items:
                 woken += await self._wake(item)
         return woken
@@ -74,7 +75,7 @@ class Waker:
             log.info("woken account=%d email=%d moved=%s", item.account_id, item.item_id, bool(moving))
             return bool(moving)
         # Tried again later rather than at once, and without standing in the way of others.
-        later = self._now() + limits.SNOOZE_RETRY
+        later = self.now() + limits.SNOOZE_RETRY
         await self._store.apply(
             PutItem(account_id=item.account_id, kind=KIND, item_id=item.item_id, data=item.data, due_at=later)
         )

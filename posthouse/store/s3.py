@@ -1,8 +1,9 @@
 """Message bytes in an S3-compatible object store: put before the commit that points at them, read by ranges.
 
 Objects are never changed: each has a key of its own by chance, and is created on condition that there is none of that
-name. What is read is kept in a local folder of bounded size, so that a message read in pieces is fetched once. Every
-request has time limits and few retries: while the store is away large mail is deferred, nothing hangs.
+name. What is read is kept in a local folder of bounded size, so that a message read in pieces is fetched once; of packs
+only the blocks that were asked for are fetched and kept. Every request has time limits and few retries: while the
+store is away large mail is deferred, nothing hangs.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -76,9 +79,9 @@ class Objects:
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    async def put(self, content: Content) -> str:
-        """Store a content durably; the key of the new object. StoreUnavailable."""
-        key = f"{secrets.token_hex(1)}/{secrets.token_hex(16)}"
+    async def put(self, content: Content, key: str = "") -> str:
+        """Store a content durably; the key of the new object (`new_key`, when none is given). StoreUnavailable."""
+        key = key or new_key()
         source: bytes | Path = content.beginning() if content.path is None else content.path
         large = content.size > limits.OBJECT_PART
         try:
@@ -123,15 +126,59 @@ class Objects:
         """Octets from `start` to before `end` of an object. Blocks. NotFound, StoreUnavailable."""
         return self._cache.read(key, start, end, self._fetch)
 
+    def read_within(self, key: str, start: int, end: int, size: int) -> bytes:
+        """As `read`, of an object of `size` octets of which little is wanted: by blocks of PACK_BLOCK octets."""
+        pieces = []
+        for block in _blocks(start, end):
+            first = block * limits.PACK_BLOCK
+            last = min(first + limits.PACK_BLOCK, size)
+            fetch = partial(self._fetch_range, key, first, last)
+            pieces.append(
+                self._cache.read(_block_name(key, block), max(start - first, 0), end - first, fetch)
+            )
+        return b"".join(pieces)
+
+    def forget_within(self, key: str, start: int, end: int) -> None:
+        """Fetch these octets anew when they are read again."""
+        for block in _blocks(start, end):
+            self._cache.forget(_block_name(key, block))
+
+    def whole(self, key: str) -> bytes:
+        """All of an object, past the cache (the caller bounds its size). Blocks. NotFound, StoreUnavailable."""
+        with _fetching():
+            return bytes(obstore.get(self._store, key).bytes())
+
+    def _fetch_range(self, key: str, first: int, last: int, _name: str, file: Path) -> None:
+        with _fetching():
+            file.write_bytes(obstore.get_range(self._store, key, start=first, end=last))
+
     def _fetch(self, key: str, file: Path) -> None:
-        try:
-            with file.open("wb") as out:
-                for piece in obstore.get(self._store, key).stream(min_chunk_size=limits.STAGE_BLOCK):
-                    out.write(piece)
-        except FileNotFoundError as fault:
-            raise NotFound("The message is gone.") from fault
-        except (BaseError, OSError) as fault:
-            raise away(fault) from fault
+        with _fetching(), file.open("wb") as out:
+            for piece in obstore.get(self._store, key).stream(min_chunk_size=limits.STAGE_BLOCK):
+                out.write(piece)
+
+
+@contextmanager
+def _fetching() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as fault:
+        raise NotFound("The message is gone.") from fault
+    except (BaseError, OSError) as fault:
+        raise away(fault) from fault
+
+
+def new_key() -> str:
+    """A key that no object has."""
+    return f"{secrets.token_hex(1)}/{secrets.token_hex(16)}"
+
+
+def _blocks(start: int, end: int) -> range:
+    return range(start // limits.PACK_BLOCK, -(-end // limits.PACK_BLOCK))
+
+
+def _block_name(key: str, block: int) -> str:
+    return f"{key}.{block}"
 
 
 def away(fault: BaseException) -> StoreUnavailable:

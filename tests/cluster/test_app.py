@@ -14,6 +14,7 @@ import pytest
 from posthouse.app import App
 from posthouse.config import Store
 from tests.house import PASSWORDS, TestHouse, configuration
+from tests.kits.snoozing import comes_back_after_a_restart
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,14 @@ async def test_mail_comes_in_and_is_read(url: str, tmp_path: Path) -> None:
             pop.quit()
 
         await asyncio.to_thread(converse)
+    finally:
+        await house.close()
+
+
+async def test_snoozed_mail_comes_back_after_a_restart(url: str, tmp_path: Path) -> None:
+    house = await TestHouse.open(tmp_path, store=Store(url=url))
+    try:
+        await comes_back_after_a_restart(house)
     finally:
         await house.close()
 

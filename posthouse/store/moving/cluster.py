@@ -14,8 +14,8 @@ from posthouse.store.model import Content, Stored
 from posthouse.store.moving import compare
 from posthouse.store.moving.tables import OF_MAIL, PAGE, Blob, Fingerprint, Rows, Totals
 from posthouse.store.postgres.blobs import digest_of
+from posthouse.store.postgres.bodies import read_blob
 from posthouse.store.postgres.connection import Connection, Server, snapshot
-from posthouse.store.postgres.emails import read_blob
 from posthouse.store.postgres.migrate import migrate
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.transaction import Transaction

@@ -36,6 +36,7 @@ LEFT: Final = {
             "lease",
             "secret",
             "commit_mark",
+            "pack",
             "placed",
         }
     ),

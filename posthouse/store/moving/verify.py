@@ -15,8 +15,8 @@ import msgspec
 from posthouse.errors import PosthouseError
 from posthouse.store.model import Content, Stored
 from posthouse.store.postgres.blobs import digest_of
+from posthouse.store.postgres.bodies import read_blob
 from posthouse.store.postgres.connection import Connection
-from posthouse.store.postgres.emails import read_blob
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.sqlite.verify import Checked, Flaw
 
@@ -47,6 +47,10 @@ _OWNED: Final = (
     " UNION ALL SELECT blob_id FROM upload WHERE account_id = $1"
     " UNION ALL SELECT blob_id FROM queued WHERE blob_account = $1) AS each GROUP BY blob_id) AS o"
 )
+_LIVING: Final = (
+    "(SELECT pack, sum(pack_octets)::bigint AS living FROM blob WHERE account_id = $1 AND pack IS NOT NULL"
+    " GROUP BY pack) AS l"
+)
 _RULES: Final = (
     _Rule(
         "placement without email",
@@ -75,9 +79,20 @@ _RULES: Final = (
             f"INSERT INTO blob_share SELECT $1, o.blob_id, o.owners FROM {_OWNED} WHERE o.owners > 1",
         ),
     ),
+    _Rule(
+        "wrong octets of a pack",
+        f"SELECT 'pack ' || p.blob_id FROM pack p LEFT JOIN {_LIVING} ON l.pack = p.blob_id"
+        " WHERE p.account_id = $1 AND p.living <> coalesce(l.living, 0)",
+        (
+            "UPDATE pack p SET living = coalesce((SELECT sum(b.pack_octets)::bigint FROM blob b"
+            " WHERE b.account_id = $1 AND b.pack = p.blob_id), 0) WHERE p.account_id = $1",
+        ),
+    ),
 )
 _BLOBS: Final = (
-    "SELECT blob_id, digest FROM blob WHERE account_id = $1 AND blob_id > $2 ORDER BY blob_id LIMIT $3"
+    "SELECT blob_id, digest FROM blob b WHERE account_id = $1 AND blob_id > $2 AND NOT EXISTS"
+    " (SELECT 1 FROM pack p WHERE p.account_id = b.account_id AND p.blob_id = b.blob_id)"
+    " ORDER BY blob_id LIMIT $3"
 )
 _WHOSE: Final = "SELECT email_id FROM email WHERE account_id = $1 AND blob_id = $2"
 

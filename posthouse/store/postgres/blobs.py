@@ -1,9 +1,9 @@
 """Message bytes within a transaction: a row for each account that has them, so that rows stay with their account.
 
-Small bytes are in the row. Large ones were put into the object store before the transaction began; the rows of all
-accounts of one commit then point at the same object. A blob has one owner unless `blob_share` says more, so copying a
-message within an account never touches its bytes. Objects that may have lost their last row are noted as stray, and
-swept when nothing points at them.
+Small bytes are in the row, until they grow old and go into a pack (`packs.py`). Large ones were put into the object
+store before the transaction began; the rows of all accounts of one commit then point at the same object. A blob has one
+owner unless `blob_share` says more, so copying a message within an account never touches its bytes. Objects that may
+have lost their last row are noted as stray, and swept when nothing points at them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from posthouse.limits import STAGE_BLOCK
 from posthouse.store.model import Content
+from posthouse.store.postgres import packs, strays
 
 if TYPE_CHECKING:
     from posthouse.store.postgres.transaction import Transaction
@@ -52,11 +53,7 @@ _FEWER: Final = (
 )
 _REMOVE: Final = (
     "DELETE FROM blob USING unnest($1::bigint[], $2::bigint[]) AS gone (a, b)"
-    " WHERE account_id = a AND blob_id = b RETURNING object"
-)
-STRAY: Final = (
-    "INSERT INTO stray_object SELECT object, $2 FROM unnest($1::text[]) AS new (object)"
-    " ON CONFLICT (object) DO NOTHING"
+    " WHERE account_id = a AND blob_id = b RETURNING object, account_id, pack, pack_octets"
 )
 
 
@@ -133,9 +130,8 @@ class Blobs:
             self._tx.fetch(_FEWER, *map(list, zip(*fewer, strict=True)))
         if dead:
             gone = self._tx.fetch(_REMOVE, *map(list, zip(*dead, strict=True)))
-            objects = sorted({key for (key,) in gone if key is not None})
-            if objects:
-                self._tx.fetch(STRAY, objects, self._tx.now)
+            packs.lose(self._tx, [(a, pack, octets) for _, a, pack, octets in gone if pack is not None])
+            strays.note(self._tx, {key for key, *_ in gone if key is not None}, self._tx.now)
 
 
 def whole(content: Content) -> bytes:

@@ -20,7 +20,8 @@ from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.readers import Readers
 from posthouse.store.model import Stored
 from posthouse.store.postgres import upkeep
-from posthouse.store.postgres.emails import read_blobs, read_places
+from posthouse.store.postgres.bodies import read_blobs
+from posthouse.store.postgres.emails import read_places
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.search import index_documents
 from posthouse.store.postgres.term_sweep import KnownTerms, Learnt

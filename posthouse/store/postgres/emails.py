@@ -1,4 +1,4 @@
-"""Reading emails: columns of many at once, where their bytes are, and the bytes themselves. In a reader's thread.
+"""Reading emails: columns of many at once, and which bytes are theirs (`bodies.py` reads these). In a reader's thread.
 
 Texts that are not derived yet are derived here, and the caller is told so that they can be kept.
 """
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from posthouse import limits
-from posthouse.errors import NotFound, StoreUnavailable
 from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
+from posthouse.store.postgres.bodies import read_blobs
 from posthouse.store.postgres.readers import Reader
 
 log = logging.getLogger("posthouse.store")
@@ -29,20 +29,12 @@ _PLACES_OF_MANY: Final = (
     "SELECT account_id, email_id, blob_id, prefix, size, received_at FROM email"
     " JOIN unnest($1::bigint[], $2::bigint[]) AS n (a, e) ON account_id = n.a AND email_id = n.e"
 )
-_BLOBS: Final = (
-    "SELECT blob_id, content, object, size FROM blob"
-    " WHERE account_id = ANY($1::bigint[]) AND blob_id = ANY($2::bigint[])"
-)
 _AHEAD: Final = (
     "SELECT e.email_id, e.blob_id, e.prefix, e.size,"
     " CASE WHEN sum(e.size) OVER (ORDER BY n.place) <= $3 THEN b.content END"
     " FROM unnest($2::bigint[]) WITH ORDINALITY AS n (email_id, place)"
     " JOIN email e ON e.account_id = $1 AND e.email_id = n.email_id"
     " LEFT JOIN blob b ON b.account_id = e.account_id AND b.blob_id = e.blob_id"
-)
-_PART: Final = (
-    "SELECT CASE WHEN object IS NULL THEN substring(content FROM $3::int FOR $4::int) END, object, size FROM blob"
-    " WHERE account_id = $1 AND blob_id = $2"
 )
 
 
@@ -162,59 +154,3 @@ def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], bytes_
         for email_id, blob_id, prefix, size, _ in rows
     }
     return Ahead(stored, {blob_id: raw for _, blob_id, _, _, raw in rows if raw is not None})
-
-
-# --- the bytes ----------------------------------------------------------------------------------------------
-
-
-def _blob_rows(reader: Reader, places: Sequence[Stored]) -> list[Any]:
-    if not places:
-        return []
-    accounts = sorted({place.account_id for place in places})
-    return reader.db.fetch(_BLOBS, accounts, [place.blob_id for place in places])
-
-
-def read_blobs(reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
-    """Whole blobs (the caller bounds the sum of sizes); those that are gone or damaged are left out.
-
-    One damaged message must not hide the others; asked for alone (`read_blob`) it is an error.
-    """
-    found: dict[int, bytes] = {}
-    for blob_id, raw, key, size in _blob_rows(reader, places):
-        try:
-            found[blob_id] = raw if key is None else _object(reader, key, 0, size)
-        except NotFound:
-            log.error("message bytes %d are not in the object store", blob_id)
-    return found
-
-
-def read_blob(reader: Reader, place: Stored, offset: int = 0, length: int | None = None) -> bytes:
-    """Octets of a blob. NotFound when it is gone."""
-    most = (1 << 31) - 2 - offset if length is None else length
-    if offset >= (1 << 31) - 1 or most <= 0:
-        return b""
-    rows = reader.db.fetch(_PART, place.account_id, place.blob_id, offset + 1, most)
-    if not rows:
-        raise NotFound("The message is gone.")
-    raw, key, size = rows[0]
-    if key is None:
-        return bytes(raw)
-    end = size if length is None else min(offset + length, size)
-    return _object(reader, key, offset, end) if offset < end else b""
-
-
-def _object(reader: Reader, key: str, start: int, end: int) -> bytes:
-    if reader.objects is None:
-        raise StoreUnavailable("The message is in an object store that is not configured here.")
-    return reader.objects.read(key, start, end)
-
-
-def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:
-    """Octets of a message, prefix and blob as one."""
-    before = len(stored.prefix)
-    end = stored.size if length is None else min(offset + length, stored.size)
-    head = stored.prefix[offset:end]
-    if end <= before:
-        return head
-    start = max(offset - before, 0)
-    return head + read_blob(reader, stored, start, end - before - start)

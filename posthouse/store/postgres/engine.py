@@ -40,6 +40,7 @@ from posthouse.store.postgres.emails import derive_emails
 from posthouse.store.postgres.migrate import migrate
 from posthouse.store.postgres.nodes import Node
 from posthouse.store.postgres.notices import Notices
+from posthouse.store.postgres.packing import Packer
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.staging import StageFolder
 from posthouse.store.postgres.sweeping import Sweeper
@@ -155,6 +156,11 @@ class Engine:
         self.notices.start()
         self._sweeper = Sweeper(self.background, self.objects, self._settings.now)
         self._digester = Digester(self._background_readers, self.derive, self.background, self.foreground)
+        self._packer = (
+            Packer(self._background_readers, self.objects, self.background, self.foreground)
+            if self.objects is not None
+            else None
+        )
         self._settler = Settler(self._settle_one, self.foreground, limits.FLAGS_LEFT_SECONDS)
         self.live.flags_logged = self._settler.wake
         self._loops.append(asyncio.create_task(self._settler.run()))
@@ -166,6 +172,8 @@ class Engine:
                 asyncio.create_task(self._sweeper.run()),
                 asyncio.create_task(self._digester.run()),
             ]
+            if self._packer is not None:
+                self._loops.append(asyncio.create_task(self._packer.run()))
 
     def open_reader(self) -> Reader:
         """What a reading thread works with."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from posthouse import limits
 from posthouse.store.memory.readers import Readers
+from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.readers import Reader
 
 _ACQUIRE: Final = """
@@ -45,9 +46,14 @@ class ClusterLocks:
         done.add_done_callback(_seen)
 
 
-def _acquire(reader: Reader, name: str, node: str, holder: str) -> int | None:
-    rows = reader.db.fetch(_ACQUIRE, name, node, holder, limits.NODE_SILENCE)
+def acquire(db: Connection, name: str, node: str, holder: str) -> int | None:
+    """Take a lease; its token, or None when another has it."""
+    rows = db.fetch(_ACQUIRE, name, node, holder, limits.NODE_SILENCE)
     return rows[0][0] if rows else None
+
+
+def _acquire(reader: Reader, name: str, node: str, holder: str) -> int | None:
+    return acquire(reader.db, name, node, holder)
 
 
 def _release(reader: Reader, name: str, node: str, holder: str) -> None:

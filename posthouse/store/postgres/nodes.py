@@ -1,6 +1,7 @@
 """Which nodes are alive: each gives a sign of life; who was silent for long is dead, and others take over.
 
-Silence is measured by the database's clock alone.
+Silence is measured by the database's clock alone. Each says which schema it knows, so that nothing is written that a
+node of the version before would misread.
 """
 
 from __future__ import annotations

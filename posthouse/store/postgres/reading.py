@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from posthouse.ranges import Ranges
 from posthouse.store.memory.engine import Ahead, Derive, EmailRows
 from posthouse.store.model import Event, QueuedMessage, Stored
-from posthouse.store.postgres import emails, queue, snapshots
+from posthouse.store.postgres import bodies, emails, queue, snapshots
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.sql import timeline
 
@@ -27,15 +27,15 @@ class PostgresReading:
 
     def blobs(self, reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
         """Whole blobs."""
-        return emails.read_blobs(reader, places)
+        return bodies.read_blobs(reader, places)
 
     def blob(self, reader: Reader, place: Stored) -> bytes:
         """One whole blob."""
-        return emails.read_blob(reader, place)
+        return bodies.read_blob(reader, place)
 
     def part(self, reader: Reader, place: Stored, offset: int, length: int | None) -> bytes:
         """Octets of a message."""
-        return emails.read_part(reader, place, offset, length)
+        return bodies.read_part(reader, place, offset, length)
 
     def vanished(self, reader: Reader, account_id: int, mailbox_id: int, modseq: int) -> Ranges:
         """UIDs expunged after a mod-sequence."""

@@ -16,8 +16,9 @@ from posthouse.errors import StoreUnavailable
 from posthouse.message.words import fold_needle
 from posthouse.store.foreground import Foreground
 from posthouse.store.memory.readers import Readers
+from posthouse.store.postgres.bodies import read_blobs
 from posthouse.store.postgres.connection import Connection
-from posthouse.store.postgres.emails import read_blobs, read_stored
+from posthouse.store.postgres.emails import read_stored
 from posthouse.store.postgres.indexed import IndexedIds
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.term_sweep import KnownTerms, Learnt, Word, begin_to_list, lexeme_of, quoted

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
-from posthouse.store.postgres import upkeep
-from posthouse.store.postgres.blobs import STRAY
+from posthouse.store.postgres import strays, upkeep
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.s3 import Objects
 
@@ -77,9 +76,9 @@ class Sweeper:
         """Remove objects that were strays before a time and have no rows; how many."""
         assert self._objects is not None
         removed = 0
-        while keys := await self._background(lambda tx: upkeep.stray_objects(tx, before)):
+        while keys := await self._background(lambda tx: strays.due(tx, before)):
             await self._objects.delete(keys)
-            await self._background(lambda tx: upkeep.strays_gone(tx, keys))
+            await self._background(lambda tx: strays.gone(tx, keys))
             removed += len(keys)
         return removed
 
@@ -90,16 +89,6 @@ class Sweeper:
         async def look(page: list[tuple[str, float]]) -> None:
             old = [key for key, at in page if at < before]
             if old:
-                await self._background(lambda tx: note_strays(tx, old, int(before)))
+                await self._background(lambda tx: strays.note_unowned(tx, old, int(before)))
 
         await self._objects.every_key(look)
-
-
-def note_strays(tx: Transaction, keys: list[str], since: int) -> None:
-    """Note those of the objects that have no rows."""
-    owned = {
-        row[0] for row in tx.fetch("SELECT DISTINCT object FROM blob WHERE object = ANY($1::text[])", keys)
-    }
-    strays = [key for key in keys if key not in owned]
-    if strays:
-        tx.fetch(STRAY, strays, since)

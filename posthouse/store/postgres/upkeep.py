@@ -1,4 +1,4 @@
-"""Work behind everybody's back, by whichever node takes it: sweeping remains, keeping derived values, stray objects.
+"""Work behind everybody's back, by whichever node takes it: sweeping remains, keeping derived values.
 
 Each piece is a transaction of the node's writer; rows are taken with `SKIP LOCKED`, so nodes never do the same twice
 and never wait for each other. All of it may be cut off at any instant.
@@ -109,26 +109,3 @@ def keep_derived(tx: Transaction, computed: list[NewDerived]) -> None:
             if (new.account_id, new.email_id) in kept
         },
     )
-
-
-# --- objects that nothing points at ------------------------------------------------------------------------
-
-_STRAY: Final = (
-    "SELECT s.object FROM stray_object s WHERE s.since <= $1 ORDER BY s.since LIMIT $2 FOR UPDATE SKIP LOCKED"
-)
-
-
-def stray_objects(tx: Transaction, before: float) -> list[str]:
-    """Objects that were strays before a time and have no rows; those that have some are strays no more."""
-    keys = [row[0] for row in tx.fetch(_STRAY, int(before), limits.SWEEP_BATCH)]
-    owned = {
-        row[0] for row in tx.fetch("SELECT DISTINCT object FROM blob WHERE object = ANY($1::text[])", keys)
-    }
-    if owned:
-        tx.fetch("DELETE FROM stray_object WHERE object = ANY($1::text[])", sorted(owned))
-    return [key for key in keys if key not in owned]
-
-
-def strays_gone(tx: Transaction, keys: list[str]) -> None:
-    """These objects are removed."""
-    tx.fetch("DELETE FROM stray_object WHERE object = ANY($1::text[])", keys)

@@ -15,10 +15,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
-from backports import zstd
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.store.compression import compressed
 from posthouse.store.memory.readers import Readers
 from posthouse.store.sqlite.connection import columns, integer, octets
 from posthouse.store.sqlite.readers import Reader
@@ -37,10 +37,6 @@ log = logging.getLogger("posthouse.store")
 
 LOOK_SECONDS: Final = 3600.0
 """Between two looks when nothing was deleted: segments grow cold."""
-LEVEL: Final = 6
-"""zstd: half of the gain of the highest at a tenth of its time."""
-WORTH: Final = 0.9
-"""A compressed message is kept when it takes at most this share."""
 REMNANT_OCTETS: Final = limits.SEGMENT_OCTETS // 8
 """Closed segments smaller than this are joined."""
 
@@ -278,8 +274,8 @@ def _packed(reader: Reader, live: _Live) -> tuple[int, bytes]:
         raise OSError(f"message {live.blob_id} in segment {live.segment} is damaged")
     if live.size > limits.COMPRESS_OCTETS:
         return RAW, raw
-    packed = zstd.compress(raw, LEVEL)
-    return (ZSTD, packed) if len(packed) <= live.size * WORTH else (RAW, raw)
+    packed = compressed(raw)
+    return (RAW, raw) if packed is None else (ZSTD, packed)
 
 
 def switch(tx: Transaction, rewritten: Rewritten) -> list[int]:

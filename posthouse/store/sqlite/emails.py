@@ -10,10 +10,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from backports import zstd
-
 from posthouse import limits
 from posthouse.errors import NotFound
+from posthouse.store.compression import decompressed
 from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
 from posthouse.store.sqlite.connection import Column, Connection, columns, integer, members, octets, snapshot
@@ -255,15 +254,8 @@ def _read_at(reader: BlobFiles, place: tuple[Any, ...], offset: int, length: int
     if segment is None:
         return bytes(content[offset:end])
     if packed_size is not None:
-        return _unpacked(reader.segments.read(segment, start, packed_size))[offset:end]
+        return decompressed(reader.segments.read(segment, start, packed_size), size)[offset:end]
     return reader.segments.read(segment, start + offset, max(end - offset, 0))
-
-
-def _unpacked(packed: bytes) -> bytes:
-    try:
-        return zstd.decompress(packed)
-    except zstd.ZstdError as fault:
-        raise OSError("a compressed message is damaged") from fault
 
 
 def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:
