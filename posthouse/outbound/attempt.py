@@ -19,15 +19,16 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
-from posthouse.msgauth.tls_report_writer import FAILED, NOT_OFFERED, TLSA_INVALID, TlsSeen, failure_word
+from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.mx import Host, Route, route_to_host, select_hosts
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
 from posthouse.outbound.tls_policy import HostUntrusted, Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
+from posthouse.outbound.tls_witness import TlsWitness
 from posthouse.resolver import Resolver
-from posthouse.smtp.client_states import NO_TLS, Result
+from posthouse.smtp.client_states import Result
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import QueuedRecipient
 
@@ -66,7 +67,6 @@ class Courier:
         tell: Callable[[str, TlsSeen], None] | None = None,
     ) -> None:
         """Raises ValueError when `outbound.relay` cannot be read. `tell`: hears how TLS with a domain's host went."""
-        self._tell = tell
         self.settings = settings
         self.hostname = hostname
         self.resolver = resolver
@@ -74,6 +74,7 @@ class Courier:
         self.contexts = contexts or TlsContexts()
         self.random = random or Random()
         self.relay: Relay | None = parse_relay(settings.relay)
+        self.witness = TlsWitness(tell, relayed=self.relay is not None)
         self.pool = SessionPool()
         self._policies: TlsPolicies = policies or Opportunistic()
         self._sources = _by_family(settings.source)
@@ -117,53 +118,6 @@ class Courier:
         return await Session.open(
             target, hostname=self.hostname, contexts=self.contexts, session_id=session_id, heard=heard
         )
-
-    def tell_tls(self, parcel: Parcel, target: Target, session: Session | SessionFailed) -> None:
-        """Count a fresh session for the domain's TLS report (RFC 8460); not for our own smarthost."""
-        if target.login is not None or not self._counts(parcel, target.host):
-            return
-        policy, problem = target.policy, session.tls_problem
-        in_clear = not session.tls if isinstance(session, Session) else session.reply.enhanced == NO_TLS
-        if problem:
-            seen = policy.seen(failure_word(problem), problem)
-        elif in_clear:
-            seen = policy.seen(NOT_OFFERED)
-        elif isinstance(session, SessionFailed):
-            return  # it failed by something else
-        elif policy.objection:
-            seen = policy.seen(TLSA_INVALID if policy.dane else FAILED, policy.objection)
-        else:
-            seen = policy.seen()
-        self._tell_seen(parcel, seen, target, session)
-
-    def tell_untrusted(self, parcel: Parcel, host: Host, seen: TlsSeen) -> None:
-        """Count a host that was not even connected to."""
-        if self._counts(parcel, host.name):
-            self._tell_seen(parcel, msgspec.structs.replace(seen, mx=host.name))
-
-    def _counts(self, parcel: Parcel, host: str) -> bool:
-        # Reports and bounces are not counted, or two houses would report each other's reports for ever.
-        to_them = self.relay is None or parcel.backup
-        return to_them and bool(parcel.message.reverse_path) and not host.startswith("[")
-
-    def _tell_seen(
-        self,
-        parcel: Parcel,
-        seen: TlsSeen,
-        target: Target | None = None,
-        session: Session | SessionFailed | None = None,
-    ) -> None:
-        """With its addresses when it is a failure."""
-        if seen.result and target is not None:
-            seen = msgspec.structs.replace(
-                seen,
-                mx=target.host,
-                receiving_ip=target.address,
-                sending_ip=session.from_address if isinstance(session, Session) else "",
-                reason=seen.reason[: limits.TLS_REASON],
-            )
-        if self._tell is not None:
-            self._tell(parcel.destination, seen)
 
     async def deliver(self, parcel: Parcel) -> Report:
         """Try every recipient. Never raises: what goes wrong is a deferral.
@@ -217,7 +171,7 @@ class _Walk:
                 policy = await self._courier.policy(route, host)
             except Temporary as error:
                 if isinstance(error, HostUntrusted):
-                    self._courier.tell_untrusted(self._parcel, host, error.seen)
+                    self._courier.witness.untrusted(self._parcel, host, error.seen)
                 self._pass_over(host.name, Reply(451, "4.7.5", error.public))
                 continue
             for address in host.addresses:
@@ -246,10 +200,10 @@ class _Walk:
         try:
             session = await self._courier.open(target, self._parcel.message.trace_id)
         except SessionFailed as error:
-            self._courier.tell_tls(self._parcel, target, error)
+            self._courier.witness.session(self._parcel, target, error)
             self._pass_over(str(target), error.reply, target=target, remote=not error.local)
             return
-        self._courier.tell_tls(self._parcel, target, session)
+        self._courier.witness.session(self._parcel, target, session)
         await self._use(session, reused=False)
 
     async def _use(self, session: Session, *, reused: bool) -> bool:
