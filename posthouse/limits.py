@@ -1187,6 +1187,12 @@ MTA_STS_TIME: Final = 10.0
 MTA_STS_MX: Final = 200
 """Hosts that a policy names and that are looked at."""
 
+DANE_RECORDS: Final = 40
+"""TLSA records of one mail host that are looked at: two keys in every form that there is."""
+
+DANE_CHAIN: Final = 10
+"""Certificates that a mail host shows of which its TLSA records may name one."""
+
 MTA_STS_CACHED: Final = 2_000
 """MTA-STS policies of others kept in memory (all are in the store), and failures to read one."""
 

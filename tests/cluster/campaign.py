@@ -56,6 +56,8 @@ class Campaign:
         self.objects = ObjectStore(host) if program() else None
         self.accounts: list[tuple[int, int]] = []
         self.miscounted: list[object] = []
+        self.unkept: list[object] = []
+        """(UID, flags, mod-sequence) that a node shows and the placements do not, or the other way round."""
 
     async def run(self) -> bool:
         """Prepare, do harm, check; whether every promise was kept."""
@@ -242,6 +244,8 @@ class Campaign:
         gone = [key for key in in_queue if key not in queued and key not in delivered]
         # Whoever was killed between the commit and its note has delivered without a line: as many at most as kills.
         kills = sum(self.done[kind] * count for kind, count in _KILLS.items())
+        if self.database.sql("SELECT 1 FROM flag_log", "house"):
+            self.unkept.append((0, 0, 0))
         self.say(
             f"promised: {len(added)} messages, {len(seen)} flags, {len(expunged)} expunges,"
             f" {len(in_queue)} queued recipients, {len(delivered)} deliveries; refused: {len(refused)}"
@@ -255,6 +259,7 @@ class Campaign:
             "queued recipients lost": gone if len(gone) > kills * 12 else [],
             "delivered twice": again,
             "mailboxes miscounted": self.miscounted,
+            "flags shown that are not kept": self.unkept,
         }
         self.say("lost 0, doubled 0" if not any(problems.values()) else "PROMISES BROKEN")
         for what, which in problems.items():
@@ -276,6 +281,10 @@ class Campaign:
                     token = raw.partition(b"\r\n")[0].removeprefix(b"Subject: ").decode() if raw else "(gone)"
                     present[mailbox_id, index.uids[i]] = (token, index.flags[i])
                     tokens[token] += 1
+            shown = set(zip(index.uids, index.flags, index.modseqs, strict=True))
+            kept = f"SELECT uid, flags, modseq FROM placement WHERE mailbox_id = {mailbox_id}"
+            rows = self.database.sql(kept, "house").splitlines()
+            self.unkept += sorted(shown ^ {tuple(map(int, row.split("|"))) for row in rows})
             box = next(b for b in await store.mailboxes(account_id) if b.mailbox_id == mailbox_id)
             counted = (len(index), sum(index.sizes), sum(not flags & SEEN for flags in index.flags))
             if (box.total, box.size, box.unseen) != counted:
