@@ -55,7 +55,7 @@ from posthouse.store.sql.writer import Submission, Work
 
 log = logging.getLogger("posthouse.store")
 
-FLAGS_LOGGED_SINCE: Final = 12
+FLAGS_LOGGED_SINCE: Final = 13
 """The schema from which on large flag changes are logged."""
 
 

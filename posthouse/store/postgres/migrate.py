@@ -21,7 +21,7 @@ log = logging.getLogger("posthouse.store")
 TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL)"
 )
-WAITS: Final = {12: 9}
+WAITS: Final = {13: 9}
 """Steps with the schema that every node alive must know before."""
 _OLDER = (
     "SELECT name, schema FROM node"

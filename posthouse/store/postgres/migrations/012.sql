@@ -1,3 +1,10 @@
--- Large flag changes are logged from here on. Nodes that do not read the log would show old flags: `migrate.WAITS` holds
--- this step back until none is alive, and with it in the database none starts any more.
-COMMENT ON TABLE flag_log IS 'flag changes that placements do not show yet';
+-- What came into shared mailboxes from others and what left them, for those who see only these mailboxes.
+
+CREATE TABLE passage (
+  account_id bigint NOT NULL,
+  modseq     bigint NOT NULL,
+  mailbox_id bigint NOT NULL,
+  came       bigint NOT NULL,         -- 1: the emails came from another mailbox, 0: they left
+  emails     text NOT NULL,           -- JSON: [email, …]
+  PRIMARY KEY (account_id, modseq, mailbox_id, came)
+);
