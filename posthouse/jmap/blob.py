@@ -148,7 +148,7 @@ class BlobGetAnswer(Answer, kw_only=True):
 
 async def get(context: Context, arguments: BlobGetArguments) -> BlobGetAnswer:
     """Blob/get."""
-    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
+    account_id = context.account_number(arguments.account_id, opened=Opened.EITHER)
     properties = tuple(arguments.properties) if arguments.properties is not None else _DEFAULT
     known = _DATA | {"id", "size"} | {f"digest:{name}" for name in DIGESTS}
     if unknown := sorted(set(properties) - known):

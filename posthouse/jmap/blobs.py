@@ -20,6 +20,7 @@ from posthouse.jmap.context import Context
 from posthouse.message.mime import Part, decode_parts, scan
 from posthouse.message.section import find_part
 from posthouse.message.transfer import decode_transfer
+from posthouse.store import grants
 from posthouse.store.model import Stored
 
 MESSAGE: Final = "B"
@@ -122,10 +123,12 @@ def _within(octets: bytes, part: Part, steps: list[str]) -> Blob | None:
 
 async def _medium(context: Context, account_id: int, card: str, key: str, digest: str) -> Blob | None:
     """A picture of one of the account's contacts."""
-    if not context.is_own(account_id):
-        return None
     number = card_media.number_of(card)
     items = await context.store.items(account_id, card_shelf.KIND, [number] if number is not None else [])
+    if not context.is_own(account_id):
+        shown = grants.decode(context.grant(account_id).data).address_books
+        names = {ids.encode("B", each) for each in shown}
+        items = [each for each in items if names & msgspec.json.decode(each.data)["addressBookIds"].keys()]
     found = card_media.find(items[0].data, key, digest) if items else None
     return Blob(octets=found.octets, media_type=found.media_type) if found is not None else None
 

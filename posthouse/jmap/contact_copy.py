@@ -8,8 +8,9 @@ from posthouse.jmap import ids
 from posthouse.jmap.card_media import CARD
 from posthouse.jmap.card_shelf import KIND
 from posthouse.jmap.contacts import CARDS, set_cards
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError
+from posthouse.jmap.shared_contacts import contacts_of
 from posthouse.jmap.standard import Answer, CopyArguments, SetArguments
 
 Object = dict[str, Any]
@@ -30,12 +31,17 @@ async def copy_cards(context: Context, arguments: CopyArguments) -> list[tuple[s
     context.account_number(arguments.account_id)
     if arguments.from_account_id == arguments.account_id:
         raise MethodError("invalidArguments", "fromAccountId and accountId must differ")
-    source_id = context.account_number(arguments.from_account_id, "fromAccountNotFound")
-    if arguments.if_from_in_state not in (None, str(await CARDS.state(context, source_id))):
+    source_id = context.account_number(
+        arguments.from_account_id, "fromAccountNotFound", opened=Opened.ADDRESS_BOOKS
+    )
+    sight, latest = contacts_of(context, source_id), await CARDS.state(context, source_id)
+    source_state = str(latest) if sight is None else sight.state(latest)
+    if arguments.if_from_in_state not in (None, source_state):
         raise MethodError("stateMismatch")
     numbers = [ids.decode(CARD, str(given.get("id", ""))) for given in arguments.create.values()]
     items = await context.store.items(source_id, KIND, [each for each in numbers if each is not None])
-    present = {ids.encode(CARD, item.item_id): CARDS.object_of(item) for item in items}
+    whole = [CARDS.object_of(item) for item in items]
+    present = {each["id"]: each for each in whole if sight is None or sight.card(each) is not None}
     create: dict[str, Object] = {}
     missing: Object = {}
     for creation_id, given in arguments.create.items():
@@ -43,8 +49,8 @@ async def copy_cards(context: Context, arguments: CopyArguments) -> list[tuple[s
         if source is None:
             missing[creation_id] = {"type": "notFound"}
         else:
-            whole = source | given
-            create[creation_id] = {name: value for name, value in whole.items() if name != "id"}
+            wanted = source | given
+            create[creation_id] = {name: value for name, value in wanted.items() if name != "id"}
     made = await set_cards(
         context,
         SetArguments(
@@ -66,5 +72,8 @@ async def copy_cards(context: Context, arguments: CopyArguments) -> list[tuple[s
             if_in_state=arguments.destroy_from_if_in_state,
             destroy=[str(arguments.create[creation_id]["id"]) for creation_id in made.created],
         )
-        responses.append(("ContactCard/set", await set_cards(context, destroy)))
+        try:
+            responses.append(("ContactCard/set", await set_cards(context, destroy)))
+        except MethodError as fault:  # the copies are there all the same (RFC 8620 §5.4)
+            responses.append(("error", fault.arguments()))
     return responses

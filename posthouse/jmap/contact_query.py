@@ -18,9 +18,10 @@ from posthouse import limits
 from posthouse.jmap import dates
 from posthouse.jmap.card_media import CARD
 from posthouse.jmap.card_shelf import KIND, Shelf
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError, Rejected
 from posthouse.jmap.jscontact import entries, full_name, name_parts, objects
+from posthouse.jmap.shared_contacts import contacts_of
 from posthouse.jmap.standard import (
     Comparator,
     QueryAnswer,
@@ -47,15 +48,20 @@ _UNSEEN: Final = frozenset(
 
 async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
     """ContactCard/query."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.ADDRESS_BOOKS)
+    sight = contacts_of(context, account_id)
     state, found = await _result(context, account_id, arguments.filter, arguments.sort)
-    return query_answer(arguments, str(state), found, letter=CARD)
+    if sight is None:
+        return query_answer(arguments, str(state), found, letter=CARD)
+    return query_answer(arguments, sight.state(state), found, letter=CARD, can_calculate=False)
 
 
 async def query_changes(context: Context, arguments: QueryChangesArguments) -> QueryChangesAnswer:
     """ContactCard/queryChanges."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.ADDRESS_BOOKS)
     state, found = await _result(context, account_id, arguments.filter, arguments.sort)
+    if contacts_of(context, account_id) is not None:
+        raise MethodError("cannotCalculateChanges", "ask again")
     since = parse_state(arguments.since_query_state, state)
     changes = await context.store.item_changes(account_id, KIND, before(since))
     if changes is None:
@@ -73,7 +79,14 @@ async def _result(
     holds = _test(tree)
     keys = [(_sort_key(each), not each.is_ascending) for each in reversed(sort or [])]
     shelf = await context.services.cards.of(account_id)
-    asked = msgspec.json.encode(("ContactCard", account_id, tree, sort), order="deterministic")
+    audience: tuple[int, ...] = (account_id,)
+    if (sight := contacts_of(context, account_id)) is not None:
+        audience = sight.audience
+        seen = {
+            number: each for number, card in shelf.cards.items() if (each := sight.card(card)) is not None
+        }
+        shelf = msgspec.structs.replace(shelf, cards=seen, uids={})
+    asked = msgspec.json.encode(("ContactCard", audience, tree, sort), order="deterministic")
     found = context.services.results.get(asked, shelf.state)
     if found is None:
         work = (shelf, holds, keys)

@@ -13,13 +13,15 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound
-from posthouse.jmap import blobs, dates, ids
+from posthouse.jmap import blobs, dates, ids, sharing
+from posthouse.jmap.book_shares import BookShares
 from posthouse.jmap.card_media import CARD, Medium, data_uri, picture_type, read_data_uri, shown
 from posthouse.jmap.card_shelf import KIND
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import Rejected, invalid
 from posthouse.jmap.item_type import ItemType, encoded
 from posthouse.jmap.jscontact import entries
+from posthouse.jmap.shared_contacts import ADDRESS_BOOKS, contacts_of, set_subscriptions
 from posthouse.jmap.standard import (
     ChangesAnswer,
     ChangesArguments,
@@ -45,7 +47,7 @@ class Rights(msgspec.Struct, kw_only=True, rename="camel"):
 
     may_read: bool = True
     may_write: bool = True
-    may_share: bool = False
+    may_share: bool = True
     may_delete: bool = True
 
 
@@ -105,8 +107,6 @@ async def _put_book(context: Context, account_id: int, new: Object, old: Object 
         raise invalid(f"a name has 1 to {limits.ADDRESS_BOOK_NAME} octets", "name")
     if len(encoded(new)) > limits.CONTACT_CARD:
         raise Rejected("tooLarge", f"at most {limits.CONTACT_CARD} octets")
-    if new.get("shareWith"):
-        raise Rejected("forbidden", "address books are not shared here")
     return new
 
 
@@ -189,6 +189,7 @@ BOOKS: Final = ItemType(
     most=limits.ADDRESS_BOOKS,
     put=_put_book,
     show=_shown_book,
+    sight=contacts_of,
 )
 CARDS: Final = ItemType(
     KIND,
@@ -198,6 +199,7 @@ CARDS: Final = ItemType(
     put=_put_card,
     show=shown,
     extensible=True,
+    sight=contacts_of,
 )
 
 
@@ -224,13 +226,24 @@ async def ensure_first(context: Context, account_id: int) -> None:
 
 async def get_books(context: Context, arguments: GetArguments) -> GetAnswer:
     """AddressBook/get (RFC 9610 §2.1)."""
-    await ensure_first(context, context.account_number(arguments.account_id))
-    return await BOOKS.get(context, arguments)
+    account_id = context.account_number(arguments.account_id, opened=Opened.ADDRESS_BOOKS)
+    if not context.is_own(account_id):
+        return await BOOKS.get(context, arguments)
+    await ensure_first(context, account_id)
+    answer = await BOOKS.get(context, arguments)
+    shares = await sharing.shares_of(context, account_id, ADDRESS_BOOKS)
+    for book in answer.list_:
+        if "shareWith" in book:
+            number = ids.decode(BOOKS.letter, book["id"]) or 0
+            book["shareWith"] = sharing.share_with(ADDRESS_BOOKS, shares.get(number, {}))
+    return answer
 
 
 async def book_changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:
     """AddressBook/changes (RFC 9610 §2.2)."""
-    await ensure_first(context, context.account_number(arguments.account_id))
+    account_id = context.account_number(arguments.account_id, opened=Opened.ADDRESS_BOOKS)
+    if context.is_own(account_id):
+        await ensure_first(context, account_id)
     return await BOOKS.changes(context, arguments)
 
 
@@ -243,7 +256,9 @@ class SetBooksArguments(SetArguments, kw_only=True):
 
 async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer:
     """AddressBook/set (RFC 9610 §2.3)."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.ADDRESS_BOOKS)
+    if not context.is_own(account_id):
+        return await set_subscriptions(context, arguments, account_id)
     await ensure_first(context, account_id)
     check_set(arguments, str(await BOOKS.state(context, account_id)))
     refused: Object = {}
@@ -259,13 +274,16 @@ async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer
         else:
             allowed.append(name)
             await _leave(context, arguments, name, inside)
+    shares = BookShares(context, account_id)
     plain = SetArguments(
         account_id=arguments.account_id,
-        create=arguments.create,
-        update=arguments.update,
+        create=await shares.of_new(arguments.create or {}),
+        update=await shares.of_changed(context.by_id(arguments.update)),
         destroy=allowed or None,
     )
     answer = await BOOKS.set(context, plain)
+    await shares.give(answer)
+    answer.new_state = str(await BOOKS.state(context, account_id))
     if refused:
         answer.not_destroyed = (answer.not_destroyed or {}) | refused
     if not (answer.not_created or answer.not_updated or answer.not_destroyed):

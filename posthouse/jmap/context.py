@@ -180,15 +180,20 @@ class Context:
         """Whether it is the caller's account."""
         return account_id == self.account.account_id
 
+    def grant(self, account_id: int) -> Item:
+        """What another account lets the caller do. MethodError accountNotFound: nothing."""
+        found = self._grants.get(account_id)
+        if found is None:
+            raise MethodError("accountNotFound")
+        return found
+
     def mail(self, account_id: int) -> AccountMail:
         """An account's mail: one's own, or what its owner shows of it. MethodError accountNotFound: nothing."""
         if account_id == self.account.account_id:
             return self.services.mail.of(account_id)
         found = self._shared_mail.get(account_id)
         if found is None:
-            grant = self._grants.get(account_id)
-            if grant is None:
-                raise MethodError("accountNotFound")
+            grant = self.grant(account_id)
             found = SharedMail(self.store, self.services.mail.of(account_id), grant)
             self._shared_mail[account_id] = found
         return found

@@ -152,7 +152,10 @@ async def copy_emails(context: Context, arguments: CopyArguments) -> Any:
             if_in_state=arguments.destroy_from_if_in_state,
             destroy=[arguments.create[creation_id]["id"] for creation_id in made],
         )
-        responses.append(("Email/set", await set_emails(context, destroy)))
+        try:
+            responses.append(("Email/set", await set_emails(context, destroy)))
+        except MethodError as fault:  # the copies are there all the same (RFC 8620 §5.4)
+            responses.append(("error", fault.arguments()))
     return responses
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound, Temporary
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import (
@@ -40,6 +40,26 @@ Hook = Callable[[Context, int, Object, Object | None], Awaitable[Object]]
 
 Show = Callable[[Object], Object]
 """An object as it is kept → as clients see it."""
+
+
+class Sight(Protocol):
+    """What somebody sees of another's objects."""
+
+    def see(self, kind: str, value: Object) -> Object | None:
+        """An object as it shows; None: it does not."""
+        ...
+
+    def state(self, latest: int) -> str:
+        """The state."""
+        ...
+
+    def changes(self, arguments: ChangesArguments, latest: int) -> ChangesAnswer:
+        """What has changed. MethodError cannotCalculateChanges."""
+        ...
+
+
+LookAt = Callable[[Context, int], Sight | None]
+"""(context, account) → what shows of it; None: everything."""
 _VENDOR: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*:[A-Za-z0-9_:.-]{1,200}")
 """The name of a vendor's own property (RFC 9553 §1.8.1)."""
 
@@ -69,9 +89,10 @@ class ItemType:
         put: Hook = keep_as_is,
         show: Show = as_kept,
         extensible: bool = False,
+        sight: LookAt | None = None,
     ) -> None:
         """`kind`: the type's name; `letter`: of its ids; `most`: objects of one account; `extensible`: vendors may
-        add properties."""
+        add properties; `sight`: what shows of others' address books and cards, None: nothing."""
         self.kind: Final = kind
         self.letter: Final = letter
         self.struct: Final = struct
@@ -84,6 +105,12 @@ class ItemType:
         self._put = put
         self._show = show
         self._extensible = extensible
+        self._look_at = sight
+        self._opened = Opened.ADDRESS_BOOKS if sight is not None else Opened.NOTHING
+
+    def _sight(self, context: Context, account_id: int) -> Sight | None:
+        """None: it is one's own account, and everything shows."""
+        return self._look_at(context, account_id) if self._look_at is not None else None
 
     async def state(self, context: Context, account_id: int) -> int:
         """The latest mod-sequence of this kind."""
@@ -103,7 +130,8 @@ class ItemType:
 
     async def get(self, context: Context, arguments: GetArguments) -> GetAnswer:
         """RFC 8620 §5.1."""
-        account_id = context.account_number(arguments.account_id)
+        account_id = context.account_number(arguments.account_id, opened=self._opened)
+        sight = self._sight(context, account_id)
         known = self.properties | frozenset(filter(self._is_vendors, arguments.properties or ()))
         properties = wanted_properties(arguments.properties, known)
         asked = wanted_ids(arguments.ids)
@@ -112,17 +140,17 @@ class ItemType:
             None if asked is None else [n for i in asked if (n := ids.decode(self.letter, i)) is not None]
         )
         items = await context.store.items(account_id, self.kind, numbers)
-        if asked is None and len(items) > limits.JMAP_GET:
+        found = self._seen(items, sight)
+        if asked is None and len(found) > limits.JMAP_GET:
             raise MethodError("requestTooLarge", f"ask for ids, there are more than {limits.JMAP_GET}")
-        found = {ids.encode(self.letter, item.item_id): self.object_of(item) for item in items}
         names = list(found) if asked is None else [name for name in asked if name in found]
         return GetAnswer(
             account_id=arguments.account_id,
-            state=str(state),
+            state=str(state) if sight is None else sight.state(state),
             list_=[
                 {
                     k: v
-                    for k, v in self._show(found[name]).items()
+                    for k, v in found[name].items()
                     if k in properties or (arguments.properties is None and self._is_vendors(k))
                 }
                 for name in names
@@ -130,10 +158,22 @@ class ItemType:
             not_found=[name for name in asked or () if name not in found],
         )
 
+    def _seen(self, items: list[Item], sight: Sight | None) -> dict[str, Object]:
+        """Id → object as whoever asks sees it."""
+        found: dict[str, Object] = {}
+        for item in items:
+            whole = self.object_of(item)
+            seen = self._show(whole) if sight is None else sight.see(self.kind, whole)
+            if seen is not None:
+                found[whole["id"]] = seen
+        return found
+
     async def changes(self, context: Context, arguments: ChangesArguments) -> ChangesAnswer:
         """RFC 8620 §5.2."""
-        account_id = context.account_number(arguments.account_id)
+        account_id = context.account_number(arguments.account_id, opened=self._opened)
         latest = await self.state(context, account_id)
+        if (sight := self._sight(context, account_id)) is not None:
+            return sight.changes(arguments, latest)
         since = parse_state(arguments.since_state, latest)
         changed = await context.store.item_changes(account_id, self.kind, before(since))
         if changed is None:

@@ -12,12 +12,14 @@ from typing import Any, Final
 from posthouse.jmap import ids
 from posthouse.jmap.mail import AccountMail
 from posthouse.jmap.session import received, subscribes
+from posthouse.jmap.shared_contacts import SharedContacts
 from posthouse.jmap.shared_mail import SharedMail
 from posthouse.store import grants
 from posthouse.store.interface import Store
 from posthouse.store.model import Role
 
 MAIL_TYPES: Final = ("Email", "Mailbox", "Thread")
+CONTACT_TYPES: Final = ("AddressBook", "ContactCard")
 DELIVERY: Final = "EmailDelivery"
 """RFC 8621 §1.5: changes with every new email, whatever its mailbox, but not with flags or what is deleted.
 
@@ -90,6 +92,10 @@ class Watched:
             if grants.decode(grant.data).mailboxes:
                 state = await SharedMail(self._store, AccountMail(self._store, owner), grant).state()
                 found[owner] = dict.fromkeys(MAIL_TYPES, str(state))
+            if grants.decode(grant.data).address_books:
+                kinds, sight = (await self._store.states(owner)).kinds, SharedContacts(grant)
+                books = {kind: sight.state(kinds.get(kind, 0)) for kind in CONTACT_TYPES}
+                found[owner] = found.get(owner, {}) | books
         return {account_id: self._asked_for(states) for account_id, states in found.items()}
 
     async def _own(self) -> States:

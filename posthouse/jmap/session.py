@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from posthouse import limits
 from posthouse.jmap import capabilities, ids, rights
 from posthouse.jmap.context import Services, granted
 from posthouse.store import grants
@@ -126,6 +127,10 @@ async def shared_account(
             "mayCreateTopLevelMailbox": False
         }
         able[capabilities.BLOB] = capabilities.blob(services.message_size)
+    if given.address_books:
+        most = {"maxAddressBooksPerCard": limits.ADDRESS_BOOKS, "mayCreateAddressBook": False}
+        able[capabilities.CONTACTS] = most
+        able.setdefault(capabilities.BLOB, capabilities.blob(services.message_size))
     if not able:
         return None
     return AccountObject(

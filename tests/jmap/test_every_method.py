@@ -216,6 +216,12 @@ async def _befriended(made: Asker) -> None:
     answer = await friend.call("Mailbox/set", create={"m": {"name": "Theirs", "shareWith": rights}})
     names |= {"friend": friend.account_id, "theirbox": answer["created"]["m"]["id"]}
     names["theirs"] = await friend.add(letter("Theirs"), mailbox="Theirs")
+    reads = {f"W{made.alice.number}": {"mayRead": True}}
+    answer = await friend.call("AddressBook/set", create={"b": {"name": "Theirs", "shareWith": reads}})
+    names["theirbook"] = answer["created"]["b"]["id"]
+    card = {"addressBookIds": {names["theirbook"]: True}, "name": {"full": "Their friend"}}
+    answer = await friend.call("ContactCard/set", create={"c": card})
+    names["theircard"] = answer["created"]["c"]["id"]
     names["someone"] = f"W{made.house.accounts['bob@example.test'].account_id}"
 
 

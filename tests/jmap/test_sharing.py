@@ -60,6 +60,9 @@ async def visitor(house: TestHouse, alice: Client, bob: Client) -> AsyncIterator
     for box in (await alice.call("Mailbox/get"))["list"]:
         if box["shareWith"]:
             await alice.call("Mailbox/set", update={box["id"]: {"shareWith": None}})
+    for book in (await alice.call("AddressBook/get"))["list"]:
+        if book["shareWith"]:
+            await alice.call("AddressBook/set", update={book["id"]: {"shareWith": None}})
     await empty(alice)
     notes = await bob.call("ShareNotification/query")
     await bob.call("ShareNotification/set", destroy=notes["ids"])

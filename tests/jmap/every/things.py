@@ -106,7 +106,6 @@ CASES: Final = [
 ]  # fmt: skip
 
 _NO_ACCOUNT: Final = "it has no accountId and no state (RFC 8620 §7.2)"
-_UNSHARED: Final = "no account may use another's yet"
 REASONS: Final = {
     ("PushSubscription/get", "accountNotFound"): _NO_ACCOUNT,
     ("PushSubscription/set", "accountNotFound"): _NO_ACCOUNT,
@@ -118,7 +117,4 @@ REASONS: Final = {
     ("Quota/queryChanges", "unsupportedSort"): "canCalculateChanges is false (RFC 9425 §4.5)",
     ("Quota/queryChanges", "unsupportedFilter"): "canCalculateChanges is false (RFC 9425 §4.5)",
     ("ContactCard/set", "forbidden"): "an account's contacts are its owner's",
-    ("ContactCard/copy", SUCCESS): _UNSHARED,
-    ("ContactCard/copy", "stateMismatch"): _UNSHARED,
-    ("ContactCard/copy", "notFound"): _UNSHARED,
 }
