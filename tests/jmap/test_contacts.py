@@ -332,7 +332,11 @@ async def test_a_book_may_come_back_as_it_was_shown(alice: Client) -> None:
         answer = await alice.call("AddressBook/set", update={name: book | {"sortOrder": 7}})
         assert answer["updated"] == {name: None}
         other = book["myRights"] | {"mayDelete": not book["myRights"]["mayDelete"]}
-        for wrong in ({"myRights": other}, {"myRights/mayShare": False}, {"isDefault": not book["isDefault"]}):
+        for wrong in (
+            {"myRights": other},
+            {"myRights/mayShare": False},
+            {"isDefault": not book["isDefault"]},
+        ):
             refused = (await alice.call("AddressBook/set", update={name: wrong}))["notUpdated"][name]
             assert refused["properties"] == [next(iter(wrong)).partition("/")[0]]
         (after,) = (await alice.call("AddressBook/get", ids=[name]))["list"]
