@@ -123,6 +123,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     suppress_after: Times = 3
     """Messages in a row that other hosts refuse because nobody has the address, after which nothing more is sent to
     it (`posthouse queue suppress`); 0: it is only suggested."""
+    dane: bool = True
+    """Obey the TLSA records of mail hosts (DANE, RFC 7672), where DNSSEC proves them (`dns.trust_ad`): their mail goes
+    over TLS only, and only when the certificate matches."""
     mta_sts: bool = True
     """Obey the MTA-STS policies of other domains (RFC 8461): their mail goes only to the hosts that they name, with
     good certificates."""

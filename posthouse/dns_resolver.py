@@ -57,6 +57,7 @@ VALUES: Final[Mapping[str, Callable[[Any], object]]] = MappingProxyType(
         # RFC 7208 §3.3: the strings of one record are joined without spaces.
         "TXT": lambda record: b"".join(record.strings).decode("latin-1"),
         "PTR": lambda record: _name_text(record.target),
+        "CNAME": lambda record: _name_text(record.target),
         "NS": lambda record: _name_text(record.target),
         "SRV": lambda record: record.to_text(),
         "TLSA": lambda record: record.to_text(),
@@ -126,7 +127,7 @@ class DnsResolver:
         return _typed(NameAnswer, await self.ask(name, "PTR"))
 
     async def shown(self, name: str, record_type: str) -> TextAnswer:
-        """SRV, TLSA, CAA records as zone text shows them."""
+        """CNAME, SRV, TLSA, CAA records as zone text shows them."""
         return _typed(TextAnswer, await self.ask(name, record_type))
 
     async def servers(self) -> tuple[NameServer, ...]:
@@ -273,6 +274,7 @@ def _import_dnspython() -> None:
     import dns.rdataclass
     import dns.rdatatype
     import dns.rdtypes.ANY.CAA
+    import dns.rdtypes.ANY.CNAME
     import dns.rdtypes.ANY.MX
     import dns.rdtypes.ANY.PTR
     import dns.rdtypes.ANY.SOA

@@ -728,6 +728,18 @@ JMAP_BLOBS: Final = 100
 JMAP_BLOB_SOURCES: Final = 64
 """Sources that one Blob/upload puts together (maxDataSources; RFC 9404 §3.1 wants 64 at least)."""
 
+SHARES: Final = 100
+"""Accounts that one mailbox or address book can be shared with."""
+
+GRANTS: Final = 1_000
+"""Accounts that one account can have shared something with, also what it has taken back."""
+
+SHARED_ACCOUNTS: Final = 100
+"""Accounts that can share something with one account: its session shows them, and push follows them."""
+
+SHARE_NOTIFICATIONS: Final = 200
+"""Notifications of changed rights that are kept for an account; then the oldest goes (RFC 9670 §3)."""
+
 PUSH_SUBSCRIPTIONS: Final = 50
 """Push subscriptions of one account: a person's devices."""
 
@@ -1174,6 +1186,12 @@ MTA_STS_TIME: Final = 10.0
 
 MTA_STS_MX: Final = 200
 """Hosts that a policy names and that are looked at."""
+
+DANE_RECORDS: Final = 40
+"""TLSA records of one mail host that are looked at: two keys in every form that there is."""
+
+DANE_CHAIN: Final = 10
+"""Certificates that a mail host shows of which its TLSA records may name one."""
 
 MTA_STS_CACHED: Final = 2_000
 """MTA-STS policies of others kept in memory (all are in the store), and failures to read one."""

@@ -96,5 +96,5 @@ class ZoneResolver(Resolver, Protocol):
     """Asks besides for records that are only looked at."""
 
     async def shown(self, name: str, record_type: str) -> TextAnswer:
-        """SRV, TLSA, CAA records as zone text shows them."""
+        """CNAME, SRV, TLSA, CAA records as zone text shows them."""
         ...

@@ -8,29 +8,35 @@ from posthouse.config import Config, ConfigError
 from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.operations.mta_sts_check import PolicyReader
 from posthouse.outbound.attempt import Courier
+from posthouse.outbound.dane import Dane
 from posthouse.outbound.mta_sts import MtaSts
-from posthouse.resolver import Resolver
+from posthouse.outbound.tls_policy import Opportunistic, TlsPolicies
+from posthouse.resolver import ZoneResolver
 from posthouse.store.interface import Store
 
 
 def make_courier(
     config: Config,
     store: Store,
-    resolver: Resolver,
+    resolver: ZoneResolver,
     ourselves: Container[str],
     *,
     tell: Callable[[str, TlsSeen], None],
     now: Callable[[], float],
 ) -> Courier:
     """The courier of a configuration. Raises ConfigError when `outbound.relay` cannot be read."""
-    obeyed = config.outbound.mta_sts
+    policies: TlsPolicies = Opportunistic()
+    if config.outbound.mta_sts:
+        policies = MtaSts(store, resolver, PolicyReader(resolver).read, now)
+    if config.outbound.dane:
+        policies = Dane(resolver, policies, port=config.outbound.port)
     try:
         return Courier(
             config.outbound,
             hostname=config.hostname,
             resolver=resolver,
             ourselves=ourselves,
-            policies=MtaSts(store, resolver, PolicyReader(resolver).read, now) if obeyed else None,
+            policies=policies,
             tell=tell,
         )
     except ValueError as fault:

@@ -14,6 +14,7 @@ from posthouse import dns_resolver, limits
 from posthouse.config import Dns
 from posthouse.dns_exchange import NameServer
 from posthouse.dns_resolver import DnsResolver, system_servers
+from posthouse.msgauth.tlsa import Tlsa, parse_tlsa
 from posthouse.resolver import Mx, Status
 from tests.fakes.clock import FakeClock
 from tests.fakes.name_server import FakeNameServer, Reply, answer
@@ -51,6 +52,8 @@ async def test_every_type_becomes_values() -> None:
         'a.test. 60 IN TXT "caf\\195\\169"',
         "1.2.0.192.in-addr.arpa. 60 IN PTR a.test.",
         "null.test. 60 IN MX 0 .",
+        "alias.test. 60 IN CNAME A.test.",
+        f"_25._tcp.a.test. 60 IN TLSA 3 1 2 {'AB' * 64}",
     )
     async with FakeNameServer(zone(*records)) as server:
         ask = resolver(server)
@@ -61,6 +64,9 @@ async def test_every_type_becomes_values() -> None:
         assert set((await ask.txt("a.test")).records) == {"v=spf1 -all", "caf\u00c3\u00a9"}
         assert (await ask.ptr("192.0.2.1")).records == ("a.test",)
         assert (await ask.ptr("nonsense")).status is Status.NO_NAME
+        assert (await ask.shown("alias.test", "CNAME")).records == ("a.test",)
+        [shown] = (await ask.shown("_25._tcp.a.test", "TLSA")).records
+        assert parse_tlsa(shown) == Tlsa(3, 1, 2, b"\xab" * 64)
 
 
 async def test_no_data_and_no_name_differ() -> None:

@@ -73,11 +73,6 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     label: bytes
     """The item's name in the response, without the value."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is the message as it stands."""
-        return not self.part and self.text is Text.CONTENT and self.decoding is Decoding.NONE
-
 
 Item = Attribute | Section
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -18,7 +19,7 @@ from posthouse.imap import encode
 from posthouse.imap.binary import UnknownEncoding, decode
 from posthouse.imap.fetch_args import Attribute, Decoding, Item, Section, Text
 from posthouse.imap.refusal import No
-from posthouse.imap.rows import DateTexts, FlagTexts, Rows, render
+from posthouse.imap.rows import DateTexts, FlagTexts, Rows, lines
 from posthouse.imap.section import cutter, field_filter, find_span
 from posthouse.message.mime import Part, decode_parts
 from posthouse.message.section import find_part
@@ -82,6 +83,8 @@ class Piece(msgspec.Struct, frozen=True):
 
     template: bytes
     columns: Callable[[Batch], tuple[Column, ...]]
+    octets: bool = False
+    """The last column is text of the messages and follows the template: it is joined as it is, not copied into it."""
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,15 +109,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     items: tuple[Item, ...]
     pieces: tuple[Piece, ...]
-    template: bytes
+    templates: tuple[bytes, ...]
+    """One, and one more behind each piece that ends with octets."""
     needs: Needs
 
     def render(self, batch: Batch) -> bytes:
         """The FETCH responses of a filled batch."""
         columns: list[Column] = [batch.numbers]
+        templates = iter(self.templates)
+        strands: list[Iterable[bytes]] = []
         for piece in self.pieces:
             columns.extend(piece.columns(batch))
-        return render(self.template, columns)
+            if piece.octets:
+                octets = columns.pop()
+                strands += (lines(next(templates), columns), cast(Iterable[bytes], octets))
+                columns = []
+        strands.append(lines(next(templates), columns))
+        return b"".join(strands[0] if len(strands) == 1 else chain.from_iterable(zip(*strands, strict=False)))
 
 
 def plan_of(items: tuple[Item, ...]) -> Plan:
@@ -126,15 +137,21 @@ def plan_of(items: tuple[Item, ...]) -> Plan:
 def make_plan(items: tuple[Item, ...]) -> Plan:
     """Choose the columns for the items."""
     pieces = tuple(map(_piece, items))
-    return Plan(
-        items=items,
-        pieces=pieces,
-        template=b"* %d FETCH (" + b" ".join(piece.template for piece in pieces) + b")\r\n",
-        needs=_needs(items),
-    )
+    return Plan(items=items, pieces=pieces, templates=_templates(pieces), needs=_needs(items))
 
 
 _remembered: Final = lru_cache(limits.IMAP_FETCHES_REMEMBERED)(make_plan)
+
+
+def _templates(pieces: tuple[Piece, ...]) -> tuple[bytes, ...]:
+    done: list[bytes] = []
+    template = b"* %d FETCH ("
+    for place, piece in enumerate(pieces):
+        template += b" " + piece.template if place else piece.template
+        if piece.octets:
+            done.append(template)
+            template = b""
+    return (*done, template + b")\r\n")
 
 
 def _needs(items: tuple[Item, ...]) -> Needs:
@@ -229,18 +246,16 @@ def _piece(item: Item) -> Piece:
         return _ATTRIBUTES[item]
     label = item.label.replace(b"%", b"%%")
     if item.decoding is not Decoding.NONE:
-        return Piece(label + b" %b", _decoded(item))
+        return Piece(label + b" ", _decoded(item), octets=True)
     cut = cutter(item)
     if cut is None:
-        return Piece(label + b" %b", _of_part(item))
-    if item.is_whole and item.partial is None:
-        return Piece(label + b" {%d}\r\n%b", lambda batch: (map(len, batch.raws), batch.raws))
+        return Piece(label + b" ", _of_part(item), octets=True)
 
     def columns(batch: Batch) -> tuple[Column, ...]:
         texts = [cut(raw) for raw in batch.raws]
         return map(len, texts), texts
 
-    return Piece(label + b" {%d}\r\n%b", columns)
+    return Piece(label + b" {%d}\r\n", columns, octets=True)
 
 
 def _literal(octets: bytes) -> bytes:
@@ -263,7 +278,7 @@ def _of_part(section: Section) -> Callable[[Batch], tuple[Column, ...]]:
             octets = octets[partial.offset : partial.offset + partial.length]
         return _literal(octets)
 
-    return lambda batch: (list(map(value, batch.raws, batch.parts)),)
+    return lambda batch: (map(value, batch.raws, batch.parts),)
 
 
 def leaf(section: Section, root: Part) -> Part | None:
@@ -300,4 +315,4 @@ def _decoded(section: Section) -> Callable[[Batch], tuple[Column, ...]]:
         # RFC 9051 §4.3.1: NUL is for literal8 only.
         return encode.literal(octets)
 
-    return lambda batch: (list(map(value, batch.raws, batch.parts)),)
+    return lambda batch: (map(value, batch.raws, batch.parts),)

@@ -12,6 +12,7 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Final
 
 from posthouse.imap import encode
@@ -146,6 +147,11 @@ def flag_lines(
     return render(b"* %d FETCH (" + b" ".join(items) + b")\r\n", columns)
 
 
-def render(template: bytes, columns: Iterable[Iterable[object]]) -> bytes:
+def render(template: bytes, columns: Sequence[Iterable[object]]) -> bytes:
     """The template once for each row of the columns."""
-    return b"".join(map(template.__mod__, zip(*columns, strict=False)))
+    return b"".join(lines(template, columns))
+
+
+def lines(template: bytes, columns: Sequence[Iterable[object]]) -> Iterator[bytes]:
+    """The same one by one; without columns, the template again and again."""
+    return map(template.__mod__, zip(*columns, strict=False)) if columns else repeat(template % ())

@@ -14,7 +14,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import OverQuota
 from posthouse.jmap import blobs, ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.ids import CreationId, Id, UnsignedInt
 from posthouse.jmap.method import Arguments
@@ -148,7 +148,7 @@ class BlobGetAnswer(Answer, kw_only=True):
 
 async def get(context: Context, arguments: BlobGetArguments) -> BlobGetAnswer:
     """Blob/get."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     properties = tuple(arguments.properties) if arguments.properties is not None else _DEFAULT
     known = _DATA | {"id", "size"} | {f"digest:{name}" for name in DIGESTS}
     if unknown := sorted(set(properties) - known):
@@ -228,7 +228,7 @@ class BlobLookupAnswer(Answer, kw_only=True):
 
 async def lookup(context: Context, arguments: BlobLookupArguments) -> BlobLookupAnswer:
     """Blob/lookup: which objects a blob belongs to."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     if unknown := sorted(set(arguments.type_names) - set(TYPES)):
         raise MethodError("unknownDataType", f"no such type here: {', '.join(unknown)}")
     if len(arguments.ids) > limits.JMAP_BLOBS:
@@ -262,7 +262,9 @@ class BlobCopyArguments(Arguments, kw_only=True):
 async def copy(context: Context, arguments: BlobCopyArguments) -> Object:
     """Blob/copy."""
     account_id = context.account_number(arguments.account_id)
-    source_id = context.account_number(arguments.from_account_id, "fromAccountNotFound")
+    source_id = context.account_number(
+        arguments.from_account_id, "fromAccountNotFound", opened=Opened.MAILBOXES
+    )
     copied: Object = {}
     refused: Object = {}
     for name in dict.fromkeys(arguments.blob_ids):

@@ -1,8 +1,8 @@
 """Blobs as clients name them: messages, uploads, and parts within them (RFC 8620 §6, RFC 8621 §4.1.4).
 
 `B12` is the message of email 12, `U5` an upload; `B12-1_2` is part 1.2 of it, decoded, and `B12-1_2-1` is part 1 of
-the message within that part; `K…` is a contact's picture (`card_media`). Everything is looked up in the caller's
-account, so an id of another names nothing.
+the message within that part; `K…` is a contact's picture (`card_media`). Everything is looked up in the account
+that is named, and in another's only what is shared, so an id of anything else names nothing.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ async def _whole(context: Context, account_id: int, name: str) -> Blob | None:
     if number is None:
         return None
     if name[0] == UPLOAD:
+        if not context.is_own(account_id):
+            return None  # what somebody has brought is theirs until it is part of an email
         (upload,) = await context.store.uploads(account_id, [number])
         return Blob(stored=upload.stored, media_type=upload.media_type) if upload is not None else None
     if number not in await context.mail(account_id).find([number]):
@@ -120,6 +122,8 @@ def _within(octets: bytes, part: Part, steps: list[str]) -> Blob | None:
 
 async def _medium(context: Context, account_id: int, card: str, key: str, digest: str) -> Blob | None:
     """A picture of one of the account's contacts."""
+    if not context.is_own(account_id):
+        return None
     number = card_media.number_of(card)
     items = await context.store.items(account_id, card_shelf.KIND, [number] if number is not None else [])
     found = card_media.find(items[0].data, key, digest) if items else None

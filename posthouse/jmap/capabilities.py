@@ -14,6 +14,8 @@ VACATION: Final = "urn:ietf:params:jmap:vacationresponse"
 BLOB: Final = "urn:ietf:params:jmap:blob"
 QUOTA: Final = "urn:ietf:params:jmap:quota"
 MDN: Final = "urn:ietf:params:jmap:mdn"
+PRINCIPALS: Final = "urn:ietf:params:jmap:principals"
+OWNER: Final = "urn:ietf:params:jmap:principals:owner"
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 WEBPUSH: Final = "urn:ietf:params:jmap:webpush-vapid"
 
@@ -100,9 +102,9 @@ def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-REVISION: Final = 4
+REVISION: Final = 5
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH})
+KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH, PRINCIPALS})
 """What `using` may name."""
 
 

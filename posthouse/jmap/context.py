@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -20,10 +21,14 @@ from posthouse.jmap.email_extras import EmailExtras
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, MailCache
 from posthouse.jmap.results import Results
+from posthouse.jmap.shared_mail import SharedMail
 from posthouse.jmap.via import Via
 from posthouse.operations.administration import Administration
 from posthouse.operations.client_setup import ClientSetup
 from posthouse.resolver import Resolver
+from posthouse.store import grants
+from posthouse.store.account_model import Item
+from posthouse.store.grants import Grant
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
 
@@ -88,6 +93,29 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         return self.caches.cards
 
 
+class Opened(enum.Enum):
+    """What a method shows of accounts that share something with the caller."""
+
+    NOTHING = enum.auto()
+    MAILBOXES = enum.auto()
+    ADDRESS_BOOKS = enum.auto()
+    EITHER = enum.auto()
+
+    def shown_by(self, grant: Grant) -> bool:
+        """Whether a grant has something of it."""
+        mail = bool(grant.mailboxes) and self in {Opened.MAILBOXES, Opened.EITHER}
+        return mail or (bool(grant.address_books) and self in {Opened.ADDRESS_BOOKS, Opened.EITHER})
+
+
+async def granted(store: Store, owner: int, account_id: int) -> Item | None:
+    """What an account lets another do, as the store has it now; None: nothing."""
+    items = await store.items(owner, grants.KIND, [account_id])
+    if not items or grants.decode(items[0].data).is_empty:
+        return None
+    account = await store.account_by_id(owner)
+    return None if account is None or account.disabled else items[0]
+
+
 class Context:
     """One request."""
 
@@ -112,16 +140,58 @@ class Context:
         self.using = using
         self.created = created
         """Creation id → id, of the client's `createdIds` and of this request."""
+        self._grants: dict[int, Item] = {}
+        """What other accounts that the present call names let the caller do."""
+        self._shared_mail: dict[int, SharedMail] = {}
 
-    def account_number(self, account_id: str, otherwise: str = "accountNotFound") -> int:
-        """The number of an account that the caller may use. MethodError accountNotFound."""
-        if ids.decode(ids.ACCOUNT, account_id) != self.account.account_id:
+    # --- accounts --------------------------------------------------------------------------------------
+
+    async def learn(self, *account_ids: str) -> None:
+        """Read what other accounts let the caller do; before each call, so that what is revoked ends at once."""
+        self._grants.clear()
+        self._shared_mail.clear()
+        numbers = {ids.decode(ids.ACCOUNT, account_id) for account_id in account_ids}
+        for number in numbers - {None, self.account.account_id}:
+            assert number is not None
+            grant = await granted(self.store, number, self.account.account_id)
+            if grant is not None:
+                self._grants[number] = grant
+
+    def account_number(
+        self, account_id: str, otherwise: str = "accountNotFound", *, opened: Opened = Opened.NOTHING
+    ) -> int:
+        """The number of an account that the caller may use for what is `opened`.
+
+        Closed but for the owner unless a method says what it shows of other accounts; it must then look at nothing
+        of these but through `mail` (or what else knows the grant). MethodError: `otherwise`, or
+        accountNotSupportedByMethod where another account shares something, but nothing for this method.
+        """
+        number = ids.decode(ids.ACCOUNT, account_id)
+        if number == self.account.account_id:
+            return number
+        grant = self._grants.get(number) if number is not None else None
+        if number is None or grant is None:
             raise MethodError(otherwise)
-        return self.account.account_id
+        if not opened.shown_by(grants.decode(grant.data)):
+            raise MethodError(otherwise.replace("NotFound", "NotSupportedByMethod"))
+        return number
+
+    def is_own(self, account_id: int) -> bool:
+        """Whether it is the caller's account."""
+        return account_id == self.account.account_id
 
     def mail(self, account_id: int) -> AccountMail:
-        """An account's mail."""
-        return self.services.mail.of(account_id)
+        """An account's mail: one's own, or what its owner shows of it. MethodError accountNotFound: nothing."""
+        if account_id == self.account.account_id:
+            return self.services.mail.of(account_id)
+        found = self._shared_mail.get(account_id)
+        if found is None:
+            grant = self._grants.get(account_id)
+            if grant is None:
+                raise MethodError("accountNotFound")
+            found = SharedMail(self.store, self.services.mail.of(account_id), grant)
+            self._shared_mail[account_id] = found
+        return found
 
     def resolve_id(self, text: str) -> str | None:
         """An id, or for `#creation` the id of what was created; None when nothing was."""

@@ -58,7 +58,7 @@ class Dispatcher:
         return Response(
             method_responses=responses,
             created_ids=context.created if request.created_ids is not None else None,
-            session_state=session_state(account),
+            session_state=await session_state(self._services.store, account),
         )
 
     async def _call(
@@ -69,7 +69,9 @@ class Dispatcher:
             method = self._methods.get(name)
             if method is None or method.capability not in context.using:
                 raise MethodError("unknownMethod")
-            answer = await method.run(context, _converted(method, resolve(arguments, responses)))
+            converted = _converted(method, resolve(arguments, responses))
+            await context.learn(*_accounts(converted))
+            answer = await method.run(context, converted)
         except MethodError as fault:
             return [("error", fault.arguments(), call_id)]
         except (StoreUnavailable, Temporary) as fault:
@@ -82,6 +84,12 @@ class Dispatcher:
         if isinstance(answer, list):
             return [(each_name, each, call_id) for each_name, each in answer]
         return [(name, answer, call_id)]
+
+
+def _accounts(arguments: Any) -> list[str]:
+    """The accounts that a call names."""
+    named = (getattr(arguments, name, None) for name in ("account_id", "from_account_id"))
+    return [each for each in named if isinstance(each, str)]
 
 
 def _converted(method: Method, arguments: dict[str, Any]) -> Any:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError
-from posthouse.jmap.mail import standing_of
 from posthouse.jmap.standard import ChangesAnswer, ChangesArguments
-from posthouse.jmap.states import Place, before, delta, parse_state
+from posthouse.jmap.states import Place, before, delta
 from posthouse.store.account_model import EmailChange
 
 
 async def visible_changes(context: Context, account_id: int, since: Place) -> list[EmailChange]:
-    """Emails that changed, by (modseq, email). Who got \\Deleted is gone (RFC 8621 §4.1.1).
-
-    MethodError cannotCalculateChanges.
-    """
-    mail = context.mail(account_id)
-    changes = await context.store.email_changes(account_id, before(since))
-    if changes is None:
+    """Emails that changed, as `AccountMail.changes`. MethodError cannotCalculateChanges."""
+    found = await context.mail(account_id).changes(before(since))
+    if found is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
-    indexes = await mail.indexes()
-    threads = await mail.threads([each.email_id for each in changes if not each.gone])
-    return [
-        each
-        if each.gone or standing_of(indexes, each.email_id) is not None
-        else msgspec.structs.replace(each, gone=True, thread_id=threads.get(each.email_id, each.email_id))
-        for each in changes
-    ]
+    return found
 
 
 def is_after(change: EmailChange, since: Place) -> bool:
@@ -39,9 +25,10 @@ def is_after(change: EmailChange, since: Place) -> bool:
 
 async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:
     """Email/changes."""
-    account_id = context.account_number(arguments.account_id)
-    latest = await context.mail(account_id).state()
-    since = parse_state(arguments.since_state, latest)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
+    mail = context.mail(account_id)
+    latest = await mail.state()
+    since = mail.place(arguments.since_state, latest)
     emails = await visible_changes(context, account_id, since)
     found = delta(((each.email_id, each) for each in emails), since, latest, arguments.max_changes)
     return ChangesAnswer(

@@ -17,6 +17,7 @@ from posthouse.jmap.email_body import EmailBodyValue
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.errors import Rejected, invalid
 from posthouse.jmap.header_forms import SHORT, parse_property, write
+from posthouse.jmap.mail_rights import check_additions, check_flags, rights_of
 from posthouse.jmap.mime_parts import Entity, Fields, disposition_field, render
 from posthouse.message.compose import format_field
 from posthouse.message.date import format_date
@@ -42,6 +43,9 @@ async def create_email(context: Context, account_id: int, given: Object) -> Obje
     boxes = {box.mailbox_id for box in await mail.mailboxes()}
     mailboxes = mailboxes_of(context, given.get("mailboxIds"), boxes)
     flags = flags_of(keywords_of(given.get("keywords") or {}))
+    rights = await rights_of(mail)
+    check_additions(rights, mailboxes)
+    check_flags(rights, mailboxes, flags)
     now = int(context.services.now())
     received_at = dates.parse_utc(given["receivedAt"], "receivedAt") if given.get("receivedAt") else now
     fields = _top_fields(given)

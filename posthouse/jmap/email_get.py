@@ -11,7 +11,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.jmap import blobs, ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.dates import utc_date
 from posthouse.jmap.email_body import BodyReader, BodyRequest, body_request
 from posthouse.jmap.errors import MethodError
@@ -159,7 +159,7 @@ _OF_BODY: Final = {
 
 async def get(context: Context, arguments: EmailGetArguments) -> GetAnswer:
     """Email/get."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     wanted = wanted_of(arguments, DEFAULT, context.services.email_extras.names)
     asked = wanted_ids(arguments.ids)
     mail = context.mail(account_id)
@@ -192,7 +192,7 @@ async def read_emails(
     threads = await mail.threads(there) if "threadId" in wanted.properties else {}
     keywords = await mail.keyword_names() if "keywords" in wanted.properties else []
     contents = await _contents(context, account_id, there, wanted)
-    extras = await context.services.email_extras.read(context, account_id, there, wanted.properties)
+    extras = await _extras(context, account_id, there, wanted)
     objects: dict[int, dict[str, Any]] = {}
     for number in there:
         content = contents.get(number)
@@ -202,6 +202,16 @@ async def read_emails(
         whole = {"id": metadata["id"]} | {n: metadata[n] for n in wanted.properties if n in metadata}
         objects[number] = whole | content | extras.get(number, {})
     return objects
+
+
+async def _extras(
+    context: Context, account_id: int, numbers: list[int], wanted: Wanted
+) -> dict[int, dict[str, Any]]:
+    """Properties that are our own. What the house tells an owner is nobody else's: null."""
+    known = context.services.email_extras
+    if context.is_own(account_id):
+        return await known.read(context, account_id, numbers, wanted.properties)
+    return {number: {name: None for name in wanted.properties if name in known.names} for number in numbers}
 
 
 def metadata_of(
@@ -291,7 +301,7 @@ async def _described(work: list[tuple[int, bytes, Part, str]], wanted: Wanted) -
 
 async def parse(context: Context, arguments: EmailParseArguments) -> EmailParseAnswer:
     """Email/parse."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     wanted = wanted_of(arguments, PARSED)
     if len(arguments.blob_ids) > limits.JMAP_PARSE:
         raise MethodError("requestTooLarge", f"at most {limits.JMAP_PARSE} blobs")

@@ -10,11 +10,12 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import OverQuota
 from posthouse.jmap import blobs, dates, ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_create import keep_email
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.mail_rights import check_additions, check_flags, rights_of, settable
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer, CopyArguments
 from posthouse.message.date import parse_date
@@ -116,11 +117,13 @@ def _received(headers: Headers, now: int) -> int:
 
 
 async def copy_emails(context: Context, arguments: CopyArguments) -> Any:
-    """Email/copy: from another account that the caller may use; none is shared yet with anybody, so none is found."""
-    account_id = context.account_number(arguments.account_id)
+    """Email/copy: from another account that the caller may use, to one's own or back (RFC 8621 §4.7)."""
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     if arguments.from_account_id == arguments.account_id:
         raise MethodError("invalidArguments", "fromAccountId and accountId must differ")
-    source_id = context.account_number(arguments.from_account_id, "fromAccountNotFound")
+    source_id = context.account_number(
+        arguments.from_account_id, "fromAccountNotFound", opened=Opened.MAILBOXES
+    )
     answer = EmailCopyAnswer(
         account_id=arguments.account_id,
         from_account_id=arguments.from_account_id,
@@ -162,10 +165,15 @@ async def _copy(context: Context, source_id: int, account_id: int, given: Object
     if number is None or number not in found:
         raise Rejected("notFound")
     standing = found[number]
-    boxes = {box.mailbox_id for box in await context.mail(account_id).mailboxes()}
-    mailboxes = mailboxes_of(context, given.get("mailboxIds"), boxes)
+    rights = await rights_of(context.mail(account_id))
+    mailboxes = mailboxes_of(context, given.get("mailboxIds"), set(rights))
+    check_additions(rights, mailboxes)
     present = {word: True for bit, word in await source.keyword_names() if standing.flags & bit}
     flags = flags_of(keywords_of(given.get("keywords", present)))
+    if "keywords" in given:
+        check_flags(rights, mailboxes, flags)
+    else:
+        flags = settable(rights, mailboxes, flags)
     received_at = (
         dates.parse_utc(given["receivedAt"], "receivedAt")
         if given.get("receivedAt")

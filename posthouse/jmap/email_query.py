@@ -17,7 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.jmap import ids
 from posthouse.jmap.capabilities import EMAIL_SORTS
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.email_filter import (
     Columns,
@@ -41,7 +41,6 @@ from posthouse.jmap.standard import (
     query_answer,
     query_changes_answer,
 )
-from posthouse.jmap.states import parse_state
 from posthouse.message.sort_keys import envelope_key
 from posthouse.store.mailbox_index import MailboxIndex
 
@@ -66,7 +65,7 @@ _THREAD_SORTS: Final = {"allInThreadHaveKeyword", "someInThreadHaveKeyword"}
 
 async def query(context: Context, arguments: EmailQueryArguments) -> QueryAnswer:
     """Email/query."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     state, found = await result_of(
         context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads, _enough(arguments)
     )
@@ -75,9 +74,9 @@ async def query(context: Context, arguments: EmailQueryArguments) -> QueryAnswer
 
 async def query_changes(context: Context, arguments: EmailQueryChangesArguments) -> QueryChangesAnswer:
     """Email/queryChanges."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     mail = context.mail(account_id)
-    since = parse_state(arguments.since_query_state, await mail.state())
+    since = mail.place(arguments.since_query_state, await mail.state())
     touched = await visible_changes(context, account_id, since)
     state, found = await result_of(
         context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads
@@ -110,7 +109,7 @@ async def result_of(
     _check(comparators)
     mail = context.mail(account_id)
     state = await mail.state()
-    key = msgspec.json.encode((account_id, tree, comparators, collapse), order="sorted")
+    key = msgspec.json.encode((mail.audience, tree, comparators, collapse), order="sorted")
     results = context.services.results
     known = results.get(key, state)
     if known is None and enough is not None:

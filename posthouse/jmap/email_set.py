@@ -14,13 +14,15 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound, OverQuota
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_create import create_email
 from posthouse.jmap.email_get import EmailGetArguments, is_property, read_emails, wanted_of
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.mail import Standing
+from posthouse.jmap.mail_rights import check_additions, check_flags, check_removals, rights_of
 from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.rights import NONE, MailboxRights
 from posthouse.jmap.snoozed import snooze_of, snooze_operations
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.ranges import Ranges
@@ -49,7 +51,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 async def set_emails(context: Context, arguments: EmailSetArguments) -> SetAnswer:
     """Email/set."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     mail = context.mail(account_id)
     old_state = str(await mail.state())
     check_set(arguments, old_state)
@@ -126,6 +128,8 @@ async def _plan(
     standings = await mail.find([number for number in numbers.values() if number is not None])
     boxes = {box.mailbox_id for box in await mail.mailboxes()}
     names = await mail.keyword_names()
+    rights = await rights_of(mail)
+    hidden = await mail.is_elsewhere_too(list(standings))
     for name, patch in update.items():
         number = numbers[name]
         standing = standings.get(number) if number is not None else None
@@ -133,7 +137,10 @@ async def _plan(
             if standing is None or number is None:
                 raise Rejected("notFound")
             patch = await _without_same(context, account_id, number, patch)
-            changes[name] = _change(context, number, standing, patch, boxes, names)
+            change = _change(context, number, standing, patch, boxes, names)
+            if not mail.is_own:
+                _check(rights, change, number in hidden)
+            changes[name] = change
         except Rejected as fault:
             refused[name] = fault.error()
 
@@ -186,6 +193,20 @@ def _change(
         mailboxes=mailboxes_of(context, new.get("mailboxIds"), boxes),
         snooze=snooze,
     )
+
+
+def _check(rights: dict[int, MailboxRights], change: Change, is_elsewhere_too: bool) -> None:
+    """Whether somebody who is not the owner may do this. Rejected forbidden."""
+    here = {box for box, _ in change.standing.places}
+    check_additions(rights, change.mailboxes - here)
+    check_removals(rights, here - change.mailboxes)
+    flags = change.add | change.remove
+    check_flags(rights, here, flags)
+    if flags and is_elsewhere_too:
+        # RFC 8621 §2: only with the right in all mailboxes that it is in.
+        raise Rejected("forbidden", "it is in other mailboxes too")
+    if change.snooze is not None:
+        raise Rejected("forbidden", "snoozing is the owner's")
 
 
 def _resolved(context: Context, path: str) -> str:
@@ -246,6 +267,7 @@ async def destroy_emails(
     mail = context.mail(account_id)
     numbers = {name: ids.decode(ids.EMAIL, name) for name in destroy}
     standings = await mail.find([number for number in numbers.values() if number is not None])
+    rights = await rights_of(mail)
     uids: dict[int, list[int]] = defaultdict(list)
     gone: list[str] = []
     refused: Object = {}
@@ -253,6 +275,9 @@ async def destroy_emails(
         standing = standings.get(number) if number is not None else None
         if standing is None:
             refused[name] = {"type": "notFound"}
+            continue
+        if not mail.is_own and not all(rights.get(box, NONE).may_remove_items for box, _ in standing.places):
+            refused[name] = {"type": "forbidden", "description": "this needs mayRemoveItems"}
             continue
         gone.append(name)
         for box, uid in standing.places:
@@ -263,7 +288,8 @@ async def destroy_emails(
     ]
     if ops:
         await context.store.commit(*ops)
-        still = await mail.find([number for number in numbers.values() if number is not None])
+        tried = [number for name, number in numbers.items() if number is not None and name not in refused]
+        still = await mail.find(tried)
         if still and tries:  # another client moved them meanwhile
             again = [ids.encode(ids.EMAIL, number) for number in still]
             _, missed = await destroy_emails(context, account_id, again, tries - 1)

@@ -22,6 +22,7 @@ ACCOUNT: Final = "A"
 MAILBOX: Final = "F"
 EMAIL: Final = "M"
 THREAD: Final = "T"
+PRINCIPAL: Final = "W"
 
 _NUMBER = re.compile(r"[A-Za-z](0|[1-9][0-9]{0,18})")
 

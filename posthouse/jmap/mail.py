@@ -18,8 +18,12 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
+from posthouse.jmap import rights
+from posthouse.jmap.rights import MailboxRights
+from posthouse.jmap.states import Place, parse_state
 from posthouse.message.body_parts import body_parts
 from posthouse.message.mime import decode_parts
+from posthouse.store.account_model import EmailChange, MailboxGone
 from posthouse.store.interface import Store
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
@@ -59,11 +63,16 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountMail:
-    """One account. Made by `MailCache`."""
+    """One account, as its owner sees it. Made by `MailCache`."""
+
+    is_own = True
+    audience: tuple[int, ...]
+    """For whom results hold: the account, and what else they depend on."""
 
     def __init__(self, store: Store, account_id: int) -> None:
         self._store = store
         self.account_id = account_id
+        self.audience = (account_id,)
         self._threads: dict[int, int] = {}
         self._members: dict[int, list[int]] = {}
         self._unfiled: list[int] = []
@@ -81,6 +90,44 @@ class AccountMail:
         """The latest mod-sequence of mail."""
         return (await self._store.states(self.account_id)).mail
 
+    def rights(self, box: Mailbox) -> MailboxRights:
+        """What whoever asks may do with a mailbox."""
+        return rights.of_owner(box)
+
+    def changed_at(self, box: Mailbox) -> int:
+        """The mod-sequence of a mailbox's latest change."""
+        return max(box.highest_modseq, box.changed_modseq)
+
+    def properties_changed_at(self, box: Mailbox) -> int:
+        """The same, of more than its counts."""
+        return box.changed_modseq
+
+    def created_at(self, box: Mailbox) -> int:
+        """The mod-sequence since when a mailbox is there."""
+        return box.created_modseq
+
+    def place(self, text: str, latest: int) -> Place:
+        """The place that a state names. MethodError cannotCalculateChanges."""
+        return parse_state(text, latest)
+
+    async def mailboxes_gone(self, since: int) -> list[MailboxGone] | None:
+        """Mailboxes that went away after a mod-sequence. None: the history does not reach back so far."""
+        return await self._store.mailboxes_gone(self.account_id, since)
+
+    async def changes(self, since: int) -> list[EmailChange] | None:
+        """Emails that changed, by (modseq, email). Who got \\Deleted is gone (RFC 8621 §4.1.1). None: as above."""
+        changes = await self._store.email_changes(self.account_id, since)
+        if changes is None:
+            return None
+        indexes = await self.indexes()
+        threads = await self.threads([each.email_id for each in changes if not each.gone])
+        return [
+            each
+            if each.gone or standing_of(indexes, each.email_id) is not None
+            else msgspec.structs.replace(each, gone=True, thread_id=threads.get(each.email_id, each.email_id))
+            for each in changes
+        ]
+
     async def indexes(self, mailbox_ids: Iterable[int] | None = None) -> dict[int, MailboxIndex]:
         """The indexes of mailboxes (None: all), by number. NotFound."""
         if mailbox_ids is None:
@@ -96,6 +143,10 @@ class AccountMail:
             if standing is not None:
                 found[email_id] = standing
         return found
+
+    async def is_elsewhere_too(self, email_ids: Sequence[int]) -> set[int]:
+        """Those of these emails that are also in mailboxes that whoever asks does not see."""
+        return set()
 
     # --- keywords ------------------------------------------------------------------------------------
 
@@ -157,13 +208,17 @@ class AccountMail:
     async def members(self, thread_id: int) -> list[int]:
         """The emails of a thread that are there, by date of receipt (call `all_threads` before)."""
         indexes = await self.indexes()
-        self._file()
         found = [
             (standing.received_at, email_id)
-            for email_id in (thread_id, *self._members.get(thread_id, ()))
+            for email_id in self.members_anywhere(thread_id)
             if (standing := standing_of(indexes, email_id)) is not None
         ]
         return [email_id for _, email_id in sorted(found)]
+
+    def members_anywhere(self, thread_id: int) -> list[int]:
+        """The emails of a thread that anybody has asked for, whether they are there or not."""
+        self._file()
+        return [thread_id, *self._members.get(thread_id, ())]
 
     async def everything(self, most: int) -> list[int] | None:
         """All emails, when there are at most so many; None: there are more."""

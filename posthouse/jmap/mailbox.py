@@ -6,11 +6,14 @@ from typing import Final
 
 import msgspec
 
-from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap import ids, rights, sharing
+from posthouse.jmap.capabilities import PRINCIPALS
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import Counts
+from posthouse.jmap.rights import MailboxRights
+from posthouse.jmap.sharing import Shareable
 from posthouse.jmap.standard import (
     ChangesAnswer,
     ChangesArguments,
@@ -19,23 +22,9 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import Place, before, delta, parse_state
+from posthouse.jmap.states import Place, before, delta
 from posthouse.store.model import SEPARATOR, Role
 from posthouse.store.model import Mailbox as Stored
-
-
-class MailboxRights(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """RFC 8621 §2."""
-
-    may_read_items: bool = True
-    may_add_items: bool = True
-    may_remove_items: bool = True
-    may_set_seen: bool = True
-    may_set_keywords: bool = True
-    may_create_child: bool = True
-    may_rename: bool = True
-    may_delete: bool = True
-    may_submit: bool = True
 
 
 class Mailbox(msgspec.Struct, kw_only=True, rename="camel"):
@@ -52,9 +41,19 @@ class Mailbox(msgspec.Struct, kw_only=True, rename="camel"):
     unread_threads: int
     my_rights: MailboxRights
     is_subscribed: bool
+    share_with: dict[str, dict[str, bool]] | None = None
+    """RFC 9670 §4; only for clients that use its capability."""
 
 
 PROPERTIES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Mailbox))
+MAILBOXES: Final = Shareable(
+    name="Mailbox",
+    field="mailboxes",
+    letter=ids.MAILBOX,
+    rights=frozenset(rights.NAMES),
+    reads=rights.READ,
+    withheld=rights.NOT_GIVEN,
+)
 COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
 NO_MAIL: Final = Counts(total_emails=0, unread_emails=0, total_threads=0, unread_threads=0)
 _STANDARD_ORDER: Final = {
@@ -94,10 +93,15 @@ def shown_name(mailbox: Stored, parent: Stored | None) -> str:
     return "Inbox" if mailbox.role is Role.INBOX else mailbox.name
 
 
+def properties_of(context: Context) -> frozenset[str]:
+    """The properties that the client knows of."""
+    return PROPERTIES if PRINCIPALS in context.using else PROPERTIES - {"shareWith"}
+
+
 async def get(context: Context, arguments: GetArguments) -> GetAnswer:
     """Mailbox/get."""
-    account_id = context.account_number(arguments.account_id)
-    properties = wanted_properties(arguments.properties, PROPERTIES)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
+    properties = wanted_properties(arguments.properties, properties_of(context))
     asked = wanted_ids(arguments.ids)
     mail = context.mail(account_id)
     state = await mail.state()
@@ -132,7 +136,10 @@ async def mailbox_object(
         counts = (await context.mail(account_id).counts()).get(box.mailbox_id, NO_MAIL)
         total_emails, unread_emails = counts.total_emails, counts.unread_emails
         total_threads, unread_threads = counts.total_threads, counts.unread_threads
-    fixed = box.role is Role.INBOX
+    shared = None
+    if "shareWith" in properties and context.is_own(account_id):  # who else sees it is the owner's to know
+        shares = await sharing.shares_of(context, account_id, MAILBOXES)
+        shared = sharing.share_with(MAILBOXES, shares.get(box.mailbox_id, {}))
     return Mailbox(
         id=ids.encode(ids.MAILBOX, box.mailbox_id),
         name=shown_name(box, parent),
@@ -143,8 +150,9 @@ async def mailbox_object(
         unread_emails=unread_emails,
         total_threads=total_threads,
         unread_threads=unread_threads,
-        my_rights=MailboxRights(may_rename=not fixed, may_delete=not fixed),
+        my_rights=context.mail(account_id).rights(box),
         is_subscribed=box.subscribed,
+        share_with=shared,
     )
 
 
@@ -165,22 +173,25 @@ class _Change(msgspec.Struct, frozen=True):
 
 async def changes(context: Context, arguments: ChangesArguments) -> MailboxChangesAnswer:
     """Mailbox/changes."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     mail = context.mail(account_id)
     latest = await mail.state()
-    since = parse_state(arguments.since_state, latest)
-    gone = await context.store.mailboxes_gone(account_id, before(since))
+    since = mail.place(arguments.since_state, latest)
+    gone = await mail.mailboxes_gone(before(since))
     if gone is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
     boxes = await mail.mailboxes()
     shared = await _changed_through_threads(context, account_id, since)
     changed = [
-        (box.mailbox_id, _Change(box.created_modseq, max(_latest(box), shared.get(box.mailbox_id, 0))))
+        (
+            box.mailbox_id,
+            _Change(mail.created_at(box), max(mail.changed_at(box), shared.get(box.mailbox_id, 0))),
+        )
         for box in boxes
     ]
     changed += [(each.mailbox_id, _Change(each.created_modseq, each.modseq, True)) for each in gone]
     found = delta(changed, since, latest, arguments.max_changes)
-    properties = {box.mailbox_id: (box.changed_modseq, box.mailbox_id) for box in boxes}
+    properties = {box.mailbox_id: (mail.properties_changed_at(box), box.mailbox_id) for box in boxes}
     only_counts = bool(found.updated) and all(properties[number] <= since for number in found.updated)
     return MailboxChangesAnswer(
         account_id=arguments.account_id,
@@ -208,7 +219,3 @@ async def _changed_through_threads(context: Context, account_id: int, since: Pla
                 for mailbox_id, _ in standing.places:
                     touched[mailbox_id] = max(touched.get(mailbox_id, 0), each.modseq)
     return touched
-
-
-def _latest(box: Stored) -> int:
-    return max(box.highest_modseq, box.changed_modseq)

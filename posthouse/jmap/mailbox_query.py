@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_filter import tokens
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mailbox import changes, parent_of, shown_name, sort_order
@@ -159,14 +159,14 @@ async def _result(
 
 async def query(context: Context, arguments: MailboxQueryArguments) -> QueryAnswer:
     """Mailbox/query."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     state, found = await _result(context, account_id, arguments)
     return query_answer(arguments, str(state), found)
 
 
 async def query_changes(context: Context, arguments: MailboxQueryChangesArguments) -> QueryChangesAnswer:
     """Mailbox/queryChanges."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     changed = await changes(
         context,
         ChangesArguments(account_id=arguments.account_id, since_state=arguments.since_query_state),

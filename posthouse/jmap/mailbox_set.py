@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from typing import Any, Final
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import Conflict, NotFound, OverQuota
-from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.errors import Conflict, NotFound, OverQuota, Temporary
+from posthouse.jmap import ids, sharing
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import Rejected, invalid
-from posthouse.jmap.mailbox import PROPERTIES, mailbox_object, parent_of, shown_name, sort_order
+from posthouse.jmap.mailbox import MAILBOXES, mailbox_object, parent_of, properties_of, shown_name, sort_order
+from posthouse.jmap.mailbox_names import checked_name, path_below
 from posthouse.jmap.patch import apply_patch
+from posthouse.jmap.shared_mailbox_set import SharedMailboxes
+from posthouse.jmap.sharing import Thing
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.store.interface import (
     ArrangeMailbox,
     CreateMailbox,
     DeleteMailbox,
     Op,
+    PutItem,
     RenameMailbox,
     SetRole,
     Subscribe,
@@ -45,6 +48,7 @@ class Settable(msgspec.Struct, kw_only=True, rename="camel"):
     role: str | None = None
     sort_order: ids.UnsignedInt = 0
     is_subscribed: bool = True
+    share_with: dict[str, Any] | None = None
 
 
 SETTABLE: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Settable))
@@ -52,18 +56,18 @@ SETTABLE: Final = frozenset(field.encode_name for field in msgspec.structs.field
 
 async def set_mailboxes(context: Context, arguments: MailboxSetArguments) -> SetAnswer:
     """Mailbox/set."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     mail = context.mail(account_id)
     old_state = str(await mail.state())
     check_set(arguments, old_state)
     answer = SetAnswer(account_id=arguments.account_id, old_state=old_state)
-    setter = _Setter(context, account_id)
+    setter = _Setter(context, account_id) if mail.is_own else SharedMailboxes(context, account_id)
     answer.created, answer.not_created = await setter.create(arguments.create or {})
     answer.updated, answer.not_updated = await setter.update(context.by_id(arguments.update))
     answer.destroyed, answer.not_destroyed = await setter.destroy(
         context.ids_of(arguments.destroy), arguments.on_destroy_remove_emails
     )
-    answer.new_state = str(await mail.state())
+    answer.new_state = str(await setter.state())
     answer.tidy()
     return answer
 
@@ -72,6 +76,10 @@ class _Setter:
     def __init__(self, context: Context, account_id: int) -> None:
         self._context = context
         self._account_id = account_id
+
+    async def state(self) -> int:
+        """The state now."""
+        return await self._context.mail(self._account_id).state()
 
     async def _boxes(self) -> dict[int, Stored]:
         return {box.mailbox_id: box for box in await self._context.store.mailboxes(self._account_id)}
@@ -103,6 +111,7 @@ class _Setter:
         if len(boxes) >= limits.JMAP_MAILBOXES:
             raise Rejected("overQuota", "there are too many mailboxes")
         path = await self._path(wanted.name, wanted.parent_id)
+        shares = await sharing.wanted_shares(self._context, MAILBOXES, wanted.share_with)
         role = _role(wanted.role)
         if role is not None and any(box.role is role for box in boxes.values()):
             raise invalid("another mailbox has that role", "role")
@@ -112,17 +121,29 @@ class _Setter:
         if "sortOrder" in given:
             key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
             await self._applied(ArrangeMailbox(**key, sort_order=wanted.sort_order + 1))
+        if shares:
+            await self._shared(box, shares)
         boxes = await self._boxes()
         by_name = {each.name: each for each in boxes.values()}
-        found = await mailbox_object(
-            self._context, self._account_id, boxes[box.mailbox_id], by_name, PROPERTIES
-        )
+        names = properties_of(self._context)
+        found = await mailbox_object(self._context, self._account_id, boxes[box.mailbox_id], by_name, names)
         self._context.created[creation_id] = found.id
-        whole: Object = msgspec.to_builtins(found)
+        whole: Object = {k: v for k, v in msgspec.to_builtins(found).items() if k in names}
         return {k: v for k, v in whole.items() if k not in given or given[k] != v}
 
+    async def _shared(self, box: Stored, shares: dict[int, frozenset[str]]) -> None:
+        """Share a mailbox that was just made."""
+        thing = Thing(MAILBOXES, box.mailbox_id, box.name)
+        for _ in range(limits.JMAP_RETRIES):
+            try:
+                await self._context.store.commit(*await sharing.operations(self._context, thing, shares))
+                return
+            except (Conflict, NotFound):
+                continue
+        raise Temporary("Rights are being changed by somebody else, try again.")
+
     def _settable(self, given: Object) -> Settable:
-        if unknown := sorted(set(given) - PROPERTIES):
+        if unknown := sorted(set(given) - properties_of(self._context)):
             raise invalid("no such property", *unknown)
         if foreign := sorted(set(given) - SETTABLE):
             raise invalid("this property is not yours to set", *foreign)
@@ -136,19 +157,13 @@ class _Setter:
         return wanted
 
     async def _path(self, name: str, parent_id: str | None) -> str:
-        name = unicodedata.normalize("NFC", name)
-        if not name.strip() or len(name.encode()) > limits.JMAP_MAILBOX_NAME:
-            raise invalid(f"a name has 1 to {limits.JMAP_MAILBOX_NAME} octets", "name")
-        if SEPARATOR in name or not name.isprintable():
-            raise invalid("a name has no slash and no control characters", "name")
+        name = checked_name(name)
         if parent_id is None:
             return name
         parent = await self._box(parent_id)
         if parent is None:
             raise invalid("there is no such mailbox", "parentId")
-        if parent.name.count(SEPARATOR) + 1 >= limits.JMAP_MAILBOX_DEPTH:
-            raise invalid("mailboxes are nested too deep", "parentId")
-        return f"{parent.name}{SEPARATOR}{name}"
+        return path_below(parent, name)
 
     async def _applied(self, op: Op[Any], *names: str) -> Any:
         try:
@@ -170,8 +185,8 @@ class _Setter:
         crossing: dict[str, list[Op[Any]]] = {}
         for name in order:
             try:
-                ops = await self._update(name, update[name])
-                if not await self._all_at_once(ops):
+                ops, done = await self._tried(name, update[name])
+                if not done:
                     crossing[name] = ops
                     raise _taken()
                 changed[name] = None
@@ -183,6 +198,16 @@ class _Setter:
             changed |= dict.fromkeys(crossing)
             refused = {name: fault for name, fault in refused.items() if name not in crossing}
         return {name: None for name in update if name in changed}, refused
+
+    async def _tried(self, name: str, patch: Object) -> tuple[list[Op[Any]], bool]:
+        """(what changes a mailbox, whether it was done). Tried again where rights change at the same moment."""
+        for _ in range(limits.JMAP_RETRIES):
+            ops = await self._update(name, patch)
+            if await self._all_at_once(ops):
+                return ops, True
+            if not any(isinstance(op, PutItem) for op in ops):
+                break
+        return ops, False
 
     def _aside(self, ops: list[Op[Any]]) -> list[Op[Any]]:
         """What gives mailboxes that are to be renamed a name that nobody has."""
@@ -208,15 +233,21 @@ class _Setter:
             raise Rejected("notFound")
         boxes = await self._boxes()
         by_name = {each.name: each for each in boxes.values()}
-        found = await mailbox_object(self._context, self._account_id, box, by_name, PROPERTIES)
-        old: Object = msgspec.to_builtins(found)
+        names = properties_of(self._context)
+        found = await mailbox_object(self._context, self._account_id, box, by_name, names)
+        old: Object = {k: v for k, v in msgspec.to_builtins(found).items() if k in names}
         new = apply_patch(old, patch)
-        if unknown := sorted(set(new) - PROPERTIES):
+        if unknown := sorted(set(new) - names):
             raise invalid("no such property", *unknown)
-        if foreign := sorted(k for k in PROPERTIES - SETTABLE if new.get(k) != old[k]):
+        if foreign := sorted(k for k in names - SETTABLE if new.get(k) != old[k]):
             raise invalid("this property is not yours to set", *foreign)
         wanted = self._settable({k: v for k, v in new.items() if k in SETTABLE})
-        return await self._operations(box, by_name, wanted)
+        ops = await self._operations(box, by_name, wanted)
+        if "shareWith" in names and new.get("shareWith") != old["shareWith"]:
+            shares = await sharing.wanted_shares(self._context, MAILBOXES, wanted.share_with)
+            thing = Thing(MAILBOXES, box.mailbox_id, wanted.name)
+            ops += await sharing.operations(self._context, thing, shares)
+        return ops
 
     async def _operations(self, box: Stored, by_name: dict[str, Stored], wanted: Settable) -> list[Op[Any]]:
         key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}

@@ -21,15 +21,27 @@ from posthouse.jmap import (
     mailbox_query,
     mailbox_set,
     mdn,
+    principal,
     push_subscription,
     quota,
+    share_notification,
     snippet,
     submission,
     submission_set,
     thread,
     vacation,
 )
-from posthouse.jmap.capabilities import BLOB, CONTACTS, CORE, MAIL, MDN, QUOTA, SUBMISSION, VACATION
+from posthouse.jmap.capabilities import (
+    BLOB,
+    CONTACTS,
+    CORE,
+    MAIL,
+    MDN,
+    PRINCIPALS,
+    QUOTA,
+    SUBMISSION,
+    VACATION,
+)
 from posthouse.jmap.method import Method
 from posthouse.jmap.own_methods import OWN_METHODS
 from posthouse.jmap.standard import (
@@ -108,6 +120,19 @@ METHODS: Final[Mapping[str, Method]] = {
     "ContactCard/query": Method(CONTACTS, QueryArguments, contact_query.query),
     "ContactCard/queryChanges": Method(CONTACTS, QueryChangesArguments, contact_query.query_changes),
     "ContactCard/copy": Method(CONTACTS, CopyArguments, contact_copy.copy_cards),
+    # RFC 9670
+    "Principal/get": Method(PRINCIPALS, GetArguments, principal.get),
+    "Principal/changes": Method(PRINCIPALS, ChangesArguments, principal.changes),
+    "Principal/query": Method(PRINCIPALS, QueryArguments, principal.query),
+    "Principal/queryChanges": Method(PRINCIPALS, QueryChangesArguments, principal.query_changes),
+    "Principal/set": Method(PRINCIPALS, SetArguments, principal.set_principals),
+    "ShareNotification/get": Method(PRINCIPALS, GetArguments, share_notification.TYPE.get),
+    "ShareNotification/changes": Method(PRINCIPALS, ChangesArguments, share_notification.TYPE.changes),
+    "ShareNotification/query": Method(PRINCIPALS, QueryArguments, share_notification.query),
+    "ShareNotification/queryChanges": Method(
+        PRINCIPALS, QueryChangesArguments, share_notification.query_changes
+    ),
+    "ShareNotification/set": Method(PRINCIPALS, SetArguments, share_notification.set_notifications),
     # docs/jmap-extensions.md
     **OWN_METHODS,
 }

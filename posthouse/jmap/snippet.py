@@ -10,7 +10,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_filter import condition_of, tokens
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.method import Arguments
@@ -52,7 +52,7 @@ class SnippetAnswer(Answer, kw_only=True):
 
 async def get(context: Context, arguments: SnippetArguments) -> SnippetAnswer:
     """SearchSnippet/get."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     if len(arguments.email_ids) > limits.JMAP_SNIPPETS:
         raise MethodError("requestTooLarge", f"at most {limits.JMAP_SNIPPETS} emails")
     subject_words: list[str] = []

@@ -8,7 +8,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context
+from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_changes import is_after, visible_changes
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.standard import (
@@ -19,7 +19,7 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import delta, parse_state
+from posthouse.jmap.states import delta
 
 PROPERTIES = frozenset({"id", "emailIds"})
 
@@ -33,7 +33,7 @@ class Thread(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 async def get(context: Context, arguments: GetArguments) -> GetAnswer:
     """Thread/get."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     properties = wanted_properties(arguments.properties, PROPERTIES)
     asked = wanted_ids(arguments.ids)
     mail = context.mail(account_id)
@@ -69,10 +69,10 @@ class _ThreadChange(msgspec.Struct, frozen=True):
 
 async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:
     """Thread/changes: a thread is created with its first email, changed by every other, gone with its last."""
-    account_id = context.account_number(arguments.account_id)
+    account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     mail = context.mail(account_id)
     latest = await mail.state()
-    since = parse_state(arguments.since_state, latest)
+    since = mail.place(arguments.since_state, latest)
     emails = await visible_changes(context, account_id, since)
     threads = await mail.all_threads()
     new = {each.email_id for each in emails if not each.gone and is_after(each, since)}

@@ -22,6 +22,7 @@ from posthouse.limits import HEADER_FIELDS, HEADER_NAMES_KEPT, HEADER_VALUE
 from posthouse.message.charsets import decode, decode_unlabelled
 
 _FIELD: Final = re.compile(rb"^([^\x00-\x20:\x7f]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 # RFC 2047 §2; the `*language` is RFC 2231 §5. Spaces in the text are forbidden there and common in mail.
 _ENCODED_WORD: Final = re.compile(r"=\?([^\s?*=]++)(?:\*[^\s?]*+)?\?([BbQq])\?([^?]*+)\?=")
 _NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]+")
@@ -123,15 +124,10 @@ def _key(name: str | bytes) -> bytes:
 
 def header_end(raw: bytes, start: int, end: int) -> int:
     """Offset behind the empty line that closes the header section, or `end` when there is none."""
-    if raw.startswith(b"\r\n", start, end):
-        return start + 2
-    if raw.startswith(b"\n", start, end):
-        return start + 1
-    crlf = raw.find(b"\n\r\n", start, end)
-    lf = raw.find(b"\n\n", start, end if crlf < 0 else crlf + 1)
-    if lf >= 0:
-        return lf + 2
-    return end if crlf < 0 else crlf + 3
+    if raw.startswith((b"\r\n", b"\n"), start, end):
+        return start + (2 if raw[start] == 0x0D else 1)
+    found = _EMPTY_LINE.search(raw, start, end)
+    return end if found is None else found.end()
 
 
 def unfold(value: bytes) -> bytes:

@@ -11,6 +11,8 @@ import msgspec
 from posthouse.limits import TLS_REPORT_URIS
 
 NOT_OFFERED: Final = "starttls-not-supported"
+TLSA_INVALID: Final = "tlsa-invalid"
+DNSSEC_INVALID: Final = "dnssec-invalid"
 FAILED: Final = "validation-failure"
 """RFC 8460 §4.3: the words for what went wrong; `FAILED` where none fits better."""
 _WORDS: Final = (
@@ -27,7 +29,9 @@ class TlsSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one session came to. Sessions that are equal are counted together."""
 
     policy: tuple[str, ...] = ()
-    """The lines of the MTA-STS policy that was enforced; empty: there was none."""
+    """The lines of the MTA-STS policy in force (also one that is only tested), or the TLSA records; empty: neither."""
+    dane: bool = False
+    """They are TLSA records, or those could not be looked up."""
     result: str = ""
     """One of the standard's words; empty: it was encrypted as the policy asks."""
     mx: str = ""
@@ -76,28 +80,36 @@ class TlsPeriod(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_tls_report(period: TlsPeriod, seen: Sequence[tuple[int, TlsSeen]]) -> dict[str, Any]:
     """The document; `seen`: (sessions, what they came to)."""
-    policies = dict.fromkeys(one.policy for _, one in seen)
+    policies = dict.fromkeys((one.policy, one.dane) for _, one in seen)
     return {
         "organization-name": period.hostname,
         "date-range": {"start-datetime": _time(period.begin), "end-datetime": _time(period.end)},
         "contact-info": f"postmaster@{period.hostname}",
         "report-id": period.report_id,
         "policies": [
-            _policy(period.domain, lines, [(count, one) for count, one in seen if one.policy == lines])
-            for lines in policies
+            _policy(
+                period.domain,
+                lines,
+                dane,
+                [(count, one) for count, one in seen if (one.policy, one.dane) == (lines, dane)],
+            )
+            for lines, dane in policies
         ],
     }
 
 
-def _policy(domain: str, lines: tuple[str, ...], seen: Sequence[tuple[int, TlsSeen]]) -> dict[str, Any]:
+def _policy(
+    domain: str, lines: tuple[str, ...], dane: bool, seen: Sequence[tuple[int, TlsSeen]]
+) -> dict[str, Any]:
     failed = [(count, one) for count, one in seen if one.result]
     failures = sum(count for count, _ in failed)
     about: dict[str, Any] = {
-        "policy-type": "sts" if lines else "no-policy-found",
+        "policy-type": "tlsa" if dane else "sts" if lines else "no-policy-found",
         "policy-domain": domain,
     }
     if lines:
         about["policy-string"] = list(lines)
+    if lines and not dane:
         about["mx-host"] = [line.removeprefix("mx: ") for line in lines if line.startswith("mx: ")]
     policy: dict[str, Any] = {
         "policy": about,

@@ -27,7 +27,7 @@ from posthouse.net.faults import (
     WriteTimeout,
 )
 from posthouse.net.timers import NEVER
-from posthouse.net.tls import TlsInfo
+from posthouse.net.tls import TlsInfo, peer_chain
 from posthouse.net.wire import ANY, Wire
 
 __all__ = [
@@ -72,6 +72,11 @@ class Connection(Wire):
     def set_total_timeout(self, seconds: float | None) -> None:
         """When, from now, reads end whatever comes; holds until set again. None: never."""
         self._total_at = NEVER if seconds is None else self._loop.time() + seconds
+
+    def peer_chain(self) -> list[bytes]:
+        """The certificates that the peer showed (DER), its own first; nobody has verified them. Empty without TLS."""
+        found = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        return peer_chain(found) if found is not None else []
 
     # --- reading ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ offered: no release of Python's ssl module gives out keying material.
 from __future__ import annotations
 
 import ssl
+from _ssl import ENCODING_DER
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def server_end_point(pem: bytes) -> bytes | None:
 
 def _note_server_name(ssl_object: Any, server_name: str | None, _context: ssl.SSLContext) -> None:
     ssl_object.asked_name = server_name or ""
+
+
+def peer_chain(ssl_object: ssl.SSLObject) -> list[bytes]:
+    """The certificates that the peer sent (DER), its own first; nobody has verified them."""
+    if hasattr(ssl_object, "get_unverified_chain"):  # Python 3.13
+        return list(ssl_object.get_unverified_chain())
+    inner: Any = ssl_object._sslobj  # type: ignore[attr-defined]  # 3.11 and 3.12 have it one step deeper
+    return [certificate.public_bytes(ENCODING_DER) for certificate in inner.get_unverified_chain() or ()]
 
 
 def tls_info(ssl_object: ssl.SSLObject, server_name: str = "") -> TlsInfo:

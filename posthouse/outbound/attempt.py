@@ -19,15 +19,16 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
-from posthouse.msgauth.tls_report_writer import NOT_OFFERED, TlsSeen, failure_word
+from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.mx import Host, Route, route_to_host, select_hosts
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
-from posthouse.outbound.tls_policy import Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
+from posthouse.outbound.tls_policy import HostUntrusted, Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
+from posthouse.outbound.tls_witness import TlsWitness
 from posthouse.resolver import Resolver
-from posthouse.smtp.client_states import NO_TLS, Result
+from posthouse.smtp.client_states import Result
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import QueuedRecipient
 
@@ -66,7 +67,6 @@ class Courier:
         tell: Callable[[str, TlsSeen], None] | None = None,
     ) -> None:
         """Raises ValueError when `outbound.relay` cannot be read. `tell`: hears how TLS with a domain's host went."""
-        self._tell = tell
         self.settings = settings
         self.hostname = hostname
         self.resolver = resolver
@@ -74,6 +74,7 @@ class Courier:
         self.contexts = contexts or TlsContexts()
         self.random = random or Random()
         self.relay: Relay | None = parse_relay(settings.relay)
+        self.witness = TlsWitness(tell, relayed=self.relay is not None)
         self.pool = SessionPool()
         self._policies: TlsPolicies = policies or Opportunistic()
         self._sources = _by_family(settings.source)
@@ -95,7 +96,7 @@ class Courier:
         )
 
     async def policy(self, route: Route, host: Host) -> TlsPolicy:
-        """What a host must prove. Raises Temporary."""
+        """What a host must prove. Raises Temporary (HostUntrusted)."""
         if self.relay is not None and host.name == self.relay.host:
             return self.relay.policy
         return await self._policies.for_host(route, host)
@@ -117,33 +118,6 @@ class Courier:
         return await Session.open(
             target, hostname=self.hostname, contexts=self.contexts, session_id=session_id, heard=heard
         )
-
-    def tell_tls(self, parcel: Parcel, target: Target, session: Session | SessionFailed) -> None:
-        """Count a fresh session for the domain's TLS report (RFC 8460); not for our own smarthost."""
-        if self._tell is None or target.login is not None or target.host.startswith("["):
-            return
-        # Reports and bounces are not counted, or two houses would report each other's reports for ever.
-        if (self.relay is not None and not parcel.backup) or not parcel.message.reverse_path:
-            return
-        published = target.policy.published
-        if isinstance(session, Session):
-            failed = not session.tls
-        else:
-            failed = bool(session.tls_problem) or session.reply.enhanced == NO_TLS
-        if isinstance(session, Session) and not failed:
-            self._tell(parcel.destination, TlsSeen(policy=published))
-        elif failed:
-            self._tell(
-                parcel.destination,
-                TlsSeen(
-                    policy=published,
-                    result=failure_word(session.tls_problem) if session.tls_problem else NOT_OFFERED,
-                    mx=target.host,
-                    receiving_ip=target.address,
-                    sending_ip=session.from_address if isinstance(session, Session) else "",
-                    reason=session.tls_problem[: limits.TLS_REASON],
-                ),
-            )
 
     async def deliver(self, parcel: Parcel) -> Report:
         """Try every recipient. Never raises: what goes wrong is a deferral.
@@ -196,6 +170,8 @@ class _Walk:
             try:
                 policy = await self._courier.policy(route, host)
             except Temporary as error:
+                if isinstance(error, HostUntrusted):
+                    self._courier.witness.untrusted(self._parcel, host, error.seen)
                 self._pass_over(host.name, Reply(451, "4.7.5", error.public))
                 continue
             for address in host.addresses:
@@ -224,10 +200,10 @@ class _Walk:
         try:
             session = await self._courier.open(target, self._parcel.message.trace_id)
         except SessionFailed as error:
-            self._courier.tell_tls(self._parcel, target, error)
+            self._courier.witness.session(self._parcel, target, error)
             self._pass_over(str(target), error.reply, target=target, remote=not error.local)
             return
-        self._courier.tell_tls(self._parcel, target, session)
+        self._courier.witness.session(self._parcel, target, session)
         await self._use(session, reused=False)
 
     async def _use(self, session: Session, *, reused: bool) -> bool:

@@ -2,7 +2,7 @@
 
 The record in the DNS tells which version of the policy is in force, the policy itself comes over HTTPS. It is kept as
 long as it says (in the store: a restart must not make anybody forget it), and holds while record or site cannot be
-read, which is the point: who stands in the way can hide both. Only "enforce" changes what we do.
+read, which is the point: who stands in the way can hide both. Only "enforce" keeps mail back; "testing" is reported.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from posthouse.errors import Temporary
 from posthouse.limits import MTA_STS_CACHED, MTA_STS_FRESH, MTA_STS_LONGEST, MTA_STS_RETRY
 from posthouse.msgauth.mta_sts import Mode, PolicyUnread, StsPolicy, policy_id
+from posthouse.msgauth.tls_report_writer import FAILED, TlsSeen
 from posthouse.outbound.mx import Host, Route, RouteKind
-from posthouse.outbound.tls_policy import OPPORTUNISTIC, TlsPolicy
+from posthouse.outbound.tls_policy import OPPORTUNISTIC, HostUntrusted, TlsPolicy
 from posthouse.resolver import Resolver, Status
 from posthouse.smtp.client_states import TlsUse
 from posthouse.store.interface import Store
@@ -65,15 +65,28 @@ class MtaSts:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def for_host(self, route: Route, host: Host) -> TlsPolicy:
-        """What a host must prove. Raises Temporary for a host that the policy does not name."""
+        """What a host must prove. Raises HostUntrusted for a host that the policy does not name."""
         if route.kind is RouteKind.LITERAL:
             return OPPORTUNISTIC
         policy = await self.policy(route.domain)
-        if policy is None or policy.mode is not Mode.ENFORCE:
+        if policy is None or policy.mode is Mode.NONE:
             return OPPORTUNISTIC
+        objection = ""
         if not policy.allows(host.name):
+            objection = f"the MTA-STS policy of {route.domain} does not name {host.name}"
+        if policy.mode is Mode.TESTING:
+            # RFC 8461 §5: the mail goes as if there were no policy; what would have kept it back is reported.
+            return TlsPolicy(
+                name="mta-sts, testing",
+                use=TlsUse.IF_OFFERED,
+                verify=True,
+                fallback=OPPORTUNISTIC,
+                published=policy.lines,
+                objection=objection,
+            )
+        if objection:
             # RFC 8461 §5: such a host must not get the mail.
-            raise Temporary(f"the MTA-STS policy of {route.domain} does not name {host.name}")
+            raise HostUntrusted(objection, TlsSeen(policy=policy.lines, result=FAILED, reason=objection))
         return TlsPolicy(name="mta-sts", use=TlsUse.REQUIRED, verify=True, published=policy.lines)
 
     async def policy(self, domain: str) -> StsPolicy | None:

@@ -59,6 +59,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     temporary: bool = False
     """The problem may pass: a question about it failed."""
+    canonical: str = ""
+    """Where a CNAME led, when it did."""
+    listed_securely: bool = False
+    """That it is a mail exchanger of the domain was proved by DNSSEC."""
     secure: bool = False
     """The MX record and the addresses were proved by DNSSEC."""
 
@@ -144,8 +148,10 @@ async def select_hosts(
         return _no_route(answer, kind, NULL_MX)
     in_order = _ordered(records, random)
     hosts = await _with_addresses(in_order[: limits.MX_HOSTS], resolver, wanted, random)
-    if not answer.secure:
-        hosts = [msgspec.structs.replace(host, secure=False) for host in hosts]
+    hosts = [
+        msgspec.structs.replace(host, listed_securely=answer.secure, secure=host.secure and answer.secure)
+        for host in hosts
+    ]
     return _decide(answer, kind, hosts, in_order, ourselves, backup)
 
 
@@ -207,13 +213,16 @@ def _host(record: Mx, answers: list[AddressAnswer], random: Random) -> Host:
     elif not in_turn:
         absent = all(answer.status is Status.NO_NAME for answer in answers)
         problem = "no such host" if absent else "it has no usable address"
+    known = [answer for answer in answers if answer.status is not Status.TEMPORARY]
     return Host(
         name=record.host,
         preference=record.preference,
         addresses=tuple(in_turn[: limits.MX_ADDRESSES]),
         problem=problem,
         temporary=bool(failed),
-        secure=all(answer.secure for answer in answers),
+        canonical=next((answer.canonical for answer in known if answer.canonical), ""),
+        # RFC 7672 §2.1.1: a question that fails is no sign of an unsigned zone: the others decide.
+        secure=bool(known) and all(answer.secure for answer in known),
     )
 
 

@@ -1,6 +1,6 @@
 """One SMTP session with one mail server: drives `smtp.client_core` over a `net.connection`.
 
-Opening it covers connecting, TLS as the policy says (with the one try in clear that RFC 7435 §3 allows), greeting
+Opening it covers connecting, TLS as the policy says (and once more as its fallback says), greeting
 and login. A session then carries transactions until it breaks or its owner ends it. All waiting is bounded by the
 core's time limits. Nothing here decides about retries or other hosts.
 """
@@ -8,17 +8,19 @@ core's time limits. Nothing here decides about retries or other hosts.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import LocalProtocolError, ProtocolError
+from posthouse.errors import ProtocolError
+from posthouse.msgauth.tlsa import mismatch
 from posthouse.net.connection import Connection
 from posthouse.net.faults import IdleTimeout, TlsFailed
-from posthouse.outbound.tls_policy import CLEAR, TlsContexts, TlsPolicy
+from posthouse.outbound.tls_policy import TlsContexts, TlsPolicy
 from posthouse.smtp.client_core import ClientCore
-from posthouse.smtp.client_states import Credentials, Result, State, Want
+from posthouse.smtp.client_states import Credentials, Result, State, TlsUse, Want
 from posthouse.smtp.client_values import Envelope
 from posthouse.smtp.replies import Reply
 
@@ -68,7 +70,7 @@ class Session:
         self._connection = connection
         self._heard = heard
         self.tls_problem = ""
-        """Why it is in clear although TLS was offered; empty: it is not, or TLS was not offered."""
+        """Why a handshake before this one failed: it is in clear, or with any certificate; empty: none did."""
         self._opened_at = asyncio.get_running_loop().time()
 
     @classmethod
@@ -82,27 +84,28 @@ class Session:
         heard: Heard | None = None,
     ) -> Session:
         """Connect and come to where mail can be sent. Raises SessionFailed."""
-        try:
-            return await cls._open(target, hostname, contexts, session_id, heard)
-        except TlsFailed as error:
-            failure = SessionFailed(Reply(454, "4.7.5", str(error)), local=True)
-            failure.tls_problem = problem = str(error)
-            if not target.policy.clear_after_failure:
-                raise failure from error
-            if heard is not None:
-                heard("-", f"{error}; once more without TLS (RFC 7435)")
-        # RFC 7435 §3: a failed handshake must not keep mail from a host that also takes it in clear.
-        clear = msgspec.structs.replace(target, policy=CLEAR)
-        try:
-            session = await cls._open(clear, hostname, contexts, session_id, heard)
-        except TlsFailed as error:
-            raise LocalProtocolError("TLS where none was asked for") from error
-        except SessionFailed as failed:
-            failed.tls_problem = problem
-            raise
-        session.tls_problem = problem
-        session.target = target  # what was asked for, by which the pool finds it again
-        return session
+        policy: TlsPolicy | None = target.policy
+        problem = ""
+        while policy is not None:
+            trying = msgspec.structs.replace(target, policy=policy)
+            try:
+                session = await cls._open(trying, hostname, contexts, session_id, heard)
+            except TlsFailed as error:
+                problem = problem or str(error)
+                policy = policy.fallback
+                if policy is not None and heard is not None:
+                    how = "without TLS (RFC 7435)" if policy.use is TlsUse.NEVER else "with any certificate"
+                    heard("-", f"{error}; once more {how}")
+            except SessionFailed as failed:
+                failed.tls_problem = problem
+                raise
+            else:
+                session.tls_problem = problem
+                session.target = target  # what was asked for, by which the pool finds it again
+                return session
+        failure = SessionFailed(Reply(454, "4.7.5", problem), local=True)
+        failure.tls_problem = problem
+        raise failure
 
     @classmethod
     async def _open(
@@ -149,12 +152,17 @@ class Session:
 
     async def _start_tls(self, contexts: TlsContexts) -> None:
         context = await contexts.context(verify=self.target.policy.verify)
-        name = self.target.address if self.target.host.startswith("[") else self.target.host
+        policy, host = self.target.policy, self.target.host
+        # RFC 7672 §8.1: with TLSA records the name asked for is the one that they stand under.
+        name = policy.server_name or (self.target.address if host.startswith("[") else host)
         await self._connection.start_tls_client(context, name)
+        if policy.tlsa:
+            problem = mismatch(policy.tlsa, self._connection.peer_chain(), policy.names, time.time())
+            if problem:
+                raise TlsFailed(f"DANE: {problem}")
         if self._heard is not None:
-            self._heard(
-                "-", f"TLS: {self.tls}" + (", certificate verified" if self.target.policy.verify else "")
-            )
+            proved = "verified" if policy.verify else "as its TLSA records say" if policy.tlsa else ""
+            self._heard("-", f"TLS: {self.tls}" + (f", certificate {proved}" if proved else ""))
 
     # --- transactions ----------------------------------------------------------------------------------
 

@@ -199,7 +199,7 @@ class _Talk:
 
     async def _look_at_certificate(self, session: Session) -> None:
         """Whether a sender that verifies would be content; a connection of its own, since any certificate did here."""
-        if not session.tls or self.target.policy.verify:
+        if not session.tls or self.target.policy.verify or self.target.policy.tlsa:
             return
         target = msgspec.structs.replace(self.target, policy=_verifying(self.target.policy), login=None)
         try:
@@ -214,11 +214,7 @@ class _Talk:
 
 
 def _verifying(policy: TlsPolicy) -> TlsPolicy:
-    return (
-        msgspec.structs.replace(policy, verify=True, clear_after_failure=False)
-        if policy.immediate
-        else VERIFIED
-    )
+    return msgspec.structs.replace(policy, verify=True, fallback=None) if policy.immediate else VERIFIED
 
 
 def _who(destination: Destination) -> Step:

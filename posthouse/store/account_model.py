@@ -33,6 +33,15 @@ class MailboxGone(Frozen, frozen=True, kw_only=True):
     modseq: int
 
 
+class Passage(Frozen, frozen=True, kw_only=True):
+    """An email came into a shared mailbox from another mailbox, or left it."""
+
+    modseq: int
+    mailbox_id: int
+    came: bool
+    email_id: int
+
+
 class Item(Frozen, frozen=True, kw_only=True):
     """A small object of an account; what its data means is its kind's business."""
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from posthouse.ranges import Ranges
-from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, States, Upload
+from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, Passage, States, Upload
 from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
 from posthouse.store.credentials import CredentialStore
 from posthouse.store.judgement import Judgements
@@ -270,6 +270,10 @@ class Store(TrustStore, Judgements, CredentialStore, Protocol):
 
     async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
         """Mailboxes deleted after a mod-sequence. None: the history does not reach back so far."""
+        ...
+
+    async def passages(self, account_id: int, mailbox_ids: Sequence[int], since: int) -> list[Passage] | None:
+        """What came into shared mailboxes from others, or left them, in order. None: as `email_changes`."""
         ...
 
     async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:

@@ -105,7 +105,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
         gone = asyncio.ensure_future(_until_gone(receive))
         gone.add_done_callback(self._note)
-        end = self._services.store.watch_account(self._watched.account_id, self._heard)
+        self._watched.watch(self._heard)
         try:
             while not gone.done():
                 if self._changed:
@@ -121,14 +121,13 @@ class EventStream(Response):
         except OSError:
             pass  # the client is gone
         finally:
-            end()
+            self._watched.end()
             gone.cancel()
 
     async def _tell_news(self, send: Send) -> bool:
         news = await self._watched.news()
         if news:
-            change = state_change(self._watched.account_id, news)
-            await self._send(send, "state", change, self._watched.mark)
+            await self._send(send, "state", state_change(news), self._watched.mark)
         return bool(news)
 
     async def _send(self, send: Send, event: str, data: Any, mark: str = "") -> None:

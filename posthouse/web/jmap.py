@@ -50,7 +50,7 @@ class JmapPages:
     async def session(self, request: Request) -> Response:
         """The Session object."""
         caller = await self._gate.caller(request)
-        found = session_object(self._services, caller.account, self._base(request))
+        found = await session_object(self._services, caller.account, self._base(request))
         return Response(msgspec.json.encode(found), HTTPStatus.OK, NEVER_KEPT, media_type="application/json")
 
     def _base(self, request: HTTPConnection) -> str:

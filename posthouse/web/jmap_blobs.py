@@ -21,7 +21,7 @@ from posthouse import limits
 from posthouse.errors import OverQuota
 from posthouse.jmap import blobs, ids
 from posthouse.jmap.blobs import Blob
-from posthouse.jmap.context import Context, Services
+from posthouse.jmap.context import Context, Opened, Services
 from posthouse.jmap.errors import MethodError, RequestError
 from posthouse.store.account_model import Upload
 from posthouse.store.interface import AddUpload
@@ -143,8 +143,9 @@ class BlobPages:
         caller = await self._gate.caller(request)
         context = self._context(caller.account)
         missing = problem(HTTPStatus.NOT_FOUND, "about:blank", "there is no such blob")
+        await context.learn(request.path_params["account_id"])
         try:
-            account_id = context.account_number(request.path_params["account_id"])
+            account_id = context.account_number(request.path_params["account_id"], opened=Opened.EITHER)
         except MethodError:
             return missing
         blob = await blobs.find(context, account_id, request.path_params["blob_id"])

@@ -180,7 +180,7 @@ class _Talk:
     async def _push(self, watched: Watched) -> None:
         changed = asyncio.Event()
         changed.set()
-        end = self._services.store.watch_account(watched.account_id, changed.set)
+        watched.watch(changed.set)
         try:
             while True:
                 await changed.wait()
@@ -188,11 +188,11 @@ class _Talk:
                 await self._visit.check()
                 news = await watched.news()
                 if news:
-                    await self._send(state_change(watched.account_id, news, watched.mark))
+                    await self._send(state_change(news, watched.mark))
         except (OSError, RuntimeError, WebSocketDisconnect):
             pass  # the socket is closed; the other task hears it too
         finally:
-            end()
+            watched.end()
 
     async def _end_push(self) -> None:
         pusher, self._pusher = self._pusher, None

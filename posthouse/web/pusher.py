@@ -94,8 +94,10 @@ class Pusher:
                 items = await store.items(account_id, KIND)
                 if not items:
                     return
+                for gone in watched.keys() - {item.item_id for item in items}:
+                    watched.pop(gone).end()
                 for item in items:
-                    await self._one(item, watched, asked)
+                    await self._one(item, watched, asked, changed.set)
                 await asyncio.sleep(limits.PUSH_PAUSE)  # changes that come together are told together
         except NotFound:
             pass  # the account is gone
@@ -103,8 +105,12 @@ class Pusher:
             log.warning("push account=%d ended: %s", account_id, fault.public)
         finally:
             end()
+            for each in watched.values():
+                each.end()
 
-    async def _one(self, item: Item, watched: dict[int, Watched], asked: set[int]) -> None:
+    async def _one(
+        self, item: Item, watched: dict[int, Watched], asked: set[int], heard: Callable[[], None]
+    ) -> None:
         kept = decode(item)
         # RFC 8620 §7.2: it goes with its time, and with the credentials that made it.
         if kept.expires <= self._services.now() or kept.credentials not in await self._valid(item.account_id):
@@ -122,9 +128,10 @@ class Pusher:
         elif item.item_id not in watched:
             wanted = None if kept.types is None else frozenset(kept.types)
             watched[item.item_id] = Watched(self._services.store, item.account_id, self._types, wanted)
+            watched[item.item_id].watch(heard)
             await watched[item.item_id].begin(None)
         elif news := await watched[item.item_id].news():
-            await self._send(item, kept, state_change(item.account_id, news))
+            await self._send(item, kept, state_change(news))
 
     async def _valid(self, account_id: int) -> set[str]:
         """The credentials that an account has now; none when it may not log in."""

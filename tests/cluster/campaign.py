@@ -15,7 +15,6 @@ import asyncio
 import collections
 import contextlib
 import json
-import os
 import random
 import shutil
 import signal
@@ -31,52 +30,12 @@ from posthouse.store.derive import derive
 from posthouse.store.interface import AddAccount, PutDomain
 from posthouse.store.model import SEEN, Domain
 from posthouse.store.postgres import Place, PostgresStore
+from tests.cluster import network
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore, program
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNTS = 6
-
-
-class Link:
-    """A network namespace with one link to us, which can drop everything."""
-
-    def __init__(self) -> None:
-        self.name = f"ph{os.getpid() % 100_000}"
-        net = os.getpid() % 200 + 20
-        self.here, self.there = f"10.213.{net}.1", f"10.213.{net}.2"
-        _ip("netns", "add", self.name)
-        _ip(
-            "link",
-            "add",
-            f"{self.name}a",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            f"{self.name}b",
-            "netns",
-            self.name,
-        )
-        _ip("addr", "add", f"{self.here}/24", "dev", f"{self.name}a")
-        _ip("link", "set", f"{self.name}a", "up")
-        for words in (
-            ("addr", "add", f"{self.there}/24", "dev", f"{self.name}b"),
-            ("link", "set", f"{self.name}b", "up"),
-            ("link", "set", "lo", "up"),
-        ):
-            _ip("-n", self.name, *words)
-
-    def set(self, state: str) -> None:
-        """ "down": packets vanish, nobody is told."""
-        _ip("link", "set", f"{self.name}a", state)
-
-    def remove(self) -> None:
-        _ip("netns", "del", self.name)
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 class Campaign:
@@ -90,15 +49,15 @@ class Campaign:
         self.journal = self.folder / "journal"
         self.done: collections.Counter[str] = collections.Counter()
         self.nodes: dict[str, subprocess.Popen[bytes]] = {}
-        self.link: Link | None = None
-        if os.getuid() == 0 and shutil.which("ip"):
-            with contextlib.suppress(subprocess.CalledProcessError):
-                self.link = Link()
-        self.host = self.link.here if self.link else "127.0.0.1"
-        self.database = Database(sync=True, host="*" if self.link else "127.0.0.1")
-        self.objects = ObjectStore(self.host) if program() else None
+        self.network = None if network.possible() else network.Network()
+        self.far = self.network.host(2) if self.network else None
+        host = self.network.address(1) if self.network else "127.0.0.1"
+        self.database = Database(sync=True, host=host)
+        self.objects = ObjectStore(host) if program() else None
         self.accounts: list[tuple[int, int]] = []
         self.miscounted: list[object] = []
+        self.unkept: list[object] = []
+        """(UID, flags, mod-sequence) that a node shows and the placements do not, or the other way round."""
 
     async def run(self) -> bool:
         """Prepare, do harm, check; whether every promise was kept."""
@@ -128,11 +87,7 @@ class Campaign:
 
     async def _prepare(self) -> None:
         self.database.initialise()
-        if self.link is not None:
-            rules = self.database.data / "pg_hba.conf"
-            rules.write_text(rules.read_text() + "\nhost all all 10.213.0.0/16 trust\n")
         self.database.start()
-        self.database.host = self.host
         self.url = self.database.make("house")
         if self.objects is not None:
             self.objects.start()
@@ -168,8 +123,9 @@ class Campaign:
             "skew": skew,
             "journal": str(self.journal),
         }
-        inside = ["ip", "netns", "exec", self.link.name] if self.link and name == "far" else []
-        command = [*inside, sys.executable, "-m", "tests.cluster.worker", json.dumps(settings)]
+        command = [sys.executable, "-m", "tests.cluster.worker", json.dumps(settings)]
+        if self.far is not None and name == "far":
+            command = self.far.command(*command)
         with (self.folder / "nodes.log").open("ab") as log:
             self.nodes[name] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
@@ -194,7 +150,7 @@ class Campaign:
         ]
         if self.objects is not None:
             found += [self._s3_killed, self._s3_silent]
-        if self.link is not None:
+        if self.network is not None:
             found.append(self._link_cut)
         return found
 
@@ -215,11 +171,7 @@ class Campaign:
     def _database_killed(self) -> None:
         self.database.kill()
         time.sleep(self.chance.uniform(0, 0.5))
-        host, self.database.host = self.database.host, "*" if self.link else "127.0.0.1"
-        try:
-            self.database.start(ready_host=host)
-        finally:
-            self.database.host = host
+        self.database.start()
 
     def _connections_cut(self) -> None:
         self.database.sql(
@@ -258,10 +210,10 @@ class Campaign:
         self.objects.go_on()
 
     def _link_cut(self) -> None:
-        assert self.link is not None
-        self.link.set("down")
+        assert self.network is not None and self.far is not None
+        self.network.cut(self.far)
         time.sleep(self.chance.uniform(0.2, 2.5))
-        self.link.set("up")
+        self.network.mend(self.far)
 
     # --- promises ----------------------------------------------------------------------------------------
 
@@ -292,6 +244,8 @@ class Campaign:
         gone = [key for key in in_queue if key not in queued and key not in delivered]
         # Whoever was killed between the commit and its note has delivered without a line: as many at most as kills.
         kills = sum(self.done[kind] * count for kind, count in _KILLS.items())
+        if self.database.sql("SELECT 1 FROM flag_log", "house"):
+            self.unkept.append((0, 0, 0))
         self.say(
             f"promised: {len(added)} messages, {len(seen)} flags, {len(expunged)} expunges,"
             f" {len(in_queue)} queued recipients, {len(delivered)} deliveries; refused: {len(refused)}"
@@ -305,6 +259,7 @@ class Campaign:
             "queued recipients lost": gone if len(gone) > kills * 12 else [],
             "delivered twice": again,
             "mailboxes miscounted": self.miscounted,
+            "flags shown that are not kept": self.unkept,
         }
         self.say("lost 0, doubled 0" if not any(problems.values()) else "PROMISES BROKEN")
         for what, which in problems.items():
@@ -326,6 +281,10 @@ class Campaign:
                     token = raw.partition(b"\r\n")[0].removeprefix(b"Subject: ").decode() if raw else "(gone)"
                     present[mailbox_id, index.uids[i]] = (token, index.flags[i])
                     tokens[token] += 1
+            shown = set(zip(index.uids, index.flags, index.modseqs, strict=True))
+            kept = f"SELECT uid, flags, modseq FROM placement WHERE mailbox_id = {mailbox_id}"
+            rows = self.database.sql(kept, "house").splitlines()
+            self.unkept += sorted(shown ^ {tuple(map(int, row.split("|"))) for row in rows})
             box = next(b for b in await store.mailboxes(account_id) if b.mailbox_id == mailbox_id)
             counted = (len(index), sum(index.sizes), sum(not flags & SEEN for flags in index.flags))
             if (box.total, box.size, box.unseen) != counted:
@@ -340,8 +299,8 @@ class Campaign:
         if self.objects is not None:
             self.objects.stop()
         self.database.stop()
-        if self.link is not None:
-            self.link.remove()
+        if self.network is not None:
+            self.network.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -8,13 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.cluster.database import free_ports
+from tests.cluster.database import free_ports, scratch
+
+ALONE = (
+    "-master.telemetry=false",
+    "-master.resumeState=false",
+    "-master.electionTimeout=1s",
+    "-master.heartbeatInterval=100ms",
+)
+"""It tells nobody that it is there, and waits for no others when it starts."""
 
 
 def program() -> Path | None:
@@ -29,7 +36,7 @@ class ObjectStore:
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
-        self.folder = Path(tempfile.mkdtemp(prefix="posthouse-s3-"))
+        self.folder = scratch("s3")
         self.port, *self._ports = free_ports(8)
         self._process: subprocess.Popen[bytes] | None = None
         (self.folder / "s3.json").write_text(
@@ -60,20 +67,12 @@ class ObjectStore:
             self._process = subprocess.Popen(
                 [
                     *(str(weed), "server", f"-dir={self.folder}", f"-ip={self.host}", "-ip.bind=0.0.0.0"),
-                    *("-s3", f"-s3.port={self.port}", f"-s3.port.grpc={grpc[2]}"),
-                    *(
-                        f"-s3.config={self.folder}/s3.json",
-                        f"-master.port={master}",
-                        f"-volume.port={volume}",
-                    ),
-                    *(f"-filer.port={filer}", f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}"),
-                    *(
-                        "-s3.port.iceberg=0",
-                        "-s3.port.lance=0",
-                        f"-filer.port.grpc={grpc[3]}",
-                        "-master.volumeSizeLimitMB=64",
-                        "-volume.max=20",
-                    ),
+                    *("-s3", f"-s3.port={self.port}", f"-s3.port.grpc={grpc[2]}", "-s3.port.iceberg=0"),
+                    *("-s3.port.lance=0", f"-s3.config={self.folder}/s3.json"),
+                    *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
+                    *(f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}"),
+                    *(f"-filer.port.grpc={grpc[3]}", "-master.volumeSizeLimitMB=64", "-volume.max=20"),
+                    *ALONE,
                 ],
                 stdout=log,
                 stderr=log,

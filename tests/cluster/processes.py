@@ -12,15 +12,21 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.interop.namespace import Namespace
+
 LISTENERS = ("smtp", "imap", "pop3", "submission", "http", "health")
 
 
 class NodeProcess:
     """One node. `start`, `kill`, `stop`; `address` tells where a listener is."""
 
-    def __init__(self, folder: Path, url: str, roles: str, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, url: str, roles: str, more: str = "", inside: Namespace | None = None
+    ) -> None:
+        """`more`: of the configuration. `inside`: the host it runs on, else this machine."""
         self.folder = folder
         self.roles = roles
+        self._inside = inside
         folder.mkdir(parents=True)
         self.file = folder / "posthouse.toml"
         listen = "\n".join(f'{name} = "127.0.0.1:0"' for name in LISTENERS)
@@ -32,15 +38,21 @@ class NodeProcess:
         self.addresses: dict[str, list[str]] = {}
 
     def start(self) -> None:
-        ready = self.folder / "ready"
-        ready.unlink(missing_ok=True)
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        (self.folder / "ready").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "posthouse", "-c", str(self.file), "serve",
-                 "--roles", self.roles, "--ready-file", str(ready)],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-        deadline = time.monotonic() + 40
+                self._words("serve", "--roles", self.roles, "--ready-file", str(self.folder / "ready")),
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_until_ready(self) -> None:
+        assert self.process is not None
+        ready, deadline = self.folder / "ready", time.monotonic() + 40
         while not ready.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(self.log())
@@ -57,11 +69,14 @@ class NodeProcess:
     def command(self, *words: str, text: str = "", wait: float = 60) -> str:
         """A command of the administrator's, beside the running node."""
         done = subprocess.run(
-            [sys.executable, "-m", "posthouse", "-c", str(self.file), *words],
-            input=text, capture_output=True, text=True, check=False, timeout=wait,
-        )  # fmt: skip
+            self._words(*words), input=text, capture_output=True, text=True, check=False, timeout=wait
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _words(self, *words: str) -> list[str]:
+        whole = [sys.executable, "-m", "posthouse", "-c", str(self.file), *words]
+        return self._inside.command(*whole) if self._inside else whole
 
     def health(self, path: str) -> int:
         host, port = self.address("health")
@@ -91,3 +106,11 @@ class NodeProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
             self.process = None
+
+
+def start(*nodes: NodeProcess) -> None:
+    """Start them all at once."""
+    for node in nodes:
+        node.launch()
+    for node in nodes:
+        node.wait_until_ready()

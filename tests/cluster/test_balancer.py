@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import imaplib
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.absent import absent
+from tests.cluster.balancer import Balancer, haproxy
 from tests.cluster.database import Database, free_ports
-from tests.cluster.processes import NodeProcess
-
-HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+from tests.cluster.processes import NodeProcess, start
 
 
 @pytest.fixture
 def nodes(server: Database, url: str, tmp_path: Path) -> Iterator[list[NodeProcess]]:
-    if HAPROXY is None:
-        absent("HAProxy (scripts/install-peers.sh)")
+    haproxy()
     more = 'proxies = ["127.0.0.0/8"]\nlog = "info"\ndrain = 2'
     made = [NodeProcess(tmp_path / name, url, "imap,jobs", more=more) for name in ("one", "two")]
     try:
-        for node in made:
-            node.start()
+        start(*made)
         made[0].command("domain", "add", "example.test")
         made[0].command("account", "add", "ann@example.test", "--password", "secret-of-ann")
         yield made
@@ -43,14 +37,11 @@ def test_people_are_sent_where_it_is_ready(nodes: list[NodeProcess], tmp_path: P
         f" check port {node.address('health')[1]} inter 200ms fall 1 rise 1"
         for i, node in enumerate(nodes)
     )
-    (tmp_path / "haproxy.cfg").write_text(
+    text = (
         "defaults\n    mode tcp\n    timeout connect 3s\n    timeout client 30s\n    timeout server 30s\n"
         f"listen imap\n    bind 127.0.0.1:{port}\n    option httpchk GET /ready\n    balance roundrobin\n{servers}\n"
     )
-    balancer = subprocess.Popen(
-        [str(HAPROXY), "-f", str(tmp_path / "haproxy.cfg"), "-db"], stderr=subprocess.DEVNULL
-    )
-    try:
+    with Balancer(tmp_path / "haproxy.cfg", text, ("127.0.0.1", port)):
         for _ in range(4):
             _log_in(port)
         for node in nodes:
@@ -67,9 +58,6 @@ def test_people_are_sent_where_it_is_ready(nodes: list[NodeProcess], tmp_path: P
                 _log_in(port)
         assert nodes[0].process is not None
         assert nodes[0].process.wait(30) == 0
-    finally:
-        balancer.terminate()
-        balancer.wait(10)
 
 
 def _log_in(port: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +11,10 @@ import yaml
 
 from posthouse.config import load
 from posthouse.doors import ROLES
-from tests.cluster.absent import absent
+from tests.cluster.balancer import haproxy
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONTRIB: Final = ROOT / "contrib" / "cluster"
-HAPROXY: Final = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 KEYS: Final = {
     *("image", "build", "command", "environment", "hostname", "depends_on"),
     *("volumes", "ports", "restart"),
@@ -84,11 +82,8 @@ def test_the_nodes_configuration_is_one() -> None:
 
 
 def test_the_balancer_takes_its_file_and_serves_what_is_published() -> None:
-    if HAPROXY is None:
-        absent("HAProxy (scripts/install-peers.sh)")
-        return
     file = CONTRIB / "haproxy.cfg"
-    done = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
+    done = subprocess.run([haproxy(), "-c", "-f", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     text = file.read_text()
     bound = {line.split(":")[1] for line in map(str.strip, text.splitlines()) if line.startswith("bind")}

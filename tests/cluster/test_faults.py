@@ -144,8 +144,9 @@ async def test_a_pooler_that_forgets_statements_is_lived_with(engine: PostgresEn
 
 
 async def test_a_server_that_takes_no_writes_defers_mail_and_is_read(
-    server: Database, engine: PostgresEngine
+    server: Database, engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "DATABASE_RESOLVE", 1.0)
     desk = await furnish(engine)
     inbox = await desk.box()
     (added,) = await desk.add(inbox, "one")

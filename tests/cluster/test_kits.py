@@ -15,6 +15,7 @@ from tests.kits.changes import (
 from tests.kits.credentials import CredentialKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
+from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.suppressions import SuppressionKit
@@ -83,6 +84,10 @@ class TestMailboxChanges(MailboxChangeKit):
 
 
 class TestTwins(TwinKit):
+    pass
+
+
+class TestPassages(PassageKit):
     pass
 
 

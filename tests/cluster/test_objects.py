@@ -102,18 +102,18 @@ async def test_what_nothing_points_at_is_swept_and_nothing_else(
 
 async def test_many_parts_and_a_small_cache(engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "OBJECT_PART", 5 * 1024 * 1024)
-    monkeypatch.setattr(limits, "OBJECT_CACHE", 20 * 1024 * 1024)
+    monkeypatch.setattr(limits, "OBJECT_CACHE", 10 * 1024 * 1024)
     desk = await furnish(engine)
     inbox = await desk.box()
-    bodies = [body(12_000_000, seed) for seed in range(3)]
+    bodies = [body(6_000_000, seed) for seed in range(3)]
     added = [await desk.store.apply(desk.message(inbox, content=each)) for each in bodies]
     await engine.reopen()
     for one, each in zip(added, bodies, strict=True):
         (stored,) = await desk.store.stored(desk.id, [one.email_id])
         assert stored is not None
-        assert await desk.store.read(stored, 7_000_000, 1000) == each.beginning()[7_000_000:7_001_000]
+        assert await desk.store.read(stored, 5_500_000, 1000) == each.beginning()[5_500_000:5_501_000]
     kept = sum(file.stat().st_size for file in (engine.place.folder / "objects").iterdir())
-    assert 10_000_000 < kept <= limits.OBJECT_CACHE
+    assert 5_000_000 < kept <= limits.OBJECT_CACHE
 
 
 async def test_while_it_is_away_small_mail_flows_and_large_mail_is_deferred(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import imaplib
 import json
 import poplib
-import re
 import shutil
 import smtplib
-import subprocess
 import time
 import urllib.request
 from base64 import b64encode
@@ -20,7 +18,8 @@ import pytest
 
 from tests.cluster.absent import absent
 from tests.cluster.database import Database, programs
-from tests.cluster.processes import NodeProcess
+from tests.cluster.processes import NodeProcess, start
+from tests.interop.mirror import Mirror, fetched
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -29,7 +28,7 @@ class Cluster:
     """A database of its own and three nodes."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(sync=True)
+        self.database = Database()
         self.database.initialise()
         self.database.start()
         url = self.database.make("house")
@@ -50,8 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         absent("PostgreSQL (scripts/install-peers.sh)")
     made = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        for node in made.nodes:
-            node.start()
+        start(*made.nodes)
         made.mx.command("domain", "add", "example.test")
         made.mx.command("account", "add", "ann@example.test", "--password", "secret-of-ann")
         yield made
@@ -171,39 +169,6 @@ def test_the_browser_sees_what_imap_does_on_another_node(cluster: Cluster) -> No
     imap.logout()
 
 
-class Mirror:
-    """A Maildir that mbsync keeps in step with ann's inbox, at whatever node."""
-
-    def __init__(self, folder: Path, program: str) -> None:
-        self.folder = folder
-        self.program = program
-
-    def run(self, node: NodeProcess) -> str:
-        """Bring it up to date; what mbsync said and was told."""
-        host, port = node.address("imap")
-        rc = self.folder / "rc"
-        rc.write_text(
-            f"IMAPAccount house\nHost {host}\nPort {port}\nUser ann@example.test\nPass secret-of-ann\n"
-            "SSLType None\nAuthMechs LOGIN\n\nIMAPStore far\nAccount house\n\n"
-            f"MaildirStore near\nPath {self.folder}/\nInbox {self.folder}/INBOX\n\n"
-            "Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n"
-        )
-        words = [self.program, "-c", str(rc), "-Dn", "all"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def letters(self) -> dict[str, str]:
-        """Name of a file without its flags → text."""
-        files = [path for name in ("cur", "new") for path in (self.folder / "INBOX" / name).iterdir()]
-        return {path.name.partition(":")[0]: path.read_text() for path in files}
-
-
-def fetched(said: str) -> int:
-    """How many messages mbsync fetched whole."""
-    return len(re.findall(r"UID FETCH \d+ \(.*BODY\.PEEK\[\]", said))
-
-
 def test_mbsync_goes_on_at_another_node_and_fetches_nothing_again(cluster: Cluster, tmp_path: Path) -> None:
     program = shutil.which("mbsync")
     if program is None:
@@ -211,20 +176,20 @@ def test_mbsync_goes_on_at_another_node_and_fetches_nothing_again(cluster: Clust
         return
     for number in range(20):
         send(cluster.mx, f"for the mirror {number}")
-    mirror = Mirror(tmp_path, program)
-    first = mirror.run(cluster.reading)
+    mirror = Mirror(tmp_path, program, "ann@example.test", "secret-of-ann")
+    first = mirror.run(*cluster.reading.address("imap"))
     before = mirror.letters()
     assert fetched(first) == len(before) >= 20
     cluster.reading.kill()
     send(cluster.mx, "while it is away")
-    said = mirror.run(cluster.all)
+    said = mirror.run(*cluster.all.address("imap"))
     after = mirror.letters()
     assert fetched(said) == 1
     assert before.items() <= after.items()
     assert [text for name, text in after.items() if name not in before and "while it is away" in text]
-    assert fetched(mirror.run(cluster.all)) == 0
+    assert fetched(mirror.run(*cluster.all.address("imap"))) == 0
     cluster.reading.start()
-    assert fetched(mirror.run(cluster.reading)) == 0
+    assert fetched(mirror.run(*cluster.reading.address("imap"))) == 0
 
 
 def test_while_the_database_is_away_mail_is_deferred_and_nothing_hangs(cluster: Cluster) -> None:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge
+from posthouse.store.model import FLAGGED
 from posthouse.store.postgres import migrate
 from posthouse.store.postgres.connection import Connection, Server
+from posthouse.store.postgres.engine import FLAGS_LOGGED_SINCE
+from posthouse.store.settler import Settler
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
 from tests.cluster.nodes import content, until
@@ -93,3 +97,56 @@ async def test_nodes_of_the_version_before_go_on(server: Database, url: str, tmp
     await asyncio.to_thread(upgrade, url, two_ahead)
     with pytest.raises(StoreUnavailable, match="schema"):
         await PostgresEngine(url, tmp_path / "too old").open()
+
+
+BEFORE = (
+    "INSERT INTO node VALUES ('old-1', 'old', '', '0.1.0', extract(epoch FROM clock_timestamp())::float8)"
+)
+"""The sign of life of a node that knows schema 8."""
+
+
+async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the_log(
+    server: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old node never sees a log: neither one that is alive, nor one that wakes up; and none can start."""
+    monkeypatch.setattr(limits, "FLAGS_LOGGED", 2)
+    quiet = asyncio.Event()
+    monkeypatch.setattr(Settler, "_quiet", lambda _: quiet.wait())
+    monkeypatch.setattr(limits, "NODE_BEAT", 0.0)
+    name = server.make().rpartition("/")[2]
+    address = server.url(name)
+    old = {number: step for number, step in migrate.steps().items() if number <= 8}
+
+    def sql(statement: str) -> str:
+        return server.sql(statement, name)
+
+    def schema() -> str:
+        return sql("SELECT max(version) FROM schema_version")
+
+    await asyncio.to_thread(upgrade, address, old)
+    sql(BEFORE)
+    engine = PostgresEngine(address, tmp_path)
+    await engine.open()
+    try:
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        await desk.add(inbox, *map(str, range(9)))
+        await desk.flag(inbox, "1:9", "\\Seen")
+        assert schema() == str(FLAGS_LOGGED_SINCE - 1)
+        assert sql("SELECT count(*) FROM flag_log") == "0"
+        sql("DELETE FROM node WHERE node = 'old-1'")
+        await until(lambda: schema() == str(max(migrate.steps())))
+        await until(lambda: engine.store._engine.server.logs_flags)
+        await desk.flag(inbox, "1:9", "\\Flagged")
+        assert sql("SELECT count(*) FROM flag_log") == "1"
+        with pytest.raises(StoreUnavailable, match="schema"):
+            await asyncio.to_thread(upgrade, address, old)
+        quiet.set()
+        sql(BEFORE)  # it was stuck, and is back
+        await until(lambda: not engine.store._engine.server.logs_flags)
+        await until(lambda: sql("SELECT count(*) FROM flag_log") == "0")
+        await desk.flag(inbox, "1:9", "\\Seen", action="remove")
+        assert sql("SELECT count(*) FROM flag_log") == "0"
+        assert sql("SELECT DISTINCT flags FROM placement") == str(FLAGGED)
+    finally:
+        await engine.store.close()

@@ -35,6 +35,7 @@ limits.DATABASE_RESOLVE = 30.0  # type: ignore[misc]
 limits.OBJECT_TIMEOUT = 2.0  # type: ignore[misc]
 limits.NODE_BEAT = 0.5  # type: ignore[misc]
 limits.NODE_SILENCE = 4.0  # type: ignore[misc]
+limits.FLAGS_LOGGED = 10  # type: ignore[misc]
 LEASE = 2.0
 """Seconds: so that one that is paused wakes up late."""
 
@@ -100,8 +101,10 @@ class Worker:
     async def _something(self, store: PostgresStore) -> None:
         account_id, mailbox_id = self.chance.choice(self.accounts)
         dice = self.chance.random()
-        if dice < 0.6 or not self.mine:
+        if dice < 0.55 or not self.mine:
             await self._add(store, account_id, mailbox_id)
+        elif dice < 0.6:
+            await self._flag_many(store)
         elif dice < 0.75:
             account_id, mailbox_id, uid = self.chance.choice(self.mine)
             op = SetFlags(account_id=account_id, mailbox_id=mailbox_id, uids=Ranges([(uid, uid)]),
@@ -116,6 +119,27 @@ class Worker:
             self.promise("X", mailbox_id, uid)
         else:
             await self._queue(store)
+
+    async def _flag_many(self, store: PostgresStore) -> None:
+        """Runs of messages, and whole mailboxes: such changes are logged."""
+        account_id, mailbox_id, uid = self.chance.choice(self.mine)
+        run = Ranges([(max(1, uid - self.chance.randint(5, 60)), uid)])
+        op = SetFlags(
+            account_id=account_id, mailbox_id=mailbox_id, uids=run, action="add", flags=frozenset({"\\Seen"})
+        )
+        done = await store.apply(op)
+        for changed in done.changed:
+            self.promise("S", mailbox_id, changed)
+        action = self.chance.choice(("add", "remove"))
+        await store.apply(
+            SetFlags(
+                account_id=account_id,
+                mailbox_id=mailbox_id,
+                uids=None,
+                action=action,
+                flags=frozenset({"\\Answered"}),
+            )
+        )
 
     def _content(self, token: str) -> Content:
         filling = 200_000 if self.settings["objects"] and self.chance.random() < 0.08 else 400

@@ -76,10 +76,13 @@ class FakeResolver:
             status=status,
             name=asked,
             canonical=canonical if canonical != asked else "",
-            secure=any(asked == domain or asked.endswith(f".{domain}") for domain in self.secure),
+            secure=self._is_secure(asked) and self._is_secure(canonical),
             reason="the zone says FAIL" if status is Status.TEMPORARY else "",
             records=tuple(value(text) for text in data),  # type: ignore[misc]  # `value` fits `answer`
         )
+
+    def _is_secure(self, name: str) -> bool:
+        return any(name == domain or name.endswith(f".{domain}") for domain in self.secure)
 
     async def mx(self, domain: str) -> MxAnswer:
         """MX records; a null MX is written `MX 0 .`"""

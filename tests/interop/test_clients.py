@@ -11,6 +11,7 @@ import pytest
 
 from tests.interop.conftest import run
 from tests.interop.local import ACCOUNTS, LocalHouse
+from tests.interop.mirror import Mirror
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
@@ -252,43 +253,11 @@ def test_mpop_downloads(house: LocalHouse, program: Find, tmp_path: Path) -> Non
 
 def test_mbsync_mirrors_and_keeps_in_step(house: LocalHouse, program: Find, tmp_path: Path) -> None:
     house.append(BOB, "for mbsync")
-    (tmp_path / "mirror").mkdir()
-    rc = tmp_path / "rc"
-    rc.write_text(
-        textwrap.dedent(f"""\
-        IMAPAccount house
-        Host 127.0.0.1
-        Port {house.ports["imap"]}
-        User {BOB}
-        Pass {ACCOUNTS[BOB]}
-        SSLType None
-        AuthMechs LOGIN
-
-        IMAPStore far
-        Account house
-
-        MaildirStore near
-        Path {tmp_path}/mirror/
-        Inbox {tmp_path}/mirror/INBOX
-        SubFolders Verbatim
-
-        Channel all
-        Far :far:
-        Near :near:
-        Patterns *
-        Create Near
-        SyncState *
-        """)
-    )
-    words = [program("mbsync"), "-c", str(rc), "all"]
-    done = run(*words)
-    assert done.returncode == 0, done.stderr
-    inbox = tmp_path / "mirror" / "INBOX"
-    files = [path for name in ("cur", "new") for path in (inbox / name).iterdir()]
-    assert len(files) == len(house.subjects(BOB))
-    [mine] = [path for path in files if "Subject: for mbsync" in path.read_text()]
-    mine.rename(inbox / "cur" / (mine.name.partition(":")[0] + ":2,FS"))
-    assert run(*words).returncode == 0
+    mirror = Mirror(tmp_path, program("mbsync"), BOB, ACCOUNTS[BOB], patterns="*")
+    mirror.run("127.0.0.1", house.ports["imap"])
+    assert len(mirror.files()) == len(house.subjects(BOB))
+    mirror.flag("Subject: for mbsync", "FS")
+    mirror.run("127.0.0.1", house.ports["imap"])
     client = house.imap(BOB)
     client.select("INBOX")
     assert len(client.search(None, "FLAGGED", "SEEN", "SUBJECT", '"for mbsync"')[1][0].split()) == 1

@@ -22,6 +22,7 @@ USING = [
     "urn:ietf:params:jmap:quota",
     "urn:ietf:params:jmap:mdn",
     "urn:ietf:params:jmap:contacts",
+    "urn:ietf:params:jmap:principals",
     "urn:posthouse:params:jmap:account",
 ]
 NOW = 1_793_600_000

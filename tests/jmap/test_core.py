@@ -58,6 +58,8 @@ async def test_the_session_says_what_is_here_and_where(alice: Client) -> None:
     assert core["maxSizeRequest"] == limits.JMAP_REQUEST_SIZE
     assert core["maxCallsInRequest"] == limits.JMAP_CALLS
     assert session["capabilities"]["urn:ietf:params:jmap:websocket"]["url"].startswith("ws://")
+    owner = account["accountCapabilities"].pop("urn:ietf:params:jmap:principals:owner")
+    assert owner == {"accountIdForPrincipal": alice.account_id, "principalId": f"W{alice.number}"}
     for name, value in account["accountCapabilities"].items():
         assert name in session["capabilities"]
         assert session["primaryAccounts"][name] == alice.account_id

@@ -25,17 +25,17 @@ from posthouse.store.interface import PutAlias
 from posthouse.store.model import Alias
 from tests.house import TestHouse
 from tests.jmap.conftest import USING, Client, letter
-from tests.jmap.every import mail, own, sending, things
+from tests.jmap.every import mail, own, sending, sharing, things
 from tests.jmap.every.case import DEMANDED, OTHERWISE, SUCCESS, Case, usual
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TABLES: Final = (mail, sending, things, own)
+TABLES: Final = (mail, sending, things, own, sharing)
 EVERYWHERE: Final = {
     "rateLimit": "only mail and push subscriptions are counted by time",
     "willDestroy": "an object may be changed and destroyed in one call: both are done (RFC 8620 §5.3: MAY)",
     "singleton": "there may be many",
-    "fromAccountNotSupportedByMethod": "every account has every capability of its Session object",
+    "fromAccountNotSupportedByMethod": "tests/jmap/test_sharing.py",
     "alreadyExists": "nothing forbids the same twice (RFC 8620 §5.4)",
 }
 REASONS: Final = {key: why for table in TABLES for key, why in table.REASONS.items()}
@@ -62,7 +62,7 @@ def _base(method: str) -> dict[str, Any]:
 def _needed(method: str) -> dict[str, Any]:
     if method in {"Email/copy", "ContactCard/copy"}:
         return {"fromAccountId": "<account>", "create": {}}
-    if method == "Quota/queryChanges":
+    if method in {"Quota/queryChanges", "Principal/queryChanges"}:
         return {"sinceQueryState": "none"}
     return _base(method)
 
@@ -206,6 +206,17 @@ async def _furnish(made: Asker) -> None:
     await made.house.app.house.junk.sending._hold(admin, State(), "so that its message stays in the queue")
     await _queued(made.admin)
     await _queued(made.alice)
+    await _befriended(made)
+
+
+async def _befriended(made: Asker) -> None:
+    """The administrator lets alice read one mailbox."""
+    names, friend = made.names, made.admin
+    rights = {f"W{made.alice.number}": {"mayReadItems": True}}
+    answer = await friend.call("Mailbox/set", create={"m": {"name": "Theirs", "shareWith": rights}})
+    names |= {"friend": friend.account_id, "theirbox": answer["created"]["m"]["id"]}
+    names["theirs"] = await friend.add(letter("Theirs"), mailbox="Theirs")
+    names["someone"] = f"W{made.house.accounts['bob@example.test'].account_id}"
 
 
 async def _queued(client: Client) -> None:

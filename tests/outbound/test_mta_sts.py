@@ -139,7 +139,43 @@ async def test_a_host_that_the_policy_does_not_name_is_not_even_connected_to(wor
         report = await world.deliver(server)
     assert end(report) == ("deferred", "4.7.5")
     assert "does not name mx1.far.test" in report.deliveries[0].reply.text
+    assert [(one.policy, one.result, one.mx) for one in world.seen] == [
+        (tuple(world.policy.splitlines()), "validation-failure", "mx1.far.test")
+    ]
     assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("good", ""),
+        ("another name", "certificate-host-mismatch"),
+        ("nobody's", "certificate-not-trusted"),
+        ("no TLS", "starttls-not-supported"),
+        ("not in the policy", "validation-failure"),
+    ],
+)
+async def test_a_policy_that_is_tested_keeps_nothing_back_and_is_reported(
+    world: World, kind: str, word: str
+) -> None:
+    """RFC 8461 §5, RFC 8460 §4.3: under the policy, not as if there were none."""
+    world.policy = ENFORCE.replace("enforce", "testing")
+    if kind == "not in the policy":
+        world.policy = world.policy.replace("mx1.far", "mx9.far")
+    contexts = {
+        "another name": world.certificate("mx2.far.test"),
+        "nobody's": world.certificate("mx1.far.test", authority=trustme.CA()),
+    }
+    good = world.certificate("mx1.far.test")
+    server = FakeMailServer(tls=None if kind == "no TLS" else contexts.get(kind, good))
+    async with server:
+        report = await world.deliver(server)
+    assert end(report)[0] == "delivered"
+    assert server.messages[0].tls == (kind != "no TLS"), "a bad certificate is better than clear text"
+    [seen] = world.seen
+    assert (seen.policy, seen.dane, seen.result) == (tuple(world.policy.splitlines()), False, word)
+    if kind == "not in the policy":
+        assert seen.reason == "the MTA-STS policy of far.test does not name mx1.far.test"
 
 
 @pytest.mark.parametrize("mode", ["testing", "none"])

@@ -14,8 +14,10 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
 from posthouse.ranges import Ranges
+from posthouse.store import grants
 from posthouse.store.credentials import CredentialKind, RemoveCredentials
-from posthouse.store.interface import Expunge, MoveEmails, SetFlags
+from posthouse.store.grants import Grant, Share
+from posthouse.store.interface import Expunge, MoveEmails, PutItem, SetFlags
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
 
@@ -333,3 +335,47 @@ async def test_a_flag_set_by_imap_is_heard_and_seen_at_once_and_the_other_way_ro
         await asyncio.to_thread(imap.logout)
         await client.http.aclose()
         await stream.close()
+
+
+async def test_who_subscribes_to_anothers_mailbox_hears_of_it_and_of_nothing_else(house: TestHouse) -> None:
+    """RFC 9670 §1.4."""
+    alice, bob = house.accounts["alice@example.test"], house.accounts["bob@example.test"]
+    store = house.app.store
+    inbox = await store.mailbox(bob.account_id, "INBOX")
+    assert inbox is not None
+    key = {"account_id": bob.account_id, "kind": grants.KIND, "item_id": alice.account_id, "new": True}
+    found = PutItem(
+        account_id=alice.account_id, kind=grants.RECEIVED, item_id=bob.account_id, new=True, data=b"{}"
+    )
+
+    def given(*, subscribed: bool) -> PutItem:
+        share = Share(rights=("mayReadItems",), subscribed=subscribed)
+        return PutItem(**key, data=grants.encode(Grant(mailboxes={inbox.mailbox_id: share})))
+
+    stream = await Stream.open(house, "types=Email&closeafter=no&ping=0")
+    await store.commit(given(subscribed=False), found)
+    await house.fill("bob@example.test", 1)
+    await house.fill("alice@example.test", 1)
+    event = await stream.event()
+    assert set(json.loads(event["data"])["changed"]) == {f"A{alice.account_id}"}, "nothing is subscribed to"
+    await store.commit(given(subscribed=True), found)
+    event = await stream.event()
+    assert set(json.loads(event["data"])["changed"]) == {f"A{bob.account_id}"}
+    await house.fill("bob@example.test", 1, mailbox="Drafts")  # nobody else sees that
+    await house.fill("bob@example.test", 1)
+    event = await stream.event()
+    states = json.loads(event["data"])["changed"][f"A{bob.account_id}"]
+    present = await store.mailbox(bob.account_id, "INBOX")
+    assert present is not None
+    assert states == {"Email": str(present.highest_modseq)}
+    await stream.close()
+    await house.fill("bob@example.test", 1)
+    stream = await Stream.open(house, "types=Email&closeafter=no&ping=0", **{"Last-Event-ID": event["id"]})
+    missed = await stream.event()
+    assert set(json.loads(missed["data"])["changed"]) == {f"A{bob.account_id}"}
+    await store.commit(PutItem(**key, data=grants.encode(Grant())), found)
+    await house.fill("bob@example.test", 1)
+    await house.fill("alice@example.test", 1)
+    event = await stream.event()
+    assert set(json.loads(event["data"])["changed"]) == {f"A{alice.account_id}"}, "it was taken back"
+    await stream.close()

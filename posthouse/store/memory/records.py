@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, Upload
+from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, Passage, Upload
 from posthouse.store.memory.engine import Rdr
 from posthouse.store.memory.readers import Readers
 from posthouse.store.model import Suppression
-from posthouse.store.sql import account_reads, suppressions, transfers, trust
+from posthouse.store.sql import account_reads, shared, suppressions, transfers, trust
 from posthouse.store.sql.database import Database
 from posthouse.store.trust import DkimKey, DmarcTally, Mute, Report
 
@@ -36,6 +36,10 @@ class Records(Generic[Rdr]):
     async def mailboxes_gone(self, account_id: int, since: int) -> list[MailboxGone] | None:
         """Mailboxes deleted after a mod-sequence."""
         return await self._of_rows(account_reads.mailboxes_gone, account_id, since)
+
+    async def passages(self, account_id: int, mailbox_ids: Sequence[int], since: int) -> list[Passage] | None:
+        """Emails that came into these mailboxes from others, or left them."""
+        return await self._of_rows(shared.read_changes, account_id, mailbox_ids, since)
 
     async def items(self, account_id: int, kind: str, item_ids: Sequence[int] | None = None) -> list[Item]:
         """The items of a kind, by number."""

@@ -38,6 +38,12 @@ _OWN: Final = (
     " SELECT a, b, 1 + n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (a, b, n)"
     " ON CONFLICT (account_id, blob_id) DO UPDATE SET owners = blob_share.owners + excluded.owners - 1"
 )
+_COPIED: Final = (
+    "INSERT INTO blob_share (account_id, blob_id, owners)"
+    " SELECT account_id, blob_id, 1 + count(*) FROM email"
+    " WHERE account_id = $1 AND email_id BETWEEN $2 AND $3 GROUP BY account_id, blob_id"
+    " ON CONFLICT (account_id, blob_id) DO UPDATE SET owners = blob_share.owners + excluded.owners - 1"
+)
 _LOST: Final = (
     "SELECT l.a, l.b, coalesce(s.owners, 1) - l.n, s.owners IS NOT NULL"
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS l (a, b, n)"
@@ -109,6 +115,10 @@ class Blobs:
         self._tx.writes += 1
         key = (account_id, blob_id)
         self._new_owners[key] = self._new_owners.get(key, 0) + 1
+
+    def copied(self, account_id: int, first: int, last: int) -> None:
+        """Emails from one number to another were made that share the blobs of others."""
+        self._tx.fetch(_COPIED, account_id, first, last)
 
     def disown(self, account_id: int, blob_ids: Sequence[int], /) -> None:
         """One owner less for each time a blob of an account is named; blobs without owners are removed."""

@@ -82,6 +82,8 @@ class Server:
         self.named_statements = True
         self.joins = True
         """Whether one statement may write to several tables; engines that distribute tables cannot always do it."""
+        self.logs_flags = False
+        """Whether large flag changes may be logged: all nodes alive read the log, and no older one can start."""
         self.refuse_until = 0.0
         self._lock = threading.Lock()
 
@@ -133,6 +135,11 @@ class Connection:
     def joins(self) -> bool:
         """Whether one statement may write to several tables (`Server.joins`)."""
         return self._server.joins
+
+    @property
+    def logs_flags(self) -> bool:
+        """Whether large flag changes may be logged (`Server.logs_flags`)."""
+        return self._server.logs_flags
 
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import asyncpg
 import msgspec
@@ -37,7 +37,7 @@ from posthouse.store.postgres.blobs import PutObject, digest_of
 from posthouse.store.postgres.connection import Connection, Server, refused, snapshot
 from posthouse.store.postgres.digesting import Digester
 from posthouse.store.postgres.emails import derive_emails
-from posthouse.store.postgres.migrate import migrate
+from posthouse.store.postgres.migrate import WAITS, migrate
 from posthouse.store.postgres.nodes import Node
 from posthouse.store.postgres.notices import Notices
 from posthouse.store.postgres.packing import Packer
@@ -54,6 +54,9 @@ from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.writer import Submission, Work
 
 log = logging.getLogger("posthouse.store")
+
+FLAGS_LOGGED_SINCE: Final = 13
+"""The schema from which on large flag changes are logged."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +156,7 @@ class Engine:
         self.node = Node(self.name, self._place.name, self._place.roles, __version__)
         self.notices.beat = self.node.beat
         self.node.died = self._take_over
-        self.notices.start()
+        self.node.agreed = self._agreed
         self._sweeper = Sweeper(self.background, self.objects, self._settings.now)
         self._digester = Digester(self._background_readers, self.derive, self.background, self.foreground)
         self._packer = (
@@ -164,6 +167,7 @@ class Engine:
         self._settler = Settler(self._settle_one, self.foreground, limits.FLAGS_LEFT_SECONDS)
         self.live.flags_logged = self._settler.wake
         self._loops.append(asyncio.create_task(self._settler.run()))
+        self.notices.start()
         if self._place.jobs:
             self.live.mail_went = self._sweeper.wake
             self.live.mail_came = self._digester.wake
@@ -276,6 +280,25 @@ class Engine:
         """These nodes are dead: what they had leased is due again."""
         log.warning("taking over from %s", ", ".join(nodes))
         self._begin(self.background(lambda tx: queue.release_of(tx, nodes)))
+
+    def _agreed(self, present: int, lowest: int) -> None:
+        """What the nodes know, and the database's schema: a step may have waited, flags may be logged or not."""
+        may_log = present >= FLAGS_LOGGED_SINCE and lowest >= WAITS[FLAGS_LOGGED_SINCE]
+        if self.server.logs_flags and not may_log:
+            log.warning("a node is alive that does not read logged flag changes: they are settled")
+            self._settler.wake()
+        self.server.logs_flags = may_log
+        if any(step > present and lowest >= needed for step, needed in WAITS.items()):
+            self._begin(asyncio.to_thread(self._migrate))
+
+    def _migrate(self) -> None:
+        db = Connection(self.server)
+        try:
+            migrate(db)
+        except asyncpg.PostgresError as fault:
+            raise StoreUnavailable(f"The schema cannot be brought on: {fault}") from fault
+        finally:
+            db.close()
 
     def _begin(self, job: Coroutine[Any, Any, Any]) -> None:
         """Run something that nobody waits for; its failure is only noted."""

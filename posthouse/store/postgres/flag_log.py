@@ -7,6 +7,8 @@ Rows come and go under the account's row lock alone, and runs of a mailbox never
 placements in a writer settles them first (`Transaction.settle_flags`); readers read the view `placed`, which has the
 log on top, in one snapshot. A row that is written moves the account's mod-sequence, so a node whose memory of the
 account is believed knows of it; one that is settled does not, so memory may name a mailbox that has none left.
+
+Nodes of a program before schema 9 do not read the log: as long as one is alive nothing is logged.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ Key = tuple[int, int]
 
 _LOGGED: Final = "SELECT DISTINCT mailbox_id FROM flag_log WHERE account_id = $1"
 _TAKE: Final = (
-    "DELETE FROM flag_log WHERE account_id = $1 AND mailbox_id = $2 AND first <= $4 AND last >= $3"
-    " RETURNING first, last, modseq, keep, bits"
+    "WITH taken AS (DELETE FROM flag_log WHERE account_id = $1 AND mailbox_id = $2 AND first <= $4 AND last >= $3"
+    " RETURNING first, last, modseq, keep, bits), there AS (SELECT count(*) AS before FROM flag_log"
+    " WHERE account_id = $1 AND mailbox_id = $2) SELECT before, taken.* FROM there LEFT JOIN taken ON true"
 )
+"""How many there were, with each that goes."""
 _APPLY: Final = (
     "UPDATE placement SET flags = flags & $6 | $7, modseq = $5"
     " WHERE account_id = $1 AND mailbox_id = $2 AND uid BETWEEN $3 AND $4"
 )
-_MORE: Final = "SELECT 1 FROM flag_log WHERE account_id = $1 AND mailbox_id = $2 LIMIT 1"
 _OLDEST: Final = "SELECT account_id, mailbox_id, first FROM flag_log LIMIT 1"
 
 
@@ -51,21 +54,26 @@ class FlagLog:
 
     def note(
         self, account: AccountState, mailbox_id: int, changed: Ranges, rule: tuple[int, int, int]
-    ) -> None:
-        """Log a change (mod-sequence, keep, bits) of UIDs. What was logged about them must have been settled."""
+    ) -> bool:
+        """Log a change (mod-sequence, keep, bits) of UIDs if it is worth it: many, in few runs; whether it was.
+
+        What was logged about them must have been settled.
+        """
+        worth = len(changed) >= limits.FLAGS_LOGGED and changed.run_count() <= limits.FLAGS_LOGGED_RUNS
+        if not worth or not self._tx.db.logs_flags:
+            return False
         for first, last in changed.pairs():
             self._tx.add_row("flag_log", (account.account_id, mailbox_id, first, last, *rule))
         account.logged.add(mailbox_id)
         self._clean.discard((account.account_id, mailbox_id))
         self._tx.publish_once(changes.FlagsLogged())
+        return True
 
     def settle(self, account: AccountState, mailbox_id: int, first: int, last: int) -> None:
         """Bring the placements of a mailbox up to what is logged about any UID from `first` to `last`."""
         key = (account.account_id, mailbox_id)
-        if mailbox_id in account.logged and key not in self._clean:
-            self._settle(key, first, last)
-            if not self._tx.db.fetch(_MORE, *key):
-                self._clean.add(key)
+        if mailbox_id in account.logged and key not in self._clean and not self._settle(key, first, last):
+            self._clean.add(key)
 
     def settle_one(self) -> bool:
         """Settle a logged run of whichever account; whether there was one."""
@@ -75,9 +83,13 @@ class FlagLog:
             self._settle((account_id, mailbox_id), first, first)
         return bool(rows)
 
-    def _settle(self, key: Key, first: int, last: int) -> None:
-        for start, end, modseq, keep, bits in self._tx.fetch(_TAKE, *key, first, last):
+    def _settle(self, key: Key, first: int, last: int) -> int:
+        """How many runs of the mailbox are left."""
+        rows = self._tx.fetch(_TAKE, *key, first, last)
+        taken = [row for _, *row in rows if row[0] is not None]
+        for start, end, modseq, keep, bits in taken:
             self._tx.fetch(_APPLY, *key, start, end, modseq, keep, bits)
+        return int(rows[0][0]) - len(taken)
 
     def committed(self, accounts: dict[int, AccountState]) -> None:
         """What this transaction settled is so."""
@@ -89,8 +101,3 @@ class FlagLog:
     def undone(self) -> None:
         """It is not."""
         self._clean.clear()
-
-
-def takes(changed: Ranges) -> bool:
-    """Whether these UIDs are worth logging: many, and in few runs."""
-    return len(changed) >= limits.FLAGS_LOGGED and changed.run_count() <= limits.FLAGS_LOGGED_RUNS

@@ -6,6 +6,7 @@ held is free after NODE_SILENCE. Each new holder gets a higher token.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from posthouse import limits
@@ -41,9 +42,13 @@ class ClusterLocks:
         return await self._readers.run(_acquire, f"duty {duty}", self._node, self._node) is not None
 
     async def release(self, account_id: int, session_id: str) -> None:
-        """Give it back. The work is handed over before anything is waited for, so a cancelled session releases too."""
+        """Give it back; others can take it when this returns, so that a reply to QUIT comes after (RFC 1939 §6).
+
+        The work is handed over before anything is waited for, so a cancelled session releases too.
+        """
         done = self._readers.run(_release, f"pop3 {account_id}", self._node, session_id)
         done.add_done_callback(_seen)
+        await asyncio.wait((done,))
 
 
 def acquire(db: Connection, name: str, node: str, holder: str) -> int | None:

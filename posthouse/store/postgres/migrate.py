@@ -2,18 +2,30 @@
 
 Nodes start at the same time: one of them takes a lock and does it, the others wait. Each step only adds, so that nodes
 of the version before go on working while they are replaced one by one; a database of a newer program is refused when
-it is more than one step ahead.
+it is more than one step ahead. A step that older nodes must not live to see waits until they are gone (`WAITS`): a
+node then begins with the schema before it, and takes the step some time after the last of them has ended.
 """
 
 from __future__ import annotations
 
+import logging
 from importlib import resources
+from typing import Final
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.store.postgres.connection import Connection
 
+log = logging.getLogger("posthouse.store")
+
 TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL)"
+)
+WAITS: Final = {13: 9}
+"""Steps with the schema that every node alive must know before."""
+_OLDER = (
+    "SELECT name, schema FROM node"
+    " WHERE schema < $1 AND seen_at > extract(epoch FROM clock_timestamp())::float8 - $2"
 )
 _LOCK = "SELECT pg_advisory_xact_lock(20260)"
 
@@ -29,7 +41,7 @@ def steps() -> dict[int, str]:
 
 
 def migrate(db: Connection, known: dict[int, str] | None = None) -> None:
-    """Apply what is missing. StoreUnavailable for a database that is too new."""
+    """Apply what is missing and need not wait. StoreUnavailable for a database that is too new."""
     known = steps() if known is None else known
     newest = max(known)
     db.begin()
@@ -42,6 +54,10 @@ def migrate(db: Connection, known: dict[int, str] | None = None) -> None:
                 f"The database has schema {present}, but this program knows {newest} at most."
             )
         for number in range(present + 1, newest + 1):
+            if number in WAITS and (older := db.fetch(_OLDER, WAITS[number], limits.NODE_SILENCE)):
+                names = ", ".join(sorted({row[0] for row in older}))
+                log.info("schema %d waits until older nodes have ended: %s", number, names)
+                break
             db.script(known[number])
             db.rows("INSERT INTO schema_version VALUES (?, now())", (number,))
     except BaseException:

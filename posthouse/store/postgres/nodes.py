@@ -24,6 +24,7 @@ _BEAT: Final = (
     f" ON CONFLICT (node) DO UPDATE SET seen_at = {_NOW}"
 )
 _DEAD: Final = f"DELETE FROM node WHERE seen_at < {_NOW} - $1 RETURNING node"
+_AGREED: Final = "SELECT (SELECT max(version) FROM schema_version), coalesce(min(schema), 0) FROM node"
 _ORPHANED: Final = (
     "SELECT DISTINCT holder FROM queued_recipient WHERE holder <> ''"
     " AND NOT EXISTS (SELECT 1 FROM node WHERE node = holder)"
@@ -38,6 +39,8 @@ class Node:
         self._beaten = -limits.NODE_BEAT
         self.died: Callable[[list[str]], None] = _nobody
         """Told who has gone without giving its leases back."""
+        self.agreed: Callable[[int, int], None] = _nothing
+        """Told the schema of the database, and the lowest that a node knows."""
 
     async def beat(self, connection: asyncpg.Connection[Any]) -> None:
         """Give a sign of life when it is time, and bury the dead."""
@@ -48,6 +51,7 @@ class Node:
         self._beaten = now
         await connection.execute(_DEAD, limits.NODE_SILENCE)
         await connection.execute("DELETE FROM commit_mark WHERE at < $1", int(time.time() - MARK_KEPT))
+        self.agreed(*await connection.fetchrow(_AGREED))
         dead = [row[0] for row in await connection.fetch(_ORPHANED) if row[0] != self._row[0]]
         if dead:
             self.died(dead)
@@ -58,4 +62,8 @@ class Node:
 
 
 def _nobody(_: list[str]) -> None:
+    pass
+
+
+def _nothing(_present: int, _lowest: int) -> None:
     pass

@@ -318,6 +318,12 @@ class Transaction(BaseTransaction):
         row = (account.account_id, mailbox.mailbox_id, account.modseq, int(vanished), str(uids))
         self.add_row("mailbox_change", row)
 
+    def log_flags(
+        self, account_id: int, mailbox_id: int, modseq: int, changed: Ranges, keep: int, bits: int
+    ) -> bool:
+        """Make a change of many flags durable as a rule; the placements follow in a quiet moment (`flag_log.py`)."""
+        return self.flag_log.note(self.account(account_id), mailbox_id, changed, (modseq, keep, bits))
+
     def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:
         """Bring the placements up to what is logged about these UIDs."""
         self.flag_log.settle(self.account(account_id), mailbox_id, first, last)
@@ -343,19 +349,11 @@ class Transaction(BaseTransaction):
 
     def emails_copied(self, account_id: int, first: int, count: int) -> None:
         """Emails with consecutive numbers were made that share the blobs of others."""
-        copies = (account_id, first, first + count - 1)
-        self.execute(
-            "INSERT INTO blob_share (account_id, blob_id, owners)"
-            " SELECT account_id, blob_id, 1 + count(*) FROM email"
-            " WHERE account_id = ? AND email_id BETWEEN ? AND ? GROUP BY account_id, blob_id"
-            " ON CONFLICT (account_id, blob_id)"
-            " DO UPDATE SET owners = blob_share.owners + excluded.owners - 1",
-            copies,
-        )
+        self.blobs.copied(account_id, first, first + count - 1)
         self.execute(
             "INSERT INTO new_email (account_id, email_id) SELECT account_id, email_id FROM email"
             " WHERE account_id = ? AND email_id BETWEEN ? AND ?",
-            copies,
+            (account_id, first, first + count - 1),
         )
 
     def destinations_changed(self, destinations: Collection[str]) -> None:

@@ -17,7 +17,7 @@ from posthouse.store.interface import (
     PlaceEmails,
 )
 from posthouse.store.judgement import lesson_of_move
-from posthouse.store.sql import twins
+from posthouse.store.sql import shared, twins
 from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
@@ -169,6 +169,13 @@ def _arrive(
     )
     target.uid_next = first + len(uids)
     count(account, target, len(uids), size, unseen, deleted)
+    if moving and target.mailbox_id in account.shared:
+        (email_ids,) = tx.integers(
+            ("email_id",),
+            "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
+            (account.account_id, target.mailbox_id, first),
+        )
+        shared.note(tx, account, target, email_ids, came=True)
     _publish_arrivals(tx, account, target, first, modseq)
     return uids
 

@@ -42,10 +42,15 @@ def _prune(tx: Transaction, account_id: int) -> None:
     )
     if not rows:
         return
-    oldest = rows[0][0]
-    for table in ("email_gone", "mailbox_gone", "item_gone"):
+    end_history(tx, account_id, rows[0][0])
+
+
+def end_history(tx: Transaction, account_id: int, oldest: int) -> None:
+    """Forget what changed up to a mod-sequence."""
+    for table in ("email_gone", "mailbox_gone", "item_gone", "passage"):
         tx.execute(f"DELETE FROM {table} WHERE account_id = ? AND modseq <= ?", (account_id, oldest))
     tx.execute(
-        "INSERT INTO history VALUES (?, ?) ON CONFLICT (account_id) DO UPDATE SET modseq = excluded.modseq",
+        "INSERT INTO history VALUES (?, ?) ON CONFLICT (account_id) DO UPDATE SET modseq ="
+        " CASE WHEN history.modseq > excluded.modseq THEN history.modseq ELSE excluded.modseq END",
         (account_id, oldest),
     )

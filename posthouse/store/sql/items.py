@@ -7,8 +7,11 @@ change takes a mod-sequence of the account, so that states and changes of all ki
 from __future__ import annotations
 
 from posthouse.errors import Conflict, NotFound
+from posthouse.store import grants
 from posthouse.store.account_model import Item
+from posthouse.store.grants import Grant
 from posthouse.store.interface import PutItem, RemoveItem
+from posthouse.store.sql import shared
 from posthouse.store.sql.transaction import Transaction
 
 
@@ -25,6 +28,7 @@ def put(tx: Transaction, op: PutItem) -> Item:
         raise Conflict("It was changed meanwhile.")
     if not present and op.item_id is not None and not op.new:
         raise NotFound("There is no such item.")
+    before = _grant(tx, op) if op.kind == grants.KIND else None
     modseq = tx.bump_kind(account, op.kind)
     created = present[0][0] if present else modseq
     tx.execute(
@@ -32,6 +36,8 @@ def put(tx: Transaction, op: PutItem) -> Item:
         " SET modseq = excluded.modseq, due_at = excluded.due_at, data = excluded.data",
         (op.account_id, op.kind, item_id, created, modseq, op.due_at, op.data),
     )
+    if before is not None:
+        shared.granted(tx, account, before, grants.decode(op.data))
     return Item(
         account_id=op.account_id,
         kind=op.kind,
@@ -41,6 +47,15 @@ def put(tx: Transaction, op: PutItem) -> Item:
         modseq=modseq,
         due_at=op.due_at,
     )
+
+
+def _grant(tx: Transaction, op: PutItem | RemoveItem) -> Grant:
+    """What the item granted before."""
+    rows = tx.query(
+        "SELECT data FROM item WHERE account_id = ? AND kind = ? AND item_id = ?",
+        (op.account_id, op.kind, op.item_id),
+    )
+    return grants.decode(rows[0][0]) if rows else Grant()
 
 
 def _free_number(tx: Transaction, op: PutItem) -> int:
@@ -61,9 +76,12 @@ def remove(tx: Transaction, op: RemoveItem) -> None:
     )
     if not present:
         raise NotFound("There is no such item.")
+    before = _grant(tx, op) if op.kind == grants.KIND else None
     modseq = tx.bump_kind(account, op.kind)
     tx.execute("DELETE FROM item WHERE account_id = ? AND kind = ? AND item_id = ?", key)
     tx.execute(
         "INSERT INTO item_gone VALUES (?, ?, ?, ?, ?)",
         (op.account_id, op.kind, modseq, op.item_id, present[0][0]),
     )
+    if before is not None:
+        shared.granted(tx, account, before, Grant())

@@ -21,7 +21,7 @@ from posthouse.store.model import (
     Mailbox,
     Role,
 )
-from posthouse.store.sql import gone, twins
+from posthouse.store.sql import gone, shared, twins
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sql.transaction import Transaction
 
@@ -116,6 +116,7 @@ def delete(tx: Transaction, op: DeleteMailbox) -> None:
     account.octets -= mailbox.size
     account.messages -= mailbox.total
     doom(tx, account.account_id, mailbox.mailbox_id, account.modseq)
+    shared.forget_mailbox(tx, account, mailbox.mailbox_id)
     if account.has_twins:
         twins.leave_deleted(tx, account, mailbox.mailbox_id)
 

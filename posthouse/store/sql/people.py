@@ -170,7 +170,7 @@ def put_account(tx: Transaction, op: PutAccount) -> None:
 _OF_ACCOUNT: Final = (
     *("subscription", "keyword", "account_state", "app_password", "credential", "transferred"),
     *("twin", "email_gone", "mailbox_gone", "history", "thread_key", "item", "item_gone", "item_state"),
-    *("lesson", "memo"),
+    *("lesson", "memo", "passage"),
     "account",
 )
 """Tables whose rows go with their account at once; emails and what belongs to them are swept."""

@@ -23,7 +23,7 @@ from posthouse.store.interface import (
 from posthouse.store.judgement import lesson_of_flags
 from posthouse.store.memory import changes
 from posthouse.store.model import DELETED, SEEN
-from posthouse.store.sql import twins
+from posthouse.store.sql import shared, twins
 from posthouse.store.sql.gone import GoneEmail, note_emails
 from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import flag_bits
@@ -274,8 +274,11 @@ def leave(
             lost = [each for each in lost if each[0] not in kept]
         if lost:
             tx.discard_emails(account.account_id, [each[0] for each in lost])
+    watched = _emails(tx, selection) if mailbox.mailbox_id in account.shared else []
     tx.execute(f"DELETE FROM placement WHERE {selection.where}", selection.bindings)
     modseq = tx.bump_mailbox(account, mailbox)
+    if watched:
+        shared.note(tx, account, mailbox, watched, came=False)
     note_emails(tx, account.account_id, modseq, lost)
     count(account, mailbox, -len(uids), -size, -unseen, -deleted)
     gone = Ranges.of_sorted(uids)
@@ -284,6 +287,11 @@ def leave(
     for email_id in staying:
         twins.part(tx, account, email_id, mailbox.mailbox_id)
     return uids
+
+
+def _emails(tx: Transaction, selection: Selection) -> list[int]:
+    (email_ids,) = tx.integers(("email_id",), f"FROM placement WHERE {selection.where}", selection.bindings)
+    return email_ids
 
 
 def counted(tx: Transaction, selection: Selection) -> tuple[list[int], int, int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from posthouse.store import grants
 from posthouse.store.model import (
     Mailbox,
     Role,
@@ -86,6 +87,8 @@ class AccountState:
     """Of the latest change of an email or mailbox."""
     kinds: dict[str, int] = field(default_factory=dict)
     """Of the latest change of each kind of items."""
+    shared: frozenset[int] = frozenset()
+    """Mailboxes that others may see."""
     has_twins: bool = False
     """Some emails are in several mailboxes."""
     flag_bits: dict[frozenset[str], int] = field(default_factory=dict)
@@ -148,6 +151,9 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
         ((latest,),) = db.rows(f"SELECT max(modseq) FROM {table} WHERE account_id = ?", (account_id,))
         account.mail_modseq = max(account.mail_modseq, latest or 0)
     account.kinds = dict(db.rows("SELECT kind, modseq FROM item_state WHERE account_id = ?", (account_id,)))
+    if grants.KIND in account.kinds:
+        rows = db.rows("SELECT data FROM item WHERE account_id = ? AND kind = ?", (account_id, grants.KIND))
+        account.shared = grants.mailboxes_of(data for (data,) in rows)
     account.has_twins = bool(db.rows("SELECT 1 FROM twin WHERE account_id = ? LIMIT 1", (account_id,)))
     account.modseq = max(account.modseq, account.mail_modseq, *account.kinds.values())
     account.told = account.modseq

@@ -2,34 +2,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { signedIn, visit } from '../browser.mjs'
+import { atOnce, now, PATIENCE, row } from '../looking.mjs'
 
-const AT_ONCE = 1_000 // the issue's bound: from the moment an action is done (or the 250 is there) to what others see
-const PATIENCE = 10_000
 const CHORD = 'Control+Enter'
 
-const row = (page, text) => page.locator('.row', { hasText: text }).first()
 const toast = (page, text) => page.locator('.toast', { hasText: text })
-
-/**
- * Whether everybody agrees at once. Each of `tries` does something and tells the moment it was done, and what must then be seen. The machine
- * may be busy with other tests, so the best of them counts; what is never seen fails at once.
- */
-async function atOnce(...tries) {
-  const took = []
-  for (const [act, ...seen] of tries) {
-    const moment = await act()
-    await Promise.all(seen.map((look) => look()))
-    took.push(Date.now() - moment)
-    if (took.at(-1) < AT_ONCE) return
-  }
-  assert.fail(`seen after ${took.map(Math.round).join(', ')} ms`)
-}
-/** The moment of something done on a page. */
-async function now(act) {
-  const moment = Date.now()
-  await act()
-  return moment
-}
 
 /** What a page asks by JMAP from now on: for each request its calls. */
 function requestsOf(page) {

@@ -55,12 +55,11 @@ DEMANDED: Final[Mapping[str, set[str]]] = {
 """By the method's name behind the slash: RFC 8620 §5.1-5.6."""
 SORTED: Final = {
     "Mailbox/query": "name", "Email/query": "subject", "EmailSubmission/query": "emailId", "ContactCard/query": "name",
-    "Quota/query": "name",
+    "Quota/query": "name", "Principal/query": "name", "ShareNotification/query": "created",
 }  # fmt: skip
 """What results can be sorted by."""
 OTHERWISE: Final[Mapping[str, str]] = {
-    "accountNotSupportedByMethod": "every account has every capability of its Session object",
-    "accountReadOnly": "no account is read-only",
+    "accountReadOnly": "what may be changed is said of each object: forbidden",
 }
 """Method errors of RFC 8620 §3.6.2 that nothing here gives, and why."""
 

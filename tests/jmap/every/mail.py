@@ -113,10 +113,6 @@ CASES: Final = [
 
 REASONS: Final = {
     ("Mailbox/set", "tooLarge"): "each property of a mailbox has its own bound: invalidProperties",
-    ("Email/set", "forbidden"): "an account's mail is its owner's",
-    ("Email/copy", SUCCESS): "no account may use another's yet",
-    ("Email/copy", "stateMismatch"): "no account may use another's yet",
-    ("Email/copy", "notFound"): "no account may use another's yet",
     (
         "Email/import",
         "alreadyExists",

@@ -1,4 +1,4 @@
--- A large flag change may be one row, which placements follow later. From this step on it is read; from 010 on written.
+-- A large flag change may be one row, which placements follow later. From this step on it is read; from 013 on written.
 
 CREATE TABLE flag_log (
   account_id bigint NOT NULL,
