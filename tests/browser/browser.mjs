@@ -34,6 +34,15 @@ export async function signedIn(browser, base, address, options = {}) {
   return page
 }
 
+/** Go somewhere within the application, as a link does: nothing is loaded again. */
+export async function visit(page, address) {
+  await page.evaluate((to) => {
+    for (const each of document.querySelectorAll('dialog[open]')) each.dispatchEvent(new Event('cancel', { cancelable: true }))
+    history.pushState(null, '', to)
+    dispatchEvent(new PopStateEvent('popstate'))
+  }, address)
+}
+
 /** By the sign-in page. */
 export async function signIn(page, base, address, password = 'posthouse') {
   await page.goto(`${base}/login?to=%2Fmail%2Finbox`)

@@ -12,9 +12,12 @@ from tests.browser.hostile import letters
 from tests.browser.runner import needs_browser, run_suite
 from tests.browser.stage import Stage, connect, opened
 
+TOGETHER = 12
+"""Letters of one conversation: all are unread, so all are shown at once."""
 
-def put(stage: Stage) -> int:
-    """All letters into alice's inbox; how many there are."""
+
+def put(stage: Stage) -> tuple[int, int]:
+    """All letters into alice's inbox; how many there are, in how many conversations."""
     client = connect(stage, "alice@north.test")
     cases = [
         (
@@ -23,14 +26,18 @@ def put(stage: Stage) -> int:
         )
     ]
     cases += [(f"case {number:03d}", html) for number, html in enumerate(letters())]
-    for subject, html in cases:
+    for number, (name, html) in enumerate(cases):
+        first = (number - 1) // TOGETHER * TOGETHER + 1
         made = EmailMessage()
-        made["From"], made["To"], made["Subject"] = "Mallory <mallory@evil.test>", "alice@north.test", subject
-        made["Message-ID"] = f"<{subject.replace(' ', '-')}@evil.test>"
+        made["From"], made["To"] = f"{name} <mallory@evil.test>", "alice@north.test"
+        made["Subject"] = name if number == 0 else f"cases from {first}"
+        made["Message-ID"] = f"<{number}@evil.test>"
+        if number > first:
+            made["References"] = f"<{first}@evil.test>"
         made.set_content(html, subtype="html", cte="base64")
         client.append("INBOX", "()", None, made.as_bytes())  # type: ignore[arg-type]
     client.logout()
-    return len(cases)
+    return len(cases), 1 + -(-(len(cases) - 1) // TOGETHER)
 
 
 def test_there_are_enough_cases() -> None:
@@ -42,5 +49,6 @@ def test_there_are_enough_cases() -> None:
 async def test_hostile_letters() -> None:
     needs_browser()
     async with opened(furnished=False) as stage:
-        count = await asyncio.to_thread(put, stage)
-        await run_suite("hostile", msgspec.to_builtins(stage) | {"count": count})
+        count, conversations = await asyncio.to_thread(put, stage)
+        more = {"count": count, "conversations": conversations}
+        await run_suite("hostile", msgspec.to_builtins(stage) | more)

@@ -10,7 +10,6 @@ from typing import Any, Final
 from tests.browser.stage import Stage, connect
 
 PATIENCE: Final = 10.0
-QUIET: Final = 2.0
 
 
 class Watcher:
@@ -29,7 +28,6 @@ class Watcher:
             "store",
             "move",
             "deliver",
-            "never",
             "source",
         )
         return {name: getattr(self, name) for name in names}
@@ -84,14 +82,6 @@ class Watcher:
         raw: bytes = client.uid("FETCH", found[0], "(BODY.PEEK[])")[1][0][1]
         client.logout()
         return raw.decode().replace("\r\n ", " ").replace("\r\n\t", " ")
-
-    def never(self, address: str, mailbox: str, subject: str) -> bool:
-        """Whether it is still absent after a while."""
-        end = time.monotonic() + QUIET
-        while time.monotonic() < end:
-            if self.is_in(address, mailbox, subject):
-                return False
-        return True
 
     def store(self, address: str, mailbox: str, subject: str, flag: str, sign: str = "+") -> float:
         """Set a flag, or take it away; when the OK was there (milliseconds)."""

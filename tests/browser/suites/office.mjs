@@ -163,8 +163,7 @@ export const checks = {
     assert.ok(!(await world.ask('may_log_in', 'imap', 'alice@north.test', secret)))
   },
   async sessions_are_ended(world) {
-    const others = []
-    for (let number = 0; number < 3; number++) others.push(await signedIn(world.browser, world.stage.north, 'alice@north.test'))
+    const others = await Promise.all([1, 2, 3].map(() => signedIn(world.browser, world.stage.north, 'alice@north.test')))
     const page = await at(world, '/settings/sessions')
     const lines = page.locator('#sessions').getByRole('button', { name: /^Sign out:/ })
     await lines.nth(2).waitFor()

@@ -28,6 +28,9 @@ export const view = {
   },
 }
 
+/** Where a list was when a message, or another page, took its place. */
+export const left: { list: MessageList | undefined; top: number; cursor: number } = { list: undefined, top: 0, cursor: -1 }
+
 const place = $derived(placeOf(route(), state.unreadOnly))
 export function currentPlace(): Place {
   return place
