@@ -24,9 +24,11 @@ Wanted = dict[int, frozenset[str]]
 class BookShares:
     """Of one call: first what is wanted is taken out of the arguments, then what succeeded is done."""
 
-    def __init__(self, context: Context, account_id: int) -> None:
+    def __init__(self, context: Context, account_id: int, titles: dict[str, str]) -> None:
+        """`titles`: the names of the books that are there, by id."""
         self._context = context
         self._account_id = account_id
+        self._titles = titles
         self._new: dict[str, Wanted] = {}
         self._changed: dict[str, Wanted] = {}
         self._not_created: Object = {}
@@ -77,7 +79,7 @@ class BookShares:
         shares = await sharing.shares_of(self._context, self._account_id, ADDRESS_BOOKS)
         for name in answer.destroyed or ():
             if (number := ids.decode(LETTER, name) or 0) in shares:
-                await self._commit(Thing(ADDRESS_BOOKS, number, name), {})
+                await self._commit(Thing(ADDRESS_BOOKS, number, self._titles.get(name, "")), {})
 
     async def _share(self, name: str, wanted: Wanted) -> None:
         number = ids.decode(LETTER, name) or 0

@@ -274,7 +274,7 @@ async def set_books(context: Context, arguments: SetBooksArguments) -> SetAnswer
         else:
             allowed.append(name)
             await _leave(context, arguments, name, inside)
-    shares = BookShares(context, account_id)
+    shares = BookShares(context, account_id, {name: each["name"] for name, each in books.items()})
     plain = SetArguments(
         account_id=arguments.account_id,
         create=await shares.of_new(arguments.create or {}),

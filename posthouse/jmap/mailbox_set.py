@@ -132,8 +132,8 @@ class _Setter:
         return {k: v for k, v in whole.items() if k not in given or given[k] != v}
 
     async def _shared(self, box: Stored, shares: dict[int, frozenset[str]]) -> None:
-        """Share a mailbox that was just made."""
-        thing = Thing(MAILBOXES, box.mailbox_id, box.name)
+        """Share a mailbox that was just made, or that is about to go, with these and nobody else."""
+        thing = _thing(box)
         for _ in range(limits.JMAP_RETRIES):
             try:
                 await self._context.store.commit(*await sharing.operations(self._context, thing, shares))
@@ -245,7 +245,7 @@ class _Setter:
         ops = await self._operations(box, by_name, wanted)
         if "shareWith" in names and new.get("shareWith") != old["shareWith"]:
             shares = await sharing.wanted_shares(self._context, MAILBOXES, wanted.share_with)
-            thing = Thing(MAILBOXES, box.mailbox_id, wanted.name)
+            thing = _thing(box)
             ops += await sharing.operations(self._context, thing, shares)
         return ops
 
@@ -301,9 +301,16 @@ class _Setter:
             raise Rejected("mailboxHasChild")
         if not with_emails and box.total:
             raise Rejected("mailboxHasEmail")
+        if box.mailbox_id in await sharing.shares_of(self._context, self._account_id, MAILBOXES):
+            await self._shared(box, {})  # whoever saw it is told
         await self._applied(DeleteMailbox(account_id=self._account_id, mailbox_id=box.mailbox_id))
         if box.subscribed:
             await self._applied(Subscribe(account_id=self._account_id, name=box.name, subscribed=False))
+
+
+def _thing(box: Stored) -> Thing:
+    """What others are told of a mailbox: its name without those above it, which they may not know."""
+    return Thing(MAILBOXES, box.mailbox_id, box.name.rpartition(SEPARATOR)[2])
 
 
 def _taken() -> Rejected:

@@ -140,4 +140,5 @@ async def test_what_is_taken_back_or_destroyed_is_gone(alice: Client, bob: Clien
     assert await visitor.error("AddressBook/get") == "accountNotFound"
     notes = (await bob.call("ShareNotification/get"))["list"]
     assert {each["objectType"] for each in notes} == {"AddressBook"}
+    assert {each["name"] for each in notes} == {"Club", "Other"}
     assert {each["objectId"]: each["newRights"] for each in notes} == {club: None, other: None}

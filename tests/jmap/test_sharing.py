@@ -523,3 +523,21 @@ async def test_whose_rights_change_is_told_once_for_each_object(
     await share(alice, club, bob, None)
     (last,) = (await bob.call("ShareNotification/get"))["list"]
     assert (last["oldRights"]["mayAddItems"], last["newRights"]) == (True, None)
+
+
+async def test_who_saw_a_mailbox_is_told_that_it_is_gone_and_nothing_of_those_above_it(
+    alice: Client, bob: Client, visitor: Visitor
+) -> None:
+    top = await make(alice, "Secret")
+    made = await alice.call(
+        "Mailbox/set", create={"m": {"name": "Club", "parentId": top, "shareWith": {principal(bob): READ}}}
+    )
+    club = made["created"]["m"]["id"]
+    (first,) = (await bob.call("ShareNotification/get"))["list"]
+    assert first["name"] == "Club"
+    await bob.call("ShareNotification/set", destroy=[first["id"]])
+    state = (await session(bob))["state"]
+    await alice.call("Mailbox/set", destroy=[club])
+    (last,) = (await bob.call("ShareNotification/get"))["list"]
+    assert (last["name"], last["objectId"], last["newRights"]) == ("Club", club, None)
+    assert (await session(bob))["state"] != state
