@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "posthouse"
@@ -110,6 +109,7 @@ def floor_of(module: str) -> int | None:
     return BY_FOLDER.get(parts[0])
 
 
+@cache
 def imports_of(path: Path) -> list[tuple[int, str]]:
     """(line, dotted name) of every import, also those inside functions; not those for types only."""
     tree = ast.parse(path.read_text())
@@ -147,53 +147,53 @@ def test_every_module_has_a_floor() -> None:
     assert [name_of(path) for path in MODULES if floor_of(name_of(path)) is None] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_go_downward(path: Path) -> None:
-    module = name_of(path)
-    floor = floor_of(module)
-    assert floor is not None
+def test_imports_go_downward() -> None:
     broken = []
-    for line, imported in imports_of(path):
-        if not imported.startswith("posthouse."):
-            continue
-        other = imported.removeprefix("posthouse.")
-        other_floor = floor_of(other)
-        if other_floor is None or other.split(".")[0] in SHARED_VALUES:
-            continue
-        same_folder = other.split(".")[0] == module.split(".")[0]
-        if other_floor > floor or (other_floor == floor and not same_folder and floor < 7):
-            broken.append(
-                f"{path.name}:{line}: {module} (floor {floor}) imports {other} (floor {other_floor})"
-            )
+    for path in MODULES:
+        module = name_of(path)
+        floor = floor_of(module)
+        assert floor is not None
+        for line, imported in imports_of(path):
+            other = imported.removeprefix("posthouse.")
+            other_floor = floor_of(other)
+            if other == imported or other_floor is None or other.split(".")[0] in SHARED_VALUES:
+                continue
+            same_folder = other.split(".")[0] == module.split(".")[0]
+            if other_floor > floor or (other_floor == floor and not same_folder and floor < 7):
+                broken.append(f"{module}:{line} (floor {floor}) imports {other} (floor {other_floor})")
     assert broken == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_pure_modules_are_pure(path: Path) -> None:
-    module = name_of(path)
-    if floor_of(module) != 1 and not module.startswith(PURE):
-        return
+def test_pure_modules_are_pure() -> None:
     impure = [
-        f"{path.name}:{line}: {name}" for line, name in imports_of(path) if name.split(".")[0] in IMPURE
+        f"{name_of(path)}:{line}: {name}"
+        for path in MODULES
+        if floor_of(name_of(path)) == 1 or name_of(path).startswith(PURE)
+        for line, name in imports_of(path)
+        if name.split(".")[0] in IMPURE
     ]
     assert impure == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_top_floor_sees_the_whole_configuration(path: Path) -> None:
-    module = name_of(path)
-    if floor_of(module) == 7 or module == "config":
-        return
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "posthouse.config":
-            assert "Config" not in [alias.name for alias in node.names], f"{module}:{node.lineno}"
+def test_only_the_top_floor_sees_the_whole_configuration() -> None:
+    seeing = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if floor_of(name_of(path)) != 7 and name_of(path) != "config"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "posthouse.config"
+        if "Config" in [alias.name for alias in node.names]
+    ]
+    assert seeing == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_sql_lives_in_the_store_and_sqlite3_nowhere(path: Path) -> None:
-    module = name_of(path)
-    names = [name.split(".")[0] for _, name in imports_of(path)]
-    assert "sqlite3" not in names, "two SQLite libraries on one file end in SIGBUS: apsw only"
-    if not module.startswith("store"):
-        assert "apsw" not in names
+def test_sql_lives_in_the_store_and_sqlite3_nowhere() -> None:
+    """Two SQLite libraries on one file end in SIGBUS: apsw only, and only there."""
+    wrong = [
+        f"{name_of(path)}:{line}: {name}"
+        for path in MODULES
+        for line, name in imports_of(path)
+        if name.split(".")[0] == "sqlite3"
+        or (name.split(".")[0] == "apsw" and not name_of(path).startswith("store"))
+    ]
+    assert wrong == []

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "posthouse").rglob("*.py"))
@@ -15,42 +12,40 @@ FUNCTION_LINES = 70
 """style.md asks for about 40; this is where a test says no (tables and docstrings count too)."""
 
 
-@cache
-def tree_of(path: Path) -> ast.Module:
-    """A module, parsed once."""
-    return ast.parse(path.read_text())
-
-
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_module_fits_in_the_head(path: Path) -> None:
-    if path.name == "limits.py":
-        return  # one table
-    assert len(path.read_text().splitlines()) <= LINES
-
-
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_no_drawer_for_odds_and_ends(path: Path) -> None:
-    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
-
-
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_every_module_says_what_it_is(path: Path) -> None:
-    text = path.read_text()
-    if text.strip():
-        assert ast.get_docstring(tree_of(path)), "a module opens with what it is"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_functions_are_short(path: Path) -> None:
+def test_modules_fit_in_the_head() -> None:
     long = [
-        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.end_lineno is not None
-        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+        f"{relative(path)}: {lines} lines"
+        for path in MODULES
+        if path.name != "limits.py"  # one table
+        if (lines := len(path.read_text().splitlines())) > LINES
+    ]
+    assert long == []
+
+
+def test_no_drawer_for_odds_and_ends() -> None:
+    drawers = {"utils", "util", "helpers", "common", "misc"}
+    assert [relative(path) for path in MODULES if path.stem in drawers] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        relative(path)
+        for path in MODULES
+        if (text := path.read_text()).strip() and not ast.get_docstring(ast.parse(text))
+    ]
+    assert silent == []
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{relative(path)}:{node.lineno}: {node.name} has {lines} lines"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+        if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES
     ]
     assert long == []
