@@ -4,7 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { signedIn } from '../browser.mjs'
 
 const LONGEST_MS = 50 // the issue's bound for a frame
-const WORK_MS = 12 // processor time of the page's thread for a frame, on average: a frame at 60 a second has 16.7
+// Processor time of the page's thread for a frame, on average. A frame at 60 a second has 16.7; a thread whose core is
+// shared with other tests is charged up to three times what it needs alone (5 ms), so only the recorded trace is strict.
+const WORK_MS = 16.7
+const WORK_ALONE_MS = 10
 
 export const checks = {
   async no_frame_is_late(world) {
@@ -45,7 +48,7 @@ export const checks = {
     console.log(JSON.stringify({ says: report }))
     if (folder) writeFileSync(`${folder}/scroll.json`, JSON.stringify({ ...report, trace: frames.frames }))
     assert.ok(frames.rows < 60, `${frames.rows} rows exist at once`)
-    assert.ok(report.work < WORK_MS, `too much work for a frame: ${JSON.stringify(report)}`)
+    assert.ok(report.work < (stage.record ? WORK_ALONE_MS : WORK_MS), `too much work for a frame: ${JSON.stringify(report)}`)
     const late = sorted.filter((each) => each > LONGEST_MS).length
     assert.ok(!stage.record || late === 0, `${late} frames over ${LONGEST_MS} ms: ${JSON.stringify(report)}`)
     // What is in sight when the scrolling rests is loaded.
