@@ -377,6 +377,9 @@ DNS_WALK_SERVERS: Final = 4
 TRACE_HOST: Final = 90.0
 """Seconds that `trace` gives one address: a person waits."""
 
+TRACE_TARGETS: Final = 20
+"""Final addresses of an alias that `trace` looks at: what a person reads."""
+
 VERIFY_AT_ONCE: Final = 20
 """Recipients that a backup MX asks primaries about at once."""
 

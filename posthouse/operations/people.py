@@ -296,14 +296,30 @@ class People:
     # --- aliases -------------------------------------------------------------------------------------
 
     async def alias_add(self, *, address: str, targets: tuple[str, ...], replace: bool = False) -> AliasRow:
-        """Let an address stand for others. NotFound: not a domain of ours; Conflict: taken."""
+        """Let an address stand for others. NotFound: not a domain of ours; Conflict: taken; ValueError: a circle."""
         wanted = normalize_address(address)
         await self._domains.local(wanted)
         if not targets:
             raise ValueError("an alias stands for at least one address")
         alias = Alias(address=wanted, targets=tuple(dict.fromkeys(map(normalize_address, targets))))
+        await self._check_circle(alias)
         await self._store.apply(PutAlias(alias=alias, new=not replace))
         return AliasRow(address=alias.address, targets=alias.targets)
+
+    async def _check_circle(self, alias: Alias) -> None:
+        """Raise ValueError when an alias would lead nowhere but to aliases that come back to each other."""
+        known = {each.address: each.targets for each in await self._store.aliases("")}
+        known[alias.address] = alias.targets
+        seen: set[str] = set()
+        ahead = [alias.address]
+        while ahead:
+            address = ahead.pop()
+            if address not in known:
+                return
+            if address not in seen:
+                seen.add(address)
+                ahead += known[address]
+        raise ValueError(f"{alias.address} would lead nowhere: its targets come back to it")
 
     async def alias_list(self, *, domain: str = "") -> list[AliasRow]:
         """All aliases, or those of a domain, by address."""

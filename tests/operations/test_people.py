@@ -103,6 +103,7 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("alias.add", {"address": "alice@north.test", "targets": ["bob@far.test"]}, Conflict),
         ("alias.add", {"address": "all@far.test", "targets": ["bob@far.test"]}, NotFound),
         ("alias.add", {"address": "all@north.test", "targets": []}, ValueError),
+        ("alias.add", {"address": "all@north.test", "targets": ["All@north.test"]}, ValueError),
         ("alias.remove", {"address": "all@north.test"}, NotFound),
         ("queue.show", {"id": 17}, NotFound),
         ("queue.change", {"action": "burn", "ids": [1]}, ValueError),
@@ -133,6 +134,20 @@ async def test_aliases(furnished: House) -> None:
     assert (await run(furnished, "alias.list"))[0]["targets"] == ("bob@far.test",)
     await run(furnished, "alias.remove", address="team@north.test")
     assert (await furnished.directory.destination("team@north.test")).kind is DestinationKind.UNKNOWN
+
+
+async def test_aliases_that_lead_nowhere_but_to_each_other_are_refused(furnished: House) -> None:
+    await run(furnished, "alias.add", address="one@north.test", targets=["two@north.test"])
+    await run(furnished, "alias.add", address="two@north.test", targets=["three@north.test"])
+    with pytest.raises(ValueError, match="nowhere"):
+        await run(furnished, "alias.add", address="three@north.test", targets=["one@north.test"])
+    targets = ["one@north.test", "alice@north.test"]
+    row = await run(furnished, "alias.add", address="three@north.test", targets=targets)
+    assert row["targets"] == tuple(targets), "a circle with a way out is one"
+    with pytest.raises(ValueError, match="nowhere"):
+        await run(
+            furnished, "alias.add", address="three@north.test", targets=["two@north.test"], replace=True
+        )
 
 
 async def test_app_passwords(furnished: House, monkeypatch: pytest.MonkeyPatch) -> None:
