@@ -53,6 +53,7 @@ async def test_two_nodes_pack_each_body_once(
     house: House, url: str, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PACK_BODIES", 4)
+    monkeypatch.setattr(limits, "NODE_SILENCE", 60.0)  # as long as in earnest: nobody may lose the lease here
     async with nodes(url, tmp_path / "more", 2, objects=objects.url) as others:
         moved = await asyncio.gather(*(house.pack(store) for store in others))
         assert sorted(moved) == [0, 30], "the lease is one node's"
