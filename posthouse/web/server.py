@@ -39,7 +39,7 @@ _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 _HOST: Final = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
-"""RFC 9112 §3.2: uri-host [":" port] (RFC 3986 §3.2.2)."""
+"""RFC 9112 §3.2: uri-host [":" port]."""
 _NO_BODY: Final = frozenset({204, 304})
 
 
