@@ -15,7 +15,6 @@ from typing import Final
 
 from posthouse.config import Config, ConfigError
 
-
 PROGRAM: Final = (__file__, os.__file__)
 """This package and Python's own library."""
 

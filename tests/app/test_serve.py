@@ -169,7 +169,7 @@ def test_a_program_that_its_user_cannot_read_is_not_started(tmp_path: Path) -> N
     privileges = Privileges("nobody")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("posthouse.privileges.PROGRAM", (str(program),))
-        with pytest.raises(ConfigError, match="nobody cannot read .*home/program.py"):
+        with pytest.raises(ConfigError, match=r"nobody cannot read .*/home/program\.py"):
             privileges.lay_down(tmp_path / "data")
     assert os.geteuid() == 0
     assert not (tmp_path / "data").exists(), "nothing is given away before"
