@@ -45,8 +45,9 @@ from posthouse.net.connection import Connection
 from posthouse.net.endpoint import UNIX
 from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
-from posthouse.net.tls import ServerContext, server_context, server_end_point
+from posthouse.net.tls import ServerContext, server_end_point
 from posthouse.operations.administration import Administration
+from posthouse.operations.certificates import load_pair
 from posthouse.operations.control import ControlServer, socket_path
 from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
@@ -366,10 +367,7 @@ class App:
             certificate.parent.mkdir(mode=0o700, exist_ok=True)
             if ensure_pair(certificate, key, config.hostname, datetime.now(UTC)):
                 log.info("certificate made=%s host=%s", certificate, config.hostname)
-        try:
-            return server_context(certificate, key)
-        except (OSError, ssl.SSLError, ValueError) as fault:
-            raise ConfigError(f"tls: {certificate} and {key} cannot be used: {fault}") from fault
+        return load_pair(certificate, key)
 
     # --- reloading -----------------------------------------------------------------------------------
 

@@ -30,7 +30,9 @@ def told_to_administrators(fault: BaseException) -> str:
     """An error's text, and the private reason behind it where the text does not say it already."""
     text, cause = str(fault), fault.__cause__
     reason = str(cause) if cause is not None else ""
-    return f"{text} ({reason})" if reason and reason not in text else text
+    # OSError repeats, with its number, what its text says
+    known = reason in text or (isinstance(cause, OSError) and (cause.strerror or reason) in text)
+    return text if known else f"{text} ({reason})"
 
 
 class ProtocolError(PosthouseError):

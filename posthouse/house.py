@@ -55,6 +55,7 @@ from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.operations.upkeep import Duty
 from posthouse.outbound.dsn import Notification
+from posthouse.outbound.misplanned import wake_misplanned
 from posthouse.outbound.mx_table import MxTable
 from posthouse.outbound.ourselves import Ourselves
 from posthouse.outbound.queue import QueueRunner
@@ -298,6 +299,7 @@ class House:
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
             waking,
+            Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )
         return (counts, *map(self._by_one_node, shared))
 

@@ -356,6 +356,9 @@ OUTBOUND_DESTINATIONS: Final = 10_000
 OUTBOUND_AWAY_MOST: Final = 900.0
 """Seconds that a destination that is away is left alone at most; then one message tries."""
 
+OUTBOUND_CLOCK_SLACK: Final = 600.0
+"""Seconds beyond the longest interval from which a planned attempt shows that the clock was ahead: nodes differ."""
+
 BACKUP_PROBE: Final = 2.0
 """Seconds between looks at the better hosts of a domain we are backup for, while they are away; grows."""
 
@@ -376,6 +379,9 @@ DNS_WALK_SERVERS: Final = 4
 
 TRACE_HOST: Final = 90.0
 """Seconds that `trace` gives one address: a person waits."""
+
+TRACE_TARGETS: Final = 20
+"""Final addresses of an alias that `trace` looks at: what a person reads."""
 
 VERIFY_AT_ONCE: Final = 20
 """Recipients that a backup MX asks primaries about at once."""

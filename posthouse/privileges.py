@@ -11,8 +11,12 @@ import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from posthouse.config import Config, ConfigError
+
+PROGRAM: Final = (__file__, os.__file__)
+"""This package and Python's own library."""
 
 
 class Privileges:
@@ -28,6 +32,8 @@ class Privileges:
 
     def lay_down(self, data: Path) -> None:
         """Make the data folder the user's and act as the user from now on; `root` can still take root up."""
+        if self._user is not None:
+            self._check_program(self._user)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._user is None:
             return
@@ -36,6 +42,19 @@ class Privileges:
         os.initgroups(self._user.pw_name, self._user.pw_gid)
         os.setegid(self._user.pw_gid)
         os.seteuid(self._user.pw_uid)
+
+    def _check_program(self, user: pwd.struct_passwd) -> None:
+        """Much of a program is read only when it is needed, and then by the user: say now that it cannot be."""
+        os.seteuid(user.pw_uid)
+        try:
+            unreadable = [place for place in PROGRAM if not os.access(place, os.R_OK, effective_ids=True)]
+        finally:
+            os.seteuid(0)
+        if unreadable:
+            raise ConfigError(
+                f"run_as: {user.pw_name} cannot read {unreadable[0]}: install the program where that user may read,"
+                " not in root's home"
+            )
 
     @contextlib.contextmanager
     def root(self) -> Iterator[None]:

@@ -20,8 +20,12 @@ def config() -> None:
 def check(session: Session) -> None:
     """Read the configuration as `serve` would. Exit code 2 when it cannot be used."""
     from posthouse.config import NOT_SERVED, find
+    from posthouse.operations.certificates import load_pair
 
     path = find(session.config_file, os.environ)
+    tls = session.config.tls
+    if tls.certificate is not None and tls.key is not None:
+        load_pair(tls.certificate, tls.key)
     reserved = [name for name in NOT_SERVED if getattr(session.config.listen, name)]
     session.show({"file": str(path), "reserved": reserved}, lambda: click.echo(f"{path}: fine"))
     for name in reserved:

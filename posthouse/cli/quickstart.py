@@ -64,8 +64,12 @@ def quickstart(
     local, _, domain = address.rpartition("@")
     if not local or not domain:
         raise click.BadParameter("write it as you@example.org", param_hint="ADDRESS")
+    from posthouse.accounts.addresses import normalize_address
+    from posthouse.message.address import normalize_domain
+
+    address, domain = normalize_address(address), normalize_domain(domain)
     place = Path(folder).absolute() / "posthouse.toml"
-    _write_file(place, hostname or _hostname(domain, yes), domain)
+    _write_file(place, normalize_domain(hostname or _hostname(domain, yes)), domain)
     session.use_file(place)
     _add_domain(session, domain)
     _add_account(session, address, password, password_stdin, yes)
@@ -79,14 +83,13 @@ def quickstart(
 def _hostname(domain: str, yes: bool) -> str:
     guess = f"mail.{domain}"
     here = socket.getfqdn().lower()
-    if here.endswith(f".{domain.lower()}"):
+    if here.endswith(f".{domain}"):
         guess = here
     return guess if yes else str(click.prompt("Our host name in the DNS", default=guess))
 
 
 def _write_file(place: Path, hostname: str, domain: str) -> None:
     from posthouse.config import parse
-    from posthouse.message.address import normalize_domain
 
     if place.exists():
         click.echo(f"kept {place}")
@@ -94,7 +97,7 @@ def _write_file(place: Path, hostname: str, domain: str) -> None:
     listen = "\n".join(f'{name} = ["0.0.0.0:{port}", "[::]:{port}"]' for name, port in LISTEN)
     if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists():
         listen = "\n".join(f'{name} = "0.0.0.0:{port}"' for name, port in LISTEN)
-    text = FILE.format(hostname=hostname, listen=listen, domain=normalize_domain(domain))
+    text = FILE.format(hostname=hostname, listen=listen, domain=domain)
     parse(text, place, os.environ)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text)
@@ -103,8 +106,7 @@ def _write_file(place: Path, hostname: str, domain: str) -> None:
 
 def _add_domain(session: Session, domain: str) -> None:
     names = [row["name"] for row in session.one("domain.list")]
-    row = session.one("domain.dns", name=domain) if domain.lower() in names else None
-    if row is None:
+    if domain not in names:
         session.one("domain.add", name=domain)
         click.echo(f"added the domain {domain}")
 
@@ -114,7 +116,7 @@ def _add_account(
 ) -> None:
     from posthouse.cli.session import read_password
 
-    if any(row["address"] == address.lower() for row in session.one("account.list")):
+    if any(row["address"] == address for row in session.one("account.list")):
         click.echo(f"kept the account {address}")
         return
     if yes and password is None and not password_stdin:

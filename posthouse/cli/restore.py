@@ -119,11 +119,12 @@ def _account(
     from posthouse.accounts.addresses import normalize_address
     from posthouse.operations.backup import read_manifest
     from posthouse.operations.transfer.archive import ArchiveSource
-    from posthouse.operations.transfer.carry import carry_in
+    from posthouse.operations.transfer.carry import carry_in, check_folders
 
     manifest = read_manifest(folder)
     source = ArchiveSource(folder, normalize_address(address), message_id=message)
     try:
+        check_folders(plan.folders, {each.name for each in source.folders()})
         with session.held():
             there = {row["address"] for row in session.one("account.list")}
             target = normalize_address(plan.address) if plan.address else source.account.address

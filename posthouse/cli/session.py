@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,9 +154,18 @@ def _rich_table(heads: list[str], cells: list[list[str]]) -> None:
 
 def _plain_table(heads: list[str], cells: list[list[str]]) -> None:
     # One long value (a key in the DNS) must not push everything else out of sight.
-    widths = [min(max(map(len, column)), WIDEST) for column in zip(heads, *cells, strict=True)]
+    widths = [min(max(map(columns_of, column)), WIDEST) for column in zip(heads, *cells, strict=True)]
     for row in (heads, *cells):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        filled = (cell + " " * (width - columns_of(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(filled).rstrip())
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
 class Verb(click.Command):

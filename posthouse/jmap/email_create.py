@@ -16,7 +16,7 @@ from posthouse.jmap.context import Context
 from posthouse.jmap.email_body import EmailBodyValue
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.errors import Rejected, invalid
-from posthouse.jmap.header_forms import SHORT, parse_property, write
+from posthouse.jmap.header_forms import SHORT, check_words, parse_property, write
 from posthouse.jmap.mail_rights import check_additions, check_flags, rights_of
 from posthouse.jmap.mime_parts import Entity, Fields, disposition_field, render
 from posthouse.message.compose import format_field
@@ -314,6 +314,9 @@ class _Body:
                 raise invalid("a string is wanted", f"{where}/{property_name}")
             if name.lower() in seen:
                 raise invalid("the field is given twice", f"{where}/{property_name}")
+            if property_name == "cid" and not re.fullmatch(r"<[^<>\s]+>", value):  # RFC 2045 §7: a msg-id
+                raise invalid("this is no content id", f"{where}/cid")
+            check_words(value, f"{where}/{property_name}")
             fields.append((name, value))
         return fields
 

@@ -15,7 +15,7 @@ import msgspec
 
 from posthouse.jmap import dates
 from posthouse.jmap.errors import invalid
-from posthouse.message.compose import format_mailbox
+from posthouse.message.compose import LONGEST_WORD, format_mailbox
 from posthouse.message.date import format_date, parse_date
 from posthouse.message.headers import Headers, decode_value, unfold
 from posthouse.message.mailboxes import Group, Mailbox, flat, parse_mailbox_list
@@ -88,6 +88,9 @@ _SUITABLE: Final = {
 _NAME: Final = re.compile(r"header:([!-9;-~]+)(?::as([A-Za-z]+))?(:all)?")
 _URL: Final = re.compile(r"<\s*([^<>\s]+)\s*>")
 _COMMENT: Final = re.compile(r"\([^()]*\)")
+
+LONGEST_NAME: Final = 76
+"""Characters of a field's name that we write: RFC 5322 §2.1.1 leaves no more on a line that should have 78."""
 
 SHORT: Final = {
     "messageId": "header:Message-ID:asMessageIds",
@@ -235,7 +238,22 @@ def write(wanted: HeaderProperty, name: str, value: Any) -> list[str]:
     values = value if wanted.all else [value]
     if not isinstance(values, list):
         raise invalid("an array is wanted", name)
-    return [_WRITERS[wanted.form](each, name) for each in values]
+    if len(wanted.spelt) > LONGEST_NAME:
+        raise invalid("the field's name is too long", name)
+    return [_line(_WRITERS[wanted.form](each, name), wanted.form, name) for each in values]
+
+
+def _line(written: str, form: Form, name: str) -> str:
+    """What may stand in a header: texts are encoded where a word is longer than a line, the rest cannot be."""
+    if form is not Form.TEXT:
+        check_words(written, name)
+    return written
+
+
+def check_words(written: str, name: str) -> None:
+    """Raise invalidProperties for a value with a word that fits on no line (RFC 5322 §2.1.1)."""
+    if len(written) > LONGEST_WORD and max(map(len, written.split(" "))) > LONGEST_WORD:
+        raise invalid("a part of it is too long for a line", name)
 
 
 def _write_raw(value: Any, name: str) -> str:

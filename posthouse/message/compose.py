@@ -2,7 +2,7 @@
 
 Everything comes from the caller, also Date, Message-ID and boundaries, so the same values give the same
 octets. Lines end with CRLF. Control characters in header values become spaces: no value can begin a field of
-its own.
+its own; and no value makes a line longer than RFC 5322 allows.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
 _BARE_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _LONGEST_LINE: Final = 998
 """RFC 5322 §2.1.1: characters of a line without CRLF."""
+LONGEST_WORD: Final = 900
+"""Octets of a word in a header that stays as it is: with the field's name before it, it fits on a line."""
 _WORD_OCTETS: Final = 36
 """Octets of UTF-8 in one encoded word: 60 characters with what is around them, so a field's name fits before it."""
 
@@ -94,7 +96,7 @@ def format_mailbox(name: str, local: str, domain: str) -> str:
     name = _CONTROL.sub(" ", name).strip()
     if not name:
         return address
-    if not name.isascii():
+    if not name.isascii() or any(map(_too_long, name.split(" "))):
         return f"{' '.join(encoded_words(name))} <{address}>"
     if not _PHRASE.fullmatch(name):
         name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -103,9 +105,7 @@ def format_mailbox(name: str, local: str, domain: str) -> str:
 
 def format_field(name: str, value: str, *, utf8: bool = False) -> bytes:
     """One header field with its line end, folded at white space to COMPOSED_LINE (RFC 5322 §2.2.3)."""
-    words = _CONTROL.sub(" ", value).split(" ")
-    if not utf8 and not value.isascii():
-        words = _encode_words(words)
+    words = _encode_words(_CONTROL.sub(" ", value).split(" "), utf8)
     lines: list[str] = []
     line = f"{name}:"
     for word in words:
@@ -122,11 +122,17 @@ def format_field(name: str, value: str, *, utf8: bool = False) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace")
 
 
-def _encode_words(words: list[str]) -> list[str]:
-    """Replace what lies between the first and the last non-ASCII word by encoded words (RFC 2047 §5)."""
-    wide = [i for i, word in enumerate(words) if not word.isascii()]
+def _encode_words(words: list[str], utf8: bool) -> list[str]:
+    """Replace what lies between the first and the last word that cannot stay by encoded words (RFC 2047 §5)."""
+    wide = [i for i, word in enumerate(words) if not (utf8 or word.isascii()) or _too_long(word)]
+    if not wide:
+        return words
     first, last = wide[0], wide[-1]
     return [*words[:first], *encoded_words(" ".join(words[first : last + 1])), *words[last + 1 :]]
+
+
+def _too_long(word: str) -> bool:
+    return len(word) > LONGEST_WORD // 4 and len(word.encode("utf-8", "replace")) > LONGEST_WORD
 
 
 def encoded_words(text: str) -> list[str]:

@@ -1,12 +1,14 @@
 """The certificate our TLS listeners show: whose names, by whom, until when.
 
-Renewing it is the part of the administrator's own tool; SIGHUP takes a new one. Keys are never read here.
+Renewing it is the part of the administrator's own tool; SIGHUP takes a new one. The key is read only by
+the TLS library.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,9 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from posthouse.config import ConfigError
 from posthouse.errors import NotFound
+from posthouse.net.tls import server_context
 
 
 class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,14 @@ class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     """SHA-256 of the certificate, hexadecimal."""
     serial: str
+
+
+def load_pair(certificate: Path, key: Path) -> ssl.SSLContext:
+    """The context of a certificate and its key, for listeners. ConfigError when they cannot be used."""
+    try:
+        return server_context(certificate, key)
+    except (OSError, ssl.SSLError, ValueError) as fault:
+        raise ConfigError(f"tls: {certificate} and {key} cannot be used: {fault}") from fault
 
 
 class Certificates:

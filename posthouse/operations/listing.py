@@ -1,7 +1,8 @@
 """Accounts as CSV, for `account import`: pure reading, one value per line, faults told by line.
 
 The first line names the columns: `address` and `password` or `hash` (argon2 or scram-sha-256 in PHC form), and any
-of `name`, `quota` (octets, or "2GB"), `admin` (yes/no). Without such a line they are address, password, name, quota.
+of `name`, `quota` (octets, or "2GB"), `admin` (yes/no), between them commas, semicolons or tabs. Without such a line
+they are address, password, name, quota.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class BadLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_accounts(text: str) -> Iterator[AccountLine | BadLine]:
     """Each line's account or what is wrong with it. Raises ValueError when the columns themselves are wrong."""
-    rows = csv.reader(text.removeprefix("\ufeff").splitlines())
+    lines = text.removeprefix("\ufeff").splitlines()
+    rows = csv.reader(lines, delimiter=_delimiter(lines[0] if lines else ""))
     columns: tuple[str, ...] = COLUMNS
     for row in rows:
         if not row or not "".join(row).strip():
@@ -50,6 +52,12 @@ def read_accounts(text: str) -> Iterator[AccountLine | BadLine]:
                 raise ValueError(f"unknown column {', '.join(unknown)}; known are {', '.join(sorted(KNOWN))}")
             continue
         yield _read_row(rows.line_num, columns, row)
+
+
+def _delimiter(head: str) -> str:
+    """What stands between the columns' names: where commas are decimal, spreadsheets write semicolons."""
+    words = [word for word in ",;\t" if head.partition(word)[0].strip(' "').lower() == "address"]
+    return words[0] if words else ","
 
 
 def _read_row(line: int, columns: tuple[str, ...], row: list[str]) -> AccountLine | BadLine:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import unicodedata
 from collections.abc import Callable
 
 import msgspec
@@ -138,8 +139,8 @@ class People:
         return await self._account_row(account)
 
     async def _new_account(self, line: AccountLine) -> AddAccount:
-        address = normalize_address(line.address)
-        await self._domains.local(address)
+        address = await self._own_address(line.address)
+        _check_name(line.name)
         if line.hash:
             if not is_kept_form(line.hash):
                 raise ValueError("the hash is neither argon2 nor scram-sha-256 in PHC form")
@@ -156,6 +157,16 @@ class People:
             created_at=int(self._now()),
         )
 
+    async def _own_address(self, text: str) -> str:
+        """An address that can be given to somebody: NotFound: not a domain of ours; ValueError: none to write to."""
+        address = normalize_address(text)
+        await self._domains.local(address)
+        if len(address.rpartition("@")[0].encode()) > limits.LOCAL_PART:
+            raise ValueError(
+                f"before the @ there are more than {limits.LOCAL_PART} octets: no mail would come"
+            )
+        return address
+
     def _hash(self, password: str) -> tuple[str, str]:
         """(kept form, SCRAM keys). Slow: in a thread."""
         check_password(password)
@@ -163,7 +174,10 @@ class People:
 
     async def account_import(self, *, body: bytes) -> Imported:
         """Add accounts from CSV text (`listing.py`). Lines that cannot be are told, the others are added."""
-        text = body.decode("utf-8")
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            raise ValueError("the list is not in UTF-8: save it as UTF-8, or “CSV UTF-8”") from fault
         refused: list[Refused] = []
         lines: list[AccountLine] = []
         for item in read_accounts(text):
@@ -232,6 +246,7 @@ class People:
         wanted = {"display_name": name, "admin": admin, "quota": quota, "disabled": disabled}
         if quota is not None and quota < 0:
             raise ValueError("a quota is not negative")
+        _check_name(name or "")
         account = await self._change(account, **{k: v for k, v in wanted.items() if v is not None})
         return await self._account_row(account)
 
@@ -296,14 +311,29 @@ class People:
     # --- aliases -------------------------------------------------------------------------------------
 
     async def alias_add(self, *, address: str, targets: tuple[str, ...], replace: bool = False) -> AliasRow:
-        """Let an address stand for others. NotFound: not a domain of ours; Conflict: taken."""
-        wanted = normalize_address(address)
-        await self._domains.local(wanted)
+        """Let an address stand for others. NotFound: not a domain of ours; Conflict: taken; ValueError: a circle."""
+        wanted = await self._own_address(address)
         if not targets:
             raise ValueError("an alias stands for at least one address")
         alias = Alias(address=wanted, targets=tuple(dict.fromkeys(map(normalize_address, targets))))
+        await self._check_circle(alias)
         await self._store.apply(PutAlias(alias=alias, new=not replace))
         return AliasRow(address=alias.address, targets=alias.targets)
+
+    async def _check_circle(self, alias: Alias) -> None:
+        """Raise ValueError when an alias would lead nowhere but to aliases that come back to each other."""
+        known = {each.address: each.targets for each in await self._store.aliases("")}
+        known[alias.address] = alias.targets
+        seen: set[str] = set()
+        ahead = [alias.address]
+        while ahead:
+            address = ahead.pop()
+            if address not in known:
+                return
+            if address not in seen:
+                seen.add(address)
+                ahead += known[address]
+        raise ValueError(f"{alias.address} would lead nowhere: its targets come back to it")
 
     async def alias_list(self, *, domain: str = "") -> list[AliasRow]:
         """All aliases, or those of a domain, by address."""
@@ -313,3 +343,8 @@ class People:
     async def alias_remove(self, *, address: str) -> None:
         """Remove an alias. NotFound."""
         await self._store.apply(RemoveAlias(address=normalize_address(address)))
+
+
+def _check_name(name: str) -> None:
+    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in name):
+        raise ValueError("a person's name is one line of text")

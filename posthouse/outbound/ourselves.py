@@ -38,7 +38,7 @@ class Ourselves:
                 # A socket on :: takes IPv4 as well, unless the system says otherwise.
                 families |= {4, _ANY[address]}
             else:
-                addresses.add(address)
+                addresses |= _addresses(address)
         return cls([hostname], addresses, families)
 
     def __contains__(self, name: object) -> bool:
@@ -52,6 +52,14 @@ class Ourselves:
         if str(address) in self._addresses:
             return True
         return address.version in self._families and _is_of_this_machine(address)
+
+
+def _addresses(listening: str) -> set[str]:
+    """A listener's address; those of a name such as localhost, which the listener binds as well."""
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(listening, None, type=socket.SOCK_STREAM)}
+    except OSError:  # then nothing can listen there either, and that is told with its key
+        return set()
 
 
 def _is_of_this_machine(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

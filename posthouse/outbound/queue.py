@@ -233,7 +233,10 @@ class QueueRunner:
     def _waits(self, lease: Lease, away: Away) -> bool:
         """Whether a message need not try itself: its destination is away, and it has tried before."""
         tried = all(one.attempts and not one.last_attempt for one in lease.message.recipients)
-        return tried and self._clock() < away.until
+        wait = away.until - self._clock()
+        return (
+            tried and 0 < wait <= limits.OUTBOUND_AWAY_MOST
+        )  # more: the clock was ahead when it was found away
 
     def _is_owed_word(self, lease: Lease) -> bool:
         """Whether the time has come to tell the sender of a delay, or to give up."""

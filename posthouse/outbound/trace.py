@@ -1,8 +1,8 @@
 """How a message to an address would travel, step by step: what `posthouse trace` prints.
 
 The steps are those of a real delivery, taken by the same parts (directory, resolver, `mx`, `tls_policy`, courier);
-nothing is imitated. Without `send` the conversation ends before DATA; with it a small probe is delivered. The last
-step tells whether it would arrive.
+nothing is imitated. Without `send` the conversation ends before DATA; with it a small probe is delivered. Each final
+address of an alias is followed; the last step tells whether the message would arrive everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind
 from posthouse.dns_resolver import DnsResolver
-from posthouse.errors import PosthouseError
+from posthouse.errors import Permanent, PosthouseError
 from posthouse.message.compose import compose, format_mailbox, text_body
 from posthouse.message.date import format_date
 from posthouse.outbound.attempt import Courier
@@ -69,18 +69,56 @@ class Tracer:
         address = normalize_address(address)
         destination = await self._directory.destination(address)
         yield _who(destination)
+        if destination.kind is DestinationKind.ALIAS and not send:
+            async for step in self._alias(address):
+                yield step
+            return
+        async for step in self._final(destination, send=send):
+            yield step
+
+    async def _final(self, destination: Destination, *, send: bool) -> AsyncIterator[Step]:
+        """Where the message stays, or who is asked to take it."""
+        address = destination.address
         if destination.kind in (DestinationKind.REMOTE, DestinationKind.BACKUP):
             backup = destination.kind is DestinationKind.BACKUP
             async for step in self._outward(address, backup=backup, send=send):
                 yield step
-            return
-        if destination.kind is DestinationKind.UNKNOWN:
+        elif destination.kind is DestinationKind.UNKNOWN:
             yield _end(f"{address} is unknown: 550 5.1.1", ok=False)
         elif send:
             reply = await self._deliver(address, self._probe(address))
             yield _end(f"probe: {reply}", ok=reply.accepted)
+        elif destination.account is not None and destination.account.disabled:
+            yield _end(f"{address} is disabled: 550 5.2.1", ok=False)
         else:
             yield _end("it is delivered here; neither DNS nor another host is asked", ok=True)
+
+    async def _alias(self, address: str) -> AsyncIterator[Step]:
+        """Every address that an alias leads to in the end, as far as TRACE_TARGETS."""
+        try:
+            finals = await self._directory.expand(address)
+        except Permanent as fault:
+            yield _end(f"{address}: {fault.public}: 550 5.4.6", ok=False)
+            return
+        if not finals:
+            yield _end(f"{address} leads nowhere, its aliases go in a circle: 550 5.1.1", ok=False)
+            return
+        failed = []
+        for final in finals[: limits.TRACE_TARGETS]:
+            yield _who(final)
+            fine = False
+            async for step in self._final(final, send=False):
+                fine = step.ok
+                yield step
+            if not fine:
+                failed.append(final.address)
+        if len(finals) > limits.TRACE_TARGETS:
+            more = len(finals) - limits.TRACE_TARGETS
+            yield Step(kind="who", ok=True, text=f"{more} more addresses are not looked at")
+        if failed:
+            yield _end(f"it does not get to {', '.join(failed)}", ok=False)
+        elif len(finals) > 1:
+            yield _end(f"it would get to {len(finals[: limits.TRACE_TARGETS])} addresses", ok=True)
 
     # --- to other hosts ---------------------------------------------------------------------------------
 

@@ -260,6 +260,8 @@ class WakeDestination(Op[int], frozen=True, kw_only=True):
 
     destination: str
     now: float
+    later_than: float | None = None
+    """Only those that would be due after this; None: after `now`."""
 
 
 # --- people -----------------------------------------------------------------------------------------------

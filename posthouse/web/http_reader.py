@@ -2,12 +2,14 @@
 
 llhttp (httptools) does the grammar and refuses what two parsers might read differently: two lengths, a length
 beside chunks, spaces before colons, bare LF in heads. What it has parsed waits in a short queue, so that pipelined
-requests keep their order; nothing more is read from the peer while anything waits.
+requests keep their order; nothing more is read from the peer while anything waits. A change of protocol that is not
+taken up is read as if nobody had asked for it, with its body; trailers are passed over.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -55,8 +57,10 @@ _END: Final = _End()
 class RequestReader:
     """The requests of one connection: `head`, then `body` until None, then `head` again."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, takes_over: Callable[[Head], bool]) -> None:
+        """`takes_over`: whether a request for another protocol is one that we change to."""
         self._connection = connection
+        self._takes_over = takes_over
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Head | bytes | _End] = deque()
         self._headers: list[tuple[bytes, bytes]] = []
@@ -64,6 +68,8 @@ class RequestReader:
         self._fields_octets = 0
         self._head_octets = 0
         self._in_body = False
+        self._broken: HTTPStatus | None = None
+        """What is to be said of what came behind the requests in the queue."""
         self.trailing = b""
         """What came behind the head of a request for another protocol."""
 
@@ -97,26 +103,65 @@ class RequestReader:
 
     async def closed(self) -> None:
         """Until the peer goes away. What it pipelines meanwhile waits its turn. ConnectionFault at the end."""
-        while not self._queue:
+        while not self._queue and self._broken is None:
             await self._feed()
         await self._connection.wait_closed()
 
     async def _feed(self) -> None:
+        if self._broken is not None:
+            raise BadRequest(self._broken)
         data = await self._connection.read_some(limits.HTTP_READ)
         if not self._in_body:
             self._head_octets += len(data)
+        while data:
+            data = self._parse(data)
+        if not self._in_body and self._head_octets > limits.HTTP_HEAD:
+            self._break(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Give octets to the parser; what it has to be given next."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self.trailing = data[upgrade.args[0] :]
-        except httptools.HttpParserCallbackError as fault:
-            raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from fault
-        except httptools.HttpParserInvalidMethodError as fault:
-            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED) from fault
-        except httptools.HttpParserError as fault:
-            raise BadRequest(HTTPStatus.BAD_REQUEST) from fault
-        if not self._in_body and self._head_octets > limits.HTTP_HEAD:
-            raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return self._changed(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            self._break(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        except httptools.HttpParserInvalidMethodError:
+            self._break(HTTPStatus.NOT_IMPLEMENTED)
+        except httptools.HttpParserError:
+            self._break(HTTPStatus.BAD_REQUEST)
+        return b""
+
+    def _changed(self, rest: bytes) -> bytes:
+        """The parser stopped behind the head of a request for another protocol; what is to be parsed next.
+
+        It takes such a request for one without a body. So when the protocol stays, the head is read anew without the
+        wish (RFC 9110 §7.8: a server may ignore it), or else the body would be read as the next request.
+        """
+        self._queue.pop()
+        head = self._queue.pop()
+        assert isinstance(head, Head)
+        if head.method == "CONNECT":  # RFC 9110 §9.3.6: we are no proxy
+            self._break(HTTPStatus.NOT_IMPLEMENTED)
+            return b""
+        if self._takes_over(head):
+            self._queue += (head, _END)
+            self.trailing = rest
+            return b""
+        self._parser = httptools.HttpRequestParser(self)
+        lines = [
+            b"%b %b HTTP/%b" % (head.method.encode("ascii"), head.target, head.version.encode("ascii")),
+            *(b"%b: %b" % field for field in head.headers if field[0] != b"upgrade"),
+        ]
+        return b"\r\n".join(lines) + b"\r\n\r\n" + rest
+
+    def _break(self, status: HTTPStatus) -> None:
+        """Nothing more can be read. Requests that came whole before it are answered first (RFC 9112 §9.3.2)."""
+        while self._queue and not isinstance(self._queue[-1], _End):
+            self._queue.pop()
+        if not self._queue:
+            raise BadRequest(status)
+        self._broken = status
 
     # --- called by the parser ------------------------------------------------------------------------
 
@@ -130,7 +175,8 @@ class RequestReader:
         self._grown(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if not self._in_body:  # RFC 9110 §6.5.1: trailers never become fields of the head
+            self._headers.append((name.lower(), value))
         self._grown(len(name) + len(value))
 
     def _grown(self, octets: int) -> None:

@@ -8,6 +8,7 @@ Framing of responses is decided here; the application gives status, fields and p
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -37,6 +38,8 @@ BUSY: Final = (
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+_HOST: Final = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
+"""RFC 9112 §3.2: uri-host [":" port]."""
 _NO_BODY: Final = frozenset({204, 304})
 
 
@@ -48,7 +51,7 @@ class WebServer:
 
     async def serve(self, connection: Connection) -> None:
         """Answer requests until the peer leaves or breaks the rules. The caller closes the connection."""
-        reader = RequestReader(connection)
+        reader = RequestReader(connection, is_websocket)
         try:
             while await self._one(connection, reader):
                 await connection.drain()
@@ -79,9 +82,14 @@ class WebServer:
 
 def _check(head: Head) -> None:
     """What llhttp leaves to us."""
-    hosts = sum(1 for name, _ in head.headers if name == b"host")
-    if hosts > 1 or (hosts == 0 and head.version == "1.1"):  # RFC 9112 §3.2: 400 for none or several
+    hosts = [value for name, value in head.headers if name == b"host"]
+    if len(hosts) > 1 or (not hosts and head.version == "1.1"):  # RFC 9112 §3.2: 400 for none or several
         raise BadRequest(HTTPStatus.BAD_REQUEST)
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
+    codings = [value.lower() for name, value in head.headers if name == b"transfer-encoding"]
+    if codings not in ([], [b"chunked"]):  # RFC 9112 §6.1: 501 for a coding that we do not undo
+        raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
     if head.version not in {"1.0", "1.1"}:
         raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
     if not head.target.startswith(b"/") and not head.target.startswith((b"http://", b"https://", b"*")):

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.config import ConfigError
 from posthouse.net.certificates import make_pair
+from posthouse.privileges import Privileges
 from tests.app.conftest import ROOT, TRUSTING, Served
 
 pytestmark = pytest.mark.slow
@@ -157,3 +159,17 @@ def test_root_is_given_up(tmp_path: Path) -> None:
         assert owners == {user.pw_uid}
     finally:
         house.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_program_that_its_user_cannot_read_is_not_started(tmp_path: Path) -> None:
+    program = tmp_path / "home" / "program.py"
+    program.parent.mkdir(mode=0o700)
+    program.touch()
+    privileges = Privileges("nobody")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("posthouse.privileges.PROGRAM", (str(program),))
+        with pytest.raises(ConfigError, match=r"nobody cannot read .*/home/program\.py"):
+            privileges.lay_down(tmp_path / "data")
+    assert os.geteuid() == 0
+    assert not (tmp_path / "data").exists(), "nothing is given away before"

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from posthouse import limits
 from posthouse.cli import COMMANDS, main
@@ -157,6 +158,16 @@ def test_configuration_commands(shell: Shell) -> None:
     assert "did you mean hostname?" in shell("config", "check", code=2)
 
 
+def test_a_certificate_that_is_not_there_is_found_before_the_start(shell: Shell) -> None:
+    shell.file.write_text('hostname = "mx.test"\n\n[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n')
+    said = shell("config", "check", code=2)
+    assert "cert.pem" in said
+    assert "No such file" in said
+    (shell.file.parent / "cert.pem").write_text("nonsense")
+    (shell.file.parent / "key.pem").write_text("nonsense")
+    assert "cannot be used" in shell("config", "check", code=2)
+
+
 def test_the_relay_password_is_not_shown(shell: Shell) -> None:
     shell.file.write_text('hostname = "mx.test"\n[outbound]\nrelay = "smtp://me:hush@host:587"\n')
     output = shell("config", "show")
@@ -196,6 +207,37 @@ def test_quickstart_makes_a_house(shell: Shell, tmp_path: Path) -> None:
     again = shell(*words)
     assert "kept the account you@example.test" in again
     shell("quickstart", "nobody", "--yes", code=2)
+
+
+def test_quickstart_takes_names_in_every_spelling(shell: Shell, tmp_path: Path) -> None:
+    for number, (address, found) in enumerate(
+        (
+            ("You@Example.TEST", "you@example.test"),
+            ("我@邮局.test", "我@xn--dgtz33j.test"),
+        )
+    ):
+        place = tmp_path / f"new{number}"
+        words = ("quickstart", address, "--dir", str(place), "--yes")
+        assert f"password of {found}: " in shell(*words)
+        again = shell(*words)
+        assert f"kept the account {found}" in again, "the second run finds what the first one made"
+        assert "added" not in again
+        assert f'hostname = "mail.{found.partition("@")[2]}"' in (place / "posthouse.toml").read_text()
+    shell("quickstart", "you@two words", "--dir", str(tmp_path / "no"), "--yes", code=2)
+    assert not (tmp_path / "no").exists()
+
+
+def test_tables_stand_straight_with_chinese_in_them(shell: Shell) -> None:
+    shell("domain", "add", "north.test")
+    for address, name in (
+        ("ann@north.test", "Ann"),
+        ("中文@north.test", "李雷"),
+        ("e\u0301@north.test", "é"),
+    ):
+        shell("account", "add", address, "--password", "secret", "--name", name)
+    head, *rows = shell("account", "list").splitlines()
+    places = {cell_len(row[: row.index("unlimited")]) for row in rows}
+    assert places == {cell_len(head[: head.index("quota")])}
 
 
 def test_the_nearest_command_is_named(shell: Shell) -> None:

@@ -20,6 +20,9 @@ def test_the_reason_is_told_once() -> None:
     assert told_to_administrators(fault) == "not now"
     fault.__cause__ = OSError(28, "No space left on device")
     assert told_to_administrators(fault) == "not now ([Errno 28] No space left on device)"
+    again = StoreUnavailable("/x: No space left on device")
+    again.__cause__ = OSError(28, "No space left on device", "/x")
+    assert told_to_administrators(again) == "/x: No space left on device", "and this in other words"
     plain = NotFound("no account x")
     plain.__cause__ = ValueError("account x")
     assert told_to_administrators(plain) == "no account x", "it says so already"

@@ -103,7 +103,7 @@ def test_everything_goes_back(houses: tuple[LocalHouse, LocalHouse]) -> None:
     [
         ("imap://alice%40example.test@127.0.0.1:1", "x", "cannot connect"),
         ("imap://127.0.0.1", "x", "write imaps://user@host"),
-        ("", "wrong", "cannot log in"),
+        ("", "wrong", "cannot log in: ["),
     ],
 )
 def test_what_fails_is_said(

@@ -224,6 +224,23 @@ async def test_an_empty_draft_is_a_message(alice: Client) -> None:
     assert email["sentAt"] is not None
 
 
+async def test_no_text_makes_a_line_too_long(alice: Client) -> None:
+    # RFC 5322 §2.1.1: 998 octets at most; other hosts refuse or cut longer lines
+    name, subject, note = "n" * 2000, "Re: " + "x" * 3000 + " and " + "y" * 3000, "z" * 1500
+    made = await create(
+        alice,
+        subject=subject,
+        to=[{"name": name, "email": "a@b.test"}],
+        **{"header:X-Note:asText": note},
+    )
+    (email,) = await alice.get(made["id"], properties=["subject", "to", "header:X-Note:asText", "blobId"])
+    assert email["subject"] == subject
+    assert email["to"] == [{"name": name, "email": "a@b.test"}]
+    assert email["header:X-Note:asText"] == note
+    raw = await alice.http.get(f"/jmap/download/{alice.account_id}/{email['blobId']}/x")
+    assert max(map(len, raw.content.split(b"\r\n"))) <= 78
+
+
 async def test_header_properties_are_written(alice: Client) -> None:
     made = await create(
         alice,
@@ -270,6 +287,14 @@ REFUSED: list[dict[str, Any]] = [
     {"from": [{"email": "a@b\r\nBcc: x@y"}]},
     {"from": "me"},
     {"messageId": ["a b"]},
+    {"messageId": ["a" * 1000 + "@b"]},
+    {"header:X-Note": " " + "a" * 1000},
+    {"header:List-Post:asURLs": ["https://a.test/" + "a" * 1000]},
+    {"to": [{"email": "a" * 1000 + "@b.test"}]},
+    {"header:X-" + "a" * 1000: "x"},
+    {"textBody": [TEXT | {"cid": "a> X: <b"}], "bodyValues": VALUES},
+    {"textBody": [TEXT | {"cid": "a" * 1000}], "bodyValues": VALUES},
+    {"textBody": [TEXT | {"location": "https://a.test/" + "a" * 1000}], "bodyValues": VALUES},
     {"sentAt": "today"},
     {"receivedAt": "2020-01-02T03:04:05+01:00"},
     {"keywords": {"a b": True}},

@@ -188,6 +188,17 @@ class QueueKit:
         assert await store.apply(WakeDestination(destination="", now=6.0)) == 1
         assert [each.destination for each in await lease(store)] == ["two.test"]
 
+    async def test_waking_what_waits_too_long(self, engine: EngineUnderTest) -> None:
+        store = engine.store
+        await enqueue(store, "a@one.test", due=900.0)
+        await enqueue(store, "b@one.test", due=9_000.0)
+        await enqueue(store, "c@two.test", due=90_000.0)
+        assert await store.apply(WakeDestination(destination="", now=5.0, later_than=1_000.0)) == 2
+        assert await store.next_due() == pytest.approx(5.0)
+        woken = [one.address for each in await lease(store, now=6.0) for one in each.message.recipients]
+        assert sorted(woken) == ["b@one.test", "c@two.test"]
+        assert await store.next_due() != 5.0
+
     async def test_watchers_hear_what_may_be_due(self, engine: EngineUnderTest) -> None:
         store = engine.store
         heard: list[bool] = []

@@ -254,6 +254,16 @@ def test_header_text_survives_writing_and_reading(text: str) -> None:
         assert read.split() == clean.split()
 
 
+@pytest.mark.parametrize("utf8", [False, True])
+@pytest.mark.parametrize("text", ["x" * 2000, "a " + "x" * 901 + " b " + "y" * 901, "报" * 400, "é" * 450])
+def test_no_value_makes_a_line_too_long(text: str, utf8: bool) -> None:
+    raw = format_field("Subject", text, utf8=utf8) + b"\r\n"
+    assert max(map(len, raw.split(b"\r\n"))) <= 998  # RFC 5322 §2.1.1
+    assert Headers.scan(raw).text("subject") == text
+    raw = format_field("To", format_mailbox(text, "a", "b.test")) + b"\r\n"
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
 def test_no_value_begins_a_field_of_its_own() -> None:
     raw = compose([("Subject", "x\r\nBcc: victim@x.test\n\nbody")], text_body("t"))
     assert "bcc" not in Headers.scan(raw)

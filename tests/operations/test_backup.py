@@ -160,6 +160,11 @@ def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
     assert "no backup there" in shell("restore", str(tmp_path / "other"), "--replace", code=1)
     assert "in the data folder" in shell("backup", str(tmp_path / "data" / "backup"), code=1)
     assert "no account" in shell("restore", str(folder), "--account", "x@north.test", code=1)
+    shell("account", "remove", ALICE, "--yes")
+    words = ("restore", str(folder), "--account", ALICE)
+    assert "no mailbox Wrok there" in shell(*words, "--folder", "Wrok", code=1)
+    assert ALICE not in shell("account", "list"), "nothing is made for a wrong name"
+    shell(*words, "--folder", "INBOX")
     assert "add it first" in shell("restore", str(folder), "--account", ALICE, "--to", "x@north.test", code=2)
     shell("restore", str(folder), "--message", "<x@y>", code=2)
     shell("restore", str(folder), "--account", ALICE, "--same", code=2)

@@ -99,10 +99,15 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("account.add", {"address": "bob@north.test", "password": "bell\x07"}, ValueError),
         ("account.add", {"address": "bob@north.test", "password": "x" * 5000}, ValueError),
         ("account.show", {"address": "bob@north.test"}, NotFound),
+        ("account.add", {"address": "b" * 300 + "@north.test", "password": "x"}, ValueError),
+        ("account.add", {"address": "b@north.test", "password": "x", "name": "a\nb"}, ValueError),
+        ("account.set", {"address": "alice@north.test", "name": "a\r\nBcc: b@c.test"}, ValueError),
+        ("alias.add", {"address": "b" * 300 + "@north.test", "targets": ["bob@far.test"]}, ValueError),
         ("account.set", {"address": "alice@north.test", "quota": -1}, ValueError),
         ("alias.add", {"address": "alice@north.test", "targets": ["bob@far.test"]}, Conflict),
         ("alias.add", {"address": "all@far.test", "targets": ["bob@far.test"]}, NotFound),
         ("alias.add", {"address": "all@north.test", "targets": []}, ValueError),
+        ("alias.add", {"address": "all@north.test", "targets": ["All@north.test"]}, ValueError),
         ("alias.remove", {"address": "all@north.test"}, NotFound),
         ("queue.show", {"id": 17}, NotFound),
         ("queue.change", {"action": "burn", "ids": [1]}, ValueError),
@@ -133,6 +138,20 @@ async def test_aliases(furnished: House) -> None:
     assert (await run(furnished, "alias.list"))[0]["targets"] == ("bob@far.test",)
     await run(furnished, "alias.remove", address="team@north.test")
     assert (await furnished.directory.destination("team@north.test")).kind is DestinationKind.UNKNOWN
+
+
+async def test_aliases_that_lead_nowhere_but_to_each_other_are_refused(furnished: House) -> None:
+    await run(furnished, "alias.add", address="one@north.test", targets=["two@north.test"])
+    await run(furnished, "alias.add", address="two@north.test", targets=["three@north.test"])
+    with pytest.raises(ValueError, match="nowhere"):
+        await run(furnished, "alias.add", address="three@north.test", targets=["one@north.test"])
+    targets = ["one@north.test", "alice@north.test"]
+    row = await run(furnished, "alias.add", address="three@north.test", targets=targets)
+    assert row["targets"] == tuple(targets), "a circle with a way out is one"
+    with pytest.raises(ValueError, match="nowhere"):
+        await run(
+            furnished, "alias.add", address="three@north.test", targets=["two@north.test"], replace=True
+        )
 
 
 async def test_app_passwords(furnished: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +208,20 @@ async def test_import_of_hashes(furnished: House) -> None:
 async def test_import_with_an_unknown_column(furnished: House) -> None:
     with pytest.raises(ValueError, match="unknown column"):
         await run(furnished, "account.import", b"address,pasword\nbob@north.test,x\n")
+
+
+@pytest.mark.parametrize("between", [";", "\t", ","])
+async def test_import_from_other_spreadsheets(furnished: House, between: str) -> None:
+    rows = "\ufeffAddress,Password,Name\r\nbob@north.test,x,李\u3000雷\r\n".replace(",", between)
+    answer = await run(furnished, "account.import", rows.encode())
+    assert answer == {"added": 1, "refused": ()}
+    assert (await run(furnished, "account.show", address="bob@north.test"))["name"] == "李\u3000雷"
+
+
+async def test_import_in_another_charset_is_refused_with_a_word(furnished: House) -> None:
+    rows = "address,password,name\r\nbob@north.test,x,李雷\r\n".encode("gbk")
+    with pytest.raises(ValueError, match="UTF-8"):
+        await run(furnished, "account.import", rows)
 
 
 async def test_import_without_a_head_line(furnished: House) -> None:

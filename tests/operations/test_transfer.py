@@ -199,6 +199,10 @@ def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
     assert "no such file" in shell("import", str(tmp_path / "nothing"), ALICE, code=2)
     assert "no account" in shell("import", str(tmp_path / "mail"), "x@north.test", code=1)
     assert "no account" in shell("export", "x@north.test", str(tmp_path / "out"), code=1)
+    said = shell("import", str(tmp_path / "mail"), ALICE, "--folder", "Wrok", code=1)
+    assert "no mailbox Wrok there, but: INBOX" in said
+    said = shell("export", ALICE, str(tmp_path / "out"), "--folder", "Wrok", code=1)
+    assert "no mailbox Wrok there, but: Archive, Drafts, INBOX" in said
     shell("account", "quota", ALICE, "100")
     assert "full" in shell("import", str(tmp_path / "mail"), ALICE, code=1)
     assert shell.counts(ALICE) == {}

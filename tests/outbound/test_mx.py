@@ -272,3 +272,9 @@ def test_a_listener_on_all_addresses_means_all_of_this_machine() -> None:
     assert "127.0.0.1" in us
     assert "127.0.0.2" in us
     assert "192.0.2.1" not in us
+
+
+def test_a_listener_by_name_is_all_that_the_name_leads_to() -> None:
+    ourselves = Ourselves.of("mx.us.test", ["localhost:25", "no-such-name.invalid:25"], 25)
+    assert "127.0.0.1" in ourselves
+    assert "192.0.2.1" not in ourselves

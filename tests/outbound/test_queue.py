@@ -14,6 +14,7 @@ from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier
+from posthouse.outbound.misplanned import wake_misplanned
 from posthouse.outbound.ourselves import Ourselves
 from posthouse.store.interface import (
     AddAccount,
@@ -263,6 +264,25 @@ async def test_a_flush_tries_also_what_is_away(open_office: OpenOffice, far: Fak
     assert await office.runner.flush("far.test") == 1
     await office.settled()
     assert len(far.messages) == 1
+
+
+async def test_what_a_clock_that_was_ahead_planned_does_not_rest_for_ever(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    office = await open_office(retry=(3600,), delay_notice=0)
+    right = office.clock.now
+    office.clock.advance(40 * 86400)
+    await office.enqueue("c@gone.test", trace_id="t1")
+    far.say("RCPT", "451 4.7.1 greylisted", times=1)
+    await office.enqueue("b@far.test", trace_id="t2")
+    await office.settled()
+    assert await wake_misplanned(office.store, office.settings, office.clock()) == 0, "all is as planned"
+    office.clock.now = right
+    assert {address for address, wait in (await office.waiting()).items() if wait > 30 * 86400}
+    assert await wake_misplanned(office.store, office.settings, office.clock()) == 2
+    await office.settled()
+    assert len(far.messages) == 1
+    assert all(wait < 2 * 3600 for wait in (await office.waiting()).values())
 
 
 async def test_after_a_reload_the_new_courier_is_used(open_office: OpenOffice, far: FakeMailServer) -> None:

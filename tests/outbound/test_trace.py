@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
+from posthouse import limits
 from posthouse.config import Dns, Outbound
 from posthouse.dns_resolver import DnsResolver
 from posthouse.outbound.attempt import Courier
@@ -17,7 +19,7 @@ from posthouse.outbound.trace import Step, Tracer
 from posthouse.playground.name_server import NameServer
 from posthouse.playground.zones import Zones
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import PutAlias
+from posthouse.store.interface import PutAccount, PutAlias
 from posthouse.store.model import Alias
 from tests.fakes.mail_server import FakeMailServer
 from tests.outbound.office import Office
@@ -47,12 +49,18 @@ async def far(far_tls: ssl.SSLContext) -> AsyncIterator[FakeMailServer]:
 
 
 @pytest.fixture
-async def tracer(tmp_path: Path, names: NameServer, far: FakeMailServer) -> AsyncIterator[Tracer]:
+async def office(tmp_path: Path, far: FakeMailServer) -> AsyncIterator[Office]:
     office = await Office.open(tmp_path, "", far.port)
     await office.backup_for("theirs.test")
     await office.store.apply(
         PutAlias(alias=Alias(address="all@us.test", targets=("a@us.test", "b@far.test")))
     )
+    yield office
+    await office.close()
+
+
+@pytest.fixture
+async def tracer(office: Office, names: NameServer, far: FakeMailServer) -> AsyncIterator[Tracer]:
     courier = Courier(
         Outbound(port=far.port),
         hostname="mx.us.test",
@@ -67,7 +75,6 @@ async def tracer(tmp_path: Path, names: NameServer, far: FakeMailServer) -> Asyn
 
     yield Tracer(office.directory, courier, deliver, clock=office.clock, new_id=lambda _: "id1")
     await courier.close()
-    await office.close()
 
 
 async def steps(tracer: Tracer, address: str, *, send: bool = False) -> list[Step]:
@@ -150,7 +157,6 @@ async def test_no_route(tracer: Tracer, address: str, end: str) -> None:
     ("address", "who", "ok"),
     [
         ("a@us.test", "a@us.test is a mailbox here, of the account a@us.test", True),
-        ("all@us.test", "all@us.test is an alias here, for a@us.test, b@far.test", True),
         ("x@us.test", "x@us.test is in a domain of ours, but nobody has this address", False),
     ],
 )
@@ -159,6 +165,51 @@ async def test_an_address_of_ours_needs_no_dns(tracer: Tracer, address: str, who
     assert texts(found, "who") == [who]
     assert texts(found, "dns") == []
     assert found[-1].ok is ok
+
+
+async def test_an_alias_is_followed_to_every_final_address(tracer: Tracer) -> None:
+    found = await steps(tracer, "all@us.test")
+    assert texts(found, "who") == [
+        "all@us.test is an alias here, for a@us.test, b@far.test",
+        "a@us.test is a mailbox here, of the account a@us.test",
+        "b@far.test is not ours: its mail hosts are looked up",
+    ]
+    assert "C: RCPT TO:<b@far.test>" in texts(found, "talk")
+    assert texts(found, "end")[-1] == "it would get to 2 addresses"
+    assert found[-1].ok
+
+
+async def test_what_an_alias_does_not_reach_is_the_end(office: Office, tracer: Tracer) -> None:
+    await office.store.apply(
+        PutAlias(alias=Alias(address="some@us.test", targets=("no@far.test", "a@us.test")))
+    )
+    found = await steps(tracer, "some@us.test")
+    assert texts(found, "end")[-1] == "it does not get to no@far.test"
+    assert not found[-1].ok, "though the last address would be reached"
+
+
+async def test_an_alias_that_comes_back_to_itself_leads_nowhere(office: Office, tracer: Tracer) -> None:
+    await office.store.apply(PutAlias(alias=Alias(address="loop@us.test", targets=("loop@us.test",))))
+    found = await steps(tracer, "loop@us.test")
+    assert texts(found, "end") == ["loop@us.test leads nowhere, its aliases go in a circle: 550 5.1.1"]
+    assert not found[-1].ok
+
+
+async def test_of_many_targets_only_some_are_looked_at(office: Office, tracer: Tracer) -> None:
+    targets = tuple(f"x{number}@us.test" for number in range(limits.TRACE_TARGETS + 3))
+    await office.store.apply(PutAlias(alias=Alias(address="many@us.test", targets=targets)))
+    found = await steps(tracer, "many@us.test")
+    assert len(texts(found, "end")) == limits.TRACE_TARGETS + 1
+    assert "3 more addresses are not looked at" in texts(found, "who")
+
+
+async def test_a_disabled_mailbox_takes_nothing(office: Office, tracer: Tracer) -> None:
+    account = (await office.directory.destination("a@us.test")).account
+    assert account is not None
+    disabled = msgspec.structs.replace(account, disabled=True)
+    await office.store.apply(PutAccount(account=disabled))
+    found = await steps(tracer, "a@us.test")
+    assert texts(found, "end") == ["a@us.test is disabled: 550 5.2.1"]
 
 
 async def test_a_probe_to_ourselves_goes_through_our_own_door(tracer: Tracer) -> None:

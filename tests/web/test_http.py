@@ -62,6 +62,9 @@ async def test_http_1_0_ends_with_the_connection(house: TestHouse) -> None:
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a/../b@c\r\n\r\n", 400),
+        (b"CONNECT /x HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         (b"GET nowhere HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"NONSENSE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400),
@@ -81,6 +84,60 @@ async def test_broken_requests_are_refused_and_the_connection_ends(
     answer = await exchange(house.port("http"), raw + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+async def test_a_body_behind_an_unknown_upgrade_is_the_body(house: TestHouse, in_pieces: bool) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port("http"))
+    head = b"POST /jmap/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    head += b"Content-Type: application/json\r\n" + ALICE + b"Content-Length: %d\r\n\r\n" % len(ECHO)
+    last = b"GET /.well-known/jmap HTTP/1.1\r\n" + CLOSE + b"\r\n"
+    writer.write(head if in_pieces else head + ECHO + last)
+    if in_pieces:
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.writelines([ECHO, last])
+    raw = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert [part.split()[0] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"200", b"401"]
+    assert b'["Core/echo",{"x":[1]},"a"]' in raw
+
+
+async def test_a_body_behind_an_upgrade_smuggles_no_request(house: TestHouse) -> None:
+    hidden = b"GET /.well-known/jmap HTTP/1.1\r\nHost: a\r\n" + ALICE + b"\r\n"
+    head = b"POST /login HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: other\r\n"
+    last = b"GET /nothing.js HTTP/1.1\r\n" + CLOSE + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port("http"))
+    writer.write(head + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(hidden))
+    assert await reader.readline() in (b"HTTP/1.1 100 Continue\r\n", b"HTTP/1.1 403 Forbidden\r\n")
+    writer.writelines([hidden, last])
+    raw = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert b"apiUrl" not in raw
+
+
+async def test_pipelined_requests_behind_an_unknown_upgrade_are_answered(house: TestHouse) -> None:
+    request = b"GET /nothing.js HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    last = b"GET /.well-known/jmap HTTP/1.1\r\n" + CLOSE + b"\r\n"
+    raw = await exchange(house.port("http"), request * 2 + last)
+    assert [part.split()[0] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"404", b"404", b"401"]
+
+
+async def test_trailers_are_no_fields_of_the_head(house: TestHouse) -> None:
+    chunks = b"%x\r\n%b\r\n0\r\n" % (len(ECHO), ECHO)
+    head = b"POST /jmap/ HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    answer = await answer_of(house.port("http"), head + CLOSE + b"\r\n" + chunks + ALICE + b"\r\n")
+    assert answer.status == 401, "a login in the trailers is none"
+    raw = head + CLOSE + ALICE + b"\r\n" + chunks + b"Host: other\r\nDigest: x\r\n\r\n"
+    assert (await answer_of(house.port("http"), raw)).status == 200
+
+
+async def test_what_came_whole_is_answered_before_the_end(house: TestHouse) -> None:
+    whole = b"GET /nothing.js HTTP/1.1\r\nHost: a\r\n\r\n"
+    raw = await exchange(house.port("http"), whole + b"\x16\x03\x01\r\n\r\n")
+    assert [part.split()[0] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"404", b"501"]
+    raw = await exchange(house.port("http"), b"GET /nothing.js HTTP/1.1\r\n" + CLOSE + b"\r\n" + whole)
+    assert [part.split()[0] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"404"]
 
 
 async def test_the_same_over_tls(house: TestHouse) -> None:

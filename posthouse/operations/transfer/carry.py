@@ -10,7 +10,15 @@ from typing import Any, Protocol
 import msgspec
 
 from posthouse import limits
-from posthouse.operations.transfer.model import NUMBER_MAX, FolderInfo, Message, Source, Target, mark
+from posthouse.operations.transfer.model import (
+    NUMBER_MAX,
+    FolderInfo,
+    Message,
+    Source,
+    Target,
+    TransferFault,
+    mark,
+)
 
 
 class House(Protocol):
@@ -54,10 +62,17 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 def carry_in(source: Source, house: House, plan: Plan) -> Iterator[Step]:
     """Import. TransferFault, and what the house's commands raise; what was carried by then stays."""
-
-    for folder in source.folders():
+    folders = source.folders()
+    check_folders(plan.folders, {folder.name for folder in folders})
+    for folder in folders:
         if not plan.folders or folder.name in plan.folders:
             yield from _import_folder(source, folder, house, plan)
+
+
+def check_folders(wanted: frozenset[str], there: set[str]) -> None:
+    """Raise TransferFault when a mailbox is wanted that is not there."""
+    if missing := sorted(wanted - there):
+        raise TransferFault(f"no mailbox {', '.join(missing)} there, but: {', '.join(sorted(there))}")
 
 
 class _Before:
@@ -134,7 +149,9 @@ def _from(source: Source, plan: Plan) -> str:
 
 def carry_out(target: Target, house: House, plan: Plan) -> Iterator[Step]:
     """Export. TransferFault, and what the house's commands raise; what was carried by then stays."""
-    for row in house.one("transfer.folders", address=plan.address):
+    rows = house.one("transfer.folders", address=plan.address)
+    check_folders(plan.folders, {row["name"] for row in rows})
+    for row in rows:
         if plan.folders and row["name"] not in plan.folders:
             continue
         folder = FolderInfo(

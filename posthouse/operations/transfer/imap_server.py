@@ -37,6 +37,12 @@ def is_address(text: str) -> bool:
     return text.partition("://")[0].lower() in SCHEMES
 
 
+def _words(fault: Exception) -> str:
+    """What went wrong; imaplib gives a server's NO as octets."""
+    said = fault.args[0] if fault.args else ""
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(fault)
+
+
 class _Server:
     """A logged-in connection."""
 
@@ -57,7 +63,7 @@ class _Server:
         try:
             return work()
         except (imaplib.IMAP4.error, OSError, ValueError) as fault:
-            raise TransferFault(f"{self.name}: cannot {what}: {fault}") from fault
+            raise TransferFault(f"{self.name}: cannot {what}: {_words(fault)}") from fault
 
     def ask(self, what: str, work: Callable[[], tuple[str, Any]]) -> Any:
         """The data of an answer. TransferFault when it is not OK."""

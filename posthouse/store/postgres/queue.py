@@ -179,7 +179,9 @@ def change_queued(tx: Transaction, op: ChangeQueued) -> int:
 
 def wake_destination(tx: Transaction, op: WakeDestination) -> int:
     """WakeDestination."""
-    return shared.wake_destination(tx, msgspec.structs.replace(op, now=op.now + tx.clock_ahead))
+    later_than = None if op.later_than is None else op.later_than + tx.clock_ahead
+    ahead = msgspec.structs.replace(op, now=op.now + tx.clock_ahead, later_than=later_than)
+    return shared.wake_destination(tx, ahead)
 
 
 # --- reading --------------------------------------------------------------------------------------------------

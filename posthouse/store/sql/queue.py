@@ -112,7 +112,7 @@ def change_queued(tx: Transaction, op: ChangeQueued) -> int:
 def wake_destination(tx: Transaction, op: WakeDestination) -> int:
     """WakeDestination."""
     where = "state = 'waiting' AND due_at > ?"
-    bindings: tuple[Any, ...] = (op.now, op.now, op.now)
+    bindings: tuple[Any, ...] = (op.now, op.now, op.now if op.later_than is None else op.later_than)
     if op.destination:
         where += " AND destination = ?"
         bindings += (op.destination.lower(),)
