@@ -1,4 +1,4 @@
-"""A folder is shared in one browser and used in another (RFC 9670): seen at once, with the rights that were given, and gone again."""
+"""A folder is shared in one browser and used in another (RFC 9670): seen at once, with the rights given, gone again."""
 
 from __future__ import annotations
 
