@@ -223,8 +223,12 @@ SMTP_TRANSACTIONS: Final = 10_000
 """MAIL commands on one connection, told as LIMITS MAILMAX (RFC 9422 §4.1): a bound for loops."""
 
 SMTP_ERRORS: Final = 50
-"""4xx and 5xx replies on one connection since its last accepted message, then 421: a mailing list has some
-dead recipients, a dictionary attack has nothing else."""
+"""4xx and 5xx replies on one connection since its last accepted message, surplus recipients apart, then 421: a mailing
+list has some dead recipients, a dictionary attack has nothing else."""
+
+SMTP_SURPLUS: Final = 20_000
+"""Recipients over the limit of a transaction that are only told to come in another one: a program that knows no limit
+names all it has before it sends to those who were accepted (RFC 5321 §4.5.3.1.10). More count as errors."""
 
 SMTP_IDLE_COMMANDS: Final = 500
 """Commands since the last step of a transaction (NOOP, RSET, VRFY, …), then 421."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from posthouse.errors import LocalProtocolError
-from posthouse.limits import SMTP_ERRORS, SMTP_IDLE_COMMANDS, SMTP_TRANSACTIONS
+from posthouse.limits import SMTP_ERRORS, SMTP_IDLE_COMMANDS, SMTP_SURPLUS, SMTP_TRANSACTIONS
 from posthouse.smtp import grammar
 from posthouse.smtp.events import (
     Envelope,
@@ -65,7 +65,7 @@ class ServerCore:
         self._pending: MailFrom | RcptTo | StartTls | Login | MessageReceived | None = None
         self._sender: MailFrom | None = None
         self._recipients: list[RcptTo] = []
-        self._transactions = self._errors = self._idle_commands = 0
+        self._transactions = self._errors = self._idle_commands = self._surplus = 0
 
     @property
     def closing(self) -> bool:
@@ -107,7 +107,8 @@ class ServerCore:
         except CommandError as error:
             outcome = error.reply
         if isinstance(outcome, Reply) and outcome.code >= 400:
-            self._errors += 1
+            self._surplus += outcome is _RECIPIENTS_FULL
+            self._errors += outcome is not _RECIPIENTS_FULL or self._surplus > SMTP_SURPLUS
         return outcome
 
     def line_too_long(self) -> Reply:
@@ -262,8 +263,7 @@ class ServerCore:
 
     def reset(self) -> None:
         """Forget the transaction (RFC 5321 §4.1.1.5)."""
-        self._sender = None
-        self._recipients = []
+        self._sender, self._recipients, self._surplus = None, [], 0
         if self.state in (State.MAIL, State.RCPT, State.BDAT):
             self.state = State.READY
 

@@ -379,6 +379,24 @@ def test_recipients_are_limited():
     assert code(say(core, "DATA")) == "ReceiveData"
 
 
+def test_who_names_far_too_many_recipients_sends_to_the_first_ones(monkeypatch):
+    # RFC 5321 §4.5.3.1.10: a client names all it has, and sends to those who were accepted.
+    monkeypatch.setattr("posthouse.smtp.server_core.SMTP_SURPLUS", 500)
+    core = core_of(recipients=2)
+    say(core, "EHLO me")
+    for _ in range(3):
+        say(core, "MAIL FROM:<a@b.example>")
+        replies = [code(say(core, f"RCPT TO:<u{n}@d.example>")) for n in range(502)]
+        assert replies == [250] * 2 + [452] * 500
+        assert code(say(core, "DATA")) == "ReceiveData"
+        core.content_ended(False)
+        core.delivered((OK,))
+    say(core, "MAIL FROM:<a@b.example>")
+    replies = [code(say(core, "RCPT TO:<c@d.example>")) for _ in range(553)]
+    assert replies == [250] * 2 + [452] * (500 + limits.SMTP_ERRORS) + [421]
+    assert core.closing
+
+
 def test_errors_are_limited():
     core = core_in(State.READY)
     for _ in range(limits.SMTP_ERRORS):
