@@ -36,7 +36,7 @@ check: .venv/.development
 
 # Every page in both languages, light and dark, at three widths, into screenshots/.
 screenshots: .venv/.development pages
-	@scripts/install-peers.sh
+	@scripts/install-peers.sh --fonts
 	@$(BIN)/python scripts/build-webmail.py --modules
 	$(BIN)/python -m tests.browser.shots
 

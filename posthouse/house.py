@@ -339,18 +339,18 @@ class House:
             facts,
             self.backups,
             listening=lambda: self.listening,
+            probe_objects=self.storage.probe_objects,
             started_at=self.started_at,
             now=self.clock,
         )
 
     def _backups(self, config: Config) -> Backups:
-        own = (file_name(config.store.url), file_name(config.store.blobs), "search.db", "run")
         return Backups(
             self.storage.keeper,
             self.store,
             data=config.data,
             hostname=config.hostname,
-            own=(*own, "node"),
+            own=(file_name(config.store.url), file_name(config.store.blobs), "search.db", "run", "node"),
             now=self.clock,
             expected=isinstance(self.store, SqliteStore),
         )

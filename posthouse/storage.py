@@ -44,6 +44,10 @@ async def _always(_duty: str) -> bool:
     return True
 
 
+async def _nothing() -> None:
+    return None
+
+
 class Storage(msgspec.Struct, kw_only=True):
     """An open store with what belongs to it."""
 
@@ -55,6 +59,8 @@ class Storage(msgspec.Struct, kw_only=True):
     """None: there are no other nodes."""
     healthy: Callable[[], bool] = lambda: True
     """Whether the store can be reached just now."""
+    probe_objects: Callable[[], Awaitable[str | None]] = _nothing
+    """Why the object store cannot be used; empty: it can be; None: there is none."""
     may_do: Callable[[str], Awaitable[bool]] = _always
     """Whether a duty of the house is this node's to do."""
     keeper: Keeper | None = None
@@ -147,6 +153,7 @@ async def _open_cluster(
         locks=store.maildrop_locks(),
         gossip=store,
         healthy=store.healthy,
+        probe_objects=store.probe_objects,
         may_do=store.maildrop_locks().take_duty,
         leave=leave,
         keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping"),

@@ -3,6 +3,7 @@
 #   scripts/install-peers.sh          install what is missing (needs root or passwordless sudo)
 #   scripts/install-peers.sh --check  only say what is missing, exit 1 if anything is
 #   scripts/install-peers.sh --filters  also the milters that bench/filters.py compares with
+#   scripts/install-peers.sh --fonts    also a font that has Chinese, for screenshots
 # Postfix and Exim exclude each other as packages, and filters would serve at once and for the whole machine: all of
 # them are unpacked into .peers/ instead.
 set -u
@@ -28,6 +29,8 @@ declare -A unpacked=(
 if [ "${1:-}" = --filters ]; then
   unpacked[opendkim]=usr/sbin/opendkim
   unpacked[postfix-policyd-spf-python]=usr/bin/policyd-spf
+elif [ "${1:-}" = --fonts ]; then
+  unpacked[fonts-wqy-microhei]=usr/share/fonts/truetype/wqy/wqy-microhei.ttc
 fi
 # What an unpacked program needs beside it.
 declare -A beside=(
@@ -47,7 +50,7 @@ missing() {
 }
 missing_unpacked() {
   local name
-  for name in "${!unpacked[@]}"; do [ -x "$root/${unpacked[$name]}" ] || echo "$name"; done
+  for name in "${!unpacked[@]}"; do [ -e "$root/${unpacked[$name]}" ] || echo "$name"; done
 }
 
 want=$(missing | sort -u | tr '\n' ' ')

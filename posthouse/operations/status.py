@@ -42,7 +42,10 @@ class HouseFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HouseStatus:
-    """The checks. `listening` tells what is bound now: empty when no server runs in this process."""
+    """The checks. `listening` tells what is bound now: empty when no server runs in this process.
+
+    `probe_objects`: why the object store cannot be used, empty: it can be, None: there is none.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class HouseStatus:
         backups: Backups,
         *,
         listening: Callable[[], Mapping[str, list[str]]],
+        probe_objects: Callable[[], Awaitable[str | None]],
         started_at: float,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +64,7 @@ class HouseStatus:
         self._facts = facts
         self._backups = backups
         self._listening = listening
+        self._probe_objects = probe_objects
         self._started_at = started_at
         self._now = now
 
@@ -68,6 +73,7 @@ class HouseStatus:
         checks: tuple[tuple[str, Callable[[], Awaitable[list[Finding]]]], ...] = (
             ("server", self._server),
             ("data folder", self._data),
+            ("object store", self._objects),
             ("certificate", self._certificate),
             ("people", self._people),
             ("queue", self._queue),
@@ -117,6 +123,15 @@ class HouseStatus:
         else:
             findings.append(fine("disk", text))
         return findings
+
+    async def _objects(self) -> list[Finding]:
+        why = await self._probe_objects()
+        if why is None:
+            return []
+        if why:
+            fix = "store.blobs: does the bucket exist, may its key read, write, delete and list?"
+            return [wrong("object store", f"large mail is deferred: {why}", fix)]
+        return [fine("object store", "takes objects and gives them back")]
 
     async def _certificate(self) -> list[Finding]:
         return [await asyncio.to_thread(self._check_certificate)]

@@ -112,6 +112,20 @@ class Objects:
         except (BaseError, OSError, TimeoutError) as fault:
             raise away(fault) from fault
 
+    async def probe(self) -> str:
+        """Put an object and remove it, as all of a node's work does; why that cannot be, empty: it can.
+
+        One that stays behind because the node dies in between is swept like any that nothing points at.
+        """
+        key = new_key()
+        try:
+            async with asyncio.timeout(limits.OBJECT_TIMEOUT):
+                await obstore.put_async(self._store, key, b"probe", mode="create")
+                await obstore.delete_async(self._store, [key])
+        except (BaseError, OSError, TimeoutError) as fault:
+            return str(fault).partition("\n")[0] or type(fault).__name__
+        return ""
+
     async def every_key(self, of_page: Callable[[list[tuple[str, float]]], Any]) -> None:
         """Hand all keys with their POSIX times to an async function, a page at a time."""
         try:

@@ -1,16 +1,20 @@
 // Chromium for the browser tests and the screenshots: a page that is logged in, and what it must never do.
 import { createRequire } from 'node:module'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const require = createRequire(new URL('../../webmail/package.json', import.meta.url))
 export const { chromium } = require('playwright-core')
+/** Where `install-peers.sh --fonts` puts what a machine without Chinese lacks. */
+const FONTS = fileURLToPath(new URL('../../.peers/usr/share/fonts', import.meta.url))
 const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--force-color-profile=srgb']
 
 /** A browser with an empty profile; `close` removes it. A stage with a `name` is known to it by that. */
 export async function launch(stage = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-browser-'))
+  if (existsSync(FONTS)) symlinkSync(FONTS, join(folder, '.fonts'))
   const named = stage.name ? [`--host-resolver-rules=MAP ${new URL(stage.name).hostname} ${new URL(stage.north).hostname}`] : []
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: [...QUIET, ...named], env: { ...process.env, HOME: folder } })
   return {

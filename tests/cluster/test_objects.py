@@ -61,6 +61,15 @@ async def test_size_decides_where_bytes_are(server: Database, engine: PostgresEn
     assert found == [small.beginning(), large.beginning()]
 
 
+async def test_whether_the_bucket_can_be_used_is_known(
+    server: Database, engine: PostgresEngine, objects: ObjectStore, tmp_path: Path
+) -> None:
+    assert await engine.store.probe_objects() == ""
+    for wrong in ("mail:wrong@mail", "nobody:secret@mail"):
+        said = await Objects(objects.url.replace("mail:secret@mail", wrong), tmp_path / "cache").probe()
+        assert "denied" in said.lower() or "forbidden" in said.lower() or "permission" in said.lower(), said
+
+
 async def test_what_nothing_points_at_is_swept_and_nothing_else(
     server: Database, engine: PostgresEngine
 ) -> None:

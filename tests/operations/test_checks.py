@@ -255,6 +255,10 @@ class Fixture:
         self.certificate = folder / "certificate.pem"
         self.zone = GOOD
         self.backups = house.backups
+        self.objects: str | None = None
+
+    async def probe_objects(self) -> str | None:
+        return self.objects
 
     async def levels(self, *, connections: int = 10, own: bool = True) -> dict[str, Finding]:
         facts = HouseFacts(
@@ -271,6 +275,7 @@ class Fixture:
             facts,
             self.backups,
             listening=lambda: self.listening,
+            probe_objects=self.probe_objects,
             started_at=self.now - 100,
             now=lambda: self.now,
         )
@@ -340,6 +345,15 @@ async def test_open_folder_and_old_queue_are_seen(fixture: Fixture) -> None:
 
 async def test_too_few_open_files_are_seen(fixture: Fixture) -> None:
     assert (await fixture.levels(connections=10**9))["files"].level is Level.LOOK
+
+
+async def test_an_object_store_that_cannot_be_used_is_said_with_why(fixture: Fixture) -> None:
+    assert "object store" not in await fixture.levels(), "an embedded store has none"
+    fixture.objects = ""
+    assert (await fixture.levels())["object store"].level is Level.FINE
+    fixture.objects = "NoSuchBucket"
+    finding = (await fixture.levels())["object store"]
+    assert (finding.level, "NoSuchBucket" in finding.text) == (Level.WRONG, True)
 
 
 async def test_a_backup_that_is_missing_or_old_is_worth_a_look(fixture: Fixture, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 // Where the reader is. Addresses are plain paths, so that the browser's history, bookmarks and new tabs work.
 //   /mail/inbox             a folder by its role, or /mail/ID
 //   /mail/inbox/THREAD      a conversation in it
+//   /shared/ACCOUNT/ID     a folder that somebody else shares
 //   /search/THREAD?q=…      results, perhaps with one open
 //   /track/EMAIL            where a sent message is
 //   /settings/… /admin/…    pages of their own, loaded when asked for (see pages.ts)

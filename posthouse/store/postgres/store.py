@@ -51,6 +51,10 @@ class PostgresStore(LiveStore[Reader]):
         """Whether the database is there."""
         return self._engine.notices.connected.is_set()
 
+    async def probe_objects(self) -> str | None:
+        """Why the object store cannot be used; empty: it can be; None: there is none."""
+        return await self._engine.objects.probe() if self._engine.objects is not None else None
+
     def tell(self, topic: str, words: tuple[str, ...]) -> None:
         """Tell all other nodes something small; it may be lost. Never waits."""
         self._engine.notices.tell(topic, words)

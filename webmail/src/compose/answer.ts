@@ -1,9 +1,12 @@
 // Replies, forwards, and drafts taken up again.
 import { trouble } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
-import type { BodyPart, Email, EmailAddress, EmailBody } from '../jmap/types'
-import { bodies, fragment, htmlOf, letterOf, loadBodies, textOf } from '../mail/bodies'
+import type { BodyPart, Email, EmailAddress, EmailBody, Id } from '../jmap/types'
+import { allowedIn } from '../mail/allowed'
+import { bodyOf, fragment, htmlOf, letterOf, loadBodies, textOf } from '../mail/bodies'
+import { currentPlace } from '../mail/view.svelte'
 import { mail } from '../store/mail.svelte'
+import { shown } from '../store/shared.svelte'
 import { composers, identityFor, nextKey, openComposer, type Attached } from './composers.svelte'
 import { answerSubject, forwarded, quoted, textToHtml } from './quote'
 
@@ -12,12 +15,14 @@ const REFERENCES_MOST = 20
 export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward'): Promise<void> {
   const loaded = await load(email)
   if (!loaded) return
-  const { body, html } = loaded
+  const { html } = loaded
+  const body = await brought(loaded.body)
+  if (!body) return
   const identityId = identityFor([...(email.to ?? []), ...(body.cc ?? []), ...(email.from ?? [])])
   if (how === 'forward') {
     openComposer({
       identityId, subject: answerSubject(email.subject, t('compose.forward-prefix')), quote: forwarded(email, body, html),
-      attachments: kept(body.attachments), references: body.messageId, answers: { id: email.id, keyword: '$forwarded' },
+      attachments: kept(body.attachments), references: body.messageId, ...answers(email, '$forwarded'),
     })
     return
   }
@@ -25,8 +30,32 @@ export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward
   openComposer({
     ...people, identityId, subject: answerSubject(email.subject, t('compose.reply-prefix')), quote: quoted(email, html),
     attachments: kept(body.attachments.filter((part) => part.cid && html.includes(`data-cid="${part.cid}"`))),
-    inReplyTo: body.messageId, references: chain(body), answers: { id: email.id, keyword: '$answered' },
+    inReplyTo: body.messageId, references: chain(body), ...answers(email, '$answered'),
   })
+}
+
+/** What is noted of the answered message once the answer is sent, where one may. */
+function answers({ id }: Email, keyword: '$answered' | '$forwarded') {
+  const { client, isOwn } = shown()
+  if (!allowedIn(currentPlace()).label) return {}
+  return { answers: { id, keyword, ...(isOwn ? {} : { accountId: client.accountId }) } }
+}
+/** A message with its files in one's own account: what is another's is copied over (RFC 8620 §6.3). */
+async function brought(body: EmailBody): Promise<EmailBody | undefined> {
+  const from = shown()
+  const blobIds = body.attachments.flatMap((part) => part.blobId ?? [])
+  if (from.isOwn || !blobIds.length) return body
+  const batch = mail.client.batch()
+  const call = batch.add<{ copied: Record<Id, Id> | null }>('Blob/copy', { fromAccountId: from.client.accountId, blobIds })
+  try {
+    await batch.send()
+    const copied = call.result.copied ?? {}
+    return { ...body, attachments: body.attachments.map((part) => ({ ...part, blobId: copied[part.blobId ?? ''] ?? null })) }
+  } catch (fault) {
+    mail.meet(fault)
+    trouble(t('read.failed'))
+    return undefined
+  }
 }
 
 /** Open a draft to go on with it. */
@@ -48,7 +77,7 @@ export async function editDraft(email: Email): Promise<void> {
 async function load(email: Email): Promise<{ body: EmailBody; html: string } | undefined> {
   try {
     await loadBodies([email.id])
-    const body = bodies.get(email.id)
+    const body = bodyOf(email.id)
     if (!body) return undefined
     if (htmlOf(body) === undefined) return { body, html: textToHtml(textOf(body)) }
     const holder = document.createElement('div')
@@ -63,7 +92,7 @@ async function load(email: Email): Promise<{ body: EmailBody; html: string } | u
 }
 /** Pictures of the message itself keep their Content-ID, so that the answer can carry them along. */
 function nameInline(holder: HTMLElement, body: EmailBody): void {
-  const urls = new Map(body.attachments.flatMap((part) => (part.cid && part.blobId ? [[mail.client.download(part.blobId, part.name ?? 'image', part.type), part.cid]] : [])))
+  const urls = new Map(body.attachments.flatMap((part) => (part.cid && part.blobId ? [[shown().client.download(part.blobId, part.name ?? 'image', part.type), part.cid]] : [])))
   for (const picture of holder.querySelectorAll('img')) {
     const cid = urls.get(picture.getAttribute('src') ?? '')
     if (cid) picture.setAttribute('data-cid', cid)

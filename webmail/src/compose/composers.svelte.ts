@@ -30,7 +30,7 @@ export interface Draft {
   inReplyTo: string[] | null
   references: string[] | null
   /** The message this answers or passes on: it gets $answered or $forwarded. */
-  answers?: { id: Id; keyword: '$answered' | '$forwarded' }
+  answers?: { id: Id; keyword: '$answered' | '$forwarded'; accountId?: Id }
   /** The draft as the server has it. */
   emailId?: Id
   /** Without angle brackets. It stays the same from save to save, so that one can find out whether the message has left. */

@@ -6,6 +6,7 @@ import { t } from '../i18n/index.svelte'
 import { Refused, SUBMISSION, Unreachable } from '../jmap/client'
 import type { Email, EmailSubmission, Id } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
+import { shared } from '../store/shared.svelte'
 import { at } from '../store/patch'
 import { closeComposer, draftOf, everybody, openComposer, type Composer, type Draft } from './composers.svelte'
 import { forgetHere, keepNow, keptDrafts, withKept } from './keeping'
@@ -37,7 +38,7 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   }
   const emailId = email.result.created?.['message']?.id ?? ''
   const submissionId = submission.result.created?.['send']?.id ?? ''
-  if (composer.answers) mail.change({ [composer.answers.id]: { [at('keywords', composer.answers.keyword)]: true } })
+  if (composer.answers) (shared.get(composer.answers.accountId ?? '') ?? mail).change({ [composer.answers.id]: { [at('keywords', composer.answers.keyword)]: true } })
   closeComposer(composer.key)
   void forgetHere(composer.key)
   void mail.sync()

@@ -3,6 +3,7 @@ import type { GetResponse, Id, Session, SetResponse } from './types'
 
 export const CORE = 'urn:ietf:params:jmap:core'
 export const MAIL = 'urn:ietf:params:jmap:mail'
+export const PRINCIPALS = 'urn:ietf:params:jmap:principals'
 export const SUBMISSION = 'urn:ietf:params:jmap:submission'
 const SESSION_URL = '/.well-known/jmap'
 
@@ -88,6 +89,9 @@ export class JmapClient {
   /** Called when an answer shows that the session object has changed. */
   onSessionChange: () => void = () => {}
 
+  /** `shared`: the account of somebody who shares with the person who is logged in; else their own. */
+  constructor(private readonly shared?: Id) {}
+
   /** Fetch the session. Throws SignedOut or Unreachable. */
   async connect(): Promise<Session> {
     const response = await this.fetch(SESSION_URL, { headers: { accept: 'application/json' } })
@@ -95,9 +99,9 @@ export class JmapClient {
     return this.session
   }
 
-  /** The account of the person who is logged in. */
+  /** The account that is asked about. */
   get accountId(): Id {
-    return this.session.primaryAccounts[MAIL] as Id
+    return this.shared ?? (this.session.primaryAccounts[MAIL] as Id)
   }
   has(capability: string): boolean {
     return capability in this.session.capabilities

@@ -32,8 +32,28 @@ export interface Mailbox {
   unreadEmails: number
   totalThreads: number
   unreadThreads: number
-  myRights: Record<string, boolean>
+  myRights: Rights
   isSubscribed: boolean
+}
+/** What somebody may do with a folder (RFC 8621 §2), such as `mayReadItems`. */
+export type Rights = Record<string, boolean>
+/** Somebody with whom one can share (RFC 9670 §2). */
+export interface Principal {
+  id: Id
+  name: string
+  email: string | null
+}
+/** That somebody has changed what one may do with something of theirs (RFC 9670 §3). */
+export interface ShareNotification {
+  id: Id
+  created: string
+  changedBy: { name: string; email: string | null; principalId: Id | null }
+  objectType: string
+  objectAccountId: Id
+  objectId: Id
+  oldRights: Rights | null
+  newRights: Rights | null
+  name: string
 }
 
 export interface EmailAddress {

@@ -5,9 +5,11 @@ import { notify, undoable } from '../design/toasts.svelte'
 import { t, type Key } from '../i18n/index.svelte'
 import type { Email, Id, Patch, Role } from '../jmap/types'
 import type { MessageList } from '../store/list.svelte'
-import { mail } from '../store/mail.svelte'
+import { mail, type MailStore } from '../store/mail.svelte'
 import { at } from '../store/patch'
 import { labelName, membersIn } from './conversation'
+import { across } from './across'
+import { allowedIn } from './allowed'
 import { folderName, type Place } from './place'
 
 export interface Target {
@@ -19,15 +21,16 @@ export interface Target {
 
 function emailsOf({ place, ids }: Target): Email[] {
   return ids.flatMap((id) => {
-    const email = mail.emails.get(id)
+    const email = place.store.emails.get(id)
     return email ? membersIn(email, place) : []
   })
 }
 /** Those of the conversations' messages that an action on this folder moves: what lies in it; elsewhere all but what one wrote. */
-function movable(target: Target): Email[] {
+export function movable(target: Target): Email[] {
+  const { store } = target.place
   const box = target.place.mailbox?.id
-  const drafts = mail.role('drafts')?.id ?? ''
-  const sent = mail.role('sent')?.id ?? ''
+  const drafts = store.role('drafts')?.id ?? ''
+  const sent = store.role('sent')?.id ?? ''
   const all = emailsOf(target)
   if (box) return all.filter((email) => email.mailboxIds[box])
   const received = all.filter((email) => !email.mailboxIds[drafts] && !email.mailboxIds[sent])
@@ -36,20 +39,23 @@ function movable(target: Target): Email[] {
 
 /** Change and, when the rows leave this list, take them out; then offer the way back. */
 function perform(target: Target, updates: Record<Id, Patch>, said: string, leaves: boolean): void {
+  const { store } = target.place
   const restore = leaves ? target.list.withdraw(target.ids) : () => {}
-  const back = mail.change(updates)
+  const back = store.change(updates)
   if (!Object.keys(back).length) return
   undoable(said, () => {
     restore()
-    mail.change(back)
+    store.change(back)
   })
 }
 
-/** Move to a folder. */
-export function moveTo(target: Target, mailboxId: Id, said: Key = 'done.moved'): void {
-  const mailbox = mail.mailboxes.get(mailboxId)
+/** Move to a folder, of another account too: then what may not be taken away is copied. */
+export function moveTo(target: Target, mailboxId: Id, said: Key = 'done.moved', store: MailStore = target.place.store): void {
+  const mailbox = store.mailboxes.get(mailboxId)
   if (!mailbox) return
-  const junk = mail.role('junk')?.id
+  if (store !== target.place.store) return void across(target, store, mailbox)
+  if (!allowedIn(target.place).take) return
+  const junk = store.role('junk')?.id
   const updates: Record<Id, Patch> = {}
   for (const email of movable(target)) {
     const patch: Patch = { mailboxIds: { [mailboxId]: true } }
@@ -63,29 +69,31 @@ export function moveTo(target: Target, mailboxId: Id, said: Key = 'done.moved'):
 const isHidden = (role: Role | null) => role === 'trash' || role === 'junk'
 
 function toRole(target: Target, role: Role, said: Key): void {
-  const mailbox = mail.role(role)
+  const mailbox = target.place.store.role(role)
   if (mailbox) moveTo(target, mailbox.id, said)
 }
 export const archive = (target: Target) => toRole(target, 'archive', 'done.archived')
 export const junk = (target: Target) => (target.place.mailbox?.role === 'junk' ? toRole(target, 'inbox', 'done.not-junk') : toRole(target, 'junk', 'done.junk'))
 
-/** To the trash; from there, for ever and after a question. */
+/** To the trash; from there, or where there is none, for ever and after a question. */
 export async function remove(target: Target): Promise<void> {
-  if (target.place.mailbox?.role !== 'trash') return toRole(target, 'trash', 'done.deleted')
+  const { store, mailbox } = target.place
+  if (!allowedIn(target.place).take) return
+  if (mailbox?.role !== 'trash' && store.role('trash')) return toRole(target, 'trash', 'done.deleted')
   const ids = movable(target).map((email) => email.id)
   if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }), confirm: t('mail.delete-forever'), danger: true }))) return
-  await destroy(ids)
+  await destroy(ids, store)
   target.list.withdraw(target.ids)
   notify(t('done.destroyed', { n: ids.length }))
 }
-export async function destroy(ids: Id[]): Promise<void> {
-  const most = mail.client.limit('maxObjectsInSet', 500)
+export async function destroy(ids: Id[], store: MailStore = mail): Promise<void> {
+  const most = store.client.limit('maxObjectsInSet', 500)
   for (let start = 0; start < ids.length; start += most) {
-    const batch = mail.client.batch()
+    const batch = store.client.batch()
     batch.set('Email', { destroy: ids.slice(start, start + most) })
-    await batch.send().catch((fault: unknown) => mail.meet(fault))
+    await batch.send().catch((fault: unknown) => store.meet(fault))
   }
-  await mail.sync()
+  await store.sync()
 }
 
 function keyword(emails: Email[], name: string, on: boolean): Record<Id, Patch> {
@@ -94,22 +102,27 @@ function keyword(emails: Email[], name: string, on: boolean): Record<Id, Patch> 
 
 /** Star the newest message, or take every star away. */
 export function star(target: Target, on = !emailsOf(target).some((email) => email.keywords['$flagged'])): void {
-  const emails = on ? target.ids.flatMap((id) => mail.emails.get(id) ?? []) : emailsOf(target)
-  mail.change(keyword(emails, '$flagged', on))
+  const { store } = target.place
+  if (!allowedIn(target.place).label) return
+  const emails = on ? target.ids.flatMap((id) => store.emails.get(id) ?? []) : emailsOf(target)
+  store.change(keyword(emails, '$flagged', on))
 }
 /** Mark read or not; without a note, since the row shows it. */
 export function markRead(target: Target, read: boolean): void {
-  const emails = read ? emailsOf(target) : target.ids.flatMap((id) => mail.emails.get(id) ?? [])
-  const back = mail.change(keyword(emails, '$seen', read))
-  if (target.ids.length > 1 && Object.keys(back).length) undoable(t(read ? 'done.read' : 'done.unread', { n: target.ids.length }), () => void mail.change(back))
+  const { store } = target.place
+  if (!allowedIn(target.place).markRead) return
+  const emails = read ? emailsOf(target) : target.ids.flatMap((id) => store.emails.get(id) ?? [])
+  const back = store.change(keyword(emails, '$seen', read))
+  if (target.ids.length > 1 && Object.keys(back).length) undoable(t(read ? 'done.read' : 'done.unread', { n: target.ids.length }), () => void store.change(back))
 }
 /** Set or remove a label: an IMAP keyword, so that every client sees it. */
 export function label(target: Target, name: string, on: boolean): void {
   const flag = name.trim().toLowerCase().replace(/[\s(){%*"\\\]]+/g, '_')
-  if (flag) perform(target, keyword(emailsOf(target), flag, on), t(on ? 'done.labelled' : 'done.unlabelled', { label: labelName(flag) }), false)
+  if (flag && allowedIn(target.place).label) perform(target, keyword(emailsOf(target), flag, on), t(on ? 'done.labelled' : 'done.unlabelled', { label: labelName(flag) }), false)
 }
 /** New replies of a muted conversation don't call: they are read and archived at once (RFC 9979's $muted). */
 export function mute(target: Target): void {
+  if (!target.place.store.isOwn) return
   const emails = emailsOf(target)
   const on = !emails.some((email) => email.keywords['$muted'])
   perform(target, keyword(emails, '$muted', on), t(on ? 'done.muted' : 'done.unmuted'), false)
@@ -117,6 +130,7 @@ export function mute(target: Target): void {
 
 /** Out of sight until `when`; the server brings it back (docs/jmap-extensions.md). */
 export async function snooze(target: Target, when: Date): Promise<void> {
+  if (!allowedIn(target.place).snooze) return
   const mailbox = mail.role('snoozed') ?? (await makeSnoozed())
   if (!mailbox) return
   const until = when.toISOString().replace(/\.\d+/, '')

@@ -1,9 +1,9 @@
 // Texts of messages: fetched once, since they never change; the neighbours of an open one before somebody asks.
 import DOMPurify from 'dompurify'
-import { SvelteMap } from 'svelte/reactivity'
 import type { BodyPart, EmailBody, Id } from '../jmap/types'
 import type { SafeHtml } from '../store/cache'
-import { mail } from '../store/mail.svelte'
+import type { MailStore } from '../store/mail.svelte'
+import { shown } from '../store/shared.svelte'
 
 export const BODY_PROPERTIES = ['id', 'messageId', 'inReplyTo', 'references', 'sender', 'cc', 'bcc', 'replyTo', 'bodyValues', 'textBody', 'htmlBody', 'attachments', 'headers', 'verdict']
 const PART_PROPERTIES = ['partId', 'blobId', 'size', 'name', 'type', 'charset', 'disposition', 'cid']
@@ -13,24 +13,31 @@ const SAFE = '/mail/safe'
 const REMOTE = 'remote:'
 const PROXY = '/mail/image?'
 
-export const bodies = new SvelteMap<Id, EmailBody>()
-const asked = new Map<Id, Promise<void>>()
-const letters = new Map<Id, SafeHtml>()
+const asked = new WeakMap<MailStore, Map<Id, Promise<void>>>()
+
+/** The text of a message of the account that is shown, once it was loaded. */
+export function bodyOf(id: Id): EmailBody | undefined {
+  return shown().bodies.get(id)
+}
 
 /** Load the texts of messages that aren't here yet: from the device, then from the server. */
 export async function loadBodies(ids: Id[]): Promise<void> {
-  const missing = ids.filter((id) => !bodies.has(id) && !asked.has(id))
+  const mail = shown()
+  const loading = asked.get(mail) ?? new Map<Id, Promise<void>>()
+  asked.set(mail, loading)
+  const missing = ids.filter((id) => !mail.bodies.has(id) && !loading.has(id))
   if (missing.length) {
-    const loading = fetchBodies(missing).finally(() => missing.forEach((id) => asked.delete(id)))
-    for (const id of missing) asked.set(id, loading)
+    const fetching = fetchBodies(mail, missing).finally(() => missing.forEach((id) => loading.delete(id)))
+    for (const id of missing) loading.set(id, fetching)
   }
-  await Promise.all(ids.map((id) => asked.get(id)))
+  await Promise.all(ids.map((id) => loading.get(id)))
 }
 
-async function fetchBodies(ids: Id[]): Promise<void> {
+async function fetchBodies(mail: MailStore, ids: Id[]): Promise<void> {
+  const hold = (body: EmailBody) => holdIn(mail, body)
   const kept = await Promise.all(ids.map((id) => mail.cache.body(id)))
   for (const body of kept) if (body) hold(body)
-  const rest = ids.filter((id) => !bodies.has(id))
+  const rest = ids.filter((id) => !mail.bodies.has(id))
   if (!rest.length) return
   const batch = mail.client.batch()
   const call = batch.get<EmailBody>('Email', { ids: rest, properties: BODY_PROPERTIES, bodyProperties: PART_PROPERTIES, fetchTextBodyValues: true, fetchHTMLBodyValues: true, maxBodyValueBytes: MOST_OCTETS })
@@ -39,7 +46,7 @@ async function fetchBodies(ids: Id[]): Promise<void> {
   void mail.cache.keepBodies(call.result.list)
 }
 
-function hold(body: EmailBody): void {
+function holdIn({ bodies }: MailStore, body: EmailBody): void {
   bodies.delete(body.id)
   bodies.set(body.id, body)
   for (const old of [...bodies.keys()].slice(0, Math.max(0, bodies.size - HELD))) bodies.delete(old)
@@ -49,9 +56,9 @@ function hold(body: EmailBody): void {
 export function htmlOf(body: EmailBody): string | undefined {
   const parts = body.htmlBody.filter((part) => part.type === 'text/html')
   if (!parts.length) return undefined
-  return body.htmlBody.map((part) => shown(part, body)).join('<hr>')
+  return body.htmlBody.map((part) => htmlOfPart(part, body)).join('<hr>')
 }
-function shown(part: BodyPart, body: EmailBody): string {
+function htmlOfPart(part: BodyPart, body: EmailBody): string {
   const value = part.partId ? (body.bodyValues[part.partId]?.value ?? '') : ''
   if (part.type === 'text/html') return value
   if (part.type.startsWith('text/')) return `<pre>${value.replace(/[&<>]/g, (each) => `&#${each.charCodeAt(0)};`)}</pre>`
@@ -66,11 +73,12 @@ export function isTruncated(body: EmailBody): boolean {
 
 /** The first layer: the server's cleaning. The second is `fragment`, the third the closed frame. */
 export async function letterOf(body: EmailBody): Promise<SafeHtml> {
-  const held = letters.get(body.id) ?? (await mail.cache.letter(body.id))
+  const mail = shown()
+  const held = mail.letters.get(body.id) ?? (await mail.cache.letter(body.id))
   if (held) return held
   const response = await mail.client.fetch(SAFE, { method: 'POST', body: htmlOf(body) ?? '', headers: { 'content-type': 'text/html; charset=utf-8' } })
   const made = (await response.json()) as SafeHtml
-  letters.set(body.id, made)
+  mail.letters.set(body.id, made)
   void mail.cache.keepLetter(body.id, made)
   return made
 }
@@ -106,7 +114,7 @@ function setPicture(element: Element, name: string, value: string, parts: Map<st
   if (value.startsWith('data:image/')) return
   if (value.startsWith('cid:')) {
     const part = parts.get(decoded(value.slice(4)))
-    if (part?.blobId && /^image\/(?!svg)/.test(part.type)) return element.setAttribute(name, mail.client.download(part.blobId, part.name ?? 'image', part.type))
+    if (part?.blobId && /^image\/(?!svg)/.test(part.type)) return element.setAttribute(name, shown().client.download(part.blobId, part.name ?? 'image', part.type))
   } else if (value.startsWith(REMOTE + PROXY)) {
     if (images) element.setAttribute(name, value.slice(REMOTE.length))
     else {

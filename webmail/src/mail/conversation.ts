@@ -36,9 +36,10 @@ export function labelName(keyword: string): string {
 
 /** Messages of the row's conversation that count in this place. */
 export function membersIn(email: Email, place: Place): Email[] {
-  const all = mail.members(email.threadId)
+  const { store } = place
+  const all = store.members(email.threadId)
   const box = place.mailbox?.id
-  const hidden = new Set(['trash', 'junk'].map((role) => mail.role(role as 'trash')?.id))
+  const hidden = new Set(['trash', 'junk'].map((role) => store.role(role as 'trash')?.id))
   const role = place.mailbox?.role
   const inside = all.filter((member) => {
     const boxes = Object.keys(member.mailboxIds)

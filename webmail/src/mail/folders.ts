@@ -3,31 +3,39 @@ import FolderPlus from '@lucide/svelte/icons/folder-plus'
 import MailOpen from '@lucide/svelte/icons/mail-open'
 import Pencil from '@lucide/svelte/icons/pencil'
 import Trash from '@lucide/svelte/icons/trash-2'
+import UserPlus from '@lucide/svelte/icons/user-plus'
 import { ask, askText } from '../design/ask.svelte'
 import type { Item } from '../design/Menu.svelte'
 import { notify, trouble } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
+import { PRINCIPALS } from '../jmap/client'
 import type { Email, Id, Mailbox, QueryResponse } from '../jmap/types'
 import { go, route } from '../router.svelte'
-import { mail } from '../store/mail.svelte'
+import { mail, type MailStore } from '../store/mail.svelte'
 import { at } from '../store/patch'
 import { destroy } from './actions'
 import { folderBase, folderName } from './place'
+import { share } from '../share/sharing.svelte'
 
-export function folderMenu(mailbox: Mailbox): Item[] {
+/** Folders that are about what one does oneself. */
+const PRIVATE = ['drafts', 'scheduled', 'snoozed', 'trash']
+
+export function folderMenu(mailbox: Mailbox, store: MailStore = mail): Item[] {
   const name = folderName(mailbox)
   const rights = mailbox.myRights
-  const items: Item[] = [{ label: t('folder.mark-read'), icon: MailOpen, run: () => void markAllRead(mailbox) }]
-  if (!mailbox.role && rights['mayCreateChild'] !== false) items.push({ label: t('folder.new-in', { name }), icon: FolderPlus, run: () => void createFolder(mailbox) })
-  if (!mailbox.role && rights['mayRename'] !== false) items.push({ label: t('act.rename'), icon: Pencil, run: () => void renameFolder(mailbox) })
+  const items: Item[] = []
+  if (rights['maySetSeen'] !== false) items.push({ label: t('folder.mark-read'), icon: MailOpen, run: () => void markAllRead(mailbox, store) })
+  if (!mailbox.role && rights['mayCreateChild'] !== false) items.push({ label: t('folder.new-in', { name }), icon: FolderPlus, run: () => void createFolder(mailbox, store) })
+  if (!mailbox.role && rights['mayRename'] !== false) items.push({ label: t('act.rename'), icon: Pencil, run: () => void renameFolder(mailbox, store) })
+  if (store.isOwn && mail.client.has(PRINCIPALS) && !PRIVATE.includes(mailbox.role ?? '')) items.push({ label: t('share.menu'), icon: UserPlus, run: () => share(mailbox) })
   if (mailbox.role === 'trash' || mailbox.role === 'junk') items.push({ label: t('folder.empty', { name }), icon: Trash, danger: true, run: () => void emptyFolder(mailbox) })
-  if (!mailbox.role && rights['mayDelete'] !== false) items.push({ label: t('act.delete'), icon: Trash, danger: true, apart: true, run: () => void deleteFolder(mailbox) })
+  if (!mailbox.role && rights['mayDelete'] !== false) items.push({ label: t('act.delete'), icon: Trash, danger: true, apart: true, run: () => void deleteFolder(mailbox, store) })
   return items
 }
 
 /** One Mailbox/set; whether the server took it. */
-async function set(args: Record<string, unknown>): Promise<boolean> {
-  const batch = mail.client.batch()
+async function set(store: MailStore, args: Record<string, unknown>): Promise<boolean> {
+  const batch = store.client.batch()
   const call = batch.set('Mailbox', args)
   try {
     await batch.send()
@@ -36,66 +44,66 @@ async function set(args: Record<string, unknown>): Promise<boolean> {
     if (error) trouble(t('state.failed', { why: error.description ?? error.type }))
     return !error
   } catch (fault) {
-    mail.meet(fault)
+    store.meet(fault)
     trouble(t('state.failed', { why: fault instanceof Error ? fault.message : '' }))
     return false
   } finally {
-    await mail.sync()
+    await store.sync()
   }
 }
 
-export async function createFolder(parent: Mailbox | null): Promise<void> {
+export async function createFolder(parent: Mailbox | null, store: MailStore = mail): Promise<void> {
   const title = parent ? t('folder.new-in', { name: folderName(parent) }) : t('folder.new')
   const name = (await askText({ title, confirm: t('act.create'), field: { label: t('folder.name'), value: '' } }))?.trim()
-  if (name && (await set({ create: { made: { name, parentId: parent?.id ?? null } } }))) notify(t('folder.created', { name }))
+  if (name && (await set(store, { create: { made: { name, parentId: parent?.id ?? null } } }))) notify(t('folder.created', { name }))
 }
 
-async function renameFolder(mailbox: Mailbox): Promise<void> {
+async function renameFolder(mailbox: Mailbox, store: MailStore): Promise<void> {
   const title = t('folder.rename', { name: folderName(mailbox) })
   const name = (await askText({ title, confirm: t('act.rename'), field: { label: t('folder.name'), value: mailbox.name } }))?.trim()
   if (!name || name === mailbox.name) return
-  mail.mailboxes.set(mailbox.id, { ...mailbox, name })
-  if (!(await set({ update: { [mailbox.id]: { name } } }))) mail.mailboxes.set(mailbox.id, mailbox)
+  store.mailboxes.set(mailbox.id, { ...mailbox, name })
+  if (!(await set(store, { update: { [mailbox.id]: { name } } }))) store.mailboxes.set(mailbox.id, mailbox)
 }
 
-async function deleteFolder(mailbox: Mailbox): Promise<void> {
+async function deleteFolder(mailbox: Mailbox, store: MailStore): Promise<void> {
   const name = folderName(mailbox)
   if (!(await ask({ title: t('folder.delete', { name }), text: t('folder.delete-ask', { name }), confirm: t('act.delete'), danger: true }))) return
-  const trash = mail.role('trash')
-  const ids = await idsIn(mailbox.id)
-  if (trash && ids.length) mail.change(Object.fromEntries(ids.map((id) => [id, { mailboxIds: { [trash.id]: true } }])))
-  await mail.outbox.settled(mail.online)
-  if (!(await set({ destroy: [mailbox.id] }))) return
+  const trash = store.role('trash')
+  const ids = await idsIn(store, mailbox.id)
+  if (trash && ids.length) store.change(Object.fromEntries(ids.map((id) => [id, { mailboxIds: { [trash.id]: true } }])))
+  await store.outbox.settled(store.online)
+  if (!(await set(store, { destroy: [mailbox.id] }))) return
   notify(t('folder.deleted', { name }))
-  if (route().parts[0] === mailbox.id) go('/mail/inbox')
+  if (route().parts.includes(mailbox.id)) go('/mail/inbox')
 }
 
 async function emptyFolder(mailbox: Mailbox): Promise<void> {
   const name = folderName(mailbox)
   if (!(await ask({ title: t('folder.empty', { name }), text: t('folder.empty-ask', { name }), confirm: t('folder.empty', { name }), danger: true }))) return
-  const ids = await idsIn(mailbox.id)
+  const ids = await idsIn(mail, mailbox.id)
   await destroy(ids)
   notify(t('done.destroyed', { n: ids.length }))
   if (route().parts[0] === mailbox.role) go(folderBase(mailbox))
 }
 
-async function markAllRead(mailbox: Mailbox): Promise<void> {
-  const ids = await idsIn(mailbox.id, { notKeyword: '$seen' })
+async function markAllRead(mailbox: Mailbox, store: MailStore): Promise<void> {
+  const ids = await idsIn(store, mailbox.id, { notKeyword: '$seen' })
   if (!ids.length) return
-  const back = mail.change(Object.fromEntries(ids.map((id) => [id, { [at('keywords', '$seen')]: true }])))
-  notify(t('done.read', { n: ids.length }), { action: { label: t('act.undo'), run: () => void mail.change(back) } })
+  const back = store.change(Object.fromEntries(ids.map((id) => [id, { [at('keywords', '$seen')]: true }])))
+  notify(t('done.read', { n: ids.length }), { action: { label: t('act.undo'), run: () => void store.change(back) } })
 }
 
 /** Every message of a folder, asked for in pieces. */
-async function idsIn(id: Id, more: Record<string, unknown> = {}): Promise<Id[]> {
+async function idsIn(store: MailStore, id: Id, more: Record<string, unknown> = {}): Promise<Id[]> {
   const ids: Id[] = []
   for (;;) {
-    const batch = mail.client.batch()
+    const batch = store.client.batch()
     const query = batch.add<QueryResponse>('Email/query', { filter: { inMailbox: id, ...more }, position: ids.length, limit: 5_000 })
     try {
       await batch.send()
     } catch (fault) {
-      mail.meet(fault)
+      store.meet(fault)
       return ids
     }
     ids.push(...query.result.ids)

@@ -4,22 +4,31 @@ import { nearDate } from '../design/format'
 import type { Item } from '../design/Menu.svelte'
 import { t, type Key } from '../i18n/index.svelte'
 import type { Mailbox } from '../jmap/types'
-import { mail } from '../store/mail.svelte'
+import { mail, type MailStore } from '../store/mail.svelte'
+import { ownerOf, shared } from '../store/shared.svelte'
 import * as actions from './actions'
+import { allowedIn } from './allowed'
 import { isLabel, labelName, type Row } from './conversation'
 import { folderIcon, folderName, ROLE_ORDER, type Place } from './place'
 import { withTarget } from './view.svelte'
 
+/** Where conversations may go: folders of their own account, then those of others. */
 export function folderItems(place: Place): Item[] {
-  const all = [...mail.mailboxes.values()].filter((mailbox) => mailbox.id !== place.mailbox?.id && mailbox.myRights['mayAddItems'] !== false && !['drafts', 'sent', 'scheduled', 'snoozed'].includes(mailbox.role ?? ''))
+  const others = [mail, ...shared.values()].filter((store) => store !== place.store)
+  const own = allowedIn(place).take ? foldersOf(place.store, place) : []
+  return [...own, ...others.flatMap((store) => foldersOf(store, place).map((item, index) => ({ ...item, hint: ownerOf(store), apart: index === 0 })))]
+}
+function foldersOf(store: MailStore, place: Place): Item[] {
+  const here = store === place.store ? place.mailbox?.id : undefined
+  const all = [...store.mailboxes.values()].filter((mailbox) => mailbox.id !== here && mailbox.myRights['mayAddItems'] !== false && !['drafts', 'sent', 'scheduled', 'snoozed'].includes(mailbox.role ?? ''))
   const order = (mailbox: Mailbox) => (mailbox.role ? ROLE_ORDER.indexOf(mailbox.role) : 99)
   all.sort((one, other) => order(one) - order(other) || one.name.localeCompare(other.name))
-  return all.map((mailbox) => ({ label: folderName(mailbox), icon: folderIcon(mailbox), run: () => withTarget((chosen) => actions.moveTo(chosen, mailbox.id), true) }))
+  return all.map((mailbox) => ({ label: folderName(mailbox), icon: folderIcon(mailbox), run: () => withTarget((chosen) => actions.moveTo(chosen, mailbox.id, 'done.moved', store), true) }))
 }
 
-export function labelItems(rows: Row[]): Item[] {
+export function labelItems(rows: Row[], { store }: Place): Item[] {
   const known = new Set<string>()
-  for (const email of mail.emails.values()) for (const keyword of Object.keys(email.keywords)) if (isLabel(keyword)) known.add(keyword)
+  for (const email of store.emails.values()) for (const keyword of Object.keys(email.keywords)) if (isLabel(keyword)) known.add(keyword)
   return [...known].sort().map((keyword) => {
     const on = rows.length > 0 && rows.every((row) => row.labels.includes(keyword))
     return { label: labelName(keyword), checked: on, run: () => withTarget((chosen) => actions.label(chosen, keyword, !on)) }

@@ -11,13 +11,16 @@ import Star from '@lucide/svelte/icons/star'
 import Trash from '@lucide/svelte/icons/trash-2'
 import type { Component } from 'svelte'
 import { t } from '../i18n/index.svelte'
-import type { Id, Mailbox, Role } from '../jmap/types'
+import type { Condition, Id, Mailbox, Role } from '../jmap/types'
 import { path, type Route } from '../router.svelte'
 import { parseQuery, toFilter } from '../search/query'
 import type { ListQuery } from '../store/list.svelte'
-import { mail } from '../store/mail.svelte'
+import { mail, type MailStore } from '../store/mail.svelte'
+import { shared, shown } from '../store/shared.svelte'
 
 export interface Place {
+  /** Whose mail it is. */
+  store: MailStore
   /** First part of its addresses. */
   base: string
   title: string
@@ -41,8 +44,8 @@ export function folderName(mailbox: Mailbox): string {
 export function folderIcon(mailbox: { role: Role | null }): Component<{ size?: number }> {
   return (mailbox.role && ICONS[mailbox.role]) || Folder
 }
-export function folderBase(mailbox: Mailbox): string {
-  return path('mail', mailbox.role ?? mailbox.id)
+export function folderBase(mailbox: Mailbox, store: MailStore = mail): string {
+  return store.isOwn ? path('mail', mailbox.role ?? mailbox.id) : path('shared', store.client.accountId, mailbox.id)
 }
 
 /** Folders whose mail a search without `in:` leaves out. */
@@ -64,17 +67,26 @@ export function placeOf(here: Route, unreadOnly: boolean): Place {
     const text = here.query.get('q') ?? ''
     const thread = here.parts[0]
     const filter = toFilter(parseQuery(text), findFolder, hiddenFolders())
-    return { base: '/search', title: t('search.results', { what: text }), query: { filter }, search: text, ...(thread ? { thread } : {}) }
+    return { store: mail, base: '/search', title: t('search.results', { what: text }), query: { filter }, search: text, ...(thread ? { thread } : {}) }
   }
+  const unread = unreadOnly ? { notKeyword: '$seen' } : {}
+  if (here.page === 'shared') return sharedPlace(here.parts, unread)
   const [name = 'inbox', thread] = here.parts
   const base = path('mail', name)
-  const rest = thread ? { thread } : {}
-  const unread = unreadOnly ? { notKeyword: '$seen' } : {}
+  const rest = { store: mail, ...(thread ? { thread } : {}) }
   if (name === 'flagged') return { base, title: t('folder.flagged'), query: { filter: { hasKeyword: '$flagged', ...unread } }, ...rest }
   if (name === 'all') return { base, title: t('folder.all'), query: { filter: { inMailboxOtherThan: hiddenFolders(), ...unread } }, ...rest }
   const mailbox = mail.role(name as Role) ?? mail.mailboxes.get(name)
   if (!mailbox) return { base, title: name, query: undefined, ...rest }
   return { base, title: folderName(mailbox), query: { filter: { inMailbox: mailbox.id, ...unread } }, mailbox, ...rest }
+}
+
+function sharedPlace([account = '', name = '', thread]: string[], unread: Condition): Place {
+  const store = shared.get(account)
+  const mailbox = store?.mailboxes.get(name)
+  const rest = { store: store ?? shown(), base: path('shared', account, name), ...(thread ? { thread } : {}) }
+  if (!mailbox) return { ...rest, title: '', query: undefined }
+  return { ...rest, title: folderName(mailbox), query: { filter: { inMailbox: mailbox.id, ...unread } }, mailbox }
 }
 
 /** The address of a conversation in a place. */

@@ -26,7 +26,7 @@ export function swipeable(swipes: () => Swipes): Attachment<HTMLElement> {
       moved = distance
       const side = distance < 0 ? 'left' : 'right'
       slot.dataset['swipe'] = side
-      slot.dataset['says'] = swipes()[side].says
+      slot.dataset['says'] = swipes()[side].says // nothing: it only gives way
       slot.toggleAttribute('data-armed', Math.abs(distance) >= REACHES)
       row()?.style.setProperty('transform', `translateX(${distance}px)`)
     }

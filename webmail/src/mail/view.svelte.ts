@@ -3,7 +3,6 @@ import { SvelteSet } from 'svelte/reactivity'
 import type { Id } from '../jmap/types'
 import { go, route } from '../router.svelte'
 import type { MessageList } from '../store/list.svelte'
-import { mail } from '../store/mail.svelte'
 import type { Target } from './actions'
 import { placeAddress, placeOf, threadAddress, type Place } from './place'
 
@@ -35,7 +34,7 @@ const place = $derived(placeOf(route(), state.unreadOnly))
 export function currentPlace(): Place {
   return place
 }
-const listOf = $derived.by((): MessageList | undefined => (place.query ? mail.list(place.query) : undefined))
+const listOf = $derived.by((): MessageList | undefined => (place.query ? place.store.list(place.query) : undefined))
 export function currentList(): MessageList | undefined {
   return listOf
 }
@@ -53,7 +52,7 @@ export function target(): Target | undefined {
   const index = place.thread ? openIndex() : state.cursor
   const id = index >= 0 ? list.at(index) : undefined
   if (id) return { place, list, ids: [id] }
-  const newest = place.thread ? mail.members(place.thread).at(-1)?.id : undefined
+  const newest = place.thread ? place.store.members(place.thread).at(-1)?.id : undefined
   return newest ? { place, list, ids: [newest] } : undefined
 }
 
@@ -69,7 +68,7 @@ export function withTarget(run: (target: Target) => unknown, leaves = false): vo
   if (!leaves || !wasOpen || (ticked && chosen.list.indexOfThread(place.thread ?? '') >= 0)) return
   if (place.thread && chosen.list.indexOfThread(place.thread) >= 0) return
   const next = chosen.list.at(Math.min(index, chosen.list.total - 1))
-  const email = next ? mail.emails.get(next) : undefined
+  const email = next ? place.store.emails.get(next) : undefined
   go(email && innerWidth >= 720 ? threadAddress(place, email.threadId) : placeAddress(place), { replace: true })
 }
 
@@ -91,12 +90,12 @@ export function step(by: number): void {
   const to = Math.max(0, Math.min(listOf.total - 1, from + by))
   state.cursor = to
   const id = listOf.at(to)
-  const email = id ? mail.emails.get(id) : undefined
+  const email = id ? place.store.emails.get(id) : undefined
   if (place.thread && email) go(threadAddress(place, email.threadId), { replace: true })
 }
 
 export function openCursor(): void {
   const id = listOf?.at(state.cursor)
-  const email = id ? mail.emails.get(id) : undefined
+  const email = id ? place.store.emails.get(id) : undefined
   if (email) go(threadAddress(place, email.threadId))
 }

@@ -25,7 +25,7 @@ export class MessageList {
   readonly key: string
 
   constructor(
-    private readonly mail: MailStore,
+    readonly mail: MailStore,
     readonly query: ListQuery,
   ) {
     this.key = JSON.stringify(query)

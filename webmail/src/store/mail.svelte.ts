@@ -3,8 +3,8 @@
 import { SvelteMap } from 'svelte/reactivity'
 import { JmapClient, Refused, SignedOut, Unreachable, type Batch } from '../jmap/client'
 import { listen, type StateChange } from '../jmap/push'
-import type { ChangesResponse, Email, GetResponse, Id, Identity, Mailbox, Patch, QueryChangesResponse, Role, SetError, Thread } from '../jmap/types'
-import { Cache } from './cache'
+import type { ChangesResponse, Email, EmailBody, GetResponse, Id, Identity, Mailbox, Patch, QueryChangesResponse, Role, SetError, Thread } from '../jmap/types'
+import { Cache, type SafeHtml } from './cache'
 import { recount } from './counts'
 import { MessageList, type ListQuery } from './list.svelte'
 import { Outbox } from './outbox'
@@ -26,7 +26,7 @@ export interface MailEvents {
 }
 
 export class MailStore {
-  readonly client = new JmapClient()
+  readonly client: JmapClient
   readonly mailboxes = new SvelteMap<Id, Mailbox>()
   readonly emails = new SvelteMap<Id, Email>()
   readonly threads = new SvelteMap<Id, Id[]>()
@@ -37,8 +37,13 @@ export class MailStore {
   submissionVersion = $state(0)
   /** Grows whenever contacts change at the server. */
   contactsVersion = $state(0)
+  /** Texts of messages that were looked at lately, and their HTML made safe. */
+  readonly bodies = new SvelteMap<Id, EmailBody>()
+  readonly letters = new Map<Id, SafeHtml>()
   /** Called with messages that came since the last look. */
   onArrival: (emails: Email[]) => void = () => {}
+  /** Called with what has changed, in any account. */
+  onPush: (changed: StateChange['changed']) => void = () => {}
   cache = new Cache()
   outbox!: Outbox
   private states: Partial<Record<Synced, string>> = {}
@@ -48,6 +53,16 @@ export class MailStore {
   private stopListening: () => void = () => {}
   private retry: ReturnType<typeof setTimeout> | undefined
   private events!: MailEvents
+
+  /** `shared`: the account of somebody who shares folders; none: one's own. */
+  constructor(private readonly shared?: Id) {
+    this.client = new JmapClient(shared)
+  }
+
+  /** Whether it is the account of the person who is logged in. */
+  get isOwn(): boolean {
+    return this.shared === undefined
+  }
 
   // --- opening ---------------------------------------------------------------------------------------
 
@@ -64,17 +79,30 @@ export class MailStore {
       this.online = false
     }
     this.cache = await Cache.open(this.client.accountId)
-    this.outbox = new Outbox(this.client, this.cache, {
-      refused: (errors) => void this.rollBack(errors),
-      unreachable: () => this.lost(),
-      signedOut: () => events.signedOut(),
-    })
+    this.makeOutbox()
     await this.outbox.restore()
     await this.recallAll()
     if (this.online) await this.refreshAll()
     this.ready = true
     this.join()
     void this.cache.sweep()
+  }
+
+  /** Show what somebody shares, by the session of one's own account. Nothing of it is kept on the device. */
+  async openShared(own: MailStore): Promise<void> {
+    this.events = own.events
+    this.client.session = own.client.session
+    this.makeOutbox()
+    await this.refreshAll()
+    this.ready = true
+  }
+
+  private makeOutbox(): void {
+    this.outbox = new Outbox(this.client, this.cache, {
+      refused: (errors) => void this.rollBack(errors),
+      unreachable: () => this.lost(),
+      signedOut: () => this.events.signedOut(),
+    })
   }
 
   private join(): void {
@@ -97,7 +125,9 @@ export class MailStore {
     )
   }
 
-  private hear({ changed }: StateChange): void {
+  /** Take note that something has changed, and look what. */
+  hear({ changed }: StateChange): void {
+    this.onPush(changed)
     const states = changed[this.client.accountId]
     if (!states) return
     if (states['EmailSubmission']) this.submissionVersion++
@@ -158,7 +188,7 @@ export class MailStore {
     }
     if (!was) {
       this.online = true
-      this.startListening()
+      if (this.isOwn) this.startListening()
     }
     await this.outbox.flush()
     await this.sync()
@@ -378,5 +408,5 @@ function safe<T>(call: { failed: unknown; result: GetResponse<T> }): T[] {
   return call.failed ? [] : call.result.list
 }
 
-/** The one account that this page shows. */
+/** The account of the person who is logged in; what others share is in shared.svelte.ts. */
 export const mail = new MailStore()

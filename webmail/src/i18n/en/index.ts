@@ -7,8 +7,9 @@ import { reading } from './reading'
 import { said } from './said'
 import { search } from './search'
 import { settings } from './settings'
+import { share } from './share'
 import { track } from './track'
 import { trust } from './trust'
 
-export const en = { ...common, ...mail, ...contacts, ...reading, ...compose, ...said, ...search, ...track, ...trust, ...settings, ...admin }
+export const en = { ...common, ...mail, ...contacts, ...reading, ...compose, ...said, ...search, ...track, ...trust, ...settings, ...share, ...admin }
 export type Key = keyof typeof en

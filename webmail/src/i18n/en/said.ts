@@ -1,4 +1,4 @@
-// What the server says in its checks (operations/status.py, dns_check.py), as patterns: the English text is found, the reader's is shown.
+// What the server says in its checks (operations/status.py, dns_check.py) and of accounts that it holds (junk/sending.py), as patterns: the English text is found, the reader's is shown.
 export const said = {
   'said.server': 'server',
   'said.data': 'data folder',
@@ -74,4 +74,8 @@ export const said = {
   'said.shows': 'shows {found}',
   'said.our-address': 'our address {address} gets {verdict}',
   'said.point': 'ask whoever gave you {address} to point it to {host}: large receivers insist',
+  'said.brake-many': '{sent} recipients in an hour, up to {usual} are usual',
+  'said.brake-strangers': '{sent} recipients in an hour whom it never wrote to before',
+  'said.brake-place': '{sent} recipients in an hour from {network}, from where it never sent before',
+  'said.brake-bounces': '{back} of {sent} recipients in a day failed',
 } as const

@@ -8,6 +8,7 @@ import { reading } from './reading'
 import { said } from './said'
 import { search } from './search'
 import { settings } from './settings'
+import { share } from './share'
 import { track } from './track'
 import { trust } from './trust'
 
@@ -22,5 +23,6 @@ export const zhCN: Record<Key, string> = {
   ...track,
   ...trust,
   ...settings,
+  ...share,
   ...admin,
 }

@@ -74,4 +74,8 @@ export const said = {
   'said.shows': '显示 {found}',
   'said.our-address': '本站地址 {address} 得到 {verdict}',
   'said.point': '请让分配 {address} 的一方把它指向 {host}：大型邮局要求这样',
+  'said.brake-many': '一小时内 {sent} 个收件人，通常不超过 {usual} 个',
+  'said.brake-strangers': '一小时内 {sent} 个从未联系过的收件人',
+  'said.brake-place': '一小时内从 {network} 发给 {sent} 个收件人，此前从未从那里发送',
+  'said.brake-bounces': '一天内 {sent} 个收件人中有 {back} 个失败',
 } as const
