@@ -136,6 +136,8 @@ def _account(
             date = time.strftime("%Y-%m-%d", time.localtime(manifest.made_at))
             into = "" if fresh or in_place else f"Restored {date}"
             plan = structs.replace(plan, address=target, into=into)
+            if into and not session.as_json:
+                click.echo(f'below the mailbox "{into}" of {target}:')
             show_steps(session, carry_in(source, session, plan), "restored")
         for text in source.damaged:
             click.echo(f"left out: {text}", err=True)

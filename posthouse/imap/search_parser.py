@@ -137,7 +137,9 @@ class _Parser:
         """An astring in the search's charset. Octets that do not fit it are a syntax error."""
         raw = self.reader.astring()
         try:
-            return raw.decode(self.codec)
+            text = raw.decode(self.codec)
+            text.encode("utf-8")  # UTF-7 can say what is no text: half a surrogate pair
+            return text
         except ValueError:
             raise self.reader.fail("The string is not in the charset of the search") from None
 

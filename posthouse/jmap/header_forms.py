@@ -161,7 +161,7 @@ def text(value: bytes) -> str:
 
 def _address(mailbox: Mailbox) -> EmailAddress:
     name = unicodedata.normalize("NFC", mailbox.display_name.strip())
-    return EmailAddress(name=name or None, email=mailbox.address)
+    return EmailAddress(name=name or None, email=mailbox.readable_address)
 
 
 def addresses(value: bytes) -> list[EmailAddress]:

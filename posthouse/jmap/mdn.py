@@ -125,7 +125,8 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
     raw = await blobs.octets_of(context, blob)
     headers = Headers.scan(raw)
     to = [
-        each.address for each in flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
+        each.readable_address
+        for each in flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
     ]
     if not to:
         raise Rejected("notFound", "the message does not ask for it")  # RFC 9007 §2.1

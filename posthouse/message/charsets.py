@@ -2,7 +2,8 @@
 
 Only charsets of the table are ever used, so a message cannot reach Python's other codecs (`punycode`, `idna`,
 `unicode_escape`). Labels that mail uses wrongly are widened to what is really sent: `gb2312` is read as
-GB18030, `iso-8859-1` as Windows-1252. Broken octets become U+FFFD; no function here raises.
+GB18030, `iso-8859-1` as Windows-1252. Broken octets become U+FFFD; no function here raises, and no text has half a
+surrogate pair, which could be written nowhere.
 """
 
 from __future__ import annotations
@@ -156,6 +157,8 @@ def decode(octets: bytes, label: str | None) -> str:
     codec = codec_for(label) if label else None
     if codec is None or codec == "ascii":
         return decode_unlabelled(octets)
+    if codec == "utf-7":
+        return _decode_utf7(octets)
     try:
         return octets.decode(codec)
     except (UnicodeError, ValueError):
@@ -171,6 +174,12 @@ def decode(octets: bytes, label: str | None) -> str:
         return octets.decode(codec, "replace")
     except (UnicodeError, ValueError):  # some multibyte codecs refuse even so
         return octets.decode("utf-8", "replace")
+
+
+def _decode_utf7(octets: bytes) -> str:
+    """UTF-7, whose codec alone lets halves of surrogate pairs through."""
+    text = octets.decode("utf-7", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def decode_unlabelled(octets: bytes) -> str:

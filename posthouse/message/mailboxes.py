@@ -49,6 +49,12 @@ class Mailbox(msgspec.Struct, frozen=True):
         return f"{local}@{self.domain}" if self.domain else local
 
     @property
+    def readable_address(self) -> str:
+        """The address as text for people and for JSON: octets that are no UTF-8 become U+FFFD."""
+        address = self.address
+        return address if address.isascii() else readable(address)
+
+    @property
     def display_name(self) -> str:
         """The decoded display name, or an empty text."""
         return decode_value(self.name.encode("utf-8", "surrogateescape")) if self.name else ""
@@ -59,6 +65,11 @@ class Group(msgspec.Struct, frozen=True):
 
     name: str
     members: tuple[Mailbox, ...]
+
+
+def readable(text: str) -> str:
+    """A text that was read here without its escapes: octets that are no UTF-8 become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def quote_local_part(local: str) -> str:

@@ -51,6 +51,8 @@ class Domains:
 
         `recipients` (backup): "ask" the primary, or the "list" `known`. Conflict when the domain is here already.
         """
+        if name.startswith("["):
+            raise ValueError("a domain has a name: addresses in brackets are not served")
         domain = Domain(
             name=normalize_domain(name.rstrip(".")),
             kind=DomainKind.BACKUP if backup else DomainKind.LOCAL,

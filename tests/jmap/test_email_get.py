@@ -42,6 +42,42 @@ async def test_the_default_properties(alice: Client) -> None:
     assert email["htmlBody"] == email["textBody"]
 
 
+HALF = "=?utf-7?Q?+2AA-?="
+"""Half a surrogate pair: no text, and nothing that JSON could hold."""
+NO_TEXT = [
+    b"From: <\xd6\xd0@elsewhere.test>\r\nTo: a@\xd6\xd0.test, \xd6\r\n",
+    b"From: a@b.test\r\nReply-To: \x01\xf3\r\nCc: \xd6: <\xd6@b>;\r\nSender: <@\xd6:\xd6@\xd6>\r\n",
+    f"From: {HALF} <a@b.test>\r\nSubject: {HALF}\r\n".encode(),
+    b"From: a@b.test\r\nMessage-ID: <\xd6@x>\r\nReferences: <\xd6@x>\r\nIn-Reply-To: <\xd6@x>\r\n",
+    b"From: a@b.test\r\nList-Unsubscribe: <https://\xd6.test/>, <mailto:\xd6@x>\r\nX-Any: \xd6\r\n",
+    b"From: a@b.test\r\nContent-Type: text/plain; charset=utf-7\r\n\r\nfound +2AA-\r\n",
+    b"From: a@b.test\r\nContent-Type: text/html; charset=utf-7\r\n\r\n<b>found</b> +2AA- &#xD800;\r\n",
+    f'From: a@b.test\r\nContent-Type: x/y; name="{HALF}"\r\nContent-ID: <'.encode()
+    + b"\xd6>\r\nContent-Language: \xd6\r\nContent-Location: \xd6\r\n"
+    + b"Content-Disposition: attachment; filename*=utf-7''%2B2AA-\r\n",
+    b"From: a@b.test\r\nContent-Type: x/\xd6; charset=\xd6\r\nContent-Disposition: \xd6\r\n",
+]
+
+
+async def test_what_is_no_text_spoils_no_answer(alice: Client) -> None:
+    # One such letter among others must not keep them all from being shown.
+    lines = [raw.replace(b"\r\n", b"\n") for raw in NO_TEXT]
+    names = [await alice.add(raw if b"\n\n" in raw else raw + b"\n") for raw in lines]
+    names.append(await alice.add(letter("Beside them")))
+    wanted = [
+        *("messageId", "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo", "subject"),
+        *("preview", "bodyValues", "textBody", "htmlBody", "attachments", "bodyStructure", "headers"),
+        *("header:To:asGroupedAddresses", "header:Cc:asGroupedAddresses", "header:From:asRaw"),
+        *("header:List-Unsubscribe:asURLs", "header:X-Any:asText", "header:Subject:asText"),
+    ]
+    answer = await alice.call("Email/get", ids=names, properties=wanted, fetchAllBodyValues=True)
+    assert len(answer["list"]) == len(names)
+    assert answer["list"][0]["from"] == [{"name": None, "email": "\ufffd\ufffd@elsewhere.test"}]
+    assert answer["list"][2]["subject"] == "\ufffd"
+    found = await alice.call("Email/query", filter={"text": "found"})
+    assert set(names[5:7]) <= set(found["ids"])
+
+
 async def test_only_what_is_asked_for_is_told(alice: Client) -> None:
     name = await alice.add(letter("Narrow"))
     (email,) = await alice.get(name, properties=["subject", "keywords"])

@@ -33,8 +33,13 @@ def everything(raw: bytes) -> Part:
     check_offsets(raw, part)
     assert decode_parts(encode_parts(part)) == part
     for text in text_of(raw, part):
+        text.encode("utf-8")
         terms(fold(text))
-    preview(raw, part)
+    preview(raw, part).encode("utf-8")
+    for name in ("subject", "from", "to", "reply-to"):
+        (headers.text(name) or "").encode("utf-8")
+        for mailbox in flat(parse_mailbox_list(headers.first(name) or b"")):
+            (mailbox.readable_address + mailbox.display_name).encode("utf-8")
     return part
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 from datetime import datetime, timedelta, timezone
@@ -90,7 +91,24 @@ def test_python_codecs_out_of_reach() -> None:
 
 @given(st.binary(max_size=300), st.sampled_from([*sorted(set(CODECS)), "unknown", ""]))
 def test_decoding_never_fails(octets: bytes, label: str) -> None:
-    assert isinstance(decode(octets, label), str)
+    assert decode(octets, label).encode("utf-8") is not None, "text that can be written"
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"+2AA-", "\ufffd"),
+        (b"a+3AA-b", "a\ufffdb"),
+        (b"+2D3eAA-", "\U0001f600"),
+        (b"+2D0-+3gA-", "\U0001f600"),
+        (b"+YuVUSg-", "拥告"),
+        (b"+2AA-\xff", "\ufffd\ufffd"),
+    ],
+)
+def test_utf7_gives_no_half_of_a_pair(octets: bytes, text: str) -> None:
+    assert decode(octets, "utf-7") == text
+    word = b"=?utf-7?B?" + base64.b64encode(octets) + b"?="
+    assert Headers.scan(b"Subject: " + word + b"\r\n\r\n").text("subject") == text
 
 
 def test_the_sample_lies_where_the_8_bit_text_is() -> None:

@@ -136,7 +136,8 @@ def test_one_account_one_mailbox_one_message(shell: Shell, tmp_path: Path) -> No
     shell("restore", str(folder), "--account", ALICE, "--message", "<Work.3@x.test>", "--to", BOB)
     assert next(iter(shell.counts(BOB))).startswith("Restored 20")
     assert list(shell.counts(BOB).values()) == [1]
-    shell("restore", str(folder), "--account", ALICE, "--folder", "Work")
+    said = shell("restore", str(folder), "--account", ALICE, "--folder", "Work")
+    assert said.startswith('below the mailbox "Restored 20')
     counts = shell.counts(ALICE)
     assert (counts.pop("INBOX"), counts.pop("Work")) == (6, 6), "what is there stays"
     assert list(counts.values()) == [6]

@@ -99,6 +99,7 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("account.add", {"address": "bob@north.test", "password": "bell\x07"}, ValueError),
         ("account.add", {"address": "bob@north.test", "password": "x" * 5000}, ValueError),
         ("account.show", {"address": "bob@north.test"}, NotFound),
+        ("domain.add", {"name": "[192.0.2.1]"}, ValueError),
         ("account.add", {"address": "b" * 300 + "@north.test", "password": "x"}, ValueError),
         ("account.add", {"address": "b@north.test", "password": "x", "name": "a\nb"}, ValueError),
         ("account.set", {"address": "alice@north.test", "name": "a\r\nBcc: b@c.test"}, ValueError),
