@@ -59,6 +59,7 @@ export const checks = {
     await bob.locator('article').getByText('About The route.').waitFor()
     await picture(world, bob, 'reading')
     for (const name of ['Star', 'Archive', 'Delete', 'Junk', 'Label', 'Snooze']) assert.equal(await bob.locator('.pane-reading').getByRole('button', { name, exact: true }).count(), 0, name)
+    assert.equal(await bob.locator('.row .star').count(), 0)
     await bob.keyboard.press('e') // nor by keys
     await bob.keyboard.press('#')
     await bob.keyboard.press('I')
@@ -124,11 +125,58 @@ export const checks = {
     await picture(world, page, 'phone')
     await context.close()
   },
+  async what_was_missed_offline_is_there_afterwards(world) {
+    const { alice, bob, ask } = world
+    const told = bob.getByText('has changed what you may do in “Plans”')
+    await told.locator('..').getByRole('button', { name: 'Close' }).click()
+    await told.waitFor({ state: 'detached' })
+    await bob.context().setOffline(true)
+    await bob.locator('.offline').waitFor()
+    await ask('put', 'The lantern')
+    await openSharing(alice)
+    await level(alice).selectOption('read')
+    await dialog(alice).getByText('What bob@example.test may do is changed').waitFor()
+    await bob.context().setOffline(false)
+    await row(bob, 'The lantern').waitFor()
+    await told.waitFor()
+    assert.equal(await bob.locator('.row', { hasText: 'The lantern' }).locator('.star').count(), 0)
+    await alice.keyboard.press('Escape')
+  },
+  async what_is_refused_is_said_and_taken_back(world) {
+    const { alice } = world
+    await openSharing(alice)
+    await alice.route('**/jmap/', (route) => route.abort())
+    await level(alice).selectOption('all')
+    await dialog(alice).getByText('The server does not answer.').waitFor()
+    assert.equal(await level(alice).inputValue(), 'read')
+    await alice.unroute('**/jmap/')
+    await level(alice).selectOption('work')
+    await dialog(alice).getByText('What bob@example.test may do is changed').waitFor()
+    await level(alice).selectOption('read')
+    await alice.keyboard.press('Escape')
+  },
   async its_files_arrive(world) {
     await folder(world.alice, /^Inbox/).click()
     await row(world.alice, 'The route').waitFor({ timeout: 30_000 })
     await row(world.alice, 'The route').locator('.open').click()
     await world.alice.locator('article').getByText('map.txt').first().waitFor()
+  },
+  async a_look_costs_one_call_for_each_account(world) {
+    const { bob, ask } = world
+    await folder(bob, /^Plans/).click()
+    await row(bob, 'The tides').waitFor()
+    await bob.waitForTimeout(300) // what earlier checks did has been heard
+    const calls = []
+    const note = (request) => {
+      if (request.method() !== 'POST') return
+      for (const [method, { accountId }] of JSON.parse(request.postData()).methodCalls) if (method === 'Email/changes') calls.push(accountId)
+    }
+    bob.on('request', note)
+    await ask('put', 'The anchors')
+    await row(bob, 'The anchors').waitFor()
+    await bob.waitForTimeout(300)
+    bob.off('request', note)
+    assert.equal(calls.length, 1)
   },
   async it_ends_and_is_gone(world) {
     const { alice, bob } = world
@@ -141,10 +189,11 @@ export const checks = {
     await bob.getByText('This folder is not shared with you any more.').waitFor()
     await bob.getByText('no longer shares “Plans”').waitFor()
     await picture(world, bob, 'ended')
-    await dialog(alice).getByText('cannot see Plans any more').waitFor()
+    await dialog(alice).getByText('cannot see “Plans” any more').waitFor()
     await isAccessible(alice)
     await dialog(alice).getByRole('button', { name: 'Undo' }).click()
     await folder(bob, /^Plans/).waitFor()
+    await bob.getByText('no longer shares “Plans”').waitFor({ state: 'detached' }) // it was taken back
     assert.deepEqual([...alice.faults, ...bob.faults], [])
   },
 }
