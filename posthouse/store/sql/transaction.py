@@ -40,6 +40,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], float] = time.time
 
 
+class LoggedFlags(msgspec.Struct, frozen=True):
+    """A flag change that placements do not show yet: the flags of all UIDs of a run become `flags & keep | bits`."""
+
+    first: int
+    last: int
+    keep: int
+    bits: int
+
+    def then(self, keep: int, bits: int) -> LoggedFlags:
+        """This change and another of the same run after it, as one."""
+        return LoggedFlags(self.first, self.last, self.keep & keep, self.bits & keep | bits)
+
+
 class BlobOwners(Protocol):
     """Message bytes within a transaction: stored once for all who own them, removed with the last owner."""
 
@@ -165,6 +178,14 @@ class Transaction(ABC):
     ) -> bool:
         """Whether the engine made a flag change durable in a way of its own; else the placements are rewritten."""
         return False
+
+    def logged_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> LoggedFlags | None:
+        """What is logged about any UID from `first` to `last`, if that is one run that lies within; else None."""
+        return None
+
+    def log_flags_again(self, account_id: int, mailbox_id: int, modseq: int, changed: LoggedFlags) -> None:
+        """Put a changed rule in the place of the one that is logged about the same run."""
+        raise NotImplementedError
 
     # --- where the engines' SQL differs ----------------------------------------------------------------
 
