@@ -29,7 +29,6 @@ from posthouse.inbound.outbox import Outbox
 from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
-from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
@@ -62,7 +61,7 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, ports_of
-from posthouse.sending import make_courier
+from posthouse.sending import make_courier, make_report_sender
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
@@ -178,13 +177,8 @@ class House:
             judge=None if config.junk.filter == "off" else judging,
             outgoing=self.learnt_addresses.beside(outgoing(self.junk)),
         )
-        self.reports = ReportSender(
-            self.store,
-            self.resolver,
-            self.tallies,
-            self.deliverer.operations,
-            hostname=config.hostname,
-            now=self.clock,
+        self.reports = make_report_sender(
+            config, self.resolver, self.tallies, self.deliverer, self.store, self.clock
         )
         self.client_setup = ClientSetup(config.hostname, ports_of(config))
         self.administration = self._administration(config)

@@ -1613,6 +1613,12 @@ DMARC_RECORDS_KEPT: Final = 1024
 TLS_REPORT_URIS: Final = 5
 """Addresses of a TLS report record that are written to (RFC 8460 §3)."""
 
+TLS_REPORT_TIME: Final = 30.0
+"""Seconds for posting a TLS report to one host."""
+
+TLS_REPORT_RETRIED: Final = 86400
+"""Seconds after the end of its day that a TLS report is posted again to a host that was away (RFC 8460 §5.5)."""
+
 TLS_REASON: Final = 120
 """Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
 

@@ -9,6 +9,7 @@ DNS cannot be asked for that, the report waits.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import logging
 import time
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.errors import NotFound
+from posthouse.errors import NotFound, Temporary
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.received import received_field
@@ -30,12 +31,12 @@ from posthouse.inbound.report_letters import (
     tls_letter,
 )
 from posthouse.inbound.tally import DAY, TLS, Failure, Tallies, TallyRow
-from posthouse.limits import DOMAIN, FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT
+from posthouse.limits import DOMAIN, FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT, TLS_REPORT_RETRIED
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.dmarc import DnsTemporary, walk
 from posthouse.msgauth.dmarc_record import parse_dmarc
 from posthouse.msgauth.spf_record import is_spf
-from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, report_addresses, write_tls_report
+from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, Wanted, reports_wanted, write_tls_report
 from posthouse.resolver import Resolver, Status
 from posthouse.store.interface import Op, Store
 from posthouse.store.model import Content, DomainKind
@@ -45,6 +46,8 @@ log: Final = logging.getLogger(__name__)
 
 Operations = Callable[[Mail, bytes], Awaitable[list[Op[Any]]]]
 """`Deliverer.operations`."""
+PostReport = Callable[[str, bytes], Awaitable[bool]]
+"""Posts a TLS report, packed by gzip, to an https URL: whether it was taken. Temporary: ask again later."""
 
 
 class ReportSender:
@@ -57,6 +60,7 @@ class ReportSender:
         tallies: Tallies,
         operations: Operations,
         *,
+        post: PostReport,
         hostname: str,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -64,6 +68,9 @@ class ReportSender:
         self._resolver = resolver
         self._tallies = tallies
         self._operations = operations
+        self._post_report = post
+        self._posted: set[tuple[str, str]] = set()
+        """(report, URL) of reports that wait for another host to take them too."""
         self._hostname = hostname
         self._now = now
         self._told: dict[str, list[float]] = {}
@@ -97,20 +104,24 @@ class ReportSender:
         if answer.status is Status.TEMPORARY and self._now() - day < REPORT_WAIT:
             log.info("tls report domain=%s put off: %s", domain, answer.reason)
             return 0
-        to = report_addresses(answer.records)
+        wanted = reports_wanted(answer.records)
         ops: list[Op[Any]] = [ForgetTallies(policy_domain=key, day=day)]
-        if to:
+        if wanted:
             rows = [(one.count, msgspec.json.decode(one.row, type=TlsSeen)) for one in tallies]
-            ops += await self._tls_letters(domain, day, rows, to)
+            made = await self._tls_report(domain, day, rows, wanted)
+            if made is None:
+                return 0
+            ops += made
         try:
             await self._store.commit(*ops)
         except NotFound:
             return 0  # another node was first
-        return 1 if to else 0
+        return 1 if len(ops) > 1 else 0
 
-    async def _tls_letters(
-        self, domain: str, day: int, rows: Sequence[tuple[int, TlsSeen]], to: Sequence[str]
-    ) -> list[Op[Any]]:
+    async def _tls_report(
+        self, domain: str, day: int, rows: Sequence[tuple[int, TlsSeen]], wanted: Wanted
+    ) -> list[Op[Any]] | None:
+        """Post a report, and the operations that send it by mail and keep it; None: a host is away, later then."""
         period = TlsPeriod(
             hostname=self._hostname,
             domain=domain,
@@ -119,8 +130,17 @@ class ReportSender:
             end=day + DAY - 1,
         )
         document = msgspec.json.encode(write_tls_report(period, rows))
+        late = self._now() - period.end > TLS_REPORT_RETRIED
+        taken, away = await self._posted_to(wanted.pages, period.report_id, document)
+        if away and not late:
+            log.info("tls report domain=%s put off: a host that takes it is away", domain)
+            return None
+        self._posted.difference_update((period.report_id, page) for page in wanted.pages)
+        to = (*wanted.addresses, *taken)
+        if not to:
+            return []
         ops: list[Op[Any]] = []
-        for address in to:
+        for address in wanted.addresses:
             head = await self._head(address)
             ops += await self._post(tls_letter(document, period, head), head)
         kept = Report(
@@ -137,6 +157,26 @@ class ReportSender:
             content=document.decode(),
         )
         return [*ops, AddReport(report=kept)]
+
+    async def _posted_to(
+        self, pages: Sequence[str], report_id: str, document: bytes
+    ) -> tuple[tuple[str, ...], bool]:
+        """(URLs that have taken a report, whether one is to be asked again) (RFC 8460 §5.4, §5.5).
+
+        A report that is posted twice, by two nodes or after a crash, has the same id.
+        """
+        packed = await asyncio.to_thread(gzip.compress, document) if pages else b""
+        away = False
+        for page in pages:
+            if (report_id, page) in self._posted:
+                continue
+            try:
+                if await self._post_report(page, packed):
+                    self._posted.add((report_id, page))
+            except Temporary as fault:
+                log.info("tls report to=%s: %s", page, fault.public)
+                away = True
+        return tuple(page for page in pages if (report_id, page) in self._posted), away
 
     async def _send(self, domain: str, day: int, tallies: Sequence[DmarcTally]) -> int:
         rows = [(one.count, msgspec.json.decode(one.row, type=TallyRow)) for one in tallies]

@@ -48,23 +48,34 @@ def failure_word(problem: str) -> str:
     return next((word for said, word in _WORDS if said in lower), FAILED)
 
 
-def report_addresses(texts: Iterable[str]) -> tuple[str, ...]:
-    """The addresses that ask for TLS reports in the texts of `_smtp._tls.DOMAIN` (RFC 8460 §3).
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a domain wants its TLS reports."""
 
-    Of several records none counts. Reports by HTTPS are not sent.
-    """
+    addresses: tuple[str, ...] = ()
+    """By mail."""
+    pages: tuple[str, ...] = ()
+    """By POST to these https URLs."""
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses or self.pages)
+
+
+def reports_wanted(texts: Iterable[str]) -> Wanted:
+    """What the texts of `_smtp._tls.DOMAIN` ask for (RFC 8460 §3). Of several records none counts."""
     found = [text for text in texts if text.partition(";")[0].strip() == _VERSION]
     if len(found) != 1:
-        return ()
+        return Wanted()
     for item in found[0].split(";")[1:]:
         name, _, value = item.partition("=")
         if name.strip() == "rua":
-            uris = [uri.strip().partition(":") for uri in value.split(",")[:TLS_REPORT_URIS]]
-            addresses = [rest for scheme, _, rest in uris if scheme.lower() == "mailto"]
-            return tuple(
-                one for one in addresses if one.count("@") == 1 and one.isascii() and one.isprintable()
+            uris = [uri.strip() for uri in value.split(",")[:TLS_REPORT_URIS]]
+            sound = [uri for uri in uris if uri.isascii() and uri.isprintable()]
+            mail = [uri[7:] for uri in sound if uri[:7].lower() == "mailto:"]
+            return Wanted(
+                addresses=tuple(one for one in mail if one.count("@") == 1),
+                pages=tuple(uri for uri in sound if uri[:8].lower() == "https://"),
             )
-    return ()
+    return Wanted()
 
 
 class TlsPeriod(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from posthouse.config import MsgAuth
+from posthouse.errors import Temporary
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.mail import Via
 from posthouse.inbound.report_sender import ReportSender
@@ -22,7 +23,7 @@ from posthouse.message.headers import Headers
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.report_reader import FailureReport, read_report
 from posthouse.msgauth.tls_report import TlsReport
-from posthouse.msgauth.tls_report_writer import TlsSeen, report_addresses
+from posthouse.msgauth.tls_report_writer import TlsSeen, Wanted, reports_wanted
 from tests.fakes.resolver import FakeResolver
 from tests.inbound.small_house import NOW, SmallHouse
 from tests.inbound.test_authenticate import KEY, ZONE, letter
@@ -47,6 +48,8 @@ class Office:
         self.house = house
         self.now = NOW
         self.settings = MsgAuth(**settings)
+        self.hosts: list[str] = []
+        self.posted: list[tuple[str, dict]] = []
         self.resolver = FakeResolver(ZONE + MORE)
         self.tallies = Tallies(house.real_store, lambda: self.settings, lambda: self.now)
         check = Authenticate(self.resolver, self.settings, hostname="mx.example.test", tell=self.tallies.note)
@@ -57,9 +60,18 @@ class Office:
             self.resolver,
             self.tallies,
             house.deliverer.operations,
+            post=self.post,
             hostname="mx.example.test",
             now=lambda: self.now,
         )
+
+    async def post(self, url: str, packed: bytes) -> bool:
+        """Somebody's host for TLS reports."""
+        answer = self.hosts.pop(0) if self.hosts else "taken"
+        if answer == "away":
+            raise Temporary("away")
+        self.posted.append((url, json.loads(gzip.decompress(packed))))
+        return answer == "taken"
 
     async def take(self, raw: bytes, **changes) -> str:
         mail = self.house.mail("alice", raw=raw, received_at=self.now, **changes)
@@ -260,7 +272,9 @@ async def test_counts_survive_a_store_that_cannot_take_them(house):
 async def test_sessions_of_a_day_become_a_tls_report(house):
     """RFC 8460 §4.4, §5.3; and what another house of ours makes of it."""
     office = Office(house)
-    office.resolver.add('_smtp._tls.asks.test. TXT "v=TLSRPTv1; rua=mailto:tls@asks.test,https://asks.test/"')
+    office.resolver.add(
+        '_smtp._tls.asks.test. TXT "v=TLSRPTv1; rua=mailto:tls@asks.test,https://asks.test/in"'
+    )
     failed = TlsSeen(result="validation-failure", mx="mx.asks.test", receiving_ip="192.0.2.9", reason="eof")
     for seen in (TlsSeen(), TlsSeen(), failed):
         office.tallies.note_session("asks.test", seen)
@@ -272,6 +286,8 @@ async def test_sessions_of_a_day_become_a_tls_report(house):
     await office.sender.round()
     [(to, message)] = await office.queued()
     assert to == "tls@asks.test"
+    [(url, posted)] = office.posted
+    assert url == "https://asks.test/in"
     letter = email.message_from_bytes(message)
     assert (letter["TLS-Report-Domain"], letter["TLS-Report-Submitter"]) == ("asks.test", "mx.example.test")
     assert (letter.get_content_type(), letter.get_param("report-type")) == ("multipart/report", "tlsrpt")
@@ -281,6 +297,7 @@ async def test_sessions_of_a_day_become_a_tls_report(house):
     packed = part.get_payload(decode=True)
     assert isinstance(packed, bytes)
     document = json.loads(gzip.decompress(packed))
+    assert document == posted
     assert set(document) == {"organization-name", "date-range", "contact-info", "report-id", "policies"}
     begin = datetime.fromisoformat(document["date-range"]["start-datetime"])
     assert (begin.hour, begin.minute, begin.utcoffset()) == (0, 0, timedelta(0))
@@ -324,6 +341,27 @@ async def test_a_tls_report_waits_for_the_dns_and_is_not_made_unasked(house):
     assert await office.queued() == []
 
 
+async def test_a_host_that_is_away_gets_its_tls_report_later_or_never(house):
+    """RFC 8460 §5.5: a day of tries; whoever has taken it is not bothered again."""
+    office = Office(house)
+    office.resolver.add('_smtp._tls.asks.test. TXT "v=TLSRPTv1; rua=https://a.test/,https://b.test/"')
+    office.tallies.note_session("asks.test", TlsSeen())
+    office.now += DAY
+    office.hosts = ["taken", "away", "away"]
+    for _ in range(2):
+        assert await office.sender.reports_send() == 0
+    assert await office.sender.reports_send() == 1
+    assert [url for url, _ in office.posted] == ["https://a.test/", "https://b.test/"]
+    [kept] = await house.real_store.reports()
+    assert kept.organization == "https://a.test/, https://b.test/"
+    office.tallies.note_session("asks.test", TlsSeen())
+    office.now += 3 * DAY
+    office.hosts = ["no", "away"]
+    assert await office.sender.reports_send() == 0
+    assert await house.real_store.dmarc_tallies(2**40) == (), "it is given up"
+    assert len(await house.real_store.reports()) == 1
+
+
 @pytest.mark.parametrize(
     ("texts", "addresses"),
     [
@@ -340,8 +378,14 @@ async def test_a_tls_report_waits_for_the_dns_and_is_not_made_unasked(house):
 )
 def test_who_asks_for_tls_reports(texts, addresses):
     """RFC 8460 §3."""
-    found = report_addresses(texts)
+    found = reports_wanted(texts).addresses
     assert (len(found) if isinstance(addresses, int) else found) == addresses
+
+
+def test_where_tls_reports_are_posted():
+    texts = ["v=TLSRPTv1; rua=HTTPS://a.test/x?y=z,http://b.test/,mailto:c@d.test,https://e\tf.test/"]
+    assert reports_wanted(texts) == Wanted(addresses=("c@d.test",), pages=("HTTPS://a.test/x?y=z",))
+    assert not reports_wanted(["v=TLSRPTv1; rua=http://b.test/"])
 
 
 # --- coming in -----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from posthouse.message.words import fold_needle
 from posthouse.store.foreground import Foreground
 from posthouse.store.search import SearchIndex
 from posthouse.store.search.cache import IndexedIds
-from posthouse.store.search.document import analyse, contains
+from posthouse.store.search.document import Document, analyse, contains
 from posthouse.store.search.notices import Notices
 
 
@@ -305,6 +305,26 @@ async def test_opaque_messages_are_found(
     fill(mailboxes, 1, 40)
     index.notify_added()
     await settled(index)
+    await check_all(index, mailboxes)
+
+
+async def test_a_message_that_cannot_be_written_stops_no_other(
+    index: SearchIndex, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(raw: bytes) -> Document | None:
+        # what a fault in reading would leave: a text that no database takes
+        document = analyse(raw)
+        if document is not None and not broken_once:
+            broken_once.append(raw)
+            document.terms.setdefault("body", set()).add("half a pair: \ud800")
+        return document
+
+    broken_once: list[bytes] = []
+    monkeypatch.setattr("posthouse.store.search.indexer.analyse", broken)
+    fill(mailboxes, 1, 40)
+    index.notify_added()
+    await asyncio.wait_for(settled(index), 5)
+    assert broken_once
     await check_all(index, mailboxes)
 
 

@@ -26,7 +26,7 @@ from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.search import index_documents
 from posthouse.store.postgres.term_sweep import KnownTerms, Learnt
 from posthouse.store.postgres.transaction import Transaction
-from posthouse.store.search.document import Document, analyse
+from posthouse.store.search.document import Document, analyse, writable
 
 log = logging.getLogger("posthouse.store")
 
@@ -155,7 +155,7 @@ def _digest_one(
     raw = place.prefix + blob
     try:
         digest.derived.append(NewDerived(*email, derive(raw, received_at)))
-        digest.documents[email] = analyse(raw)
+        digest.documents[email] = writable(analyse(raw))
     except Exception:  # a bug there must hide one message at most
         log.exception("email %d could not be derived", email[1])
 

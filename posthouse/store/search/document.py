@@ -53,6 +53,14 @@ class Document(msgspec.Struct, frozen=True):
     """The terms of each class."""
 
 
+def writable(document: Document | None) -> Document | None:
+    """The document. Raises UnicodeEncodeError when no database could take it: that would stop a batch for ever."""
+    if document is not None:
+        for text in (*(document.heads or ()), *document.terms.values()):
+            "".join(text).encode("utf-8")
+    return document
+
+
 def analyse(raw: bytes) -> Document | None:
     """What the index holds of a message; None when it has too many terms and must be scanned each time."""
     headers = Headers.scan(raw)

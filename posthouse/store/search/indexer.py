@@ -28,7 +28,7 @@ from posthouse.limits import (
 from posthouse.store.foreground import Foreground
 from posthouse.store.search import database
 from posthouse.store.search.cache import IndexedIds
-from posthouse.store.search.document import Document, analyse
+from posthouse.store.search.document import Document, analyse, writable
 from posthouse.store.search.notices import Notices
 from posthouse.store.search.source import Source
 
@@ -196,7 +196,7 @@ class Indexer:
 
 def _analyse(account_id: int, email_id: int, raw: bytes) -> Document | None:
     try:
-        return analyse(raw)
+        return writable(analyse(raw))
     except Exception:
         # Cannot be; but one message must not stop the others, and scanning it stays right.
         log.exception("message %s of account %s cannot be indexed", email_id, account_id)
