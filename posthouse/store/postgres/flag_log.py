@@ -78,10 +78,10 @@ class FlagLog:
         self._tx.publish_once(changes.FlagsLogged())
         return True
 
-    def only(self, account: AccountState, mailbox_id: int, first: int, last: int) -> LoggedFlags | None:
+    def only(self, key: Key, first: int, last: int) -> LoggedFlags | None:
         """What is logged about any UID from `first` to `last`, if that is one run that lies within."""
-        key = (account.account_id, mailbox_id)
-        if mailbox_id not in account.logged or key in self._clean or not self._tx.db.logs_flags:
+        logged = key[1] in self._tx.account(key[0]).logged and key not in self._clean
+        if not logged or not self._tx.db.logs_flags:
             return None
         rows = self._tx.fetch(_ONLY, *key, first, last)
         if len(rows) != 1 or rows[0][0] < first or rows[0][1] > last:

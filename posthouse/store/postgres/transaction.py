@@ -28,7 +28,7 @@ from posthouse.store.postgres.connection import Connection, NotCarriedOut, Trans
 from posthouse.store.postgres.flag_log import FlagLog
 from posthouse.store.postgres.numbers import Numbers
 from posthouse.store.sql.state import AccountState, MailboxState, load_account
-from posthouse.store.sql.transaction import Interest, LoggedFlags, Settings
+from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
 
 log = logging.getLogger("posthouse.store")
@@ -51,6 +51,7 @@ class Transaction(BaseTransaction):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: Blobs
+    flag_log: FlagLog
     describes_all = True
 
     def __init__(
@@ -323,14 +324,6 @@ class Transaction(BaseTransaction):
     ) -> bool:
         """Make a change of many flags durable as a rule; the placements follow in a quiet moment (`flag_log.py`)."""
         return self.flag_log.note(self.account(account_id), mailbox_id, changed, (modseq, keep, bits))
-
-    def logged_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> LoggedFlags | None:
-        """The one run that is logged about these UIDs."""
-        return self.flag_log.only(self.account(account_id), mailbox_id, first, last)
-
-    def log_flags_again(self, account_id: int, mailbox_id: int, modseq: int, changed: LoggedFlags) -> None:
-        """Change what is logged about a run."""
-        self.flag_log.note_again((account_id, mailbox_id), modseq, changed)
 
     def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:
         """Bring the placements up to what is logged about these UIDs."""

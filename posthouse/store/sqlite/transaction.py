@@ -16,7 +16,7 @@ import apsw
 from posthouse.ranges import Ranges
 from posthouse.store.memory import changes
 from posthouse.store.sql.state import AccountState, MailboxState, load_account
-from posthouse.store.sql.transaction import Interest, LoggedFlags, Settings
+from posthouse.store.sql.transaction import Interest, Settings
 from posthouse.store.sql.transaction import Transaction as BaseTransaction
 from posthouse.store.sqlite.blobs import Blobs
 from posthouse.store.sqlite.connection import (
@@ -45,6 +45,7 @@ class Transaction(BaseTransaction):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: Blobs
+    flag_log: FlagLog
 
     def __init__(self, db: Connection, folder: SegmentFolder, interest: Interest, settings: Settings) -> None:
         super().__init__(db, interest, settings)
@@ -213,15 +214,6 @@ class Transaction(BaseTransaction):
         self.flag_log.note((account_id, mailbox_id), modseq, changed, keep, bits)
         self.publish_once(changes.FlagsLogged())
         return True
-
-    def logged_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> LoggedFlags | None:
-        """The one run that is logged about these UIDs."""
-        return self.flag_log.only((account_id, mailbox_id), first, last)
-
-    def log_flags_again(self, account_id: int, mailbox_id: int, modseq: int, changed: LoggedFlags) -> None:
-        """Change what is logged about a run."""
-        self.writes += 1
-        self.flag_log.note_again((account_id, mailbox_id), modseq, changed)
 
     def settle_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> None:
         """Bring the placements up to what is logged about these UIDs."""
