@@ -19,28 +19,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cluster_growth
 import compare
+import places
+import servers
+import tables
 
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
 
 MARK = "<!-- cluster -->"
 # Ports of its own, so that it may run beside `compare.py`.
-compare.CONFIG = compare.CONFIG.replace("127.0.0.1:4", "127.0.0.1:5")
-compare.OUR_PORTS = [word.replace("127.0.0.1:4", "127.0.0.1:5") for word in compare.OUR_PORTS]
-compare.DNS_PORT = "5053"
+servers.CONFIG = servers.CONFIG.replace("127.0.0.1:4", "127.0.0.1:5")
+servers.OUR_PORTS = [word.replace("127.0.0.1:4", "127.0.0.1:5") for word in servers.OUR_PORTS]
+servers.DNS_PORT = "5053"
 TESTS = ("seed", "smtp", "append", "select", "fetch", "store", "search")
 SIZES = ((10, 1_000), (1_000, 100_000), (10_000, 1_000_000))
 """Accounts and messages of the database as it grows."""
-compare.REST_SECONDS = 15.0
+servers.REST_SECONDS = 15.0
 
 
-class Cluster(compare.Posthouse):
+class Cluster(servers.Posthouse):
     """One node with its database and object store."""
 
     def __init__(self, users: int) -> None:
         super().__init__(users)
         self.name = "cluster"
-        self.folder = compare.WORK / "cluster"
+        self.folder = places.WORK / "cluster"
         self.pidfile = self.folder / "posthouse.pid"
         self.database = Database(sync=True)
         self.database.settings = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
@@ -49,7 +52,7 @@ class Cluster(compare.Posthouse):
     def configuration(self) -> str:
         """The same, over the database."""
         store = f'[store]\nurl = "{self.database.url("house")}"\nblobs = "{self.objects.url}"\n'
-        return compare.CONFIG + compare.UNCHECKED + store
+        return servers.CONFIG + servers.UNCHECKED + store
 
     def start(self) -> None:
         """The database and the object store first."""
@@ -63,7 +66,7 @@ class Cluster(compare.Posthouse):
 
     def processes(self) -> Collection[int]:
         """The node's, the database's, the object store's."""
-        return compare.tree({int(word) for word in self.pidfile.read_text().split()})
+        return servers.tree({int(word) for word in self.pidfile.read_text().split()})
 
     def stop(self) -> None:
         """All of it."""
@@ -72,13 +75,13 @@ class Cluster(compare.Posthouse):
         self.database.stop()
 
 
-class Second(compare.Posthouse):
+class Second(servers.Posthouse):
     """Another node of a cluster, on ports of its own."""
 
     def __init__(self, first: Cluster) -> None:
         super().__init__(0)
         self._first = first
-        self.folder = compare.WORK / "second"
+        self.folder = places.WORK / "second"
         self.pidfile = self.folder / "posthouse.pid"
 
     def start(self) -> None:
@@ -92,7 +95,7 @@ class Second(compare.Posthouse):
 
 def table(peer: str) -> str:
     """The comparison as Markdown."""
-    rows = {name: compare.read(name) for name in ("posthouse", "cluster", peer)}
+    rows = {name: tables.read(name) for name in ("posthouse", "cluster", peer)}
     lines = [
         f"| test | parameters | unit | {peer} | embedded | cluster | to {peer} | to embedded "
         f"| CPU ms/op: {peer} | embedded | cluster |",
@@ -100,14 +103,14 @@ def table(peer: str) -> str:
     ]
     for key, cell in rows["cluster"].items():
         test, parameters, unit = key
-        lower = unit in compare.LOWER_IS_BETTER
+        lower = unit in tables.LOWER_IS_BETTER
         cells = {name: rows[name].get(key) for name in rows}
-        values = {name: compare.median(c.values) if c else None for name, c in cells.items()}
-        cpu = {name: compare.median(c.cpu) if c else None for name, c in cells.items()}
-        ours = compare.median(cell.values)
-        words = [test, parameters, unit, *(compare.number(values[n]) for n in (peer, "posthouse", "cluster"))]
-        words += [compare.ratio(ours, values[n], lower) for n in (peer, "posthouse")]
-        words += [compare.number(cpu[n]) for n in (peer, "posthouse", "cluster")]
+        values = {name: tables.median(c.values) if c else None for name, c in cells.items()}
+        cpu = {name: tables.median(c.cpu) if c else None for name, c in cells.items()}
+        ours = tables.median(cell.values)
+        words = [test, parameters, unit, *(tables.number(values[n]) for n in (peer, "posthouse", "cluster"))]
+        words += [tables.ratio(ours, values[n], lower) for n in (peer, "posthouse")]
+        words += [tables.number(cpu[n]) for n in (peer, "posthouse", "cluster")]
         lines.append("| " + " | ".join(words) + " |")
     return "\n".join(lines)
 
@@ -130,19 +133,19 @@ def main() -> None:
     for name in ("users", "big", "secs", "runs"):
         setattr(options, name, getattr(given, name))
     options.sizes, options.conc, options.mid = "4096,51200", "10,50", 5000
-    compare.RESULTS.mkdir(exist_ok=True)
-    servers: list[compare.Peer | compare.Posthouse] = [compare.Posthouse(given.users), Cluster(given.users)]
+    places.RESULTS.mkdir(exist_ok=True)
+    lineup: list[servers.Peer | servers.Posthouse] = [servers.Posthouse(given.users), Cluster(given.users)]
     if given.peer:
-        servers.insert(0, compare.Peer(given.peer, given.users))
+        lineup.insert(0, servers.Peer(given.peer, given.users))
     began = time.monotonic()
     facts = ""
-    for server in servers:  # each alone: two of them have the same ports
-        if isinstance(server, compare.Posthouse):
-            server.ports = [*compare.OUR_PORTS, "--imaps", "127.0.0.1:5993"]
-        (compare.RESULTS / f"{server.name}.jsonl").unlink(missing_ok=True)
+    for server in lineup:  # each alone: two of them have the same ports
+        if isinstance(server, servers.Posthouse):
+            server.ports = [*servers.OUR_PORTS, "--imaps", "127.0.0.1:5993"]
+        (places.RESULTS / f"{server.name}.jsonl").unlink(missing_ok=True)
         server.start()
         try:
-            compare.warm(server, given.users)
+            servers.warm(server, given.users)
             for test in given.only.split(",") if given.only else ():
                 compare.measure(server, test, options)
                 print(f"{time.monotonic() - began:4.0f} s: {server.name} {test}", file=sys.stderr)
@@ -154,7 +157,7 @@ def main() -> None:
     print(text)
     print(f"{time.monotonic() - began:.0f} seconds", file=sys.stderr)
     if given.write:
-        page = compare.ROOT / "docs" / "benchmark.md"
+        page = places.ROOT / "docs" / "benchmark.md"
         before, _, after = page.read_text().partition(MARK)
         page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after.partition(MARK)[2]}")
 
@@ -169,7 +172,7 @@ def beside(server: Cluster) -> str:
     finally:
         second.stop()
     first, again = cluster_growth.streamed(server, server.process.pid, 5143)
-    compare.rest(server)
+    servers.rest(server)
     rows = cluster_growth.table(server, 5143, 5025, SIZES)
     return (
         f"\nFrom `250` of one node to `EXISTS` in IDLE on another: median {middle:.1f} ms, p99 {worst:.1f} ms"

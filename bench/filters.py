@@ -25,6 +25,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench")]
 
 import compare  # noqa: E402
+import places  # noqa: E402
+import servers  # noqa: E402
+import tables  # noqa: E402
 
 PEERS: Final = ROOT / ".peers"
 LIBRARIES: Final = ":".join(str(PEERS / "usr/lib" / name) for name in ("x86_64-linux-gnu", "rspamd", "."))
@@ -64,14 +67,14 @@ upstream "local" { default = yes; self_scan = yes; }
 }
 
 
-class Filtered(compare.Peer):
+class Filtered(servers.Peer):
     """Postfix + Dovecot with a filter in front."""
 
     def __init__(self, name: str, prepare: Callable[[Filtered], str]) -> None:
         """`prepare` writes what the filter needs, starts it, and gives what main.cf and master.cf gain."""
         super().__init__("mdbox", USERS)
         self.name = name
-        self.folder = compare.WORK / name
+        self.folder = places.WORK / name
         self.environment["PEER_DIR"] = str(self.folder)
         self.pidfile = self.folder / "all.pids"
         self.filters: list[subprocess.Popen[bytes]] = []
@@ -99,7 +102,7 @@ class Filtered(compare.Peer):
         self.filters = []
 
     def _setup(self, what: str) -> None:
-        words = [str(compare.SHARED / "peer_setup.sh"), what]
+        words = [str(places.SHARED / "peer_setup.sh"), what]
         subprocess.run(words, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def place(self, name: str) -> Path:
@@ -181,7 +184,7 @@ INSIDE: Final = "POSTHOUSE_BENCH_INSIDE"
 
 def table() -> str:
     """The comparison as Markdown."""
-    rows = {name: compare.read(name) for name in (*KINDS, OURS)}
+    rows = {name: tables.read(name) for name in (*KINDS, OURS)}
     heads = [*(words for words, _ in KINDS.values()), "Posthouse, all checks"]
     lines = ["| delivered a second | " + " | ".join(heads) + " | ratios | CPU ms a message | CPU ratios |"]
     lines.append("|---" * (len(heads) + 4) + "|")
@@ -189,13 +192,13 @@ def table() -> str:
         if key[0] != "smtp_delivered":
             continue
         cells = [rows[name].get(key) for name in KINDS]
-        rates = [compare.median(cell.values) if cell else None for cell in cells]
-        costs = [compare.median(cell.cpu) if cell else None for cell in cells]
-        mine, cost = compare.median(ours.values), compare.median(ours.cpu)
-        line = [in_words(key[1]), *map(compare.number, (*rates, mine))]
-        line.append(", ".join(compare.ratio(mine, rate, False) or "-" for rate in rates))
-        line.append(" / ".join(compare.number(one) or "-" for one in (*costs, cost)))
-        line.append(", ".join(compare.ratio(cost, one, True) or "-" for one in costs))
+        rates = [tables.median(cell.values) if cell else None for cell in cells]
+        costs = [tables.median(cell.cpu) if cell else None for cell in cells]
+        mine, cost = tables.median(ours.values), tables.median(ours.cpu)
+        line = [in_words(key[1]), *map(tables.number, (*rates, mine))]
+        line.append(", ".join(tables.ratio(mine, rate, False) or "-" for rate in rates))
+        line.append(" / ".join(tables.number(one) or "-" for one in (*costs, cost)))
+        line.append(", ".join(tables.ratio(cost, one, True) or "-" for one in costs))
         lines.append("| " + " | ".join(line) + " |")
     return (
         "\n".join(lines)
@@ -212,8 +215,8 @@ def in_words(parameters: str) -> str:
 
 def others() -> float:
     """Cores that work of others took, the median of all runs."""
-    lines = [line for path in compare.RESULTS.glob("*.jsonl") for line in path.read_text().splitlines()]
-    return compare.median([json.loads(line).get("other_cores") or 0.0 for line in lines]) or 0.0
+    lines = [line for path in places.RESULTS.glob("*.jsonl") for line in path.read_text().splitlines()]
+    return tables.median([json.loads(line).get("other_cores") or 0.0 for line in lines]) or 0.0
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -221,11 +224,11 @@ def measure(options: argparse.Namespace) -> None:
     words = ["--users", str(USERS), "--runs", "1", "--secs", str(options.secs), "--sizes", "4096,51200"]
     run = compare.options_from([*words, "--conc", "10,50"])
     for name in options.only.split(","):
-        server = compare.Posthouse(USERS, checked=OURS) if name == OURS else Filtered(name, KINDS[name][1])
+        server = servers.Posthouse(USERS, checked=OURS) if name == OURS else Filtered(name, KINDS[name][1])
         print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)
         try:
             server.start()
-            compare.warm(server, USERS)
+            servers.warm(server, USERS)
             compare.measure(server, "smtp", run)
         finally:
             server.stop()
@@ -234,17 +237,17 @@ def measure(options: argparse.Namespace) -> None:
 def inside(arguments: list[str]) -> None:
     """Go on in a network without any way out, where the name server of the benchmark is the only one."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    compare.WORK.mkdir(parents=True, exist_ok=True)
-    servers = compare.WORK / "resolv.conf"
-    servers.write_text("nameserver 127.0.0.1\n")
-    subprocess.run(["mount", "--bind", servers, "/etc/resolv.conf"], check=True)
+    places.WORK.mkdir(parents=True, exist_ok=True)
+    nameservers = places.WORK / "resolv.conf"
+    nameservers.write_text("nameserver 127.0.0.1\n")
+    subprocess.run(["mount", "--bind", nameservers, "/etc/resolv.conf"], check=True)
     dns = subprocess.Popen([sys.executable, ROOT / "bench" / "name_server.py", "53"])
     try:
         run(arguments)
     finally:
         dns.terminate()
         dns.wait(10)
-        shutil.rmtree(compare.WORK, ignore_errors=True)
+        shutil.rmtree(places.WORK, ignore_errors=True)
 
 
 def run(arguments: list[str]) -> None:
@@ -257,9 +260,9 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--secs", type=float, default=2.0)
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmark.md")
     options = parser.parse_args(arguments)
-    compare.RESULTS.mkdir(parents=True, exist_ok=True)
+    places.RESULTS.mkdir(parents=True, exist_ok=True)
     if not options.keep:
-        for path in compare.RESULTS.glob("*.jsonl"):
+        for path in places.RESULTS.glob("*.jsonl"):
             path.unlink()
     measure(options)
     text = table()
@@ -273,13 +276,13 @@ def run(arguments: list[str]) -> None:
 
 def main() -> None:
     """Get the filters, then begin anew in a network of our own."""
-    compare.RESULTS = compare.RESULTS / "filters"
-    compare.WORK = compare.WORK.with_name("posthouse-filters")
+    places.RESULTS = places.RESULTS / "filters"
+    places.WORK = places.WORK.with_name("posthouse-filters")
     if INSIDE in os.environ:
         inside(sys.argv[1:])
         return
-    if not (compare.SHARED / "loadgen.py").exists():
-        raise SystemExit(f"the load generator is not at {compare.SHARED}; set POSTHOUSE_BENCH to its folder")
+    if not (places.SHARED / "loadgen.py").exists():
+        raise SystemExit(f"the load generator is not at {places.SHARED}; set POSTHOUSE_BENCH to its folder")
     if os.geteuid() != 0:
         raise SystemExit("this needs root: the peer has users of its own, and the network is closed")
     subprocess.run([ROOT / "scripts" / "install-peers.sh", "--filters"], check=True)

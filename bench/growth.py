@@ -24,7 +24,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare import WORK, Posthouse, rest, write_into_page
+from places import WORK
+from servers import Posthouse, rest
+from tables import write_into_page
 
 MARK = "<!-- growth -->"
 TEXT = b"From: a@example.net\r\nTo: u000@bench.test\r\nSubject: growth %d\r\nMessage-ID: <%d@growth>\r\n\r\n%s\r\n"

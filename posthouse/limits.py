@@ -387,6 +387,12 @@ TRACE_HOST: Final = 90.0
 TRACE_TARGETS: Final = 20
 """Final addresses of an alias that `trace` looks at: what a person reads."""
 
+TRACE_POLICY_LINES: Final = 12
+"""Lines of a host's TLSA records or its domain's MTA-STS policy that `trace` shows."""
+
+TRACE_POLICY_LINE: Final = 140
+"""Characters of each: a record with a SHA-512 digest fits, one with a whole certificate is cut."""
+
 VERIFY_AT_ONCE: Final = 20
 """Recipients that a backup MX asks primaries about at once."""
 

@@ -1,12 +1,13 @@
 """TLSA records (RFC 6698) as SMTP uses them (RFC 7672): which are usable, and whether a server's chain matches. Pure.
 
 DANE-EE(3) binds a key to a name by itself: neither names nor dates in the certificate matter. DANE-TA(2) names an
-authority, which must be in the chain that the server sends; names, dates and the authorities' constraints are checked
-then. PKIX-TA(0) and PKIX-EE(1) are not usable between mail hosts (RFC 7672 §3.1.3).
+authority, which must be in the chain that the server sends, or whole in the record; names, dates and the authorities'
+constraints are checked then. PKIX-TA(0) and PKIX-EE(1) are not usable between mail hosts (RFC 7672 §3.1.3).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -107,7 +108,7 @@ def _by_anchor(
     anchors: Sequence[Tlsa], certificates: list[x509.Certificate], names: Sequence[str], now: datetime
 ) -> str:
     """Follow the issuers from the server's certificate to one that the records name."""
-    current, rest = certificates[0], certificates[1:]
+    current, rest = certificates[0], [*certificates[1:], *_held_whole(anchors)]
     if not _in_time(current, now):
         return "certificate has expired or is not yet valid"
     below = 0
@@ -121,6 +122,16 @@ def _by_anchor(
             )
         current, below = issuer, below + (issuer.subject != issuer.issuer)
     return "no authority in the chain is one of those in its TLSA records"
+
+
+def _held_whole(anchors: Sequence[Tlsa]) -> list[x509.Certificate]:
+    """The authorities that need not be sent (RFC 6698 §2.1.1): the records hold their certificates, not digests."""
+    found = []
+    for record in anchors:
+        if record.selector == 0 and record.matching == 0:
+            with contextlib.suppress(ValueError):  # octets that are no certificate name nobody
+                found.append(x509.load_der_x509_certificate(record.data))
+    return found
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:

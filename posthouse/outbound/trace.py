@@ -159,7 +159,8 @@ class Tracer:
             except PosthouseError as error:
                 yield Step(kind="policy", ok=False, text=f"{host.name}: {error.public}")
                 continue
-            yield Step(kind="policy", ok=True, text=f"{host.name}: TLS {policy.name}")
+            for step in _policy_steps(host, policy):
+                yield step
             for number in host.addresses:
                 talk = _Talk(self._courier, self._courier.target(host, number, policy))
                 yield Step(kind="talk", ok=True, text=f"connecting to {talk.target}")
@@ -294,6 +295,24 @@ def _route_steps(route: Route) -> list[Step]:
 def _host_line(host: Host) -> str:
     proved = " (proved by DNSSEC)" if host.secure else ""
     return f"MX {host.preference} {host.name}: {', '.join(host.addresses) or host.problem}{proved}"
+
+
+def _policy_steps(host: Host, policy: TlsPolicy) -> list[Step]:
+    """What the host must prove, and the lines that somebody published about it."""
+    steps = [Step(kind="policy", ok=True, text=f"{host.name}: TLS {policy.name}")]
+    where = f"TLSA of {policy.server_name or host.name}" if policy.dane else "MTA-STS"
+    steps += [
+        Step(kind="policy", ok=True, text=f"  {where}: {_shortened(line)}")
+        for line in policy.published[: limits.TRACE_POLICY_LINES]
+    ]
+    if policy.objection:
+        steps.append(Step(kind="policy", ok=True, text=f"  {policy.objection}"))
+    return steps
+
+
+def _shortened(line: str) -> str:
+    most = limits.TRACE_POLICY_LINE
+    return line if len(line) <= most else line[:most] + "…"
 
 
 def _verdict(target: Target, result: Result, *, send: bool) -> Step:

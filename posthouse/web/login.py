@@ -8,7 +8,6 @@ taken only where `auth.plaintext` allows it.
 from __future__ import annotations
 
 import base64
-import binascii
 from http import HTTPStatus
 from typing import Protocol
 
@@ -81,7 +80,7 @@ class Basic:
             raise Refused(problem(HTTPStatus.FORBIDDEN, "about:blank", text))
         try:
             name, colon, password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as fault:
+        except ValueError as fault:  # no base64 (nor even ASCII), or no UTF-8 in it
             raise LoginFailed("the credentials cannot be read") from fault
         if not colon or len(token) > limits.HTTP_HEAD:
             raise LoginFailed("the credentials cannot be read")

@@ -55,6 +55,8 @@ class Campaign:
         self.database = Database(sync=True, host=host)
         self.objects = ObjectStore(host) if program() else None
         self.accounts: list[tuple[int, int]] = []
+        self.packed = 0
+        """Bodies that are in packs at the end."""
         self.miscounted: list[object] = []
         self.unkept: list[object] = []
         """(UID, flags, mod-sequence) that a node shows and the placements do not, or the other way round."""
@@ -250,6 +252,11 @@ class Campaign:
             f"promised: {len(added)} messages, {len(seen)} flags, {len(expunged)} expunges,"
             f" {len(in_queue)} queued recipients, {len(delivered)} deliveries; refused: {len(refused)}"
         )
+        if self.objects is not None:
+            rows = "SELECT count(*), count(DISTINCT pack) FROM blob WHERE pack IS NOT NULL"
+            bodies, packs = self.database.sql(rows, "house").split("|")
+            self.packed = int(bodies)
+            self.say(f"packed: {bodies} bodies in {packs} objects")
         problems = {
             "messages lost": lost,
             "flags lost": unseen,

@@ -17,3 +17,4 @@ async def test_every_promise_is_kept() -> None:
     campaign = Campaign(10, seed=1, say=said.append)
     assert await campaign.run(), "\n".join(said)
     assert sum(campaign.done.values()) == 10
+    assert campaign.packed or campaign.objects is None, "\n".join(said)

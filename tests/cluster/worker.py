@@ -36,6 +36,12 @@ limits.OBJECT_TIMEOUT = 2.0  # type: ignore[misc]
 limits.NODE_BEAT = 0.5  # type: ignore[misc]
 limits.NODE_SILENCE = 4.0  # type: ignore[misc]
 limits.FLAGS_LOGGED = 10  # type: ignore[misc]
+# So is what is old in a house: bodies are packed, and packs made anew, while everything else happens.
+limits.PACK_AFTER = 1.0  # type: ignore[misc]
+limits.PACK_LOOK = 0.5  # type: ignore[misc]
+limits.PACK_LEAST = 4_000  # type: ignore[misc]
+limits.PACK_BODIES = 200  # type: ignore[misc]
+limits.PACK_DEAD_SHARE = 0.1  # type: ignore[misc]
 LEASE = 2.0
 """Seconds: so that one that is paused wakes up late."""
 

@@ -196,6 +196,16 @@ async def test_an_authority_that_is_not_sent_along_cannot_be_found(world: World)
     assert end(report)[0] == "deferred"
 
 
+async def test_an_authority_that_stands_whole_in_the_record_need_not_be_sent(world: World) -> None:
+    """RFC 6698 §2.1.1: it is a trust anchor like those that a system keeps."""
+    async with world.server(with_anchor=False) as server:
+        assert end(await world.deliver(server, f"2 0 0 {of_whole(world.anchor).hex()}"))[0] == "delivered"
+        stranger = x509.load_pem_x509_certificate(trustme.CA().cert_pem.bytes())
+        assert end(await world.deliver(server, f"2 0 0 {of_whole(stranger).hex()}"))[0] == "deferred"
+        assert end(await world.deliver(server, "2 0 0 3003616263"))[0] == "deferred"
+    assert len(server.messages) == 1
+
+
 @pytest.mark.parametrize(
     "record", ["1 1 1 " + "00" * 32, "0 0 1 " + "00" * 32, "3 1 1 00", "3 9 1 00", "3 1 7 00"]
 )

@@ -186,6 +186,8 @@ async def test_without_credentials_the_session_is_refused(house: TestHouse) -> N
 
 async def test_a_wrong_password_is_refused(house: TestHouse) -> None:
     wrong = b"Authorization: Basic " + base64.b64encode(b"alice@example.test:rabbit") + b"\r\n"
-    for field in (wrong, b"Authorization: Basic !!!\r\n"):
+    octets = [b"Authorization: %b \xff\xfe\r\n" % scheme for scheme in (b"Basic", b"Bearer", b"\xff")]
+    no_text = b"Authorization: Basic " + base64.b64encode(b"\xff:\xff") + b"\r\n"
+    for field in (wrong, b"Authorization: Basic !!!\r\n", no_text, *octets, b"Cookie: posthouse=\xff\r\n"):
         raw = b"GET /.well-known/jmap HTTP/1.1\r\n" + CLOSE + field + b"\r\n"
         assert (await answer_of(house.port("http"), raw)).status == 401
