@@ -11,7 +11,7 @@ from posthouse import limits
 from posthouse.errors import Conflict
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, CreateMailbox, DeleteMailbox, Expunge, SetFlags
-from posthouse.store.model import DELETED, SEEN
+from posthouse.store.model import DELETED, FLAGGED, SEEN
 from posthouse.store.settler import Settler
 from posthouse.store.sqlite.archive import Archive
 from tests.cluster.conftest import PostgresEngine
@@ -210,3 +210,21 @@ async def test_another_node_sees_it_goes_on_from_it_and_settles_it(
         assert rows("SELECT flags, modseq FROM placement ORDER BY uid") == [
             f"{each}|{modseq}" for each, modseq in zip(index.flags, index.modseqs, strict=True)
         ]
+
+
+async def test_a_second_change_of_the_same_messages_changes_what_is_logged(
+    desk: Desk, engine: PostgresEngine, rows: Rows
+) -> None:
+    """Nothing is settled for it, and every node sees what both changes came to."""
+    box = await desk.box()
+    for action, name in (("add", "\\Seen"), ("add", "\\Flagged"), ("remove", "\\Seen")):
+        await desk.store.apply(everything(desk, box.mailbox_id, name, action=action))
+    assert rows("SELECT first, last, keep & 9, bits FROM flag_log") == [f"1|{MESSAGES}|8|{FLAGGED}"]
+    assert rows("SELECT DISTINCT flags FROM placement") == ["0"]
+    assert await flags(desk) == [FLAGGED] * MESSAGES
+    await engine.reopen()
+    assert await flags(desk) == [FLAGGED] * MESSAGES
+    box = await desk.box()
+    assert box.unseen == MESSAGES
+    await desk.store.apply(everything(desk, box.mailbox_id, "\\Seen", uids=Ranges.parse("1:20")))
+    assert await flags(desk) == [FLAGGED | SEEN] * 20 + [FLAGGED] * 20

@@ -12,7 +12,7 @@ from posthouse import limits
 from posthouse.errors import Conflict
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge, SetFlags
-from posthouse.store.model import DELETED, SEEN
+from posthouse.store.model import DELETED, FLAGGED, SEEN
 from posthouse.store.settler import Settler
 from posthouse.store.sqlite.archive import Archive
 from posthouse.store.sqlite.verify import Flaw
@@ -154,3 +154,81 @@ async def test_mending_counts_what_is_logged(desk: Desk, engine: SqliteEngine) -
     found = [each async for each in engine.store.verify(fix=True)]
     assert {each.kind for each in found if isinstance(each, Flaw)} == {"wrong counts"}
     assert (await desk.box()).unseen == MESSAGES - 30
+
+
+LOG = "SELECT first, last, keep, bits FROM flag_log ORDER BY first"
+
+
+async def test_a_second_change_of_the_same_messages_changes_what_is_logged(
+    desk: Desk, engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The placements of a mailbox whose flags are changed again and again are not rewritten each time."""
+    everything = f"1:{MESSAGES}"
+    await change(desk, "add", "\\Seen", "\\Flagged")
+    await change(desk, "remove", "\\Seen", uids=everything)
+    assert stored(engine, LOG) == [(1, MESSAGES, ~SEEN, FLAGGED)]
+    assert stored(engine, "SELECT DISTINCT flags FROM placement") == [(0,)]
+    assert await flags(desk) == [FLAGGED] * MESSAGES
+    await change(desk, "replace", "\\Deleted", "\\Seen")
+    box = await desk.box()
+    assert (box.unseen, box.deleted, box.total) == (0, MESSAGES, MESSAGES)
+    await change(desk, "remove", "\\Deleted")
+    box = await desk.box()
+    assert (box.unseen, box.deleted) == (0, 0)
+    since = box.highest_modseq
+    monkeypatch.undo()
+    await engine.reopen()
+    assert await flags(desk) == [SEEN] * MESSAGES
+    await engine.settle()
+    assert stored(engine, LOG) == []
+    assert stored(engine, "SELECT DISTINCT flags, modseq FROM placement") == [(SEEN, since)]
+
+
+@pytest.mark.parametrize(
+    ("uids", "action", "names"),
+    [
+        ("11:40", "remove", ["\\Seen"]),  # a part of the run
+        ("1:40", "add", ["\\Seen"]),  # what makes no difference
+        ("1:40", "replace", ["\\Deleted"]),
+    ],
+)
+async def test_what_is_not_the_whole_run_is_settled_first(
+    desk: Desk, engine: SqliteEngine, uids: str, action: str, names: list[str]
+) -> None:
+    """Half of the run differs from the other half, so one rule cannot say it."""
+    await change(desk, "add", "\\Seen")
+    await change(desk, "remove", "\\Seen", uids="1:5")
+    before = await flags(desk)
+    await change(desk, action, *names, uids=uids)
+    wanted = list(before)
+    first, _, last = uids.partition(":")
+    for place in range(int(first) - 1, int(last)):
+        bits = {"\\Seen": SEEN, "\\Deleted": DELETED}[names[0]]
+        wanted[place] = {
+            "add": wanted[place] | bits,
+            "remove": wanted[place] & ~bits,
+            "replace": bits,
+        }[action]
+    assert await flags(desk) == wanted
+    box = await desk.box()
+    assert box.unseen == sum(not each & SEEN for each in wanted)
+    await engine.reopen()
+    assert await flags(desk) == wanted
+
+
+async def test_a_change_with_unchanged_since_sees_the_logged_mod_sequence(desk: Desk) -> None:
+    """RFC 7162 §3.1.3."""
+    before = (await desk.box()).highest_modseq
+    await change(desk, "add", "\\Seen")
+    box = await desk.box()
+    found = await desk.store.apply(
+        SetFlags(
+            account_id=desk.id,
+            mailbox_id=box.mailbox_id,
+            uids=None,
+            action="remove",
+            flags=frozenset({"\\Seen"}),
+            unchanged_since=before,
+        )
+    )
+    assert (str(found.modified), len(found.changed)) == (f"1:{MESSAGES}", 0)

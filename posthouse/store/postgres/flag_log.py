@@ -19,6 +19,7 @@ from posthouse import limits
 from posthouse.ranges import Ranges
 from posthouse.store.memory import changes
 from posthouse.store.sql.state import AccountState
+from posthouse.store.sql.transaction import LoggedFlags
 
 if TYPE_CHECKING:
     from posthouse.store.postgres.transaction import Transaction
@@ -33,6 +34,14 @@ _TAKE: Final = (
     " WHERE account_id = $1 AND mailbox_id = $2) SELECT before, taken.* FROM there LEFT JOIN taken ON true"
 )
 """How many there were, with each that goes."""
+_ONLY: Final = (
+    "SELECT first, last, keep, bits FROM flag_log"
+    " WHERE account_id = $1 AND mailbox_id = $2 AND first <= $4 AND last >= $3 LIMIT 2"
+)
+_AGAIN: Final = (
+    "UPDATE flag_log SET modseq = $4, keep = $5, bits = $6"
+    " WHERE account_id = $1 AND mailbox_id = $2 AND first = $3"
+)
 _APPLY: Final = (
     "UPDATE placement SET flags = flags & $6 | $7, modseq = $5"
     " WHERE account_id = $1 AND mailbox_id = $2 AND uid BETWEEN $3 AND $4"
@@ -68,6 +77,20 @@ class FlagLog:
         self._clean.discard((account.account_id, mailbox_id))
         self._tx.publish_once(changes.FlagsLogged())
         return True
+
+    def only(self, key: Key, first: int, last: int) -> LoggedFlags | None:
+        """What is logged about any UID from `first` to `last`, if that is one run that lies within."""
+        logged = key[1] in self._tx.account(key[0]).logged and key not in self._clean
+        if not logged or not self._tx.db.logs_flags:
+            return None
+        rows = self._tx.fetch(_ONLY, *key, first, last)
+        if len(rows) != 1 or rows[0][0] < first or rows[0][1] > last:
+            return None
+        return LoggedFlags(*rows[0])
+
+    def note_again(self, key: Key, modseq: int, new: LoggedFlags) -> None:
+        """Put a changed rule in the place of the one about the same run."""
+        self._tx.fetch(_AGAIN, *key, new.first, modseq, new.keep, new.bits)
 
     def settle(self, account: AccountState, mailbox_id: int, first: int, last: int) -> None:
         """Bring the placements of a mailbox up to what is logged about any UID from `first` to `last`."""

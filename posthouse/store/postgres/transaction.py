@@ -51,6 +51,7 @@ class Transaction(BaseTransaction):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: Blobs
+    flag_log: FlagLog
     describes_all = True
 
     def __init__(

@@ -21,7 +21,15 @@ from posthouse.store.sql import shared, twins
 from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
-from posthouse.store.sql.placements import Selection, carry_out, counted, leave, selections, twins_among
+from posthouse.store.sql.placements import (
+    Selection,
+    carry_out,
+    counted,
+    leave,
+    narrowed,
+    selections,
+    twins_among,
+)
 from posthouse.store.sql.state import AccountState, MailboxState, count
 from posthouse.store.sql.transaction import Transaction
 
@@ -101,7 +109,9 @@ def _part_doubles(
     double = sorted(there[email_id] for _, email_id in shared if email_id in there)
     if double and source is not target:
         condition, some = tx.among("uid", double)
-        old = Selection(f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, some))
+        where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+        old = Selection(where, (*key, some), double[0], double[-1])
+        tx.settle_flags(*key, old.first, old.last)
         leave(tx, account, target, old, keep_emails=True)
     return shared
 
@@ -123,10 +133,10 @@ def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
     arrived: list[int] = []
     for selection in selections(tx, account, source, op.uids) if source is not target else ():
         key = (op.account_id, op.target_id)
-        missing = Selection(
-            f"{selection.where} AND email_id NOT IN"
-            " (SELECT email_id FROM twin WHERE account_id = ? AND mailbox_id = ?)",
-            (*selection.bindings, *key),
+        missing = narrowed(
+            selection,
+            "email_id NOT IN (SELECT email_id FROM twin WHERE account_id = ? AND mailbox_id = ?)",
+            *key,
         )
         emails = tx.query(
             f"SELECT uid, email_id FROM placement WHERE {missing.where} ORDER BY uid", missing.bindings

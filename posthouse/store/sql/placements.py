@@ -40,6 +40,16 @@ class Selection(msgspec.Struct, frozen=True):
 
     where: str
     bindings: tuple[Any, ...]
+    first: int
+    """No UID of theirs is below this one, or above `last`."""
+    last: int
+
+
+def narrowed(selection: Selection, condition: str, *bindings: Any) -> Selection:
+    """Those of the rows for which something else is true as well."""
+    return msgspec.structs.replace(
+        selection, where=f"{selection.where} AND {condition}", bindings=(*selection.bindings, *bindings)
+    )
 
 
 def selections(
@@ -49,6 +59,15 @@ def selections(
 
     The rows of each show all flags, also logged ones, when it is given out.
     """
+    for selection in unsettled(tx, account, mailbox, uids):
+        tx.settle_flags(account.account_id, mailbox.mailbox_id, selection.first, selection.last)
+        yield selection
+
+
+def unsettled(
+    tx: Transaction, account: AccountState, mailbox: MailboxState, uids: Ranges | None
+) -> Iterator[Selection]:
+    """The same, but what is logged about their flags does not show in the rows."""
     key = (account.account_id, mailbox.mailbox_id)
     asked = Ranges([(1, mailbox.uid_next - 1)]) if mailbox.uid_next > 1 else EMPTY
     if uids is not None:
@@ -58,18 +77,18 @@ def selections(
         return
     for first, last in asked.pairs():
         if mailbox.total <= limits.PIECE_ROWS or last - first < limits.PIECE_ROWS:
-            yield _between(tx, key, first, last)
+            yield _between(key, first, last)
             continue
         start = first
         while start <= last:
             end = _end_of_piece(tx, key, start, last)
-            yield _between(tx, key, start, end)
+            yield _between(key, start, end)
             start = end + 1
 
 
-def _between(tx: Transaction, key: tuple[int, int], first: int, last: int) -> Selection:
-    tx.settle_flags(*key, first, last)
-    return Selection("account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?", (*key, first, last))
+def _between(key: tuple[int, int], first: int, last: int) -> Selection:
+    where = "account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?"
+    return Selection(where, (*key, first, last), first, last)
 
 
 def _end_of_piece(tx: Transaction, key: tuple[int, int], start: int, last: int) -> int:
@@ -89,8 +108,8 @@ def _listed(tx: Transaction, key: tuple[int, int], asked: Ranges) -> Iterator[Se
     wanted = list(Ranges.of_sorted(tx.uids_of(found)) & asked)
     for start in range(0, len(wanted), limits.PIECE_ROWS):
         condition, some = tx.among("uid", chosen := wanted[start : start + limits.PIECE_ROWS])
-        tx.settle_flags(*key, chosen[0], chosen[-1])
-        yield Selection(f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, some))
+        where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+        yield Selection(where, (*key, some), chosen[0], chosen[-1])
 
 
 def carry_out(tx: Transaction, mailbox: MailboxState, uids: Ranges | None, pieces: Iterator[Any]) -> Any:
@@ -141,12 +160,16 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
     modified: list[int] = []
     modseq = mailbox.highest_modseq
     lesson = None if op.action == "remove" else lesson_of_flags(op.flags)
-    for selection in selections(tx, account, mailbox, op.uids):
-        if op.unchanged_since is not None:
-            modified += _modified(tx, selection, op.unchanged_since)
-            narrowed = f"{selection.where} AND modseq <= ?"
-            selection = Selection(narrowed, (*selection.bindings, op.unchanged_since))
-        some = _flag_piece(tx, account, mailbox, selection, change)
+    for selection in unsettled(tx, account, mailbox, op.uids):
+        some = None
+        if op.unchanged_since is None and not account.has_twins:
+            some = _flag_logged(tx, account, mailbox, selection, change)
+        if some is None:
+            tx.settle_flags(op.account_id, op.mailbox_id, selection.first, selection.last)
+            if op.unchanged_since is not None:
+                modified += _modified(tx, selection, op.unchanged_since)
+                selection = narrowed(selection, "modseq <= ?", op.unchanged_since)
+            some = _flag_piece(tx, account, mailbox, selection, change)
         if some:
             modseq = account.modseq
             changed += some
@@ -166,6 +189,33 @@ def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> li
         (*selection.bindings, unchanged_since),
     )
     return tx.uids_of(found)
+
+
+def _flag_logged(
+    tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, change: _FlagChange
+) -> Sequence[int] | None:
+    """Change the flags of rows that are one logged run, by changing what is logged; None: it is not so simple.
+
+    Simple is: the rows are the whole run, without a gap, and the change makes a difference to each.
+    """
+    logged = tx.logged_flags(account.account_id, mailbox.mailbox_id, selection.first, selection.last)
+    if logged is None:
+        return None
+    now, new = "(flags & ?1 | ?2)", "((flags & ?1 | ?2) & ?3 | ?4)"
+    ((present, rows, first, last, seen, deleted),) = tx.query(
+        f"SELECT count(*), count(*) FILTER (WHERE {now} != {new}), min(uid), max(uid),"
+        f" count(*) FILTER (WHERE {now} & 1 != 0), count(*) FILTER (WHERE {now} & 8 != 0)"
+        f" FROM placement WHERE {selection.where}",
+        (logged.keep, logged.bits, change.keep, change.add, *selection.bindings),
+    )
+    whole = rows == present and (first, last) == (logged.first, logged.last) and present == last - first + 1
+    if not whole:
+        return None
+    modseq = tx.bump_mailbox(account, mailbox)
+    again = logged.then(change.keep, change.add)
+    tx.log_flags_again(account.account_id, mailbox.mailbox_id, modseq, again)
+    _tell(tx, account, mailbox, Ranges.between(first, last), change, (seen, deleted))
+    return range(first, last + 1)
 
 
 def _flag_piece(
@@ -188,7 +238,6 @@ def _flag_piece(
         uids = tx.uids_of(found)
     changed = Ranges.of_array(uids)
     modseq = tx.bump_mailbox(account, mailbox)
-    unseen = seen - change.carriers(SEEN, seen, rows)
     if account.has_twins or not tx.log_flags(
         account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add
     ):
@@ -196,23 +245,29 @@ def _flag_piece(
             f"UPDATE placement SET flags = {new}, modseq = ?3 WHERE {where}",
             (change.keep, change.add, modseq, *selection.bindings),
         )
-    count(account, mailbox, 0, 0, unseen, change.carriers(DELETED, deleted, rows) - deleted)
-    tx.journal(account, mailbox, changed, vanished=False)
-    tx.publish(
-        changes.Flagged(
-            account.account_id,
-            mailbox.mailbox_id,
-            modseq,
-            changed,
-            change.keep,
-            change.add,
-            mailbox.tell(modseq),
-        )
-    )
+    _tell(tx, account, mailbox, changed, change, (seen, deleted))
     if account.has_twins:
         shared = [email_id for _, email_id in twins_among(tx, account, mailbox, selection)]
         twins.follow(tx, account, mailbox.mailbox_id, shared, change.keep, change.add)
     return uids
+
+
+def _tell(
+    tx: Transaction,
+    account: AccountState,
+    mailbox: MailboxState,
+    changed: Ranges,
+    change: _FlagChange,
+    before: tuple[int, int],
+) -> None:
+    """Count, note and publish a change; `before`: how many of these messages were seen, and deleted."""
+    seen, deleted = before
+    rows, modseq = len(changed), account.modseq
+    unseen = seen - change.carriers(SEEN, seen, rows)
+    count(account, mailbox, 0, 0, unseen, change.carriers(DELETED, deleted, rows) - deleted)
+    tx.journal(account, mailbox, changed, vanished=False)
+    key = (account.account_id, mailbox.mailbox_id)
+    tx.publish(changes.Flagged(*key, modseq, changed, change.keep, change.add, mailbox.tell(modseq)))
 
 
 def twins_among(
@@ -246,7 +301,7 @@ def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged | None]:
     nothing = not op.force and not mailbox.deleted
     for selection in () if nothing else selections(tx, account, mailbox, op.uids):
         if not op.force:
-            selection = Selection(f"{selection.where} AND flags & 8 != 0", selection.bindings)
+            selection = narrowed(selection, "flags & 8 != 0")
         some = leave(tx, account, mailbox, selection, keep_emails=False)
         if some:
             modseq = account.modseq

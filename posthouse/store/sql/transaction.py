@@ -40,6 +40,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], float] = time.time
 
 
+class LoggedFlags(msgspec.Struct, frozen=True):
+    """A flag change that placements do not show yet: the flags of all UIDs of a run become `flags & keep | bits`."""
+
+    first: int
+    last: int
+    keep: int
+    bits: int
+
+    def then(self, keep: int, bits: int) -> LoggedFlags:
+        """This change and another of the same run after it, as one."""
+        return LoggedFlags(self.first, self.last, self.keep & keep, self.bits & keep | bits)
+
+
+class FlagRules(Protocol):
+    """What an engine's log of flag changes can, so that one change can follow another in it."""
+
+    def only(self, key: tuple[int, int], first: int, last: int, /) -> LoggedFlags | None:
+        """What is logged of a mailbox about any UID of a run, if that is one run that lies within."""
+        ...
+
+    def note_again(self, key: tuple[int, int], modseq: int, new: LoggedFlags, /) -> None:
+        """Put a changed rule in the place of the one about the same run."""
+        ...
+
+
 class BlobOwners(Protocol):
     """Message bytes within a transaction: stored once for all who own them, removed with the last owner."""
 
@@ -60,6 +85,7 @@ class Transaction(ABC):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: BlobOwners
+    flag_log: FlagRules
     describes_all = False
     """Whether changes of every account are published, also of those that are not in memory here."""
 
@@ -165,6 +191,15 @@ class Transaction(ABC):
     ) -> bool:
         """Whether the engine made a flag change durable in a way of its own; else the placements are rewritten."""
         return False
+
+    def logged_flags(self, account_id: int, mailbox_id: int, first: int, last: int) -> LoggedFlags | None:
+        """What is logged about any UID from `first` to `last`, if that is one run that lies within; else None."""
+        return self.flag_log.only((account_id, mailbox_id), first, last)
+
+    def log_flags_again(self, account_id: int, mailbox_id: int, modseq: int, changed: LoggedFlags) -> None:
+        """Put a changed rule in the place of the one that is logged about the same run."""
+        self.writes += 1
+        self.flag_log.note_again((account_id, mailbox_id), modseq, changed)
 
     # --- where the engines' SQL differs ----------------------------------------------------------------
 

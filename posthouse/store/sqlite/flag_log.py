@@ -18,6 +18,7 @@ import msgspec
 from posthouse import limits
 from posthouse.ranges import Ranges
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.sql.transaction import LoggedFlags
 from posthouse.store.sqlite.connection import Connection
 
 Key = tuple[int, int]
@@ -73,6 +74,23 @@ class FlagLog:
                 "INSERT INTO flag_log VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, first, last, modseq, keep, bits)
             )
             self._logged.setdefault(key, []).append(Logged(*key, first, last, modseq, keep, bits))
+
+    def only(self, key: Key, first: int, last: int) -> LoggedFlags | None:
+        """What is logged about any UID from `first` to `last`, if that is one run that lies within."""
+        found = [each for each in self._logged.get(key, ()) if each.first <= last and each.last >= first]
+        if len(found) != 1 or found[0].first < first or found[0].last > last:
+            return None
+        return LoggedFlags(found[0].first, found[0].last, found[0].keep, found[0].bits)
+
+    def note_again(self, key: Key, modseq: int, new: LoggedFlags) -> None:
+        """Put a changed rule in the place of the one about the same run."""
+        self._db.execute(
+            "UPDATE flag_log SET modseq = ?, keep = ?, bits = ?"
+            " WHERE account_id = ? AND mailbox_id = ? AND first = ?",
+            (modseq, new.keep, new.bits, *key, new.first),
+        )
+        others = [each for each in self._logged[key] if each.first != new.first]
+        self._logged[key] = [*others, Logged(*key, new.first, new.last, modseq, new.keep, new.bits)]
 
     def settle(self, key: Key, first: int, last: int) -> None:
         """Bring the placements of a mailbox up to what is logged about any UID from `first` to `last`."""

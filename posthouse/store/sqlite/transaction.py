@@ -45,6 +45,7 @@ class Transaction(BaseTransaction):
     """Reused for one transaction after the other by the writer's thread."""
 
     blobs: Blobs
+    flag_log: FlagLog
 
     def __init__(self, db: Connection, folder: SegmentFolder, interest: Interest, settings: Settings) -> None:
         super().__init__(db, interest, settings)
