@@ -624,6 +624,9 @@ HTTP_WEBSOCKET_IDLE: Final = 60.0
 JMAP_REQUEST_SIZE: Final = 10 * MB
 """Octets of one request (maxSizeRequest; RFC 8620 §2 suggests 10,000,000)."""
 
+JMAP_VALUES: Final = 100_000
+"""Strings, commas and opening brackets of one request: what is decoded well within 50 ms, in which nobody is served."""
+
 JMAP_PACKED: Final = 4 * KB
 """Octets from which an answer is compressed: three packets become one or two, for 0.07 ms of a thread."""
 

@@ -40,6 +40,8 @@ async def read_json(raw: bytes) -> Any:
 
 
 def _decoded(raw: bytes) -> Any:
+    if _too_many_values(raw):
+        raise RequestError("limit", "the request has too many values", limit="maxSizeRequest")
     try:
         tree = msgspec.json.decode(raw)
         # RFC 7493 §2.3: no object has two members of one name. Of such the decoder keeps the last, so the value
@@ -51,6 +53,26 @@ def _decoded(raw: bytes) -> Any:
     except (ValueError, RecursionError) as fault:
         raise RequestError("notJSON", f"the request is no I-JSON: {fault}") from fault
     return tree
+
+
+def _too_many_values(raw: bytes) -> bool:
+    """Whether JSON octets hold more than JMAP_VALUES strings, commas and opening brackets.
+
+    The decoder lets nobody else run, not even from a thread, and its time goes by values: millions of `[]` fit in a
+    request. Each step here is a short one.
+    """
+    if _marks(raw) + raw.count(b'"') // 2 <= limits.JMAP_VALUES:
+        return False
+    # What stands inside strings is no value: a letter may have as many commas as it likes.
+    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    strings = bare.count(b'"') // 2
+    if strings > limits.JMAP_VALUES:
+        return True
+    return strings + _marks(b"".join(bare.split(b'"')[::2])) > limits.JMAP_VALUES
+
+
+def _marks(octets: bytes) -> int:
+    return sum(map(octets.count, (b",", b"[", b"{")))
 
 
 def _members(pairs: list[tuple[str, Any]]) -> None:
