@@ -45,6 +45,7 @@ export const checks = {
     await folder(bob, /^Plans/).waitFor({ timeout: PATIENCE })
     await bob.getByText('shares “Plans” with you').waitFor()
     assert.equal(await level(alice).inputValue(), 'read')
+    await folder(alice, /^Plans Shared with others/).waitFor()
     await isAccessible(alice)
     await picture(world, alice, 'dialog')
     await isAccessible(bob)
@@ -91,6 +92,23 @@ export const checks = {
     const seen = (subject) => () => Promise.all([row(alice, subject).waitFor({ timeout: PATIENCE }), row(bob, subject).waitFor({ timeout: PATIENCE })])
     const puts = ['The tides', 'The lamps', 'The ropes'].map((subject) => [() => ask('put', subject).then(() => Date.now()), seen(subject)])
     await atOnce(...puts)
+  },
+  async a_look_costs_one_call_for_each_account(world) {
+    const { bob, ask } = world
+    await folder(bob, /^Plans/).click()
+    await row(bob, 'The tides').waitFor()
+    await bob.waitForTimeout(300) // what earlier checks did has been heard
+    const calls = []
+    const note = (request) => {
+      if (request.method() !== 'POST') return
+      for (const [method, { accountId }] of JSON.parse(request.postData()).methodCalls) if (method === 'Email/changes') calls.push(accountId)
+    }
+    bob.on('request', note)
+    await ask('put', 'The anchors')
+    await row(bob, 'The anchors').waitFor()
+    await bob.waitForTimeout(300)
+    bob.off('request', note)
+    assert.equal(calls.length, 1, calls.join(', '))
   },
   async mail_goes_from_one_to_the_other_and_back(world) {
     const { alice, bob } = world
@@ -161,23 +179,6 @@ export const checks = {
     await row(world.alice, 'The route').locator('.open').click()
     await world.alice.locator('article').getByText('map.txt').first().waitFor()
   },
-  async a_look_costs_one_call_for_each_account(world) {
-    const { bob, ask } = world
-    await folder(bob, /^Plans/).click()
-    await row(bob, 'The tides').waitFor()
-    await bob.waitForTimeout(300) // what earlier checks did has been heard
-    const calls = []
-    const note = (request) => {
-      if (request.method() !== 'POST') return
-      for (const [method, { accountId }] of JSON.parse(request.postData()).methodCalls) if (method === 'Email/changes') calls.push(accountId)
-    }
-    bob.on('request', note)
-    await ask('put', 'The anchors')
-    await row(bob, 'The anchors').waitFor()
-    await bob.waitForTimeout(300)
-    bob.off('request', note)
-    assert.equal(calls.length, 1)
-  },
   async it_ends_and_is_gone(world) {
     const { alice, bob } = world
     await visit(bob, '/mail/inbox')
@@ -190,6 +191,7 @@ export const checks = {
     await bob.getByText('no longer shares “Plans”').waitFor()
     await picture(world, bob, 'ended')
     await dialog(alice).getByText('cannot see “Plans” any more').waitFor()
+    await folder(alice, /^Plans Shared with others/).waitFor({ state: 'detached' })
     await isAccessible(alice)
     await dialog(alice).getByRole('button', { name: 'Undo' }).click()
     await folder(bob, /^Plans/).waitFor()

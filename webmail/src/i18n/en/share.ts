@@ -1,5 +1,6 @@
 export const share = {
   'share.menu': 'Share…',
+  'share.is': 'Shared with others',
   'share.title': 'Share “{name}”',
   'share.add': 'Share with',
   'share.add-hint': 'A name or an address',

@@ -1,5 +1,6 @@
 export const share = {
   'share.menu': '共享…',
+  'share.is': '已共享',
   'share.title': '共享“{name}”',
   'share.add': '共享给',
   'share.add-hint': '姓名或地址',
