@@ -173,12 +173,6 @@ export const checks = {
     await level(alice).selectOption('read')
     await alice.keyboard.press('Escape')
   },
-  async its_files_arrive(world) {
-    await folder(world.alice, /^Inbox/).click()
-    await row(world.alice, 'The route').waitFor({ timeout: 30_000 })
-    await row(world.alice, 'The route').locator('.open').click()
-    await world.alice.locator('article').getByText('map.txt').first().waitFor()
-  },
   async it_ends_and_is_gone(world) {
     const { alice, bob } = world
     await visit(bob, '/mail/inbox')
@@ -196,6 +190,13 @@ export const checks = {
     await dialog(alice).getByRole('button', { name: 'Undo' }).click()
     await folder(bob, /^Plans/).waitFor()
     await bob.getByText('no longer shares “Plans”').waitFor({ state: 'detached' }) // it was taken back
-    assert.deepEqual([...alice.faults, ...bob.faults], [])
+    await alice.keyboard.press('Escape')
+  },
+  async its_files_arrive(world) {
+    await folder(world.alice, /^Inbox/).click()
+    await row(world.alice, 'The route').waitFor({ timeout: 30_000 })
+    await row(world.alice, 'The route').locator('.open').click()
+    await world.alice.locator('article').getByText('map.txt').first().waitFor()
+    assert.deepEqual([...world.alice.faults, ...world.bob.faults], [])
   },
 }
