@@ -2,7 +2,7 @@
 // ONLY, LANGUAGES, THEMES and WIDTHS name some of them.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
-import { signedIn } from '../browser.mjs'
+import { signedIn, signIn } from '../browser.mjs'
 
 const WIDTHS = (process.env.WIDTHS ?? '360,1024,1920').split(',').map((width) => [Number(width), { 360: 740, 1024: 768 }[width] ?? 1080])
 const LANGUAGES = (process.env.LANGUAGES ?? 'en,zh-CN').split(',')
@@ -62,8 +62,32 @@ const PAGES = {
     await page.goto(`${base}/mail/archive`)
   },
   async folders(page) {
-    if (page.viewportSize().width < 1180) await page.locator('.burger button, nav button').filter({ visible: true }).first().click()
+    await openFolders(page)
     await page.locator('.folder .options button').nth(1).click({ force: true })
+  },
+  async share(page, base) {
+    await shareFolder(page, 'Projects', 'dora@north.test', 'work')
+    await page.goto(`${base}/mail/inbox`)
+    await openFolders(page)
+    await page.getByRole('link', { name: /^Projects/ }).first().hover()
+    await page.getByRole('button', { name: /Projects/ }).locator('visible=true').last().click()
+    await page.getByRole('menuitem', { name: /^(Share…|共享…)$/ }).click()
+    await page.locator('dialog select').waitFor()
+  },
+  async shared(page, base) {
+    await sharedByDora(page, base)
+    await page.goto(`${base}/mail/inbox`)
+    await page.locator('.row .open').first().waitFor()
+    await openFolders(page)
+    await page.getByRole('link', { name: /^灯塔之友/ }).first().scrollIntoViewIfNeeded()
+  },
+  async 'shared-reading'(page, base) {
+    await sharedByDora(page, base)
+    await page.goto(`${base}/mail/inbox`)
+    await openFolders(page)
+    await page.getByRole('link', { name: /^灯塔之友/ }).first().click()
+    await page.locator('.row .open').first().click()
+    await page.locator('article.open').first().waitFor()
   },
   async keys(page) {
     await page.keyboard.press('?')
@@ -192,6 +216,49 @@ async function fillContacts(page) {
     create.g0 = { '@type': 'Card', version: '1.0', kind: 'group', addressBookIds: { B1: true }, name: { full: 'Lighthouse 灯塔' }, members: { 'urn:uuid:00000000-0000-4000-8000-000000000000': true, 'urn:uuid:00000000-0000-4000-8000-000000000001': true } }
     await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls: [['ContactCard/set', { accountId, create }, '0']] }) })
   })
+}
+
+/** Folders stand beside the list, or behind a button. */
+async function openFolders(page) {
+  if (page.viewportSize().width < 1180) await page.locator('.burger button, nav button').filter({ visible: true }).first().click()
+}
+
+/** Give somebody rights to a folder, by the same JMAP as the page. */
+async function shareFolder(page, name, address, level) {
+  await page.evaluate(
+    async ([name, address, level]) => {
+      const session = await (await fetch('/.well-known/jmap')).json()
+      const accountId = session.primaryAccounts['urn:ietf:params:jmap:mail']
+      const call = async (...methodCalls) => (await (await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls }) })).json()).methodResponses
+      const work = ['maySetSeen', 'maySetKeywords', 'mayAddItems', 'mayRemoveItems']
+      const rights = Object.fromEntries(['mayReadItems', ...(level === 'work' ? work : [])].map((right) => [right, true]))
+      const [[, boxes], [, people]] = await call(['Mailbox/get', { accountId, ids: null, properties: ['name'] }, '0'], ['Principal/get', { accountId, ids: null, properties: ['email'] }, '1'])
+      const box = boxes.list.find((each) => each.name === name)
+      const person = people.list.find((each) => each.email === address)
+      await call(['Mailbox/set', { accountId, update: { [box.id]: { shareWith: { [person.id]: rights } } } }, '0'])
+    },
+    [name, address, level],
+  )
+}
+
+/** A folder of dora's with two letters, which alice may read; it is told as news the first time. */
+async function sharedByDora(page, base) {
+  const context = await page.context().browser().newContext()
+  const dora = await context.newPage()
+  await signIn(dora, base, 'dora@north.test')
+  const made = await dora.evaluate(async () => {
+    const session = await (await fetch('/.well-known/jmap')).json()
+    const accountId = session.primaryAccounts['urn:ietf:params:jmap:mail']
+    const call = async (...methodCalls) => (await (await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls }) })).json()).methodResponses
+    const [[, { list }]] = await call(['Mailbox/get', { accountId, ids: null, properties: ['name'] }, '0'])
+    if (list.some(({ name }) => name === '灯塔之友')) return false
+    const [[, { created }]] = await call(['Mailbox/set', { accountId, create: { m: { name: '灯塔之友' } } }, '0'])
+    const letter = (name, email, subject, text) => ({ mailboxIds: { [created.m.id]: true }, from: [{ name, email }], to: [{ email: 'dora@north.test' }], subject, bodyValues: { t: { value: text } }, textBody: [{ partId: 't', type: 'text/plain' }] })
+    await call(['Email/set', { accountId, create: { a: letter('Ingrid Sørensen', 'ingrid@fjord.test', 'Keys to the lantern room', 'The keys hang behind the door of the boat house.\n\nIngrid'), b: letter('王小明', 'wang.xiaoming@huadong.test', '周六开放日安排', '周六上午九点在灯塔下集合，请各位带好名牌。\n\n小明') } }, '0'])
+    return true
+  })
+  if (made) await shareFolder(dora, '灯塔之友', 'alice@north.test', 'read')
+  await context.close()
 }
 
 /** A page as somebody sees it who has not signed in; the cookies come back afterwards. */

@@ -45,6 +45,7 @@ export const checks = {
     await folder(bob, /^Plans/).waitFor({ timeout: PATIENCE })
     await bob.getByText('shares “Plans” with you').waitFor()
     assert.equal(await level(alice).inputValue(), 'read')
+    await folder(alice, /^Plans Shared with others/).waitFor()
     await isAccessible(alice)
     await picture(world, alice, 'dialog')
     await isAccessible(bob)
@@ -59,6 +60,7 @@ export const checks = {
     await bob.locator('article').getByText('About The route.').waitFor()
     await picture(world, bob, 'reading')
     for (const name of ['Star', 'Archive', 'Delete', 'Junk', 'Label', 'Snooze']) assert.equal(await bob.locator('.pane-reading').getByRole('button', { name, exact: true }).count(), 0, name)
+    assert.equal(await bob.locator('.row .star').count(), 0)
     await bob.keyboard.press('e') // nor by keys
     await bob.keyboard.press('#')
     await bob.keyboard.press('I')
@@ -90,6 +92,23 @@ export const checks = {
     const seen = (subject) => () => Promise.all([row(alice, subject).waitFor({ timeout: PATIENCE }), row(bob, subject).waitFor({ timeout: PATIENCE })])
     const puts = ['The tides', 'The lamps', 'The ropes'].map((subject) => [() => ask('put', subject).then(() => Date.now()), seen(subject)])
     await atOnce(...puts)
+  },
+  async a_look_costs_one_call_for_each_account(world) {
+    const { bob, ask } = world
+    await folder(bob, /^Plans/).click()
+    await row(bob, 'The tides').waitFor()
+    await bob.waitForTimeout(300) // what earlier checks did has been heard
+    const calls = []
+    const note = (request) => {
+      if (request.method() !== 'POST') return
+      for (const [method, { accountId }] of JSON.parse(request.postData()).methodCalls) if (method === 'Email/changes') calls.push(accountId)
+    }
+    bob.on('request', note)
+    await ask('put', 'The anchors')
+    await row(bob, 'The anchors').waitFor()
+    await bob.waitForTimeout(300)
+    bob.off('request', note)
+    assert.equal(calls.length, 1, calls.join(', '))
   },
   async mail_goes_from_one_to_the_other_and_back(world) {
     const { alice, bob } = world
@@ -124,6 +143,36 @@ export const checks = {
     await picture(world, page, 'phone')
     await context.close()
   },
+  async what_was_missed_offline_is_there_afterwards(world) {
+    const { alice, bob, ask } = world
+    const told = bob.getByText('has changed what you may do in “Plans”')
+    await told.locator('..').getByRole('button', { name: 'Close' }).click()
+    await told.waitFor({ state: 'detached' })
+    await bob.context().setOffline(true)
+    await bob.locator('.offline').waitFor()
+    await ask('put', 'The lantern')
+    await openSharing(alice)
+    await level(alice).selectOption('read')
+    await dialog(alice).getByText('What bob@example.test may do is changed').waitFor()
+    await bob.context().setOffline(false)
+    await row(bob, 'The lantern').waitFor()
+    await told.waitFor()
+    assert.equal(await bob.locator('.row', { hasText: 'The lantern' }).locator('.star').count(), 0)
+    await alice.keyboard.press('Escape')
+  },
+  async what_is_refused_is_said_and_taken_back(world) {
+    const { alice } = world
+    await openSharing(alice)
+    await alice.route('**/jmap/', (route) => route.abort())
+    await level(alice).selectOption('all')
+    await dialog(alice).getByText('The server does not answer.').waitFor()
+    assert.equal(await level(alice).inputValue(), 'read')
+    await alice.unroute('**/jmap/')
+    await level(alice).selectOption('work')
+    await dialog(alice).getByText('What bob@example.test may do is changed').waitFor()
+    await level(alice).selectOption('read')
+    await alice.keyboard.press('Escape')
+  },
   async its_files_arrive(world) {
     await folder(world.alice, /^Inbox/).click()
     await row(world.alice, 'The route').waitFor({ timeout: 30_000 })
@@ -141,10 +190,12 @@ export const checks = {
     await bob.getByText('This folder is not shared with you any more.').waitFor()
     await bob.getByText('no longer shares “Plans”').waitFor()
     await picture(world, bob, 'ended')
-    await dialog(alice).getByText('cannot see Plans any more').waitFor()
+    await dialog(alice).getByText('cannot see “Plans” any more').waitFor()
+    await folder(alice, /^Plans Shared with others/).waitFor({ state: 'detached' })
     await isAccessible(alice)
     await dialog(alice).getByRole('button', { name: 'Undo' }).click()
     await folder(bob, /^Plans/).waitFor()
+    await bob.getByText('no longer shares “Plans”').waitFor({ state: 'detached' }) // it was taken back
     assert.deepEqual([...alice.faults, ...bob.faults], [])
   },
 }

@@ -34,6 +34,8 @@ export interface Mailbox {
   unreadThreads: number
   myRights: Rights
   isSubscribed: boolean
+  /** Whom the owner has given rights (RFC 9670 §4); only the owner sees it. */
+  shareWith?: Record<Id, Rights> | null
 }
 /** What somebody may do with a folder (RFC 8621 §2), such as `mayReadItems`. */
 export type Rights = Record<string, boolean>

@@ -28,10 +28,11 @@ export async function sharesOf(folder: Id): Promise<{ shares: Shares; people: Pr
   return { shares, people: people.result.list }
 }
 
-/** Share a folder with exactly these. Throws Refused, Unreachable, SignedOut. */
-export async function shareWith(folder: Id, shares: Shares): Promise<void> {
+/** Give somebody these rights to a folder, or none. `isShared`: with anybody so far; they keep theirs. Throws Refused, Unreachable, SignedOut. */
+export async function shareWith(folder: Id, person: Id, rights: Rights | undefined, isShared: boolean): Promise<void> {
   const batch = mail.client.batch()
-  const call = batch.set('Mailbox', { update: { [folder]: { shareWith: Object.keys(shares).length ? shares : null } } })
+  const whole = { shareWith: rights ? { [person]: rights } : null } // RFC 8620 §5.3: no path leads into null
+  const call = batch.set('Mailbox', { update: { [folder]: isShared ? { [`shareWith/${person}`]: rights ?? null } : whole } })
   await batch.send()
   const error: SetError | undefined = call.result.notUpdated?.[folder]
   if (error) throw new Refused(error.type, error.description)

@@ -44,6 +44,8 @@ export class MailStore {
   onArrival: (emails: Email[]) => void = () => {}
   /** Called with what has changed, in any account. */
   onPush: (changed: StateChange['changed']) => void = () => {}
+  /** Called when push was not listened to for a while: what it said is missed. */
+  onMissed: () => void = () => {}
   cache = new Cache()
   outbox!: Outbox
   private states: Partial<Record<Synced, string>> = {}
@@ -117,10 +119,15 @@ export class MailStore {
 
   private startListening(): void {
     this.stopListening()
+    let joined = false
     this.stopListening = listen(
       this.client,
       (change) => this.hear(change),
-      () => void this.comeBack(),
+      () => {
+        if (joined) this.onMissed()
+        joined = true
+        void this.comeBack()
+      },
       () => void this.comeBack(),
     )
   }
@@ -192,7 +199,9 @@ export class MailStore {
     }
     await this.outbox.flush()
     await this.sync()
-    if (!was && this.online) this.events.backOnline()
+    if (was || !this.online || !this.isOwn) return
+    this.onMissed()
+    this.events.backOnline()
   }
 
   // --- keeping in step -------------------------------------------------------------------------------

@@ -7,14 +7,25 @@ import { mail, MailStore } from './mail.svelte'
 
 /** Accounts of which one sees something. */
 export const shared = new SvelteMap<Id, MailStore>()
-const state = $state<{ notices: ShareNotification[]; ready: boolean }>({ notices: [], ready: false })
+const state = $state<{ told: ShareNotification[]; ready: boolean }>({ told: [], ready: false })
 let looking: Promise<void> | undefined
 let again = false
 
-/** What others have lately changed, until it is put away. */
+/** What others have lately changed, until it is put away: of each folder what has become of it since. */
 export function notices(): ShareNotification[] {
-  return state.notices
+  return summary().filter(({ oldRights, newRights }) => JSON.stringify(oldRights) !== JSON.stringify(newRights))
 }
+/** One notice for each folder, the newest first: from the rights one had at first to those one has now. */
+function summary(): ShareNotification[] {
+  const found = new Map<string, ShareNotification>()
+  for (const notice of state.told) {
+    const first = found.get(subject(notice)) ?? notice
+    found.delete(subject(notice))
+    found.set(subject(notice), { ...notice, oldRights: first.oldRights })
+  }
+  return [...found.values()].reverse()
+}
+const subject = ({ objectAccountId, objectId }: ShareNotification) => `${objectAccountId} ${objectId}`
 /** Whether it is known what others share. */
 export function isKnown(): boolean {
   return state.ready
@@ -37,8 +48,10 @@ export function followShares(): () => void {
     if (changed[mail.client.accountId]?.['ShareNotification']) void look()
     for (const store of shared.values()) store.hear({ changed })
   }
+  mail.onMissed = () => void look()
   return () => {
     mail.onPush = () => {}
+    mail.onMissed = () => {}
   }
 }
 
@@ -49,7 +62,7 @@ function look(): Promise<void> {
     .catch((fault: unknown) => mail.meet(fault))
     .finally(() => {
       looking = undefined
-      state.ready = true
+      state.ready ||= mail.online
       if (again) {
         again = false
         void look()
@@ -63,23 +76,23 @@ async function lookOnce(): Promise<void> {
   const batch = mail.client.batch()
   const told = batch.get<ShareNotification>('ShareNotification', { ids: null })
   await batch.send()
-  state.notices = told.result.list.filter((notice) => notice.objectType === 'Mailbox').sort((one, other) => other.created.localeCompare(one.created))
-  await wantAll(state.notices)
+  state.told = told.result.list.filter((notice) => notice.objectType === 'Mailbox').sort((one, other) => one.created.localeCompare(other.created))
+  await wantAll(summary())
   const { accounts } = await mail.client.connect()
   for (const id of shared.keys()) if (!accounts[id]) shared.delete(id)
-  for (const [id, account] of Object.entries(accounts)) {
-    if (account.isPersonal || !account.accountCapabilities[MAIL]) continue
-    const store = shared.get(id)
-    if (store) {
-      store.client.session = mail.client.session
-      await store.sync()
-    } else await open(id)
-  }
+  const others = Object.entries(accounts).filter(([, account]) => !account.isPersonal && account.accountCapabilities[MAIL])
+  // One that is withdrawn meanwhile keeps nobody from the others.
+  await Promise.all(others.map(([id]) => follow(id).catch((fault: unknown) => mail.meet(fault))))
 }
 
-async function open(id: Id): Promise<void> {
-  const store = new MailStore(id)
-  await store.openShared(mail)
+async function follow(id: Id): Promise<void> {
+  const known = shared.get(id)
+  const store = known ?? new MailStore(id)
+  if (!known) await store.openShared(mail)
+  else {
+    store.client.session = mail.client.session
+    await store.sync()
+  }
   shared.set(id, store)
 }
 
@@ -94,10 +107,10 @@ async function wantAll(told: ShareNotification[]): Promise<void> {
   }
 }
 
-/** Put notices away; they are gone on every device. */
-export async function dismiss(told: ShareNotification[]): Promise<void> {
-  const ids = told.map((notice) => notice.id)
-  state.notices = state.notices.filter((notice) => !ids.includes(notice.id))
+/** Put away what was told of a notice's folder; it is gone on every device. */
+export async function dismiss(notice: ShareNotification): Promise<void> {
+  const ids = state.told.filter((each) => subject(each) === subject(notice)).map(({ id }) => id)
+  state.told = state.told.filter(({ id }) => !ids.includes(id))
   const batch = mail.client.batch()
   batch.set('ShareNotification', { destroy: ids })
   await batch.send().catch((fault: unknown) => mail.meet(fault))

@@ -1,5 +1,6 @@
 export const share = {
   'share.menu': '共享…',
+  'share.is': '已共享',
   'share.title': '共享“{name}”',
   'share.add': '共享给',
   'share.add-hint': '姓名或地址',
@@ -17,6 +18,8 @@ export const share = {
   'share.done': '{name} 现在可以看到“{folder}”',
   'share.changed': '已更改 {name} 的权限',
   'share.ended': '{name} 不能再看到“{folder}”',
+  'share.too-many': '无法再共享给更多人：你或对方已达到上限。',
+  'share.no-longer': '此人或此文件夹已不存在。',
   'share.of': '{name} 共享的',
   'share.told': '共享文件夹的消息',
   'share.told.begun': '{name} 与你共享了“{folder}”',
