@@ -23,6 +23,9 @@ _TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"?|([;=/])|([^\s";=/()]+)|\s+', 
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z@:/]+")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
+_LOOSE: Final = re.compile(r'[\s"\\\x00-\x1f\x7f]+')
+"""What a loose reader passes over in the name of a host."""
+_BEHIND_HOST: Final = re.compile(r"\.?[0-9]*(?:[;/]|$)")
 _LINE: Final = 76
 _VALUE: Final = 320
 """Characters of a value: what an address may have (RFC 5321 §4.5.3.1)."""
@@ -225,11 +228,31 @@ def forged(value: bytes, ours: Iterable[str]) -> bool:
     """RFC 8601 §5: whether a field that came from outside names one of our hosts.
 
     Where the name cannot be told, the field goes when ours stands anywhere in it: readers differ in what they accept.
+    So do those whose name is only seen when encoded words are decoded (RFC 2047 §5 has none there), and those so long
+    that we would not read their end.
     """
+    if len(value) > AUTHRES_FIELD:
+        return True
     names = {name.lower().rstrip(".") for name in ours}
-    text = value[:AUTHRES_FIELD].decode("utf-8", "replace").lower()
+    text = value.decode("utf-8", "replace").lower()
     first = next(_tokens(text), "").rstrip(".")
     if first in names:
         return True
+    bare = _LOOSE.sub("", _without_comments(text))
+    if "=?" in bare.partition(";")[0] or any(_begins_with(bare, name) for name in names):
+        return True
     plain = first and _PLAIN.fullmatch(first) is not None
-    return not plain and any(name in text for name in names)
+    return not plain and any(name in text or name in bare for name in names)
+
+
+def _without_comments(text: str) -> str:
+    pieces, position = [], 0
+    while (start := text.find("(", position)) >= 0:
+        pieces.append(text[position:start])
+        position = _behind_comment(text, start)
+    return "".join([*pieces, text[position:]])
+
+
+def _begins_with(bare: str, name: str) -> bool:
+    """Whether a host stands first, with or without a dot and a version behind it."""
+    return bare.startswith(name) and _BEHIND_HOST.match(bare, len(name)) is not None
