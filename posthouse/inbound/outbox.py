@@ -147,10 +147,9 @@ class Outbox:
             await self._due(item)
         due = await self._store.next_item_due(KIND)
         pause = limits.OUTBOX_LOOK if due is None else min(limits.OUTBOX_LOOK, max(due - self._now(), 0.02))
-        try:
-            await asyncio.wait_for(self._woken.wait(), pause)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
 
     async def _due(self, item: Item) -> None:
         record = decode(item)

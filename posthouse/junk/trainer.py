@@ -81,9 +81,8 @@ class Trainer:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._wanted.wait(), LESSONS_POLL
-                )  # other nodes' lessons wake nobody here
+                async with asyncio.timeout(LESSONS_POLL):  # other nodes' lessons wake nobody here
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 while await self._may_do("junk trainer") and await self.round():

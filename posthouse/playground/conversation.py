@@ -32,14 +32,14 @@ class Conversation:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         say(f"   -- connect to {address}:{port}{' with TLS' if tls else ''}")
-        reader, writer = await asyncio.wait_for(
-            asyncio.open_connection(address, port, ssl=context), limits.PLAYGROUND_REPLY
-        )
+        async with asyncio.timeout(limits.PLAYGROUND_REPLY):
+            reader, writer = await asyncio.open_connection(address, port, ssl=context)
         return cls(reader, writer, say)
 
     async def line(self, *, quiet: bool = False) -> str:
         """The next line from the server; empty at the end of the connection."""
-        raw = await asyncio.wait_for(self._reader.readline(), limits.PLAYGROUND_REPLY)
+        async with asyncio.timeout(limits.PLAYGROUND_REPLY):
+            raw = await self._reader.readline()
         text = raw.decode(errors="replace").rstrip("\r\n")
         if not quiet:
             self._say(f"   S: {text}")

@@ -189,7 +189,8 @@ class Host:
         process = await asyncio.create_subprocess_exec(
             *self.command_line(*words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        out, err = await asyncio.wait_for(process.communicate(), limits.PLAYGROUND_COMMAND)
+        async with asyncio.timeout(limits.PLAYGROUND_COMMAND):
+            out, err = await process.communicate()
         if process.returncode not in (0, 1):
             raise Temporary(f"{self.name}: posthouse {' '.join(words)}: {err.decode().strip()}")
         return out.decode()
@@ -295,7 +296,8 @@ class Host:
                 process.send_signal(signal.SIGCONT)
                 process.send_signal(how)
             try:
-                await asyncio.wait_for(process.wait(), limits.PLAYGROUND_STOP)
+                async with asyncio.timeout(limits.PLAYGROUND_STOP):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -98,10 +98,9 @@ class NameServer:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, level: Level) -> None:
         try:
             while True:
-                length = await asyncio.wait_for(reader.readexactly(2), limits.DNS_TIMEOUT)
-                packet = await asyncio.wait_for(
-                    reader.readexactly(struct.unpack("!H", length)[0]), limits.DNS_TIMEOUT
-                )
+                async with asyncio.timeout(limits.DNS_TIMEOUT):
+                    length = await reader.readexactly(2)
+                    packet = await reader.readexactly(struct.unpack("!H", length)[0])
                 reply = self.answer(packet, level, datagram=False)
                 if reply is None:
                     break

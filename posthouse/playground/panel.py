@@ -108,10 +108,9 @@ async def show_live(net: Playground, console: Console, ended: asyncio.Event) -> 
         with Live(console=console, screen=False, auto_refresh=False) as live:
             while not ended.is_set():
                 live.update(_drawn(net, latest, console.height), refresh=True)
-                try:
-                    await asyncio.wait_for(ended.wait(), limits.PLAYGROUND_REDRAW)
-                except TimeoutError:
-                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(limits.PLAYGROUND_REDRAW):
+                        await ended.wait()
     finally:
         net.heard.remove(heard)
 

@@ -187,6 +187,17 @@ def test_only_the_top_floor_sees_the_whole_configuration() -> None:
     assert seeing == []
 
 
+def test_nobody_waits_with_wait_for() -> None:
+    """Before Python 3.12 it loses a cancellation that comes with what it waits for; `asyncio.timeout` does not."""
+    calls = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "wait_for"
+    ]
+    assert calls == []
+
+
 def test_sql_lives_in_the_store_and_sqlite3_nowhere() -> None:
     """Two SQLite libraries on one file end in SIGBUS: apsw only, and only there."""
     wrong = [

@@ -112,6 +112,11 @@ class Server:
         self.named_statements = False
 
 
+async def _in_time(work: Coroutine[Any, Any, T]) -> T:
+    async with asyncio.timeout(limits.DATABASE_TIMEOUT):
+        return await work
+
+
 def _with_defaults(url: str) -> str:
     """The URL with what we always ask for: a server that takes writes."""
     parts = urlsplit(url)
@@ -189,7 +194,7 @@ class Connection:
             raise TransactionLost
         within, fresh = self.in_transaction, self._connection is None
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(work(), limits.DATABASE_TIMEOUT))
+            return self._loop.run_until_complete(_in_time(work()))
         except asyncpg.FeatureNotSupportedError:
             self._server.joins = False
             raise

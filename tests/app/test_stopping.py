@@ -1,0 +1,36 @@
+"""What works behind everybody's back ends when it is told to, also when it is woken at the same instant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from posthouse.house import House
+from tests.house import TestHouse
+
+PATIENCE = 5.0
+
+
+@pytest.mark.parametrize(
+    ("wake", "stop"),
+    [
+        (lambda house: house.outbox.wake(), lambda house: house.outbox.stop()),
+        (lambda house: house.junk.trainer._wake(), lambda house: house.junk.stop()),
+    ],
+    ids=["outbox", "trainer"],
+)
+async def test_woken_and_stopped_at_once(
+    wake: Callable[[House], None], stop: Callable[[House], Coroutine[None, None, None]], tmp_path: Path
+) -> None:
+    house = await TestHouse.open(tmp_path)
+    try:
+        await asyncio.sleep(0.1)  # it has gone to rest
+        wake(house.app.house)
+        stopping = asyncio.ensure_future(stop(house.app.house))
+        done, _ = await asyncio.wait([stopping], timeout=PATIENCE)
+        assert done, "it goes on and on"
+    finally:
+        await house.close()
