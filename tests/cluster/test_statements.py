@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from posthouse import limits
 from posthouse.ranges import Ranges
+from posthouse.store import grants
+from posthouse.store.grants import Grant, Share
 from posthouse.store.interface import (
     CopyEmails,
     CreateMailbox,
     DeleteMailbox,
     Expunge,
     MoveEmails,
+    PutItem,
     RenameMailbox,
 )
 from posthouse.store.memory.notice import Notice
@@ -22,6 +26,7 @@ from posthouse.store.postgres.connection import Connection, numbered
 from posthouse.store.postgres.notices import payloads
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
+from tests.cluster.packed import House
 from tests.kits.engine import furnish
 
 REFERENCE = {
@@ -48,6 +53,7 @@ JOBS = (
     r"SELECT account_id, email_id FROM (new_email|garbage_email) ORDER BY account_id",
     r"SELECT account_id, mailbox_id, modseq FROM doomed_mailbox",
     r"SELECT DISTINCT object FROM blob WHERE object",
+    r"SELECT account_id, blob_id FROM pack WHERE living",
 )
 """Statements of background jobs that look for work in all accounts."""
 
@@ -91,12 +97,36 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     yield statements
 
 
+def tables_of(said: set[str], server: Database, url: str) -> set[str]:
+    """The tables of mail that statements name; each of these statements carries the account."""
+    mail = keys(server, url).keys() - REFERENCE - BY_OTHER - HOUSEKEEPING
+    seen: set[str] = set()
+    for statement in said:
+        named = {
+            table for table in mail if re.search(rf"\b(FROM|INTO|UPDATE|JOIN|USING) {table}\b", statement)
+        }
+        if not named or any(re.match(job, statement) for job in JOBS):
+            continue
+        seen |= named
+        condition = statement.partition(" WHERE ")[2] or statement
+        assert "account_id" in condition or re.match(
+            r"INSERT INTO \w+ (SELECT \* FROM unnest|VALUES)", statement
+        ), statement
+    return seen
+
+
 async def test_every_statement_of_mail_carries_the_account(
-    server: Database, engine: PostgresEngine, said: set[str]
+    server: Database, engine: PostgresEngine, said: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "FLAGS_LOGGED", 4)
     desk = await furnish(engine)
     inbox, trash = await desk.box(), await desk.box("Trash")
+    shares = {inbox.mailbox_id: Share(rights=("mayReadItems",))}
+    grant = grants.encode(Grant(mailboxes=shares))
+    await desk.store.apply(PutItem(account_id=desk.id, kind=grants.KIND, item_id=77, new=True, data=grant))
     added = await desk.add(inbox, *"abcdef")
+    for name in ("$Whole", "$Again"):
+        await desk.flag(inbox, "1:6", name)
     await desk.flag(inbox, "1:3,5", "\\Seen", "$Key")
     await desk.flag(inbox, "1,3,5,6,2", "\\Flagged")
     for kind in (CopyEmails, MoveEmails):
@@ -122,21 +152,22 @@ async def test_every_statement_of_mail_carries_the_account(
     await desk.store.vanished_since(desk.id, inbox.mailbox_id, 0)
     await desk.store.threads(desk.id, ids)
     await desk.store.email_changes(desk.id, 0)
+    await desk.store.passages(desk.id, [inbox.mailbox_id], 0)
     assert added
-    mail = keys(server, engine.place.url).keys() - REFERENCE - BY_OTHER - HOUSEKEEPING
-    seen: set[str] = set()
-    for statement in said:
-        named = {
-            table for table in mail if re.search(rf"\b(FROM|INTO|UPDATE|JOIN|USING) {table}\b", statement)
-        }
-        if not named or any(re.match(job, statement) for job in JOBS):
-            continue
-        seen |= named
-        condition = statement.partition(" WHERE ")[2] or statement
-        assert "account_id" in condition or re.match(
-            r"INSERT INTO \w+ (SELECT \* FROM unnest|VALUES)", statement
-        ), statement
+    seen = tables_of(said, server, engine.place.url)
     assert {"placement", "email", "mailbox", "account_state", "blob", "derived", "mailbox_change"} <= seen
+    assert {"flag_log", "passage", "item"} <= seen
+
+
+async def test_every_statement_of_packing_carries_the_account(
+    server: Database, house: House, said: set[str]
+) -> None:
+    assert await house.pack() == 30
+    await house.expunge(1, 20)
+    await house.sweep()
+    await house.pack()
+    await house.all_is_well()
+    assert {"pack", "blob"} <= tables_of(said, server, house.engine.place.url)
 
 
 def test_bindings_are_numbered_as_sqlite_numbers_them() -> None:
