@@ -93,7 +93,6 @@ async def house(
     """An account with mail over PostgreSQL and S3; bodies of any age and number are packed."""
     monkeypatch.setattr(limits, "PACK_AFTER", 0.0)
     monkeypatch.setattr(limits, "PACK_LEAST", 1)
-    monkeypatch.setattr(limits, "NODE_SILENCE", 1.0)
     engine = PostgresEngine(url, tmp_path, objects=objects.url)
     await engine.open()
     made = House(server, engine, await furnish(engine))

@@ -53,7 +53,6 @@ async def test_two_nodes_pack_each_body_once(
     house: House, url: str, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PACK_BODIES", 4)
-    monkeypatch.setattr(limits, "NODE_SILENCE", 60.0)  # as long as in earnest: nobody may lose the lease here
     async with nodes(url, tmp_path / "more", 2, objects=objects.url) as others:
         moved = await asyncio.gather(*(house.pack(store) for store in others))
         assert sorted(moved) == [0, 30], "the lease is one node's"
@@ -155,8 +154,14 @@ def killed_at(step: str, *arguments: str) -> None:
     ],
 )
 async def test_a_node_killed_at_any_step_costs_nothing(
-    house: House, objects: ObjectStore, tmp_path: Path, rewriting: bool, step: str
+    house: House,
+    objects: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rewriting: bool,
+    step: str,
 ) -> None:
+    monkeypatch.setattr(limits, "NODE_SILENCE", 1.0)
     if rewriting:
         await house.pack()
         await house.expunge(1, 20)
