@@ -10,7 +10,8 @@ import pytest
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.ranges import Ranges
-from posthouse.store.interface import CopyEmails
+from posthouse.store.interface import AddAccount, AddEmail, CopyEmails
+from posthouse.store.model import Content
 from posthouse.store.moving.keeping import ClusterKeeper, restore_into_cluster
 from posthouse.store.postgres import packing
 from posthouse.store.postgres.bodies import Damaged
@@ -208,6 +209,30 @@ async def test_a_wrong_block_in_the_cache_is_fetched_again(house: House) -> None
         file.write_bytes(bytes(file.stat().st_size))
     house.engine.store._engine.live.bytes = type(house.engine.store._engine.live.bytes)(10**6)
     await house.all_is_well(house.engine.store)
+
+
+async def test_a_pack_that_is_gone_keeps_no_other_body_from_being_packed(house: House) -> None:
+    """Somebody has removed an object: what it held is lost, and everybody else's mail is packed all the same."""
+    await house.pack()
+    await house.expunge(1, 20)
+    await house.sweep()
+    (key,) = house.sql("SELECT object FROM blob WHERE object IS NOT NULL")
+    await obstore.delete_async(house.bucket, key)
+    other = await house.desk.store.apply(AddAccount(address="zoe@example.test", password="", created_at=1))
+    inbox = await house.desk.store.mailbox(other.account_id, "INBOX")
+    assert inbox is not None
+    raw = b"Subject: zoe\r\n\r\n" + b"hers " * 2_000
+    await house.desk.store.apply(
+        AddEmail(
+            account_id=other.account_id,
+            mailbox_id=inbox.mailbox_id,
+            content=Content.of(raw),
+            received_at=1,
+        )
+    )
+    await house.engine.settle()
+    assert await house.pack() == 1
+    assert house.unpacked == 0
 
 
 async def test_what_is_damaged_in_the_database_is_not_packed(house: House) -> None:

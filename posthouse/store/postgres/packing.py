@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
+from posthouse.errors import NotFound, PosthouseError
 from posthouse.store.compression import compressed
 from posthouse.store.foreground import Foreground
 from posthouse.store.memory.readers import Readers
@@ -210,7 +210,11 @@ def remake(reader: Reader, account_id: int, objects: Objects) -> Filled | None:
     worth = choose([Old(*row) for row in reader.db.fetch(_PACKS, account_id)])
     filling = _Filling()
     for old in worth:
-        raw = objects.whole(old.key)
+        try:
+            raw = objects.whole(old.key)
+        except NotFound:  # its bodies are lost; those of others must not wait for that
+            log.error("the pack %s is not in the object store: what it holds cannot be read", old.key)
+            continue
         for blob_id, digest, size, offset, octets in reader.db.fetch(_LIVING, account_id, old.number):
             stored = raw[offset : offset + octets]
             if unpacked(stored, size, digest) is None:
