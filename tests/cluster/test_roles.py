@@ -176,6 +176,13 @@ def test_mbsync_goes_on_at_another_node_and_fetches_nothing_again(cluster: Clust
         return
     for number in range(20):
         send(cluster.mx, f"for the mirror {number}")
+    imap = reader(cluster.reading)  # it hears of what others took a moment later
+    deadline = time.monotonic() + 20
+    imap.select(readonly=True)
+    while len(imap.search(None, 'SUBJECT "for the mirror"')[1][0].split()) < 20:
+        assert time.monotonic() < deadline
+        imap.noop()
+    imap.logout()
     mirror = Mirror(tmp_path, program, "ann@example.test", "secret-of-ann")
     first = mirror.run(*cluster.reading.address("imap"))
     before = mirror.letters()

@@ -51,7 +51,7 @@ export class MailStore {
   private states: Partial<Record<Synced, string>> = {}
   private readonly lists = new Map<string, MessageList>()
   private syncing: Promise<void> | undefined
-  private again = false
+  private next: Promise<void> | undefined
   private stopListening: () => void = () => {}
   private retry: ReturnType<typeof setTimeout> | undefined
   private events!: MailEvents
@@ -206,20 +206,19 @@ export class MailStore {
 
   // --- keeping in step -------------------------------------------------------------------------------
 
-  /** Bring everything shown up to date: one request. Calls during one under way lead to one more. */
+  /** Bring everything shown up to date: one request. Calls during one under way wait for one more, which knows what they did. */
   sync(): Promise<void> {
     if (this.syncing) {
-      this.again = true
-      return this.syncing
+      this.next ??= this.syncing.then(() => {
+        this.next = undefined
+        return this.online ? this.sync() : undefined
+      })
+      return this.next
     }
     this.syncing = this.syncOnce()
       .catch((fault: unknown) => this.meet(fault))
       .finally(() => {
         this.syncing = undefined
-        if (this.again && this.online) {
-          this.again = false
-          void this.sync()
-        }
       })
     return this.syncing
   }
