@@ -209,10 +209,11 @@ export class MailStore {
   /** Bring everything shown up to date: one request. Calls during one under way wait for one more, which knows what they did. */
   sync(): Promise<void> {
     if (this.syncing) {
-      this.next ??= this.syncing.then(() => {
+      const again = () => {
         this.next = undefined
         return this.online ? this.sync() : undefined
-      })
+      }
+      this.next ??= this.syncing.then(again, again) // a failure is told to who began it
       return this.next
     }
     this.syncing = this.syncOnce()
