@@ -1,6 +1,7 @@
 // Replies, forwards, and drafts taken up again.
 import { trouble } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
+import { Refused } from '../jmap/client'
 import type { BodyPart, Email, EmailAddress, EmailBody, Id } from '../jmap/types'
 import { allowedIn } from '../mail/allowed'
 import { bodyOf, fragment, htmlOf, letterOf, loadBodies, textOf } from '../mail/bodies'
@@ -50,6 +51,7 @@ async function brought(body: EmailBody): Promise<EmailBody | undefined> {
   try {
     await batch.send()
     const copied = call.result.copied ?? {}
+    if (blobIds.some((id) => !copied[id])) throw new Refused('blobNotFound') // never an answer that lacks a file unsaid
     return { ...body, attachments: body.attachments.map((part) => ({ ...part, blobId: copied[part.blobId ?? ''] ?? null })) }
   } catch (fault) {
     mail.meet(fault)
