@@ -233,10 +233,8 @@ class QueueRunner:
     def _waits(self, lease: Lease, away: Away) -> bool:
         """Whether a message need not try itself: its destination is away, and it has tried before."""
         tried = all(one.attempts and not one.last_attempt for one in lease.message.recipients)
-        wait = away.until - self._clock()
-        return (
-            tried and 0 < wait <= limits.OUTBOUND_AWAY_MOST
-        )  # more: the clock was ahead when it was found away
+        wait = away.until - self._clock()  # longer than the most: the clock was ahead when it was found away
+        return tried and 0 < wait <= limits.OUTBOUND_AWAY_MOST
 
     def _is_owed_word(self, lease: Lease) -> bool:
         """Whether the time has come to tell the sender of a delay, or to give up."""
