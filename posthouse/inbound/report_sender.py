@@ -91,6 +91,9 @@ class ReportSender:
         """Send the reports of days that began before a time; how many."""
         await self._tallies.flush()
         found = await self._store.dmarc_tallies(before)
+        waiting = {_report_id(one.policy_domain, one.day, 1, self._hostname) for one in found}
+        # Also what another node has sent in the meantime is no longer waited for.
+        self._posted = {pair for pair in self._posted if pair[0] in waiting}
         sent = 0
         for (domain, day), rows in groupby(found, key=lambda one: (one.policy_domain, one.day)):
             send = self._send_tls if domain.startswith(TLS) else self._send
@@ -135,7 +138,6 @@ class ReportSender:
         if away and not late:
             log.info("tls report domain=%s put off: a host that takes it is away", domain)
             return None
-        self._posted.difference_update((period.report_id, page) for page in wanted.pages)
         to = (*wanted.addresses, *taken)
         if not to:
             return []

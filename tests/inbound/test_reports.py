@@ -360,6 +360,8 @@ async def test_a_host_that_is_away_gets_its_tls_report_later_or_never(house):
     assert await office.sender.reports_send() == 0
     assert await house.real_store.dmarc_tallies(2**40) == (), "it is given up"
     assert len(await house.real_store.reports()) == 1
+    await office.sender.round()
+    assert not office.sender._posted, "nothing waits, so nothing is remembered"
 
 
 @pytest.mark.parametrize(
