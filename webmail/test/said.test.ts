@@ -16,6 +16,7 @@ test.each([
   ['at least 500 messages, the oldest 4.2 hours old', 'at least 500 封邮件，最早的已等待 4.2 小时'],
   ['2 SPF records: receivers then use none', '有 2 条 SPF 记录：收信方会全部忽略'],
   ['mail.north.test, 80 days left', 'mail.north.test，还有 80 天'],
+  ['large mail is deferred: NoSuchBucket', '大邮件被推迟：NoSuchBucket'],
   ['9 recipients in an hour whom it never wrote to before', '一小时内 9 个从未联系过的收件人'],
   ['v=DMARC1; p=reject', 'v=DMARC1; p=reject'],
 ])('%s', (said, shown) => {

@@ -78,4 +78,8 @@ export const said = {
   'said.brake-strangers': '{sent} recipients in an hour whom it never wrote to before',
   'said.brake-place': '{sent} recipients in an hour from {network}, from where it never sent before',
   'said.brake-bounces': '{back} of {sent} recipients in a day failed',
+  'said.objects': 'object store',
+  'said.objects-fine': 'takes objects and gives them back',
+  'said.objects-away': 'large mail is deferred: {why}',
+  'said.objects-mend': 'store.blobs: does the bucket exist, may its key read, write, delete and list?',
 } as const

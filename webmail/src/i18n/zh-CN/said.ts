@@ -78,4 +78,8 @@ export const said = {
   'said.brake-strangers': '一小时内 {sent} 个从未联系过的收件人',
   'said.brake-place': '一小时内从 {network} 发给 {sent} 个收件人，此前从未从那里发送',
   'said.brake-bounces': '一天内 {sent} 个收件人中有 {back} 个失败',
+  'said.objects': '对象存储',
+  'said.objects-fine': '可以存取对象',
+  'said.objects-away': '大邮件被推迟：{why}',
+  'said.objects-mend': '请检查 store.blobs：存储桶是否存在，密钥能否读、写、删除和列出',
 } as const
