@@ -159,6 +159,27 @@ async def test_every_statement_of_mail_carries_the_account(
     assert {"flag_log", "passage", "item"} <= seen
 
 
+async def test_bodies_come_with_where_they_are_in_one_statement(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await furnish(engine)
+    added = await desk.add(await desk.box(), *map(str, range(60)), prefix=b"X: 1\r\n")
+    await engine.settle()
+    store = await engine.reopen()
+    asked: list[str] = []
+    fetch = Connection.fetch
+
+    def fetching(self: Connection, statement: str, *bindings: Any) -> Any:
+        if re.search(r"\b(email|blob)\b", statement):
+            asked.append(statement)
+        return fetch(self, statement, *bindings)
+
+    monkeypatch.setattr(Connection, "fetch", fetching)
+    found = await store.messages(desk.id, [each.email_id for each in added])
+    assert found == [b"X: 1\r\nSubject: %d\r\n\r\n%d\r\n" % (i, i) for i in range(60)]
+    assert len(asked) == 1
+
+
 async def test_every_statement_of_packing_carries_the_account(
     server: Database, house: House, said: set[str]
 ) -> None:

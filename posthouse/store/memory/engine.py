@@ -94,7 +94,10 @@ class Reading(Protocol[ReaderIn_contra]):
     def ahead(
         self, reader: ReaderIn_contra, account_id: int, email_ids: Sequence[int], bytes_too: bool, /
     ) -> Ahead:
-        """Places of emails (and of those behind a single one), with bytes as far as READ_AHEAD_OCTETS go."""
+        """Places of emails, with bytes of those that the caller knows to be few enough octets.
+
+        Of a single one also of those behind it, with bytes as far as READ_AHEAD_OCTETS go.
+        """
         ...
 
     def blobs(self, reader: ReaderIn_contra, places: Sequence[Stored], /) -> dict[int, bytes]:

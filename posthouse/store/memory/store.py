@@ -151,23 +151,34 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
             return [self._live.places.get((account_id, email_id)) for email_id in email_ids]
         return list(known.values())
 
-    async def _fetch(self, account_id: int, email_ids: list[int], *, bytes_too: bool) -> None:
+    async def _fetch(self, account_id: int, email_ids: list[int], *, bytes_too: bool) -> dict[int, bytes]:
+        """Learn where emails are; the bytes that were read with that, by blob."""
         ahead = await self._readers.run(self._reading.ahead, account_id, email_ids, bytes_too)
         for email_id, place in ahead.stored.items():
             self._live.places.put((account_id, email_id), place)
         for blob_id, raw in ahead.blobs.items():
             self._live.bytes.put(blob_id, raw)
+        return ahead.blobs
 
     async def messages(self, account_id: int, email_ids: Sequence[int]) -> list[bytes | None]:
         """Whole messages, for batches of small ones; the caller bounds the sum of sizes."""
-        stored = await self.stored(account_id, email_ids)
-        found = {place.blob_id: self._live.bytes.get(place.blob_id) for place in stored if place is not None}
+        self._foreground.note()
+        _bound(email_ids)
+        places = self._live.places
+        unknown = [email_id for email_id in email_ids if places.get((account_id, email_id)) is None]
+        read = await self._fetch(account_id, unknown, bytes_too=True) if unknown else {}
+        stored = [places.get((account_id, email_id)) for email_id in email_ids]
+        found: dict[int, bytes | None] = {
+            place.blob_id: read.get(place.blob_id) or self._live.bytes.get(place.blob_id)
+            for place in stored
+            if place is not None
+        }
         missing = [place for place in stored if place is not None and found[place.blob_id] is None]
         if missing:
-            read = await self._readers.run(self._reading.blobs, missing)
-            for blob_id, raw in read.items():
+            more = await self._readers.run(self._reading.blobs, missing)
+            for blob_id, raw in more.items():
                 self._live.bytes.put(blob_id, raw)
-            found.update(read)
+            found.update(more)
         return [_whole(place, found) for place in stored]
 
     async def read(self, stored: Stored, offset: int = 0, length: int | None = None) -> bytes:

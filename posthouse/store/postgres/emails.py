@@ -37,6 +37,12 @@ _AHEAD: Final = (
     " LEFT JOIN blob b ON b.account_id = e.account_id AND b.blob_id = e.blob_id"
 )
 
+_WHOLE: Final = (
+    "SELECT e.email_id, e.blob_id, e.prefix, e.size, b.content FROM email e"
+    " LEFT JOIN blob b ON b.account_id = e.account_id AND b.blob_id = e.blob_id"
+    " WHERE e.account_id = $1 AND e.email_id = ANY($2::bigint[])"
+)
+
 
 def read_emails(
     reader: Reader, account_id: int, email_ids: Sequence[int], fields: Sequence[str], derive: Derive
@@ -142,13 +148,18 @@ def read_stored(reader: Reader, account_id: int, email_ids: Iterable[int]) -> di
 
 
 def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], bytes_too: bool) -> Ahead:
-    """Places of emails (and of those behind a single one), with bytes as far as READ_AHEAD_OCTETS go."""
-    asked: Sequence[int] = email_ids
-    if len(email_ids) == 1:
-        asked = range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
+    """Places of emails, with bytes; of a single one also of those behind it, as far as READ_AHEAD_OCTETS go.
+
+    Bytes that are in the object store are left to `read_blobs`.
+    """
+    several = len(email_ids) > 1
+    asked = email_ids if several else range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
     if not bytes_too:
         return Ahead(read_stored(reader, account_id, asked), {})
-    rows = reader.db.fetch(_AHEAD, account_id, list(asked), limits.READ_AHEAD_OCTETS)
+    if several:
+        rows = reader.db.fetch(_WHOLE, account_id, list(asked))
+    else:
+        rows = reader.db.fetch(_AHEAD, account_id, list(asked), limits.READ_AHEAD_OCTETS)
     stored = {
         email_id: Stored(blob_id=blob_id, prefix=prefix, size=size, account_id=account_id)
         for email_id, blob_id, prefix, size, _ in rows

@@ -184,14 +184,15 @@ def read_stored(reader: Reader, account_id: int, email_ids: Sequence[int]) -> di
 
 
 def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], *, bytes_too: bool) -> Ahead:
-    """Places of emails (and of those behind a single one), with bytes as far as READ_AHEAD_OCTETS go."""
+    """Places of emails, with bytes; of a single one also of those behind it, as far as READ_AHEAD_OCTETS go."""
     with snapshot(reader.db):
-        asked: Sequence[int] = email_ids
-        if len(email_ids) == 1:
-            asked = range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
+        several = len(email_ids) > 1
+        asked = email_ids if several else range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
         stored = read_stored(reader, account_id, asked)
         if not bytes_too:
             return Ahead(stored, {})
+        if several:
+            return Ahead(stored, read_blobs(reader, [place.blob_id for place in stored.values()]))
         wanted: list[int] = []
         room = limits.READ_AHEAD_OCTETS
         for place in stored.values():
