@@ -53,6 +53,7 @@ NEEDLES = [
         "%",
         "é",
     ),
+    *("p7@example.test", "7@example.te", "17@exam", "p7@example", "p7@nowhere.test", "7@", "é p", "<p11"),
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
 from posthouse.message.words import fold_needle
 from posthouse.store.foreground import Foreground
-from posthouse.store.search import SearchIndex
+from posthouse.store.search import SearchIndex, database
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import Document, analyse, contains
 from posthouse.store.search.notices import Notices
@@ -141,6 +141,34 @@ async def test_exact_when_all_is_indexed(index: SearchIndex, mailboxes: Mailboxe
     assert found == expected(mailboxes, 1, "body", "邮局")
     assert mailboxes.reads == 0, "the index alone decides"
     await check_all(index, mailboxes)
+
+
+async def test_an_address_is_found_without_listing_all_of_its_domain(
+    index: SearchIndex, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        sender = f"Person <p{number}@branch.example.org>"
+        mailboxes.put(1, 1000 + number, message(f"no {number}", "text", sender))
+    index.notify_added()
+    await settled(index)
+    listed: list[int] = []
+    matching = database._matching
+
+    def counting(db: apsw.Connection, query: str) -> list[int]:
+        found = matching(db, query)
+        listed.append(len(found))
+        return found
+
+    monkeypatch.setattr(database, "_matching", counting)
+    for needle in (
+        "p42@branch.example.org",
+        "2@branch.example.or",
+        "p42@branch.exam",
+        "p777@branch.example.org",
+    ):
+        found = await index.matching(1, list(mailboxes.accounts[1]), "header:from", needle)
+        assert found == expected(mailboxes, 1, "header:from", needle), needle
+    assert max(listed) <= 20
 
 
 async def test_exact_when_nothing_is_indexed(tmp_path: Path, mailboxes: Mailboxes) -> None:

@@ -119,18 +119,22 @@ class AccountTerms:
         self._db = db
         self._account_id = account_id
 
-    def with_all(self, class_: str, terms: Sequence[str]) -> list[int]:
-        """Messages that have all of these terms."""
-        return self._matching(class_, terms, " & ")
+    def with_all(self, class_: str, terms: Sequence[str], choices: Sequence[Sequence[str]] = ()) -> list[int]:
+        """Messages that have all of these terms, and one of each choice."""
+        wanted = self._quoted(class_, terms)
+        wanted += [f"({' | '.join(self._quoted(class_, choice))})" for choice in choices]
+        return self._matching(" & ".join(wanted))
 
     def with_any(self, class_: str, terms: Sequence[str]) -> list[int]:
         """Messages that have at least one of these terms."""
-        return self._matching(class_, terms, " | ")
+        return self._matching(" | ".join(self._quoted(class_, terms)))
 
-    def _matching(self, class_: str, terms: Sequence[str], joined: str) -> list[int]:
-        if not terms:
+    def _quoted(self, class_: str, terms: Sequence[str]) -> list[str]:
+        return [quoted(lexeme_of(self._account_id, class_, _clean(term))) for term in terms]
+
+    def _matching(self, asked: str) -> list[int]:
+        if not asked:
             return []
-        asked = joined.join(quoted(lexeme_of(self._account_id, class_, _clean(term))) for term in terms)
         ((found,),) = self._db.fetch(_MATCHING, self._account_id, asked)
         return found or []
 

@@ -259,9 +259,9 @@ class AccountTerms:
         self._db = db
         self._account_id = account_id
 
-    def with_all(self, class_: str, terms: Sequence[str]) -> list[int]:
-        """Messages that have all of these terms."""
-        return with_all(self._db, self._account_id, class_, terms)
+    def with_all(self, class_: str, terms: Sequence[str], choices: Sequence[Sequence[str]] = ()) -> list[int]:
+        """Messages that have all of these terms, and one of each choice."""
+        return with_all(self._db, self._account_id, class_, terms, choices)
 
     def with_any(self, class_: str, terms: Sequence[str]) -> list[int]:
         """Messages that have at least one of these terms."""
@@ -272,14 +272,26 @@ class AccountTerms:
         return vocabulary(self._db, self._account_id, class_, condition, text)
 
 
-def with_all(db: apsw.Connection, account_id: int, class_: str, terms: Sequence[str]) -> list[int]:
-    """Messages that have all of these terms."""
-    return _matching(db, " AND ".join([_quoted(index_key(account_id, class_, term)) for term in terms]))
+def with_all(
+    db: apsw.Connection,
+    account_id: int,
+    class_: str,
+    terms: Sequence[str],
+    choices: Sequence[Sequence[str]] = (),
+) -> list[int]:
+    """Messages that have all of these terms, and one of each choice."""
+    wanted = [_quoted(index_key(account_id, class_, term)) for term in terms]
+    wanted += [f"({_any(account_id, class_, choice)})" for choice in choices]
+    return _matching(db, " AND ".join(wanted))
 
 
 def with_any(db: apsw.Connection, account_id: int, class_: str, terms: Sequence[str]) -> list[int]:
     """Messages that have at least one of these terms."""
-    return _matching(db, " OR ".join([_quoted(index_key(account_id, class_, term)) for term in terms]))
+    return _matching(db, _any(account_id, class_, terms))
+
+
+def _any(account_id: int, class_: str, terms: Sequence[str]) -> str:
+    return " OR ".join([_quoted(index_key(account_id, class_, term)) for term in terms])
 
 
 def _matching(db: apsw.Connection, query: str) -> list[int]:

@@ -21,6 +21,9 @@ _BATCH_COST: Final = 30
 _FEW: Final = 20
 """So many messages are looked at without asking the index: finding the terms alone takes as long."""
 
+_FEW_TERMS: Final = frozenset(HEADS.values())
+"""Classes with so few terms that those which fit are found sooner than the messages that have a common one."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """What the index says."""
@@ -34,8 +37,10 @@ class Answer(msgspec.Struct, frozen=True):
 class Terms(Protocol):
     """Which messages of one account have which terms."""
 
-    def with_all(self, class_: str, terms: Sequence[str]) -> Iterable[int]:
-        """Messages that have all of these terms."""
+    def with_all(
+        self, class_: str, terms: Sequence[str], choices: Sequence[Sequence[str]] = ()
+    ) -> Iterable[int]:
+        """Messages that have all of these terms, and one of each choice."""
         ...
 
     def with_any(self, class_: str, terms: Sequence[str]) -> Iterable[int]:
@@ -99,14 +104,24 @@ class _Question:
         """Messages that satisfy all requirements (or more: hard ones are passed over when there are others)."""
         whole = [requirement.text for requirement in wanted if requirement.kind is Kind.EQUALS]
         whole = whole[:SEARCH_TERMS_ASKED]
+        parts = [requirement for requirement in wanted if requirement.kind is not Kind.EQUALS]
+        choices: list[list[str]] = []
+        if whole and class_ in _FEW_TERMS and len(among) > _BATCH_COST:
+            # Nearly all senders share the words of a domain: its messages are not listed, only to be sifted.
+            choices = [self._index.vocabulary(class_, part.kind.value, part.text) for part in parts]
+            if [] in choices:
+                return set()
+            if len(whole) + sum(map(len, choices)) > SEARCH_TERMS_ASKED:
+                choices = []
+            else:
+                parts = []
         found = among
         if whole:
-            found = found.intersection(self._index.with_all(class_, whole))
-        for requirement in wanted:
-            if requirement.kind is Kind.EQUALS or len(found) <= _BATCH_COST:
-                continue
-            sure, open_ = self._satisfying(class_, requirement, found)
-            found = sure | open_
+            found = found.intersection(self._index.with_all(class_, whole, choices))
+        for part in parts:
+            if len(found) > _BATCH_COST:
+                sure, open_ = self._satisfying(class_, part, found)
+                found = sure | open_
         return found
 
     def _satisfying(self, class_: str, wanted: Requirement, among: set[int]) -> tuple[set[int], set[int]]:
