@@ -1,6 +1,7 @@
 """The rows of one batch as one statement: a part for each table, over arrays, and what it returns when it may not be.
 
-A batch costs one round trip however many tables it touches. `LEAN` batches are a transaction by themselves: beside the
+A batch costs one round trip however many tables it touches. One row alone is given as values: arrays of one are dear to
+make on either side. `LEAN` batches are a transaction by themselves: beside the
 rows they prove that our mark has not been taken back and that no account has moved, else they fail as a whole.
 """
 
@@ -44,7 +45,17 @@ _UPSERTS: Final = {
 }
 _NAMED: Final = {"account_state": " (account_id, modseq, uid_validity)"}
 """Tables of which not all columns are given, or not in their order."""
-_TYPES: Final = {**COLUMNS, "account_state": _STATES, "mailbox": _MAILBOXES, "commit_mark": (_T, _B, _B)}
+_MOVED: Final = "moved"
+_COUNTED: Final = "counted"
+_TYPES: Final = {
+    **COLUMNS,
+    "account_state": _STATES,
+    "mailbox": _MAILBOXES,
+    "commit_mark": (_T, _B, _B),
+    _MOVED: _STATES,
+    _COUNTED: _COUNTS,
+}
+"""The types of the columns of what is given with a batch."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -112,72 +123,92 @@ def _changed(account: AccountState) -> Iterator[MailboxState]:
 
 def written(parts: Sequence[Part]) -> tuple[str, list[Any]]:
     """A statement that writes all parts, and its bindings. For an open transaction with the accounts locked."""
-    bindings: list[Any] = []
-    for part in parts:
-        bindings += _columns(part.rows)
-    return _statement(tuple(part.table for part in parts)), bindings
+    return _statement(tuple(map(_shape, parts))), _bindings(parts)
 
 
 def lean(parts: Sequence[Part], rests_on: Lean) -> tuple[str, list[Any]]:
     """The statement that is a transaction by itself. Division by zero: it may not be, and nothing was written."""
-    bindings: list[Any] = [rests_on.marked, rests_on.number, rests_on.now]
-    bindings += _columns(rests_on.states) or [[], [], []]
-    if rests_on.counts:
-        bindings += _columns(rests_on.counts)
+    states, counts = rests_on.states, rests_on.counts
+    given = [
+        *([Part(_MOVED, states)] if states else []),
+        *([Part(_COUNTED, counts)] if counts else []),
+        *parts,
+    ]
+    bindings = [rests_on.marked, rests_on.number, rests_on.now, [state[0] for state in states]]
+    return _lean_statement(tuple(map(_shape, given))), bindings + _bindings(given)
+
+
+Shape = tuple[str, bool]
+"""Of a part: its table, and whether it is one row, given as values."""
+
+
+def _shape(part: Part) -> Shape:
+    return part.table, len(part.rows) == 1
+
+
+def _bindings(parts: Iterable[Part]) -> list[Any]:
+    bindings: list[Any] = []
     for part in parts:
-        bindings += _columns(part.rows)
-    return _lean_statement(tuple(part.table for part in parts), bool(rests_on.counts)), bindings
+        bindings += part.rows[0] if len(part.rows) == 1 else map(list, zip(*part.rows, strict=True))
+    return bindings
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-class _Arrays:
-    """Hands out numbers of bindings."""
+class _Rows:
+    """A part's rows within a statement, with numbers of bindings."""
 
     def __init__(self, first: int = 1) -> None:
         self._next = first
 
-    def of(self, types: Sequence[str]) -> str:
+    def of(self, shape: Shape) -> str:
+        table, single = shape
+        types = _TYPES[table]
         first, self._next = self._next, self._next + len(types)
-        return "unnest(" + ", ".join(f"${n}::{t}[]" for n, t in enumerate(types, first)) + ")"
+        if single:
+            return "VALUES (" + ", ".join(f"${n}::{t}" for n, t in enumerate(types, first)) + ")"
+        return "SELECT * FROM unnest(" + ", ".join(f"${n}::{t}[]" for n, t in enumerate(types, first)) + ")"
 
 
-def _inserts(tables: Sequence[str], arrays: _Arrays) -> Iterator[str]:
-    for table in tables:
-        rows = f"SELECT * FROM {arrays.of(_TYPES[table])}"
-        yield f"INSERT INTO {table}{_NAMED.get(table, '')} {rows}{_UPSERTS.get(table, '')}"
+def _insert(shape: Shape, rows: _Rows) -> str:
+    table = shape[0]
+    return f"INSERT INTO {table}{_NAMED.get(table, '')} {rows.of(shape)}{_UPSERTS.get(table, '')}"
 
 
 @cache
-def _statement(tables: tuple[str, ...]) -> str:
-    *before, last = _inserts(tables, _Arrays())
+def _statement(shapes: tuple[Shape, ...]) -> str:
+    rows = _Rows()
+    *before, last = [_insert(shape, rows) for shape in shapes]
     named = ", ".join(f"w{n} AS ({insert})" for n, insert in enumerate(before))
     return f"WITH {named} {last}" if named else last
 
 
 @cache
-def _lean_statement(tables: tuple[str, ...], with_counts: bool) -> str:
+def _lean_statement(shapes: tuple[Shape, ...]) -> str:
     """The mark first, so that whoever asks after us waits; then the locks, in order; the rows only when all is well."""
-    arrays = _Arrays(4)
+    rows = _Rows(5)
     parts = [
         "mark AS (UPDATE commit_mark SET number = $2, at = $3 WHERE node = $1 AND number < $2 RETURNING 1)",
         "locked AS MATERIALIZED (SELECT account_id, modseq FROM account_state"
         " WHERE account_id = ANY($4::bigint[]) AND (SELECT count(*) FROM mark) = 1 ORDER BY account_id FOR UPDATE)",
-        "moved AS (UPDATE account_state s SET modseq = n.later"
-        f" FROM {arrays.of(_STATES)} AS n (account_id, modseq, later)"
-        " JOIN locked l ON l.account_id = n.account_id AND l.modseq = n.modseq"
-        " WHERE s.account_id = n.account_id RETURNING 1)",
     ]
-    if with_counts:
-        parts.append(
-            "counted AS (UPDATE mailbox m SET uid_next = n.u, highest_modseq = n.h, total = n.t, unseen = n.s,"
-            f" deleted = n.d, size = n.o FROM {arrays.of(_COUNTS)} AS n (account_id, mailbox_id, u, h, t, s, d, o)"
-            " WHERE m.account_id = n.account_id AND m.mailbox_id = n.mailbox_id RETURNING 1)"
-        )
-    parts += [f"w{n} AS ({insert})" for n, insert in enumerate(_inserts(tables, arrays))]
-    return (
-        f"WITH {', '.join(parts)} SELECT 1 / (CASE WHEN (SELECT count(*) FROM mark) = 1"
-        " AND (SELECT count(*) FROM moved) = cardinality($4::bigint[]) THEN 1 ELSE 0 END)"
-    )
+    as_it_was = "(SELECT count(*) FROM mark) = 1"
+    for n, shape in enumerate(shapes):
+        if shape[0] == _MOVED:
+            parts.append(_MOVE.format(rows.of(shape)))
+            as_it_was += " AND (SELECT count(*) FROM moved) = cardinality($4::bigint[])"
+        elif shape[0] == _COUNTED:
+            parts.append(_COUNT.format(rows.of(shape)))
+        else:
+            parts.append(f"w{n} AS ({_insert(shape, rows)})")
+    return f"WITH {', '.join(parts)} SELECT 1 / (CASE WHEN {as_it_was} THEN 1 ELSE 0 END)"
+
+
+_MOVE: Final = (
+    "moved AS (UPDATE account_state s SET modseq = n.later FROM ({}) AS n (account_id, modseq, later)"
+    " JOIN locked l ON l.account_id = n.account_id AND l.modseq = n.modseq"
+    " WHERE s.account_id = n.account_id RETURNING 1)"
+)
+_COUNT: Final = (
+    "counted AS (UPDATE mailbox m SET uid_next = n.u, highest_modseq = n.h, total = n.t, unseen = n.s,"
+    " deleted = n.d, size = n.o FROM ({}) AS n (account_id, mailbox_id, u, h, t, s, d, o)"
+    " WHERE m.account_id = n.account_id AND m.mailbox_id = n.mailbox_id RETURNING 1)"
+)
