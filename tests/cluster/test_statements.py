@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from posthouse.store.interface import (
     RenameMailbox,
 )
 from posthouse.store.memory.notice import Notice
+from posthouse.store.model import Content
 from posthouse.store.postgres.connection import Connection, numbered
 from posthouse.store.postgres.notices import payloads
 from tests.cluster.conftest import PostgresEngine
@@ -178,6 +180,20 @@ async def test_bodies_come_with_where_they_are_in_one_statement(
     found = await store.messages(desk.id, [each.email_id for each in added])
     assert found == [b"X: 1\r\nSubject: %d\r\n\r\n%d\r\n" % (i, i) for i in range(60)]
     assert len(asked) == 1
+
+
+async def test_the_digest_that_the_database_computes_is_that_of_the_body(
+    server: Database, engine: PostgresEngine
+) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    bodies = [b"Subject: %d\r\n\r\n" % size + b"\x00\xff\r\n" * size for size in (0, 1, 3_000, 20_000)]
+    await desk.store.apply(desk.message(inbox, content=Content.of(bodies[0])))
+    await desk.store.commit(*(desk.message(inbox, content=Content.of(body)) for body in bodies[1:]))
+    kept = server.sql(
+        "SELECT encode(digest, 'hex') FROM blob ORDER BY size", engine.place.url.rpartition("/")[2]
+    )
+    assert kept.splitlines() == [hashlib.sha256(body).hexdigest()[:32] for body in bodies]
 
 
 async def test_every_statement_of_packing_carries_the_account(

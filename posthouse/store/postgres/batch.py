@@ -45,6 +45,13 @@ _UPSERTS: Final = {
 }
 _NAMED: Final = {"account_state": " (account_id, modseq, uid_validity)"}
 """Tables of which not all columns are given, or not in their order."""
+_SELECTED: Final = {
+    "blob": (
+        "account_id, blob_id, size, coalesce(digest, substr(sha256(content), 1, 16)), object, content",
+        "account_id, blob_id, size, digest, object, content",
+    )
+}
+"""Of tables that are not filled with just what is given: what is selected, and the names of what is given."""
 _MOVED: Final = "moved"
 _COUNTED: Final = "counted"
 _TYPES: Final = {
@@ -170,6 +177,9 @@ class _Rows:
 
 def _insert(shape: Shape, rows: _Rows) -> str:
     table = shape[0]
+    if table in _SELECTED:
+        selected, names = _SELECTED[table]
+        return f"INSERT INTO {table} SELECT {selected} FROM ({rows.of(shape)}) AS new ({names})"
     return f"INSERT INTO {table}{_NAMED.get(table, '')} {rows.of(shape)}{_UPSERTS.get(table, '')}"
 
 
