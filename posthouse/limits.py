@@ -950,6 +950,9 @@ SWEEP_BATCH: Final = 500
 COMPACT_DEAD_SHARE: Final = 0.4
 """Share of a closed segment that must be dead before it is rewritten: each octet is moved at most 2.5 times."""
 
+COMPACT_STEP: Final = MB
+"""Octets of messages that compaction copies in one step: it rests between two of them while somebody is served."""
+
 COMPRESS_AFTER: Final = 86_400.0
 """Seconds after which a closed segment counts as cold and is compressed."""
 

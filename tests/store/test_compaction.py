@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
+from posthouse.store.foreground import Foreground
 from posthouse.store.interface import Expunge
 from posthouse.store.model import Content
 from posthouse.store.sqlite import compaction, emails
@@ -195,12 +197,57 @@ async def test_what_dies_during_the_rewrite_is_dead_afterwards(
     await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
     compactor = engine.store._engine._compactor
     victims = await compactor.victims()
-    rewritten = await compactor._readers.run(compaction.rewrite, engine.store._engine.folder, victims)
+    rewritten = await compactor.rewrite(victims)
     await filled.remove(Ranges([(1, 1)]))
     await compactor._background(lambda tx: compaction.switch(tx, rewritten))
     size, dead = segment_rows(engine)[rewritten.segment]
     assert 30_000 < dead < size, "what the new segment holds of the message that died"
     await filled.check()
+
+
+class Served(Foreground):
+    """Somebody waits all the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests: list[float] = []
+
+    def rest(self, worked: float) -> float:
+        self.note()
+        self.rests.append(super().rest(worked))
+        return self.rests[-1]
+
+
+async def test_it_rests_between_steps_while_somebody_is_served(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COMPACT_STEP", 100_000)
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    compactor = engine.store._engine._compactor
+    victims = await compactor.victims()
+    alive = sum(victim.size - victim.dead for victim in victims)
+    foreground = Served()
+    monkeypatch.setattr(compactor, "_foreground", foreground)
+    began = time.monotonic()
+    await compactor.rewrite(victims)
+    assert alive / 200_000 < len(foreground.rests) <= alive / 100_000
+    assert time.monotonic() - began > sum(foreground.rests)
+
+
+async def test_on_a_full_disk_it_rests_for_nobody(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COMPACT_STEP", 1)
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)))
+    compactor = engine.store._engine._compactor
+    monkeypatch.setattr(engine.store._engine._space, "intact", False)
+    monkeypatch.setattr(engine.store._engine._space, "restore", lambda: False)
+    foreground = Served()
+    monkeypatch.setattr(compactor, "_foreground", foreground)
+    assert await compactor.step()
+    assert not foreground.rests
 
 
 async def test_readers_follow_a_message_that_moves(engine: SqliteEngine) -> None:

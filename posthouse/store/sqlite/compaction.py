@@ -3,7 +3,8 @@
 The living messages of some segments are copied into a new file, which is made durable; then one commit points their
 rows at it and forgets the old segments, whose files are removed. Killed before the commit, the new file is an
 orphan; killed after it, the old ones are; the next start removes either. Readers that looked a place up just before
-find the file gone or empty and look again.
+find the file gone or empty and look again. While somebody is served it goes on in small steps, far apart: it takes
+the disk and a core from those who wait, and nobody waits for it (but on a full disk all do).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import PosthouseError
 from posthouse.store.compression import compressed
+from posthouse.store.foreground import Foreground
 from posthouse.store.memory.readers import Readers
 from posthouse.store.sqlite.connection import columns, integer, octets
 from posthouse.store.sqlite.readers import Reader
@@ -88,11 +91,15 @@ class Compactor:
         folder: SegmentFolder,
         background: Callable[[Callable[[Transaction], Any]], Awaitable[Any]],
         now: Callable[[], float],
+        foreground: Foreground,
     ) -> None:
+        self._foreground = foreground
         self._readers = readers
         self._folder = folder
         self._background = background
         self._now = now
+        self._urgent = False
+        """The disk is full: nobody is served before there is room again."""
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -119,7 +126,7 @@ class Compactor:
         victims = await self.victims()
         if not victims:
             return False
-        rewritten = await self._readers.run(rewrite, self._folder, victims)
+        rewritten = await self.rewrite(victims)
         try:
             emptied = await self._background(lambda tx: switch(tx, rewritten))
         except PosthouseError:
@@ -130,10 +137,25 @@ class Compactor:
             self._folder.remove(segment)
         return bool(emptied)
 
+    async def rewrite(self, victims: list[Victim]) -> Rewritten:
+        """Copy what lives into a new segment, resting after each step while somebody is served."""
+        rewriting = Rewriting(self._folder, victims)
+        try:
+            while True:
+                began = time.monotonic()
+                if await self._readers.run(rewriting.step):
+                    return rewriting.finished
+                if not self._urgent:
+                    await asyncio.sleep(self._foreground.rest(time.monotonic() - began))
+        except Exception:
+            await asyncio.to_thread(rewriting.discard)
+            raise
+
     async def victims(self) -> list[Victim]:
         """What is worth rewriting together now."""
-        found: list[Victim] = await self._background(
-            lambda tx: choose(tx, self._folder, self._now() - limits.COMPRESS_AFTER)
+        found: list[Victim]
+        found, self._urgent = await self._background(
+            lambda tx: (choose(tx, self._folder, self._now() - limits.COMPRESS_AFTER), not tx.may_grow)
         )
         return found
 
@@ -195,20 +217,40 @@ def _is_cold(folder: SegmentFolder, segment: int, before: float) -> bool:
         return False
 
 
-def rewrite(reader: Reader, folder: SegmentFolder, victims: list[Victim]) -> Rewritten:
-    """Copy what lives into a new segment and make that durable (segment 0: nothing lives)."""
-    new = _NewSegment(folder)
-    try:
-        for victim in victims:
-            for live in _living(reader, victim.segment):
-                new.append(live, *_packed(reader, live))
-        new.finish()
-    except BaseException:
-        new.discard()
-        raise
-    finally:
-        new.close()
-    return Rewritten(tuple(victim.segment for victim in victims), new.number, new.size, new.moved)
+class Rewriting:
+    """One new segment, made in steps, each in a reader's thread."""
+
+    def __init__(self, folder: SegmentFolder, victims: list[Victim]) -> None:
+        self._new = _NewSegment(folder)
+        self._victims = tuple(victim.segment for victim in victims)
+        self._left = list(reversed(self._victims))
+        self._living: list[_Live] = []
+        """What is still to be copied of the segment last taken up, the next one last."""
+
+    def step(self, reader: Reader) -> bool:
+        """Copy some; True: everything is copied and durable. OSError when something is not what was once written."""
+        read = 0
+        while read < limits.COMPACT_STEP:
+            if self._living:
+                live = self._living.pop()
+                self._new.append(live, *_packed(reader, live))
+                read += live.size
+            elif self._left:
+                self._living = _living(reader, self._left.pop())
+                self._living.reverse()
+            else:
+                self._new.finish()
+                return True
+        return False
+
+    @property
+    def finished(self) -> Rewritten:
+        """The result (segment 0: nothing lives)."""
+        return Rewritten(self._victims, self._new.number, self._new.size, self._new.moved)
+
+    def discard(self) -> None:
+        """Give up."""
+        self._new.discard()
 
 
 class _NewSegment:
@@ -233,12 +275,14 @@ class _NewSegment:
     def finish(self) -> None:
         if self._fd >= 0:
             os.fsync(self._fd)
+            self._close()
 
     def discard(self) -> None:
+        self._close()
         if self.number:
             self._folder.remove(self.number)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

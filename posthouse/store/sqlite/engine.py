@@ -86,7 +86,9 @@ class Engine:
         self.foreground = Foreground()
         self._deriver = Deriver(self._background_readers, derive, self.background, self.foreground)
         self._settler = Settler(lambda: self.background(lambda tx: tx.flag_log.settle_one()), self.foreground)
-        self._compactor = Compactor(self._background_readers, self.folder, self.background, settings.now)
+        self._compactor = Compactor(
+            self._background_readers, self.folder, self.background, settings.now, self.foreground
+        )
 
     @classmethod
     async def open(cls, path: Path, blobs: Path, derive: Derive, settings: Settings) -> Self:
