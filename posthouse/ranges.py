@@ -86,8 +86,8 @@ class Ranges:
             text = text.decode("ascii")
         pairs = []
         for item in text.split(",") if text else ():
-            first, _, last = item.partition(":")
-            pairs.append((int(first), int(last or first)))
+            first, colon, last = item.partition(":")
+            pairs.append((int(first), int(last if colon else first)))
         return cls(pairs)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
@@ -162,9 +162,19 @@ class Ranges:
             return self
         if not self:
             return other
-        if other.first > self.last + 1:  # growing at the end, the common case
-            return Ranges._trusted([*self.pairs(), *other.pairs()])
+        if other.first > self.last:  # growing at the end, the common case
+            return self._followed_by(other)
         return Ranges(chain(self.pairs(), other.pairs()))
+
+    def _followed_by(self, other: Ranges) -> Ranges:
+        """The union with a set that lies behind this one: new mail must not cost more the more gaps a mailbox has."""
+        touching = other.first == self.last + 1
+        size, kept = len(self), len(self._ends) - touching
+        new = Ranges.__new__(Ranges)
+        new._starts = self._starts + other._starts[touching:]
+        new._ends = self._ends[:kept] + other._ends
+        new._ranks = self._ranks[: kept + 1] + [size + rank for rank in other._ranks[1:]]
+        return new
 
     def intersection(self, other: Ranges) -> Ranges:
         """Members of both sets."""

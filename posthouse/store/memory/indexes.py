@@ -126,7 +126,7 @@ class MailboxIndexes:
             # A reader sees a batch whole or not at all, so never only a part of these rows is new.
             rows = change.rows
             index.append(rows)
-            added = Ranges([(rows.uids[0], rows.uids[-1])])
+            added = Ranges.between(rows.uids[0], rows.uids[-1])
         elif isinstance(change, Flagged):
             index.change_flags(change.uids, change.keep, change.add, change.modseq)
             flagged = change.uids
