@@ -607,7 +607,7 @@ HTTP_BODY_WAIT: Final = 60.0
 """Seconds to wait for the next piece of a request's body."""
 
 HTTP_BODY_TIME: Final = 4 * 3600.0
-"""Seconds for a body of unknown length; one of known length has TRANSFER_GRACE and its octets at TRANSFER_RATE."""
+"""Seconds for a body; one of known length has only TRANSFER_GRACE and its octets at TRANSFER_RATE if that is less."""
 
 HTTP_DISCARD: Final = 256 * KB
 """Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""

@@ -102,7 +102,9 @@ def _body_time(head: Head) -> float | None:
         return limits.HTTP_BODY_TIME
     length = head.first(b"content-length") or b"0"
     octets = int(length) if length.isdigit() else 0
-    return limits.TRANSFER_GRACE + octets / limits.TRANSFER_RATE if octets else None
+    if not octets:
+        return None
+    return min(limits.TRANSFER_GRACE + octets / limits.TRANSFER_RATE, limits.HTTP_BODY_TIME)
 
 
 def _refuse(connection: Connection, status: HTTPStatus) -> None:

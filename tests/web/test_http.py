@@ -44,6 +44,41 @@ async def test_expect_continue_is_answered_before_the_body(house: TestHouse) -> 
     writer.close()
 
 
+DRIPS = {
+    "of known length": (b"Content-Length: 600\r\n", {"TRANSFER_GRACE": 0.2, "TRANSFER_RATE": 2000}),
+    "of a length that would take for ever": (b"Content-Length: 9999999\r\n", {"HTTP_BODY_TIME": 0.5}),
+    "of unknown length": (b"Transfer-Encoding: chunked\r\n", {"HTTP_BODY_TIME": 0.5}),
+}
+
+
+@pytest.mark.parametrize("kind", DRIPS)
+async def test_a_body_that_drips_ends_the_connection(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    length, times = DRIPS[kind]
+    for name, seconds in times.items():
+        monkeypatch.setattr(limits, name, seconds)
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port("http"))
+    writer.write(
+        b"POST /jmap/ HTTP/1.1\r\nContent-Type: application/json\r\n" + CLOSE + ALICE + length + b"\r\n"
+    )
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"1\r\n \r\n" if b"chunked" in length else b" ")
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    try:
+        async with asyncio.timeout(5):
+            assert await reader.read() == b"", "nothing is answered to half a request"
+    except ConnectionError:
+        pass  # it was cut off while we wrote
+    finally:
+        dripping.cancel()
+        writer.close()
+
+
 async def test_head_has_no_body(house: TestHouse) -> None:
     answer = await answer_of(house.port("http"), b"HEAD /x.js HTTP/1.1\r\n" + CLOSE + b"\r\n")
     assert (answer.status, answer.body) == (404, b"")
