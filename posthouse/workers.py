@@ -107,14 +107,15 @@ class Workers:
             code = await self._run(number)
             if self._told_to_stop() or not (known or self._ready[number].is_set()):
                 return  # `start` waits for its first life
+            if loop.time() - began > WORKER_PAUSE_MOST:
+                pause = WORKER_PAUSE
             known = True
             self._ready[number].clear()
             log.error("worker %d ended with code %s: started again in %.1f s", number, code, pause)
             await asyncio.sleep(pause)
             if self._told_to_stop():
                 return
-            lasted = loop.time() - began > WORKER_PAUSE_MOST
-            pause = WORKER_PAUSE if lasted else min(pause * 2, WORKER_PAUSE_MOST)
+            pause = min(pause * 2, WORKER_PAUSE_MOST)
 
     async def _run(self, number: int) -> int:
         """One process's life; its exit code."""
