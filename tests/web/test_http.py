@@ -79,6 +79,58 @@ async def test_a_body_that_drips_ends_the_connection(
         writer.close()
 
 
+async def ends_within(port: int, sent: bytes, drip: bytes = b"") -> bytes:
+    """What comes on a connection until the server ends it, while something may drip into it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+
+    async def dripping() -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            writer.write(drip)
+
+    task = asyncio.create_task(dripping())
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read()
+    finally:
+        task.cancel()
+        writer.close()
+
+
+async def test_a_connection_without_a_request_ends(house: TestHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HTTP_KEEP_ALIVE", 0.2)
+    assert await ends_within(house.port("http"), b"") == b""
+    raw = await ends_within(house.port("http"), b"GET /x.js HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert raw.startswith(b"HTTP/1.1 404"), "and one that carried a request already"
+
+
+async def test_a_head_that_drips_ends_the_connection(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_KEEP_ALIVE", 0.3)
+    monkeypatch.setattr(limits, "HTTP_HEAD_TIME", 0.1)
+    assert await ends_within(house.port("http"), b"GET /x.js HTTP/1.1\r\nX: ", drip=b"x") == b""
+
+
+async def test_a_body_that_stops_coming_ends_the_connection(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_BODY_WAIT", 0.2)
+    head = b"POST /jmap/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 90\r\n"
+    assert await ends_within(house.port("http"), head + ALICE + b"\r\n{") == b""
+
+
+@pytest.mark.parametrize(("more", "answers"), [(0, [b"405", b"404"]), (1, [b"405"])])
+async def test_an_unread_body_is_passed_over_up_to_a_size(
+    house: TestHouse, more: int, answers: list[bytes]
+) -> None:
+    body = b"x" * (limits.HTTP_DISCARD + more)
+    first = b"POST /nothing.js HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    raw = await exchange(house.port("http"), first + body + b"GET /x.js HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    assert [part.split()[0] for part in raw.split(b"HTTP/1.1 ")[1:]] == answers
+
+
 async def test_head_has_no_body(house: TestHouse) -> None:
     answer = await answer_of(house.port("http"), b"HEAD /x.js HTTP/1.1\r\n" + CLOSE + b"\r\n")
     assert (answer.status, answer.body) == (404, b"")
