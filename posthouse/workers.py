@@ -119,8 +119,9 @@ class Workers:
                 pause = WORKER_PAUSE
             log.error("worker %d %s: started again in %.1f s", number, end, pause)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
-                return
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                    return
             pause = min(pause * 2, WORKER_PAUSE_MOST)
 
     async def _run(self, number: int) -> int:
