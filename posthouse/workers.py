@@ -42,7 +42,7 @@ class Workers:
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._ready = [asyncio.Event() for _ in range(config.workers)]
         server.config = _for_worker(config)
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.bound: dict[str, list[str]] = {}
         """Listener name → where it is bound."""
         server.hear(READY, self._is_ready)
@@ -79,7 +79,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Let their sessions end with a word; who needs more than WORKER_STOP seconds is ended."""
-        self._stopping = True
+        self._stopping.set()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -104,17 +104,24 @@ class Workers:
         loop, pause, known = asyncio.get_running_loop(), WORKER_PAUSE, False
         while True:
             began = loop.time()
-            code = await self._run(number)
-            if self._told_to_stop() or not (known or self._ready[number].is_set()):
-                return  # `start` waits for its first life
+            try:
+                end = f"ended with code {await self._run(number)}"
+            except Exception as fault:  # no process or descriptor to be had now: there may be one later
+                end = f"could not be started ({fault})"
+            if self._stopping.is_set():
+                return
+            known = known or self._ready[number].is_set()
+            if not known:  # `start` waits for its first life
+                log.error("worker %d %s before it was ready", number, end)
+                return
+            self._ready[number].clear()
             if loop.time() - began > WORKER_PAUSE_MOST:
                 pause = WORKER_PAUSE
-            known = True
-            self._ready[number].clear()
-            log.error("worker %d ended with code %s: started again in %.1f s", number, code, pause)
-            await asyncio.sleep(pause)
-            if self._told_to_stop():
-                return
+            log.error("worker %d %s: started again in %.1f s", number, end, pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                    return
             pause = min(pause * 2, WORKER_PAUSE_MOST)
 
     async def _run(self, number: int) -> int:
@@ -138,13 +145,12 @@ class Workers:
                     *words, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
                 )
             self._processes[number] = process
+            if self._stopping.is_set():  # `stop` did not see it yet
+                process.terminate()
             return await process.wait()
         finally:
             client.close()
             self._processes.pop(number, None)
-
-    def _told_to_stop(self) -> bool:
-        return self._stopping
 
     def _is_ready(self, words: tuple[Any, ...]) -> None:
         self._ready[words[0]].set()
