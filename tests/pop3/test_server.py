@@ -162,17 +162,22 @@ async def test_when_the_store_fails_at_quit_nothing_is_said_to_be_removed(
     assert await post.locks.acquire(post.account.account_id, "another")
 
 
-async def test_a_store_fault_in_mid_message_cuts_the_connection(post: Post, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("fault", [StoreUnavailable("The disk is away."), RuntimeError("broken on purpose")])
+async def test_a_fault_in_mid_message_cuts_the_connection(
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
     await post.fill(b"A: 1\r\n\r\n" + b"x" * 400_000)
     client = await post.login(await post.open())
 
     async def breaking(stored: object) -> Any:
         yield b"A: 1\r\n\r\n" + b"x" * 1000
-        raise StoreUnavailable("The disk is away.")
+        raise fault
 
     monkeypatch.setattr(post.store, "chunks", breaking)
     assert (await post.ask(client, b"RETR 1")).startswith(b"+OK")
-    assert not (await closed(client)).endswith(b"\r\n.\r\n")
+    heard = await closed(client)
+    assert not heard.endswith(b"\r\n.\r\n")
+    assert b"-ERR" not in heard
 
 
 async def test_a_fault_of_ours_is_told_with_its_number_and_logged(
