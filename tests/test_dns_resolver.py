@@ -257,6 +257,66 @@ async def test_none_is_remembered_for_the_minimum_of_the_soa() -> None:
         assert len(server.asked) == 2
 
 
+async def test_none_is_remembered_for_an_hour_at_most() -> None:
+    clock = FakeClock()
+    soa = SOA.replace(" 900 IN", " 90000 IN").removesuffix("300") + "90000"
+
+    def reply(query: dns.message.Message, _: str) -> list[bytes]:
+        return [answer(query, rcode=dns.rcode.NXDOMAIN, authority=(soa,))]
+
+    async with FakeNameServer(reply) as server:
+        ask = DnsResolver(Dns(servers=(server.at,)), clock=clock)
+        for passes, asked in ((limits.DNS_TTL_NONE - 1, 1), (1, 2)):
+            await ask.mx("a.test")
+            clock.advance(passes)
+            await ask.mx("a.test")
+            assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(("length", "asked"), [(limits.DNS_ANSWER_KEPT, 1), (limits.DNS_ANSWER_KEPT + 1, 2)])
+async def test_an_answer_of_many_characters_is_not_remembered(length: int, asked: int) -> None:
+    strings = " ".join(f'"{"x" * min(255, length - i)}"' for i in range(0, length, 255))
+    async with FakeNameServer(zone(f"a.test. 60 IN TXT {strings}")) as server:
+        ask = resolver(server)
+        for _ in range(2):
+            (found,) = (await ask.txt("a.test")).records
+            assert len(found) == length
+        assert len([line for line in server.asked if line.startswith("udp")]) == asked
+
+
+async def test_so_many_questions_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DNS_AT_ONCE", 2)
+    async with FakeNameServer(lambda *_: []) as server:
+        ask = resolver(server, timeout=0.5)
+        waiting = [asyncio.ensure_future(ask.a(f"{i}.test")) for i in range(5)]
+        async with asyncio.timeout(5):
+            while len(server.asked) < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert len(server.asked) == 2
+            assert {(await one).status for one in waiting} == {Status.TEMPORARY}
+
+
+async def test_the_systems_servers_are_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, lists = FakeClock(), []
+    async with FakeNameServer(zone()) as server:
+
+        def read() -> tuple[NameServer, ...]:
+            lists.append(server)
+            return (NameServer.parse(server.at),)
+
+        monkeypatch.setattr(dns_resolver, "system_servers", read)
+        ask = DnsResolver(Dns(), clock=clock)
+        for name, passes, read_by_then in (
+            ("a.test", 0.0, 1),
+            ("b.test", limits.DNS_SYSTEM_REREAD - 1, 1),
+            ("c.test", 1.0, 2),
+        ):
+            clock.advance(passes)
+            await ask.a(name)
+            assert len(lists) == read_by_then
+
+
 async def test_equal_questions_under_way_are_asked_once_and_survive_an_asker() -> None:
     async with FakeNameServer(zone("a.test. 60 IN A 192.0.2.1")) as server:
         ask = resolver(server)

@@ -1,8 +1,8 @@
 """FETCH of one large message: its sections stream by offsets and are never in memory as a whole.
 
 First every length is found (a decoded section is decoded once just to count), and whatever can be refused is refused;
-only then does the response begin, since a literal that has been announced must be kept. A store that fails in the
-middle of one leaves nothing to say: LocalProtocolError ends the connection.
+only then does the response begin, since a literal that has been announced must be kept. Whatever fails in the middle
+of one leaves nothing to say: LocalProtocolError ends the connection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import LocalProtocolError, PosthouseError
+from posthouse.errors import LocalProtocolError
 from posthouse.imap.binary import Decoder, UnknownEncoding, decoder
 from posthouse.imap.fetch_args import Attribute, Decoding, Partial, Section
 from posthouse.imap.fetch_plan import Batch, Plan, leaf, unknown_encoding
@@ -21,6 +21,7 @@ from posthouse.imap.section import field_filter, find_span
 from posthouse.imap.session import Session
 from posthouse.message.mime import Part
 from posthouse.message.section import Span
+from posthouse.net.faults import ConnectionFault
 from posthouse.store.interface import Store
 from posthouse.store.model import Stored
 
@@ -149,7 +150,9 @@ async def _send_value(session: Session, section: Section, value: Value) -> None:
             left -= len(octets)
             session.send(octets)
             await session.flush()
-    except PosthouseError as error:
+    except ConnectionFault:
+        raise
+    except Exception as error:  # a reply to it would be taken for text of the message
         raise LocalProtocolError("The message could not be read to its end") from error
     if left:
         raise LocalProtocolError("The message is shorter than was announced")

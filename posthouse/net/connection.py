@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from posthouse.errors import LocalProtocolError
-from posthouse.limits import TRANSFER_GRACE, TRANSFER_RATE, WRITE_TIMEOUT
+from posthouse.limits import TRANSFER_GRACE, TRANSFER_RATE
 from posthouse.net.buffer import BareLineFeed, LineTooLong
 from posthouse.net.endpoint import Endpoint
 from posthouse.net.faults import (
@@ -72,6 +72,10 @@ class Connection(Wire):
     def set_total_timeout(self, seconds: float | None) -> None:
         """When, from now, reads end whatever comes; holds until set again. None: never."""
         self._total_at = NEVER if seconds is None else self._loop.time() + seconds
+
+    def set_write_timeout(self, seconds: float) -> None:
+        """In how long the peer must read enough (at TRANSFER_RATE) while `drain` waits. WRITE_TIMEOUT at first."""
+        self._patience = seconds
 
     def peer_chain(self) -> list[bytes]:
         """The certificates that the peer showed (DER), its own first; nobody has verified them. Empty without TLS."""
@@ -185,6 +189,6 @@ class Connection(Wire):
             raise LocalProtocolError("two drains at once")
         self._drainer = self._loop.create_future()
         self._unsent = self._transport.get_write_buffer_size()
-        self._write_deadline = self._loop.time() + WRITE_TIMEOUT
+        self._write_deadline = self._loop.time() + self._patience
         self._wheel.look_at(self, self._write_deadline)
         await self._drainer

@@ -56,6 +56,7 @@ class Wire(asyncio.Protocol):
         "_loop",
         "_on_lost",
         "_overdue",
+        "_patience",
         "_paused",
         "_reader",
         "_total_at",
@@ -92,6 +93,7 @@ class Wire(asyncio.Protocol):
         self._deadline = NEVER
         self._overdue: type[ConnectionFault] = IdleTimeout
         self._write_deadline = NEVER
+        self._patience = WRITE_TIMEOUT
         self._unsent = 0
         self._paused = False
         self._writable = True
@@ -303,9 +305,9 @@ class Wire(asyncio.Protocol):
         if self._transport is None:
             return
         unsent = self._transport.get_write_buffer_size()
-        if not self._closing and self._unsent - unsent >= TRANSFER_RATE * WRITE_TIMEOUT:
+        if not self._closing and self._unsent - unsent >= TRANSFER_RATE * self._patience:
             self._unsent = unsent
-            self._write_deadline = now + WRITE_TIMEOUT
+            self._write_deadline = now + self._patience
             return
         fault = WriteTimeout("the peer does not read")
         self._end_reads(fault)

@@ -207,6 +207,7 @@ class Session:
         return self.core.results
 
     async def _send_content(self, content: ContentReader) -> None:
+        self._connection.set_write_timeout(self.core.timeout)
         try:
             async for chunk in content():
                 self._connection.write(self.core.content(chunk))

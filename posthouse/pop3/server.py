@@ -16,7 +16,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
-from posthouse.errors import NotFound, PosthouseError, Temporary
+from posthouse.errors import NotFound, Temporary
 from posthouse.net.buffer import BareLineFeed, LineTooLong
 from posthouse.net.connection import Connection
 from posthouse.net.faults import ConnectionFault, ShuttingDown
@@ -196,7 +196,7 @@ class Session(Entrance):
                 await connection.drain()
                 if top is not None and top.done:
                     break
-        except PosthouseError:
+        except Exception:  # faults of ours too: -ERR would be taken for a line of the message
             if begun:  # never let half a message look like a whole one
                 log.warning("message cut off session=%s", connection.session_id)
                 connection.abort()

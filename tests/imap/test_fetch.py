@@ -96,14 +96,17 @@ async def test_of_a_message_only_the_header_is_read_when_only_it_is_asked_for() 
     assert store.reads < 1000
 
 
-async def test_a_message_that_breaks_off_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [NotFound("gone"), RuntimeError("broken on purpose")])
+async def test_a_message_that_breaks_off_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     """The literal has been announced: nothing true could be said any more."""
     store, talk = await selected(large())
     read = store.read
 
     async def broken(stored: object, offset: int, length: int) -> bytes:
         if offset:
-            raise NotFound("gone")
+            raise fault
         return await read(stored, offset, length)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "read", broken)

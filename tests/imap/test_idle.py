@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from posthouse.errors import StoreUnavailable
+from posthouse.errors import LocalProtocolError, StoreUnavailable
 from posthouse.imap.commands.idle import Pusher
 from posthouse.net.faults import ConnectionClosed
 from tests.fakes.memory_store import MemoryStore
@@ -60,6 +60,36 @@ async def test_what_happened_before_idle_is_told_at_once() -> None:
     task = await talk.idle()
     assert talk.wire.take() == b"+ idling\r\n* 1 EXISTS\r\n"
     await talk.done(task)
+
+
+async def test_a_change_while_the_client_is_slow_to_take_what_came_before(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    talk = Talk(store)
+    await talk("SELECT INBOX")
+    slow = asyncio.Event()
+    waiting = 0
+
+    async def drain() -> None:
+        nonlocal waiting
+        if waiting:
+            raise LocalProtocolError("two drains at once")  # as net.connection does
+        waiting += 1
+        await slow.wait()
+        waiting -= 1
+
+    monkeypatch.setattr(talk.wire, "drain", drain)
+    task = await talk.idle()
+    store.add("INBOX", RAW)
+    await settle()
+    slow.set()
+    await settle()
+    store.add("INBOX", RAW)
+    await settle()
+    assert talk.wire.take() == b"+ idling\r\n* 1 EXISTS\r\n* 2 EXISTS\r\n"
+    assert b"OK IDLE completed" in await talk.done(task)
+    assert caplog.records == []
 
 
 async def test_nothing_stays_behind() -> None:

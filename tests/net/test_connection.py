@@ -173,7 +173,6 @@ async def test_reading_pauses_above_the_high_water_mark(house: House):
 
 
 async def test_drain_gives_up_on_a_peer_that_does_not_read(house: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connection_module, "WRITE_TIMEOUT", 0.05)
     monkeypatch.setattr(wire, "WRITE_TIMEOUT", 0.05)
 
     async def serve(connection: Connection) -> None:

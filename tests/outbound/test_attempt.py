@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 
 import pytest
 
@@ -11,6 +12,8 @@ from posthouse import limits
 from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.attempt import Report
 from posthouse.outbound.parcel import Disposition
+from posthouse.smtp import client_core
+from posthouse.smtp.client_states import State, Verb
 from tests.fakes.mail_server import CLOSE, KEEP_AND_CLOSE, FakeMailServer
 from tests.outbound.conftest import MESSAGE, MakeCourier, parcel
 
@@ -264,6 +267,67 @@ async def test_an_attempt_ends_in_time(make_courier: MakeCourier, monkeypatch: p
         report = await make_courier(ZONE, mx1.port).deliver(parcel("b@far.test"))
     assert told(report) == ["b@far.test deferred 451"]
     assert report.deliveries[0].may_be_there, "the message was out, its reply was not in"
+
+
+RFC_MINUTES = [
+    ("CONNECT", State.GREETING, 5),
+    ("EHLO", State.EHLO, 5),
+    ("MAIL", Verb.MAIL, 5),
+    ("RCPT", Verb.RCPT, 5),
+    ("DATA", Verb.DATA, 2),
+    ("MESSAGE", State.FINAL, 10),
+]
+"""RFC 5321 §4.5.3.2: the least that each step must be waited for."""
+
+
+@pytest.mark.parametrize(("silent_at", "step", "minutes"), RFC_MINUTES)
+async def test_each_silence_is_waited_for_its_own_time(
+    make_courier: MakeCourier,
+    monkeypatch: pytest.MonkeyPatch,
+    silent_at: str,
+    step: State | Verb,
+    minutes: int,
+) -> None:
+    assert client_core.TIMEOUTS[step] >= 60 * minutes
+    others = dict.fromkeys(client_core.TIMEOUTS, 1000.0)
+    monkeypatch.setattr(client_core, "TIMEOUTS", others | {step: 0.2})
+    async with FakeMailServer(extensions=[]) as mx1:
+        mx1.say(silent_at, None)
+        mx2 = await second(mx1)
+        async with asyncio.timeout(10):
+            report = await make_courier(ZONE, mx1.port).deliver(parcel("b@far.test"))
+        await mx2.stop()
+    sent = silent_at == "MESSAGE"  # it may be there: nobody else may get it
+    assert told(report) == ["b@far.test deferred 421" if sent else "b@far.test delivered 250"]
+    assert len(mx2.messages) == (0 if sent else 1)
+
+
+async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A mail server that reads nothing more once it has asked for the message."""
+    writer.write(b"220 mx1.far.test\r\n")
+    try:
+        while not (line := await reader.readline()).startswith(b"DATA"):
+            writer.write(b"250 fine\r\n" if line else b"")
+        writer.write(b"354 go on\r\n")
+        await asyncio.Event().wait()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("block", [0.2, 1.0])
+async def test_a_host_that_reads_nothing_is_waited_for_and_given_up(
+    make_courier: MakeCourier, monkeypatch: pytest.MonkeyPatch, block: float
+) -> None:
+    monkeypatch.setattr(client_core, "TIMEOUTS", client_core.TIMEOUTS | {State.CONTENT: block})
+    content = MESSAGE + (b"x" * 78 + b"\r\n") * 250_000
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1000)
+    began = time.monotonic()
+    async with asyncio.timeout(20):
+        port = server.sockets[0].getsockname()[1]
+        report = await make_courier(ZONE, port).deliver(parcel("b@far.test", content=content))
+    server.close()
+    assert told(report) == ["b@far.test deferred 451"]
+    assert time.monotonic() - began >= block
 
 
 async def test_a_stopped_attempt_tells_what_it_reached(make_courier: MakeCourier) -> None:

@@ -162,17 +162,22 @@ async def test_when_the_store_fails_at_quit_nothing_is_said_to_be_removed(
     assert await post.locks.acquire(post.account.account_id, "another")
 
 
-async def test_a_store_fault_in_mid_message_cuts_the_connection(post: Post, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("fault", [StoreUnavailable("The disk is away."), RuntimeError("broken on purpose")])
+async def test_a_fault_in_mid_message_cuts_the_connection(
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
     await post.fill(b"A: 1\r\n\r\n" + b"x" * 400_000)
     client = await post.login(await post.open())
 
     async def breaking(stored: object) -> Any:
         yield b"A: 1\r\n\r\n" + b"x" * 1000
-        raise StoreUnavailable("The disk is away.")
+        raise fault
 
     monkeypatch.setattr(post.store, "chunks", breaking)
     assert (await post.ask(client, b"RETR 1")).startswith(b"+OK")
-    assert not (await closed(client)).endswith(b"\r\n.\r\n")
+    heard = await closed(client)
+    assert not heard.endswith(b"\r\n.\r\n")
+    assert b"-ERR" not in heard
 
 
 async def test_a_fault_of_ours_is_told_with_its_number_and_logged(
@@ -344,3 +349,35 @@ async def test_whole_listings_of_a_large_maildrop(post: Post):
     assert await post.ask(client, b"UIDL") == b"+OK 2000 messages follow"
     lines = [await client.read_line(100) for _ in range(2001)]
     assert lines[1999] == b"2000 %d.2000" % inbox.uid_validity
+
+
+async def test_nonsense_in_a_row_ends_the_connection(post: Post):
+    client = await post.connect(await post.open())
+    for _ in range(limits.POP3_BAD - 1):
+        assert (await post.ask(client, b"NONSENSE")).startswith(b"-ERR")
+    assert (await post.ask(client, b"CAPA")).startswith(b"+OK")
+    while await client.read_line(512) != b".":
+        pass
+    for _ in range(limits.POP3_BAD):
+        assert (await post.ask(client, b"NONSENSE")).startswith(b"-ERR")
+    assert await client.read_line(512) == b"-ERR Too many errors"
+    with pytest.raises(ConnectionClosed):
+        await client.read_line(512)
+
+
+async def test_failed_logins_end_the_connection(post: Post):
+    client = await post.connect(await post.open())
+    for _ in range(limits.POP3_LOGINS):
+        assert (await post.ask(client, b"USER " + ALICE.encode())).startswith(b"+OK")
+        assert (await post.ask(client, b"PASS wrong")).startswith(b"-ERR [AUTH]")
+    assert await client.read_line(512) == b"-ERR Too many errors"
+    with pytest.raises(ConnectionClosed):
+        await client.read_line(512)
+
+
+async def test_a_line_over_the_limit_is_refused_and_the_next_one_read(post: Post):
+    client = await post.login(await post.open())
+    spaces = limits.POP3_LINE - len("NOOP\r\n")
+    assert b"too long" not in await post.ask(client, b"NOOP" + b" " * spaces)
+    assert await post.ask(client, b"NOOP" + b" " * (spaces + 1)) == b"-ERR The command line is too long"
+    assert (await post.ask(client, b"NOOP")).startswith(b"+OK")

@@ -372,6 +372,19 @@ async def test_a_broken_handshake_ends_the_connection(house):
 # --- waiting has an end -------------------------------------------------------------------------------
 
 
+async def test_a_command_line_over_the_limit_is_refused_and_the_next_one_read(house):
+    client = await ready(await house.listen(), "EHLO me")
+    assert (await client.say("NOOP " + "x" * (limits.SMTP_COMMAND_LINE - 7))).startswith("250")
+    assert await client.say("NOOP " + "x" * (limits.SMTP_COMMAND_LINE - 6)) == "500 5.5.2 Line too long"
+    assert (await client.say("NOOP")).startswith("250")
+
+
+async def test_a_login_response_over_the_limit_ends_the_exchange(house):
+    client = await ready(await house.listen(Role.SUBMISSION), "EHLO me", "AUTH PLAIN")
+    assert await client.say("A" * (limits.SMTP_AUTH_LINE - 1)) == "500 5.5.6 Line too long"
+    assert (await client.say("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdAB3b25kZXJsYW5k")).startswith("235")
+
+
 async def test_a_text_that_takes_too_long_is_given_up(house, monkeypatch):
     monkeypatch.setattr(limits, "SMTP_DATA_TOTAL", 0.01)
     client = await ready(await house.listen(), *ENVELOPE, "DATA")

@@ -64,6 +64,7 @@ async def run_idle(session: Session, args: None) -> Completion:
     """Push until DONE."""
     view = session.view
     session.send(b"+ idling\r\n")
+    await session.flush()  # before anything is pushed: two tasks must not wait for one slow client at once
     pusher = None
     if view is not None:
         pusher = Pusher(session, view)
@@ -71,7 +72,6 @@ async def run_idle(session: Session, args: None) -> Completion:
         view.on_change = pusher.heard
         pusher.heard()
     try:
-        await session.flush()
         line = await session.read_line()
     finally:
         if view is not None:
