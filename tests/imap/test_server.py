@@ -149,3 +149,23 @@ async def test_octet_by_octet(post: Post) -> None:
         client.send(bytes([octet]))
         await asyncio.sleep(0)
     assert (await client.line()).startswith(b"a OK ")
+
+
+async def test_a_stranger_who_talks_nonsense_is_sent_away_soon(post: Post) -> None:
+    client = await post.connect()
+    for i in range(limits.IMAP_BAD_STRANGER):
+        client.send(b"%d GET / HTTP\r\n" % i)
+        assert b"BAD" in await client.line()
+    client.send(b"x GET / HTTP\r\n")
+    assert b"BAD" in await client.line()
+    assert (await client.line()).startswith(b"* BYE ")
+    assert await client.line() == b""
+
+
+async def test_failed_logins_end_the_connection(post: Post) -> None:
+    client = await post.connect()
+    for i in range(limits.IMAP_LOGINS):
+        client.send(b"%d LOGIN nobody@example.test wrong\r\n" % i)
+        assert (await client.line()).startswith(b"%d NO [AUTHENTICATIONFAILED]" % i)
+    assert (await client.line()).startswith(b"* BYE ")
+    assert await client.line() == b""

@@ -349,3 +349,35 @@ async def test_whole_listings_of_a_large_maildrop(post: Post):
     assert await post.ask(client, b"UIDL") == b"+OK 2000 messages follow"
     lines = [await client.read_line(100) for _ in range(2001)]
     assert lines[1999] == b"2000 %d.2000" % inbox.uid_validity
+
+
+async def test_nonsense_in_a_row_ends_the_connection(post: Post):
+    client = await post.connect(await post.open())
+    for _ in range(limits.POP3_BAD - 1):
+        assert (await post.ask(client, b"NONSENSE")).startswith(b"-ERR")
+    assert (await post.ask(client, b"CAPA")).startswith(b"+OK")
+    while await client.read_line(512) != b".":
+        pass
+    for _ in range(limits.POP3_BAD):
+        assert (await post.ask(client, b"NONSENSE")).startswith(b"-ERR")
+    assert await client.read_line(512) == b"-ERR Too many errors"
+    with pytest.raises(ConnectionClosed):
+        await client.read_line(512)
+
+
+async def test_failed_logins_end_the_connection(post: Post):
+    client = await post.connect(await post.open())
+    for _ in range(limits.POP3_LOGINS):
+        assert (await post.ask(client, b"USER " + ALICE.encode())).startswith(b"+OK")
+        assert (await post.ask(client, b"PASS wrong")).startswith(b"-ERR [AUTH]")
+    assert await client.read_line(512) == b"-ERR Too many errors"
+    with pytest.raises(ConnectionClosed):
+        await client.read_line(512)
+
+
+async def test_a_line_over_the_limit_is_refused_and_the_next_one_read(post: Post):
+    client = await post.login(await post.open())
+    spaces = limits.POP3_LINE - len("NOOP\r\n")
+    assert b"too long" not in await post.ask(client, b"NOOP" + b" " * spaces)
+    assert await post.ask(client, b"NOOP" + b" " * (spaces + 1)) == b"-ERR The command line is too long"
+    assert (await post.ask(client, b"NOOP")).startswith(b"+OK")
