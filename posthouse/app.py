@@ -14,6 +14,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
@@ -73,7 +74,6 @@ from posthouse.web.web_push import VapidKey
 from posthouse.workers import WORKER_ROLES, Workers
 
 log: Final = logging.getLogger(__name__)
-
 
 Serve = Callable[[Connection], Awaitable[None]]
 PEER_SEEN: Final = "peer-seen"
@@ -162,15 +162,17 @@ class App:
             await self.stop()
             raise
 
-    async def stop(self) -> None:
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accept nobody, let sessions end with a word, finish deliveries under way, close the store.
 
-        With `drain`, first say for so long that nobody new should be sent here.
+        With `drain`, first say for so long that nobody new should be sent here; `hurry` cuts that short.
         """
         self._stopping = True
         if self.config.drain and self.house.listening:
             log.info("draining seconds=%s", self.config.drain)
-            await asyncio.sleep(self.config.drain)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.config.drain):
+                    await (hurry or asyncio.Event()).wait()
         stops = [listener.stop() for listener in self._listeners.values()]
         stops += [self._workers.stop()] if self._workers is not None else []
         await asyncio.gather(*stops)

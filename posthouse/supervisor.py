@@ -1,7 +1,8 @@
 """The process: limits, allocator, event loop, signals, logging, privileges; what is served is `app`'s.
 
-SIGTERM and SIGINT drain and stop (a second one cuts the draining short), SIGHUP rereads the configuration. `ready` is
-printed, and the ready file written (pid and addresses, JSON), when every listener accepts; systemd is told, too.
+SIGTERM and SIGINT drain and stop (a second one cuts the draining short; one more leaves all as it is, like a crash),
+SIGHUP rereads the configuration. `ready` is printed, and the ready file written (pid and addresses, JSON), when every
+listener accepts; systemd is told, too.
 """
 
 from __future__ import annotations
@@ -135,11 +136,27 @@ async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> 
         _notify_systemd("STOPPING=1")
         if run.ready_file is not None:
             run.ready_file.unlink(missing_ok=True)
-        stopping = asyncio.ensure_future(app.stop())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await stopping
+        await _stop(app)
+
+
+async def _stop(app: App) -> None:
+    """Stop in good order, unless somebody will not wait for it."""
+    loop, hurry = asyncio.get_running_loop(), asyncio.Event()
+    stopping = asyncio.ensure_future(app.stop(hurry))
+
+    def told_again() -> None:
+        if app.config.drain and not hurry.is_set():
+            hurry.set()
+        else:
+            stopping.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_again)
+    try:
+        await stopping
+    except asyncio.CancelledError:
+        log.warning("broken off while stopping")
+    else:
         log.info("stopped")
 
 

@@ -56,6 +56,20 @@ def test_an_open_session_is_told_goodbye(house: Served) -> None:
         assert file.read() == b""
 
 
+def test_a_second_signal_cuts_the_draining_short_and_nothing_else(house: Served) -> None:
+    house.configure(extra="drain = 60")
+    house.start()
+    with socket.create_connection(("127.0.0.1", house.port("smtp"))) as sock:
+        file = sock.makefile("rb")
+        assert file.readline().startswith(b"220")
+        house.send_signal(signal.SIGTERM)
+        house.await_log("draining")
+        assert house.stop() == 0
+        assert file.readline().startswith(b"421 4.3.2")
+        assert file.read() == b""
+    assert "broken off" not in house.log
+
+
 def test_hanging_up_takes_new_limits_and_certificate(house: Served) -> None:
     house.start()
     pair = make_pair("mx.north.test", datetime.now(UTC))
