@@ -10,6 +10,7 @@ from posthouse.jmap.card_shelf import KIND
 from posthouse.jmap.contacts import CARDS, set_cards
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError
+from posthouse.jmap.faults import implicit_response
 from posthouse.jmap.shared_contacts import contacts_of
 from posthouse.jmap.standard import Answer, CopyArguments, SetArguments
 
@@ -72,8 +73,6 @@ async def copy_cards(context: Context, arguments: CopyArguments) -> list[tuple[s
             if_in_state=arguments.destroy_from_if_in_state,
             destroy=[str(arguments.create[creation_id]["id"]) for creation_id in made.created],
         )
-        try:
-            responses.append(("ContactCard/set", await set_cards(context, destroy)))
-        except MethodError as fault:  # the copies are there all the same (RFC 8620 §5.4)
-            responses.append(("error", fault.arguments()))
+        # The copies are there all the same (RFC 8620 §5.4).
+        responses.append(await implicit_response("ContactCard/set", set_cards(context, destroy)))
     return responses

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from posthouse.errors import StoreUnavailable, Temporary
 from posthouse.jmap.call import Invocation, Request, resolve
 from posthouse.jmap.context import NOBODY, Context, Services
 from posthouse.jmap.errors import MethodError, RequestError
+from posthouse.jmap.faults import error_arguments
 from posthouse.jmap.method import Method
 from posthouse.jmap.session import session_state
 from posthouse.jmap.via import Via
 from posthouse.store.model import Account
-
-log: Final = logging.getLogger(__name__)
 
 
 class Response(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
@@ -72,15 +68,8 @@ class Dispatcher:
             converted = _converted(method, resolve(arguments, responses))
             await context.learn(*_accounts(converted))
             answer = await method.run(context, converted)
-        except MethodError as fault:
-            return [("error", fault.arguments(), call_id)]
-        except (StoreUnavailable, Temporary) as fault:
-            log.warning("deferred method=%s reason=%s", name, fault.public)
-            return [("error", {"type": "serverUnavailable", "description": fault.public}, call_id)]
-        except Exception:
-            number = secrets.token_hex(4)
-            log.exception("fault id=%s method=%s", number, name)
-            return [("error", {"type": "serverFail", "description": f"fault {number}"}, call_id)]
+        except Exception as fault:
+            return [("error", error_arguments(fault, name), call_id)]
         if isinstance(answer, list):
             return [(each_name, each, call_id) for each_name, each in answer]
         return [(name, answer, call_id)]

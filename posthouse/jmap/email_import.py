@@ -15,6 +15,7 @@ from posthouse.jmap.email_create import keep_email
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.faults import implicit_response
 from posthouse.jmap.mail_rights import check_additions, check_flags, rights_of, settable
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer, CopyArguments
@@ -152,10 +153,8 @@ async def copy_emails(context: Context, arguments: CopyArguments) -> Any:
             if_in_state=arguments.destroy_from_if_in_state,
             destroy=[arguments.create[creation_id]["id"] for creation_id in made],
         )
-        try:
-            responses.append(("Email/set", await set_emails(context, destroy)))
-        except MethodError as fault:  # the copies are there all the same (RFC 8620 §5.4)
-            responses.append(("error", fault.arguments()))
+        # The copies are there all the same (RFC 8620 §5.4).
+        responses.append(await implicit_response("Email/set", set_emails(context, destroy)))
     return responses
 
 

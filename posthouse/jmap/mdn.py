@@ -10,12 +10,14 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.errors import Temporary
 from posthouse.inbound.mail import new_trace_id
 from posthouse.inbound.outbox import Address, Envelope, Submission
 from posthouse.jmap import blobs, identity, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.faults import implicit_response
 from posthouse.jmap.ids import CreationId
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer
@@ -96,6 +98,8 @@ async def send(context: Context, arguments: MdnSendArguments) -> list[tuple[str,
             sent[creation_id], emails[f"#{creation_id}"] = await _send(context, account_id, sender, given)
         except Rejected as fault:
             refused[creation_id] = fault.error()
+        except Temporary as fault:  # what was sent before it must be told of, or it is sent again
+            refused[creation_id] = {"type": "serverUnavailable", "description": fault.public}
     answer = MdnSendAnswer(account_id=arguments.account_id, sent=sent or None, not_sent=refused or None)
     responses: list[tuple[str, Any]] = [("MDN/send", answer)]
     update = {
@@ -105,7 +109,7 @@ async def send(context: Context, arguments: MdnSendArguments) -> list[tuple[str,
     }
     if update:
         implicit = EmailSetArguments(account_id=arguments.account_id, update=update)
-        responses.append(("Email/set", await set_emails(context, implicit)))
+        responses.append(await implicit_response("Email/set", set_emails(context, implicit)))
     return responses
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import Conflict, OverQuota
+from posthouse.errors import Conflict, NotFound, OverQuota, Temporary
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import new_trace_id
 from posthouse.inbound.outbox import KIND, Address, Envelope, Submission, decode, first_status
@@ -20,6 +20,7 @@ from posthouse.jmap import blobs, dates, identity, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import Rejected, invalid
+from posthouse.jmap.faults import implicit_response
 from posthouse.jmap.header_forms import addresses, raw_values
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
@@ -73,7 +74,7 @@ async def set_submissions(context: Context, arguments: SubmissionSetArguments) -
     responses: list[tuple[str, Any]] = [("EmailSubmission/set", answer)]
     implicit = setter.implicit(arguments)
     if implicit is not None:
-        responses.append(("Email/set", await set_emails(context, implicit)))
+        responses.append(await implicit_response("Email/set", set_emails(context, implicit)))
     return responses
 
 
@@ -116,6 +117,8 @@ class _Setter:
                 refused[creation_id] = fault.error()
             except OverQuota as fault:
                 refused[creation_id] = {"type": "overQuota", "description": fault.public}
+            except Temporary as fault:  # what was sent before it must be told of, or it is sent again
+                refused[creation_id] = {"type": "serverUnavailable", "description": fault.public}
         return made, refused
 
     async def _create(self, given: Object) -> Object:
@@ -171,7 +174,11 @@ class _Setter:
         record.undo_status = "final"
         record.delivery_status = first_status(record, replies)
         due_at = context.services.now() + limits.OUTBOX_FIRST_LOOK
-        item = await context.store.apply(self._put(record, due_at))
+        try:
+            item = await context.store.apply(self._put(record, due_at))
+        except Temporary as fault:
+            said = "it was sent, but no record of it could be kept: do not send it again"
+            raise Rejected("serverPartialFail", said) from fault
         context.services.outbox.wake()
         return int(item.item_id)
 
@@ -309,9 +316,13 @@ class _Setter:
             if record.undo_status == "pending":
                 refused[name] = {"type": "forbidden", "description": "cancel it, or wait until it is sent"}
                 continue
-            await self._context.store.apply(
-                RemoveItem(account_id=self._account_id, kind=KIND, item_id=number)
-            )
+            try:
+                await self._context.store.apply(
+                    RemoveItem(account_id=self._account_id, kind=KIND, item_id=number)
+                )
+            except NotFound:  # somebody else was faster
+                refused[name] = {"type": "notFound"}
+                continue
             self._emails[name] = record.email_id
             gone.append(name)
         return gone, refused

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from posthouse.errors import StoreUnavailable
 from posthouse.store.account_model import Item
-from posthouse.store.interface import RemoveItem
+from posthouse.store.interface import MoveEmails, Op, PutItem, RemoveItem
+from posthouse.store.model import Stored
 from tests.house import TestHouse
 from tests.jmap.conftest import Client, letter
 
@@ -69,6 +71,20 @@ def held(seconds: str, *recipients: str) -> dict[str, Any]:
 def envelope(mail_from: str, **parameters: str) -> dict[str, Any]:
     """One to somebody elsewhere."""
     return {"mailFrom": {"email": mail_from, "parameters": parameters}, "rcptTo": [{"email": "b@c.test"}]}
+
+
+def fail_on(house: TestHouse, monkeypatch: pytest.MonkeyPatch, kind: type[Op[Any]]) -> None:
+    """From here on the store is away for every commit with such an operation."""
+    store = house.app.store
+    for name in ("apply", "commit"):
+        whole = getattr(store, name)
+
+        async def unless_that(*ops: Op[Any], whole: Any = whole, **more: Any) -> Any:
+            if any(isinstance(op, kind) for op in ops):
+                raise StoreUnavailable("the store is away")
+            return await whole(*ops, **more)
+
+        monkeypatch.setattr(store, name, unless_that)
 
 
 # --- identities -----------------------------------------------------------------------------------------------
@@ -165,6 +181,59 @@ async def test_a_draft_is_sent_and_moves_to_sent(alice: Client, bob: Client) -> 
         shown = await until(alice, made["id"])
     assert set(shown["deliveryStatus"]) == status
     assert {each["delivered"] for each in shown["deliveryStatus"].values()} == {"yes"}
+
+
+async def test_what_was_sent_is_told_though_the_move_to_sent_fails(
+    house: TestHouse, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error instead of the first response would make a client send the letter again."""
+    email = await draft(alice)
+    drafts, sent = await alice.mailbox("drafts"), await alice.mailbox("sent")
+    arguments = {
+        "create": {"s": {"identityId": await own_identity(alice), "emailId": email}},
+        "onSuccessUpdateEmail": {"#s": {f"mailboxIds/{drafts}": None, f"mailboxIds/{sent}": True}},
+    }
+    fail_on(house, monkeypatch, MoveEmails)
+    (name, first, number), (second, told, implicit) = await alice.calls(("EmailSubmission/set", arguments))
+    assert (name, first["created"]["s"]["undoStatus"]) == ("EmailSubmission/set", "final")
+    assert (second, told["type"], implicit) == ("error", "serverUnavailable", number)
+    assert len((await bob.call("Email/query"))["ids"]) == 1
+
+
+async def test_what_was_sent_is_told_though_the_next_one_fails(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second's text cannot be read: the first was sent all the same, and moves to Sent."""
+    first, second = await draft(alice), await draft(alice, subject="Unreadable")
+    own, sent = await own_identity(alice), await alice.mailbox("sent")
+    (broken,) = await alice.get(second, properties=["size"])
+    read = house.app.store.read
+
+    async def unless_broken(stored: Stored) -> bytes:
+        if stored.size == broken["size"]:
+            raise StoreUnavailable("the bytes are away")
+        return await read(stored)
+
+    monkeypatch.setattr(house.app.store, "read", unless_broken)
+    create = {name: {"identityId": own, "emailId": each} for name, each in (("a", first), ("b", second))}
+    patch = {"mailboxIds": {sent: True}}
+    answer, implicit = await alice.calls(
+        ("EmailSubmission/set", {"create": create, "onSuccessUpdateEmail": {"#a": patch, "#b": patch}})
+    )
+    assert list(answer[1]["created"]) == ["a"]
+    assert answer[1]["notCreated"]["b"]["type"] == "serverUnavailable"
+    assert implicit[1]["updated"] == {first: None}
+
+
+async def test_a_letter_that_went_without_a_record_is_not_called_unsent(
+    house: TestHouse, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = await draft(alice)
+    fail_on(house, monkeypatch, PutItem)
+    told = await submit(alice, email)
+    assert told["type"] == "serverPartialFail"
+    assert "it was sent" in told["description"]
+    assert len((await bob.call("Email/query"))["ids"]) == 1
 
 
 async def test_mail_for_elsewhere_is_queued(alice: Client) -> None:
