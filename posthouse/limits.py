@@ -1583,6 +1583,9 @@ REPORT_ELEMENTS: Final = 300_000
 REPORT_DEPTH: Final = 16
 """XML elements within each other: reports have five."""
 
+REPORT_COUNT: Final = 10**12
+"""Messages or sessions of one line of a report: more are nobody's, and sums of them must fit the store's 64 bits."""
+
 REPORT_TEXT: Final = 1024
 """Characters of one text in a report."""
 
