@@ -819,6 +819,9 @@ VACATION_DAYS: Final = 7
 VACATION_AT_ONCE: Final = 50
 """Messages looked at for a vacation answer at once; beyond, mail is delivered unanswered."""
 
+VACATION_PEOPLE: Final = 5_000
+"""People of whom an account's responder remembers that they were answered; beyond, nobody new is, for VACATION_DAYS."""
+
 VACATION_TEXT: Final = 100_000
 """Characters of subject and texts of a vacation answer."""
 
