@@ -270,22 +270,16 @@ class QueueRunner:
             came_back = self._destinations.reached(key)
             self.backups.reached(destination)
             if came_back and not self._stopping:
-                await self._wake_others(destination if key else "")
+                with contextlib.suppress(
+                    StoreUnavailable
+                ):  # the others go by schedule; this outcome is recorded
+                    await self.flush(destination if key else "")
         elif not self._stopping:
             reason = str(report.deliveries[0].reply)
             self._destinations.unreached(key, reason, self._clock())
             if backup:
                 self.backups.unreached(destination, report.route)
         return msgspec.structs.replace(report, deliveries=report.deliveries + barred)
-
-    async def _wake_others(self, destination: str) -> None:
-        """Their mail need wait no longer. When that fails it goes by its schedule: the outcome must be recorded."""
-        try:
-            await self.flush(destination)
-        except StoreUnavailable as error:
-            log.warning(
-                "what waits for %s goes by its schedule: %s", destination or "the relay", error.public
-            )
 
     async def _put_off(self, lease: Lease, away: Away) -> None:
         """The destination is away: wait until somebody may look again."""
