@@ -1726,6 +1726,9 @@ MODEL_LESSONS: Final = 4_000
 MODELS_CACHED: Final = 32
 """Accounts whose filters stay in memory."""
 
+MODELS_ABSENT: Final = 100_000
+"""Accounts of which is remembered that they have no filter of their own."""
+
 MODEL_FRESH: Final = 600.0
 """Seconds after which a filter in memory is read anew: another node may have taught it."""
 
