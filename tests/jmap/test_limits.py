@@ -186,3 +186,23 @@ async def test_so_many_at_once_by_one_account(alice: Client, bob: Client, kind: 
     finally:
         for writer in open_ones:
             writer.close()
+
+
+@pytest.mark.parametrize("behind", [b"", b"{", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"x" * 1000])
+async def test_a_stream_ends_with_its_client_whatever_stood_behind_the_request(
+    alice: Client, behind: bytes
+) -> None:
+    login = base64.b64encode(b"alice@example.test:wonderland")
+    asked = b"GET /jmap/eventsource/?types=*&closeafter=no&ping=0 HTTP/1.1\r\nHost: a\r\n"
+    for _ in range(2):  # were the first ones still there, the second ones would be too many
+        for part in (b"", behind):
+            streams = []
+            for _ in range(limits.JMAP_STREAMS // 2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", alice.house.port("http"))
+                writer.write(asked + b"Authorization: Basic " + login + b"\r\n\r\n" + part)
+                assert (await reader.readuntil(b"here\n")).startswith(b"HTTP/1.1 200 ")
+                writer.write(behind if not part else b"")
+                streams.append(writer)
+            for writer in streams:
+                writer.close()
+            await asyncio.sleep(0.2)
