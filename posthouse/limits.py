@@ -822,6 +822,9 @@ VACATION_DAYS: Final = 7
 VACATION_AT_ONCE: Final = 50
 """Messages looked at for a vacation answer at once; beyond, mail is delivered unanswered."""
 
+VACATION_PEOPLE: Final = 5_000
+"""People of whom an account's responder remembers that they were answered; beyond, nobody new is, for VACATION_DAYS."""
+
 VACATION_TEXT: Final = 100_000
 """Characters of subject and texts of a vacation answer."""
 
@@ -1585,6 +1588,9 @@ REPORT_ELEMENTS: Final = 300_000
 
 REPORT_DEPTH: Final = 16
 """XML elements within each other: reports have five."""
+
+REPORT_COUNT: Final = 10**12
+"""Messages or sessions of one line of a report: more are nobody's, and sums of them must fit the store's 64 bits."""
 
 REPORT_TEXT: Final = 1024
 """Characters of one text in a report."""

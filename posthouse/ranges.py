@@ -149,13 +149,6 @@ class Ranges:
             return None
         return self._ranks[i] + member - self._starts[i] + 1
 
-    def count_below(self, bound: int) -> int:
-        """How many members are smaller than `bound`."""
-        i = bisect_left(self._starts, bound) - 1
-        if i < 0:
-            return 0
-        return self._ranks[i] + min(bound - 1, self._ends[i]) - self._starts[i] + 1
-
     def union(self, other: Ranges) -> Ranges:
         """Members of either set."""
         if not other:

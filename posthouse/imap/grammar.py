@@ -230,10 +230,6 @@ class Reader:
         """number64: 63 bits."""
         return self._number(0, _NUMBER64_MAX)
 
-    def mod_sequence_value(self) -> int:
-        """mod-sequence-value (RFC 7162 §7): 63 bits, not 0."""
-        return self._number(1, _NUMBER64_MAX)
-
     def mod_sequence_valzer(self) -> int:
         """mod-sequence-valzer (RFC 7162 §7): 63 bits."""
         return self._number(0, _NUMBER64_MAX)

@@ -20,7 +20,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
-from posthouse.errors import Conflict, PosthouseError
+from posthouse.errors import Conflict, NotFound, PosthouseError
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.message.compose import Body, compose, format_mailbox, multipart, text_body
@@ -28,7 +28,7 @@ from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.threading import message_ids
-from posthouse.store.interface import Op, PutItem, Store
+from posthouse.store.interface import Op, PutItem, RemoveItem, Store
 from posthouse.store.model import Account, Content
 
 log: Final = logging.getLogger(__name__)
@@ -157,6 +157,12 @@ class VacationResponder:
         before = await self._store.items(account_id, SENT, [key])
         if before and now - msgspec.json.decode(before[0].data, type=float) < limits.VACATION_DAYS * _DAY:
             return
+        forgotten: list[Op[Any]] = []
+        if not before and await self._store.item_count(account_id, SENT) >= limits.VACATION_PEOPLE:
+            forgotten = await self._answered_long_ago(account_id, now)
+            if not forgotten:
+                log.info("no vacation answer account=%d: too many people were answered", account_id)
+                return
         answer = self._written(mail, headers, account, vacation)
         ops = await self._operations()(answer, b"")
         note = PutItem(
@@ -168,10 +174,18 @@ class VacationResponder:
             unchanged_since=before[0].modseq if before else 0,
         )
         try:
-            await self._store.commit(note, *ops)
-        except Conflict:
-            return  # the same person wrote twice at the same moment
+            await self._store.commit(*forgotten, note, *ops)
+        except (Conflict, NotFound):
+            return  # at this moment the same person wrote twice, or another answer forgot the same people
         log.info("vacation answer account=%d id=%s", account_id, answer.trace_id)
+
+    async def _answered_long_ago(self, account_id: int, now: float) -> list[Op[Any]]:
+        """What forgets the people who would be answered again: without that the notes of them only grow."""
+        return [
+            RemoveItem(account_id=account_id, kind=SENT, item_id=item.item_id)
+            for item in await self._store.items(account_id, SENT)
+            if now - msgspec.json.decode(item.data, type=float) >= limits.VACATION_DAYS * _DAY
+        ]
 
     async def _addressed(self, headers: Headers, account: Account) -> bool:
         """RFC 5230 §4.5: only what names one of the account's addresses is answered."""

@@ -66,16 +66,6 @@ class Address(msgspec.Struct, frozen=True):
         local = quote_local_part(self.local)
         return f"{local}@{self.domain}" if self.domain else local
 
-    @property
-    def is_literal(self) -> bool:
-        """Whether the domain is an address literal."""
-        return self.domain.startswith("[")
-
-    @property
-    def is_ascii(self) -> bool:
-        """Whether it can be sent without SMTPUTF8 (its domain perhaps in A-label form)."""
-        return self.local.isascii()
-
     def normalized(self) -> str:
         """The form that addresses are compared and looked up by: lower case, the domain in A-label form."""
         local = quote_local_part(self.local.lower())

@@ -66,11 +66,6 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
         return self.body_end - self.body_start
 
     @property
-    def is_multipart(self) -> bool:
-        """Whether it consists of other parts."""
-        return bool(self.children)
-
-    @property
     def file_name(self) -> str | None:
         """What the sender calls the file, as text."""
         name = parameter(self.disposition_parameters, "filename") or parameter(self.parameters, "name")

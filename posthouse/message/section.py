@@ -1,18 +1,15 @@
-"""Sections of a message for FETCH BODY[…] and BINARY[…] (RFC 9051 §6.4.5.1), as offsets wherever possible.
+"""Sections of a message for FETCH BODY[…] and BINARY[…] (RFC 9051 §6.4.5.1), as offsets into it.
 
-Pure functions over a part tree and, where octets must be looked at, the raw message. A section that does not
-exist is None (IMAP answers NIL).
+Pure functions over a part tree. A section that does not exist is None (IMAP answers NIL).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from posthouse.message.headers import Headers
 from posthouse.message.mime import Part
-from posthouse.message.transfer import decode_transfer
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -25,10 +22,6 @@ class Span(msgspec.Struct, frozen=True):
         """The `<offset.length>` of it (RFC 9051 §6.4.5), empty when it begins behind the end."""
         start = min(self.start + offset, self.end)
         return Span(start, min(start + length, self.end))
-
-
-class UnknownEncoding(ValueError):
-    """A part's Content-Transfer-Encoding is none that we know: NO [UNKNOWN-CTE] (RFC 3516 §4.3)."""
 
 
 def find_part(root: Part, numbers: Sequence[int]) -> Part | None:
@@ -50,15 +43,10 @@ def find_part(root: Part, numbers: Sequence[int]) -> Part | None:
     return part
 
 
-def whole(root: Part) -> Span:
-    """BODY[]: the whole message."""
-    return Span(root.header_start, root.body_end)
-
-
 def part_span(root: Part, numbers: Sequence[int]) -> Span | None:
-    """BODY[1.2]: a part's body in its transfer encoding; for an embedded message, all of it."""
+    """BODY[1.2]: a part's body in its transfer encoding; for an embedded message, all of it. BODY[]: everything."""
     if not numbers:
-        return whole(root)
+        return Span(root.header_start, root.body_end)
     part = find_part(root, numbers)
     return None if part is None else Span(part.body_start, part.body_end)
 
@@ -87,39 +75,3 @@ def _message(root: Part, numbers: Sequence[int]) -> Part | None:
         return root
     part = find_part(root, numbers)
     return None if part is None else part.message
-
-
-def header_fields(header: bytes, names: Collection[str], *, exclude: bool = False) -> bytes:
-    """HEADER.FIELDS or, with `exclude`, HEADER.FIELDS.NOT of a header section (the octets of `header_span`).
-
-    RFC 9051 §6.4.5.1: names match without regard to case; the empty line is always there, except when the
-    message has none.
-    """
-    headers = Headers(header, 0, len(header))
-    empty_line = _empty_line(header)
-    spans = headers.spans(names)
-    if exclude:
-        kept, position = [], 0
-        for start, end in spans:
-            kept.append(header[position:start])
-            position = end
-        kept.append(header[position:])
-        return b"".join(kept)
-    return b"".join([header[start:end] for start, end in spans]) + empty_line
-
-
-def _empty_line(header: bytes) -> bytes:
-    if header.endswith(b"\n\r\n") or header == b"\r\n":
-        return b"\r\n"
-    return b"\n" if header.endswith(b"\n\n") or header == b"\n" else b""
-
-
-def binary(part: Part, body: bytes) -> bytes:
-    """BINARY[1.2]: a leaf's body (the octets of `part_span`) with its transfer encoding undone.
-
-    UnknownEncoding when we do not know it; a multipart or an embedded message is not to be asked for.
-    """
-    decoded = decode_transfer(body, part.encoding)
-    if decoded is None:
-        raise UnknownEncoding("unknown content transfer encoding")
-    return decoded

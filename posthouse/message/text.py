@@ -79,18 +79,6 @@ def preview(raw: bytes, part: Part) -> str:
     return ""
 
 
-def file_names(part: Part) -> list[str]:
-    """The names that the parts of a message have as files, decoded, in order."""
-    names = []
-    for child in _walk(part):
-        name = parameter_text(child.disposition_parameters, "filename") or parameter_text(
-            child.parameters, "name"
-        )
-        if name:
-            names.append(name)
-    return names
-
-
 def _walk(part: Part) -> Iterator[Part]:
     """A part and everything in it, in the order of the message."""
     waiting = [part]

@@ -10,7 +10,7 @@ import ipaddress
 from typing import Any, Final
 from xml.parsers import expat
 
-from posthouse.limits import REPORT_DEPTH, REPORT_ELEMENTS, REPORT_ROWS_KEPT, REPORT_TEXT
+from posthouse.limits import REPORT_COUNT, REPORT_DEPTH, REPORT_ELEMENTS, REPORT_ROWS_KEPT, REPORT_TEXT
 from posthouse.msgauth.aggregate import (
     AggregateReport,
     AggregateRow,
@@ -95,7 +95,7 @@ def _row(node: _Node) -> AggregateRow | None:
         return None
     return AggregateRow(
         source_ip=address,
-        count=_number(row.value("count"), 10**12),
+        count=_number(row.value("count"), REPORT_COUNT),
         disposition=evaluated.word("disposition"),
         dkim=evaluated.word("dkim") or "fail",
         spf=evaluated.word("spf") or "fail",

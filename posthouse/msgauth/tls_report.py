@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
-from posthouse.limits import TLS_REPORT_POLICIES
+from posthouse.limits import REPORT_COUNT, TLS_REPORT_POLICIES
 from posthouse.msgauth.report_unpack import ReportError
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=REPORT_COUNT)]
 
 
 class TlsFailure(msgspec.Struct, frozen=True, rename="kebab"):
@@ -17,7 +20,7 @@ class TlsFailure(msgspec.Struct, frozen=True, rename="kebab"):
     sending_mta_ip: str = ""
     receiving_mx_hostname: str = ""
     receiving_ip: str = ""
-    failed_session_count: int = 0
+    failed_session_count: Count = 0
     failure_reason_code: str = ""
     additional_information: str = ""
 
@@ -30,8 +33,8 @@ class _Policy(msgspec.Struct, frozen=True, rename="kebab"):
 
 
 class _Summary(msgspec.Struct, frozen=True, rename="kebab"):
-    total_successful_session_count: int = 0
-    total_failure_session_count: int = 0
+    total_successful_session_count: Count = 0
+    total_failure_session_count: Count = 0
 
 
 class TlsPolicy(msgspec.Struct, frozen=True, rename="kebab"):
@@ -92,6 +95,8 @@ def read_tls_report(octets: bytes) -> TlsReport:
 
 def _seconds(text: str) -> int:
     try:
-        return int(datetime.fromisoformat(text).timestamp())
+        moment = datetime.fromisoformat(text)
+        # RFC 8460 §4.4: date-time of RFC 3339; some leave out the zone, which is UTC then and not ours.
+        return int((moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return 0

@@ -170,8 +170,3 @@ def decode_xtext(text: str) -> str:
     if not is_xtext(text):
         raise ValueError(text)
     return _XTEXT_PAIR.sub(lambda pair: chr(int(pair[1], 16)), text)
-
-
-def encode_xtext(text: str) -> str:
-    """Printable ASCII as xtext (RFC 3461 §4)."""
-    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

@@ -105,11 +105,6 @@ class ReplyReader:
         lines, self._lines = self._lines, []
         return _reply(code, lines)
 
-    @property
-    def within_reply(self) -> bool:
-        """Whether a reply has begun and its last line has not come."""
-        return bool(self._lines)
-
 
 def _reply(code: int, lines: list[str]) -> Reply:
     found = _ENHANCED.match(lines[0])

@@ -30,7 +30,7 @@ from posthouse.smtp.events import (
 from posthouse.smtp.extensions import EXTENSIONS, Offer, Role, mail_parameters, offered, rcpt_parameters
 from posthouse.smtp.incoming import Incoming, too_large
 from posthouse.smtp.replies import CommandError, Reply
-from posthouse.smtp.states import FOREIGN, NOT_IN, PROGRESS, SHOWS_PASSWORD, TRANSITIONS, WITHIN, State
+from posthouse.smtp.states import FOREIGN, LEGAL, NOT_IN, PROGRESS, SHOWS_PASSWORD, WITHIN, State
 
 _LINE_ENDS: Final = Reply(500, "5.5.2", "Lines end with CR LF, and neither stands alone")
 _TOO_LONG: Final = Reply(500, "5.5.2", "Line too long")
@@ -92,16 +92,16 @@ class ServerCore:
         if self._errors >= SMTP_ERRORS:
             return self._close(_TOO_MANY_ERRORS)
         verb, argument = grammar.split_command(line)
-        transition = TRANSITIONS.get(verb)
+        legal = LEGAL.get(verb)
         try:
             if verb in FOREIGN:
                 return self._close(Reply(421, "4.7.0", "This is a mail server"))
-            if transition is None or verb in NOT_IN[self.settings.role]:
+            if legal is None or verb in NOT_IN[self.settings.role]:
                 raise CommandError(500, "5.5.2", "Command not known")
             self._idle_commands += verb not in PROGRESS
             if self._idle_commands > SMTP_IDLE_COMMANDS:
                 return self._close(_TOO_IDLE)
-            if self.state not in transition.legal:
+            if self.state not in legal:
                 raise CommandError(503, "5.5.1", self._out_of_order(verb))
             outcome = _HANDLERS[verb](self, verb, argument)
         except CommandError as error:
@@ -237,7 +237,7 @@ class ServerCore:
 
     def _help(self, verb: bytes, argument: bytes) -> Reply:
         role = self.settings.role
-        verbs = " ".join(v.decode() for v in TRANSITIONS if v not in NOT_IN[role])
+        verbs = " ".join(v.decode() for v in LEGAL if v not in NOT_IN[role])
         return Reply(214, "2.0.0", f"Commands: {verbs}\nExtensions: {' '.join(k for k, _ in EXTENSIONS)}")
 
     # --- answers --------------------------------------------------------------------------------------

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
 from posthouse.smtp.extensions import Role
 
 
@@ -35,33 +33,26 @@ class State(enum.Enum):
 ANY: Final = frozenset({State.GREETED, State.READY, State.MAIL, State.RCPT, State.BDAT})
 WITHIN: Final = frozenset({State.MAIL, State.RCPT})
 
-
-class Transition(msgspec.Struct, frozen=True):
-    """A row: where a command may be given, and where its success leads (None: nowhere else)."""
-
-    legal: frozenset[State]
-    leads_to: State | None = None
-
-
-TRANSITIONS: Final[Mapping[bytes, Transition]] = MappingProxyType(
+LEGAL: Final[Mapping[bytes, frozenset[State]]] = MappingProxyType(
     {
-        b"EHLO": Transition(ANY, State.READY),
-        b"HELO": Transition(ANY, State.READY),
-        b"LHLO": Transition(ANY, State.READY),
-        b"MAIL": Transition(frozenset({State.READY}), State.MAIL),
-        b"RCPT": Transition(WITHIN, State.RCPT),
-        b"DATA": Transition(WITHIN, State.READY),
-        b"BDAT": Transition(ANY, State.BDAT),  # its octets follow in any state: see ServerCore._bdat
-        b"RSET": Transition(ANY, State.READY),
-        b"NOOP": Transition(ANY),
-        b"QUIT": Transition(ANY, State.CLOSED),
-        b"VRFY": Transition(ANY),
-        b"EXPN": Transition(ANY),
-        b"HELP": Transition(ANY),
-        b"STARTTLS": Transition(frozenset({State.READY}), State.GREETED),
-        b"AUTH": Transition(frozenset({State.READY})),
+        b"EHLO": ANY,
+        b"HELO": ANY,
+        b"LHLO": ANY,
+        b"MAIL": frozenset({State.READY}),
+        b"RCPT": WITHIN,
+        b"DATA": WITHIN,
+        b"BDAT": ANY,  # its octets follow in any state: see ServerCore._bdat
+        b"RSET": ANY,
+        b"NOOP": ANY,
+        b"QUIT": ANY,
+        b"VRFY": ANY,
+        b"EXPN": ANY,
+        b"HELP": ANY,
+        b"STARTTLS": frozenset({State.READY}),
+        b"AUTH": frozenset({State.READY}),
     }
 )
+"""The states in which a command may be given."""
 
 NOT_IN: Final[Mapping[Role, frozenset[bytes]]] = MappingProxyType(
     {

@@ -129,8 +129,9 @@ class ImageProxy:
             raise NoPicture(f"there is no such picture: {fault.public}") from fault
 
     def _keep(self, address: str, picture: Picture) -> None:
+        before = self._kept.pop(address, None)  # of somebody who asked for it at the same time
         self._kept[address] = picture
-        self._octets += len(picture.content)
+        self._octets += len(picture.content) - (len(before.content) if before is not None else 0)
         while self._octets > IMAGES_KEPT:
             _, gone = self._kept.popitem(last=False)
             self._octets -= len(gone.content)

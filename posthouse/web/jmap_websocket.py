@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import logging
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from posthouse import limits
+from posthouse.errors import Temporary
 from posthouse.jmap.call import as_request, read_json
 from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
@@ -22,9 +24,13 @@ from posthouse.web.busy import Busy, TooBusy
 from posthouse.web.jmap import via_of
 from posthouse.web.login import Caller, Gate, Refused
 
-SUBPROTOCOL = "jmap"
-LOGGED_OUT = 1008
+log: Final = logging.getLogger(__name__)
+
+SUBPROTOCOL: Final = "jmap"
+LOGGED_OUT: Final = 1008
 """RFC 6455 §7.4.1: a policy is broken."""
+TRY_AGAIN: Final = 1013
+"""The registry of RFC 6455 §11.7: try again later."""
 
 
 class WebSocketPages:
@@ -69,7 +75,7 @@ class WebSocketPages:
                 visit = _Visit(self._gate, socket, caller, self._public_url)
                 await _Talk(self._services, self._dispatcher, visit, self._types).run()
         except TooBusy:
-            await socket.close(1013)
+            await socket.close(TRY_AGAIN)
         except (WebSocketDisconnect, OSError):
             pass
 
@@ -191,6 +197,11 @@ class _Talk:
                     await self._send(state_change(news, watched.mark))
         except (OSError, RuntimeError, WebSocketDisconnect):
             pass  # the socket is closed; the other task hears it too
+        except Temporary as fault:
+            # Who comes back with its pushState misses nothing; who stayed would wait for ever.
+            log.warning("push account=%d ended: %s", watched.account_id, fault.public)
+            with contextlib.suppress(OSError, RuntimeError):
+                await self._socket.close(TRY_AGAIN)
         finally:
             watched.end()
 

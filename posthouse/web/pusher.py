@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import NotFound, PosthouseError
+from posthouse.errors import NotFound, PosthouseError, Temporary
 from posthouse.jmap import ids
 from posthouse.jmap.context import Services
 from posthouse.jmap.push import Watched, state_change
@@ -91,14 +91,20 @@ class Pusher:
             while True:
                 await changed.wait()
                 changed.clear()
-                items = await store.items(account_id, KIND)
-                if not items:
-                    return
-                for gone in watched.keys() - {item.item_id for item in items}:
-                    watched.pop(gone).end()
-                for item in items:
-                    await self._one(item, watched, asked, changed.set)
-                await asyncio.sleep(limits.PUSH_PAUSE)  # changes that come together are told together
+                try:
+                    items = await store.items(account_id, KIND)
+                    if not items and not changed.is_set():
+                        return
+                    for gone in watched.keys() - {item.item_id for item in items}:
+                        watched.pop(gone).end()
+                    for item in items:
+                        await self._one(item, watched, asked, changed.set)
+                except Temporary as fault:
+                    log.warning("push account=%d waits: %s", account_id, fault.public)
+                    changed.set()
+                    await asyncio.sleep(limits.PUSH_REST)
+                else:
+                    await asyncio.sleep(limits.PUSH_PAUSE)  # changes that come together are told together
         except NotFound:
             pass  # the account is gone
         except PosthouseError as fault:

@@ -6,6 +6,7 @@ nothing for HTTP_WEBSOCKET_IDLE seconds is pinged, and is gone when it says noth
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -61,6 +62,8 @@ class WebSocketExchange:
         self._refusal: Message | None = None
         self._frames: Frames | None = None
         self._closed = False
+        self._draining = asyncio.Lock()
+        """Who receives answers pings while another task sends."""
 
     async def run(self, connection: Connection, trailing: bytes) -> None:
         """Let the application speak. A fault of its own closes with 1011."""
@@ -108,6 +111,7 @@ class WebSocketExchange:
         event = self._events.popleft()
         if isinstance(event, Ping):
             self._connection.write(self._frames.send(event.response()))
+            await self._drain()  # or who pings and never reads fills our memory
         elif isinstance(event, CloseConnection):
             self._connection.write(self._frames.send(event.response()))
             self._closed = True
@@ -129,9 +133,9 @@ class WebSocketExchange:
         if self._octets > limits.JMAP_REQUEST_SIZE:
             self._close(1009)
             return None
-        if isinstance(event, TextMessage):
+        if isinstance(event, TextMessage) and event.data:  # empty fragments would add up without end
             self._text.append(event.data)
-        else:
+        elif isinstance(event, BytesMessage) and event.data:
             self._bytes.append(bytes(event.data))
         if not event.message_finished:
             return None
@@ -160,10 +164,14 @@ class WebSocketExchange:
             event = TextMessage(data=text) if text is not None else BytesMessage(data=data or b"")
             self._connection.write(self._frames.send(event))
         try:
-            await self._connection.drain()
+            await self._drain()
         except ConnectionFault as fault:
             self._closed = True
             raise OSError("the peer is gone") from fault
+
+    async def _drain(self) -> None:
+        async with self._draining:
+            await self._connection.drain()
 
     def _accept(self, message: Message) -> None:
         lines = [

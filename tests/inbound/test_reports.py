@@ -426,6 +426,17 @@ async def test_what_is_no_report_goes_to_the_postmaster(house):
     assert await house.real_store.reports() == ()
 
 
+async def test_a_tls_report_of_more_sessions_than_can_be_kept_goes_to_the_postmaster(house):
+    document = (
+        '{"report-id":"1","policies":[{"policy":{"policy-domain":"example.test"},'
+        '"summary":{"total-successful-session-count":%s}}]}' % ("9" * 25)
+    )
+    raw = f"From: eve@elsewhere.test\r\nContent-Type: application/tlsrpt+json\r\n\r\n{document}\r\n".encode()
+    assert [one.code for one in await house.pipeline.accept(house.mail("tls-reports", raw=raw))] == [250]
+    assert len(await house.inbox("admin")) == 1
+    assert await house.real_store.reports() == ()
+
+
 async def test_a_report_beside_other_recipients(house):
     mail = house.mail("dmarc-reports", "bob", "tls-reports", raw=report_letter())
     assert [reply.code for reply in await house.pipeline.accept(mail)] == [250, 250, 250]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
+from posthouse.inbound.vacation import SENT
 from posthouse.store.account_model import Item
 from posthouse.store.interface import MoveEmails, Op, PutItem, RemoveItem
 from posthouse.store.model import Stored
@@ -413,6 +417,28 @@ async def test_a_person_is_answered_once(alice: Client, bob: Client) -> None:
     assert answer["bodyValues"]["1"]["value"] == "Back in May."
     assert answer["inReplyTo"] is not None
     assert answer["header:Return-Path"] == " <>"
+    await bob.call("VacationResponse/set", update={"singleton": {"isEnabled": False}})
+
+
+@pytest.mark.parametrize(("days", "answers"), [(1, 0), (8, 1)])
+async def test_no_more_people_are_remembered_than_the_limit_says(
+    alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch, days: int, answers: int
+) -> None:
+    """Who was answered long ago is forgotten for somebody new; while nobody can be, nobody new is answered."""
+    monkeypatch.setattr(limits, "VACATION_PEOPLE", 2)
+    store, now = bob.house.app.store, time.time()
+    for item in await store.items(bob.number, SENT):
+        await store.apply(RemoveItem(account_id=bob.number, kind=SENT, item_id=item.item_id))
+    for number, at in ((1, now - days * 86400), (2, now - 86400)):
+        data = json.dumps(at).encode()
+        await store.apply(PutItem(account_id=bob.number, kind=SENT, item_id=number, new=True, data=data))
+    await bob.call("VacationResponse/set", update={"singleton": {"isEnabled": True}})
+    await submit(alice, await draft(alice, bcc=None))
+    await bob.house.app.house.vacation.close()
+    inbox = await alice.mailbox("inbox")
+    assert len((await alice.call("Email/query", filter={"inMailbox": inbox}))["ids"]) == answers
+    remembered = {item.item_id for item in await store.items(bob.number, SENT)}
+    assert (len(remembered), 1 in remembered) == (2, not answers)
     await bob.call("VacationResponse/set", update={"singleton": {"isEnabled": False}})
 
 

@@ -6,20 +6,17 @@ import pytest
 
 from posthouse.limits import BOUNDARY_SIZE, HEADER_PARAMETERS
 from posthouse.message.headers import Headers
-from posthouse.message.mime import Part, scan
+from posthouse.message.mime import scan
 from posthouse.message.section import (
     Span,
-    UnknownEncoding,
-    binary,
     find_part,
-    header_fields,
     header_span,
     mime_span,
     part_span,
     text_span,
-    whole,
 )
 from posthouse.message.structure import body, body_structure, envelope
+from posthouse.message.transfer import decode_transfer
 
 
 def crlf(text: str) -> bytes:
@@ -213,7 +210,7 @@ def sizes() -> tuple[int, int]:
 
 def test_sections() -> None:
     root = scan(NESTED)
-    assert cut(whole(root)) == NESTED
+    assert cut(part_span(root, [])) == NESTED
     header, text = cut(header_span(root)), cut(text_span(root))
     assert header is not None and text is not None
     assert header + text == NESTED
@@ -248,20 +245,11 @@ def test_partial() -> None:
     assert Span(10, 20).partial(30, 5) == Span(20, 20)
 
 
-def test_header_fields() -> None:
-    header = crlf("From: a@b\nSubject: one\n two\nX: y\nsubject: three\n\n")
-    assert header_fields(header, ["SUBJECT"]) == crlf("Subject: one\n two\nsubject: three\n\n")
-    assert header_fields(header, ["subject", "x"], exclude=True) == crlf("From: a@b\n\n")
-    assert header_fields(header, ["none"]) == b"\r\n"
-    assert header_fields(b"From: a@b", ["from"]) == b"From: a@b"
-    assert header_fields(b"From: a@b\r\n", ["x"]) == b"", "no empty line where the message has none"
-
-
-def test_binary() -> None:
+def test_transfer_encodings_are_undone() -> None:
     root = scan(NESTED)
     html = find_part(root, [2, 2])
     assert html is not None
-    assert binary(html, NESTED[html.body_start : html.body_end]) == b"<p>\xe4"
+    assert decode_transfer(NESTED[html.body_start : html.body_end], html.encoding) == b"<p>\xe4"
     for encoding, octets, expected in [
         ("base64", b"aGVs\r\nbG8=\r\n", b"hello"),
         ("base64", b"aGVsbG8", b"hello"),
@@ -270,13 +258,8 @@ def test_binary() -> None:
         ("quoted-printable", b"a=\r\nb=3D=zz", b"ab==zz"),
         ("8bit", b"\xff", b"\xff"),
     ]:
-        assert binary(with_encoding(encoding), octets) == expected
-    with pytest.raises(UnknownEncoding):
-        binary(with_encoding("x-strange"), b"")
-
-
-def with_encoding(encoding: str) -> Part:
-    return Part("a", "b", (), encoding, 0, 0, 0)
+        assert decode_transfer(octets, encoding) == expected
+    assert decode_transfer(b"", "x-strange") is None
 
 
 def children_of(boundary: str, content: str) -> list[bytes]:

@@ -40,7 +40,7 @@ from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.message.mime import scan
-from posthouse.message.text import file_names, preview, text_of
+from posthouse.message.text import preview, text_of
 
 
 def test_every_codec_exists() -> None:
@@ -210,15 +210,6 @@ def test_text_beyond_the_limit_is_not_searched() -> None:
     body = text_of(raw, scan(raw))[1]
     assert body.startswith("start")
     assert body.endswith("xx\0second text, cu")
-
-
-def test_file_names() -> None:
-    raw = (
-        b'Content-Type: a/b; name="=?utf-8?q?=E5=8F=91?=.pdf"\r\n'
-        b"Content-Disposition: attachment; filename*=utf-8''%E7%A5%A8.pdf\r\n\r\n"
-    )
-    assert file_names(scan(raw)) == ["票.pdf"]
-    assert file_names(scan(raw.replace(b"filename", b"other"))) == ["发.pdf"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gzip
 import io
 import pkgutil
 import re
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -166,6 +167,34 @@ def test_documents_are_bounded(text: str, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("posthouse.msgauth.aggregate_reader.REPORT_ELEMENTS", 30_000)
     with pytest.raises(ReportError):
         read_document(text.encode())
+
+
+TLS_REPORT = (
+    '{"report-id":"1","date-range":{"start-datetime":"2026-01-02T00:00:00%s"},"policies":['
+    '{"policy":{"policy-domain":"a.test"},"summary":{"total-failure-session-count":%s},'
+    '"failure-details":[{"failed-session-count":%s}]}]}'
+)
+
+
+@pytest.mark.parametrize("count", ["-1", "1000000000001", "9" * 25, '"' + "9" * 25 + '"'])
+def test_counts_that_the_store_could_not_hold_are_refused(count: str) -> None:
+    with pytest.raises(ReportError):
+        read_tls_report((TLS_REPORT % ("Z", count, "0")).encode())
+    with pytest.raises(ReportError):
+        read_tls_report((TLS_REPORT % ("Z", "0", count)).encode())
+    assert read_tls_report((TLS_REPORT % ("Z", "1000000000000", "7")).encode()).failures == 10**12
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
+def test_times_are_utc_wherever_we_are(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        report = read_tls_report((TLS_REPORT % (zone, "1", "1")).encode())
+        assert report.period[0] == 1_767_312_000  # 2026-01-02T00:00:00Z
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import imaplib
 import json
 import os
@@ -11,16 +12,21 @@ from typing import Any
 
 import pytest
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
+from wsproto.events import AcceptConnection, CloseConnection, Ping, RejectConnection, Request, TextMessage
 
+from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store import grants
 from posthouse.store.credentials import CredentialKind, RemoveCredentials
 from posthouse.store.grants import Grant, Share
 from posthouse.store.interface import Expunge, MoveEmails, PutItem, SetFlags
+from posthouse.web.http_reader import Head
+from posthouse.web.websocket import WebSocketExchange
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
 
+ALL_BUFFERS = 32 * 2**20
+"""Octets: more than the system keeps for both directions of a connection."""
 BASIC = base64.b64encode(b"alice@example.test:wonderland").decode()
 
 
@@ -255,6 +261,53 @@ async def test_pushes_over_a_websocket(house: TestHouse) -> None:
     (missed,) = (await socket.receive())["changed"].values()
     assert missed["Email"] != states["Email"]
     await socket.close()
+
+
+async def test_a_push_that_cannot_go_on_ends_the_socket(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that hears nothing and knows nothing of it would wait for ever."""
+    socket = await opened(house)
+    await socket.send({"@type": "WebSocketPushEnable", "dataTypes": ["Email"]})
+    await socket.send({"@type": "Request", "using": [], "methodCalls": []})
+    assert (await socket.receive())["@type"] == "Response"
+
+    async def away(account_id: int) -> Any:
+        raise StoreUnavailable("the store is away")
+
+    monkeypatch.setattr(house.app.store, "states", away)
+    await house.fill("alice@example.test", 1)
+    assert await socket.ended() == 1013
+
+
+async def test_who_pings_and_never_reads_is_not_answered_into_memory(house: TestHouse) -> None:
+    """The server stops reading once its answers are not taken: the client cannot go on writing."""
+    socket = await opened(house)
+    socket._reader._transport.pause_reading()  # type: ignore[attr-defined]
+    pings = b"".join(socket._frames.send(Ping(payload=b"x" * 125)) for _ in range(500))
+    written = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(20):
+            while written < ALL_BUFFERS:
+                socket._writer.write(pings)
+                async with asyncio.timeout(1):
+                    await socket._writer.drain()
+                written += len(pings)
+    assert written < ALL_BUFFERS
+    socket._writer.transport.abort()
+
+
+async def test_fragments_without_text_are_not_kept() -> None:
+    """They never come to the limit of a message, however many there are."""
+
+    async def nobody(*_: Any) -> None: ...
+
+    head = Head(method="GET", target=b"/", headers=[], version="1.1", keep_alive=True, upgrade=True)
+    exchange = WebSocketExchange(nobody, {}, head)
+    for data in ("a", "", "", ""):
+        assert exchange._gather(TextMessage(data=data, message_finished=False)) is None
+    assert exchange._text == ["a"]
+    assert exchange._gather(TextMessage(data="")) == {"type": "websocket.receive", "text": "a"}
 
 
 async def test_who_is_logged_out_hears_and_does_nothing_more(house: TestHouse) -> None:

@@ -169,6 +169,21 @@ async def test_what_is_kept_is_bounded(
     assert [head.split()[1] for head in pictures.asked] == ["/a", "/b", "/c", "/a"]
 
 
+async def test_who_asks_at_the_same_time_counts_once(
+    pictures: PictureHost, make_proxy: Callable[..., ImageProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posthouse.web.image_proxy.IMAGES_KEPT", 2 * len(PNG))
+    proxy = make_proxy()
+    for name in "ab":
+        pictures.put(f"/{name}", PNG)
+    addresses = {name: f"http://pics.test:{pictures.port}/{name}" for name in "ab"}
+    await asyncio.gather(*(proxy.fetch(addresses["a"]) for _ in range(4)))
+    asked = len(pictures.asked)
+    for name in "baba":
+        assert (await proxy.fetch(addresses[name])).content == PNG
+    assert [head.split()[1] for head in pictures.asked[asked:]] == ["/b"]
+
+
 @pytest.mark.parametrize(
     ("address", "public"),
     [

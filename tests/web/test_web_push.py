@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from posthouse import limits
+from posthouse.errors import StoreUnavailable
 from posthouse.web.web_push import VapidKey, encrypt
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
@@ -137,6 +138,34 @@ async def test_a_device_is_verified_and_then_told(alice: Client, service: Servic
     while (await call(alice, "PushSubscription/get"))["list"]:
         await alice.house.fill("alice@example.test", 1)
         await asyncio.sleep(0.05)
+
+
+async def test_pushes_go_on_after_the_store_was_away(
+    alice: Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"deviceClientId": "d", "url": f"https://127.0.0.1:{service.port}/push", "types": ["Email"]}
+    made = (await call(alice, "PushSubscription/set", create={"p": given}))["created"]["p"]
+    code = json.loads((await service.next())[1])["verificationCode"]
+    monkeypatch.setattr(limits, "PUSH_REST", 0.01)
+    store = alice.house.app.store
+    items, failed = store.items, asyncio.Event()
+
+    async def away(account_id: int, kind: str, *more: Any) -> Any:
+        task = asyncio.current_task()
+        if task is None or not task.get_name().startswith("push "):
+            return await items(account_id, kind, *more)
+        failed.set()
+        raise StoreUnavailable("the store is away")
+
+    monkeypatch.setattr(store, "items", away)
+    await call(alice, "PushSubscription/set", update={made["id"]: {"verificationCode": code}})
+    await asyncio.wait_for(failed.wait(), 10)
+    monkeypatch.setattr(store, "items", items)
+    async with asyncio.timeout(10):
+        while service.told.empty():
+            await alice.house.fill("alice@example.test", 1)
+            await asyncio.sleep(0.05)
+    assert json.loads((await service.next())[1])["@type"] == "StateChange"
 
 
 async def test_subscriptions_are_checked_and_their_makers(alice: Client, service: Service) -> None:

@@ -1,0 +1,167 @@
+"""What strangers publish and send is looked at only so far: each bound at its edge and one beyond it."""
+
+from __future__ import annotations
+
+import pytest
+
+from posthouse.limits import (
+    ARC_SETS,
+    DKIM_CLOCK_SKEW,
+    DKIM_SIGNED_NAMES,
+    DMARC_REPORT_URIS,
+    DNS_NAME_RECORDS,
+    FAILURE_REPORT_FIELDS,
+    IPREV_NAMES,
+    REPORT_DEPTH,
+    REPORT_TEXT,
+    SPF_ADDRESSES,
+    SPF_EXPLANATION,
+    TAGS,
+    TLS_REPORT_POLICIES,
+    TLS_REPORT_URIS,
+)
+from posthouse.msgauth.aggregate_reader import read_aggregate
+from posthouse.msgauth.arc import Chain
+from posthouse.msgauth.dkim_key import KeyProblem, find_key
+from posthouse.msgauth.dkim_sign import SigningKey, key_record, make_private_key
+from posthouse.msgauth.dmarc_record import parse_dmarc
+from posthouse.msgauth.iprev import check_iprev
+from posthouse.msgauth.report_reader import FailureReport, read_report
+from posthouse.msgauth.report_unpack import ReportError
+from posthouse.msgauth.results import Result
+from posthouse.msgauth.spf import SpfQuestion, check_spf
+from posthouse.msgauth.tags import TagError, parse_tags
+from posthouse.msgauth.tls_report import read_tls_report
+from posthouse.msgauth.tls_report_writer import reports_wanted
+from tests.fakes.resolver import FakeResolver
+from tests.msgauth.messages import NOW, crafted, split, verified
+
+RAW = b"From: info@bank.test\r\nTo: x@y.test\r\nSubject: hello\r\n\r\ntext\r\n"
+KEY = SigningKey(
+    domain="bank.test", selector="s1", algorithm="ed25519-sha256", key=make_private_key("ed25519-sha256")
+)
+KEY_ZONE = f's1._domainkey.bank.test. TXT "{key_record(KEY.key)}"\n'
+QUESTION = SpfQuestion(address="192.0.2.1", reverse_path="eve@bank.test", helo="mail.bank.test")
+
+
+@pytest.mark.parametrize(
+    ("before", "result"), [(SPF_ADDRESSES - 1, Result.PASS), (SPF_ADDRESSES, Result.FAIL)]
+)
+async def test_spf_compares_so_many_addresses(before: int, result: Result) -> None:
+    others = "".join(f"bank.test. A 198.51.100.{number}\n" for number in range(before))
+    zone = f'bank.test. TXT "v=spf1 a -all"\n{others}bank.test. A 192.0.2.1\n'
+    assert (await check_spf(QUESTION, FakeResolver(zone))).result is result
+
+
+@pytest.mark.parametrize(("length", "kept"), [(SPF_EXPLANATION, True), (SPF_EXPLANATION + 1, False)])
+async def test_spf_repeats_so_long_an_explanation(length: int, kept: bool) -> None:
+    text = "x" * length
+    strings = " ".join(f'"{text[start : start + 255]}"' for start in range(0, length, 255))
+    zone = f'bank.test. TXT "v=spf1 exp=why.bank.test -all"\nwhy.bank.test. TXT {strings}\n'
+    found = await check_spf(QUESTION, FakeResolver(zone))
+    assert found.result is Result.FAIL
+    assert found.explanation == (text if kept else "")
+
+
+def test_a_tag_list_has_so_many_tags() -> None:
+    tags = "; ".join(f"t{number}=x" for number in range(TAGS))
+    assert len(parse_tags(tags)) == TAGS
+    with pytest.raises(TagError):
+        parse_tags(f"{tags}; more=x")
+
+
+@pytest.mark.parametrize(
+    ("names", "result"), [(DKIM_SIGNED_NAMES, Result.PASS), (DKIM_SIGNED_NAMES + 1, Result.POLICY)]
+)
+async def test_a_signature_covers_so_many_names(names: int, result: Result) -> None:
+    raw = crafted(RAW, KEY, h=":".join(["from"] * names))
+    (found,) = await verified(raw, FakeResolver(KEY_ZONE))
+    assert found.result is result
+
+
+@pytest.mark.parametrize(
+    ("late", "result"), [(DKIM_CLOCK_SKEW, Result.PASS), (DKIM_CLOCK_SKEW + 1, Result.PERMERROR)]
+)
+async def test_a_signature_counts_so_long_after_its_end(late: int, result: Result) -> None:
+    raw = crafted(RAW, KEY, x=str(NOW - late))
+    (found,) = await verified(raw, FakeResolver(KEY_ZONE))
+    assert found.result is result
+
+
+async def test_so_many_records_are_searched_for_a_key() -> None:
+    name = "s1._domainkey.bank.test. TXT"
+    others = f'{name} "v=spf1 -all"\n' * (DNS_NAME_RECORDS - 1)
+    assert (await find_key("s1", "bank.test", FakeResolver(others + KEY_ZONE))).kind == "ed25519"
+    with pytest.raises(KeyProblem):
+        await find_key("s1", "bank.test", FakeResolver(f'{others}{name} "junk"\n{KEY_ZONE}'))
+
+
+@pytest.mark.parametrize("sets", [ARC_SETS, ARC_SETS + 1])
+def test_a_chain_has_so_many_sets(sets: int) -> None:
+    fields = "".join(
+        f"ARC-Seal: i={number}; a=rsa-sha256; cv={'none' if number == 1 else 'pass'}; d=a.test; s=s; b=eA==\r\n"
+        f"ARC-Message-Signature: i={number}; a=rsa-sha256; d=a.test; s=s; h=from; bh=eA==; b=eA==\r\n"
+        f"ARC-Authentication-Results: i={number}; a.test; none\r\n"
+        for number in range(1, sets + 1)
+    )
+    chain = Chain.of(split(fields.encode() + RAW)[0])
+    assert len(chain.sets) == (sets if sets <= ARC_SETS else 0)
+    assert bool(chain.broken) is (sets > ARC_SETS)
+
+
+def test_dmarc_reports_go_to_so_many_addresses() -> None:
+    addresses = [f"a{number}@b.test" for number in range(DMARC_REPORT_URIS + 1)]
+    record = parse_dmarc(f"v=DMARC1; p=none; rua={','.join(f'mailto:{one}' for one in addresses)}")
+    assert record is not None
+    assert list(record.aggregate_to) == addresses[:-1]
+
+
+def test_tls_reports_go_to_so_many_addresses() -> None:
+    addresses = [f"a{number}@b.test" for number in range(TLS_REPORT_URIS + 1)]
+    wanted = reports_wanted([f"v=TLSRPTv1; rua={','.join(f'mailto:{one}' for one in addresses)}"])
+    assert list(wanted.addresses) == addresses[:-1]
+
+
+@pytest.mark.parametrize(("before", "result"), [(IPREV_NAMES - 1, Result.PASS), (IPREV_NAMES, Result.FAIL)])
+async def test_so_many_names_are_asked_back(before: int, result: Result) -> None:
+    reverse = "1.2.0.192.in-addr.arpa."
+    zone = "".join(f"{reverse} PTR n{number}.test.\n" for number in range(before))
+    resolver = FakeResolver(f"{zone}{reverse} PTR right.test.\nright.test. A 192.0.2.1\n")
+    assert (await check_iprev("192.0.2.1", resolver)).result is result
+
+
+def test_an_aggregate_report_is_so_deep() -> None:
+    head = (
+        "<report_metadata><org_name>o</org_name><report_id>1</report_id></report_metadata>"
+        "<policy_published><domain>a.test</domain></policy_published>"
+    )
+
+    def nested(depth: int) -> bytes:
+        return f"<feedback>{head}{'<x>' * (depth - 1)}{'</x>' * (depth - 1)}</feedback>".encode()
+
+    assert read_aggregate(nested(REPORT_DEPTH)).policy.domain == "a.test"
+    with pytest.raises(ReportError):
+        read_aggregate(nested(REPORT_DEPTH + 1))
+
+
+@pytest.mark.parametrize("policies", [TLS_REPORT_POLICIES, TLS_REPORT_POLICIES + 1])
+def test_a_tls_report_has_so_many_policies(policies: int) -> None:
+    one = '{"policy":{"policy-domain":"a.test"}}'
+    document = f'{{"report-id":"1","policies":[{",".join([one] * policies)}]}}'.encode()
+    if policies <= TLS_REPORT_POLICIES:
+        assert len(read_tls_report(document).policies) == policies
+    else:
+        with pytest.raises(ReportError):
+            read_tls_report(document)
+
+
+def test_a_failure_report_is_cut_in_fields_and_texts() -> None:
+    more = "".join(f"X-{number}: {'x' * (REPORT_TEXT + 1)}\r\n" for number in range(FAILURE_REPORT_FIELDS))
+    raw = (
+        "Content-Type: message/feedback-report\r\n\r\n"
+        f"Feedback-Type: auth-failure\r\nReported-Domain: a.test\r\n{more}"
+    )
+    report = read_report(raw.encode())
+    assert isinstance(report, FailureReport)
+    assert len(report.fields) == FAILURE_REPORT_FIELDS
+    assert len(report.fields["x-0"]) == REPORT_TEXT
