@@ -113,6 +113,7 @@ class BackupWatch:
                 async with asyncio.timeout(limits.BACKUP_PROBE_TIMEOUT):
                     back = await self._is_back(destination, watched)
                 if back:
+                    await self._flush(destination)
                     break
             except (TimeoutError, PosthouseError):
                 continue
@@ -120,7 +121,6 @@ class BackupWatch:
                 log.exception("fault while looking for the better hosts of %s", destination)
         self._watched.pop(destination, None)
         log.info("the better host of %s is back: its mail goes on", destination)
-        await self._flush(destination)
 
     async def _is_back(self, destination: str, watched: _Watched) -> bool:
         route = await self._courier.route(destination, backup=True)

@@ -270,7 +270,10 @@ class QueueRunner:
             came_back = self._destinations.reached(key)
             self.backups.reached(destination)
             if came_back and not self._stopping:
-                await self.flush(destination if key else "")
+                with contextlib.suppress(
+                    StoreUnavailable
+                ):  # the others go by schedule; this outcome is recorded
+                    await self.flush(destination if key else "")
         elif not self._stopping:
             reason = str(report.deliveries[0].reply)
             self._destinations.unreached(key, reason, self._clock())

@@ -7,6 +7,7 @@ import email
 import email.policy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from posthouse.outbound.ourselves import Ourselves
 from posthouse.store.interface import (
     AddAccount,
     ChangeQueued,
+    Op,
     PutDomain,
     RecordOutcomes,
     RemoveAccount,
@@ -230,6 +232,19 @@ async def test_a_break_after_the_final_dot_is_tried_again_and_says_so(
     assert await office.store.queue() == []
 
 
+def fail_to_wake(office: Office, monkeypatch: pytest.MonkeyPatch, times: int = 1000) -> None:
+    """So often the store cannot make a destination's mail due."""
+    apply, left = office.store.apply, [None] * times
+
+    async def unless_waking(op: Op[Any]) -> Any:
+        if isinstance(op, WakeDestination) and left:
+            left.pop()
+            raise StoreUnavailable("the store is away")
+        return await apply(op)
+
+    monkeypatch.setattr(office.store, "apply", unless_waking)
+
+
 # --- destinations that are away ---------------------------------------------------------------------------
 
 
@@ -319,6 +334,22 @@ async def test_when_it_is_back_everything_for_it_goes_at_once(
     await office.settled()
     assert len(far.messages) == 6
     assert await office.store.queue() == []
+
+
+async def test_what_was_delivered_is_recorded_though_the_others_cannot_be_woken(
+    open_office: OpenOffice, far: FakeMailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be sent once more."""
+    office = await open_office()
+    await far.stop()
+    await office.enqueue("b@far.test")
+    await office.settled()
+    await far.start()
+    await office.enqueue("new@far.test")
+    fail_to_wake(office, monkeypatch)
+    await office.settled()
+    assert [got.recipients for got in far.messages] == [["new@far.test"]]
+    assert list(await office.waiting()) == ["b@far.test"]
 
 
 async def test_messages_to_a_destination_that_is_away_end_in_time(open_office: OpenOffice) -> None:
@@ -537,6 +568,26 @@ async def test_a_host_that_swallows_everything_does_not_hide_the_one_that_is_bac
         while (await office.waiting())["b@theirs.test"] > 0:
             await asyncio.sleep(0.005)
     await silent.stop()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_primary_is_looked_for_again_when_its_mail_could_not_be_woken(
+    open_office: OpenOffice, far: FakeMailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = await open_office(BACKUP)
+    await office.backup_for("theirs.test")
+    await far.stop()
+    await office.runner.start()
+    await office.enqueue("b@theirs.test")
+    async with asyncio.timeout(5):
+        while not await _tried(office):
+            await asyncio.sleep(0.005)
+    fail_to_wake(office, monkeypatch, times=1)
+    await far.start()
+    async with asyncio.timeout(5):
+        while await office.store.queue():
+            await asyncio.sleep(0.005)
+    assert len(far.messages) == 1
 
 
 async def _tried(office: Office) -> list[str]:
