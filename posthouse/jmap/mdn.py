@@ -22,7 +22,15 @@ from posthouse.jmap.ids import CreationId
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer
 from posthouse.jmap.submission_set import is_too_much
-from posthouse.message.compose import Body, compose, format_mailbox, message_body, multipart, text_body
+from posthouse.message.compose import (
+    Body,
+    compose,
+    format_field,
+    format_mailbox,
+    message_body,
+    multipart,
+    text_body,
+)
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.mailboxes import flat, parse_mailbox_list
@@ -197,7 +205,7 @@ def _written(
         ("Disposition", f"{modes.action_mode}/{modes.sending_mode}; {modes.type}"),
         *(wanted.extension_fields or {}).items(),
     ]
-    report = "".join(f"{name}: {value}\r\n" for name, value in fields if value).encode()
+    report = b"".join(format_field(name, value, utf8=True) for name, value in fields if value)
     text = (
         wanted.text_body
         or "This is a receipt for the mail you sent. It says nothing about understanding.\r\n"

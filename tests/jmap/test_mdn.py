@@ -52,6 +52,19 @@ async def test_a_receipt_is_sent_once_and_can_be_read(alice: Client, bob: Client
     assert (await alice.call("MDN/parse", blobIds=[plain["blobId"]]))["notParsable"] == [plain["blobId"]]
 
 
+@pytest.mark.parametrize("final", [None, "rfc822\r\nX-Put-In: yes; alice@example.test"])
+async def test_nobody_puts_fields_into_a_receipt(alice: Client, bob: Client, final: str | None) -> None:
+    """Neither the sender, by line ends in an encoded word, nor the client."""
+    original = "Original-Recipient: =?utf-8?q?rfc822;_x=0D=0AX-Put-In:_yes?=\n"
+    email = await alice.add(letter("Crafted", more=ASKS + original))
+    await send(alice, email, finalRecipient=final)
+    (name,) = (await bob.call("Email/query"))["ids"]
+    (arrived,) = await bob.get(name, properties=["blobId"])
+    parsed = (await bob.call("MDN/parse", blobIds=[arrived["blobId"]]))["parsed"][arrived["blobId"]]
+    assert parsed["disposition"] == DISPLAYED
+    assert not parsed["extensionFields"]
+
+
 @pytest.mark.parametrize(
     ("more", "kind"),
     [
