@@ -262,7 +262,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     proxies: tuple[str, ...] = ()
     """Networks (CIDR) of load balancers before us: they must say whose connection it is by the PROXY protocol."""
     drain: Seconds = 0
-    """Seconds after SIGTERM in which `/ready` says no and all is still served: a load balancer sends nobody new."""
+    """Seconds after SIGTERM (a second one cuts it short) in which all is served and `/ready` says no to newcomers."""
     run_as: str = ""
     """The user to become once the ports are bound, when started as root; empty: stay."""
     log: Literal["debug", "info", "warning", "error"] = "info"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import types
 from collections.abc import Iterator, Mapping
@@ -93,6 +94,8 @@ class ConfigReader:
                 value = duration(value)
             elif isinstance(value, str) and kind == Octets:
                 value = size(value)
+            if isinstance(value, float) and not math.isfinite(value):  # TOML knows inf and nan
+                raise ValueError(f"{value} is no number to reckon with")
             return msgspec.convert(value, kind, strict=True)
         except (msgspec.ValidationError, ValueError) as fault:
             self.fail(key, f"{key}: {fault}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -14,17 +15,22 @@ _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 def duration(text: str) -> float:
     """Seconds of "90s", "1h30m", "5d" or a plain number. Raises ValueError."""
     parts = _DURATION.findall(text)
-    if parts and _DURATION.sub("", text).strip() == "":
-        return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
     try:
-        return float(text)
+        if parts and _DURATION.sub("", text).strip() == "":
+            seconds = float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+        else:
+            seconds = float(text)
     except ValueError:
-        raise ValueError(f'"{text}" is no duration (like "90s", "5m", "4h", "5d")') from None
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f'"{text}" is no duration (like "90s", "5m", "4h", "5d")')
+    return seconds
 
 
 def size(text: str) -> int:
     """Octets of "50MB", "64KB" or a plain number. Raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None:
+    octets = float(match[1]) * 1024 ** _POWERS[match[2].upper()] if match is not None else math.inf
+    if not math.isfinite(octets):
         raise ValueError(f'"{text}" is no size (like "64KB", "50MB", "2GB")')
-    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
+    return int(octets)

@@ -90,6 +90,9 @@ def test_the_hostname_is_enough() -> None:
         ('hostname = "mx.test"\n[tls]\nkey = "k.pem"', "certificate and key go together"),
         ('hostname = "mx.test"\n[outbound]\nexpire = "soon"', 'outbound.expire: "soon" is no duration'),
         ('hostname = "mx.test"\n[outbound]\nexpire = -1', "outbound.expire"),
+        ('hostname = "mx.test"\n[outbound]\nexpire = inf', "posthouse.toml:3: outbound.expire: inf"),
+        ('hostname = "mx.test"\n[outbound]\nexpire = "inf"', 'outbound.expire: "inf" is no duration'),
+        ('hostname = "mx.test"\n[outbound]\nretry = [60, nan]', "outbound.retry: nan"),
         ('hostname = "mx.test"\n[outbound]\nport = 70000', "outbound.port"),
         ('hostname = "mx.test"\n[outbound]\nretry = []', "outbound.retry"),
         ('hostname = "mx.test"\n[outbound]\nrelay = "mail.test"', "outbound.relay"),
@@ -130,6 +133,18 @@ def test_durations(text: str, seconds: float) -> None:
 )
 def test_sizes(text: str, octets: int) -> None:
     assert size(text) == octets
+
+
+@pytest.mark.parametrize("text", ["", "soon", "inf", "-inf", "nan", "1e400", "9" * 400 + "d"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        duration(text)
+
+
+@pytest.mark.parametrize("text", ["", "big", "-1", "inf", "9" * 400, "9" * 307 + "GB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size"):
+        size(text)
 
 
 def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

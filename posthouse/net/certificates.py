@@ -76,6 +76,13 @@ def write_private(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(
+            folder
+        )  # else the name could be gone after a power failure, and a new key be made in its place
+    finally:
+        os.close(folder)
 
 
 def _still_good(path: Path, hostname: str, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -69,6 +70,18 @@ def test_half_a_pair_is_made_anew(tmp_path: Path, lost: str):
     (tmp_path / lost).unlink()
     assert ensure_pair(*places, "mx.test", NOW)
     server_context(*places)
+
+
+def test_private_files_keep_their_name_over_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[str] = []
+
+    def noted(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        synced.append(f"{kind}, {'named' if (tmp_path / 'key.pem').exists() else 'not named yet'}")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_private(tmp_path / "key.pem", b"one")
+    assert synced == ["file, not named yet", "folder, named"]
 
 
 def test_private_files_replace_whole_and_leave_nothing_behind(tmp_path: Path):
