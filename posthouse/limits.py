@@ -609,6 +609,9 @@ HTTP_BODY_WAIT: Final = 60.0
 HTTP_BODY_TIME: Final = 4 * 3600.0
 """Seconds for a body; one of known length has only TRANSFER_GRACE and its octets at TRANSFER_RATE if that is less."""
 
+HTTP_PIPELINED: Final = 64 * KB
+"""Octets of further requests taken in while one is being answered; beyond that the peer is left waiting."""
+
 HTTP_DISCARD: Final = 256 * KB
 """Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""
 
