@@ -257,6 +257,8 @@ def _place(account_id: int, source: int, uids: Ranges, target: int) -> PlaceEmai
     return PlaceEmails(account_id=account_id, source_id=source, uids=uids, target_id=target)
 
 
+_MOVING: Final = {"type": "serverUnavailable", "description": "another client keeps moving it, try again"}
+
 # --- destroy ------------------------------------------------------------------------------------------------
 
 
@@ -290,8 +292,11 @@ async def destroy_emails(
         await context.store.commit(*ops)
         tried = [number for name, number in numbers.items() if number is not None and name not in refused]
         still = await mail.find(tried)
-        if still and tries:  # another client moved them meanwhile
+        if still:  # another client moved them meanwhile
             again = [ids.encode(ids.EMAIL, number) for number in still]
-            _, missed = await destroy_emails(context, account_id, again, tries - 1)
+            missed: Object = dict.fromkeys(again, _MOVING)
+            if tries:
+                _, missed = await destroy_emails(context, account_id, again, tries - 1)
             refused |= {name: fault for name, fault in missed.items() if fault["type"] != "notFound"}
+            gone = [name for name in gone if name not in refused]
     return gone, refused

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse.jmap import ids
-from posthouse.store.interface import AddEmail, DeleteMailbox, Op
+from posthouse.ranges import Ranges
+from posthouse.store.interface import AddEmail, DeleteMailbox, Expunge, Op
 from tests.house import TestHouse
 from tests.jmap.conftest import NOW, Client, letter
 
@@ -544,3 +546,29 @@ async def test_what_the_server_sets_may_stand_in_a_patch_as_it_is(alice: Client)
     for wrong in (*same, "subject", "preview", "hasAttachment", "header:Subject:asText"):
         refused = await changed(alice, name, email | {wrong: "M999", "keywords": {}})
         assert (refused["type"], refused["properties"]) == ("invalidProperties", [wrong])
+
+
+async def test_what_another_client_keeps_moving_is_not_called_destroyed(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The expunging misses it each time, as when it is in another mailbox by then."""
+    moving, still = await alice.add(letter("Moving")), await alice.add(letter("Still"))
+    commit, number = house.app.store.commit, int(moving[1:])
+    box = await house.app.store.mailbox(alice.number, "INBOX")
+    assert box is not None
+    uid = (await house.app.store.index(alice.number, box.mailbox_id)).find(number)
+    assert uid is not None
+
+    async def missing(*ops: Any) -> Any:
+        spared = [
+            msgspec.structs.replace(op, uids=Ranges.of_sorted([each for each in op.uids if each != uid]))
+            if isinstance(op, Expunge)
+            else op
+            for op in ops
+        ]
+        return await commit(*spared)
+
+    monkeypatch.setattr(house.app.store, "commit", missing)
+    answer = await alice.call("Email/set", destroy=[moving, still])
+    assert answer["destroyed"] == [still]
+    assert answer["notDestroyed"][moving]["type"] == "serverUnavailable"
