@@ -609,6 +609,9 @@ HTTP_BODY_WAIT: Final = 60.0
 HTTP_BODY_TIME: Final = 4 * 3600.0
 """Seconds for a body; one of known length has only TRANSFER_GRACE and its octets at TRANSFER_RATE if that is less."""
 
+HTTP_PIPELINED: Final = 64 * KB
+"""Octets of further requests taken in while one is being answered; beyond that the peer is left waiting."""
+
 HTTP_DISCARD: Final = 256 * KB
 """Octets of a body passed over when the answer needed none of it; for longer ones the connection ends."""
 
@@ -1725,6 +1728,9 @@ MODEL_LESSONS: Final = 4_000
 
 MODELS_CACHED: Final = 32
 """Accounts whose filters stay in memory."""
+
+MODELS_ABSENT: Final = 100_000
+"""Accounts of which is remembered that they have no filter of their own."""
 
 MODEL_FRESH: Final = 600.0
 """Seconds after which a filter in memory is read anew: another node may have taught it."""

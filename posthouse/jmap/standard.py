@@ -274,7 +274,7 @@ def leaves(tree: dict[str, Any] | None) -> list[dict[str, Any]]:
     waiting: list[tuple[Any, int]] = [] if tree is None else [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
-        if depth > limits.JMAP_FILTER_DEPTH or len(found) > limits.JMAP_FILTER_CONDITIONS:
+        if depth > limits.JMAP_FILTER_DEPTH or len(found) + len(waiting) >= limits.JMAP_FILTER_CONDITIONS:
             raise MethodError("unsupportedFilter", "the filter is too complex")
         if not isinstance(node, dict):
             raise MethodError("invalidArguments", "a filter is an object")

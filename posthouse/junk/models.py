@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from posthouse.junk.classifier import Model
-from posthouse.limits import MODEL_FRESH, MODELS_CACHED
+from posthouse.limits import MODEL_FRESH, MODELS_ABSENT, MODELS_CACHED
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 
@@ -43,7 +43,7 @@ class Models:
         model = await self._load(account_id)
         if model is None:
             self._absent[account_id] = self._now() + MODEL_FRESH
-            if len(self._absent) > 100_000:
+            if len(self._absent) > MODELS_ABSENT:
                 self._absent.popitem(last=False)
             return None
         self._keep(account_id, model)

@@ -117,17 +117,18 @@ class Backups:
     def _finish(self, place: Path, made_at: int, accounts: int) -> None:
         try:
             names = tuple(sorted(self._other_files()))
-            shutil.rmtree(place / FILES, ignore_errors=True)
             for name in names:
-                target = place / FILES / name
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                shutil.copy2(self._data / name, target)
+                _copy_over(self._data / name, place / FILES / name)
             manifest = Manifest(
                 form=FORM, made_at=made_at, hostname=self._hostname, accounts=accounts, files=names
             )
             part = place / f"{MANIFEST}.part"
             part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
             part.replace(place / MANIFEST)
+            # Only now: until here the manifest of the backup before counted, with all that it names.
+            for path in (place / FILES).rglob("*"):
+                if path.is_file() and str(path.relative_to(place / FILES)) not in names:
+                    path.unlink()
         except OSError as fault:
             raise StoreUnavailable(f"{place}: {fault.strerror or fault}") from fault
 
@@ -142,6 +143,14 @@ class Backups:
         """Read everything: flaws as they are found, and how far it has come."""
         async for found in self._files().verify(fix=fix):
             yield found
+
+
+def _copy_over(source: Path, target: Path) -> None:
+    """Copy a file; what was there before stays whole until the new one is."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    shutil.copy2(source, part)
+    part.replace(target)
 
 
 def read_manifest(place: Path) -> Manifest:

@@ -102,21 +102,31 @@ class RequestReader:
         return True
 
     async def closed(self) -> None:
-        """Until the peer goes away. What it pipelines meanwhile waits its turn. ConnectionFault at the end."""
-        while not self._queue and self._broken is None:
-            await self._feed()
+        """Until the peer goes away, or we are to stop. What it pipelines meanwhile waits its turn. ConnectionFault."""
+        waiting = 0
+        while waiting <= limits.HTTP_PIPELINED:
+            waiting += await self._read()
         await self._connection.wait_closed()
 
     async def _feed(self) -> None:
-        if self._broken is not None:
+        if self._broken is None:
+            await self._read()
+        if self._broken is not None and not self._queue:
             raise BadRequest(self._broken)
+
+    async def _read(self) -> int:
+        """Parse what comes next; how much it was. Behind what is broken nothing is parsed any more."""
         data = await self._connection.read_some(limits.HTTP_READ)
+        octets = len(data)
+        if self._broken is not None:
+            return octets
         if not self._in_body:
             self._head_octets += len(data)
         while data:
             data = self._parse(data)
         if not self._in_body and self._head_octets > limits.HTTP_HEAD:
             self._break(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        return octets
 
     def _parse(self, data: bytes) -> bytes:
         """Give octets to the parser; what it has to be given next."""
@@ -159,8 +169,6 @@ class RequestReader:
         """Nothing more can be read. Requests that came whole before it are answered first (RFC 9112 §9.3.2)."""
         while self._queue and not isinstance(self._queue[-1], _End):
             self._queue.pop()
-        if not self._queue:
-            raise BadRequest(status)
         self._broken = status
 
     # --- called by the parser ------------------------------------------------------------------------

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZE = 7_000_000
 PROBLEM = "urn:ietf:params:jmap:error:"
-PAUSE = 0.05
-"""Seconds that the others may wait for one request."""
+PAUSE = 0.1
+"""Seconds that the others may wait for one request; half of that on a core of one's own."""
 
 
 def request_of(values: bytes) -> bytes:

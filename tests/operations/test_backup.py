@@ -123,6 +123,25 @@ def test_a_backup_that_was_cut_off_leaves_the_one_before(
     assert BOB in shell("account", "list")
 
 
+def test_a_backup_that_was_cut_off_at_its_files_can_be_restored(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, key = tmp_path / "backup", tmp_path / "data" / "login.key"
+    secret = key.read_bytes()
+    (tmp_path / "data" / "old.pem").write_text("old")
+    shell("backup", str(folder))
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", _full)
+        shell("backup", str(folder), code=1)
+    moved = tmp_path / "moved"
+    (tmp_path / "data").rename(moved)
+    shell("restore", str(folder), "--same")
+    assert (key.read_bytes(), (tmp_path / "data" / "old.pem").read_text()) == (secret, "old")
+    (tmp_path / "data" / "old.pem").unlink()
+    shell("backup", str(folder))
+    assert [path.name for path in (folder / "files").rglob("*.pem*") if path.name.startswith("old")] == []
+
+
 def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 

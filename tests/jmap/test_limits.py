@@ -1,0 +1,208 @@
+"""What a JMAP client may ask for at most: exactly so much is done, one more is refused and nothing is half done."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from posthouse import limits
+from tests.jmap.conftest import Client, letter
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A filter that stands so deep in operators."""
+    inner: dict[str, Any] = {"from": "bob"}
+    for _ in range(depth):
+        inner = {"operator": "AND", "conditions": [inner]}
+    return inner
+
+
+def beside(count: int) -> dict[str, Any]:
+    """An operator with so many conditions."""
+    return {"operator": "OR", "conditions": [{"from": f"x{i}"} for i in range(count)]}
+
+
+def ids(letters: str, count: int) -> list[str]:
+    """Well-formed ids of nothing."""
+    return [f"{letters}{900_000 + i}" for i in range(count)]
+
+
+QUERIES = {
+    "depth": (lambda most: {"filter": nested(most)}, limits.JMAP_FILTER_DEPTH, "unsupportedFilter"),
+    "conditions": (lambda most: {"filter": beside(most)}, limits.JMAP_FILTER_CONDITIONS, "unsupportedFilter"),
+    "sorts": (
+        lambda most: {"sort": [{"property": "receivedAt"}] * most},
+        limits.JMAP_SORTS,
+        "unsupportedSort",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+async def test_a_query_has_a_size(alice: Client, kind: str) -> None:
+    made, most, refusal = QUERIES[kind]
+    assert (await alice.call("Email/query", **made(most)))["ids"] == []
+    assert await alice.error("Email/query", **made(most + 1)) == refusal
+
+
+ASKED = {
+    "Email/parse": ("blobIds", "B", limits.JMAP_PARSE),
+    "MDN/parse": ("blobIds", "B", limits.JMAP_PARSE),
+    "SearchSnippet/get": ("emailIds", "M", limits.JMAP_SNIPPETS),
+}
+
+
+@pytest.mark.parametrize("method", ASKED)
+async def test_so_many_are_looked_at_in_one_call(alice: Client, method: str) -> None:
+    name, letters, most = ASKED[method]
+    more = {"filter": {"text": "hello"}} if method.startswith("Search") else {}
+    asked = ids(letters, most)
+    answer = await alice.call(method, **{name: asked}, **more)
+    assert sorted(answer["notFound"]) == sorted(asked)
+    assert await alice.error(method, **{name: ids(letters, most + 1)}, **more) == "requestTooLarge"
+
+
+async def test_a_blob_has_so_many_sources(alice: Client) -> None:
+    for count, kept in ((limits.JMAP_BLOB_SOURCES, True), (limits.JMAP_BLOB_SOURCES + 1, False)):
+        create = {"b": {"data": [{"data:asText": "x"}] * count}}
+        answer = await alice.call("Blob/upload", create=create)
+        assert ("b" in (answer["created"] or {})) == kept
+        if kept:
+            assert answer["created"]["b"]["size"] == count
+        else:
+            assert answer["notCreated"]["b"]["type"] == "invalidProperties"
+
+
+async def test_a_mailbox_has_a_name_of_so_many_octets(alice: Client) -> None:
+    for length, kept in ((limits.JMAP_MAILBOX_NAME, True), (limits.JMAP_MAILBOX_NAME + 1, False)):
+        answer = await alice.call("Mailbox/set", create={"m": {"name": "n" * length}})
+        assert ("m" in (answer["created"] or {})) == kept
+    wide = "驿" * (limits.JMAP_MAILBOX_NAME // 3 + 1)
+    answer = await alice.call("Mailbox/set", create={"m": {"name": wide}})
+    assert answer["notCreated"]["m"]["properties"] == ["name"]
+
+
+async def test_mailboxes_stand_so_deep(alice: Client) -> None:
+    parent, depth = None, 0
+    while True:
+        answer = await alice.call("Mailbox/set", create={"m": {"name": f"d{depth}", "parentId": parent}})
+        if "m" not in (answer["created"] or {}):
+            break
+        parent, depth = answer["created"]["m"]["id"], depth + 1
+        assert depth <= limits.JMAP_MAILBOX_DEPTH
+    assert depth == limits.JMAP_MAILBOX_DEPTH
+
+
+async def test_a_card_has_a_size(alice: Client) -> None:
+    (book,) = (await alice.call("AddressBook/get", ids=None))["list"]
+
+    async def create(length: int) -> Any:
+        card = {"addressBookIds": {book["id"]: True}, "notes": {"n": {"note": "x" * length}}}
+        return await alice.call("ContactCard/set", create={"c": card})
+
+    assert "c" in (await create(limits.CONTACT_CARD - 1000))["created"]
+    assert (await create(limits.CONTACT_CARD))["notCreated"]["c"]["type"] == "tooLarge"
+
+
+@pytest.mark.parametrize(
+    ("most", "method", "made"),
+    [
+        (limits.JMAP_IDENTITIES, "Identity/set", {"email": "alice@example.test"}),
+        (limits.ADDRESS_BOOKS, "AddressBook/set", {"name": "friends"}),
+    ],
+)
+async def test_an_account_keeps_so_many(alice: Client, most: int, method: str, made: dict[str, Any]) -> None:
+    have = len((await alice.call(method.replace("set", "get"), ids=None))["list"])
+    answer = await alice.call(method, create={f"n{i}": made for i in range(most - have)})
+    assert len(answer["created"]) == most - have
+    answer = await alice.call(method, create={"more": made})
+    assert answer["notCreated"]["more"]["type"] == "overQuota"
+
+
+async def test_a_letter_is_held_back_for_so_long(alice: Client) -> None:
+    own = letter("later").replace("Bob <bob@elsewhere.test>", "alice@example.test")
+    email = await alice.add(own, flags=("$draft",))
+    (identity, *_) = (await alice.call("Identity/get", ids=None))["list"]
+    for seconds, kept in ((limits.JMAP_HOLD, True), (limits.JMAP_HOLD + 1, False)):
+        envelope = {
+            "mailFrom": {"email": "alice@example.test", "parameters": {"HOLDFOR": str(seconds)}},
+            "rcptTo": [{"email": "bob@example.test"}],
+        }
+        made = {"identityId": identity["id"], "emailId": email, "envelope": envelope}
+        answer = await alice.call("EmailSubmission/set", create={"s": made})
+        assert ("s" in (answer["created"] or {})) == kept, answer
+
+
+BUSY = {
+    "requests": ("POST", "/jmap/", limits.JMAP_REQUESTS, 400, b'"maxConcurrentRequests"'),
+    "uploads": ("POST", "/jmap/upload/{account}/", limits.JMAP_UPLOADS, 400, b'"maxConcurrentUpload"'),
+    "streams": (
+        "GET",
+        "/jmap/eventsource/?types=*&closeafter=no&ping=0",
+        limits.JMAP_STREAMS,
+        429,
+        b"too many",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BUSY)
+async def test_so_many_at_once_by_one_account(alice: Client, bob: Client, kind: str) -> None:
+    """RFC 8620 §3.6.1: `limit`, with the name of the limit. Requests whose bodies never end wait in the server."""
+    method, path, most, status, word = BUSY[kind]
+    open_ones: list[asyncio.StreamWriter] = []
+
+    async def begin(client: Client) -> asyncio.StreamReader:
+        port = client.house.port("http")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        open_ones.append(writer)
+        name, password = ("alice", "wonderland") if client is alice else ("bob", "builder")
+        login = base64.b64encode(f"{name}@example.test:{password}".encode()).decode()
+        length = "Content-Type: application/json\r\nContent-Length: 9\r\n" if method == "POST" else ""
+        head = f"{method} {path.format(account=client.account_id)} HTTP/1.1\r\nHost: a\r\n{length}"
+        body = "{" if method == "POST" else ""
+        writer.write(f"{head}Authorization: Basic {login}\r\n\r\n{body}".encode())
+        return reader
+
+    async def refused(reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(5):
+            return (await reader.readuntil(b"\r\n\r\n")) + await reader.read(500)
+
+    try:
+        first = [await begin(alice) for _ in range(most)]
+        await asyncio.sleep(0.5)  # until all of them are inside
+        answer = await refused(await begin(alice))
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert word in answer
+        others = await begin(bob)
+        done, _ = await asyncio.wait([asyncio.ensure_future(others.read(1))], timeout=0.3)
+        assert not done or method == "GET", "bob is not alice"
+        assert all(not reader.at_eof() for reader in first)
+    finally:
+        for writer in open_ones:
+            writer.close()
+
+
+@pytest.mark.parametrize("behind", [b"", b"{", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"x" * 1000])
+async def test_a_stream_ends_with_its_client_whatever_stood_behind_the_request(
+    alice: Client, behind: bytes
+) -> None:
+    login = base64.b64encode(b"alice@example.test:wonderland")
+    asked = b"GET /jmap/eventsource/?types=*&closeafter=no&ping=0 HTTP/1.1\r\nHost: a\r\n"
+    for _ in range(2):  # were the first ones still there, the second ones would be too many
+        for part in (b"", behind):
+            streams = []
+            for _ in range(limits.JMAP_STREAMS // 2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", alice.house.port("http"))
+                writer.write(asked + b"Authorization: Basic " + login + b"\r\n\r\n" + part)
+                assert (await reader.readuntil(b"here\n")).startswith(b"HTTP/1.1 200 ")
+                writer.write(behind if not part else b"")
+                streams.append(writer)
+            for writer in streams:
+                writer.close()
+            await asyncio.sleep(0.2)
