@@ -13,6 +13,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ import msgspec
 from posthouse import limits
 from posthouse.config_reader import ConfigError as ConfigError  # noqa: PLC0414  # it is part of this module
 from posthouse.config_reader import ConfigReader, Octets, Seconds
+from posthouse.name_servers import NameServer
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Times = Annotated[int, msgspec.Meta(ge=0)]
@@ -359,10 +361,7 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
     if not 1 <= config.workers <= 64:
         yield "workers", "workers: from 1 to 64"
     if config.workers > 1 and config.store.url.startswith(CLUSTER_URLS):
-        yield (
-            "workers",
-            "workers: over PostgreSQL every process is equal; start another `posthouse serve` instead",
-        )
+        yield "workers", "workers: over PostgreSQL all processes are equal; start another `posthouse serve`"
     for name in Listen.__struct_fields__:
         for address in getattr(config.listen, name):
             if not _LISTENER.fullmatch(address):
@@ -386,13 +385,15 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
     relay = urlsplit(config.outbound.relay)
     if config.outbound.relay and (relay.scheme not in {"smtp", "smtps"} or not relay.hostname):
         yield "outbound.relay", 'outbound.relay: write "smtp://user:password@host:port" or "smtps://…"'
-    for key, networks in (
-        ("inbound.trusted", config.inbound.trusted),
-        ("outbound.source", config.outbound.source),
-        ("proxies", config.proxies),
+    network = partial(ipaddress.ip_network, strict=False)
+    for key, values, read in (
+        ("inbound.trusted", config.inbound.trusted, network),
+        ("outbound.source", config.outbound.source, network),
+        ("proxies", config.proxies, network),
+        ("dns.servers", config.dns.servers, NameServer.parse),
     ):
-        for network in networks:
+        for value in values:
             try:
-                ipaddress.ip_network(network, strict=False)
+                read(value)
             except ValueError as fault:
                 yield key, f"{key}: {fault}"

@@ -11,37 +11,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import msgspec
-
 from posthouse import limits
+from posthouse.name_servers import NameServer
 
 M = TypeVar("M")
-
-
-class NameServer(msgspec.Struct, frozen=True):
-    """Where a name server listens."""
-
-    address: str
-    port: int = 53
-
-    @classmethod
-    def parse(cls, text: str) -> NameServer:
-        """Read "address", "address:port" or "[v6]:port". Raises ValueError."""
-        if text.startswith("["):
-            address, bracket, port = text[1:].partition("]")
-            if not bracket or (port and not port.startswith(":")):
-                raise ValueError(f"not a name server's address: {text!r}")
-            return cls(address, int(port[1:]) if port else 53)
-        if text.count(":") == 1:
-            address, _, port = text.partition(":")
-            return cls(address, int(port))
-        return cls(text)
-
-    def __str__(self) -> str:
-        """As it is written in the configuration."""
-        if self.port == 53:
-            return self.address
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 class _Datagram(asyncio.DatagramProtocol, Generic[M]):

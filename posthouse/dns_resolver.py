@@ -21,8 +21,9 @@ import msgspec
 
 from posthouse import limits
 from posthouse.config import Dns
-from posthouse.dns_exchange import NameServer, ask_by_tcp, ask_by_udp
+from posthouse.dns_exchange import ask_by_tcp, ask_by_udp
 from posthouse.ip_addresses import reverse_name
+from posthouse.name_servers import NameServer
 from posthouse.resolver import AddressAnswer, Mx, MxAnswer, NameAnswer, Status, TextAnswer
 
 if TYPE_CHECKING:

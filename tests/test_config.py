@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from posthouse.config import Config, ConfigError, find, load, parse
+from posthouse.name_servers import NameServer
 from posthouse.units import duration, size
 
 EXAMPLE = """\
@@ -100,6 +101,10 @@ def test_the_hostname_is_enough() -> None:
         ('hostname = "mx.test"\n[store]\nurl = "mysql://x"', "store.url"),
         ('hostname = "mx.test"\n[inbound]\ntrusted = ["10.0.0.0/99"]', "inbound.trusted"),
         ('hostname = "mx.test"\n[inbound]\nbackups = ["not a host"]', "inbound.backups"),
+        *(
+            (f'hostname = "mx.test"\n[dns]\nservers = ["{server}"]', "posthouse.toml:3: dns.servers")
+            for server in ("ns.north.test", "127.0.0.1:x", "127.0.0.1:0", "[::1", "[::1]:65536", "")
+        ),
         ('hostname = {env = "NONE"}', "the environment has no NONE"),
         ('hostname = {file = "none"}', "hostname"),
         ('hostname = {file = "none", env = "x"}', "a table here is"),
@@ -110,6 +115,14 @@ def test_mistakes_are_named(text: str, complaint: str) -> None:
         read(text)
     assert complaint in error.value.public
     assert error.value.public.startswith("/etc/posthouse/posthouse.toml")
+
+
+@pytest.mark.parametrize(
+    "server", ["192.0.2.1", "127.0.0.1:5353", "2001:db8::1", "[2001:db8::1]:5353", "fe80::1%eth0"]
+)
+def test_name_servers(server: str) -> None:
+    config = read(f'hostname = "mx.test"\n[dns]\nservers = ["{server}"]')
+    assert [str(NameServer.parse(one)) for one in config.dns.servers] == [server]
 
 
 def test_secrets_from_a_file_and_from_the_environment(tmp_path: Path) -> None:

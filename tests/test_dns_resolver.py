@@ -12,9 +12,9 @@ import pytest
 
 from posthouse import dns_resolver, limits
 from posthouse.config import Dns
-from posthouse.dns_exchange import NameServer
 from posthouse.dns_resolver import DnsResolver, system_servers
 from posthouse.msgauth.tlsa import Tlsa, parse_tlsa
+from posthouse.name_servers import NameServer
 from posthouse.resolver import Mx, Status
 from tests.fakes.clock import FakeClock
 from tests.fakes.name_server import FakeNameServer, Reply, answer

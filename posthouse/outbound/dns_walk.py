@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from posthouse import limits
-from posthouse.dns_exchange import NameServer
 from posthouse.dns_resolver import DnsResolver, exchange
+from posthouse.name_servers import NameServer
 
 if TYPE_CHECKING:
     import dns.message

@@ -40,6 +40,7 @@ BY_FOLDER = {
     "clock": 0,
     "resolver": 0,
     "dns_exchange": 0,
+    "name_servers": 0,
     "dns_resolver": 0,
     "message": 0,
     "net": 0,
@@ -83,6 +84,7 @@ SHARED_VALUES = {
     "units",
     "resolver",
     "dns_exchange",
+    "name_servers",
     "ip_addresses",
 }
 """Single modules of floor 0 that everything may import, also from floor 0."""
