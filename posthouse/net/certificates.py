@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from posthouse.durable import sync
 from posthouse.limits import CERTIFICATE_DAYS, CERTIFICATE_RENEW_DAYS
 
 
@@ -76,13 +77,7 @@ def write_private(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(
-            folder
-        )  # else the name could be gone after a power failure, and a new key be made in its place
-    finally:
-        os.close(folder)
+    sync(path.parent)  # else the name could be gone after a power failure, and a new key be made in its place
 
 
 def _still_good(path: Path, hostname: str, now: datetime) -> bool:

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from posthouse.durable import sync
 from posthouse.errors import Conflict, StoreUnavailable
+from posthouse.net.certificates import write_private
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 from posthouse.store.keeper import Keeper
@@ -108,7 +110,7 @@ class Backups:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             others = {path.name for path in place.iterdir()} - {MANIFEST, FILES, "blobs", "posthouse.toml"}
-            others = {name for name in others if not name.startswith(("mail.db", MANIFEST))}
+            others = {name for name in others if not name.startswith(("mail.db", MANIFEST, f".{MANIFEST}"))}
         except OSError as fault:
             raise StoreUnavailable(f"{place}: {fault.strerror or fault}") from fault
         if others:
@@ -122,9 +124,7 @@ class Backups:
             manifest = Manifest(
                 form=FORM, made_at=made_at, hostname=self._hostname, accounts=accounts, files=names
             )
-            part = place / f"{MANIFEST}.part"
-            part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-            part.replace(place / MANIFEST)
+            write_private(place / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
             # Only now: until here the manifest of the backup before counted, with all that it names.
             for path in (place / FILES).rglob("*"):
                 if path.is_file() and str(path.relative_to(place / FILES)) not in names:
@@ -150,7 +150,9 @@ def _copy_over(source: Path, target: Path) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     shutil.copy2(source, part)
+    sync(part)
     part.replace(target)
+    sync(target.parent)
 
 
 def read_manifest(place: Path) -> Manifest:

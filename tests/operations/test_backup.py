@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import apsw
 import pytest
 
+from posthouse.operations.backup import Backups, read_manifest
 from tests.operations.shell import ALICE, BOB, Shell
 
 LARGE = b"x" * 40_000
@@ -140,6 +142,39 @@ def test_a_backup_that_was_cut_off_at_its_files_can_be_restored(
     (tmp_path / "data" / "old.pem").unlink()
     shell("backup", str(folder))
     assert [path.name for path in (folder / "files").rglob("*.pem*") if path.name.startswith("old")] == []
+
+
+def test_a_backup_counts_when_everything_of_it_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, place = tmp_path / "data", tmp_path / "backup"
+    for name in ("login.key", "dkim/s1.pem"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text(name)
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(f"{place}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    backups = Backups(
+        None,
+        None,
+        data=data,
+        hostname="a.test",
+        own=("mail.db",),
+        now=lambda: 1.0,
+        expected=True,  # type: ignore[arg-type]
+    )
+    place.mkdir()
+    backups._finish(place, 1, 2)
+    manifest = next(i for i, name in enumerate(synced) if ".backup.json." in name)
+    for name in ("/files/login.key.part", "/files", "/files/dkim/s1.pem.part", "/files/dkim"):
+        assert synced.index(name) < manifest, synced
+    assert synced[manifest + 1] == "", "the folder that the manifest stands in"
+    assert read_manifest(place).files == ("dkim/s1.pem", "login.key")
 
 
 def _full(*_: object) -> None:

@@ -20,6 +20,7 @@ import apsw
 import msgspec
 
 from posthouse import limits
+from posthouse.durable import sync
 from posthouse.errors import StoreUnavailable
 from posthouse.store.sqlite.connection import connect, open_copy
 from posthouse.store.sqlite.segments import SegmentFolder
@@ -66,7 +67,7 @@ def _copy_database(path: Path, part: Path) -> None:
     with contextlib.closing(connect(path)) as db:
         db.execute("VACUUM INTO ?", (str(part),))
     part.chmod(0o600)
-    _sync(part)
+    sync(part)
 
 
 def segments_of(part: Path) -> dict[int, int]:
@@ -98,20 +99,12 @@ def _copy_segment(source: Path, target: Path, octets: int) -> int:
 
 def put_in_place(part: Path, folder: Path, wanted: set[str]) -> None:
     """Let a copy of the database take the old one's place; then go the segments (file names) that it does not need."""
-    _sync(folder / BLOBS)
+    sync(folder / BLOBS)
     part.replace(folder / DATABASE)
-    _sync(folder)
+    sync(folder)
     for path in (folder / BLOBS).glob("*.seg"):
         if path.name not in wanted:
             path.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def copy_back(folder: Path, path: Path, blobs: Path, *, same: bool, now: int) -> None:
@@ -139,6 +132,6 @@ def copy_back(folder: Path, path: Path, blobs: Path, *, same: bool, now: int) ->
             db.execute("DELETE FROM queue_destination")
             db.execute("COMMIT")
     for one in (*blobs.iterdir(), blobs, part):
-        _sync(one)
+        sync(one)
     part.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
