@@ -140,9 +140,14 @@ def key_of(tags: dict[str, str]) -> tuple[str, str, str]:
     return algorithm, domain, selector
 
 
+def identity_domain(identity: str) -> str:
+    """The domain of an i= in A-labels, as d= is kept (RFC 6376 §3.5, RFC 8616 §5). AddressError."""
+    return normalize_domain(unspaced(identity).rpartition("@")[2])
+
+
 def _is_within(identity: str, domain: str) -> bool:
     try:
-        own = normalize_domain(unspaced(identity).rpartition("@")[2])
+        own = identity_domain(identity)
     except AddressError:
         return False
     return own == domain or own.endswith(f".{domain}")

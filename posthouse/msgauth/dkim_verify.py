@@ -20,6 +20,7 @@ from posthouse.msgauth.dkim_signature import (
     Signature,
     SignatureProblem,
     header_digest,
+    identity_domain,
     read_signature,
 )
 from posthouse.msgauth.results import Dkim, Result
@@ -99,7 +100,7 @@ async def _checked(
     key = await find_key(signature.selector, signature.domain, resolver)
     if key.kind != ALGORITHMS[signature.algorithm]:
         return _result(signature, Result.PERMERROR, f"the key is not for {signature.algorithm}")
-    if key.strict and signature.identity.rpartition("@")[2].lower() != signature.domain:
+    if key.strict and identity_domain(signature.identity) != signature.domain:
         return _result(signature, Result.PERMERROR, "the key is not for domains below d=")
     digest = header_digest(fields, signature.names, signature.field, relaxed=signature.header_relaxed)
     found = _result(signature, Result.PASS, "")

@@ -70,6 +70,29 @@ async def test_the_same_signature_without_absurdity_passes() -> None:
     assert found.result is Result.PASS
 
 
+@pytest.mark.parametrize(
+    ("domain", "identity", "passes"),
+    [
+        ("bank.test", "@bank.test", True),
+        ("bank.test", "someone@Bank.Test", True),
+        ("bank.test", "@bank.\r\n\ttest", True),
+        ("bank.test", "@mail.bank.test", False),
+        ("xn--bcher-kva.test", "@bücher.test", True),
+        ("xn--bcher-kva.test", "@mail.bücher.test", False),
+    ],
+)
+async def test_a_key_for_the_domain_itself_signs_for_nobody_below(
+    domain: str, identity: str, passes: bool
+) -> None:
+    """RFC 6376 §3.6.1: t=s. The domain of i= may be folded, in capitals or in its own letters (RFC 8616 §5)."""
+    key = SigningKey(domain=domain, selector="s1", algorithm=KEY.algorithm, key=KEY.key)
+    record = key_record(KEY.key)
+    for flags, expected in (("", True), ("t=s; ", passes)):
+        zone = f's1._domainkey.{domain}. TXT "{record.replace("p=", flags + "p=")}"\n'
+        (found,) = await verified(crafted(RAW, key, i=identity), FakeResolver(zone))
+        assert (found.result is Result.PASS) == expected, found
+
+
 async def test_a_length_beyond_the_text_opens_nothing() -> None:
     """RFC 6376 §3.5: it should not be there; what is signed is the whole text, and nothing can be added to it."""
     raw = crafted(RAW, KEY, l="9" * 70)
