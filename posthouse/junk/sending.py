@@ -10,6 +10,7 @@ moments wherever the account sends by; what is lost on the way is at most what o
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections import OrderedDict
@@ -195,9 +196,11 @@ class Sending:
         """Let an account send again; what it sent today is usual from now on. Whether it was held."""
         state = await self._state(account)
         was = bool(state.held)
-        self._released(state)
+        freed = copy.deepcopy(state)
+        self._released(freed)
         forget = RemoveMemo(account_id=HOUSE, kind=HELD, key=account.address)
-        await self._store.commit(self._save(account.account_id, state), forget)
+        await self._store.commit(self._save(account.account_id, freed), forget)
+        self._released(state)  # only now: what the store does not know must not hold here
         self._spread("released", account)
         return was
 

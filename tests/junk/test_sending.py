@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from posthouse.config import Dns, Sending
+from posthouse.errors import StoreUnavailable
 from posthouse.junk import sending as junk
 from posthouse.junk.history import History
 from posthouse.limits import SENDING_SAVED
@@ -132,6 +133,28 @@ async def test_the_brake_counts_what_all_processes_send(tmp_path: Path) -> None:
         assert (await doors.leaves(1, 33, 400)).reply is not None, (
             "the domain's limit is counted together too"
         )
+    finally:
+        await house.house.close()
+
+
+async def test_a_release_that_could_not_be_kept_releases_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, clock = await open_house(tmp_path), FakeClock()
+    try:
+        doors = Doors(house, clock)
+        assert (await doors.leaves(0, 25, 0)).held
+
+        async def away(*_: object) -> None:
+            raise StoreUnavailable("the disk is gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(doors.store, "commit", away)
+            with pytest.raises(StoreUnavailable):
+                await doors.pair[0].release(house.alice)
+        assert (await doors.leaves(0, 1, 100)).held
+        assert await doors.pair[0].release(house.alice), "it was held until now"
+        assert not (await doors.leaves(0, 1, 101)).held
     finally:
         await house.house.close()
 
