@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from posthouse.limits import (
     ARC_SETS,
     DKIM_CLOCK_SKEW,
+    DKIM_RSA_LARGEST,
+    DKIM_RSA_SMALLEST,
     DKIM_SIGNED_NAMES,
     DMARC_REPORT_URIS,
     DNS_NAME_RECORDS,
@@ -86,6 +92,31 @@ async def test_a_signature_counts_so_long_after_its_end(late: int, result: Resul
     raw = crafted(RAW, KEY, x=str(NOW - late))
     (found,) = await verified(raw, FakeResolver(KEY_ZONE))
     assert found.result is result
+
+
+@pytest.mark.parametrize(
+    ("bits", "usable"),
+    [
+        (DKIM_RSA_SMALLEST - 1, False),
+        (DKIM_RSA_SMALLEST, True),
+        (DKIM_RSA_LARGEST, True),
+        (DKIM_RSA_LARGEST + 1, False),
+        (16_384, False),
+    ],
+)
+async def test_a_key_has_so_many_bits(bits: int, usable: bool) -> None:
+    """RFC 8301 §3.2: shorter ones prove nothing. No key needs to be made: any odd modulus reads as one."""
+    public = rsa.RSAPublicNumbers(65537, (1 << bits - 1) + 1).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    record = f"v=DKIM1; p={base64.b64encode(der).decode()}"
+    strings = " ".join(f'"{record[i : i + 255]}"' for i in range(0, len(record), 255))
+    ask = find_key("s1", "bank.test", FakeResolver(f"s1._domainkey.bank.test. TXT {strings}\n"))
+    if usable:
+        assert (await ask).bits == bits
+    else:
+        with pytest.raises(KeyProblem) as problem:
+            await ask
+        assert problem.value.result is Result.POLICY
 
 
 async def test_so_many_records_are_searched_for_a_key() -> None:

@@ -188,6 +188,25 @@ async def test_drain_gives_up_on_a_peer_that_does_not_read(house: House, monkeyp
     assert [type(fault) for fault in house.faults] == [WriteTimeout]
 
 
+async def test_who_is_sent_away_and_does_not_go_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wire, "SENT_AWAY_TIME", 0.1)
+    held = asyncio.Event()
+
+    async def serve(connection: Connection) -> None:
+        await held.wait()  # it neither reads nor writes: nobody tells it
+
+    client = await house.pair(serve)
+    while not house.sessions:
+        await asyncio.sleep(0.01)
+    house.sessions[0].send_away()
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(ConnectionClosed):
+                await client.read_line(100)
+    finally:
+        held.set()
+
+
 async def test_a_silent_peer_meets_the_idle_limit_and_can_be_told(house: House):
     async def serve(connection: Connection) -> None:
         connection.set_idle_timeout(0.05)
