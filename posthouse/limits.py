@@ -669,6 +669,9 @@ JMAP_SEARCH_WORDS: Final = 50
 JMAP_PARSE: Final = 20
 """Blobs in one Email/parse: each may be as large as a message."""
 
+MDN_RECIPIENTS: Final = 5
+"""Addresses that get a receipt: whoever wrote the message chose them, and could have others flooded in our name."""
+
 JMAP_SNIPPETS: Final = 200
 """Emails in one SearchSnippet/get: each is read."""
 

@@ -136,12 +136,12 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
         raise Rejected("mdnAlreadySent")
     raw = await blobs.octets_of(context, blob)
     headers = Headers.scan(raw)
-    to = [
-        each.readable_address
-        for each in flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
-    ]
+    asking = flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
+    to = list(dict.fromkeys(each.readable_address for each in asking))
     if not to:
         raise Rejected("notFound", "the message does not ask for it")  # RFC 9007 §2.1
+    if len(to) > limits.MDN_RECIPIENTS:
+        raise Rejected("forbidden", "it asks for receipts to too many addresses")
     await _check_recipient(context, wanted.final_recipient or str(sender["email"]))
     message, told = _written(context, wanted, sender, headers, raw, to)
     if len(message) > context.services.message_size:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from posthouse import limits
 from tests.jmap.conftest import Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -80,6 +81,22 @@ async def test_nobody_puts_fields_into_a_receipt(alice: Client, bob: Client, fin
 async def test_receipts_that_are_refused(alice: Client, more: dict[str, Any], kind: str) -> None:
     email = await alice.add(letter("Important", more=ASKS))
     assert (await send(alice, email, **more))[0][1]["notSent"]["m"]["type"] == kind
+
+
+async def test_a_receipt_floods_nobody(alice: Client, bob: Client) -> None:
+    """The sender of a message says where its receipts go."""
+    most = limits.MDN_RECIPIENTS
+    for count, kept in ((most, True), (most + 1, False)):
+        others = [f"p{i}@far.test" for i in range(count - 1)]
+        asks = (
+            f"Disposition-Notification-To: {', '.join(['bob@example.test', *others, 'bob@example.test'])}\n"
+        )
+        email = await alice.add(letter(f"To {count}", more=asks))
+        answer = (await send(alice, email))[0][1]
+        assert ("m" in (answer["sent"] or {})) == kept
+        if not kept:
+            assert answer["notSent"]["m"]["type"] == "forbidden"
+    assert len((await bob.call("Email/query"))["ids"]) == 1
 
 
 async def test_nobody_is_told_who_did_not_ask(alice: Client) -> None:
