@@ -175,21 +175,19 @@ class App:
                     await (hurry or asyncio.Event()).wait()
         stops = [listener.stop() for listener in self._listeners.values()]
         stops += [self._workers.stop()] if self._workers is not None else []
-        await asyncio.gather(*stops)
+        outcomes: list[object] = await asyncio.gather(*stops, return_exceptions=True)
         self.house.listening = {}
-        if self._pusher is not None:
-            await self._pusher.stop()
-        await self.house.outbox.stop()
-        if self._runner is not None:
-            await self._runner.stop()
-        if self._upkeep is not None:
-            await self._upkeep.stop()
-        await self.house.junk.stop()
-        if self._control is not None:
-            await self._control.stop()
+        house = self.house
+        parts = (self._pusher, house.outbox, self._runner, self._upkeep, house.junk, self._control)
+        for part in parts:
+            if part is not None:
+                outcomes += await asyncio.gather(part.stop(), return_exceptions=True)
         if self._preparing is not None:
-            await self._preparing
-        await self.house.close()
+            outcomes += await asyncio.gather(self._preparing, return_exceptions=True)
+        for fault in outcomes:
+            if isinstance(fault, BaseException):  # it keeps none of the others, nor the store, from its end
+                log.error("a part did not stop as it should", exc_info=fault)
+        await house.close()
 
     async def _start_housework(self) -> None:
         """All that one process does for its workers too."""

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.errors import StoreUnavailable
 from posthouse.house import House
+from posthouse.store.interface import PutDomain
+from posthouse.store.model import Domain
 from tests.house import TestHouse
 
 PATIENCE = 5.0
@@ -34,3 +37,21 @@ async def test_woken_and_stopped_at_once(
         assert done, "it goes on and on"
     finally:
         await house.close()
+
+
+@pytest.mark.parametrize("part", ["outbox", "junk"])
+async def test_a_part_that_cannot_stop_keeps_the_store_from_nothing(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = await TestHouse.open(tmp_path)
+    real = getattr(house.app.house, part).stop
+
+    async def broken() -> None:
+        await real()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(getattr(house.app.house, part), "stop", broken)
+    await house.close()
+    assert "ZeroDivisionError" in caplog.text
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await house.app.store.apply(PutDomain(domain=Domain(name="late.test"), new=True))
