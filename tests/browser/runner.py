@@ -58,6 +58,7 @@ async def run_suite(
                 await process.stdin.drain()
             elif "failed" in said:
                 failures.append(f"{said['failed']}: {said['why']}")
+                print(failures[-1], file=sys.stderr)  # also when the rest takes too long
             else:
                 print(said, file=sys.stderr)
         code = await process.wait()
