@@ -11,7 +11,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +24,7 @@ from posthouse.store.credentials import (
     PutCredential,
     RemoveCredentials,
 )
-from posthouse.store.interface import Store
+from posthouse.store.interface import Op, Store
 from posthouse.store.model import Account
 
 PERIOD: Final = 30
@@ -62,37 +62,36 @@ class Factors:
         """A new secret, waiting for its first code; an earlier unconfirmed one is forgotten. Conflict: it is on."""
         import pyotp  # only here and in `_counter`
 
-        for item in await self._of(account, CredentialKind.TOTP):
-            if _totp(item).confirmed:
-                raise Conflict("A second factor is on already.")
-            await self._remove(account, item)
+        earlier = await self._of(account, CredentialKind.TOTP)
+        if any(_totp(item).confirmed for item in earlier):
+            raise Conflict("A second factor is on already.")
         secret = pyotp.random_base32()
-        await self._store.apply(
-            AddCredential(
-                account_id=account.account_id,
-                kind=CredentialKind.TOTP,
-                key=str(account.account_id).encode(),
-                data=msgspec.json.encode(TotpData(secret)),
-                created_at=int(self._now()),
-                most=1,
+        try:
+            await self._store.commit(
+                # Refuses when it was confirmed since: that one must not be lost.
+                *(self._change(item, TotpData(_totp(item).secret)) for item in earlier),
+                RemoveCredentials(account_id=account.account_id, kind=CredentialKind.TOTP),
+                self._new(account, CredentialKind.TOTP, TotpData(secret)),
             )
-        )
+        except NotFound as fault:
+            raise Conflict("A second factor was begun or ended at the same moment.") from fault
         uri = pyotp.TOTP(secret).provisioning_uri(name=account.address, issuer_name=ISSUER)
         return NewTotp(secret=secret, uri=uri)
 
     async def confirm_totp(self, account: Account, code: str) -> tuple[str, ...] | None:
         """Take the first code: from now on it is asked for. The recovery codes, shown once; None: a wrong code.
 
-        NotFound: none was begun.
+        None too when the secret was changed or confirmed at the same moment. NotFound: none was begun.
         """
         for item in await self._of(account, CredentialKind.TOTP):
             kept = _totp(item)
             counter = _counter(kept.secret, code, self._now())
             if kept.confirmed or counter is None:
                 return None
-            codes = await self.new_recovery_codes(account)
-            await self._put(item, TotpData(kept.secret, confirmed=True, last=counter))
-            return codes
+            codes, changes = self._new_codes(account)
+            confirmed = self._change(item, TotpData(kept.secret, confirmed=True, last=counter))
+            # Together: codes that are shown are those that count, and only of a factor that is on.
+            return codes if await self._taken(confirmed, *changes) else None
         raise NotFound("No second factor was begun.")
 
     async def end_totp(self, account: Account) -> None:
@@ -127,32 +126,44 @@ class Factors:
 
     async def new_recovery_codes(self, account: Account) -> tuple[str, ...]:
         """Fresh codes for paper; the old ones are good no more."""
-        kind = CredentialKind.RECOVERY
-        await self._store.apply(RemoveCredentials(account_id=account.account_id, kind=kind))
-        codes = tuple(_recovery_code() for _ in range(limits.RECOVERY_CODES))
-        await self._store.apply(
-            AddCredential(
-                account_id=account.account_id,
-                kind=kind,
-                key=str(account.account_id).encode(),
-                data=msgspec.json.encode([_digest(code.replace("-", "")) for code in codes]),
-                created_at=int(self._now()),
-                most=1,
-            )
-        )
+        codes, changes = self._new_codes(account)
+        await self._store.commit(*changes)
         return codes
 
+    def _new_codes(self, account: Account) -> tuple[tuple[str, ...], tuple[Op[Any], ...]]:
+        """Codes, and the changes that put them in the place of the old ones."""
+        kind = CredentialKind.RECOVERY
+        codes = tuple(_recovery_code() for _ in range(limits.RECOVERY_CODES))
+        digests = [_digest(code.replace("-", "")) for code in codes]
+        old = RemoveCredentials(account_id=account.account_id, kind=kind)
+        return codes, (old, self._new(account, kind, digests))
+
+    def _new(self, account: Account, kind: CredentialKind, data: TotpData | list[str]) -> AddCredential:
+        return AddCredential(
+            account_id=account.account_id,
+            kind=kind,
+            key=str(account.account_id).encode(),
+            data=msgspec.json.encode(data),
+            created_at=int(self._now()),
+            most=1,
+        )
+
     async def _put(self, item: Credential, data: TotpData | list[str]) -> bool:
-        """Change it if nobody else has; whether this was we."""
-        change = PutCredential(
+        return await self._taken(self._change(item, data))
+
+    def _change(self, item: Credential, data: TotpData | list[str]) -> PutCredential:
+        return PutCredential(
             account_id=item.account_id,
             credential_id=item.credential_id,
             data=msgspec.json.encode(data),
             before=item.data,
             used_at=int(self._now()),
         )
+
+    async def _taken(self, *changes: Op[Any]) -> bool:
+        """Make the changes if nobody else was first; whether they were made."""
         try:
-            await self._store.apply(change)
+            await self._store.commit(*changes)
         except (Conflict, NotFound):
             return False
         return True
@@ -160,10 +171,6 @@ class Factors:
     async def _of(self, account: Account, kind: CredentialKind) -> list[Credential]:
         found = await self._store.credentials(account.account_id)
         return [item for item in found if item.kind is kind]
-
-    async def _remove(self, account: Account, item: Credential) -> None:
-        ids = (item.credential_id,)
-        await self._store.apply(RemoveCredentials(account_id=account.account_id, credential_ids=ids))
 
 
 def is_second_factor(item: Credential) -> bool:

@@ -174,7 +174,13 @@ class DkimKeys:
 
     async def _activate(self, domain: str, waiting: Sequence[DkimKey]) -> None:
         at = int(self._now())
-        old = [key for key in await self._store.dkim_keys(domain) if key.state is KeyState.ACTIVE]
+        present = await self._store.dkim_keys(domain)
+        selectors = {key.selector for key in waiting}
+        # The DNS took its time: a key that was forgotten or activated meanwhile must not come back.
+        waiting = [key for key in present if key.selector in selectors and key.state is KeyState.NEXT]
+        if not waiting:
+            return
+        old = [key for key in present if key.state is KeyState.ACTIVE]
         await self._store.commit(
             *(PutDkimKey(key=_in_state(key, KeyState.RETIRED, at)) for key in old),
             *(PutDkimKey(key=_in_state(key, KeyState.ACTIVE, at)) for key in waiting),

@@ -9,6 +9,7 @@ from posthouse.house import House
 from posthouse.limits import DKIM_RETIRED
 from posthouse.operations.dkim_keys import DkimKeys, KeyRow
 from posthouse.operations.domains import Domains
+from posthouse.resolver import TextAnswer
 from tests.fakes.resolver import FakeResolver
 
 DAY = 86400
@@ -76,6 +77,27 @@ async def test_rotation_by_command_waits_for_the_dns(house: House) -> None:
     await care.keys.dkim_remove(name=NAME, selector=old[0])
     with pytest.raises(NotFound):
         await care.keys.dkim_remove(name=NAME, selector=old[0])
+
+
+async def test_a_key_forgotten_while_the_dns_is_asked_stays_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    care = Care(house)
+    await care.domains.domain_add(name=NAME)
+    old = await care.states()
+    fresh = await care.keys.dkim_rotate(name=NAME)
+    care.publish(fresh)
+    answer = care.resolver.txt
+
+    async def forget_then_answer(name: str) -> TextAnswer:
+        for row in fresh:
+            if row.selector in await care.states():
+                await care.keys.dkim_remove(name=NAME, selector=row.selector)
+        return await answer(name)
+
+    monkeypatch.setattr(care.resolver, "txt", forget_then_answer)
+    await care.keys.round()
+    assert await care.states() == old, "and the keys that sign go on signing"
 
 
 async def test_an_administrator_may_insist(house: House) -> None:

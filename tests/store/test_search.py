@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -275,6 +276,31 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path, mailboxes: Mailboxes,
     assert found == expected(mailboxes, 1, "body", "邮局")
     assert mailboxes.reads == 30, "the new file knows its own"
     assert apsw.Connection(str(path)).execute("SELECT count(*) FROM doc").fetchall() == [(30,)]
+    await index.close()
+
+
+async def test_a_damaged_file_that_cannot_be_deleted_is_tried_again(
+    tmp_path: Path, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[Path] = []
+    delete = database.delete_database
+
+    def refuse_twice(path: Path) -> None:
+        if len(refused) < 2:
+            refused.append(path)
+            raise PermissionError(errno.EPERM, "not now")
+        delete(path)
+
+    monkeypatch.setattr(database, "delete_database", refuse_twice)
+    monkeypatch.setattr("posthouse.store.search.indexer.SEARCH_RETRY", 0.01)
+    path = tmp_path / "search.db"
+    damage(path, "garbage")
+    fill(mailboxes, 1, 30)
+    index = make(path, mailboxes)
+    await asyncio.wait_for(settled(index), 5)
+    assert len(refused) == 2
+    assert apsw.Connection(str(path)).execute("SELECT count(*) FROM doc").fetchall() == [(30,)]
+    await check_all(index, mailboxes)
     await index.close()
 
 

@@ -67,19 +67,24 @@ class Indexer:
 
     def _run(self) -> None:
         while not self.notices.closed:
-            db = None
             try:
-                db = self._open()
-                self._serve(db)
-            except (database.Damaged, apsw.CorruptError, apsw.NotADBError) as error:
-                log.warning("the search database is made anew: %s", error)
-                self._begin_anew(db)
+                self._run_once()
             except Exception:
                 log.exception("search indexing failed; it goes on in %s s", SEARCH_RETRY)
                 self.notices.sleep(SEARCH_RETRY)
-            finally:
-                if db is not None:
-                    db.close(True)
+
+    def _run_once(self) -> None:
+        """With one file, until it ends or is lost. Whatever it raises is waited out: the file may not be deletable."""
+        db = None
+        try:
+            db = self._open()
+            self._serve(db)
+        except (database.Damaged, apsw.CorruptError, apsw.NotADBError) as error:
+            log.warning("the search database is made anew: %s", error)
+            self._begin_anew(db)
+        finally:
+            if db is not None:
+                db.close(True)
 
     def report_damage(self) -> None:
         """A reader found the file damaged."""
