@@ -93,6 +93,10 @@ class OpenLogins:
                 except PosthouseError as fault:
                     log.warning("open logins are looked at later: %s", fault.public)
                     self._again = True
+                except Exception:
+                    # Whoever is to be sent away must not stay until people change again.
+                    log.exception("open logins cannot be looked at; it is tried again")
+                    self._again = True
                 await asyncio.sleep(limits.LOGIN_LOOK_GAP)
         finally:
             self._looking = None

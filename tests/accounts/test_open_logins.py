@@ -178,8 +178,9 @@ async def test_a_login_during_the_change_is_looked_at_too(house: TestHouse) -> N
     await asyncio.wait_for(sent.wait(), 1)
 
 
+@pytest.mark.parametrize("fault", [StoreUnavailable("away"), RuntimeError("unforeseen")])
 async def test_a_fault_of_the_store_sends_nobody_away(
-    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr(open_logins.limits, "LOGIN_LOOK_GAP", 0.01)
     store, asked = house.app.store, 0
@@ -189,7 +190,7 @@ async def test_a_fault_of_the_store_sends_nobody_away(
         nonlocal asked
         asked += 1
         if asked < 4:
-            raise StoreUnavailable("away")
+            raise fault
         return await proofs(account_ids)
 
     monkeypatch.setattr(store, "login_proofs", sometimes)
