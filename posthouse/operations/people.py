@@ -121,6 +121,7 @@ class People:
         default_quota: int,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._changing = asyncio.Lock()
         self._store = store
         self._domains = domains
         self._password_hash = password_hash
@@ -228,9 +229,9 @@ class People:
 
     async def account_passwd(self, *, address: str, password: str) -> None:
         """Give an account a new password. NotFound."""
-        account = await self._account(address)
+        await self._account(address)
         kept, scram = await asyncio.to_thread(self._hash, password)
-        await self._change(account, password=kept, scram=scram)
+        await self._change(address, password=kept, scram=scram)
 
     async def account_set(
         self,
@@ -242,12 +243,11 @@ class People:
         disabled: bool | None = None,
     ) -> AccountRow:
         """Change an account; what is None stays. A disabled one keeps its mail, but nobody can log in. NotFound."""
-        account = await self._account(address)
         wanted = {"display_name": name, "admin": admin, "quota": quota, "disabled": disabled}
         if quota is not None and quota < 0:
             raise ValueError("a quota is not negative")
         _check_name(name or "")
-        account = await self._change(account, **{k: v for k, v in wanted.items() if v is not None})
+        account = await self._change(address, **{k: v for k, v in wanted.items() if v is not None})
         return await self._account_row(account)
 
     async def account_remove(self, *, address: str) -> None:
@@ -289,9 +289,11 @@ class People:
             raise NotFound(f"no account {wanted}")
         return account
 
-    async def _change(self, account: Account, **changes: object) -> Account:
-        changed = msgspec.structs.replace(account, **changes)
-        await self._store.apply(PutAccount(account=changed))
+    async def _change(self, address: str, **changes: object) -> Account:
+        """Change an account as it is now: what another command has changed meanwhile stays. NotFound."""
+        async with self._changing:
+            changed = msgspec.structs.replace(await self._account(address), **changes)
+            await self._store.apply(PutAccount(account=changed))
         return changed
 
     async def _account_row(self, account: Account) -> AccountRow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from posthouse.accounts.model import DestinationKind, LoginFailed
 from posthouse.errors import Conflict, NotFound
 from posthouse.house import House
 from posthouse.operations.administration import UnknownCommand
+from posthouse.operations.people import People
 
 
 async def run(house: House, command: str, body: bytes = b"", **arguments: Any) -> Any:
@@ -51,6 +54,34 @@ async def test_a_changed_password_counts_at_once(furnished: House) -> None:
     with pytest.raises(LoginFailed):
         await furnished.directory.authenticate("alice@north.test", "secret", "")
     await furnished.directory.authenticate("alice@north.test", "other", "")
+
+
+async def test_a_password_being_hashed_undoes_nothing(
+    furnished: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is disabled while a new password is made stays disabled; so does all else that others change."""
+    begun, go_on = threading.Event(), threading.Event()
+    real = People._hash
+
+    def slow(people: People, password: str) -> tuple[str, str]:
+        begun.set()
+        assert go_on.wait(10)
+        return real(people, password)
+
+    monkeypatch.setattr(People, "_hash", slow)
+    changing = asyncio.create_task(
+        run(furnished, "account.passwd", address="alice@north.test", password="other")
+    )
+    assert await asyncio.to_thread(begun.wait, 10)
+    await asyncio.gather(
+        run(furnished, "account.set", address="alice@north.test", disabled=True),
+        run(furnished, "account.set", address="alice@north.test", quota=9000),
+    )
+    go_on.set()
+    await changing
+    account = await furnished.store.account("alice@north.test")
+    assert account is not None
+    assert (account.disabled, account.quota) == (True, 9000)
 
 
 async def test_disabling_and_enabling(furnished: House) -> None:
