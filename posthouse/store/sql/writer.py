@@ -181,7 +181,7 @@ class Writer(ABC, Generic[Tx]):
 
     def _commit(self, batch: list[Submission], *, again: bool = True) -> None:
         tx = self._tx
-        tx.may_grow = self._room()
+        tx.may_grow = again and self._room()  # a second try is for what needs no space
         try:
             try:
                 published = self._attempt(batch)
