@@ -257,9 +257,9 @@ def _place(account_id: int, source: int, uids: Ranges, target: int) -> PlaceEmai
     return PlaceEmails(account_id=account_id, source_id=source, uids=uids, target_id=target)
 
 
-_MOVING: Final = {"type": "serverUnavailable", "description": "another client keeps moving it, try again"}
-
 # --- destroy ------------------------------------------------------------------------------------------------
+
+_MOVING: Final = {"type": "serverUnavailable", "description": "another client keeps moving it, try again"}
 
 
 async def destroy_emails(

@@ -17,7 +17,7 @@ from posthouse.jmap import blobs, identity, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import MethodError, Rejected, invalid
-from posthouse.jmap.faults import implicit_response
+from posthouse.jmap.faults import error_arguments, implicit_response
 from posthouse.jmap.ids import CreationId
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer
@@ -107,7 +107,7 @@ async def send(context: Context, arguments: MdnSendArguments) -> list[tuple[str,
         except Rejected as fault:
             refused[creation_id] = fault.error()
         except Temporary as fault:  # what was sent before it must be told of, or it is sent again
-            refused[creation_id] = {"type": "serverUnavailable", "description": fault.public}
+            refused[creation_id] = error_arguments(fault, "MDN/send")
     answer = MdnSendAnswer(account_id=arguments.account_id, sent=sent or None, not_sent=refused or None)
     responses: list[tuple[str, Any]] = [("MDN/send", answer)]
     update = {

@@ -20,7 +20,7 @@ from posthouse.jmap import blobs, dates, identity, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import Rejected, invalid
-from posthouse.jmap.faults import implicit_response
+from posthouse.jmap.faults import error_arguments, implicit_response
 from posthouse.jmap.header_forms import addresses, raw_values
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
@@ -118,7 +118,7 @@ class _Setter:
             except OverQuota as fault:
                 refused[creation_id] = {"type": "overQuota", "description": fault.public}
             except Temporary as fault:  # what was sent before it must be told of, or it is sent again
-                refused[creation_id] = {"type": "serverUnavailable", "description": fault.public}
+                refused[creation_id] = error_arguments(fault, "EmailSubmission/set")
         return made, refused
 
     async def _create(self, given: Object) -> Object:
