@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from posthouse.config import CLUSTER_URLS, Config, ConfigError
-from posthouse.net.certificates import write_private
+from posthouse.durable import write_private
 from posthouse.pop3.locks import LocalLocks, MaildropLocks
 from posthouse.store.derive import derive
 from posthouse.store.interface import Store

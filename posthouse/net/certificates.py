@@ -8,7 +8,6 @@ it. Files are written whole or not at all, with mode 0600.
 from __future__ import annotations
 
 import ipaddress
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from posthouse.durable import sync
+from posthouse.durable import write_private
 from posthouse.limits import CERTIFICATE_DAYS, CERTIFICATE_RENEW_DAYS
 
 
@@ -65,19 +64,6 @@ def ensure_pair(certificate: Path, key: Path, hostname: str, now: datetime) -> b
     write_private(key, pair.key)
     write_private(certificate, pair.certificate)
     return True
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Put a file in place whole and durable, readable by its owner alone (0600). Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync(path.parent)  # else the name could be gone after a power failure, and a new key be made in its place
 
 
 def _still_good(path: Path, hostname: str, now: datetime) -> bool:

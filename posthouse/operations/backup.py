@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.durable import sync
+from posthouse.durable import sync, write_private
 from posthouse.errors import Conflict, StoreUnavailable
-from posthouse.net.certificates import write_private
 from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 from posthouse.store.keeper import Keeper

@@ -12,7 +12,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from posthouse.net.certificates import ensure_pair, make_pair, write_private
+from posthouse.durable import write_private
+from posthouse.net.certificates import ensure_pair, make_pair
 from posthouse.net.tls import server_context
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
