@@ -234,7 +234,8 @@ export class MailStore {
     })
     await batch.send()
     if (parts.some(({ changes }) => changes.failed || changes.result.hasMoreChanges)) return this.startAnew()
-    for (const { type, changes, fetched } of parts) {
+    for (const { type, changes, fetched, members } of parts) {
+      for (const call of members) if (!call.failed) this.take(call.result.list, [])
       this.takeChanged(type, fetched.flatMap((call) => (call.failed ? [] : call.result.list)), changes.result)
       this.states[type] = changes.result.newState
     }
@@ -250,7 +251,9 @@ export class MailStore {
     const changes = batch.add<ChangesResponse>(`${type}/changes`, { sinceState: this.states[type] ?? '', maxChanges: MOST_CHANGES })
     const properties = type === 'Email' ? { properties: LIST_PROPERTIES } : {}
     const fetched = (['/created', '/updated'] as const).map((path) => batch.get<Mailbox | Email | Thread>(type, { '#ids': changes.ref(path), ...properties }))
-    return { type, changes, fetched }
+    // A conversation that grew is shown whole at once, also where its older messages were never looked at.
+    const members = type === 'Thread' ? fetched.map((call) => batch.get<Email>('Email', { '#ids': call.ref('/list/*/emailIds'), properties: LIST_PROPERTIES })) : []
+    return { type, changes, fetched, members }
   }
 
   private takeChanged(type: Synced, list: (Mailbox | Email | Thread)[], changes: ChangesResponse): void {
