@@ -10,7 +10,6 @@ import asyncio
 import mailbox
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 
 import msgspec
 
@@ -22,7 +21,7 @@ from posthouse.junk.models import Models
 from posthouse.junk.tokens import read_tokens
 from posthouse.junk.verdict import Verdict
 from posthouse.limits import TOKEN_SOURCE
-from posthouse.store.interface import Op, Store
+from posthouse.store.interface import Store
 from posthouse.store.judgement import HOUSE
 from posthouse.store.model import Account
 
@@ -65,9 +64,9 @@ class SpamDesk:
     async def train(self, *, junk: bool, account: str = "", body: bytes = b"") -> Trained:
         """Learn a message or an mbox of them; without an account for the whole house. NotFound."""
         owner = (await self._account(account)).account_id
-        model = await self._models.to_teach(owner)
         count = 0
-        try:
+        async with self._models.lesson(owner) as school:
+            model = school[owner]
             for raw in await asyncio.to_thread(lambda: list(messages_of(body))):
                 letter = Letter.of(raw[:TOKEN_SOURCE])
                 tokens = await asyncio.to_thread(
@@ -75,11 +74,8 @@ class SpamDesk:
                 )
                 model.learn(tokens.names, junk=junk)
                 count += 1
-            ops: list[Op[Any]] = [await self._models.packed(owner, model)]
-            await self._store.commit(*ops)
-        except BaseException:
-            self._models.forget(owner)
-            raise
+            await self._store.apply(await self._models.packed(owner, model))
+            self._models.taught(school)
         self.learnt(owner)
         return Trained(messages=count, junk=model.junk, good=model.good)
 

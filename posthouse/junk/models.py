@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from posthouse.junk.classifier import Model
@@ -25,6 +26,7 @@ class Models:
         self._models: OrderedDict[int, tuple[float, Model]] = OrderedDict()
         self._absent: OrderedDict[int, float] = OrderedDict()
         self._house: tuple[float, Model] | None = None
+        self._teaching = asyncio.Lock()
 
     async def house(self) -> Model:
         """The filter that all accounts begin with."""
@@ -49,19 +51,27 @@ class Models:
         self._keep(account_id, model)
         return model
 
-    async def to_teach(self, account_id: int) -> Model:
-        """An account's own (HOUSE: that of the house), made when there is none. Changes show at once."""
-        if account_id == HOUSE:
-            return await self.house()
-        model = await self.of(account_id)
-        if model is None:
-            model = Model()
-            self._absent.pop(account_id, None)
-            self._keep(account_id, model)
-        return model
+    @contextlib.asynccontextmanager
+    async def lesson(self, *owners: int) -> AsyncIterator[dict[int, Model]]:
+        """The filters of some accounts (HOUSE: that of the house) as they are kept, to be taught; none: new ones.
+
+        They are nobody else's, and meanwhile nobody else of this process teaches any: what one commits, the next
+        begins with. Once they are kept, `taught` puts them in use.
+        """
+        async with self._teaching:
+            yield {owner: await self._load(owner) or Model() for owner in owners}
+
+    def taught(self, models: Mapping[int, Model]) -> None:
+        """Use these from now on: they are in the store."""
+        for owner, model in models.items():
+            if owner == HOUSE:
+                self._house = (self._now() + MODEL_FRESH, model)
+            else:
+                self._absent.pop(owner, None)
+                self._keep(owner, model)
 
     def forget(self, account_id: int) -> None:
-        """Read it anew next time: what was taught could not be kept, or another process has taught it."""
+        """Read it anew next time: another process has taught it."""
         self._models.pop(account_id, None)
         self._absent.pop(account_id, None)
         if account_id == HOUSE:

@@ -104,16 +104,15 @@ class Trainer:
         return len(lessons)
 
     async def _learn(self, account_id: int, lessons: list[Lesson]) -> None:
-        ops: list[Op[Any]] = []
-        taught: dict[int, Model] = {}
-        try:
-            school = {owner: await self._models.to_teach(owner) for owner in (account_id, HOUSE)}
+        async with self._models.lesson(account_id, HOUSE) as school:
+            ops: list[Op[Any]] = []
+            has_taught = False
             for lesson in lessons:
                 letter = await self._read(account_id, lesson.email_id)
                 learnt = _AS.get(lesson.kind, lesson.learnt) if letter is not None else lesson.learnt
                 if letter is not None:
                     if learnt != lesson.learnt:
-                        taught = school
+                        has_taught = True
                         await self._teach(school, letter, learnt, lesson.learnt)
                     ops += await self._note(account_id, letter, lesson)
                 ops.append(
@@ -122,14 +121,14 @@ class Trainer:
                     )
                 )
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
-                ops += await self._examples(account_id, school, {lesson.email_id for lesson in lessons})
-            for owner, model in taught.items():
-                ops.append(await self._models.packed(owner, model))
+                examples = await self._examples(account_id, school, {lesson.email_id for lesson in lessons})
+                has_taught = has_taught or bool(examples)
+                ops += examples
+            if has_taught:
+                ops += [await self._models.packed(owner, model) for owner, model in school.items()]
             await self._store.commit(*ops)
-        except BaseException:
-            self._models.forget(account_id)
-            self._models.forget(HOUSE)
-            raise
+            if has_taught:
+                self._models.taught(school)
         self.learnt(account_id)
         log.info("learnt account=%d lessons=%d", account_id, len(lessons))
 

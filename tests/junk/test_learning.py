@@ -203,3 +203,20 @@ async def test_the_house_learns_from_all(house: JunkHouse) -> None:
         letter("new@new.test", "casino jackpot", "bonus jackpot casino win today"), to=("bob@example.test",)
     )
     assert await house.total("Junk", "bob@example.test") == 1
+
+
+async def test_examples_are_kept_also_when_the_junk_itself_was_known(house: JunkHouse) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.comes(letter("new@new.test", "meeting", "minutes of the committee in the hall"))
+    await house.by_imap(mark("\\Seen"))  # type: ignore[arg-type]
+
+    def mark_again(client: imaplib.IMAP4) -> None:
+        client.select("Junk")
+        client.store("1", "+FLAGS", "$Junk")
+
+    await house.by_imap(mark_again)
+    house.junk.models.forget(house.alice.account_id)
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert (model.junk, model.good) == (1, 1)

@@ -219,6 +219,7 @@ class Writer(ABC, Generic[Tx]):
         try:
             self._begin(batch)
             for one in batch:
+                tx.end_run()  # its new mail is published apart, so that it can be taken back
                 mark = tx.savepoint()
                 one.fault = None
                 try:

@@ -40,7 +40,7 @@ from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.readers import Reader, refused
 from posthouse.store.sqlite.segments import SegmentFolder
-from posthouse.store.sqlite.space import SpaceReserve
+from posthouse.store.sqlite.space import SpaceReserve, reserve_of
 from posthouse.store.sqlite.transaction import Transaction
 from posthouse.store.sqlite.writer import DiskWriter
 from posthouse.store.staging import StageBudget
@@ -75,7 +75,7 @@ class Engine:
             AccountViews(partial(self.readers.run, _read_account), self._interest),
             PeopleCache(self.readers),
         )
-        self._space = SpaceReserve(path.with_name(path.name + ".reserve"))
+        self._space = SpaceReserve(reserve_of(path))
         self._writer = DiskWriter(self._open_transaction, self.live.publish, self._space)
         self._checkpointer = upkeep.Checkpointer(path, self._space)
         self._writer.after_commit = self._checkpointer.look
@@ -240,8 +240,10 @@ class Engine:
         self._checkpointer.stop()
         self._background_readers.close()
         self.readers.close()
-        db = connect(self.path)  # the last one to close copies the whole log and removes it
-        db.close()
+        try:
+            connect(self.path).close()  # the last one to close copies the whole log and removes it
+        except apsw.Error as fault:
+            log.warning("the log is left to the next start: %s", fault)
 
 
 def _prepare(path: Path, now: int) -> StoreLock:
@@ -249,7 +251,14 @@ def _prepare(path: Path, now: int) -> StoreLock:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = StoreLock(path.with_name(path.name + ".lock"))
     try:
-        migrate(path, now)
+        try:
+            migrate(path, now)
+        except (
+            apsw.FullError,
+            apsw.IOError,
+        ):  # opening takes a little space too, if only for what readers share
+            reserve_of(path).unlink(missing_ok=True)
+            migrate(path, now)
         path.chmod(0o600)
     except BaseException as fault:
         lock.release()

@@ -6,6 +6,7 @@ people; it stays when the lock is gone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -28,8 +29,11 @@ class StoreLock:
             holder = os.pread(self._fd, 64, 0).decode("ascii", "replace").strip() or "another process"
             os.close(self._fd)
             raise StoreInUse(f"The mail store is in use by {holder}.") from fault
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"process {os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(
+            OSError
+        ):  # the lock is what counts: on a full disk it is held without a name
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"process {os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go. Harmless when done already."""

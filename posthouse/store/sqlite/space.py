@@ -22,6 +22,11 @@ RETRY_SECONDS: Final = 2.0
 """Between two looks at whether there is space again."""
 
 
+def reserve_of(database: Path) -> Path:
+    """The reserve beside a database."""
+    return database.with_name(database.name + ".reserve")
+
+
 class SpaceReserve:
     """The reserve. All methods are thread-safe and never raise."""
 
@@ -29,7 +34,7 @@ class SpaceReserve:
         self._path = path
         self._lock = threading.Lock()
         self._retry_at = 0.0
-        self.intact = self._make()
+        self.intact = self._exists() or (self._enough() and self._make())
 
     def release(self) -> bool:
         """Give the reserve up; False when there was none."""
@@ -52,13 +57,19 @@ class SpaceReserve:
                 self._retry_at = time.monotonic() + RETRY_SECONDS
             return self.intact
 
-    def _enough(self) -> bool:
-        """Whether there is room for more than the reserve, else the next message would end it again."""
+    def has_room_for(self, octets: int) -> bool:
+        """Whether the disk has so much room without the reserve."""
+        return _free(self._path.parent) >= octets
+
+    def _exists(self) -> bool:
         try:
-            disk = os.statvfs(self._path.parent)
+            return self._path.stat().st_size == limits.SPACE_RESERVE
         except OSError:
             return False
-        return disk.f_bavail * disk.f_frsize >= limits.SPACE_RESERVE * 3 // 2
+
+    def _enough(self) -> bool:
+        """Whether there is room for more than the reserve, else the next message would end it again."""
+        return self.has_room_for(limits.SPACE_RESERVE * 3 // 2)
 
     def _make(self) -> bool:
         try:
@@ -73,3 +84,12 @@ class SpaceReserve:
         finally:
             os.close(fd)
         return True
+
+
+def _free(folder: Path) -> int:
+    """Octets that may still be written; 0 when that cannot be known."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return 0
+    return disk.f_bavail * disk.f_frsize

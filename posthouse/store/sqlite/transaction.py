@@ -125,6 +125,7 @@ class Transaction(BaseTransaction):
             self._reload(account_id)
         self.forget_states()
         del self.published[mark[0] :]
+        self._once.clear()  # what was told only there may be told again
         self._appended.clear()
         self._sequences = mark[1]
 

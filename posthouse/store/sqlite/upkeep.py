@@ -40,7 +40,8 @@ class Checkpointer:
 
     SQLite begins the log anew by itself once all is copied and nobody is writing. Under load without a pause that
     never happens, so above WAL_OCTETS_FORCED the thread catches up once more and then the writer takes the last,
-    short step itself, between two transactions.
+    short step itself, between two transactions. So it does when the thread is late and the disk has hardly more room
+    than what is not copied yet: a log that no longer fits into the file could never be begun anew.
     """
 
     def __init__(self, path: Path, space: SpaceReserve) -> None:
@@ -70,11 +71,14 @@ class Checkpointer:
             self._copied = 0  # the log has begun anew
             self._caught_up = False
         self._size = size
+        uncopied = size - self._copied
         late = size >= limits.WAL_OCTETS_FORCED * (1 if self._caught_up else PATIENCE)
-        if late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4):
+        late = late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4)
+        if late or (uncopied >= limits.SPACE_RESERVE // 2 and not self._space.has_room_for(uncopied)):
             self._caught_up = False
-            begin_log_anew(tx.db)
-        elif size - self._copied >= limits.WAL_OCTETS:
+            if not begin_log_anew(tx.db) and self._space.release():
+                begin_log_anew(tx.db)
+        elif uncopied >= limits.WAL_OCTETS:
             self._wake.set()
 
     def wake(self) -> None:
@@ -104,15 +108,17 @@ class Checkpointer:
         self._caught_up = True
 
 
-def begin_log_anew(db: Connection) -> None:
-    """In the writer's thread: copy what is left of the log, so that its space is used again."""
-    db.set_busy_timeout(PATIENCE_MS)
+def begin_log_anew(db: Connection, patience_ms: int = PATIENCE_MS) -> bool:
+    """In the writer's thread: copy what is left of the log, to use its space again. False: the disk is full."""
+    db.set_busy_timeout(patience_ms)
     try:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
     except apsw.Error as fault:  # a reader was in the way, or the disk: the next time, then
         log.info("the log goes on growing for now: %s", fault)
+        return not isinstance(fault, apsw.FullError)
     finally:
         db.set_busy_timeout(BUSY_MS)
+    return True
 
 
 # --- sweeping what deleted messages left behind -----------------------------------------------------------

@@ -23,6 +23,8 @@ from posthouse.store.sqlite.upkeep import begin_log_anew
 
 log = logging.getLogger("posthouse.store")
 
+FULL_PATIENCE_MS: Final = 2_000
+"""How long a commit that found the disk full waits for the thread that copies the log: else it must be refused."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -46,7 +48,7 @@ class DiskWriter(Writer[Transaction]):
         full = isinstance(fault, apsw.FullError) or (isinstance(fault, OSError) and fault.errno in _FULL)
         if full and again:
             self._space.release()
-            begin_log_anew(self._tx.db)  # so that its space can be used again
+            begin_log_anew(self._tx.db, FULL_PATIENCE_MS)  # so that its space can be used again
             self._commit(batch, again=False)
             return
         if getattr(fault, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC:
