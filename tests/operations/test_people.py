@@ -303,3 +303,19 @@ async def test_an_import_tells_what_was_added_when_the_store_fails(
     there = {row["address"] for row in await run(furnished, "account.list")}
     assert len(there & {each["address"] for each in answer["refused"]}) == 0
     assert len(there) == 4
+
+
+async def test_a_quote_that_is_not_closed_swallows_no_other_account(furnished: House) -> None:
+    rows = (
+        "address,password,name\n"
+        'bob@north.test,"secret,Bob\n'
+        'carol@north.test,"sec"ret,Carol\n'
+        'dora@north.test,"two\n'
+        'lines",Dora\n'
+        f'eve@north.test,"{"x" * 200_000}\n'
+        'frank@north.test,"say ""please""",Frank\n'
+    )
+    answer = await run(furnished, "account.import", rows.encode())
+    assert [each["line"] for each in answer["refused"]] == [2, 3, 4, 5, 6]
+    assert answer["added"] == 1
+    await furnished.directory.authenticate("frank@north.test", 'say "please"', "")
