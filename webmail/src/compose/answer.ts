@@ -62,18 +62,21 @@ async function brought(body: EmailBody): Promise<EmailBody | undefined> {
 
 /** Open a draft to go on with it. */
 export async function editDraft(email: Email): Promise<void> {
-  const open = composers().find((composer) => composer.emailId === email.id)
-  if (open) {
-    open.window = 'docked'
-    return
-  }
+  if (shows(email)) return
   const loaded = await load(email)
-  if (!loaded) return
+  if (!loaded || shows(email)) return // asked for twice while it was loaded
   const { body, html } = loaded
   openComposer({
     emailId: email.id, identityId: identityFor(email.from ?? []), to: email.to ?? [], cc: body.cc ?? [], bcc: body.bcc ?? [], subject: email.subject ?? '', html,
     plain: htmlOf(body) === undefined, attachments: kept(body.attachments), inReplyTo: body.inReplyTo, references: body.references,
   })
+}
+
+/** Whether a window has it; that is put in front. */
+function shows(email: Email): boolean {
+  const open = composers().find((composer) => composer.emailId === email.id)
+  if (open) open.window = 'docked'
+  return open !== undefined
 }
 
 async function load(email: Email): Promise<{ body: EmailBody; html: string } | undefined> {

@@ -33,6 +33,8 @@ export interface Draft {
   answers?: { id: Id; keyword: '$answered' | '$forwarded'; accountId?: Id }
   /** The draft as the server has it. */
   emailId?: Id
+  /** Drafts of before, which it takes the place of and which are still to be destroyed. */
+  outdated?: Id[]
   /** Without angle brackets. It stays the same from save to save, so that one can find out whether the message has left. */
   messageId: string
   /** Sending got no answer: it may have left. */
@@ -47,6 +49,8 @@ export interface Composer extends Draft {
   savedAt?: Date
   showCc: boolean
   sending: boolean
+  /** It was sent or discarded: nothing of it is kept any more. */
+  over: boolean
 }
 const MOST = 4
 const state = $state<{ all: Composer[] }>({ all: [] })
@@ -77,7 +81,7 @@ export function openComposer(start: Partial<Draft> & { quote?: string; unsaved?:
   const own = values.emailId || unsaved ? (values.html ?? '') : `${values.html || '<div><br></div>'}${sign(identityId)}${quote}`
   const composer: Composer = {
     key: crypto.randomUUID(), to: [], cc: [], bcc: [], subject: '', plain: false, inReplyTo: null, references: null,
-    messageId: `${crypto.randomUUID()}@${hostOf(identityId)}`, window: 'docked', saved: unsaved ? 'failed' : values.emailId ? 'saved' : 'new', showCc: Boolean(values.cc?.length || values.bcc?.length), sending: false,
+    messageId: `${crypto.randomUUID()}@${hostOf(identityId)}`, window: 'docked', saved: unsaved ? 'failed' : values.emailId ? 'saved' : 'new', showCc: Boolean(values.cc?.length || values.bcc?.length), sending: false, over: false,
     ...values, identityId, html: own,
     attachments: (values.attachments ?? []).filter((file) => file.blobId).map((file) => ({ ...file, key: nextKey() })), // an upload ends with its page
   }
@@ -96,7 +100,7 @@ function sign(identityId: Id): string {
 
 /** What a window holds, without the window. */
 export function draftOf(composer: Draft): Draft {
-  const { window: _window, saved: _saved, savedAt: _at, showCc: _cc, sending: _sending, ...draft } = JSON.parse(JSON.stringify(composer)) as Composer
+  const { window: _window, saved: _saved, savedAt: _at, showCc: _cc, sending: _sending, over: _over, ...draft } = JSON.parse(JSON.stringify(composer)) as Composer
   return draft
 }
 export function everybody(draft: Draft): EmailAddress[] {

@@ -14,10 +14,11 @@ export function keepHere(composer: Composer): void {
   clearTimeout(pending.get(composer.key)?.timer)
   pending.set(composer.key, { composer, timer: setTimeout(() => void keepNow(composer), KEEP_MS) })
 }
-export async function keepNow(composer: Draft): Promise<void> {
+/** Whether it is kept: a full disk keeps nothing. */
+export async function keepNow(composer: Draft): Promise<boolean> {
   clearTimeout(pending.get(composer.key)?.timer)
   pending.delete(composer.key)
-  await mail.cache.keepDraft(composer.key, draftOf(composer))
+  return mail.cache.keepDraft(composer.key, draftOf(composer))
 }
 /** The server has it, or nobody wants it. */
 export async function forgetHere(key: string): Promise<void> {

@@ -11,7 +11,7 @@ import { at } from '../store/patch'
 import { closeComposer, draftOf, everybody, openComposer, type Composer, type Draft } from './composers.svelte'
 import { forgetHere, keepNow, keptDrafts, withKept } from './keeping'
 import { newEmail } from './message'
-import { save } from './saving'
+import { clear, replaceBy, save } from './saving'
 import { traceOf } from './sent'
 import { undoSeconds } from './undo.svelte'
 
@@ -20,10 +20,9 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   composer.sending = true
   if (!mail.online && mail.cache.lasting) return putOff(composer, when)
   if (composer.uncertain && (await hasLeft(composer))) return true
-  await save(composer) // the last save must not come after the message has left
-  const kept = draftOf(composer)
+  await save(composer).catch(() => undefined) // the last save must not come after the message has left
   const batch = mail.client.batch()
-  const email = batch.set<Email>('Email', { create: { message: newEmail(composer) }, ...(composer.emailId ? { destroy: [composer.emailId] } : {}) })
+  const email = batch.set<Email>('Email', { create: { message: newEmail(composer) } })
   const submission = batch.set<EmailSubmission>('EmailSubmission', {
     create: { send: { emailId: '#message', identityId: composer.identityId, envelope: envelope(composer, when) } },
     onSuccessUpdateEmail: { '#send': { mailboxIds: { [mail.role('sent')?.id ?? '']: true }, [at('keywords', '$draft')]: null } },
@@ -39,9 +38,9 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   const emailId = email.result.created?.['message']?.id ?? ''
   const submissionId = submission.result.created?.['send']?.id ?? ''
   if (composer.answers) (shared.get(composer.answers.accountId ?? '') ?? mail).change({ [composer.answers.id]: { [at('keywords', composer.answers.keyword)]: true } })
-  closeComposer(composer.key)
-  void forgetHere(composer.key)
-  void mail.sync()
+  replaceBy(composer, undefined)
+  await end(composer)
+  const kept = draftOf(composer)
   const seconds = undoSeconds()
   const note = notify(when ? t('compose.scheduled', { when: nearDate(when) }) : t('compose.sent'), {
     seconds,
@@ -49,6 +48,19 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   })
   setTimeout(() => dismiss(note), seconds * 1000)
   return true
+}
+
+/** It has left: the window closes, and what was kept of it goes, here and at the server. */
+async function end(composer: Composer): Promise<void> {
+  composer.over = true
+  closeComposer(composer.key)
+  const cleared = clear(composer).catch(() => {
+    // It must not lie there as if it were unsent; this is kept until the server took it.
+    const trash = mail.role('trash')?.id
+    if (trash) mail.change(Object.fromEntries((composer.outdated ?? []).map((id) => [id, { mailboxIds: { [trash]: true } }])))
+  })
+  await forgetHere(composer.key)
+  void cleared.then(() => mail.sync())
 }
 
 /** What `sendEmail` needs beside the message. */
@@ -103,26 +115,25 @@ async function destroy(id: Id): Promise<void> {
 async function hasFailed(composer: Composer, fault: unknown, emailId: Id | undefined): Promise<boolean> {
   composer.sending = false
   composer.saved = 'changed'
-  if (emailId) composer.emailId = emailId
+  if (emailId) replaceBy(composer, emailId)
   if (fault instanceof Unreachable) composer.uncertain = true
   await keepNow(composer)
-  mail.meet(fault)
   trouble(t('compose.send-failed', { why: fault instanceof Unreachable ? t('state.unreachable') : fault instanceof Error ? fault.message : '' }))
+  mail.meet(fault)
   return false
 }
 
 /** Whether the sending that got no answer was done; what it only saved is taken as the draft. */
 async function hasLeft(composer: Composer): Promise<boolean> {
   try {
-    const { sent, made } = await traceOf(composer)
-    if (made) composer.emailId = made
+    const { sent, saved } = await traceOf(composer)
+    for (const id of saved) replaceBy(composer, id)
     if (!sent) return false
   } catch (fault) {
     return hasFailed(composer, fault, undefined)
   }
-  closeComposer(composer.key)
-  await forgetHere(composer.key)
-  void mail.sync()
+  replaceBy(composer, undefined)
+  await end(composer)
   notify(t('compose.was-sent'))
   return true
 }
@@ -132,7 +143,11 @@ async function hasLeft(composer: Composer): Promise<boolean> {
 async function putOff(composer: Composer, when: Date | undefined): Promise<boolean> {
   composer.putOff = when ? { at: when.getTime() } : {}
   composer.sending = false
-  await keepNow(composer)
+  if (!(await keepNow(composer))) {
+    delete composer.putOff
+    trouble(t('compose.send-failed', { why: t('state.unreachable') }))
+    return false
+  }
   closeComposer(composer.key)
   notify(t('compose.put-off'))
   return true
@@ -143,7 +158,9 @@ export async function sendPutOff(): Promise<void> {
   for (const { putOff, ...draft } of await keptDrafts()) {
     if (!putOff || !mail.online) continue
     const refused = await withKept(draft.key, async () => {
-      const composer: Composer = { ...draft, window: 'folded', saved: 'failed', showCc: false, sending: false }
+      const still = (await mail.cache.draft(draft.key)) as Draft | undefined
+      if (!still?.putOff) return undefined // another window has sent it, or has it open, since we looked
+      const composer: Composer = { ...draft, window: 'folded', saved: 'failed', showCc: false, sending: false, over: false }
       const when = putOff.at !== undefined && putOff.at > Date.now() ? new Date(putOff.at) : undefined
       if (await send(composer, when)) return undefined
       if (mail.online) return draftOf(composer)

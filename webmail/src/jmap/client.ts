@@ -95,7 +95,7 @@ export class JmapClient {
   /** Fetch the session. Throws SignedOut or Unreachable. */
   async connect(): Promise<Session> {
     const response = await this.fetch(SESSION_URL, { headers: { accept: 'application/json' } })
-    this.session = (await response.json()) as Session
+    this.session = await read<Session>(response)
     return this.session
   }
 
@@ -122,7 +122,7 @@ export class JmapClient {
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify({ using, methodCalls }),
     })
-    const answer = (await response.json()) as { methodResponses: Invocation[]; sessionState: string }
+    const answer = await read<{ methodResponses: Invocation[]; sessionState: string }>(response)
     if (answer.sessionState !== this.session.state) this.onSessionChange()
     return answer.methodResponses
   }
@@ -167,6 +167,15 @@ export class JmapClient {
       throw new Refused(typeOf(problem) ?? String(response.status), problemText(problem))
     }
     return response
+  }
+}
+
+/** An answer cut off, or given by something else on the way (the page of a wireless network), is none of the server's. */
+async function read<T>(response: Response): Promise<T> {
+  try {
+    return (await response.json()) as T
+  } catch (fault) {
+    throw new Unreachable(String(fault))
   }
 }
 

@@ -52,9 +52,10 @@ export function command(name: Command): boolean {
   return run !== undefined
 }
 
+/** Or in a window over the page, whose buttons may have the focus: what lies below must not hear it. */
 function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || document.querySelector('dialog[open], [role=menu]') !== null
+  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.closest('[role=dialog]') !== null || document.querySelector('dialog[open], [role=menu]') !== null
 }
 
 /** Listen to keys; returns how to stop. */

@@ -34,13 +34,18 @@ const VERSION = 1
 const AT_ONCE = 50
 const KEEP = { emails: 5_000, bodies: 500, letters: 300 } as const
 
-/** The device's memory of one account. Every operation is harmless when storage is refused (private windows). */
+/**
+ * The device's memory of one account. Every operation is harmless when storage is refused (private windows, a full disk, a database
+ * that was taken away): nothing is remembered then, and what asks goes on.
+ */
 export class Cache {
   private db: IDBPDatabase<Schema> | undefined
   /** What is not written yet. */
   private readonly newEmails = new Map<Id, Email & { seen: number }>()
   private readonly newThreads = new Map<Id, { id: Id; emailIds: Id[] }>()
   private writing = false
+  /** The last message that was to be kept was not. */
+  private full = false
 
   static async open(account: Id): Promise<Cache> {
     const cache = new Cache()
@@ -53,52 +58,62 @@ export class Cache {
           db.createObjectStore('changes', { autoIncrement: true })
           for (const name of ['emails', 'bodies', 'letters'] as const) db.createObjectStore(name, { keyPath: 'id' }).createIndex('seen', 'seen')
         },
+        // Another window forgets the account: it would wait for this one for ever.
+        blocking: () => cache.close(),
+        terminated: () => cache.close(),
       })
     } catch {
       cache.db = undefined
     }
     return cache
   }
-  /** Whether anything is kept: not in a window whose storage is refused. */
+  /** Whether messages that are written are kept: not in a window whose storage is refused or full. */
   get lasting(): boolean {
-    return this.db !== undefined
+    return this.db !== undefined && !this.full
   }
   close(): void {
     this.db?.close()
     this.db = undefined
   }
   static async forget(account: Id): Promise<void> {
-    await deleteDB(`posthouse-${account}`)
+    await deleteDB(`posthouse-${account}`).catch(() => undefined)
+  }
+  private async quietly<T>(run: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T | undefined> {
+    try {
+      return this.db && (await run(this.db))
+    } catch {
+      return undefined
+    }
   }
 
   /** Forget the mail itself, but neither unsent messages nor changes: the session has ended without a word of its owner. */
   async forgetMail(): Promise<void> {
     this.newEmails.clear()
     this.newThreads.clear()
-    for (const name of ['values', 'mailboxes', 'emails', 'bodies', 'letters', 'threads', 'lists'] as const) await this.db?.clear(name)
+    for (const name of ['values', 'mailboxes', 'emails', 'bodies', 'letters', 'threads', 'lists'] as const) await this.quietly((db) => db.clear(name))
   }
 
   async value<T>(key: string): Promise<T | undefined> {
-    return (await this.db?.get('values', key)) as T | undefined
+    return (await this.quietly((db) => db.get('values', key))) as T | undefined
   }
   async keepValue(key: string, value: unknown): Promise<void> {
-    await this.db?.put('values', value, key)
+    await this.quietly((db) => db.put('values', value, key))
   }
   async mailboxes(): Promise<Mailbox[]> {
-    return (await this.db?.getAll('mailboxes')) ?? []
+    return (await this.quietly((db) => db.getAll('mailboxes'))) ?? []
   }
   async keepMailboxes(all: Mailbox[]): Promise<void> {
-    const write = this.db?.transaction('mailboxes', 'readwrite')
-    if (!write) return
-    await write.store.clear()
-    await Promise.all(all.map((mailbox) => write.store.put(mailbox)))
-    await write.done
+    await this.quietly(async (db) => {
+      const { store, done } = db.transaction('mailboxes', 'readwrite')
+      await Promise.all([store.clear(), ...all.map((mailbox) => store.put(mailbox)), done])
+    })
   }
   async emails(ids: Id[]): Promise<Email[]> {
-    const read = this.db?.transaction('emails')
-    if (!read) return []
-    const found = await Promise.all(ids.map((id) => this.newEmails.get(id) ?? read.store.get(id)))
-    return found.filter((email) => email !== undefined)
+    const found = await this.quietly((db) => {
+      const { store } = db.transaction('emails')
+      return Promise.all(ids.map((id) => this.newEmails.get(id) ?? store.get(id)))
+    })
+    return (found ?? []).filter((email) => email !== undefined)
   }
   /** Written when the page has nothing else to do: a list that is scrolled must not wait for the disk. */
   keepEmails(emails: Email[]): void {
@@ -109,17 +124,16 @@ export class Cache {
   private writeSoon(): void {
     if (this.writing || !this.db) return
     this.writing = true
-    whenIdle(() => void this.writeNew().catch(() => undefined))
+    whenIdle(() => void this.writeNew())
   }
   private async writeNew(): Promise<void> {
     const emails = [...this.newEmails.values()].slice(0, AT_ONCE)
     const threads = [...this.newThreads.values()].slice(0, AT_ONCE)
-    const write = this.db?.transaction(['emails', 'threads'], 'readwrite')
     this.writing = false
-    if (!write) return
-    for (const email of emails) void write.objectStore('emails').put(email)
-    for (const thread of threads) void write.objectStore('threads').put(thread)
-    await write.done
+    await this.quietly(async (db) => {
+      const write = db.transaction(['emails', 'threads'], 'readwrite')
+      await Promise.all([...emails.map((email) => write.objectStore('emails').put(email)), ...threads.map((thread) => write.objectStore('threads').put(thread)), write.done])
+    })
     for (const email of emails) if (this.newEmails.get(email.id) === email) this.newEmails.delete(email.id)
     for (const thread of threads) if (this.newThreads.get(thread.id) === thread) this.newThreads.delete(thread.id)
     if (this.newEmails.size + this.newThreads.size) this.writeSoon()
@@ -127,74 +141,90 @@ export class Cache {
   async forgetEmails(ids: Id[]): Promise<void> {
     for (const id of ids) this.newEmails.delete(id)
     for (const name of ['emails', 'bodies', 'letters'] as const) {
-      const write = this.db?.transaction(name, 'readwrite')
-      await Promise.all(ids.map((id) => write?.store.delete(id)))
+      await this.quietly(async (db) => {
+        const { store, done } = db.transaction(name, 'readwrite')
+        await Promise.all([...ids.map((id) => store.delete(id)), done])
+      })
     }
   }
   async threads(ids: Id[]): Promise<Map<Id, Id[]>> {
-    const read = this.db?.transaction('threads')
-    if (!read) return new Map()
-    const found = await Promise.all(ids.map((id) => this.newThreads.get(id) ?? read.store.get(id)))
-    return new Map(found.filter((thread) => thread !== undefined).map((thread) => [thread.id, thread.emailIds]))
+    const found = await this.quietly((db) => {
+      const { store } = db.transaction('threads')
+      return Promise.all(ids.map((id) => this.newThreads.get(id) ?? store.get(id)))
+    })
+    return new Map((found ?? []).filter((thread) => thread !== undefined).map((thread) => [thread.id, thread.emailIds]))
   }
   keepThreads(threads: { id: Id; emailIds: Id[] }[]): void {
     for (const thread of threads) this.newThreads.set(thread.id, thread)
     this.writeSoon()
   }
   async body(id: Id): Promise<EmailBody | undefined> {
-    return (await this.db?.get('bodies', id))?.body
+    return (await this.quietly((db) => db.get('bodies', id)))?.body
   }
   async keepBodies(bodies: EmailBody[]): Promise<void> {
-    const write = this.db?.transaction('bodies', 'readwrite')
     const seen = Date.now()
-    await Promise.all(bodies.map((body) => write?.store.put({ id: body.id, body, seen })))
+    await this.quietly(async (db) => {
+      const { store, done } = db.transaction('bodies', 'readwrite')
+      await Promise.all([...bodies.map((body) => store.put({ id: body.id, body, seen })), done])
+    })
   }
   async letter(id: Id): Promise<SafeHtml | undefined> {
-    return this.db?.get('letters', id)
+    return this.quietly((db) => db.get('letters', id))
   }
   async keepLetter(id: Id, letter: SafeHtml): Promise<void> {
-    await this.db?.put('letters', { id, ...letter, seen: Date.now() })
+    await this.quietly((db) => db.put('letters', { id, ...letter, seen: Date.now() }))
   }
   async list(key: string): Promise<KeptList | undefined> {
-    return this.db?.get('lists', key)
+    return this.quietly((db) => db.get('lists', key))
   }
   async keepList(key: string, list: KeptList): Promise<void> {
-    await this.db?.put('lists', list, key)
+    await this.quietly((db) => db.put('lists', list, key))
   }
 
   async changes(): Promise<KeptChange[]> {
-    const read = this.db?.transaction('changes')
-    if (!read) return []
-    const [keys, values] = await Promise.all([read.store.getAllKeys(), read.store.getAll()])
+    const found = await this.quietly((db) => {
+      const { store } = db.transaction('changes')
+      return Promise.all([store.getAllKeys(), store.getAll()])
+    })
+    const [keys, values] = found ?? [[], []]
     return values.map((value, index) => ({ ...value, key: keys[index] as number }))
   }
+  /** Its key; undefined: it could not be kept. */
   async keepChange(change: KeptChange): Promise<number | undefined> {
-    return this.db?.add('changes', change)
+    return this.quietly((db) => db.add('changes', change))
   }
   async forgetChange(key: number | undefined): Promise<void> {
-    if (key !== undefined) await this.db?.delete('changes', key)
+    if (key !== undefined) await this.quietly((db) => db.delete('changes', key))
   }
 
   async drafts(): Promise<[string, unknown][]> {
-    const read = this.db?.transaction('drafts')
-    if (!read) return []
-    const [keys, values] = await Promise.all([read.store.getAllKeys(), read.store.getAll()])
+    const found = await this.quietly((db) => {
+      const { store } = db.transaction('drafts')
+      return Promise.all([store.getAllKeys(), store.getAll()])
+    })
+    const [keys, values] = found ?? [[], []]
     return keys.map((key, index) => [key, values[index]])
   }
-  async keepDraft(key: string, draft: unknown): Promise<void> {
-    await this.db?.put('drafts', draft, key)
+  async draft(key: string): Promise<unknown> {
+    return this.quietly((db) => db.get('drafts', key))
+  }
+  /** Whether it is kept. */
+  async keepDraft(key: string, draft: unknown): Promise<boolean> {
+    this.full = (await this.quietly((db) => db.put('drafts', draft, key))) === undefined
+    return !this.full
   }
   async forgetDraft(key: string): Promise<void> {
-    await this.db?.delete('drafts', key)
+    await this.quietly((db) => db.delete('drafts', key))
   }
 
   /** Drop what was not seen for longest, beyond the numbers kept. */
   async sweep(): Promise<void> {
     for (const name of ['emails', 'bodies', 'letters'] as const) {
-      const write = this.db?.transaction(name, 'readwrite')
-      if (!write) return
-      let excess = (await write.store.count()) - KEEP[name]
-      for (let cursor = await write.store.index('seen').openCursor(); cursor && excess > 0; excess--, cursor = await cursor.continue()) await cursor.delete()
+      await this.quietly(async (db) => {
+        const { store } = db.transaction(name, 'readwrite')
+        let excess = (await store.count()) - KEEP[name]
+        for (let cursor = await store.index('seen').openCursor(); cursor && excess > 0; excess--, cursor = await cursor.continue()) await cursor.delete()
+      })
     }
   }
 }

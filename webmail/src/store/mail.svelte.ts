@@ -395,7 +395,7 @@ export class MailStore {
     for (const mailbox of recount(this.mailboxes, (id) => this.members(id), before, after)) this.mailboxes.set(mailbox.id, mailbox)
     for (const email of after) this.emails.set(email.id, email)
     if (after.length) this.cache.keepEmails(after)
-    if (Object.keys(real).length) void this.outbox.add(real)
+    if (Object.keys(real).length) this.outbox.add(real)
     return back
   }
 

@@ -7,7 +7,8 @@ import { patched } from './patch'
 
 interface Change {
   updates: Record<Id, Patch>
-  key: number | undefined
+  /** Where the device keeps it; undefined: it could not be kept. */
+  key: Promise<number | undefined>
 }
 export interface OutboxEvents {
   /** The server refused these; what was shown is wrong. */
@@ -30,7 +31,7 @@ export class Outbox {
 
   /** Take up what an earlier visit could not send. */
   async restore(): Promise<void> {
-    this.waiting = (await this.cache.changes()).map(({ updates, key }) => ({ updates, key }))
+    this.waiting = (await this.cache.changes()).map(({ updates, key }) => ({ updates, key: Promise.resolve(key) }))
   }
 
   get empty(): boolean {
@@ -48,11 +49,9 @@ export class Outbox {
     }, email)
   }
 
-  /** Queue a change and start sending. */
-  async add(updates: Record<Id, Patch>): Promise<void> {
-    const change: Change = { updates, key: undefined }
-    this.waiting.push(change)
-    change.key = await this.cache.keepChange({ updates })
+  /** Queue a change and start sending: a device that is slow or full to keep it keeps nobody from that. */
+  add(updates: Record<Id, Patch>): void {
+    this.waiting.push({ updates, key: this.cache.keepChange({ updates }) })
     void this.flush()
   }
 
@@ -83,7 +82,7 @@ export class Outbox {
         this.events.refused(Object.fromEntries(Object.keys(change.updates).map((id) => [id, { type }])))
       }
       this.waiting.shift()
-      await this.cache.forgetChange(change.key)
+      await this.cache.forgetChange(await change.key)
     }
   }
 
