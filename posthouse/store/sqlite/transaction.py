@@ -66,6 +66,8 @@ class Transaction(BaseTransaction):
         self.blobs = Blobs(self)
         self.flag_log = FlagLog(db)
         self._mark = (0, 0)
+        self._log_undone = False
+        """The log of flags must be read again before the next transaction."""
         self.wal_octets = 0
         """Size of the write-ahead log after the latest commit."""
         db.set_wal_hook(self._note_wal)
@@ -80,6 +82,9 @@ class Transaction(BaseTransaction):
         """Start. Nothing may be left over from the one before."""
         self.now = int(self.settings.now())
         self._mark = self.segments.mark
+        if self._log_undone:
+            self.flag_log.reload()
+            self._log_undone = False
         self.db.execute("BEGIN IMMEDIATE")
 
     def start_submission(self) -> None:
@@ -105,14 +110,14 @@ class Transaction(BaseTransaction):
         return published
 
     def rollback(self) -> None:
-        """Undo everything, in the database, the segments and memory."""
-        if self.db.in_transaction:
-            self.db.execute("ROLLBACK")
-        self.segments.undo(*self._mark)
+        """Undo everything: in memory first, which cannot fail, so that nothing of it is told or counted later."""
         self.forget_states()
-        self.flag_log.reload()
         self._sequences.clear()
         self._reset()
+        self._log_undone = True
+        self.segments.undo(*self._mark)
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
 
     def savepoint(self) -> _Mark:
         """Begin a part that can be undone by itself."""
