@@ -1104,6 +1104,9 @@ DIRECTORY_CACHE: Final = 50_000
 ALIAS_TARGETS: Final = 10_000
 """Addresses that one address may stand for in the end."""
 
+QUOTA: Final = 2**53 - 1
+"""Octets that a quota may be: what JMAP's numbers hold (RFC 8620 §1.3), and less than the store's do."""
+
 APP_PASSWORDS: Final = 50
 """App passwords of one account: one for each device with room to spare."""
 

@@ -9,14 +9,15 @@ when the DNS shows it, unless an administrator insists.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Self
 
 import msgspec
 
-from posthouse.errors import Conflict
+from posthouse.errors import Conflict, StoreUnavailable
 from posthouse.limits import DKIM_RETIRED
 from posthouse.msgauth.dkim_key import PublicKey, parse_key
 from posthouse.msgauth.dkim_sign import key_record, load_private_key, make_private_key, private_pem
@@ -26,6 +27,7 @@ from posthouse.store.interface import Store
 from posthouse.store.model import DomainKind
 from posthouse.store.trust import DkimKey, KeyState, PutDkimKey, RemoveDkimKey
 
+log: Final = logging.getLogger(__name__)
 ALGORITHMS: Final = {"rsa-sha256": "r", "ed25519-sha256": "e"}
 """Each with the letter that its selectors begin with."""
 
@@ -121,8 +123,7 @@ class DkimKeys:
         made = 0
         for domain in await self._store.domains():
             if domain.kind is DomainKind.LOCAL and domain.name not in owners:
-                await self.make_first(domain.name)
-                made += 1
+                made += await _apart(domain.name, self.make_first(domain.name))
         return made
 
     async def make_first(self, domain: str) -> None:
@@ -130,13 +131,16 @@ class DkimKeys:
         await self._make(domain, KeyState.ACTIVE)
 
     async def round(self) -> None:
-        """What time asks for: next keys made, published ones activated, retired ones forgotten."""
+        """What time asks for: next keys made, published ones activated, retired ones forgotten.
+
+        What is wrong with one domain is logged, and the others get their care all the same.
+        """
         await self.make_missing()
         by_domain: dict[str, list[DkimKey]] = {}
         for key in await self._store.dkim_keys():
             by_domain.setdefault(key.domain, []).append(key)
         for domain, keys in by_domain.items():
-            await self._care(domain, keys)
+            await _apart(domain, self._care(domain, keys))
 
     async def _care(self, domain: str, keys: Sequence[DkimKey]) -> None:
         now = self._now()
@@ -170,7 +174,9 @@ class DkimKeys:
             )
         await self._store.commit(*(PutDkimKey(key=key) for key in made))
         self._changed()
-        return made
+        selectors = {key.selector for key in made}
+        # Somebody else may have made keys of these names meanwhile: the first that were kept stay.
+        return [key for key in await self._store.dkim_keys(domain) if key.selector in selectors]
 
     async def _activate(self, domain: str, waiting: Sequence[DkimKey]) -> None:
         at = int(self._now())
@@ -205,6 +211,18 @@ async def is_published(row: KeyRow, resolver: Resolver) -> bool:
         return False
     shown = (parse_key(text) for text in answer.records)
     return any(isinstance(one, PublicKey) and one.key == wanted.key for one in shown)
+
+
+async def _apart(domain: str, care: Awaitable[None]) -> bool:
+    """Care for one domain; whether it went well. StoreUnavailable, which is no domain's fault."""
+    try:
+        await care
+    except StoreUnavailable:
+        raise
+    except Exception:
+        log.exception("the keys of %s get no care", domain)
+        return False
+    return True
 
 
 def _new_pem(algorithm: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
 from posthouse.errors import Conflict, NotFound
 from posthouse.message.address import normalize_domain
@@ -58,7 +59,7 @@ class Domains:
             kind=DomainKind.BACKUP if backup else DomainKind.LOCAL,
             catch_all=self._catch_all(catch_all),
             recipients=self._recipients(recipients),
-            quota=_quota(quota),
+            quota=checked_quota(quota),
             created_at=int(self._now()),
         )
         await self._store.commit(PutDomain(domain=domain, new=True), *self._remember(known))
@@ -82,7 +83,7 @@ class Domains:
         if recipients is not None:
             domain = msgspec.structs.replace(domain, recipients=self._recipients(recipients))
         if quota is not None:
-            domain = msgspec.structs.replace(domain, quota=_quota(quota))
+            domain = msgspec.structs.replace(domain, quota=checked_quota(quota))
         await self._store.commit(PutDomain(domain=domain), *self._remember(known))
         return await self._row(domain)
 
@@ -143,7 +144,10 @@ class Domains:
         return domain
 
 
-def _quota(octets: int) -> int:
+def checked_quota(octets: int) -> int:
+    """The quota as given. ValueError: it can be none."""
     if octets < 0:
         raise ValueError("a quota is not negative")
+    if octets > limits.QUOTA:
+        raise ValueError(f"a quota is at most {limits.QUOTA} octets; 0 is no quota")
     return octets

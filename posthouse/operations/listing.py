@@ -8,6 +8,7 @@ they are address, password, name, quota.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -16,6 +17,7 @@ from posthouse.units import size
 
 COLUMNS = ("address", "password", "name", "quota")
 KNOWN = frozenset({*COLUMNS, "hash", "admin"})
+_LINE_END = re.compile(r"\r\n|\n|\r")
 YES = frozenset({"yes", "true", "1", "y"})
 
 
@@ -40,18 +42,26 @@ class BadLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_accounts(text: str) -> Iterator[AccountLine | BadLine]:
     """Each line's account or what is wrong with it. Raises ValueError when the columns themselves are wrong."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    rows = csv.reader(lines, delimiter=_delimiter(lines[0] if lines else ""))
+    lines = _LINE_END.split(text.removeprefix("\ufeff"))
+    delimiter = _delimiter(lines[0])
     columns: tuple[str, ...] = COLUMNS
-    for row in rows:
-        if not row or not "".join(row).strip():
+    for number, line in enumerate(lines, 1):
+        try:
+            # Each line by itself: a quote that is never closed must not swallow the accounts behind it.
+            row = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+        except csv.Error as fault:
+            yield BadLine(
+                line=number, reason=f"quotes: {fault}; a value stands on one line, quotes in it twice"
+            )
             continue
-        if rows.line_num == 1 and row[0].strip().lower() == "address":
+        if not "".join(row).strip():
+            continue
+        if number == 1 and row[0].strip().lower() == "address":
             columns = tuple(cell.strip().lower() for cell in row)
             if unknown := sorted(set(columns) - KNOWN):
                 raise ValueError(f"unknown column {', '.join(unknown)}; known are {', '.join(sorted(KNOWN))}")
             continue
-        yield _read_row(rows.line_num, columns, row)
+        yield _read_row(number, columns, row)
 
 
 def _delimiter(head: str) -> str:

@@ -26,8 +26,8 @@ from posthouse.accounts.passwords import (
     is_kept_form,
     make_scram,
 )
-from posthouse.errors import Conflict, NotFound
-from posthouse.operations.domains import Domains
+from posthouse.errors import NotFound, PosthouseError, Temporary
+from posthouse.operations.domains import Domains, checked_quota
 from posthouse.operations.listing import AccountLine, read_accounts
 from posthouse.store.interface import (
     AddAccount,
@@ -153,7 +153,7 @@ class People:
             password=kept,
             scram=scram,
             display_name=line.name,
-            quota=line.quota,
+            quota=checked_quota(line.quota),
             admin=line.admin,
             created_at=int(self._now()),
         )
@@ -174,7 +174,10 @@ class People:
         return hash_password(password, self._password_hash), make_scram(password)
 
     async def account_import(self, *, body: bytes) -> Imported:
-        """Add accounts from CSV text (`listing.py`). Lines that cannot be are told, the others are added."""
+        """Add accounts from CSV text (`listing.py`). Lines that cannot be are told, the others are added.
+
+        When the store fails in the middle, what was added by then is told too, and each line that was not tried.
+        """
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError as fault:
@@ -190,15 +193,21 @@ class People:
         for start in range(0, len(lines), limits.IMPORT_BATCH):
             batch = lines[start : start + limits.IMPORT_BATCH]
             outcomes = await asyncio.gather(*map(self._import_line, batch))
-            refused += [outcome for outcome in outcomes if outcome is not None]
-            added += outcomes.count(None)
+            faults = [(line, fault) for line, fault in zip(batch, outcomes, strict=True) if fault is not None]
+            refused += [_refused(line, str(fault)) for line, fault in faults]
+            added += len(batch) - len(faults)
+            if trouble := [fault for _, fault in faults if isinstance(fault, Temporary | OSError)]:
+                rest = lines[start + limits.IMPORT_BATCH :]
+                refused += [_refused(line, f"not tried after: {trouble[0]}") for line in rest]
+                break
         return Imported(added=added, refused=tuple(sorted(refused, key=lambda r: r.line)))
 
-    async def _import_line(self, line: AccountLine) -> Refused | None:
+    async def _import_line(self, line: AccountLine) -> Exception | None:
+        """Add one; what kept it from being added."""
         try:
             await self._store.apply(await self._new_account(line))
-        except (NotFound, Conflict, ValueError) as fault:
-            return Refused(line=line.line, address=line.address, reason=str(fault))
+        except (PosthouseError, ValueError, OSError) as fault:
+            return fault
         return None
 
     async def account_list(self, *, domain: str = "") -> list[AccountRow]:
@@ -244,8 +253,7 @@ class People:
     ) -> AccountRow:
         """Change an account; what is None stays. A disabled one keeps its mail, but nobody can log in. NotFound."""
         wanted = {"display_name": name, "admin": admin, "quota": quota, "disabled": disabled}
-        if quota is not None and quota < 0:
-            raise ValueError("a quota is not negative")
+        checked_quota(quota or 0)
         _check_name(name or "")
         account = await self._change(address, **{k: v for k, v in wanted.items() if v is not None})
         return await self._account_row(account)
@@ -261,9 +269,6 @@ class People:
         if unknown := sorted(set(scope) - set(DOORS)):
             raise ValueError(f"no such scope: {', '.join(unknown)}; there are {', '.join(DOORS)}")
         account = await self._account(address)
-        known = await self._store.app_passwords(account.account_id)
-        if len(known) >= limits.APP_PASSWORDS:
-            raise Conflict(f"{account.address} has {len(known)} app passwords; revoke one first")
         password = generate_app_password()
         added = await self._store.apply(
             AddAppPassword(
@@ -273,6 +278,7 @@ class People:
                 created_at=int(self._now()),
                 scope=tuple(dict.fromkeys(scope)),
                 expires_at=expires_at,
+                most=limits.APP_PASSWORDS,
             )
         )
         return NewAppPassword(id=added.app_password_id, name=name, password=password)
@@ -345,6 +351,10 @@ class People:
     async def alias_remove(self, *, address: str) -> None:
         """Remove an alias. NotFound."""
         await self._store.apply(RemoveAlias(address=normalize_address(address)))
+
+
+def _refused(line: AccountLine, reason: str) -> Refused:
+    return Refused(line=line.line, address=line.address, reason=reason)
 
 
 def _check_name(name: str) -> None:

@@ -22,6 +22,8 @@ DRAFT: Final = 16
 SYSTEM_FLAGS: Final = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 KEYWORD_SHIFT: Final = len(SYSTEM_FLAGS)
 """The bit of an account's first keyword."""
+RECEIVED_MAX: Final = (1 << 32) - 1
+"""The latest date of receipt that is kept (2106): what indexes in memory hold of it has 32 bits."""
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):

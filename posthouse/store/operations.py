@@ -321,7 +321,7 @@ class RemoveAlias(Op[None], frozen=True, kw_only=True):
 
 
 class AddAppPassword(Op[AppPassword], frozen=True, kw_only=True):
-    """Add an app password. NotFound."""
+    """Add an app password. NotFound; Conflict when the account has `most` already (0: any number)."""
 
     account_id: int
     name: str
@@ -329,6 +329,7 @@ class AddAppPassword(Op[AppPassword], frozen=True, kw_only=True):
     created_at: int
     scope: tuple[str, ...] = ()
     expires_at: int = 0
+    most: int = 0
 
 
 class RemoveAppPassword(Op[None], frozen=True, kw_only=True):

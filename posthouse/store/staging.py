@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from posthouse import limits
 from posthouse.errors import LocalProtocolError, StoreUnavailable
 from posthouse.store.model import Content
+
+T = TypeVar("T")
 
 
 class StageBudget:
@@ -50,6 +53,8 @@ class SpillingStaging(ABC):
         self._size = 0
         self._head: list[bytes] = []
         self._buffer: Buffer | None = None
+        self._working: asyncio.Future[Any] | None = None
+        """What a thread does, or did last, with the file: who waits for it may be cut off, the thread goes on."""
         self._ended = False
 
     @abstractmethod
@@ -81,16 +86,22 @@ class SpillingStaging(ABC):
         if self._chunks:
             await self._spill()
         try:
-            await asyncio.to_thread(self._buffer.finish)
+            await self._in_thread(self._buffer.finish)
         except OSError as fault:
             raise self._unavailable(fault) from fault
         buffer, self._buffer = self._buffer, None
         return self._content(buffer, self._head, self._size)
 
     async def discard(self) -> None:
-        """Forget it. Harmless after `finish`."""
+        """Forget it. Harmless after `finish`. Also who is cut off here has it done."""
         self._ended = True
         self._release()
+        await asyncio.shield(asyncio.ensure_future(self._remove()))
+
+    async def _remove(self) -> None:
+        """The file is closed and removed only when no thread works on it any more: its descriptor is another's then."""
+        if self._working is not None:
+            await asyncio.wait([self._working])
         buffer, self._buffer = self._buffer, None
         if buffer is not None:
             await asyncio.to_thread(buffer.discard)
@@ -101,19 +112,30 @@ class SpillingStaging(ABC):
             self._head = _beginning(parts)
         self._release()
         try:
-            self._buffer = await asyncio.to_thread(self._put, parts)
+            await self._in_thread(partial(self._put, parts))
         except OSError as fault:
             raise self._unavailable(fault) from fault
 
-    def _put(self, parts: list[bytes]) -> Buffer:
-        buffer = self._buffer or self._begin()
-        buffer.write(parts)
-        return buffer
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        working = self._working = asyncio.ensure_future(asyncio.to_thread(work))
+        working.add_done_callback(_seen)
+        return await asyncio.shield(working)
+
+    def _put(self, parts: list[bytes]) -> None:
+        if self._buffer is None:
+            self._buffer = self._begin()
+        self._buffer.write(parts)
 
     def _release(self) -> None:
         self._budget.left += self._held
         self._held = 0
         self._chunks = []
+
+
+def _seen(working: asyncio.Future[Any]) -> None:
+    """Who waited for it may be gone: its fault is nobody's then."""
+    if not working.cancelled():
+        working.exception()
 
 
 def _beginning(parts: list[bytes]) -> list[bytes]:

@@ -154,3 +154,29 @@ async def test_a_search_that_fails_empties_the_saved_result(monkeypatch: pytest.
     monkeypatch.setattr(store, "search_text", down)
     assert (await talk("SEARCH RETURN (SAVE) BODY apple"))[-1].startswith("NO [UNAVAILABLE]")
     assert view.saved == EMPTY
+
+
+@pytest.mark.parametrize(
+    ("returns", "told"),
+    [
+        ("MIN", (2,)),
+        ("MAX", (9,)),
+        ("MIN MAX", (2, 9)),
+        ("MIN SAVE", (2,)),
+        ("MIN COUNT", (2, 5, 9)),
+        ("MAX ALL", (2, 5, 9)),
+        ("", (2, 5, 9)),
+    ],
+)
+async def test_the_mod_sequence_is_that_of_the_messages_told(returns: str, told: tuple[int, ...]) -> None:
+    """RFC 4731 §3.2."""
+    talk = Talk(furnished())
+    await talk("SELECT INBOX (CONDSTORE)")
+    for number in (9, 2, 5):  # the last change is in the middle
+        await talk(f"STORE {number} +FLAGS.SILENT (told)")
+    modseqs = []
+    for number in told:
+        line = (await talk(f"FETCH {number} (MODSEQ)"))[0]
+        modseqs.append(int(line.partition("MODSEQ (")[2].partition(")")[0]))
+    words = (await talk(f"SEARCH RETURN ({returns}) KEYWORD told MODSEQ 1"))[0].split()
+    assert words[words.index("MODSEQ") + 1] == str(max(modseqs))

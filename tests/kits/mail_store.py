@@ -24,7 +24,7 @@ from posthouse.store.interface import (
     Subscribe,
 )
 from posthouse.store.mailbox_index import MailboxIndex
-from posthouse.store.model import KEYWORD_SHIFT, SEEN, Content, Mailbox, Role, Usage
+from posthouse.store.model import KEYWORD_SHIFT, RECEIVED_MAX, SEEN, Content, Mailbox, Role, Usage
 from tests.kits.engine import NOW, EngineUnderTest, furnish
 
 
@@ -294,6 +294,32 @@ class MessageKit:
         assert await desk.store.emails(desk.id, [added.email_id], ("parts", "envelope")) == first
         assert first[0] is not None
 
+    @pytest.mark.parametrize("received_at", [-(2**40), -1, RECEIVED_MAX, RECEIVED_MAX + 1, 2**40])
+    async def test_any_date_of_receipt_can_be_read_again(
+        self, engine: EngineUnderTest, received_at: int
+    ) -> None:
+        """Mail may come with dates of any century: its mailbox is read from the database all the same."""
+        desk = await furnish(engine)
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        (added,) = await desk.add(inbox, "a", received_at=received_at)
+        await desk.store.apply(
+            CopyEmails(
+                account_id=desk.id,
+                source_id=inbox.mailbox_id,
+                uids=Ranges([(1, 1)]),
+                target_id=archive.mailbox_id,
+            )
+        )
+        shown = min(max(received_at, 0), RECEIVED_MAX)
+        for _ in range(2):
+            for each in (inbox, archive):
+                index = await desk.store.index(desk.id, each.mailbox_id)
+                assert list(index.received) == [shown]
+            assert await desk.store.emails(desk.id, [added.email_id], ("received_at",)) == [
+                (min(received_at, RECEIVED_MAX),)
+            ]
+            await engine.reopen()
+
 
 class FlagKit:
     """Flags, mod-sequences, expunge, copy and move."""
@@ -341,6 +367,28 @@ class FlagKit:
             )
         )
         assert (done.changed, done.modified) == (Ranges([(1, 1), (3, 3)]), Ranges([(2, 2)]))
+
+    async def test_unchanged_since_changes_an_email_in_all_its_mailboxes(
+        self, engine: EngineUnderTest
+    ) -> None:
+        """RFC 8621 §4.1.1: the keywords are the email's, not those of one of its places."""
+        desk = await furnish(engine)
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        await desk.add(inbox, "a", "b", also=(archive.mailbox_id,))
+        here = await desk.store.index(desk.id, inbox.mailbox_id)
+        there = await desk.store.index(desk.id, archive.mailbox_id)
+        await desk.store.apply(
+            SetFlags(
+                account_id=desk.id,
+                mailbox_id=inbox.mailbox_id,
+                uids=Ranges([(1, 1)]),
+                action="add",
+                flags=frozenset({"\\Seen"}),
+                unchanged_since=here.highest_modseq,
+            )
+        )
+        assert list(here.flags) == list(there.flags) == [SEEN, 0]
+        assert (await desk.box()).unseen == (await desk.box("Archive")).unseen == 1
 
     async def test_keywords_keep_their_bits_and_are_bounded(self, engine: EngineUnderTest) -> None:
         desk = await furnish(engine)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import pytest
 
-from posthouse.errors import Conflict, NotFound
+from posthouse.errors import Conflict, NotFound, StoreUnavailable
 from posthouse.house import House
 from posthouse.limits import DKIM_RETIRED
 from posthouse.operations.dkim_keys import DkimKeys, KeyRow
 from posthouse.operations.domains import Domains
 from posthouse.resolver import TextAnswer
+from posthouse.store.trust import KeyState, PutDkimKey
 from tests.fakes.resolver import FakeResolver
 
 DAY = 86400
@@ -100,6 +104,14 @@ async def test_a_key_forgotten_while_the_dns_is_asked_stays_forgotten(
     assert await care.states() == old, "and the keys that sign go on signing"
 
 
+async def test_two_rotations_at_once_show_the_keys_that_are_kept(house: House) -> None:
+    care = Care(house)
+    await care.domains.domain_add(name=NAME)
+    one, other = await asyncio.gather(care.keys.dkim_rotate(name=NAME), care.keys.dkim_rotate(name=NAME))
+    kept = {row.name: row.record for row in await care.keys.domain_dkim(name=NAME) if row.state == "next"}
+    assert kept == {row.name: row.record for row in one} == {row.name: row.record for row in other}
+
+
 async def test_an_administrator_may_insist(house: House) -> None:
     care = Care(house)
     await care.domains.domain_add(name=NAME)
@@ -125,6 +137,34 @@ async def test_rotation_on_schedule(house: House) -> None:
     care.now += DKIM_RETIRED + 1
     await care.keys.round()
     assert list((await care.states()).values()) == ["active", "active"]
+
+
+async def test_a_domain_whose_keys_are_broken_keeps_no_other_from_care(house: House) -> None:
+    care = Care(house, rotate=180 * DAY)
+    await care.domains.domain_add(name="broken.test")
+    care.now += DAY  # the older keys are cared for first
+    await care.domains.domain_add(name=NAME)
+    broken = (await house.store.dkim_keys("broken.test"))[0]
+    waiting = msgspec.structs.replace(broken, selector="x", private_key="no key", state=KeyState.NEXT)
+    await house.store.apply(PutDkimKey(key=waiting))
+    care.now += 181 * DAY
+    await care.keys.round()
+    assert sorted((await care.states()).values()) == ["active", "active", "next", "next"]
+
+
+async def test_a_store_that_fails_is_no_fault_of_a_domain(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    care = Care(house, rotate=180 * DAY)
+    await care.domains.domain_add(name=NAME)
+    care.now += 181 * DAY
+
+    async def failing(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(house.store, "commit", failing)
+    with pytest.raises(StoreUnavailable):
+        await care.keys.round()
 
 
 async def test_domains_from_before_get_keys(house: House) -> None:

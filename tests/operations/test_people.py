@@ -10,10 +10,11 @@ import pytest
 
 from posthouse import limits
 from posthouse.accounts.model import DestinationKind, LoginFailed
-from posthouse.errors import Conflict, NotFound
+from posthouse.errors import Conflict, NotFound, StoreUnavailable
 from posthouse.house import House
 from posthouse.operations.administration import UnknownCommand
 from posthouse.operations.people import People
+from posthouse.store.interface import AddAccount
 
 
 async def run(house: House, command: str, body: bytes = b"", **arguments: Any) -> Any:
@@ -136,6 +137,14 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("account.set", {"address": "alice@north.test", "name": "a\r\nBcc: b@c.test"}, ValueError),
         ("alias.add", {"address": "b" * 300 + "@north.test", "targets": ["bob@far.test"]}, ValueError),
         ("account.set", {"address": "alice@north.test", "quota": -1}, ValueError),
+        ("account.set", {"address": "alice@north.test", "quota": limits.QUOTA + 1}, ValueError),
+        ("account.add", {"address": "bob@north.test", "password": "x", "quota": -1}, ValueError),
+        (
+            "account.add",
+            {"address": "bob@north.test", "password": "x", "quota": limits.QUOTA + 1},
+            ValueError,
+        ),
+        ("domain.add", {"name": "x.test", "quota": limits.QUOTA + 1}, ValueError),
         ("alias.add", {"address": "alice@north.test", "targets": ["bob@far.test"]}, Conflict),
         ("alias.add", {"address": "all@far.test", "targets": ["bob@far.test"]}, NotFound),
         ("alias.add", {"address": "all@north.test", "targets": []}, ValueError),
@@ -201,6 +210,16 @@ async def test_app_passwords(furnished: House, monkeypatch: pytest.MonkeyPatch) 
         await run(furnished, "app-password.add", address="alice@north.test", name="desk")
 
 
+async def test_two_at_once_get_no_more_app_passwords_than_one_may_have(
+    furnished: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "APP_PASSWORDS", 2)
+    adding = [run(furnished, "app-password.add", address="alice@north.test", name=str(n)) for n in range(5)]
+    outcomes = await asyncio.gather(*adding, return_exceptions=True)
+    assert sum(isinstance(each, Conflict) for each in outcomes) == 3
+    assert len((await run(furnished, "account.show", address="alice@north.test"))["app_passwords"]) == 2
+
+
 LISTING = """address,password,name,quota,admin
 bob@north.test,secret,Bob Builder,2GB,yes
 carol@north.test,"with,comma",,,
@@ -259,3 +278,44 @@ async def test_import_in_another_charset_is_refused_with_a_word(furnished: House
 async def test_import_without_a_head_line(furnished: House) -> None:
     answer = await run(furnished, "account.import", b"bob@north.test,x\n\ncarol@north.test,y,Carol\n")
     assert answer == {"added": 2, "refused": ()}
+
+
+async def test_an_import_tells_what_was_added_when_the_store_fails(
+    furnished: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "IMPORT_BATCH", 2)
+    real, taken = furnished.store.apply, 0
+
+    async def failing(op: Any) -> Any:
+        nonlocal taken
+        taken += isinstance(op, AddAccount)
+        if taken > 3:
+            raise StoreUnavailable("the disk is full")
+        return await real(op)
+
+    monkeypatch.setattr(furnished.store, "apply", failing)
+    rows = "".join(f"user{n}@north.test,secret\n" for n in range(1, 8))
+    answer = await run(furnished, "account.import", rows.encode())
+    assert answer["added"] == 3
+    assert [each["line"] for each in answer["refused"]][1:] == [5, 6, 7]
+    assert all("the disk is full" in each["reason"] for each in answer["refused"])
+    assert taken == 4, "a store that has failed is not asked for each of the others"
+    there = {row["address"] for row in await run(furnished, "account.list")}
+    assert len(there & {each["address"] for each in answer["refused"]}) == 0
+    assert len(there) == 4
+
+
+async def test_a_quote_that_is_not_closed_swallows_no_other_account(furnished: House) -> None:
+    rows = (
+        "address,password,name\n"
+        'bob@north.test,"secret,Bob\n'
+        'carol@north.test,"sec"ret,Carol\n'
+        'dora@north.test,"two\n'
+        'lines",Dora\n'
+        f'eve@north.test,"{"x" * 200_000}\n'
+        'frank@north.test,"say ""please""",Frank\n'
+    )
+    answer = await run(furnished, "account.import", rows.encode())
+    assert [each["line"] for each in answer["refused"]] == [2, 3, 4, 5, 6]
+    assert answer["added"] == 1
+    await furnished.directory.authenticate("frank@north.test", 'say "please"', "")

@@ -26,6 +26,7 @@ from posthouse.imap.view import View
 from posthouse.ranges import Ranges
 from posthouse.store.derive import derive
 from posthouse.store.interface import AddAccount, AddEmail, Expunge, PutDomain, SetFlags, Store
+from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS, Content, Domain
 from posthouse.store.sqlite.store import SqliteStore
 from tests.fakes.memory_store import ACCOUNT, MemoryStore
@@ -269,6 +270,14 @@ class Sessions(RuleBasedStateMachine):
     async def close_store(self) -> None:
         """Let go of it."""
 
+    def store_of(self, number: int) -> Between:
+        """Through which a client is served."""
+        return self.store
+
+    def index_of(self, number: int) -> MailboxIndex:
+        """What that store knows of INBOX."""
+        return self.index
+
     async def deliver_one(self, flags: frozenset[str] = frozenset()) -> None:
         """A new message in INBOX."""
         await self.store.apply(
@@ -287,7 +296,7 @@ class Sessions(RuleBasedStateMachine):
         self.run(self.open_store(log_length))
         for _ in range(count):
             self.run(self.deliver_one())
-        self.clients = [Client(self.store, self.account_id, kind) for kind in kinds]
+        self.clients = [Client(self.store_of(i), self.account_id, kind) for i, kind in enumerate(kinds)]
         for client in self.clients:
             self.run(self.opened(client))
 
@@ -442,17 +451,17 @@ class Sessions(RuleBasedStateMachine):
             return
         self.run(settle())
         keywords = self.run(self.store.keywords(self.account_id))
-        for client in self.clients:
-            view = client.talk.session.view
+        for number, client in enumerate(self.clients):
+            view, index = client.talk.session.view, self.index_of(number)
             assert view is not None
             if client.idling is not None:
                 self.run(self.pushed(view))  # an idle client is told at once
                 continue
             assert len(client.messages) == view.count
             if not view.behind(True) and all(one.flags is not None for one in client.messages):
-                assert [one.uid for one in client.messages] == list(self.index.uids)
+                assert [one.uid for one in client.messages] == list(index.uids)
                 assert [one.flags for one in client.messages] == [
-                    names(bits, keywords) for bits in self.index.flags
+                    names(bits, keywords) for bits in index.flags
                 ]
 
     async def pushed(self, view: View) -> None:

@@ -236,7 +236,7 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
             view.saved = EMPTY
         raise
     snapshot = search.snapshot
-    modseq = max((snapshot.modseqs[place] for place in places), default=0) if args.modseq else 0
+    modseq = max((snapshot.modseqs[place] for place in _shown(places, args)), default=0) if args.modseq else 0
     numbers = snapshot.uids if args.uid else snapshot.numbers
     found = [numbers[place] for place in places]
     if saves and args.returns is not None:
@@ -246,6 +246,15 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     else:
         _send_search(session, found, modseq)
     return None
+
+
+def _shown(places: Places, args: SearchArgs) -> Places:
+    """The messages of which the answer tells the highest mod-sequence."""
+    returns = (args.returns or frozenset()) - {Return.SAVE}
+    if not places or not returns or returns - {Return.MIN, Return.MAX}:
+        return places
+    # RFC 4731 §3.2: with MIN or MAX and neither ALL nor COUNT it is that of the one or two messages told.
+    return places[:1] * (Return.MIN in returns) + places[-1:] * (Return.MAX in returns)
 
 
 def _saved(uids: list[int], returns: frozenset[Return]) -> Ranges:

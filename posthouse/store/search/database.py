@@ -17,6 +17,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from posthouse.message.words import Requirement
 from posthouse.store.search.document import HEADS, Document
 
 SCHEMA: Final = 1
@@ -267,9 +268,12 @@ class AccountTerms:
         """Messages that have at least one of these terms."""
         return with_any(self._db, self._account_id, class_, terms)
 
-    def vocabulary(self, class_: str, condition: str, text: str) -> list[str]:
-        """The terms of a class that fulfil a condition of VOCABULARY about a text."""
-        return vocabulary(self._db, self._account_id, class_, condition, text)
+    def vocabularies(self, asked: Sequence[tuple[str, Requirement]]) -> list[list[str]]:
+        """For each class and requirement the terms of that class which satisfy it."""
+        return [
+            vocabulary(self._db, self._account_id, class_, wanted.kind.value, wanted.text)
+            for class_, wanted in asked
+        ]
 
 
 def with_all(

@@ -47,8 +47,8 @@ class Terms(Protocol):
         """Messages that have at least one of these terms."""
         ...
 
-    def vocabulary(self, class_: str, condition: str, text: str) -> list[str]:
-        """The terms of a class of which a condition (`Kind`) about a text is true."""
+    def vocabularies(self, asked: Sequence[tuple[str, Requirement]]) -> list[list[str]]:
+        """For each class and requirement the terms of that class which satisfy it."""
         ...
 
 
@@ -76,18 +76,18 @@ class _Question:
     def in_any_class(self, classes: Sequence[str], needle: str) -> Answer:
         """A text of one of the classes contains the needle."""
         wanted = requirements(needle)
+        if not wanted.all_of:
+            return Answer(set(), self._among)
         hits: set[int] = set()
         undecided: set[int] = set()
-        for class_ in classes:
-            remaining = self._among - hits
-            if not wanted.all_of:
-                undecided |= remaining
-            elif wanted.exact:
-                sure, open_ = self._satisfying(class_, wanted.all_of[0], remaining)
+        if wanted.exact:
+            for class_, terms in zip(classes, self._terms(classes, wanted.all_of[0]), strict=True):
+                sure, open_ = self._having_any(class_, terms, self._among - hits)
                 hits |= sure
                 undecided |= open_
-            else:
-                undecided |= self._candidates(class_, wanted.all_of, remaining)
+        else:
+            for class_ in classes:
+                undecided |= self._candidates(class_, wanted.all_of, self._among)
         return Answer(hits, undecided - hits)
 
     def in_header(self, name: str, needle: str) -> Answer:
@@ -108,7 +108,7 @@ class _Question:
         choices: list[list[str]] = []
         if whole and class_ in _FEW_TERMS and len(among) > _BATCH_COST:
             # Nearly all senders share the words of a domain: its messages are not listed, only to be sifted.
-            choices = [self._index.vocabulary(class_, part.kind.value, part.text) for part in parts]
+            choices = self._index.vocabularies([(class_, part) for part in parts]) if parts else []
             if [] in choices:
                 return set()
             if len(whole) + sum(map(len, choices)) > SEARCH_TERMS_ASKED:
@@ -126,9 +126,17 @@ class _Question:
 
     def _satisfying(self, class_: str, wanted: Requirement, among: set[int]) -> tuple[set[int], set[int]]:
         """(messages that satisfy a requirement, messages of which asking on would cost more than looking at them)."""
+        (terms,) = self._terms([class_], wanted)
+        return self._having_any(class_, terms, among)
+
+    def _terms(self, classes: Sequence[str], wanted: Requirement) -> list[list[str]]:
+        """For each class the terms that satisfy a requirement."""
         if wanted.kind is Kind.EQUALS:
-            return among.intersection(self._index.with_all(class_, [wanted.text])), set()
-        terms = self._index.vocabulary(class_, wanted.kind.value, wanted.text)
+            return [[wanted.text]] * len(classes)
+        return self._index.vocabularies([(class_, wanted) for class_ in classes])
+
+    def _having_any(self, class_: str, terms: Sequence[str], among: set[int]) -> tuple[set[int], set[int]]:
+        """(messages that have one of these terms, messages of which asking on would cost more than looking)."""
         hits: set[int] = set()
         for start in range(0, len(terms), SEARCH_TERMS_ASKED):
             if len(among) - len(hits) < (len(terms) - start) * _BATCH_COST // SEARCH_TERMS_ASKED:

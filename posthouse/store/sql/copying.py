@@ -17,6 +17,7 @@ from posthouse.store.interface import (
     PlaceEmails,
 )
 from posthouse.store.judgement import lesson_of_move
+from posthouse.store.model import RECEIVED_MAX
 from posthouse.store.sql import shared, twins
 from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import refuse_full, refuse_over_quota
@@ -237,7 +238,11 @@ def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, m
     return base
 
 
-_ARRIVED = ("uid", "flags", "email_id", "size", "CASE WHEN received_at < 0 THEN 0 ELSE received_at END")
+_RECEIVED = (
+    f"CASE WHEN received_at < 0 THEN 0 WHEN received_at > {RECEIVED_MAX} THEN {RECEIVED_MAX}"
+    " ELSE received_at END"
+)
+_ARRIVED = ("uid", "flags", "email_id", "size", _RECEIVED)
 
 
 def _publish_arrivals(

@@ -15,6 +15,7 @@ from posthouse.store.memory import changes
 from posthouse.store.model import (
     DELETED,
     KEYWORD_SHIFT,
+    RECEIVED_MAX,
     SEEN,
     SYSTEM_FLAGS,
     Role,
@@ -45,7 +46,7 @@ def add(tx: Transaction, op: AddEmail) -> Added:
     flags = flag_bits(tx, account, op.flags) if op.flags else 0
     blob_id = tx.blobs.of(op.account_id, content)
     email_id = tx.take_numbers("email")
-    received_at = op.received_at
+    received_at = min(op.received_at, RECEIVED_MAX)
     tx.add_row("email", (email_id, op.account_id, blob_id, size, received_at, op.prefix))
     new = _New(email_id, flags, size, received_at)
     uid = mailbox.uid_next
@@ -93,7 +94,7 @@ def _arrive(
     rows.modseqs.append(modseq)
     rows.email_ids.append(email_id)
     rows.sizes.append(size)
-    rows.received.append(min(max(received_at, 0), UID_MAX))
+    rows.received.append(max(received_at, 0))
     return modseq
 
 

@@ -221,6 +221,9 @@ def remove_alias(tx: Transaction, op: RemoveAlias) -> None:
 def add_app_password(tx: Transaction, op: AddAppPassword) -> AppPassword:
     """AddAppPassword."""
     tx.account(op.account_id)
+    ((count,),) = tx.query("SELECT count(*) FROM app_password WHERE account_id = ?", (op.account_id,))
+    if op.most and count >= op.most:
+        raise Conflict(f"This account has {count} app passwords: revoke one first.")
     new = AppPassword(
         app_password_id=tx.take_numbers("app_password"),
         account_id=op.account_id,

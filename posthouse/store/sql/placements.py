@@ -237,6 +237,8 @@ def _flag_piece(
         ((found,),) = tx.query(f"SELECT {tx.uid_list} FROM placement WHERE {where}", bindings)
         uids = tx.uids_of(found)
     changed = Ranges.of_array(uids)
+    # Before the change: a condition on the mod-sequence is true of them no longer afterwards.
+    twin_emails = [e for _, e in twins_among(tx, account, mailbox, selection)] if account.has_twins else []
     modseq = tx.bump_mailbox(account, mailbox)
     if account.has_twins or not tx.log_flags(
         account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add
@@ -246,9 +248,7 @@ def _flag_piece(
             (change.keep, change.add, modseq, *selection.bindings),
         )
     _tell(tx, account, mailbox, changed, change, (seen, deleted))
-    if account.has_twins:
-        shared = [email_id for _, email_id in twins_among(tx, account, mailbox, selection)]
-        twins.follow(tx, account, mailbox.mailbox_id, shared, change.keep, change.add)
+    twins.follow(tx, account, mailbox.mailbox_id, twin_emails, change.keep, change.add)
     return uids
 
 

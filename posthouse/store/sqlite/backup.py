@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import apsw
 import msgspec
@@ -27,6 +27,8 @@ from posthouse.store.sqlite.segments import SegmentFolder
 
 DATABASE: Final = "mail.db"
 BLOBS: Final = "blobs"
+_ANEW: Final = ".new"
+"""Ends the name of a segment that takes the place of another of its number, together with the database."""
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +64,10 @@ async def back_up(path: Path, segments: SegmentFolder, folder: Path) -> AsyncIte
 
 
 def _copy_database(path: Path, part: Path) -> None:
-    (part.parent / BLOBS).mkdir(mode=0o700, parents=True, exist_ok=True)
-    part.unlink(missing_ok=True)
+    blobs = part.parent / BLOBS
+    blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in (part, *blobs.glob(f"*.seg{_ANEW}")):  # of a run that was cut off
+        left.unlink(missing_ok=True)
     with contextlib.closing(connect(path)) as db:
         db.execute("VACUUM INTO ?", (str(part),))
     part.chmod(0o600)
@@ -77,32 +81,71 @@ def segments_of(part: Path) -> dict[int, int]:
 
 
 def _copy_segment(source: Path, target: Path, octets: int) -> int:
-    """Add what the copy lacks; how much that was. Numbers are given once, so what is there already is the beginning."""
-    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as out, source.open("rb") as file:
-        there = min(os.fstat(descriptor).st_size, octets)
+    """Add what the copy lacks; how much that was.
+
+    A number may have been given anew (after a restart, to one that was removed), and a store that was restored goes on
+    otherwise than a later backup of it: such a segment is copied whole, beside the old one of the backup before.
+    """
+    with source.open("rb") as file:
+        there = _there(file, target, octets)
         if there == octets:
             return 0
-        file.seek(there)
-        out.seek(there)
-        left = octets - there
-        while left:
-            block = file.read(min(left, limits.BACKUP_BLOCK))
-            if not block:
-                raise OSError(f"{source.name} ends early: posthouse verify says which messages that concerns")
-            out.write(block)
-            left -= len(block)
-        out.flush()
-        os.fsync(descriptor)
+        if there is None:
+            target, there = _anew(target), 0
+        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as out:
+            file.seek(there)
+            out.seek(there)
+            left = octets - there
+            while left:
+                block = file.read(min(left, limits.BACKUP_BLOCK))
+                if not block:
+                    raise OSError(
+                        f"{source.name} ends early: posthouse verify says which messages that concerns"
+                    )
+                out.write(block)
+                left -= len(block)
+            out.flush()
+            os.fsync(descriptor)
     return octets - there
+
+
+def _anew(target: Path) -> Path:
+    """Where a segment waits that takes another's place."""
+    return target.with_name(target.name + _ANEW)
+
+
+def _there(file: BinaryIO, target: Path, octets: int) -> int | None:
+    """How many octets of a segment the copy has; None: what it has is something else.
+
+    Looked at are the first and the last block of them: a frame's header has the digest of its message.
+    """
+    try:
+        with target.open("rb") as copy:
+            there = min(os.fstat(copy.fileno()).st_size, octets)
+            for start in (0, max(there - limits.BACKUP_BLOCK, 0)):
+                size = min(limits.BACKUP_BLOCK, there)
+                if _block(file, start, size) != _block(copy, start, size):
+                    return None
+            return there
+    except FileNotFoundError:
+        return 0
+
+
+def _block(file: BinaryIO, start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
 
 
 def put_in_place(part: Path, folder: Path, wanted: set[str]) -> None:
     """Let a copy of the database take the old one's place; then go the segments (file names) that it does not need."""
-    sync(folder / BLOBS)
+    blobs = folder / BLOBS
+    for path in blobs.glob(f"*.seg{_ANEW}"):
+        path.replace(blobs / path.stem)
+    sync(blobs)
     part.replace(folder / DATABASE)
     sync(folder)
-    for path in (folder / BLOBS).glob("*.seg"):
+    for path in blobs.glob("*.seg"):
         if path.name not in wanted:
             path.unlink()
 
@@ -114,7 +157,7 @@ def copy_back(folder: Path, path: Path, blobs: Path, *, same: bool, now: int) ->
     new UIDVALIDITY (RFC 9051 §2.3.1.1); and what waited to be sent may have been sent since, so it is held.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copytree(folder / BLOBS, blobs)
+    shutil.copytree(folder / BLOBS, blobs, ignore=shutil.ignore_patterns(f"*{_ANEW}"))
     blobs.chmod(0o700)
     part = path.with_name(path.name + ".restored")
     shutil.copyfile(folder / DATABASE, part)

@@ -28,6 +28,8 @@ class Blobs:
         self._tx = tx
         self._of_content: dict[int, int] = {}
         self._new_owners: dict[int, int] = {}
+        self.adopting: list[int] = []
+        """Staged files that are segments once this transaction is committed."""
 
     def start_submission(self) -> None:
         """Contents are shared within one commit only."""
@@ -93,7 +95,7 @@ class Blobs:
         tx.execute(
             "INSERT OR IGNORE INTO segment VALUES (?, ?, 0, 1)", (segment, HEADER_OCTETS + content.size)
         )
-        tx.folder.adopted.add(segment)
+        self.adopting.append(segment)
         return blob_id
 
     def disown(self, _account_id: int, blob_ids: Sequence[int]) -> None:

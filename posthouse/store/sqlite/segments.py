@@ -97,6 +97,7 @@ class SegmentFolder:
             self.sync_folder()
         except BaseException:
             os.close(fd)
+            self.path(number).unlink(missing_ok=True)
             raise
         return fd
 
@@ -180,6 +181,8 @@ class SegmentWriter:
         self._parts: list[bytes] = []
         self._waiting = 0
         self._grown: dict[int, int] = {}
+        self._begun: list[int] = []
+        """Segments that this transaction has begun."""
 
     def resume(self, number: int, size: int) -> None:
         """Go on with a segment of an earlier run, without its torn tail; a damaged one is left alone."""
@@ -224,21 +227,29 @@ class SegmentWriter:
     def committed(self) -> None:
         """The rows are durable."""
         self._grown = {}
+        self._begun = []
 
     def undo(self, size: int, number: int) -> None:
-        """Forget what was placed and not committed; `number` and `size` are of the last commit."""
+        """Forget what was placed and not committed; `number` and `size` are of the last commit.
+
+        Never raises: a tail that cannot be cut off is written over, a file that cannot be removed is at the next start.
+        """
         self._parts = []
         self._waiting = 0
         self._grown = {}
-        if self._fd < 0:
-            return
-        if self.number != number:
-            self.close()
-            if number:
-                self.resume(number, size)
-            return
-        self._size = size
-        os.ftruncate(self._fd, size)
+        begun, self._begun = self._begun, []
+        try:
+            if self.number != number:
+                self.close()
+                if number:
+                    self.resume(number, size)
+            elif self._fd >= 0:
+                self._size = size
+                os.ftruncate(self._fd, size)
+            for each in begun:
+                self._folder.remove(each)
+        except OSError as fault:
+            log.warning("what a transaction has left in segments stays for now: %s", fault)
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -249,6 +260,7 @@ class SegmentWriter:
         fd = self._folder.create(number := self._folder.take_number())
         self.close()
         self._fd, self.number, self._size = fd, number, 0
+        self._begun.append(number)
 
     def close(self) -> None:
         """Close the file. The next message opens a new segment."""

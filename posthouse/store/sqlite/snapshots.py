@@ -16,6 +16,7 @@ from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import MailboxIndex, NewRows
 from posthouse.store.memory.packed import CODES, Packed, unpack
+from posthouse.store.model import RECEIVED_MAX
 from posthouse.store.sqlite.connection import Connection, columns, integer, members, snapshot
 from posthouse.store.sqlite.flag_log import put_on_top
 from posthouse.store.sqlite.readers import Reader
@@ -23,7 +24,8 @@ from posthouse.store.sqlite.transaction import Transaction
 
 ROWS_PER_READ = 10_000
 """Placements read at a time: the interpreter is held for about a millisecond."""
-_COLUMNS = [integer(name) for name in ("uid", "flags", "modseq", "email_id", "size", "max(received_at, 0)")]
+_RECEIVED = f"min(max(received_at, 0), {RECEIVED_MAX})"
+_COLUMNS = [integer(name) for name in ("uid", "flags", "modseq", "email_id", "size", _RECEIVED)]
 
 
 def write(tx: Transaction, packed: Packed) -> None:

@@ -76,5 +76,7 @@ class FileStaging(SpillingStaging):
 
 
 def _forget(folder: SegmentFolder, number: int) -> None:
-    if number not in folder.adopted:
+    if number in folder.adopted:
+        folder.adopted.discard(number)  # no other content will ever have it
+    else:
         folder.path(number).unlink(missing_ok=True)

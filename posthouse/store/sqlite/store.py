@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from posthouse.store.foreground import Foreground
 from posthouse.store.interface import Staging, TextSearch
@@ -54,10 +55,20 @@ class SqliteStore(LiveStore[Reader]):
         return store
 
     async def freeze(self) -> None:
-        """Refuse all changes from now on; returns when those under way are done."""
-        last = self._engine.submit((_nothing,))
+        """Refuse all changes from now on; returns when those under way are done, also long ones and upkeep."""
+        waiting = self._engine.submit((_nothing,))
         self._engine.frozen = True
-        await last
+        await waiting
+        if self._engine.frozen:  # nobody has thought better of it
+            await self._last_of_all()
+
+    def _last_of_all(self) -> asyncio.Future[list[Any]]:
+        """What the writer comes to when nothing waits and nothing long is under way."""
+        self._engine.frozen = False
+        try:
+            return self._engine.submit((_nothing,), background=True)
+        finally:
+            self._engine.frozen = True
 
     def thaw(self) -> None:
         """Take changes again."""

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from posthouse.ranges import Ranges
 from posthouse.store.memory import changes
@@ -41,6 +42,14 @@ _SEQUENCE_BLOCK: Final = 1_000
 """Numbers reserved with one write; a restart skips what is left of them."""
 
 
+class _Mark(msgspec.Struct, frozen=True):
+    """Where a part of a transaction began."""
+
+    published: int
+    adopting: int
+    sequences: dict[str, list[int]]
+
+
 class Transaction(BaseTransaction):
     """Reused for one transaction after the other by the writer's thread."""
 
@@ -57,6 +66,8 @@ class Transaction(BaseTransaction):
         self.blobs = Blobs(self)
         self.flag_log = FlagLog(db)
         self._mark = (0, 0)
+        self._log_undone = False
+        """The log of flags must be read again before the next transaction."""
         self.wal_octets = 0
         """Size of the write-ahead log after the latest commit."""
         db.set_wal_hook(self._note_wal)
@@ -71,6 +82,9 @@ class Transaction(BaseTransaction):
         """Start. Nothing may be left over from the one before."""
         self.now = int(self.settings.now())
         self._mark = self.segments.mark
+        if self._log_undone:
+            self.flag_log.reload()
+            self._log_undone = False
         self.db.execute("BEGIN IMMEDIATE")
 
     def start_submission(self) -> None:
@@ -89,31 +103,33 @@ class Transaction(BaseTransaction):
             )
         self.db.execute("COMMIT")
         self.segments.committed()
+        self.folder.adopted.update(self.blobs.adopting)
         published = self.published
         published.extend(self._account_changes())
         self._reset()
         return published
 
     def rollback(self) -> None:
-        """Undo everything, in the database, the segments and memory."""
-        if self.db.in_transaction:
-            self.db.execute("ROLLBACK")
-        self.segments.undo(*self._mark)
+        """Undo everything: in memory first, which cannot fail, so that nothing of it is told or counted later."""
         self.forget_states()
-        self.flag_log.reload()
         self._sequences.clear()
         self._reset()
+        self._log_undone = True
+        self.segments.undo(*self._mark)
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
 
-    def savepoint(self) -> tuple[int, dict[str, list[int]]]:
+    def savepoint(self) -> _Mark:
         """Begin a part that can be undone by itself."""
         self.flush()
         self._save_states()
         self._earlier.update(self._touched)
         self._touched = {}
         self.db.execute("SAVEPOINT submission")
-        return len(self.published), {name: list(block) for name, block in self._sequences.items()}
+        sequences = {name: list(block) for name, block in self._sequences.items()}
+        return _Mark(len(self.published), len(self.blobs.adopting), sequences)
 
-    def undo_to(self, mark: tuple[int, dict[str, list[int]]]) -> None:
+    def undo_to(self, mark: _Mark) -> None:
         """Undo what was done since the savepoint."""
         for rows in self._rows.values():
             rows.clear()
@@ -124,10 +140,11 @@ class Transaction(BaseTransaction):
         for account_id in self._touched.keys() & self._earlier.keys():
             self._reload(account_id)
         self.forget_states()
-        del self.published[mark[0] :]
+        del self.published[mark.published :]
+        del self.blobs.adopting[mark.adopting :]
         self._once.clear()  # what was told only there may be told again
         self._appended.clear()
-        self._sequences = mark[1]
+        self._sequences = mark.sequences
 
     def release(self) -> None:
         """Keep what was done since the savepoint."""
@@ -149,6 +166,7 @@ class Transaction(BaseTransaction):
     def _reset(self) -> None:
         self.reset_memory()
         self.blobs.reset()
+        self.blobs.adopting.clear()
         for rows in self._rows.values():
             rows.clear()
 

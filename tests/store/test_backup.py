@@ -1,0 +1,134 @@
+"""Copies of a store while it lives on: what is there already is used again only when it is the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from posthouse import limits
+from posthouse.store.interface import AddEmail, Expunge
+from posthouse.store.model import Content
+from posthouse.store.sqlite.archive import Archive
+from posthouse.store.sqlite.backup import copy_back
+from tests.kits.engine import NOW, Desk, furnish
+from tests.store.conftest import SqliteEngine
+
+
+@pytest.fixture(autouse=True)
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+    monkeypatch.setattr(limits, "BACKUP_BLOCK", 4096)
+
+
+async def back_up(engine: SqliteEngine, folder: Path) -> int:
+    written = 0
+    async for copied in engine.store.backup(folder):
+        written = copied.written
+    return written
+
+
+async def add_large(desk: Desk, raw: bytes) -> None:
+    """A message that becomes a segment of its own."""
+    staging = desk.store.stage()
+    await staging.write(raw)
+    inbox = await desk.box()
+    await desk.store.apply(
+        AddEmail(
+            account_id=desk.id, mailbox_id=inbox.mailbox_id, content=await staging.finish(), received_at=NOW
+        )
+    )
+
+
+def messages_of(folder: Path, desk: Desk) -> list[bytes]:
+    archive = Archive(folder)
+    try:
+        (inbox,) = [each for each in archive.folders(desk.id) if each.name == "INBOX"]
+        return [archive.read(each) for each in archive.messages(desk.id, inbox.mailbox_id, 0, 100)]
+    finally:
+        archive.close()
+
+
+async def remove_all(engine: SqliteEngine, desk: Desk) -> None:
+    inbox = await desk.box()
+    await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, force=True))
+    await engine.settle()
+    while await engine.store._engine._compactor.step():
+        pass
+
+
+@pytest.mark.parametrize("size", [4_000, 60_000, 90_000])
+async def test_a_number_given_anew_after_a_restart_is_another_segment(
+    engine: SqliteEngine, tmp_path: Path, size: int
+) -> None:
+    folder = tmp_path / "backup"
+    desk = await furnish(engine)
+    old, new = os.urandom(60_000), os.urandom(size)
+    await add_large(desk, old)
+    await back_up(engine, folder)
+    assert messages_of(folder, desk) == [old]
+    await remove_all(engine, desk)
+    await engine.reopen()
+    await add_large(desk, new)
+    await back_up(engine, folder)
+    assert messages_of(folder, desk) == [new]
+
+
+async def test_a_store_that_was_restored_goes_on_otherwise_than_the_backup(
+    engine: SqliteEngine, tmp_path: Path
+) -> None:
+    """Two folders of backups in turn: the store is restored from the older one, and goes on in the same segment."""
+    older, newer = tmp_path / "older", tmp_path / "newer"
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    first, lost, other = (os.urandom(20_000) for _ in range(3))
+    await desk.store.apply(desk.message(inbox, content=Content.of(first)))
+    await back_up(engine, older)
+    await desk.store.apply(desk.message(inbox, content=Content.of(lost)))
+    await back_up(engine, newer)
+    again = SqliteEngine(tmp_path / "again")
+    copy_back(older, again.path, again.folder / "blobs", same=False, now=NOW)
+    await again.open()
+    try:
+        desk = Desk(again, desk.account)
+        await desk.store.apply(desk.message(await desk.box(), content=Content.of(other)))
+        await back_up(again, newer)
+    finally:
+        await again.store.close()
+    assert messages_of(newer, desk) == [first, other]
+
+
+async def test_what_is_there_is_not_copied_again(engine: SqliteEngine, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    raw = [os.urandom(20_000) for _ in range(4)]
+    for each in raw[:3]:
+        await desk.store.apply(desk.message(inbox, content=Content.of(each)))
+    before = await back_up(engine, folder)
+    await desk.store.apply(desk.message(inbox, content=Content.of(raw[3])))
+    assert await back_up(engine, folder) < before - 40_000
+    assert messages_of(folder, desk) == raw
+
+
+async def test_a_backup_that_is_cut_off_leaves_the_one_before_and_is_begun_again(
+    engine: SqliteEngine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    desk = await furnish(engine)
+    old, new, more = (os.urandom(60_000) for _ in range(3))
+    await add_large(desk, old)
+    await back_up(engine, folder)
+    await remove_all(engine, desk)
+    await engine.reopen()
+    await add_large(desk, new)
+    await add_large(desk, more)
+    running = engine.store.backup(folder)
+    await anext(running)
+    await anext(running)
+    await running.aclose()  # type: ignore[attr-defined]  # it is a generator
+    assert messages_of(folder, desk) == [old]
+    await back_up(engine, folder)
+    assert messages_of(folder, desk) == [new, more]
+    assert not list((folder / "blobs").glob("*.new"))
