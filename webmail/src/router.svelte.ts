@@ -21,14 +21,15 @@ export function route(): Route {
   return state.route
 }
 
-/** The route of a path. Broken percent escapes are taken as they stand. */
+/** The route of a path. */
 export function parse(path: string, search = ''): Route {
   const parts = path.split('/').filter(Boolean).map(decoded)
   const [page = 'mail', ...rest] = parts
   return { page, parts: rest, query: new URLSearchParams(search) }
 }
 
-function decoded(part: string): string {
+/** Without percent escapes; broken ones are taken as they stand. */
+export function decoded(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {

@@ -229,4 +229,204 @@ export const checks = {
     assert.equal(await world.ask('count', ALICE, 'INBOX', 'Letter 066'), 1)
     await done(page)
   },
+  async what_was_searched_lately_may_be_a_suggestion_too(world) {
+    const page = await enter(world)
+    const field = page.getByRole('combobox', { name: 'Search' })
+    await field.fill('is:unread')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/search/)
+    await visit(page, '/mail/inbox')
+    await field.focus()
+    await page.locator('search').getByRole('option', { name: 'is:unread' }).first().waitFor()
+    assert.equal(await page.locator('search').getByRole('option', { name: 'is:unread' }).count(), 1)
+    await done(page)
+  },
+  async one_address_twice_is_one_recipient(world) {
+    const page = await enter(world)
+    const window = await compose(page, { to: 'bob@south.test, Bob <BOB@south.test>, bob@south.test', subject: 'Twice', text: 'Once.' })
+    await window.getByRole('button', { name: /^Remove/ }).first().waitFor()
+    assert.equal(await window.getByRole('button', { name: /^Remove/ }).count(), 1)
+    await window.getByLabel('Discard the draft').click()
+    // A draft of another program has it in two fields and twice in one.
+    await world.ask('append', 'Drafts', '\\Draft \\Seen', 'From: alice@north.test\nTo: bob@south.test, bob@south.test\nCc: bob@south.test\nSubject: From elsewhere\n\nText.\n')
+    await visit(page, '/mail/drafts')
+    await row(page, 'From elsewhere').locator('.open').click()
+    await page.locator('article').getByRole('button', { name: 'Compose' }).click()
+    await page.locator('.window').getByRole('button', { name: /^Remove/ }).first().waitFor()
+    await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async no_letter_stops_its_reader(world) {
+    const page = await enter(world)
+    const letters = {
+      'One long word': `Content-Type: text/plain\n\n${'a'.repeat(400_000)}\n`,
+      'Many quotations': `Content-Type: text/html\n\n<p>x</p>${'<blockquote type=cite>y</blockquote>\n'.repeat(20_000)}`,
+      'No way out': `List-Unsubscribe: ${'<\n '.repeat(80_000)}\nContent-Type: text/plain\n\nText.\n`,
+    }
+    for (const [subject, rest] of Object.entries(letters)) {
+      await world.ask('append', 'INBOX', '', `From: mallory@evil.test\nTo: ${ALICE}\nSubject: ${subject}\nMIME-Version: 1.0\n${rest}`)
+      await row(page, subject).locator('.open').click()
+      await page.locator('article.open .body').locator('.plain, iframe').first().waitFor()
+      const start = Date.now()
+      await page.waitForTimeout(1_000)
+      await page.locator('article.open .body').locator('.plain, iframe').first().waitFor()
+      assert.ok(Date.now() - start < 5_000, subject)
+      await visit(page, '/mail/inbox')
+    }
+    await done(page)
+  },
+  async a_broken_mailto_opens_a_window_all_the_same(world) {
+    const page = await enter(world)
+    await visit(page, `/compose?mailto=${encodeURIComponent('mailto:100%@road.test?subject=Why? Now&body=50 % off')}`)
+    const window = page.locator('.window')
+    await window.getByLabel('Subject').waitFor()
+    assert.equal(await window.getByLabel('Subject').inputValue(), 'Why? Now')
+    await window.getByText('50 % off').waitFor()
+    await page.locator('.row').first().waitFor()
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async the_keys_stay_at_their_message_when_another_comes(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 069').waitFor()
+    while (!(await page.locator('.row.current', { hasText: 'Letter 064' }).count())) await page.keyboard.press('j')
+    await world.ask('deliver', 'It came between')
+    await row(page, 'It came between').waitFor({ timeout: PATIENCE })
+    await page.keyboard.press('e')
+    await toast(page, 'archived').waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'Archive', 'Letter 064', 1), 1)
+    await page.keyboard.press('z')
+    assert.equal(await world.ask('until_count', ALICE, 'INBOX', 'Letter 064', 1), 1)
+    await done(page)
+  },
+  async what_is_open_stays_when_everything_is_asked_for_anew(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 069').waitFor()
+    await page.locator('.scroller').evaluate((element) => element.scrollTo({ top: element.scrollHeight }))
+    await row(page, 'Letter 001').locator('.open').click()
+    await page.locator('article').getByText('This is letter 1.').waitFor()
+    await page.locator('.scroller').evaluate((element) => element.scrollTo({ top: 0 }))
+    await row(page, 'Letter 069').waitFor()
+    let answered
+    let told = false
+    const anew = new Promise((resolve) => (answered = resolve))
+    await page.route(isApi, async (route) => {
+      if (told || !asks(route.request(), 'Email/changes')) return route.continue()
+      const response = await route.fetch()
+      const body = await response.json()
+      body.methodResponses = body.methodResponses.map(([name, value, tag]) => (name === 'Email/changes' ? ['error', { type: 'cannotCalculateChanges' }, tag] : [name, value, tag]))
+      told = true
+      await route.fulfill({ response, json: body })
+      answered()
+    })
+    await world.ask('store', ALICE, 'INBOX', 'Letter 002', '\\Flagged', '+')
+    await anew
+    await page.waitForTimeout(1_500)
+    await page.locator('article').getByText('This is letter 1.').waitFor()
+    await done(page)
+  },
+  async a_change_whose_message_was_not_told_is_asked_for_again(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 063').waitFor()
+    let answered = 0
+    await page.route(isApi, async (route) => {
+      const index = calls(route.request()).findIndex(([name, args]) => name === 'Email/get' && args['#ids']?.path === '/updated')
+      if (index < 0 || answered) return route.continue()
+      const response = await route.fetch()
+      const body = await response.json()
+      body.methodResponses[index] = ['error', { type: 'serverFail' }, body.methodResponses[index][2]]
+      answered++
+      await route.fulfill({ response, json: body })
+    })
+    await world.ask('store', ALICE, 'INBOX', 'Letter 063', '\\Flagged', '+')
+    await row(page, 'Letter 063').locator('.star.on').waitFor({ timeout: PATIENCE })
+    assert.equal(answered, 1)
+    await done(page)
+  },
+  async an_answer_that_comes_late_does_not_hide_what_came_since(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 062').waitFor()
+    let held
+    const holds = new Promise((resolve) => (held = resolve))
+    let release
+    const released = new Promise((resolve) => (release = resolve))
+    await page.route(isApi, async (route) => {
+      if (!asks(route.request(), 'Email/query') || calls(route.request()).some(([, args]) => args.filter?.hasKeyword !== '$flagged' && args.filter)) return route.continue()
+      const response = await route.fetch()
+      held()
+      await released
+      await route.fulfill({ response })
+    })
+    await world.ask('store', ALICE, 'INBOX', 'Letter 062', '\\Flagged', '+')
+    await row(page, 'Letter 062').locator('.star.on').waitFor({ timeout: PATIENCE })
+    await page.locator('.pane-folders').getByRole('link', { name: 'Starred' }).click()
+    await holds
+    await world.ask('store', ALICE, 'INBOX', 'Letter 062', '\\Seen', '+')
+    await page.waitForTimeout(1_500) // told by /changes meanwhile
+    release()
+    await page.locator('.row:not(.unread)', { hasText: 'Letter 062' }).waitFor({ timeout: PATIENCE })
+    await page.waitForTimeout(300)
+    assert.equal(await page.locator('.row.unread', { hasText: 'Letter 062' }).count(), 0)
+    await done(page)
+  },
+  async nothing_of_an_account_stays_after_signing_out(world) {
+    const page = await enter(world)
+    const other = await page.context().newPage()
+    await other.goto(page.url())
+    await other.locator('.row').first().waitFor()
+    await page.evaluate(() => localStorage.setItem('posthouse.searches', '["from:doctor"]'))
+    const leave = async () => {
+      await page.locator('.account').click()
+      await page.getByRole('menuitem', { name: 'Sign out' }).click()
+    }
+    // Without an answer nobody is signed out, and it is said.
+    await page.route((url) => url.pathname === '/logout', (route) => route.abort(), { times: 1 })
+    await leave()
+    await toast(page, 'Not signed out').waitFor()
+    assert.equal(new URL(page.url()).pathname, '/mail/inbox')
+    await leave()
+    await page.waitForURL(/login/)
+    const left = await page.evaluate(async () => ({ searches: localStorage.getItem('posthouse.searches'), databases: (await indexedDB.databases()).map(({ name }) => name) }))
+    assert.deepEqual(left, { searches: null, databases: [] })
+    await done(page)
+  },
+  async a_window_of_one_account_does_not_go_on_as_another(world) {
+    const page = await enter(world)
+    const other = await page.context().newPage()
+    await other.goto(page.url())
+    await other.locator('.row').first().waitFor()
+    await page.evaluate(() => (window.begunAsAlice = true))
+    await page.context().clearCookies()
+    await other.goto(`${world.stage.north}/login`)
+    await other.locator('input[autocomplete~=username]').fill('dora@north.test')
+    await other.locator('input[type=password]').fill('posthouse')
+    await other.locator('button[type=submit]').first().click()
+    await other.locator('.pane-list').waitFor()
+    await page.evaluate(() => {
+      dispatchEvent(new Event('offline'))
+      dispatchEvent(new Event('online'))
+    })
+    await page.waitForFunction(() => window.begunAsAlice === undefined) // another page, or the same begun anew
+    assert.equal(await row(page, 'Letter 069').count(), 0)
+    await page.context().close()
+  },
+  async what_was_not_destroyed_is_not_said_to_be(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 061').locator('.open').click()
+    await page.locator('.conversation h1', { hasText: 'Letter 061' }).waitFor()
+    await page.keyboard.press('#')
+    await toast(page, 'moved to trash').waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'Trash', 'Letter 061', 1), 1)
+    await visit(page, '/mail/trash')
+    await row(page, 'Letter 061').locator('.open').click()
+    await page.locator('.conversation h1', { hasText: 'Letter 061' }).waitFor()
+    await page.route(isApi, (route) => (calls(route.request()).some(([, args]) => args.destroy) ? route.abort() : route.continue()))
+    await page.keyboard.press('#')
+    await page.locator('dialog').getByRole('button', { name: 'Delete for ever' }).click()
+    await toast(page, 'does not answer').waitFor()
+    assert.equal(await toast(page, 'message deleted').count(), 0)
+    assert.equal(await world.ask('count', ALICE, 'Trash', 'Letter 061'), 1)
+    await page.unroute(isApi)
+    await done(page)
+  },
 }

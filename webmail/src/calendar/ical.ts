@@ -13,7 +13,7 @@ export function linesOf(text: string): Line[] {
     .split(/\r?\n/)
     .slice(0, MOST_LINES)
     .flatMap((raw) => {
-      const match = /^([\w-]+)((?:;[\w-]+=(?:"[^"]*"|[^;:"]*)(?:,(?:"[^"]*"|[^;:",]*))*)*):(.*)$/.exec(raw)
+      const match = /^([\w-]+)((?:;[\w-]+=(?:"[^"]*"|[^;:",]*)(?:,(?:"[^"]*"|[^;:",]*))*)*):(.*)$/.exec(raw)
       if (!match) return []
       const parameters = Object.fromEntries([...(match[2] as string).matchAll(/;([\w-]+)=("[^"]*"|[^;]*)/g)].map((found) => [(found[1] as string).toUpperCase(), (found[2] as string).replace(/^"|"$/g, '')]))
       return [{ name: (match[1] as string).toUpperCase(), parameters, value: match[3] as string }]

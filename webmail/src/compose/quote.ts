@@ -69,7 +69,7 @@ export function forwarded(email: Email, body: EmailBody, html: string): string {
   return `<div><br></div><div>---------- ${escapeHtml(t('compose.forwarded'))} ----------</div>${lines}<div><br></div>${html}`
 }
 
-const PREFIX = /^(?:\s*(?:re|fwd?|aw|wg|sv|antw|回复|答复|转发)\s*(?:\[\d+\])?\s*[:：])+\s*/i
+const PREFIX = /^(?:\s*(?:re|fwd?|aw|wg|sv|antw|回复|答复|转发)\s*(?:\[\d+\]\s*)?[:：])+\s*/i
 /** The subject of an answer: one prefix, whatever stood there before. */
 export function answerSubject(subject: string | null, prefix: string): string {
   return prefix + (subject ?? '').replace(PREFIX, '')

@@ -92,11 +92,14 @@ export class JmapClient {
   /** `shared`: the account of somebody who shares with the person who is logged in; else their own. */
   constructor(private readonly shared?: Id) {}
 
-  /** Fetch the session. Throws SignedOut or Unreachable. */
+  /** Fetch the session. Throws SignedOut (also when another account has signed in by now) or Unreachable. */
   async connect(): Promise<Session> {
     const response = await this.fetch(SESSION_URL, { headers: { accept: 'application/json' } })
-    this.session = await read<Session>(response)
-    return this.session
+    const session = await read<Session>(response)
+    // What is shown is another's by then, and ids mean something else there.
+    if ((this.session as Session | undefined) && session.username !== this.session.username) throw new SignedOut()
+    this.session = session
+    return session
   }
 
   /** The account that is asked about. */

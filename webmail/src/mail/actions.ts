@@ -1,8 +1,9 @@
 // What one does with conversations: shown at once, with a note that takes it back.
 import { ask } from '../design/ask.svelte'
 import { nearDate } from '../design/format'
-import { notify, undoable } from '../design/toasts.svelte'
+import { notify, trouble, undoable } from '../design/toasts.svelte'
 import { t, type Key } from '../i18n/index.svelte'
+import { Unreachable } from '../jmap/client'
 import type { Email, Id, Patch, Role } from '../jmap/types'
 import type { MessageList } from '../store/list.svelte'
 import { mail, type MailStore } from '../store/mail.svelte'
@@ -82,18 +83,29 @@ export async function remove(target: Target): Promise<void> {
   if (mailbox?.role !== 'trash' && store.role('trash')) return toRole(target, 'trash', 'done.deleted')
   const ids = movable(target).map((email) => email.id)
   if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }), confirm: t('mail.delete-forever'), danger: true }))) return
-  await destroy(ids, store)
+  if (!(await destroy(ids, store))) return
   target.list.withdraw(target.ids)
   notify(t('done.destroyed', { n: ids.length }))
 }
-export async function destroy(ids: Id[], store: MailStore = mail): Promise<void> {
+/** Destroy messages; says so, and returns false, when the server did not destroy all. */
+export async function destroy(ids: Id[], store: MailStore = mail): Promise<boolean> {
   const most = store.client.limit('maxObjectsInSet', 500)
-  for (let start = 0; start < ids.length; start += most) {
-    const batch = store.client.batch()
-    batch.set('Email', { destroy: ids.slice(start, start + most) })
-    await batch.send().catch((fault: unknown) => store.meet(fault))
+  let left = false
+  try {
+    for (let start = 0; start < ids.length; start += most) {
+      const batch = store.client.batch()
+      const set = batch.set('Email', { destroy: ids.slice(start, start + most) })
+      await batch.send()
+      left ||= Object.values(set.result.notDestroyed ?? {}).some(({ type }) => type !== 'notFound')
+    }
+    if (left) trouble(t('state.rejected'))
+  } catch (fault) {
+    left = true
+    trouble(t(fault instanceof Unreachable ? 'state.unreachable' : 'state.rejected'))
+    store.meet(fault)
   }
   await store.sync()
+  return !left
 }
 
 function keyword(emails: Email[], name: string, on: boolean): Record<Id, Patch> {

@@ -8,7 +8,7 @@ import { ask, askText } from '../design/ask.svelte'
 import type { Item } from '../design/Menu.svelte'
 import { notify, trouble } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
-import { PRINCIPALS } from '../jmap/client'
+import { PRINCIPALS, Unreachable } from '../jmap/client'
 import type { Email, Id, Mailbox, QueryResponse } from '../jmap/types'
 import { go, route } from '../router.svelte'
 import { mail, type MailStore } from '../store/mail.svelte'
@@ -71,6 +71,7 @@ async function deleteFolder(mailbox: Mailbox, store: MailStore): Promise<void> {
   if (!(await ask({ title: t('folder.delete', { name }), text: t('folder.delete-ask', { name }), confirm: t('act.delete'), danger: true }))) return
   const trash = store.role('trash')
   const ids = await idsIn(store, mailbox.id)
+  if (!ids) return
   if (trash && ids.length) store.change(Object.fromEntries(ids.map((id) => [id, { mailboxIds: { [trash.id]: true } }])))
   await store.outbox.settled(store.online)
   if (!(await set(store, { destroy: [mailbox.id] }))) return
@@ -81,33 +82,35 @@ async function deleteFolder(mailbox: Mailbox, store: MailStore): Promise<void> {
 async function emptyFolder(mailbox: Mailbox): Promise<void> {
   const name = folderName(mailbox)
   if (!(await ask({ title: t('folder.empty', { name }), text: t('folder.empty-ask', { name }), confirm: t('folder.empty', { name }), danger: true }))) return
+  await mail.outbox.settled(mail.online) // what was just taken out of it is no longer in it
   const ids = await idsIn(mail, mailbox.id)
-  await destroy(ids)
+  if (!ids || !(await destroy(ids))) return
   notify(t('done.destroyed', { n: ids.length }))
   if (route().parts[0] === mailbox.role) go(folderBase(mailbox))
 }
 
 async function markAllRead(mailbox: Mailbox, store: MailStore): Promise<void> {
   const ids = await idsIn(store, mailbox.id, { notKeyword: '$seen' })
-  if (!ids.length) return
+  if (!ids?.length) return
   const back = store.change(Object.fromEntries(ids.map((id) => [id, { [at('keywords', '$seen')]: true }])))
   notify(t('done.read', { n: ids.length }), { action: { label: t('act.undo'), run: () => void store.change(back) } })
 }
 
-/** Every message of a folder, asked for in pieces. */
-async function idsIn(store: MailStore, id: Id, more: Record<string, unknown> = {}): Promise<Id[]> {
+/** Every message of a folder, asked for in pieces. undefined, which was said: the server did not tell all. */
+async function idsIn(store: MailStore, id: Id, more: Record<string, unknown> = {}): Promise<Id[] | undefined> {
   const ids: Id[] = []
   for (;;) {
     const batch = store.client.batch()
     const query = batch.add<QueryResponse>('Email/query', { filter: { inMailbox: id, ...more }, position: ids.length, limit: 5_000 })
     try {
       await batch.send()
+      ids.push(...query.result.ids)
+      if (!query.result.ids.length) return ids
     } catch (fault) {
+      trouble(t(fault instanceof Unreachable ? 'state.unreachable' : 'state.rejected'))
       store.meet(fault)
-      return ids
+      return undefined
     }
-    ids.push(...query.result.ids)
-    if (!query.result.ids.length) return ids
   }
 }
 export type { Email }

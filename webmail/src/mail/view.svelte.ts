@@ -7,6 +7,8 @@ import type { Target } from './actions'
 import { placeAddress, placeOf, threadAddress, type Place } from './place'
 
 const state = $state({ cursor: -1, unreadOnly: false })
+/** The conversation the keys are at: its row keeps them when rows come and go above it. */
+let at: Id | undefined
 /** Rows that are ticked, by their message. */
 export const selection = new SvelteSet<Id>()
 let anchor: Id | undefined
@@ -24,7 +26,19 @@ export const view = {
   },
   set cursor(value: number) {
     state.cursor = value
+    at = threadAt(value)
   },
+  /** The list has changed: the keys' row is where its conversation is now; where that has gone, the one in its place. Whether it moved. */
+  follow(): boolean {
+    const now = at !== undefined && threadAt(state.cursor) !== at ? (listOf?.indexOfThread(at) ?? -1) : -1
+    if (now >= 0) state.cursor = now
+    else at = threadAt(state.cursor)
+    return now >= 0
+  },
+}
+function threadAt(index: number): Id | undefined {
+  const id = index >= 0 ? listOf?.at(index) : undefined
+  return id ? place.store.emails.get(id)?.threadId : undefined
 }
 
 /** Where a list was when a message, or another page, took its place. */
@@ -88,7 +102,7 @@ export function step(by: number): void {
   if (!listOf || listOf.total <= 0) return
   const from = place.thread ? openIndex() : state.cursor
   const to = Math.max(0, Math.min(listOf.total - 1, from + by))
-  state.cursor = to
+  view.cursor = to
   const id = listOf.at(to)
   const email = id ? place.store.emails.get(id) : undefined
   if (place.thread && email) go(threadAddress(place, email.threadId), { replace: true })

@@ -11,7 +11,7 @@ export interface Ways {
   page: string | undefined
 }
 export function waysOut(body: EmailBody): Ways {
-  const all = [...(header(body, 'List-Unsubscribe') ?? '').matchAll(/<([^>]+)>/g)].map((match) => (match[1] as string).replace(/\s/g, ''))
+  const all = [...(header(body, 'List-Unsubscribe') ?? '').matchAll(/<([^<>]+)>/g)].map((match) => (match[1] as string).replace(/\s/g, ''))
   const page = all.find((address) => /^https:/i.test(address))
   const letter = all.find((address) => /^mailto:[^?]*@/i.test(address))
   const post = /^\s*List-Unsubscribe\s*=\s*One-Click\s*$/i.test(header(body, 'List-Unsubscribe-Post') ?? '')

@@ -1,10 +1,11 @@
 // The last searches on this device.
-const KEY = 'posthouse.searches'
+/** Where they lie; they go with the account's mail. */
+export const SEARCHES = 'posthouse.searches'
 const MOST = 8
 
 export function recentSearches(): string[] {
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]')
+    const kept: unknown = JSON.parse(localStorage.getItem(SEARCHES) ?? '[]')
     return Array.isArray(kept) ? kept.filter((each): each is string => typeof each === 'string') : []
   } catch {
     return []
@@ -12,5 +13,5 @@ export function recentSearches(): string[] {
 }
 export function rememberSearch(text: string): void {
   const kept = [text, ...recentSearches().filter((each) => each !== text)].slice(0, MOST)
-  localStorage.setItem(KEY, JSON.stringify(kept))
+  localStorage.setItem(SEARCHES, JSON.stringify(kept))
 }

@@ -2,7 +2,7 @@
 import { parseAddresses } from '../compose/addresses'
 import { openComposer } from '../compose/composers.svelte'
 import { escapeHtml } from '../compose/quote'
-import { go } from '../router.svelte'
+import { decoded, go } from '../router.svelte'
 
 export function composeFromAddress(query: URLSearchParams): void {
   const mailto = query.get('mailto')
@@ -19,9 +19,9 @@ export function composeFromAddress(query: URLSearchParams): void {
 
 /** What a mailto: address asks for: `to`, `subject`, `body` and more. */
 export function fromMailto(address: string): URLSearchParams {
-  const [to = '', query = ''] = address.replace(/^mailto:/i, '').split('?', 2)
-  const values = new URLSearchParams(query.replaceAll('+', '%2B'))
+  const [to = '', ...rest] = address.replace(/^mailto:/i, '').split('?')
+  const values = new URLSearchParams(rest.join('?').replaceAll('+', '%2B'))
   const more = values.get('to')
-  values.set('to', [decodeURIComponent(to), more].filter(Boolean).join(','))
+  values.set('to', [decoded(to), more].filter(Boolean).join(','))
   return values
 }

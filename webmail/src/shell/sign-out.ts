@@ -2,6 +2,7 @@
 import { Cache } from '../store/cache'
 import { mail } from '../store/mail.svelte'
 import { forgetSession } from '../store/remembering'
+import { trouble } from '../design/toasts.svelte'
 import { ask } from '../design/ask.svelte'
 import { t } from '../i18n/index.svelte'
 import { composers } from '../compose/composers.svelte'
@@ -13,7 +14,8 @@ export async function signOut(): Promise<void> {
   const unsent = (await keptDrafts()).length + composers().filter((composer) => ['changed', 'saving', 'failed'].includes(composer.saved)).length
   const waiting = unsent + mail.outbox.size
   if (waiting && !(await ask({ title: t('app.sign-out'), text: t('app.sign-out-unsent', { n: waiting }), confirm: t('app.sign-out'), danger: true }))) return
-  await fetch('/logout', { method: 'POST', credentials: 'same-origin', headers: { 'x-posthouse': 'webmail' } }).catch(() => undefined)
+  const answer = await fetch('/logout', { method: 'POST', credentials: 'same-origin', headers: { 'x-posthouse': 'webmail' } }).catch(() => undefined)
+  if (!answer?.ok && ![401, 404].includes(answer?.status ?? 0)) return void trouble(t('app.sign-out-failed')) // who sits here next would still be signed in
   mail.cache.close()
   await forgetSession()
   await Cache.forget(mail.client.accountId)

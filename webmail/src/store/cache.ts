@@ -93,6 +93,13 @@ export class Cache {
     for (const name of ['values', 'mailboxes', 'emails', 'bodies', 'letters', 'threads', 'lists'] as const) await this.quietly((db) => db.clear(name))
   }
 
+  /** Forget messages and lists: the server could not say what has become of them. */
+  async forgetMessages(): Promise<void> {
+    this.newEmails.clear()
+    this.newThreads.clear()
+    for (const name of ['emails', 'threads', 'lists'] as const) await this.quietly((db) => db.clear(name))
+  }
+
   async value<T>(key: string): Promise<T | undefined> {
     return (await this.quietly((db) => db.get('values', key))) as T | undefined
   }

@@ -98,9 +98,10 @@ export class MessageList {
       const batch = this.mail.client.batch()
       const query = batch.add<QueryResponse>('Email/query', { ...this.arguments, position: page * PAGE, limit: PAGE, calculateTotal: this.wantsTotal })
       const threads = this.mail.addThreadCalls(batch, query.ref('/ids'))
-      await batch.send()
-      this.mail.take(threads.emails.result.list, threads.threads.result.list)
-      this.place(query.result)
+      await this.mail.fetch(batch, () => {
+        this.mail.take(threads.emails.result.list, threads.threads.result.list)
+        this.place(query.result)
+      })
       this.failed = false
     } catch (fault) {
       this.mail.meet(fault)

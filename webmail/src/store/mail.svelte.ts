@@ -53,6 +53,12 @@ export class MailStore {
   private syncing: Promise<void> | undefined
   private next: Promise<void> | undefined
   private stopListening: () => void = () => {}
+  /** States that an answer which came late goes back to: what has changed since is asked for again. */
+  private rewound: Partial<Record<Synced, string>> | undefined
+  /** The conversation that was asked for last. */
+  private asked: Id | undefined
+  /** While everything is asked for anew: messages and conversations that came. */
+  private fresh: Set<Id> | undefined
   private retry: ReturnType<typeof setTimeout> | undefined
   private events!: MailEvents
 
@@ -224,7 +230,22 @@ export class MailStore {
     return this.syncing
   }
 
+  /**
+   * Send a batch and take what it brings. What /changes told meanwhile may be newer than an answer that comes late: it is asked for
+   * again.
+   */
+  async fetch(batch: Batch, take: () => void): Promise<void> {
+    const since = { ...this.states }
+    await batch.send()
+    take()
+    if (!this.states.Email || this.states.Email === since.Email) return
+    this.rewound ??= since
+    void this.sync()
+  }
+
   private async syncOnce(): Promise<void> {
+    if (this.rewound) this.states = { ...this.states, ...this.rewound }
+    this.rewound = undefined
     const batch = this.client.batch()
     const parts = TYPES.map((type) => this.addChanges(batch, type))
     const shown = [...this.lists.values()].slice(-2)
@@ -233,10 +254,10 @@ export class MailStore {
       return { list, call: args && batch.add<QueryChangesResponse>('Email/queryChanges', args) }
     })
     await batch.send()
-    if (parts.some(({ changes }) => changes.failed || changes.result.hasMoreChanges)) return this.startAnew()
+    if (parts.some(({ changes, fetched }) => changes.failed || changes.result.hasMoreChanges || fetched.some((call) => call.failed))) return this.startAnew()
     for (const { type, changes, fetched, members } of parts) {
       for (const call of members) if (!call.failed) this.take(call.result.list, [])
-      this.takeChanged(type, fetched.flatMap((call) => (call.failed ? [] : call.result.list)), changes.result)
+      this.takeChanged(type, fetched.flatMap((call) => call.result.list), changes.result)
       this.states[type] = changes.result.newState
     }
     const created = new Set(parts.find(({ type }) => type === 'Email')?.changes.result.created)
@@ -274,13 +295,22 @@ export class MailStore {
   private async startAnew(): Promise<void> {
     this.states = {}
     await this.refreshAll()
+    this.rewound = undefined
+    await this.cache.forgetMessages()
     const shown = [...this.lists.values()].at(-1)
     this.lists.clear()
-    this.emails.clear()
-    this.threads.clear()
-    if (!shown) return
-    this.lists.set(shown.key, shown)
-    await shown.reload()
+    const fresh = (this.fresh = new Set())
+    if (shown) {
+      this.lists.set(shown.key, shown)
+      await shown.reload()
+    }
+    if (this.asked) await this.loadThread(this.asked, true)
+    this.fresh = undefined
+    if (!this.online || shown?.failed) {
+      this.states = {} // what is held is old, and stays until it can be asked for
+      return
+    }
+    for (const held of [this.emails, this.threads]) for (const id of held.keys()) if (!fresh.has(id)) held.delete(id)
   }
 
   private takeMailboxes(list: Mailbox[], all: boolean): void {
@@ -293,6 +323,7 @@ export class MailStore {
   take(emails: Email[], threads: Thread[]): void {
     for (const email of emails) this.emails.set(email.id, this.outbox.shown(email))
     for (const thread of threads) this.threads.set(thread.id, thread.emailIds)
+    for (const { id } of [...emails, ...threads]) this.fresh?.add(id)
     if (emails.length) this.cache.keepEmails(emails)
     if (threads.length) this.cache.keepThreads(threads)
   }
@@ -315,20 +346,19 @@ export class MailStore {
     if (!missing.length) return
     const batch = this.client.batch()
     const calls = this.addThreadCalls(batch, missing)
-    await batch.send().catch((fault: unknown) => this.meet(fault))
-    if (!calls.emails.failed) this.take(safe(calls.emails), safe(calls.threads))
+    await this.fetch(batch, () => this.take(safe(calls.emails), safe(calls.threads))).catch((fault: unknown) => this.meet(fault))
   }
 
   /** Load one conversation by its id: for an address that was typed in or kept as a bookmark. */
-  async loadThread(threadId: Id): Promise<boolean> {
+  async loadThread(threadId: Id, anew = false): Promise<boolean> {
+    this.asked = threadId
     const known = this.threads.get(threadId)
-    if (known?.every((id) => this.emails.has(id))) return true
+    if (!anew && known?.every((id) => this.emails.has(id))) return true
     const batch = this.client.batch()
     const threads = batch.get<Thread>('Thread', { ids: [threadId] })
     const emails = batch.get<Email>('Email', { '#ids': threads.ref('/list/*/emailIds'), properties: LIST_PROPERTIES })
     try {
-      await batch.send()
-      this.take(emails.result.list, threads.result.list)
+      await this.fetch(batch, () => this.take(emails.result.list, threads.result.list))
       return emails.result.list.length > 0
     } catch (fault) {
       this.meet(fault)
@@ -405,9 +435,10 @@ export class MailStore {
     const batch = this.client.batch()
     const emails: { result: GetResponse<Email> } = batch.get<Email>('Email', { ids: Object.keys(errors), properties: LIST_PROPERTIES })
     try {
-      await batch.send()
-      this.take(emails.result.list, [])
-      for (const id of emails.result.notFound) this.emails.delete(id)
+      await this.fetch(batch, () => {
+        this.take(emails.result.list, [])
+        for (const id of emails.result.notFound) this.emails.delete(id)
+      })
     } catch (fault) {
       this.meet(fault)
     }

@@ -63,7 +63,7 @@ function warningsOf(email: Email, body: EmailBody, judgement: Judgement | undefi
   // Not judged (it came by login, through a host of ours, or was put here by a program): what its header shows by itself.
   const author = email.from?.[0]
   const domain = domainOf(author?.email ?? '')
-  const inName = /[\w.+-]+@[\w-]+(?:\.[\w-]+)+/.exec(author?.name ?? '')?.[0]
+  const inName = /(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+/.exec(author?.name ?? '')?.[0]
   if (inName && domainOf(inName) !== domain) said.push({ key: 'trust.fact.address-in-name', values: { address: inName } })
   const elsewhere = body.replyTo?.find((person) => domainOf(person.email) !== domain)
   if (elsewhere) said.push({ key: 'trust.reply-elsewhere', values: { address: elsewhere.email } })

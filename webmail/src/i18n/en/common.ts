@@ -4,6 +4,7 @@ export const common = {
   'app.menu': 'Menu',
   'app.account': 'Account',
   'app.sign-out': 'Sign out',
+  'app.sign-out-failed': 'Not signed out: the server does not answer.',
   'app.sign-out-unsent': '{n} thing you did has not reached the server and would be lost. Sign out?|{n} things you did have not reached the server and would be lost. Sign out?',
   'app.settings': 'Settings',
   'app.admin': 'Administration',

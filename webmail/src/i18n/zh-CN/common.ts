@@ -4,6 +4,7 @@ export const common = {
   'app.menu': '菜单',
   'app.account': '账户',
   'app.sign-out': '退出登录',
+  'app.sign-out-failed': '未能退出登录：服务器没有响应。',
   'app.sign-out-unsent': '有 {n} 项操作或草稿尚未送达服务器，退出后将丢失。仍要退出吗？',
   'app.settings': '设置',
   'app.admin': '管理',
