@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
+from posthouse.errors import StoreUnavailable
 from posthouse.store.interface import AddUpload, CreateMailbox, DeleteMailbox, RemoveUpload
 from posthouse.store.model import Content
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
+from posthouse.store.moving.keeping import ClusterKeeper
 from posthouse.store.moving.move import Mover
 from posthouse.store.sqlite import upkeep
+from posthouse.store.sqlite.archive import Archive
 from tests.kits.engine import NOW, Desk, furnish
 from tests.store.conftest import SqliteEngine
 
@@ -100,3 +108,59 @@ async def test_a_deleted_mailbox_that_is_swept_meanwhile_is_no_mismatch(
     await engine.store.freeze()
     assert moved.finish().messages == 1
     engine.store.thaw()
+
+
+class _Moment(EmbeddedSource):
+    """Stands in for a cluster."""
+
+    def begin(self) -> None:
+        """Nothing changes in these tests."""
+
+
+class Keeper(ClusterKeeper):
+    """Makes a backup of an embedded store in the way a cluster's is made."""
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        super().__init__("", "", engine.folder)
+        self._engine = engine
+
+    def _open(self) -> Any:
+        return _Moment(self._engine.path, self._engine.folder / "blobs")
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left"), apsw.FullError("full")])
+async def test_a_cluster_backup_that_fails_leaves_the_one_before_and_no_octets_of_its_own(
+    engine: SqliteEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """Else each try takes more of a disk that is full."""
+    desk = await furnish(engine)
+    large = Content.of(b"x" * 50_000)
+    await desk.store.apply(desk.message(await desk.box(), content=large))
+    folder, keeper = tmp_path / "backup", Keeper(engine)
+    async for _ in keeper.backup(folder):
+        pass
+    before = {path.relative_to(folder): path.stat().st_size for path in folder.rglob("*")}
+
+    def full(*_: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedTarget, "put_rest", full)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                async for _ in keeper.backup(folder):
+                    pass
+    assert {path.relative_to(folder): path.stat().st_size for path in folder.rglob("*")} == before
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr("posthouse.store.moving.embedded.migrate", full)
+        with pytest.raises(StoreUnavailable):
+            async for _ in keeper.backup(folder):
+                pass
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    async for _ in keeper.backup(folder):
+        pass
+    archive = Archive(folder)
+    assert [archive.blob(number) for number, _ in archive.blobs()] == [large.head]
+    archive.close()
