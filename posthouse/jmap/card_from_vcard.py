@@ -6,9 +6,11 @@ types that are none are left out rather than refused: a telephone's export is wh
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from posthouse.limits import CONTACT_PHOTO, CONTACT_TEXT
@@ -61,10 +63,12 @@ class _Reading:
     def add(self, where: str, found: Property, entry: Object, *, contexts: bool = True) -> None:
         """One more of a property that a Card lists by id, with its contexts, preference and label."""
         entry |= _preference(found)
-        if contexts and (named := _contexts(found)):
-            entry["contexts"] = named
-        if label := self.labels.get(found.group, "") or found.first("label"):
-            entry.setdefault("label" if where != "addresses" else "full", label[:CONTACT_TEXT])
+        if contexts and (meant := _contexts(found)):
+            entry["contexts"] = meant
+        # LABEL of an address is no name for it, but the whole of it (RFC 6350 §6.3.1).
+        named = self.labels.get(found.group, "") or (found.first("label") if where != "addresses" else "")
+        if named:
+            entry.setdefault("label", named[:CONTACT_TEXT])
         several = self.card.setdefault(where, {})
         several[f"{where[0]}{len(several) + 1}"] = entry
 
@@ -80,6 +84,13 @@ class _Reading:
         kind = found.first("value").lower() or "unknown"
         self.card.setdefault("vCardProps", []).append([found.name.lower(), parameters, kind, found.value])
 
+    def keep_labels(self) -> None:
+        """The labels of what was kept: without them it would not be known what it is."""
+        kept = {parameters.get("group") for _, parameters, _, _ in self.card.get("vCardProps", ())}
+        for found in self.properties:
+            if found.name == "X-ABLABEL" and found.group in kept:
+                self.keep(found)
+
 
 def card_of(properties: list[Property]) -> Object:
     """The Card, with a `uid` in any case."""
@@ -90,7 +101,11 @@ def card_of(properties: list[Property]) -> Object:
             convert(reading, found)
         elif found.name not in _LEFT_OUT:
             reading.keep(found)
+    reading.keep_labels()
     card = reading.card
+    name = card.get("name", {})
+    if name.get("components") == [{"kind": "surname", "value": name.get("full")}]:
+        del name["components"]  # N was there because it must be (RFC 2426 §3.1.2), and says no more than FN
     if "uid" not in card:
         text = "\n".join(f"{each.name}:{each.value}" for each in properties)
         card["uid"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, text)}"
@@ -183,8 +198,11 @@ def _phone(reading: _Reading, found: Property) -> None:
 
 def _address(reading: _Reading, found: Property) -> None:
     texts = components(found.value)
-    if any(texts[7:]):
-        texts[1] = texts[2] = []  # RFC 9554 §2.1: they repeat what stands behind in parts
+    # RFC 9554 §2.1: they repeat what stands behind in parts; but not all that have some of these have them all.
+    if any(texts[7:10]):
+        texts[1] = []
+    if any(texts[10:14]):
+        texts[2] = []
     parts = [
         {"kind": kind, "value": text}
         for kind, several in zip(ADDRESS_PARTS, texts, strict=False)
@@ -304,7 +322,10 @@ def _moment(key: str) -> Converter:
         match = _REV.fullmatch(found.value.strip())
         if match:
             year, month, day, *clock = match.groups(default="00")
-            reading.card[key] = f"{year}-{month}-{day}T{':'.join(clock)}Z"
+            text = f"{year}-{month}-{day}T{':'.join(clock)}Z"
+            with contextlib.suppress(ValueError):  # a moment that is none
+                datetime.fromisoformat(text)
+                reading.card[key] = text
 
     return convert
 

@@ -102,6 +102,9 @@ def _address(entry: Object) -> Iterator[Property]:
             texts[at].append(str(part.get("value", "")))
     names = (("full", "label"), ("countryCode", "cc"), ("coordinates", "geo"), ("timeZone", "tz"))
     parameters = {parameter: [entry[key]] for key, parameter in names if isinstance(entry.get(key), str)}
+    if "label" in parameters:
+        # RFC 6350 §6.3.1 writes line ends in it as \n, so a backslash of its own must not be read as the start of one.
+        parameters["label"] = [parameters["label"][0].replace("\\", "\\\\")]
     if any(texts) or parameters:
         used = texts if any(texts[7:]) else texts[:7]
         yield Property(name="ADR", value=structured(used), parameters=parameters)
@@ -212,13 +215,17 @@ def _kept(card: Object) -> Iterator[Property]:
     held = card.get("vCardProps")
     for each in held if isinstance(held, list) else ():
         match each:
-            case [str(name), dict(parameters), str(), str(value), *_] if re.fullmatch(r"[A-Za-z0-9-]+", name):
+            case [str(name), dict(parameters), str(kind), str(value), *_] if re.fullmatch(
+                r"[A-Za-z0-9-]+", name
+            ):
                 group = parameters.get("group")
                 rest = {
                     key: [str(each) for each in found] if isinstance(found, list) else [str(found)]
                     for key, found in parameters.items()
                     if key != "group" and re.fullmatch(r"[A-Za-z0-9-]+", key)
                 }
+                if kind != "unknown" and re.fullmatch(r"[A-Za-z0-9-]+", kind):
+                    rest["value"] = [kind]
                 tie = group if isinstance(group, str) and re.fullmatch(r"[A-Za-z0-9-]+", group) else ""
                 yield Property(name=name.upper(), value=value, parameters=rest, group=tie)
 
@@ -227,14 +234,17 @@ def _for_version(line: Property, version: str) -> Property:
     """The same line for a reader of vCard 3.0 (RFC 2426)."""
     if version == "4.0":
         return line
-    parameters: Parameters = {k: v for k, v in line.parameters.items() if k not in {"pref", "value"}}
+    parameters: Parameters = {k: v for k, v in line.parameters.items() if k != "pref"}
     if "pref" in line.parameters:
         parameters["type"] = [*parameters.get("type", ()), "pref"]
     name, value = line.name, line.value
-    match = _DATA.fullmatch(value) if name in {"PHOTO", "LOGO", "SOUND", "KEY"} else None
+    binary = name in {"PHOTO", "LOGO", "SOUND", "KEY"}
+    match = _DATA.fullmatch(value) if binary else None
     if match:
         parameters |= {"encoding": ["b"], "type": [(match[1] or "").rpartition("/")[2].upper()]}
         value = match[2]
+    elif binary:
+        parameters["value"] = ["uri"]  # RFC 2426 §3.1.4: else it would be octets
     if name in {"KIND", "MEMBER"}:
         name = f"X-ADDRESSBOOKSERVER-{name}"
     return Property(name=name, value=value, parameters=parameters, group=line.group)

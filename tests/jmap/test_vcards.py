@@ -114,6 +114,62 @@ async def test_there_and_back_nothing_is_lost(alice: Client, version: str) -> No
     assert after == before
 
 
+MANY = """BEGIN:VCARD
+VERSION:4.0
+FN:Post Office
+TEL;VALUE=uri;PREF=1;TYPE="voice,home":tel:+1-555-555-5555;ext=5555
+EMAIL;TYPE="work,x-other":office@post.test
+ADR;LABEL="Post Office^n1 ^^ ^'Main^' St":;;1 Main St;Town;;12345;
+ADR;LABEL="C:\\\\new\\nTown":;;2 Main St;Town;;12345;
+item1.ADR;TYPE=home:;;3 Main St;Town;;12345;
+item1.X-ABLabel:Summer house
+ADR:;;4 Main St;Town;;;;;;;;;;;Old Quarter;;;
+item2.X-ABRELATEDNAMES:Bob
+item2.X-ABLabel:_$!<Spouse>!$_
+BDAY;VALUE=text:circa 1800
+PHOTO:http://post.test/house.png
+REV:20241399T030405Z
+END:VCARD
+"""
+
+
+@pytest.mark.parametrize("version", ["4.0", "3.0"])
+async def test_parameters_labels_and_names_go_there_and_back(alice: Client, version: str) -> None:
+    await bring(alice, MANY)
+    (before,) = await cards(alice)
+    assert before["name"] == {"full": "Post Office"}
+    assert before["phones"]["p1"]["features"] == {"voice": True}
+    assert before["phones"]["p1"]["contexts"] == {"private": True}
+    assert before["emails"]["e1"]["contexts"] == {"work": True}
+    one, two, three, four = before["addresses"].values()
+    assert one["full"] == 'Post Office\n1 ^ "Main" St'  # RFC 6868 §3.1
+    assert two["full"] == "C:\\new\nTown"
+    assert (three["label"], "full" in three) == ("Summer house", False)
+    assert [(part["kind"], part["value"]) for part in four["components"]] == [
+        ("name", "4 Main St"),
+        ("locality", "Town"),
+        ("subdistrict", "Old Quarter"),
+    ]
+    assert before["vCardProps"] == [
+        ["x-abrelatednames", {"group": "item2"}, "unknown", "Bob"],
+        ["bday", {}, "text", "circa 1800"],
+        ["x-ablabel", {"group": "item2"}, "unknown", "_$!<Spouse>!$_"],
+    ]
+    assert not before["updated"].startswith("2024-13"), "a moment that is none"
+    text = await export(alice, version=version)
+    assert "\r\nBDAY;VALUE=text:circa 1800\r\n" in text
+    # RFC 2426 §3.1.4: without VALUE a photo of vCard 3.0 would be its octets
+    photo = "PHOTO;VALUE=uri:" if version == "3.0" else "PHOTO:"
+    assert f"\r\n{photo}http://post.test/house.png\r\n" in text
+    await alice.call("ContactCard/set", destroy=[before["id"]])
+    assert len((await bring(alice, text))["created"]) == 1
+    (after,) = await cards(alice)
+    assert after.pop("id") != before.pop("id")
+    for card in (before, after):  # of a place's parts the order says nothing
+        card["addresses"]["a4"]["components"].sort(key=lambda part: part["kind"])
+    assert after == before
+
+
 async def test_the_same_file_comes_twice(alice: Client) -> None:
     await bring(alice, APPLE + PHONE)
     again = await bring(alice, APPLE + PHONE)
