@@ -103,7 +103,7 @@ async def test_what_is_there_is_not_copied_again(engine: SqliteEngine, tmp_path:
     folder = tmp_path / "backup"
     desk = await furnish(engine)
     inbox = await desk.box()
-    raw = [os.urandom(500_000) for _ in range(4)]
+    raw = [b"Subject: much\r\n\r\n" + os.urandom(500_000) for _ in range(4)]
     for each in raw[:3]:
         await desk.store.apply(desk.message(inbox, content=Content.of(each)))
     before = await back_up(engine, folder)
