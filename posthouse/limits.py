@@ -1804,6 +1804,9 @@ CLAMAV_ANSWER: Final = 4 * KB
 RSPAMD_TIMEOUT: Final = 10.0
 """Seconds for one step of a question to rspamd."""
 
+RSPAMD_TOTAL: Final = 60.0
+"""Seconds for a whole question to rspamd, however steadily it drips: the sender waits for it."""
+
 RSPAMD_ANSWER: Final = MB
 """Octets of rspamd's answer."""
 
