@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -173,10 +173,11 @@ class People:
         check_password(password)
         return hash_password(password, self._password_hash), make_scram(password)
 
-    async def account_import(self, *, body: bytes) -> Imported:
+    async def account_import(self, *, body: bytes) -> AsyncIterator[Imported]:
         """Add accounts from CSV text (`listing.py`). Lines that cannot be are told, the others are added.
 
-        When the store fails in the middle, what was added by then is told too, and each line that was not tried.
+        After each batch how many there are, so that who waits hears something; at the end all. When the store fails in
+        the middle, what was added by then is told too, and each line that was not tried.
         """
         try:
             text = body.decode("utf-8")
@@ -200,7 +201,9 @@ class People:
                 rest = lines[start + limits.IMPORT_BATCH :]
                 refused += [_refused(line, f"not tried after: {trouble[0]}") for line in rest]
                 break
-        return Imported(added=added, refused=tuple(sorted(refused, key=lambda r: r.line)))
+            if start + limits.IMPORT_BATCH < len(lines):
+                yield Imported(added=added, refused=())
+        yield Imported(added=added, refused=tuple(sorted(refused, key=lambda r: r.line)))
 
     async def _import_line(self, line: AccountLine) -> Exception | None:
         """Add one; what kept it from being added."""
