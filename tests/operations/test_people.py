@@ -256,6 +256,24 @@ async def test_import_of_hashes(furnished: House) -> None:
     await furnished.directory.authenticate("bob@north.test", "kept", "")
 
 
+async def test_import_of_keys_for_scram(furnished: House) -> None:
+    from posthouse.accounts.passwords import SCRAM, hash_password, make_scram
+
+    hashed, keys = hash_password("kept"), SCRAM + make_scram("kept")
+    rows = (
+        "address;hash;scram;disabled\n"
+        f"bob@north.test;{hashed};{keys};\n"
+        f"carol@north.test;{hashed};$scram-sha-1$x;\n"
+        f"dora@north.test;{hashed};;yes\n"
+    )
+    answer = await run(furnished, "account.import", rows.encode())
+    assert [(each["line"], "scram" in each["reason"]) for each in answer["refused"]] == [(3, True)]
+    bob, dora = [await furnished.store.account(f"{name}@north.test") for name in ("bob", "dora")]
+    assert bob is not None and dora is not None
+    assert (SCRAM + bob.scram, bob.disabled) == (keys, False)
+    assert (dora.scram, dora.disabled) == ("", True)
+
+
 async def test_import_with_an_unknown_column(furnished: House) -> None:
     with pytest.raises(ValueError, match="unknown column"):
         await run(furnished, "account.import", b"address,pasword\nbob@north.test,x\n")
