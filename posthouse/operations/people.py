@@ -271,6 +271,7 @@ class People:
         """Generate a password for one device, for the doors of `scope` (of DOORS; empty: all). NotFound, Conflict."""
         if unknown := sorted(set(scope) - set(DOORS)):
             raise ValueError(f"no such scope: {', '.join(unknown)}; there are {', '.join(DOORS)}")
+        _check_name(name)
         account = await self._account(address)
         password = generate_app_password()
         added = await self._store.apply(
@@ -372,4 +373,4 @@ def _refused(line: AccountLine, reason: str) -> Refused:
 
 def _check_name(name: str) -> None:
     if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in name):
-        raise ValueError("a person's name is one line of text")
+        raise ValueError("a name is one line of text")
