@@ -6,7 +6,6 @@ where setting means more than keeping. RFC 8620 §5.1-5.3.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -17,6 +16,7 @@ from posthouse.errors import Conflict, NotFound, Temporary
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.jscontact import VENDOR
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import (
     ChangesAnswer,
@@ -60,8 +60,6 @@ class Sight(Protocol):
 
 LookAt = Callable[[Context, int], Sight | None]
 """(context, account) → what shows of it; None: everything."""
-_VENDOR: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*:[A-Za-z0-9_:.-]{1,200}")
-"""The name of a vendor's own property (RFC 9553 §1.8.1)."""
 
 
 def as_kept(value: Object) -> Object:
@@ -296,7 +294,7 @@ class ItemType:
         return await self._put(context, account_id, self.shaped(given, None), None)
 
     def _is_vendors(self, name: str) -> bool:
-        return self._extensible and _VENDOR.fullmatch(name) is not None
+        return self._extensible and VENDOR.fullmatch(name) is not None
 
     def shaped(self, given: Object, old: Object | None) -> Object:
         """The whole object in its shape, with defaults. Rejected invalidProperties."""
