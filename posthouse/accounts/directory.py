@@ -298,9 +298,9 @@ class Directory:
         """The SCRAM keys of a login name, or a stable fake for an unknown one."""
         return await self._logins.scram_keys(login)
 
-    async def proved(self, login: str, peer: str, mechanism: str, door: str = "imap") -> Login:
-        """The identity that a SASL exchange has proved. LoginFailed, LoginDelayed."""
-        return await self._logins.proved(login, peer, mechanism, door)
+    async def proved(self, login: str, peer: str, mechanism: str, door: str, keys: ScramKeys) -> Login:
+        """The identity that a SASL exchange with these keys has proved. LoginFailed, LoginDelayed."""
+        return await self._logins.proved(login, peer, mechanism, door, keys)
 
     async def refused(self, login: str, peer: str) -> None:
         """Note a failed SASL exchange; raises LoginFailed or LoginDelayed."""
