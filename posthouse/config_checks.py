@@ -92,7 +92,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     network = partial(ipaddress.ip_network, strict=False)
     for key, values, read in (
         ("inbound.trusted", config.inbound.trusted, network),
-        ("outbound.source", config.outbound.source, network),
+        ("outbound.source", config.outbound.source, ipaddress.ip_address),
         ("proxies", config.proxies, network),
         ("dns.servers", config.dns.servers, NameServer.parse),
     ):

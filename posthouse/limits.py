@@ -107,7 +107,10 @@ DNS_CNAME_CHAIN: Final = 12
 """Aliases followed for one question; longer chains are loops or mischief."""
 
 DNS_ANSWER_KEPT: Final = 8 * KB
-"""Characters of an answer's records that is kept: of larger ones honest mail asks only seldom."""
+"""Characters of an answer that is kept, its name and its records: of larger ones honest mail asks only seldom."""
+
+DNS_RECORD_EXTRA: Final = 64
+"""Characters that each record counts beside its own: a thousand short ones take as much memory as long ones."""
 
 DNS_CACHE: Final = 10_000
 """Answers remembered; the least recently used goes first. About 10 MB."""
@@ -1103,6 +1106,9 @@ DIRECTORY_CACHE: Final = 50_000
 
 ALIAS_TARGETS: Final = 10_000
 """Addresses that one address may stand for in the end."""
+
+NUMBER: Final = 2**63 - 1
+"""The largest number of an administrator's command: what the store's columns hold."""
 
 QUOTA: Final = 2**53 - 1
 """Octets that a quota may be: what JMAP's numbers hold (RFC 8620 §1.3), and less than the store's do."""

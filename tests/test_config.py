@@ -106,6 +106,7 @@ def test_the_hostname_is_enough() -> None:
         ('hostname = "mx.test"\n[outbound]\nrelay = "smtp://mail.test:65536"', "outbound.relay"),
         ('hostname = "mx.test"\n[outbound]\nrelay = "smtp://[::1"', "posthouse.toml:3: outbound.relay"),
         ('hostname = "mx.test"\n[outbound]\nretry = ["1m", 0]', "outbound.retry: without a pause"),
+        ('hostname = "mx.test"\n[outbound]\nsource = ["192.0.2.0/24"]', "posthouse.toml:3: outbound.source"),
         ('hostname = "mx.test"\n[auth]\ndefault_domain = "no domain"', "auth.default_domain"),
         ('hostname = "mx.test"\n[junk]\nrspamd = "http://[::1"', "junk.rspamd"),
         ('hostname = "mx.test"\n[junk]\nclamav = "scanner:70000"', "junk.clamav"),

@@ -328,15 +328,10 @@ async def test_of_an_endless_answer_of_the_virus_scanner_only_the_beginning_is_r
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(clamav, "CLAMAV_ANSWER", 100)
-    sent = 0
 
     async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal sent
-        while True:
-            writer.write(b"x" * 10_000)
-            await writer.drain()
-            sent += 10_000
-            await asyncio.sleep(0)
+        writer.write(b"x" * 150)
+        await asyncio.Event().wait()
 
     async with scanner(endless) as port, asyncio.timeout(2):
         with pytest.raises(Temporary):
@@ -398,11 +393,8 @@ async def test_an_endless_answer_of_rspamd_is_not_read(monkeypatch: pytest.Monke
     monkeypatch.setattr(rspamd, "RSPAMD_ANSWER", 1000)
 
     async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-        while True:
-            writer.write(b" " * 1000)
-            await writer.drain()
-            await asyncio.sleep(0)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * 1500)
+        await asyncio.Event().wait()
 
     async with scanner(endless) as port, asyncio.timeout(2):
         client = Rspamd(f"http://127.0.0.1:{port}")

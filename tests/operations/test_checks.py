@@ -227,6 +227,67 @@ async def test_other_hosts_in_mx_are_planned_and_looked_for(house: House) -> Non
     assert "20 backup.far.test." in finding.fix
 
 
+SENT = 'north.test. TXT "v=spf1 {} -all"\nmx.north.test. A 192.0.2.1\nother.test. A 2.0.0.9\n'
+
+
+async def checked_spf(commands: DomainRecords) -> Finding:
+    found = await commands.domain_check(name="north.test")
+    return next(finding for finding in found if finding.subject == "SPF north.test")
+
+
+async def planned_spf(commands: DomainRecords) -> list[str]:
+    return [r.value for r in (await commands.domain_dns(name="north.test")).records if r.kind == "SPF"]
+
+
+async def test_addresses_that_we_send_from_are_in_spf(house: House) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+
+    def sending(spf: str) -> DomainRecords:
+        return DomainRecords(
+            *(house.store, Domains(house.store), FakeResolver(SENT.format(spf))),
+            hostname="mx.north.test",
+            ports={},
+            sources=("2.0.0.7", "10.0.0.7", "2a00::7"),
+        )
+
+    assert await planned_spf(sending("mx")) == [
+        '"v=spf1 mx ip4:2.0.0.7 ip6:2a00::7 -all"',
+        '"v=spf1 a ip4:2.0.0.7 ip6:2a00::7 -all"',
+    ]
+    finding = await checked_spf(sending("a:mx.north.test"))
+    assert (finding.level, "2.0.0.7" in finding.text) == (Level.WRONG, True)
+    assert (await checked_spf(sending("a:mx.north.test ip4:2.0.0.7 ip6:2a00::7"))).level is Level.FINE
+
+
+@pytest.mark.parametrize(
+    ("relay", "term"),
+    [("smtp://me:secret@Relay.test:587", "a:relay.test"), ("smtps://2.0.0.9", "ip4:2.0.0.9")],
+)
+async def test_mail_through_a_relay_is_not_refused_by_our_spf(house: House, relay: str, term: str) -> None:
+    """Nobody but the relay's owner knows where it sends from: `-all` would have all our mail refused."""
+    await Domains(house.store).domain_add(name="north.test")
+    commands = DomainRecords(
+        *(house.store, Domains(house.store), FakeResolver(SENT.format("include:relay.test"))),
+        hostname="mx.north.test",
+        ports={},
+        relay=relay,
+    )
+    assert await planned_spf(commands) == [f'"v=spf1 mx {term} ~all"', f'"v=spf1 a {term} ~all"']
+    assert (await checked_spf(commands)).level is Level.FINE, "what the relay's owner said"
+
+
+@pytest.mark.parametrize("failing", ["relay.test. FAIL", "mx.north.test. FAIL"])
+async def test_spf_that_cannot_be_asked_is_neither_fine_nor_wrong(house: House, failing: str) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+    host = "" if failing.startswith("mx") else "mx.north.test. A 192.0.2.1\n"
+    zone = f'north.test. TXT "v=spf1 a:relay.test -all"\n{host}{failing}\n'
+    commands = DomainRecords(
+        *(house.store, Domains(house.store), FakeResolver(zone)), hostname="mx.north.test", ports={}
+    )
+    finding = await checked_spf(commands)
+    assert (finding.level, "cannot be asked" in finding.text) == (Level.LOOK, True)
+
+
 async def test_the_zone_text_is_a_zone_that_passes_the_check(house: House) -> None:
     """What we say is to be published, published, leaves nothing to mend; long keys come in pieces."""
     rsa = DkimKeys(house.store, Domains(house.store), FakeResolver())

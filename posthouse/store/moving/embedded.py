@@ -127,18 +127,32 @@ class EmbeddedTarget(_Embedded):
     def __init__(self, path: Path, blobs: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = StoreLock(path.with_name(path.name + ".lock"))
+        try:
+            self._tx = self._begin(path, blobs)
+        except BaseException:
+            self._lock.release()
+            raise
+        super().__init__(self._tx.db)
+
+    @staticmethod
+    def _begin(path: Path, blobs: Path) -> Transaction:
         migrate(path, int(time.time()))
         folder = SegmentFolder(blobs)
-        self._tx = Transaction(connect(path), folder, Interest(), Settings())
-        known = dict(self._tx.query("SELECT segment, size FROM segment"))
-        folder.start_above(max(known, default=0))
-        super().__init__(self._tx.db)
-        self.db.execute(
-            "CREATE TABLE IF NOT EXISTS moving (account_id INTEGER PRIMARY KEY, mark TEXT NOT NULL)"
-        )
-        started = self.db.rows("SELECT 1 FROM moving LIMIT 1")
-        if self.accounts() and not started:
-            raise StoreUnavailable(f"{path} is a store in use already.")
+        db = connect(path)
+        try:
+            tx = Transaction(db, folder, Interest(), Settings())
+            known = dict(tx.query("SELECT segment, size FROM segment"))
+            folder.start_above(max(known, default=0))
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS moving (account_id INTEGER PRIMARY KEY, mark TEXT NOT NULL)"
+            )
+            used = db.rows("SELECT 1 FROM account LIMIT 1")
+            if used and not db.rows("SELECT 1 FROM moving LIMIT 1"):
+                raise StoreUnavailable(f"{path} is a store in use already.")
+        except BaseException:
+            db.close()
+            raise
+        return tx
 
     def moved(self) -> dict[int, str]:
         """Accounts that are here already, with the fingerprint they had."""
