@@ -29,7 +29,7 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import before, delta, parse_state
+from posthouse.jmap.states import delta, parse_state
 from posthouse.store.account_model import Item
 from posthouse.store.interface import PutItem, RemoveItem
 
@@ -173,7 +173,7 @@ class ItemType:
         if (sight := self._sight(context, account_id)) is not None:
             return sight.changes(arguments, latest)
         since = parse_state(arguments.since_state, latest)
-        changed = await context.store.item_changes(account_id, self.kind, before(since))
+        changed = await context.store.item_changes(account_id, self.kind, since.asked_from)
         if changed is None:
             raise MethodError("cannotCalculateChanges", "the state is too old")
         found = delta(((c.item_id, c) for c in changed), since, latest, arguments.max_changes)
