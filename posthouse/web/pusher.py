@@ -167,7 +167,8 @@ class Pusher:
             if kept.keys is not None:
                 body = encrypt(body, octets_of(kept.keys.p256dh), octets_of(kept.keys.auth))
                 headers |= {"content-type": "application/octet-stream", "content-encoding": "aes128gcm"}
-            status = await self._post(kept.url, body, headers)
+            async with asyncio.timeout(limits.PUSH_TIME):  # the client's own time is for each step
+                status = await self._post(kept.url, body, headers)
         except (httpx2.HTTPError, OSError, ValueError, PosthouseError) as fault:
             log.info(
                 "push account=%d item=%d not sent: %s", item.account_id, item.item_id, type(fault).__name__
