@@ -1113,6 +1113,9 @@ DIRECTORY_CACHE: Final = 50_000
 ALIAS_TARGETS: Final = 10_000
 """Addresses that one address may stand for in the end."""
 
+NUMBER: Final = 2**63 - 1
+"""The largest number of an administrator's command: what the store's columns hold."""
+
 QUOTA: Final = 2**53 - 1
 """Octets that a quota may be: what JMAP's numbers hold (RFC 8620 §1.3), and less than the store's do."""
 

@@ -7,12 +7,14 @@ types that are none are left out rather than refused: a telephone's export is wh
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from posthouse.jmap.jscontact import UNTOLD, VENDOR
 from posthouse.limits import CONTACT_PHOTO, CONTACT_TEXT
 from posthouse.message.vcard import Property, components, split, unescaped
 
@@ -330,6 +332,24 @@ def _moment(key: str) -> Converter:
     return convert
 
 
+def _untold(reading: _Reading, found: Property) -> None:
+    """RFC 9555 §3.2.1 JSPROP: what stands in a Card and has no vCard property; whole properties of it."""
+    name = found.first("jsptr")
+    try:
+        value = json.loads(unescaped(found.value))
+    except (ValueError, RecursionError):
+        return reading.keep(found)
+    told = isinstance(value, dict) and (name != "localizations" or all(map(_is_object, value.values())))
+    if VENDOR.fullmatch(name) or (name in UNTOLD and told):
+        reading.card[name] = value
+        return None
+    return reading.keep(found)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
 _CONVERTED: Final[Mapping[str, Converter]] = {
     "FN": _full_name,
     "N": _name,
@@ -374,6 +394,7 @@ _CONVERTED: Final[Mapping[str, Converter]] = {
     "PRODID": _once("prodId"),
     "REV": _moment("updated"),
     "CREATED": _moment("created"),
+    "JSPROP": _untold,
 }
 _LEFT_OUT: Final = frozenset({"VERSION", "X-ABLABEL", "X-ABADR"})
 """What says nothing beside the rest."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from posthouse.jmap.card_from_vcard import ADDRESS_PARTS, NAME_PARTS
-from posthouse.jmap.jscontact import entries, full_name, marks, name_parts, objects
+from posthouse.jmap.jscontact import UNTOLD, VENDOR, entries, full_name, marks, name_parts, objects
 from posthouse.message.vcard import Parameters, Property, escaped, structured, write_property
 
 Object = dict[str, Any]
@@ -25,6 +26,7 @@ def vcard_of(card: Object, version: str) -> bytes:
         for number, entry in enumerate(entries(card, key), 1):
             lines += _labelled(write(entry), entry, f"{key[:2]}{number}")
     lines += _singles(card)
+    lines += _untold(card)
     lines += _kept(card)
     lines.append(Property(name="END", value="VCARD"))
     return b"".join(write_property(_for_version(line, version)) for line in lines)
@@ -208,6 +210,14 @@ def _singles(card: Object) -> Iterator[Property]:
     for key, name in (("updated", "REV"), ("created", "CREATED")):
         if isinstance(card.get(key), str):
             yield Property(name=name, value=re.sub(r"[-:]", "", card[key]))
+
+
+def _untold(card: Object) -> Iterator[Property]:
+    """RFC 9555 §3.2.1 JSPROP: what has no vCard property goes out as it stands in the Card."""
+    for name, value in card.items():
+        if value is not None and (name in UNTOLD or VENDOR.fullmatch(name)):
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            yield Property(name="JSPROP", value=escaped(text), parameters={"jsptr": [name]})
 
 
 def _kept(card: Object) -> Iterator[Property]:

@@ -170,6 +170,41 @@ async def test_parameters_labels_and_names_go_there_and_back(alice: Client, vers
     assert after == before
 
 
+@pytest.mark.parametrize("version", ["4.0", "3.0"])
+async def test_what_vcard_has_no_property_for_goes_there_and_back(alice: Client, version: str) -> None:
+    """RFC 9555 §3.2.1 JSPROP."""
+    book = (await alice.call("AddressBook/get"))["list"][0]["id"]
+    given = {
+        "name": {"full": "Ann"},
+        "speakToAs": {"grammaticalGender": "feminine", "pronouns": {"k1": {"pronouns": "she/her, or; they"}}},
+        "localizations": {"ja": {"name/full": "アン\nC:\\new"}},
+        "example.com:rank": [1, "two", {"three": None}],
+    }
+    made = await alice.call("ContactCard/set", create={"c": given | {"addressBookIds": {book: True}}})
+    card_id = made["created"]["c"]["id"]
+    text = await export(alice, version=version)
+    assert '\r\nJSPROP;JSPTR="example.com:rank":[1\\,"two"' in text.replace("\r\n ", "")
+    await alice.call("ContactCard/set", destroy=[card_id])
+    assert len((await bring(alice, text))["created"]) == 1
+    (after,) = await cards(alice)
+    assert {name: after[name] for name in given} == given
+
+
+async def test_a_jsprop_that_is_none_is_kept_as_it_came(alice: Client) -> None:
+    lines = (
+        "JSPROP;JSPTR=speakToAs:no json",
+        'JSPROP;JSPTR=localizations:{"ja":1}',
+        'JSPROP;JSPTR=uid:"mine"',
+        "JSPROP;JSPTR=addressBookIds:{}",
+        "JSPROP;JSPTR=emails/e1/x:1",
+        "JSPROP:" + "[" * 5000,
+    )
+    await bring(alice, "BEGIN:VCARD\nVERSION:4.0\nFN:Ann\n" + "\n".join(lines) + "\nEND:VCARD\n")
+    (card,) = await cards(alice)
+    assert [each[0] for each in card["vCardProps"]] == ["jsprop"] * len(lines)
+    assert "speakToAs" not in card
+
+
 async def test_the_same_file_comes_twice(alice: Client) -> None:
     await bring(alice, APPLE + PHONE)
     again = await bring(alice, APPLE + PHONE)

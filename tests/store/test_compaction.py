@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -394,3 +395,51 @@ def rows_of(engine: SqliteEngine, statement: str, *bindings: Any) -> list[tuple[
         return reader.db.rows(statement, bindings)
     finally:
         reader.close()
+
+
+async def test_a_segment_on_its_way_out_takes_no_message_again(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same staged octets for another recipient, just when what the first one had is gone: never a lost message."""
+    monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+    desk = await furnish(engine)
+    inbox, archive = await desk.box(), await desk.box("Archive")
+    upload = engine.store.stage()
+    await upload.write(raw := message(1))
+    content = await upload.finish()
+    await desk.store.apply(desk.message(inbox, content=content))
+    await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, force=True))
+    await engine.settle()
+    compactor = engine.store._engine._compactor
+    real, kept = compactor._remove, []
+
+    async def meanwhile(segments: list[int]) -> None:
+        assert segments == [1]
+        with contextlib.suppress(StoreUnavailable):
+            kept.append(await desk.store.apply(desk.message(archive, content=content)))
+        await real(segments)
+
+    monkeypatch.setattr(compactor, "_remove", meanwhile)
+    await compactor.step()
+    await engine.reopen()
+    found = await desk.store.messages(desk.id, [each.email_id for each in kept])
+    assert found == [raw] * len(kept)
+
+
+async def test_staged_octets_are_taken_again_while_their_segment_is_there(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    upload = engine.store.stage()
+    await upload.write(raw := message(1))
+    content = await upload.finish()
+    await desk.store.apply(desk.message(inbox, content=content))
+    await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, force=True))
+    await engine.settle()
+    again = await desk.store.apply(desk.message(inbox, content=content))
+    while await engine.store._engine._compactor.step():
+        pass
+    await engine.reopen()
+    assert await desk.store.messages(desk.id, [again.email_id]) == [raw]

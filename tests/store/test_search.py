@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 import pytest
 
+from posthouse.errors import StoreUnavailable
 from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
 from posthouse.message.words import fold_needle
 from posthouse.store.foreground import Foreground
@@ -527,3 +528,26 @@ def open_files(path: Path) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             found.append(os.readlink(f"/proc/self/fd/{fd}"))
     return [each for each in found if each.startswith(str(path))]
+
+
+async def test_a_search_when_the_store_ends_is_told_so(index: SearchIndex, mailboxes: Mailboxes) -> None:
+    fill(mailboxes, 1, 3)
+    gate = threading.Event()
+
+    def slow(*_: Any) -> Iterator[bytes | None]:
+        assert gate.wait(10)
+        yield None
+
+    mailboxes.read = slow  # type: ignore[method-assign]
+    running = [
+        asyncio.create_task(index.matching(1, list(mailboxes.accounts[1]), "body", "邮局")) for _ in range(6)
+    ]
+    await asyncio.sleep(0.05)
+    closing = asyncio.create_task(index.close())
+    await asyncio.sleep(0.05)
+    gate.set()
+    await closing
+    found = await asyncio.gather(*running, return_exceptions=True)
+    assert all(isinstance(one, StoreUnavailable) for one in found), found
+    with pytest.raises(StoreUnavailable):
+        await index.matching(1, [1], "body", "邮局")

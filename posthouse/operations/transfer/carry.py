@@ -111,6 +111,8 @@ def _import_folder(source: Source, folder: FolderInfo, house: House, plan: Plan)
         octets += len(message.raw)
     if batch:
         done += _put(source, folder, house, plan, batch)
+    refused += tuple(source.unread)
+    source.unread.clear()
     yield Step(folder=folder.name, done=done, total=folder.messages, before=known.count, refused=refused)
 
 

@@ -46,6 +46,7 @@ class MaildirSource:
     def __init__(self, place: Path) -> None:
         self._place = place.resolve()
         self.name = f"maildir:{self._place}"
+        self.unread: list[str] = []
 
     def folders(self) -> list[FolderInfo]:
         """INBOX is the Maildir itself."""

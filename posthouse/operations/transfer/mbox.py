@@ -52,6 +52,7 @@ class MboxSource:
         self._place = place.resolve()
         self._folder = folder
         self.name = f"mbox:{self._place}"
+        self.unread: list[str] = []
 
     def folders(self) -> list[FolderInfo]:
         """The files."""

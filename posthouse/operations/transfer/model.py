@@ -57,6 +57,8 @@ class Source(Protocol):
 
     name: str
     """What tells it from other sources, for good."""
+    unread: list[str]
+    """Messages that are there and could not be had, each with why; whoever tells of them empties it."""
 
     def folders(self) -> list[FolderInfo]:
         """All mailboxes. TransferFault."""

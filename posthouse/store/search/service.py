@@ -58,11 +58,20 @@ class SearchIndex:
         self, account_id: int, email_ids: Sequence[int], field: str, needle: str
     ) -> frozenset[int]:
         """Which of the messages contain the needle (`Store.search_text`). Messages that are gone match nothing."""
-        loop = asyncio.get_running_loop()
+        if self._stopping:
+            raise StoreUnavailable("The mail store is closing.")
+        work = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._match, account_id, email_ids, field, needle
+        )
+        task = asyncio.current_task()
         with self._foreground.serving():
-            return await loop.run_in_executor(
-                self._threads, self._match, account_id, email_ids, field, needle
-            )
+            try:
+                return await work
+            except asyncio.CancelledError:
+                if task is None or task.cancelling():
+                    raise
+                # It had not begun when the threads were ended; who asked goes on.
+                raise StoreUnavailable("The mail store is closing.") from None
 
     def settled(self) -> bool:
         """Whether all that was told so far is in the file."""

@@ -37,6 +37,7 @@ from posthouse.store.sqlite.segments import (
     write_all,
 )
 from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -128,8 +129,8 @@ class Compactor:
             try:
                 while await self.step():
                     pass
-            except PosthouseError as fault:
-                log.warning("compaction is put off: %s", fault)
+            except Exception as fault:
+                told(log, "compaction is put off", fault)
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._woken.set)
 
     async def step(self) -> bool:
