@@ -332,6 +332,30 @@ def test_a_broken_batch_is_refused_whole(shell: Shell) -> None:
     assert shell.counts(ALICE) == {}
 
 
+def test_an_exported_file_that_is_gone_is_written_again(shell: Shell, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.mbox", tmp_path / "out"
+    source.write_bytes(MBOX)
+    shell("import", str(source), ALICE)
+    words = ("export", ALICE, str(out), "--format", "mbox")
+    assert "exported 3 messages" in shell(*words)
+    whole = (out / "INBOX.mbox").read_bytes()
+    (out / "INBOX.mbox").unlink()
+    assert "exported 3 messages" in shell(*words)
+    assert (out / "INBOX.mbox").read_bytes() == whole
+    (out / "INBOX.mbox").write_bytes(whole[:100])
+    shell(*words)
+    assert (out / "INBOX.mbox").read_bytes() == whole
+    assert "exported 0 messages" in shell(*words)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"INBOX": 5}', '{"INBOX": [1, 2, "x"]}', "no json", ""])
+def test_an_export_whose_notes_are_broken_says_so(shell: Shell, tmp_path: Path, text: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".posthouse-export.json").write_text(text)
+    said = shell("export", ALICE, str(tmp_path / "out"), "--format", "mbox", code=1)
+    assert ".posthouse-export.json" in said
+
+
 class HalfServer:
     """An IMAP server with three messages, of which it gives only the first: one is NIL, one it says nothing of."""
 
