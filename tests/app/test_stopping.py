@@ -42,7 +42,7 @@ async def test_woken_and_stopped_at_once(
     house = await TestHouse.open(tmp_path)
     try:
         async with asyncio.timeout(PATIENCE):
-            while not rests_on(house.app.house)._waiters:  # type: ignore[attr-defined]
+            while not rests_on(house.app.house)._waiters:
                 await asyncio.sleep(0.002)
         wake(house.app.house)
         stopping = asyncio.ensure_future(stop(house.app.house))
