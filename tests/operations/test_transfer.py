@@ -348,6 +348,24 @@ def test_an_exported_file_that_is_gone_is_written_again(shell: Shell, tmp_path: 
     assert "exported 0 messages" in shell(*words)
 
 
+@pytest.mark.parametrize(("form", "names"), [("maildir", ("a.b", "a_b")), ("mbox", (".x", "_.x"))])
+def test_two_mailboxes_of_one_name_elsewhere_are_not_mixed(
+    shell: Shell, tmp_path: Path, form: str, names: tuple[str, str]
+) -> None:
+    for name, subject in zip(names, (b"one", b"other"), strict=True):
+        (tmp_path / "in.mbox").write_bytes(b"From x Sun Sep  9 01:46:40 2001\nSubject: %b\n\nx\n" % subject)
+        shell("import", str(tmp_path / "in.mbox"), ALICE, "--into", name)
+    out = tmp_path / "out"
+    for _ in range(2):
+        said = shell("export", ALICE, str(out), "--format", form, code=1)
+        (left,) = [line for line in said.splitlines() if line.startswith("left out")]
+        assert all(name in left for name in names)
+        assert "Trash: 0" in said, "the others are exported"
+        text = b"".join(path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file())
+        assert (text.count(b"Subject: one"), text.count(b"Subject: other")) == (1, 0)
+    shell("export", ALICE, str(tmp_path / "more"), "--format", form, "--folder", names[1])
+
+
 @pytest.mark.parametrize("text", ["[]", '{"INBOX": 5}', '{"INBOX": [1, 2, "x"]}', "no json", ""])
 def test_an_export_whose_notes_are_broken_says_so(shell: Shell, tmp_path: Path, text: str) -> None:
     (tmp_path / "out").mkdir()

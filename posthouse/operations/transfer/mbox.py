@@ -26,6 +26,7 @@ from posthouse.operations.transfer.model import (
     FolderInfo,
     Known,
     Message,
+    Names,
     TransferFault,
     open_plain,
     with_crlf,
@@ -196,6 +197,7 @@ class MboxTarget:
         self._place = place
         self.name = f"mbox:{place.resolve()}"
         self._file: BinaryIO | None = None
+        self._names = Names()
         self._state: dict[str, tuple[int, int, int]] = {}
         """Mailbox → UIDVALIDITY, last UID, octets."""
         self._uid = 0
@@ -211,6 +213,7 @@ class MboxTarget:
         """Open a file where the last finished batch ended."""
         self.close()
         path = self._place / f"{safe_path(folder.name)}{SUFFIX}"
+        self._names.give(str(path), folder.name)
         validity, uid, octets = self._state.get(folder.name, (0, 0, 0))
         if validity != folder.uid_validity:
             uid = octets = 0
