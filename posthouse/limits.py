@@ -840,6 +840,12 @@ JMAP_POINTER: Final = 32
 JMAP_REFERENCED: Final = 100_000
 """Values that a result reference may lead to."""
 
+JMAP_REFERENCED_OCTETS: Final = 10 * MB
+"""Octets, as JSON, that all result references of a request lead to: as much as a request may have itself."""
+
+JMAP_REFERENCES: Final = 128
+"""Result references of a request: two for each of its calls."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000

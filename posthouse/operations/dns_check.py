@@ -7,6 +7,7 @@ that sign, a DMARC record is read as receivers read it. A check that fails by it
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -204,7 +205,12 @@ class DnsCheck:
         planned = self._planned("MTA-STS")
         findings = await self._texts("MTA-STS", "v=STSv1", missing_is=look) if planned else []
         answer = await self._resolver.txt(f"_mta-sts.{name}")
-        if any(text.replace(" ", "").startswith("v=STSv1") for text in answer.records):
+        shown = [text for text in answer.records if text.replace(" ", "").startswith("v=STSv1")]
+        if planned and len(shown) == 1 and _policy_id(shown[0]) != _policy_id(planned[0].value):
+            # RFC 8461 §3.1: senders fetch the policy anew only when the id is another one.
+            words = f"shows {shown[0]}: who knows an earlier policy of ours does not hear of the present one"
+            findings = [look(f"MTA-STS {name}", words, fix_for(planned[0]))]
+        if shown:
             mx = await self._resolver.mx(name)
             hosts = [one.host for one in sorted(mx.records)]
             return [*findings, await check_policy(name, hosts, self._read_policy)]
@@ -258,6 +264,11 @@ class DnsCheck:
         if any(answer.status is Status.TEMPORARY for answer in answers):
             return None
         return [address for answer in answers for address in answer.records if ipaddress.ip_address(address)]
+
+
+def _policy_id(text: str) -> str:
+    found = re.search(r"(?:^|;)\s*id\s*=\s*(\w+)", text)
+    return found[1] if found is not None else ""
 
 
 def _same(planned: str, shown: str) -> bool:

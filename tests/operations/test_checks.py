@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from posthouse.errors import NotFound
 from posthouse.house import House
 from posthouse.msgauth.dkim_sign import key_record, load_private_key, make_private_key, private_pem
+from posthouse.msgauth.mta_sts import PolicyUnread, StsPolicy
 from posthouse.net.certificates import ensure_pair, make_pair
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
@@ -225,6 +226,34 @@ async def test_other_hosts_in_mx_are_planned_and_looked_for(house: House) -> Non
     [finding] = [f for f in await commands.domain_check(name="north.test") if f.subject.startswith("MX")]
     assert (finding.level, "backup.far.test" in finding.text) == (Level.LOOK, True)
     assert "20 backup.far.test." in finding.fix
+
+
+async def test_a_policy_that_has_changed_needs_another_id(house: House) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+
+    async def unreadable(domain: str) -> StsPolicy:
+        raise PolicyUnread("not here")
+
+    def serving(record: str, *backups: str) -> DomainRecords:
+        return DomainRecords(
+            *(house.store, Domains(house.store), FakeResolver(GOOD + record)),
+            hostname="mx.north.test",
+            ports={"https": 443},
+            own_certificate=True,
+            backups=backups,
+            read_policy=unreadable,
+        )
+
+    async def level(commands: DomainRecords) -> Level:
+        found = await commands.domain_check(name="north.test")
+        return next(finding.level for finding in found if finding.subject == "MTA-STS north.test")
+
+    plan = (await serving("").domain_dns(name="north.test")).records
+    [value] = [record.value for record in plan if record.kind == "MTA-STS" and record.type == "TXT"]
+    record = f"_mta-sts.north.test. TXT {value}\n"
+    assert await level(serving(record)) is Level.FINE
+    assert await level(serving(record.replace("; ", ";"))) is Level.FINE
+    assert await level(serving(record, "backup.far.test")) is Level.LOOK
 
 
 SENT = 'north.test. TXT "v=spf1 {} -all"\nmx.north.test. A 192.0.2.1\nother.test. A 2.0.0.9\n'

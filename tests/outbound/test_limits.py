@@ -8,13 +8,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import dns.message
+import dns.rdatatype
 import msgspec
 import pytest
 
 from posthouse import limits
+from posthouse.config import Dns
+from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import StoreUnavailable
+from posthouse.outbound.dns_walk import walk
 from posthouse.outbound.misplanned import wake_misplanned
 from tests.fakes.mail_server import FakeMailServer
+from tests.fakes.name_server import FakeNameServer, answer
 from tests.outbound.conftest import MakeCourier, parcel
 from tests.outbound.office import Office
 
@@ -243,3 +249,50 @@ async def test_a_primary_that_says_nothing_is_asked_anew(
     far.say("CONNECT", None, times=1)
     office.runner.backups.unreached("theirs.test")
     await until(lambda: far.connections >= 2)
+
+
+# --- the walk of `trace` down the DNS -----------------------------------------------------------------------
+
+
+def delegating(hosts: int, *, silent: bool = False) -> FakeNameServer:
+    """Servers that know nothing but one who might know more, one label further down each time."""
+    depth = 0
+
+    def reply(query: dns.message.Message, _: str) -> list[bytes]:
+        nonlocal depth
+        question = query.question[0]
+        kind = dns.rdatatype.to_text(question.rdtype)
+        if kind == "A":
+            return [answer(query, f"{question.name} 60 IN A 127.0.0.1")]
+        if kind == "NS":
+            return [answer(query)]  # the roots are out of reach
+        depth += 1
+        if silent and depth > 1:
+            return []
+        zone = b".".join(question.name.labels[-depth - 1 :]).decode()
+        return [answer(query, authority=tuple(f"{zone} 60 IN NS ns{n}.test." for n in range(hosts)))]
+
+    return FakeNameServer(reply)
+
+
+DEEP = ".".join("abcdefghijklmnopqrst") + "."
+
+
+async def test_a_walk_has_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DNS_WALK", 4)
+    async with delegating(1) as server:
+        resolver = DnsResolver(Dns(servers=(server.at,)))
+        steps = [step async for step in walk(resolver, DEEP, "MX")]
+    assert [step.text for step in steps[3:]] == ["q.r.s.t is served by ns0.test", "too many delegations"]
+    assert sum(line.startswith("udp MX") for line in server.asked) == 4
+
+
+async def test_a_step_of_a_walk_asks_so_many_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DNS_WALK_SERVERS", 2)
+    monkeypatch.setattr(limits, "DNS_TRY_TIMEOUT", 0.03)
+    async with delegating(9, silent=True) as server:
+        resolver = DnsResolver(Dns(servers=(server.at,)))
+        steps = [step async for step in walk(resolver, DEEP, "MX")]
+    assert [step.text for step in steps[1:]] == ["no answer"]
+    assert sum(line.startswith("udp A") for line in server.asked) == 2
+    assert sum(line.startswith("udp MX") for line in server.asked) == 1 + 2

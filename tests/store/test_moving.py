@@ -13,13 +13,15 @@ import apsw
 import pytest
 
 from posthouse.errors import StoreUnavailable
-from posthouse.store.interface import AddUpload, CreateMailbox, DeleteMailbox, RemoveUpload
+from posthouse.ranges import Ranges
+from posthouse.store.interface import AddUpload, CreateMailbox, DeleteMailbox, Expunge, RemoveUpload
 from posthouse.store.model import Content
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
 from posthouse.store.moving.keeping import ClusterKeeper
 from posthouse.store.moving.move import Mover
 from posthouse.store.sqlite import upkeep
 from posthouse.store.sqlite.archive import Archive
+from posthouse.store.sqlite.verify import Flaw
 from tests.kits.engine import NOW, Desk, furnish
 from tests.store.conftest import SqliteEngine
 
@@ -82,6 +84,32 @@ async def test_an_upload_in_the_place_of_another_is_moved(
         assert gone is None
         assert found is not None
         assert await store.read(found.stored) == b"three"
+    finally:
+        await store.close()
+        engine.store.thaw()
+
+
+async def test_octets_of_what_went_meanwhile_do_not_stay(engine: SqliteEngine, moving: Move) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    for size in (100, 50_000):
+        await desk.store.apply(desk.message(inbox, content=Content.of(b"x" * size)))
+        await desk.store.apply(desk.message(inbox, content=Content.of(b"y" * size)))
+    mover = moving.mover()
+    mover.copy_while_serving()
+    await desk.store.apply(
+        Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=Ranges.of([1, 3]), force=True)
+    )
+    await engine.settle()
+    await engine.store.freeze()
+    mover.finish()
+    moving.end()
+    store = await moving.target.open()
+    try:
+        flaws = [each async for each in store.verify(fix=False) if isinstance(each, Flaw)]
+        assert flaws == []
+        index = await store.index(desk.id, inbox.mailbox_id)
+        assert await store.messages(desk.id, list(index.email_ids)) == [b"y" * 100, b"y" * 50_000]
     finally:
         await store.close()
         engine.store.thaw()

@@ -14,6 +14,7 @@ from posthouse.operations.transfer.model import (
     NUMBER_MAX,
     FolderInfo,
     Message,
+    NameTaken,
     Source,
     Target,
     TransferFault,
@@ -164,7 +165,10 @@ def carry_out(target: Target, house: House, plan: Plan) -> Iterator[Step]:
             uid_validity=row["uid_validity"],
             uid_next=row["uid_next"],
         )
-        yield from _export_folder(target, folder, house, plan)
+        try:
+            yield from _export_folder(target, folder, house, plan)
+        except NameTaken as fault:
+            yield Step(folder=folder.name, done=0, total=folder.messages, refused=(fault.public,))
 
 
 def _export_folder(target: Target, folder: FolderInfo, house: House, plan: Plan) -> Iterator[Step]:

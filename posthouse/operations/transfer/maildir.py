@@ -20,6 +20,7 @@ from posthouse.operations.transfer.model import (
     FolderInfo,
     Known,
     Message,
+    Names,
     TransferFault,
     open_plain,
     with_crlf,
@@ -175,6 +176,7 @@ class MaildirTarget:
     def __init__(self, place: Path) -> None:
         self._place = place
         self.name = f"maildir:{place.resolve()}"
+        self._names = Names()
         self._keywords: list[str] = []
         self._new: list[Path] = []
 
@@ -188,6 +190,7 @@ class MaildirTarget:
     def open(self, folder: FolderInfo) -> int:
         """Make the folders."""
         path = self._path(folder)
+        self._names.give(str(path), folder.name)
         try:
             for part in ("tmp", "new", "cur"):
                 (path / part).mkdir(mode=0o700, parents=True, exist_ok=True)

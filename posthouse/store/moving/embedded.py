@@ -32,6 +32,11 @@ _MINE = (
     " WHERE p.account_id = ?"
 )
 
+_UNOWNED = (  # sent before those who had them went
+    "SELECT blob_id FROM blob WHERE blob_id NOT IN (SELECT blob_id FROM email UNION ALL SELECT blob_id FROM upload"
+    " UNION ALL SELECT blob_id FROM queued)"
+)
+
 
 class _Embedded:
     """What reading and writing have in common."""
@@ -221,6 +226,9 @@ class EmbeddedTarget(_Embedded):
         tx.destinations_changed(
             {row[0] for row in tx.query("SELECT DISTINCT destination FROM queued_recipient")}
         )
+        unowned = tx.query(_UNOWNED)
+        if unowned:
+            tx.blobs.remove([blob_id for (blob_id,) in unowned])
         tx.execute("DELETE FROM blob_share")
         tx.execute(
             "INSERT INTO blob_share SELECT blob_id, count(*) FROM (SELECT blob_id FROM email"

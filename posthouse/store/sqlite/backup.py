@@ -23,7 +23,7 @@ from posthouse import limits
 from posthouse.durable import sync
 from posthouse.errors import StoreUnavailable
 from posthouse.store.account_model import SUBMISSIONS
-from posthouse.store.sqlite.connection import connect, open_copy
+from posthouse.store.sqlite.connection import connect, open_copy, vacuum_into
 from posthouse.store.sqlite.segments import SegmentFolder
 
 DATABASE: Final = "mail.db"
@@ -70,8 +70,7 @@ def _copy_database(path: Path, part: Path) -> None:
     for left in (part, *blobs.glob(f"*.seg{_ANEW}")):  # of a run that was cut off
         left.unlink(missing_ok=True)
     with contextlib.closing(connect(path)) as db:
-        db.execute("VACUUM INTO ?", (str(part),))
-    part.chmod(0o600)
+        vacuum_into(db, part)
     sync(part)
 
 

@@ -124,9 +124,10 @@ class Blobs:
             elif blob_id in shared:
                 tx.execute("DELETE FROM blob_share WHERE blob_id = ?", (blob_id,))
         if dead:
-            self._remove(dead)
+            self.remove(dead)
 
-    def _remove(self, blob_ids: Sequence[int]) -> None:
+    def remove(self, blob_ids: Sequence[int]) -> None:
+        """Remove blobs that nobody owns."""
         tx = self._tx
         which = "blob_id IN (SELECT value FROM carray(?))"
         in_segments = tx.query(
