@@ -4,26 +4,24 @@ Unknown keys are errors that name the nearest known one. Secrets may be written 
 `{env = "…"}`. Durations are text such as "5m" and become seconds; sizes are text such as "50MB" and become
 octets. Only `app`, `cli` and `supervisor` may import `Config` itself; everyone else receives the struct it needs.
 
-The values come first, then `find` and `load`; `config_reader` turns the text into the values.
+The values come first, then `find` and `load`; `config_reader` turns the text into the values, `config_checks` says
+which of them cannot be.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from posthouse import limits
+from posthouse.config_checks import CLUSTER_URLS as CLUSTER_URLS  # noqa: PLC0414  # it is part of this module
+from posthouse.config_checks import problems
 from posthouse.config_reader import ConfigError as ConfigError  # noqa: PLC0414  # it is part of this module
 from posthouse.config_reader import ConfigReader, Octets, Seconds
-from posthouse.name_servers import NameServer
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Times = Annotated[int, msgspec.Meta(ge=0)]
@@ -291,11 +289,6 @@ USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.to
 NOT_SERVED: Final = ("sieve",)
 """Listeners whose keys are reserved."""
 
-_HOST = re.compile(
-    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
-)
-_LISTENER = re.compile(r"unix:.+|(?:\[[0-9a-fA-F:.]+(?:%\w+)?\]|[^\[\]:/\s]*):\d{1,5}")
-
 
 def find(given: str | Path | None, environment: Mapping[str, str]) -> Path:
     """The file to read: given, `$POSTHOUSE_CONFIG`, `./posthouse.toml`, `/etc/posthouse/posthouse.toml`."""
@@ -329,71 +322,6 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     reader = ConfigReader(Config, text, path.absolute(), environment)
     config = reader.read(table)
     assert isinstance(config, Config)
-    for key, problem in _problems(config):
+    for key, problem in problems(config):
         reader.fail(key, problem)
     return config
-
-
-CLUSTER_URLS: Final = ("postgresql://", "postgres://")
-"""Beginnings of the address of a cluster's database."""
-
-
-def _store_problems(store: Store) -> Iterator[tuple[str, str]]:
-    cluster = store.url.startswith(CLUSTER_URLS)
-    if not cluster and not store.url.startswith("sqlite:"):
-        yield "store.url", 'store.url: write "sqlite:PATH" or "postgresql://user@host/name"'
-    if store.blobs.startswith("s3:"):
-        if not cluster:
-            yield "store.blobs", 'store.blobs: "s3:…" goes with store.url = "postgresql://…"'
-        elif not urlsplit(store.blobs).hostname:
-            yield "store.blobs", 'store.blobs: write "s3://bucket?endpoint=https://…"'
-    elif not store.blobs.startswith("packs:"):
-        yield "store.blobs", 'store.blobs: write "packs:FOLDER" or "s3://bucket?endpoint=https://…"'
-
-
-def _problems(config: Config) -> Iterator[tuple[str, str]]:
-    """(key, what is wrong) for values of the right type that still cannot be."""
-    if not _HOST.fullmatch(config.hostname):
-        yield "hostname", f'hostname: "{config.hostname}" is no host name'
-    for name in config.inbound.backups:
-        if not _HOST.fullmatch(name):
-            yield "inbound.backups", f'inbound.backups: "{name}" is no host name'
-    if not 1 <= config.workers <= 64:
-        yield "workers", "workers: from 1 to 64"
-    if config.workers > 1 and config.store.url.startswith(CLUSTER_URLS):
-        yield "workers", "workers: over PostgreSQL all processes are equal; start another `posthouse serve`"
-    for name in Listen.__struct_fields__:
-        for address in getattr(config.listen, name):
-            if not _LISTENER.fullmatch(address):
-                problem = f'"{address}" is not "address:port", "[v6]:port" or "unix:PATH"'
-                yield f"listen.{name}", f"listen.{name}: {problem}"
-    yield from _store_problems(config.store)
-    if (config.tls.certificate is None) != (config.tls.key is None):
-        yield "tls", "tls: certificate and key go together"
-    if not config.outbound.retry:
-        yield "outbound.retry", "outbound.retry: at least one duration"
-    rspamd = urlsplit(config.junk.rspamd)
-    if config.junk.rspamd and (rspamd.scheme not in {"http", "https"} or not rspamd.hostname):
-        yield "junk.rspamd", 'junk.rspamd: write "http://host:11333"'
-    if config.junk.clamav and not _LISTENER.fullmatch(config.junk.clamav):
-        yield "junk.clamav", 'junk.clamav: write "unix:PATH" or "host:port"'
-    if 0 < config.junk.refuse_at < config.junk.junk_at:
-        yield "junk.refuse_at", "junk.refuse_at: below junk.junk_at nothing would ever be junk"
-    public = urlsplit(config.web.url)
-    if config.web.url and (public.scheme not in {"http", "https"} or not public.hostname or public.query):
-        yield "web.url", 'web.url: write "https://mail.example.org"'
-    relay = urlsplit(config.outbound.relay)
-    if config.outbound.relay and (relay.scheme not in {"smtp", "smtps"} or not relay.hostname):
-        yield "outbound.relay", 'outbound.relay: write "smtp://user:password@host:port" or "smtps://…"'
-    network = partial(ipaddress.ip_network, strict=False)
-    for key, values, read in (
-        ("inbound.trusted", config.inbound.trusted, network),
-        ("outbound.source", config.outbound.source, network),
-        ("proxies", config.proxies, network),
-        ("dns.servers", config.dns.servers, NameServer.parse),
-    ):
-        for value in values:
-            try:
-                read(value)
-            except ValueError as fault:
-                yield key, f"{key}: {fault}"

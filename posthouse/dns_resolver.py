@@ -173,7 +173,7 @@ class DnsResolver:
         if task.cancelled() or task.exception() is not None:
             return
         found = task.result()
-        if sum(len(one) for one in found.records if isinstance(one, str)) > limits.DNS_ANSWER_KEPT:
+        if len(key[0]) + sum(map(_size, found.records)) > limits.DNS_ANSWER_KEPT:
             return  # strangers choose what we ask: a memory full of their largest records is not to be had
         self._cache[key] = (self._clock() + found.ttl, found)
         while len(self._cache) > limits.DNS_CACHE:
@@ -287,6 +287,12 @@ def _import_dnspython() -> None:
 
 
 T = TypeVar("T", MxAnswer, AddressAnswer, TextAnswer, NameAnswer)
+
+
+def _size(record: object) -> int:
+    """About what a record takes in memory: most of one of a few characters is not its text."""
+    text = record.host if isinstance(record, Mx) else record
+    return limits.DNS_RECORD_EXTRA + (len(text) if isinstance(text, str) else 0)
 
 
 def _typed(kind: type[T], found: Found) -> T:

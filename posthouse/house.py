@@ -203,6 +203,8 @@ class House:
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             backups=config.inbound.backups,
+            sources=config.outbound.source,
+            relay=config.outbound.relay,
             now=self.clock,
         )
         self.backups = self._backups(config)

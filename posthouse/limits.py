@@ -107,7 +107,10 @@ DNS_CNAME_CHAIN: Final = 12
 """Aliases followed for one question; longer chains are loops or mischief."""
 
 DNS_ANSWER_KEPT: Final = 8 * KB
-"""Characters of an answer's records that is kept: of larger ones honest mail asks only seldom."""
+"""Characters of an answer that is kept, its name and its records: of larger ones honest mail asks only seldom."""
+
+DNS_RECORD_EXTRA: Final = 64
+"""Characters that each record counts beside its own: a thousand short ones take as much memory as long ones."""
 
 DNS_CACHE: Final = 10_000
 """Answers remembered; the least recently used goes first. About 10 MB."""
@@ -837,6 +840,12 @@ JMAP_POINTER: Final = 32
 JMAP_REFERENCED: Final = 100_000
 """Values that a result reference may lead to."""
 
+JMAP_REFERENCED_OCTETS: Final = 10 * MB
+"""Octets, as JSON, that all result references of a request lead to: as much as a request may have itself."""
+
+JMAP_REFERENCES: Final = 128
+"""Result references of a request: two for each of its calls."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
@@ -1103,6 +1112,9 @@ DIRECTORY_CACHE: Final = 50_000
 
 ALIAS_TARGETS: Final = 10_000
 """Addresses that one address may stand for in the end."""
+
+NUMBER: Final = 2**63 - 1
+"""The largest number of an administrator's command: what the store's columns hold."""
 
 QUOTA: Final = 2**53 - 1
 """Octets that a quota may be: what JMAP's numbers hold (RFC 8620 §1.3), and less than the store's do."""
@@ -1803,6 +1815,9 @@ CLAMAV_ANSWER: Final = 4 * KB
 
 RSPAMD_TIMEOUT: Final = 10.0
 """Seconds for one step of a question to rspamd."""
+
+RSPAMD_TOTAL: Final = 60.0
+"""Seconds for a whole question to rspamd, however steadily it drips: the sender waits for it."""
 
 RSPAMD_ANSWER: Final = MB
 """Octets of rspamd's answer."""

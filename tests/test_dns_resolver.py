@@ -273,7 +273,10 @@ async def test_none_is_remembered_for_an_hour_at_most() -> None:
             assert len(server.asked) == asked
 
 
-@pytest.mark.parametrize(("length", "asked"), [(limits.DNS_ANSWER_KEPT, 1), (limits.DNS_ANSWER_KEPT + 1, 2)])
+MOST_KEPT = limits.DNS_ANSWER_KEPT - len("a.test") - limits.DNS_RECORD_EXTRA
+
+
+@pytest.mark.parametrize(("length", "asked"), [(MOST_KEPT, 1), (MOST_KEPT + 1, 2)])
 async def test_an_answer_of_many_characters_is_not_remembered(length: int, asked: int) -> None:
     strings = " ".join(f'"{"x" * min(255, length - i)}"' for i in range(0, length, 255))
     async with FakeNameServer(zone(f"a.test. 60 IN TXT {strings}")) as server:
@@ -282,6 +285,26 @@ async def test_an_answer_of_many_characters_is_not_remembered(length: int, asked
             (found,) = (await ask.txt("a.test")).records
             assert len(found) == length
         assert len([line for line in server.asked if line.startswith("udp")]) == asked
+
+
+@pytest.mark.parametrize("records", ["MX {n} .", "A 10.0.{n}.1"], ids=["MX", "A"])
+async def test_an_answer_of_many_short_records_is_not_remembered(records: str) -> None:
+    for number, asked in ((limits.DNS_ANSWER_KEPT // (limits.DNS_RECORD_EXTRA + 12), 1), (140, 2)):
+        lines = [f"a.test. 60 IN {records.format(n=n)}" for n in range(number)]
+        kind = records.split(maxsplit=1)[0]
+        async with FakeNameServer(zone(*lines)) as server:
+            ask = resolver(server)
+            for _ in range(2):
+                found = await ask.ask("a.test", kind)
+                assert len(found.records) == number
+            assert len([line for line in server.asked if line.startswith("udp")]) == asked
+
+
+async def test_a_long_name_that_cannot_exist_is_not_remembered() -> None:
+    async with FakeNameServer(zone()) as server:
+        ask = resolver(server)
+        assert (await ask.a("x" * limits.DNS_ANSWER_KEPT + ".test")).status is Status.NO_NAME
+        assert not ask._cache
 
 
 async def test_so_many_questions_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.model import DOORS
+from posthouse.errors import PosthouseError
 from posthouse.store.credentials import (
     AddCredential,
     Credential,
@@ -27,6 +29,8 @@ from posthouse.store.credentials import (
 )
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
+
+log: Final = logging.getLogger(__name__)
 
 TOKEN_PREFIX: Final = "pht_"
 """So that scanners for leaked secrets can tell one."""
@@ -183,12 +187,16 @@ class Bearers:
         change = TouchCredential(
             credential_id=credential.credential_id, at=now, peer=peer, expires_at=expires_at
         )
-        task = asyncio.ensure_future(self._note(change))
+        task = asyncio.ensure_future(self._note(key, change))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _note(self, change: TouchCredential) -> None:
-        await self._store.apply(change)
+    async def _note(self, key: tuple[CredentialKind, bytes], change: TouchCredential) -> None:
+        try:
+            await self._store.apply(change)
+        except PosthouseError as fault:
+            log.warning("that a credential was used could not be noted: %s", fault)
+            self._known.pop(key, None)  # the next use is noted
 
 
 def token_scope(credential: Credential) -> tuple[str, ...]:

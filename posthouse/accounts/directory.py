@@ -8,10 +8,11 @@ ALIAS_DEPTH deep and loops are cut (RFC 5321 §3.9.1). `authenticate` and its ki
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login, split_tag
@@ -21,11 +22,13 @@ from posthouse.accounts.logins import Clock, Logins
 from posthouse.accounts.model import Destination, DestinationKind, Login, LoginFailed
 from posthouse.accounts.open_logins import OpenLogins
 from posthouse.accounts.throttle import peer_key
-from posthouse.errors import Permanent
+from posthouse.errors import Permanent, PosthouseError
 from posthouse.sasl.model import ScramKeys
 from posthouse.store.credentials import Credential, live
 from posthouse.store.interface import Store, TouchAppPassword
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
+
+log: Final = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -295,9 +298,9 @@ class Directory:
         """The SCRAM keys of a login name, or a stable fake for an unknown one."""
         return await self._logins.scram_keys(login)
 
-    async def proved(self, login: str, peer: str, mechanism: str, door: str = "imap") -> Login:
-        """The identity that a SASL exchange has proved. LoginFailed, LoginDelayed."""
-        return await self._logins.proved(login, peer, mechanism, door)
+    async def proved(self, login: str, peer: str, mechanism: str, door: str, keys: ScramKeys) -> Login:
+        """The identity that a SASL exchange with these keys has proved. LoginFailed, LoginDelayed."""
+        return await self._logins.proved(login, peer, mechanism, door, keys)
 
     async def refused(self, login: str, peer: str) -> None:
         """Note a failed SASL exchange; raises LoginFailed or LoginDelayed."""
@@ -365,7 +368,11 @@ class Directory:
         task.add_done_callback(self._background.discard)
 
     async def _touch(self, app_password_id: int, at: int, peer: str) -> None:
-        await self._store.apply(TouchAppPassword(app_password_id=app_password_id, at=at, peer=peer))
+        try:
+            await self._store.apply(TouchAppPassword(app_password_id=app_password_id, at=at, peer=peer))
+        except PosthouseError as fault:
+            log.warning("that an app password was used could not be noted: %s", fault)
+            self._touched.pop(app_password_id, None)  # the next use is noted
 
 
 def _identity(destination: Destination) -> str:

@@ -293,12 +293,16 @@ class Logins:
             server_key=server_key[:32],
         )
 
-    async def proved(self, login: str, peer: str, mechanism: str, door: str = "") -> Login:
-        """An exchange has proved the identity. LoginFailed when the account is gone or disabled."""
+    async def proved(self, login: str, peer: str, mechanism: str, door: str, keys: ScramKeys) -> Login:
+        """An exchange with these keys has proved the identity.
+
+        LoginFailed when the account is gone or disabled, or has another password by now: who has begun with the old one
+        must not come in with it, however long the exchange takes.
+        """
         name, account = await self._people.login_account(login)
         address = peer_key(peer)
         self.admit(name, address)
-        if account is None or account.disabled:
+        if account is None or account.disabled or not account.scram or parse_keys(account.scram) != keys:
             await self.failed(name, address)
         assert account is not None
         if door and await self._people.second_factor(account):

@@ -22,7 +22,8 @@ from posthouse.sasl.saslprep import saslprep
 from posthouse.sasl.scram import derive_keys, format_keys, parse_keys
 
 SALT: Final = 16
-_SCRAM: Final = "$scram-sha-256$"
+SCRAM: Final = "$scram-sha-256$"
+"""How SCRAM keys begin as a kept form."""
 _ARGON2: Final = "$argon2"
 _APP: Final = "$sha256$"
 _APP_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -44,7 +45,7 @@ def hash_password(password: str, scheme: str = "argon2id") -> str:
     """The kept form of a new password. `scheme` is `auth.password_hash`. Raises ValueError."""
     check_password(password)
     if scheme == "scram-sha-256":
-        return _SCRAM + make_scram(password)
+        return SCRAM + make_scram(password)
     if scheme != "argon2id":
         raise ValueError(f"unknown password hash {scheme!r}")
     return hash_secret(
@@ -73,8 +74,8 @@ def verify_password(kept: str, password: str) -> bool:
     try:
         if kept.startswith(_ARGON2):
             return verify_secret(kept.encode(), prepared.encode("utf-8", "surrogatepass"), _variant(kept))
-        if kept.startswith(_SCRAM):
-            return _verify_scram(parse_keys(kept.removeprefix(_SCRAM)), prepared)
+        if kept.startswith(SCRAM):
+            return _verify_scram(parse_keys(kept.removeprefix(SCRAM)), prepared)
         if kept.startswith(_APP):
             return verify_app_password(kept, prepared)
     except (VerificationError, InvalidHashError, ValueError):
@@ -84,9 +85,9 @@ def verify_password(kept: str, password: str) -> bool:
 
 def is_kept_form(text: str) -> bool:
     """Whether a hash from elsewhere (an import) is one that `verify_password` understands."""
-    if text.startswith(_SCRAM):
+    if text.startswith(SCRAM):
         try:
-            return parse_keys(text.removeprefix(_SCRAM)).iterations >= limits.SCRAM_ITERATIONS_LEAST
+            return parse_keys(text.removeprefix(SCRAM)).iterations >= limits.SCRAM_ITERATIONS_LEAST
         except ValueError:
             return False
     return text.startswith(_ARGON2) and text.count("$") == 5

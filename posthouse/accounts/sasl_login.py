@@ -26,7 +26,7 @@ from posthouse.sasl.model import (
     NeedKeys,
     NeedToken,
     NeedVerify,
-    Outcome,
+    ScramKeys,
 )
 from posthouse.sasl.scram import ScramExchange
 
@@ -107,28 +107,26 @@ async def authenticate_sasl(
     if initial is not None:
         _check_size(initial)
     outcome = exchange.begin(initial)
+    keys: ScramKeys | None = None
     for _ in range(limits.SASL_STEPS):
         if isinstance(outcome, Challenge):
             response = await ask(outcome.data)
             _check_size(response)
             outcome = exchange.step(response)
         elif isinstance(outcome, NeedKeys):
-            outcome = await _give_keys(directory, exchange, outcome)
+            assert isinstance(exchange, ScramExchange)
+            keys = await directory.scram_keys(outcome.login)
+            outcome = exchange.give_keys(keys)
         elif isinstance(outcome, NeedToken):
             return await _take_token(directory, name, exchange, outcome, ask, facts)
         else:
-            return await _conclude(directory, name, outcome, ask, facts)
+            return await _conclude(directory, name, outcome, keys, ask, facts)
     raise ResponseMalformed("the exchange does not end")
 
 
 def _check_size(response: bytes) -> None:
     if len(response) > limits.SASL_RESPONSE:
         raise ResponseMalformed("the response is too long")
-
-
-async def _give_keys(directory: Directory, exchange: Exchange, outcome: NeedKeys) -> Outcome:
-    assert isinstance(exchange, ScramExchange)
-    return exchange.give_keys(await directory.scram_keys(outcome.login))
 
 
 async def _take_token(
@@ -152,6 +150,7 @@ async def _conclude(
     directory: Directory,
     mechanism: str,
     outcome: NeedVerify | Done | Failed,
+    keys: ScramKeys | None,
     ask: Ask,
     facts: ConnectionFacts,
 ) -> Login:
@@ -160,7 +159,8 @@ async def _conclude(
             outcome.login, outcome.password, facts.peer, mechanism, facts.door
         )
     if isinstance(outcome, Done):
-        login = await directory.proved(outcome.login, facts.peer, mechanism, facts.door)
+        assert keys is not None  # only SCRAM proves by itself
+        login = await directory.proved(outcome.login, facts.peer, mechanism, facts.door, keys)
         # RFC 4422 §3.6: data with the success goes as one more challenge where the protocol has no place for it.
         if await ask(outcome.final):
             raise ResponseMalformed("the last response must be empty")

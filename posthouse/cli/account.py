@@ -70,7 +70,7 @@ def add(
 def import_(session: Session, file: str) -> None:
     """Add accounts from a CSV file (- for standard input).
 
-    Columns by its first line: address, password or hash, and any of name, quota, admin.
+    Columns by its first line: address, password or hash, and any of scram, name, quota, admin, disabled.
     """
     answer = session.one("account.import", read_file(file))
     session.show(answer, lambda: _imported(answer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import click
@@ -21,9 +22,11 @@ def check(session: Session) -> None:
     """Read the configuration as `serve` would. Exit code 2 when it cannot be used."""
     from posthouse.config import NOT_SERVED, find
     from posthouse.operations.certificates import load_pair
+    from posthouse.outbound.relay import parse_relay
 
     path = find(session.config_file, os.environ)
     tls = session.config.tls
+    parse_relay(session.config.outbound.relay)
     if tls.certificate is not None and tls.key is not None:
         load_pair(tls.certificate, tls.key)
     reserved = [name for name in NOT_SERVED if getattr(session.config.listen, name)]
@@ -48,7 +51,7 @@ def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
         value = getattr(struct, key)
         if isinstance(value, msgspec.Struct):
             found += _flat(value, f"{path}{key}.")
-        elif path + key == "outbound.relay":
+        elif isinstance(value, str) and "://" in value:
             found.append((path + key, _without_password(value)))
         else:
             found.append(
@@ -58,10 +61,12 @@ def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
 
 
 def _without_password(url: str) -> str:
+    """An address without what only its owner should know: of a relay, a database, an object store."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
-    return url if parts.password is None else url.replace(f":{parts.password}@", ":…@", 1)
+    password = urlsplit(url).password
+    shown = url if password is None else url.replace(f":{password}@", ":…@", 1)
+    return re.sub(r"(?i)([?&](?:ssl)?password=)[^&#]*", r"\1…", shown)  # where PostgreSQL takes it too
 
 
 @config.command("describe")

@@ -139,21 +139,27 @@ def _account(
             if into and not session.as_json:
                 click.echo(f'below the mailbox "{into}" of {target}:')
             show_steps(session, carry_in(source, session, plan), "restored")
-        for text in source.damaged:
-            click.echo(f"left out: {text}", err=True)
-        if source.damaged:
-            click.get_current_context().exit(1)
     finally:
         source.close()
 
 
 def _bring_back(session: Session, account: Account) -> None:
-    """Make the account as it was, with its password."""
+    """Make the account as it was, with its password; one that was disabled stays so."""
+    from posthouse.accounts.passwords import SCRAM
+
+    cells = {
+        "address": account.address,
+        "hash": account.password,
+        "scram": f"{SCRAM}{account.scram}" if account.scram else "",
+        "name": account.display_name,
+        "quota": account.quota,
+        "admin": "yes" if account.admin else "no",
+        "disabled": "yes" if account.disabled else "no",
+    }
     text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(("address", "hash", "name", "quota", "admin"))
-    admin = "yes" if account.admin else "no"
-    rows.writerow((account.address, account.password, account.display_name, account.quota, admin))
+    rows = csv.DictWriter(text, cells)
+    rows.writeheader()
+    rows.writerow(cells)
     done = session.one("account.import", text.getvalue().encode())
     if done["refused"]:
         raise click.ClickException(f"{account.address}: {done['refused'][0]['reason']}")

@@ -19,22 +19,23 @@ A = TypeVar("A", MxAnswer, AddressAnswer, TextAnswer, NameAnswer)
 class Questions:
     """A Resolver for the checks of one message."""
 
-    def __init__(
-        self, resolver: Resolver, *, questions: int = MSGAUTH_QUESTIONS, timeout: float = MSGAUTH_TIMEOUT
-    ) -> None:
+    def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._left = questions
-        self._timeout = timeout
+        self._left = MSGAUTH_QUESTIONS
         self._clock = asyncio.get_running_loop().time
-        self._deadline = self._clock() + timeout
+        self._deadline = self._clock() + MSGAUTH_TIMEOUT
 
     async def _ask(self, kind: type[A], ask: Callable[[str], Awaitable[A]], name: str) -> A:
         self._left -= 1
         if self._left >= 0 and self._clock() < self._deadline:
-            return await ask(name)
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    return await ask(name)
+            except TimeoutError:
+                pass  # the resolver goes on, and the next message finds the answer
         reason = "this message asks the DNS too much"
         if self._left >= 0:
-            reason = f"the checks of this message took more than {self._timeout:g} seconds"
+            reason = f"the checks of this message took more than {MSGAUTH_TIMEOUT:g} seconds"
         return kind(status=Status.TEMPORARY, name=name, reason=reason)
 
     async def mx(self, domain: str) -> MxAnswer:

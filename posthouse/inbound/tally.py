@@ -83,6 +83,8 @@ class Tallies:
         self._counts: Counter[tuple[str, int, bytes]] = Counter()
         self._failures: list[Failure] = []
         self._flushing = asyncio.Lock()
+        self._on_their_way = 0
+        """Rows that the store is taking; when it does not, they come back."""
 
     def note(self, examination: Examination, found: Authentication, judged: tuple[DmarcFound, ...]) -> None:
         """Count one message, once for each author domain."""
@@ -90,21 +92,25 @@ class Tallies:
         for one in judged:
             if one.record is None or one.result.result is Result.TEMPERROR:
                 continue
-            if settings.reports and one.record.aggregate_to and len(self._counts) < TALLY_ROWS:
+            if settings.reports and one.record.aggregate_to:
                 self._count(examination, found, one.result, one.record)
             if settings.failure_reports and one.record.failures_to and len(self._failures) < FAILURES_WAITING:
                 self._note_failure(examination, found, one.result, one.record)
 
     def note_session(self, domain: str, seen: TlsSeen) -> None:
         """Count one session with a mail host of a domain."""
-        if self._settings().tls_reports and len(self._counts) < TALLY_ROWS:
-            day = int(self._now()) // DAY * DAY
-            self._counts[TLS + domain, day, msgspec.json.encode(seen)] += 1
+        if self._settings().tls_reports:
+            self._add(TLS + domain, seen)
+
+    def _add(self, key: str, row: TlsSeen | TallyRow) -> None:
+        """One more; a flood of different rows keeps those that are there already from nothing."""
+        whole = key, int(self._now()) // DAY * DAY, msgspec.json.encode(row)
+        if whole in self._counts or len(self._counts) + self._on_their_way < TALLY_ROWS:
+            self._counts[whole] += 1
 
     def _count(
         self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
     ) -> None:
-        day = int(self._now()) // DAY * DAY
         applied, reasons = self._applied(dmarc)
         row = AggregateRow(
             source_ip=examination.mail.peer,
@@ -123,7 +129,7 @@ class Tallies:
             spf_seen=(SpfSeen(domain=found.spf.domain, result=found.spf.result),) if found.spf.domain else (),
         )
         tally = TallyRow(policy=_published(dmarc, record), to=record.aggregate_to, row=row)
-        self._counts[dmarc.policy_domain, day, msgspec.json.encode(tally)] += 1
+        self._add(dmarc.policy_domain, tally)
 
     def _applied(self, dmarc: Dmarc) -> tuple[str, tuple[Reason, ...]]:
         """What was done, and why that is not what was asked for."""
@@ -184,6 +190,7 @@ class Tallies:
             counts, self._counts = self._counts, Counter()
             if not counts:
                 return
+            self._on_their_way = len(counts)
             tallies = tuple(
                 DmarcTally(policy_domain=domain, day=day, row=row.decode(), count=count)
                 for (domain, day, row), count in counts.items()
@@ -193,6 +200,8 @@ class Tallies:
             except BaseException:
                 self._counts.update(counts)
                 raise
+            finally:
+                self._on_their_way = 0
 
 
 def _published(dmarc: Dmarc, record: DmarcRecord) -> PolicyPublished:

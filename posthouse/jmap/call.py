@@ -92,33 +92,55 @@ def as_request(tree: Any) -> Request:
     return request
 
 
-def resolve(arguments: dict[str, Any], responses: Sequence[tuple[str, Any, str]]) -> dict[str, Any]:
-    """The arguments with each `#name` replaced by what it points to. MethodError."""
-    if not any(name.startswith("#") for name in arguments):
-        return arguments
-    resolved = {name: value for name, value in arguments.items() if not name.startswith("#")}
-    for name, value in arguments.items():
-        if not name.startswith("#"):
-            continue
-        plain = name[1:]
-        if plain in resolved:
-            # RFC 8620 §3.7: the same argument in both forms is invalidArguments.
-            raise MethodError("invalidArguments", f"{plain} is given twice")
-        resolved[plain] = _referenced(value, responses)
-    return resolved
+class References:
+    """The result references of one request (RFC 8620 §3.7); what they lead to is bounded, all of them together.
 
+    Without that a small request could answer itself with its whole answer ten times over, and that again with the next.
+    """
 
-def _referenced(value: Any, responses: Sequence[tuple[str, Any, str]]) -> Any:
-    try:
-        reference = msgspec.convert(value, ResultReference)
-    except msgspec.ValidationError as fault:
-        raise MethodError("invalidResultReference", str(fault)) from fault
-    for name, answer, call_id in responses:
-        if call_id == reference.result_of:
-            if name != reference.name:
-                break
-            return _evaluate(msgspec.to_builtins(answer), reference.path)
-    raise MethodError("invalidResultReference", "there is no such earlier response")
+    def __init__(self) -> None:
+        self._followed = 0
+        self._octets = 0
+        self._answers: dict[int, Any] = {}
+        """Answers that were pointed into, as plain values, by place."""
+
+    def resolve(self, arguments: dict[str, Any], responses: Sequence[tuple[str, Any, str]]) -> dict[str, Any]:
+        """The arguments with each `#name` replaced by what it points to. MethodError."""
+        if not any(name.startswith("#") for name in arguments):
+            return arguments
+        resolved = {name: value for name, value in arguments.items() if not name.startswith("#")}
+        for name, value in arguments.items():
+            if not name.startswith("#"):
+                continue
+            plain = name[1:]
+            if plain in resolved:
+                # RFC 8620 §3.7: the same argument in both forms is invalidArguments.
+                raise MethodError("invalidArguments", f"{plain} is given twice")
+            resolved[plain] = self._follow(value, responses)
+        return resolved
+
+    def _follow(self, value: Any, responses: Sequence[tuple[str, Any, str]]) -> Any:
+        self._followed += 1
+        if self._followed > limits.JMAP_REFERENCES:
+            raise MethodError("invalidResultReference", "the request has too many references")
+        try:
+            reference = msgspec.convert(value, ResultReference)
+        except msgspec.ValidationError as fault:
+            raise MethodError("invalidResultReference", str(fault)) from fault
+        for place, (name, answer, call_id) in enumerate(responses):
+            if call_id == reference.result_of:
+                if name != reference.name:
+                    break
+                if place not in self._answers:
+                    self._answers[place] = msgspec.to_builtins(answer)
+                return self._counted(_evaluate(self._answers[place], reference.path))
+        raise MethodError("invalidResultReference", "there is no such earlier response")
+
+    def _counted(self, found: Any) -> Any:
+        self._octets += len(msgspec.json.encode(found))
+        if self._octets > limits.JMAP_REFERENCED_OCTETS:
+            raise MethodError("invalidResultReference", "the references lead to too much")
+        return found
 
 
 def _evaluate(value: Any, path: str) -> Any:

@@ -6,11 +6,15 @@ types that are none are left out rather than refused: a telephone's export is wh
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
+from posthouse.jmap.jscontact import UNTOLD, VENDOR
 from posthouse.limits import CONTACT_PHOTO, CONTACT_TEXT
 from posthouse.message.vcard import Property, components, split, unescaped
 
@@ -61,10 +65,12 @@ class _Reading:
     def add(self, where: str, found: Property, entry: Object, *, contexts: bool = True) -> None:
         """One more of a property that a Card lists by id, with its contexts, preference and label."""
         entry |= _preference(found)
-        if contexts and (named := _contexts(found)):
-            entry["contexts"] = named
-        if label := self.labels.get(found.group, "") or found.first("label"):
-            entry.setdefault("label" if where != "addresses" else "full", label[:CONTACT_TEXT])
+        if contexts and (meant := _contexts(found)):
+            entry["contexts"] = meant
+        # LABEL of an address is no name for it, but the whole of it (RFC 6350 §6.3.1).
+        named = self.labels.get(found.group, "") or (found.first("label") if where != "addresses" else "")
+        if named:
+            entry.setdefault("label", named[:CONTACT_TEXT])
         several = self.card.setdefault(where, {})
         several[f"{where[0]}{len(several) + 1}"] = entry
 
@@ -80,6 +86,13 @@ class _Reading:
         kind = found.first("value").lower() or "unknown"
         self.card.setdefault("vCardProps", []).append([found.name.lower(), parameters, kind, found.value])
 
+    def keep_labels(self) -> None:
+        """The labels of what was kept: without them it would not be known what it is."""
+        kept = {parameters.get("group") for _, parameters, _, _ in self.card.get("vCardProps", ())}
+        for found in self.properties:
+            if found.name == "X-ABLABEL" and found.group in kept:
+                self.keep(found)
+
 
 def card_of(properties: list[Property]) -> Object:
     """The Card, with a `uid` in any case."""
@@ -90,7 +103,11 @@ def card_of(properties: list[Property]) -> Object:
             convert(reading, found)
         elif found.name not in _LEFT_OUT:
             reading.keep(found)
+    reading.keep_labels()
     card = reading.card
+    name = card.get("name", {})
+    if name.get("components") == [{"kind": "surname", "value": name.get("full")}]:
+        del name["components"]  # N was there because it must be (RFC 2426 §3.1.2), and says no more than FN
     if "uid" not in card:
         text = "\n".join(f"{each.name}:{each.value}" for each in properties)
         card["uid"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, text)}"
@@ -183,8 +200,11 @@ def _phone(reading: _Reading, found: Property) -> None:
 
 def _address(reading: _Reading, found: Property) -> None:
     texts = components(found.value)
-    if any(texts[7:]):
-        texts[1] = texts[2] = []  # RFC 9554 §2.1: they repeat what stands behind in parts
+    # RFC 9554 §2.1: they repeat what stands behind in parts; but not all that have some of these have them all.
+    if any(texts[7:10]):
+        texts[1] = []
+    if any(texts[10:14]):
+        texts[2] = []
     parts = [
         {"kind": kind, "value": text}
         for kind, several in zip(ADDRESS_PARTS, texts, strict=False)
@@ -304,9 +324,30 @@ def _moment(key: str) -> Converter:
         match = _REV.fullmatch(found.value.strip())
         if match:
             year, month, day, *clock = match.groups(default="00")
-            reading.card[key] = f"{year}-{month}-{day}T{':'.join(clock)}Z"
+            text = f"{year}-{month}-{day}T{':'.join(clock)}Z"
+            with contextlib.suppress(ValueError):  # a moment that is none
+                datetime.fromisoformat(text)
+                reading.card[key] = text
 
     return convert
+
+
+def _untold(reading: _Reading, found: Property) -> None:
+    """RFC 9555 §3.2.1 JSPROP: what stands in a Card and has no vCard property; whole properties of it."""
+    name = found.first("jsptr")
+    try:
+        value = json.loads(unescaped(found.value))
+    except (ValueError, RecursionError):
+        return reading.keep(found)
+    told = isinstance(value, dict) and (name != "localizations" or all(map(_is_object, value.values())))
+    if VENDOR.fullmatch(name) or (name in UNTOLD and told):
+        reading.card[name] = value
+        return None
+    return reading.keep(found)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 _CONVERTED: Final[Mapping[str, Converter]] = {
@@ -353,6 +394,7 @@ _CONVERTED: Final[Mapping[str, Converter]] = {
     "PRODID": _once("prodId"),
     "REV": _moment("updated"),
     "CREATED": _moment("created"),
+    "JSPROP": _untold,
 }
 _LEFT_OUT: Final = frozenset({"VERSION", "X-ABLABEL", "X-ABADR"})
 """What says nothing beside the rest."""

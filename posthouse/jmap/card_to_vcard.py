@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from posthouse.jmap.card_from_vcard import ADDRESS_PARTS, NAME_PARTS
-from posthouse.jmap.jscontact import entries, full_name, marks, name_parts, objects
+from posthouse.jmap.jscontact import UNTOLD, VENDOR, entries, full_name, marks, name_parts, objects
 from posthouse.message.vcard import Parameters, Property, escaped, structured, write_property
 
 Object = dict[str, Any]
@@ -25,6 +26,7 @@ def vcard_of(card: Object, version: str) -> bytes:
         for number, entry in enumerate(entries(card, key), 1):
             lines += _labelled(write(entry), entry, f"{key[:2]}{number}")
     lines += _singles(card)
+    lines += _untold(card)
     lines += _kept(card)
     lines.append(Property(name="END", value="VCARD"))
     return b"".join(write_property(_for_version(line, version)) for line in lines)
@@ -102,6 +104,9 @@ def _address(entry: Object) -> Iterator[Property]:
             texts[at].append(str(part.get("value", "")))
     names = (("full", "label"), ("countryCode", "cc"), ("coordinates", "geo"), ("timeZone", "tz"))
     parameters = {parameter: [entry[key]] for key, parameter in names if isinstance(entry.get(key), str)}
+    if "label" in parameters:
+        # RFC 6350 §6.3.1 writes line ends in it as \n, so a backslash of its own must not be read as the start of one.
+        parameters["label"] = [parameters["label"][0].replace("\\", "\\\\")]
     if any(texts) or parameters:
         used = texts if any(texts[7:]) else texts[:7]
         yield Property(name="ADR", value=structured(used), parameters=parameters)
@@ -207,18 +212,30 @@ def _singles(card: Object) -> Iterator[Property]:
             yield Property(name=name, value=re.sub(r"[-:]", "", card[key]))
 
 
+def _untold(card: Object) -> Iterator[Property]:
+    """RFC 9555 §3.2.1 JSPROP: what has no vCard property goes out as it stands in the Card."""
+    for name, value in card.items():
+        if value is not None and (name in UNTOLD or VENDOR.fullmatch(name)):
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            yield Property(name="JSPROP", value=escaped(text), parameters={"jsptr": [name]})
+
+
 def _kept(card: Object) -> Iterator[Property]:
     """RFC 9555 §3.2.1: what came without a place in a Card goes out as it came."""
     held = card.get("vCardProps")
     for each in held if isinstance(held, list) else ():
         match each:
-            case [str(name), dict(parameters), str(), str(value), *_] if re.fullmatch(r"[A-Za-z0-9-]+", name):
+            case [str(name), dict(parameters), str(kind), str(value), *_] if re.fullmatch(
+                r"[A-Za-z0-9-]+", name
+            ):
                 group = parameters.get("group")
                 rest = {
                     key: [str(each) for each in found] if isinstance(found, list) else [str(found)]
                     for key, found in parameters.items()
                     if key != "group" and re.fullmatch(r"[A-Za-z0-9-]+", key)
                 }
+                if kind != "unknown" and re.fullmatch(r"[A-Za-z0-9-]+", kind):
+                    rest["value"] = [kind]
                 tie = group if isinstance(group, str) and re.fullmatch(r"[A-Za-z0-9-]+", group) else ""
                 yield Property(name=name.upper(), value=value, parameters=rest, group=tie)
 
@@ -227,14 +244,17 @@ def _for_version(line: Property, version: str) -> Property:
     """The same line for a reader of vCard 3.0 (RFC 2426)."""
     if version == "4.0":
         return line
-    parameters: Parameters = {k: v for k, v in line.parameters.items() if k not in {"pref", "value"}}
+    parameters: Parameters = {k: v for k, v in line.parameters.items() if k != "pref"}
     if "pref" in line.parameters:
         parameters["type"] = [*parameters.get("type", ()), "pref"]
     name, value = line.name, line.value
-    match = _DATA.fullmatch(value) if name in {"PHOTO", "LOGO", "SOUND", "KEY"} else None
+    binary = name in {"PHOTO", "LOGO", "SOUND", "KEY"}
+    match = _DATA.fullmatch(value) if binary else None
     if match:
         parameters |= {"encoding": ["b"], "type": [(match[1] or "").rpartition("/")[2].upper()]}
         value = match[2]
+    elif binary:
+        parameters["value"] = ["uri"]  # RFC 2426 §3.1.4: else it would be octets
     if name in {"KIND", "MEMBER"}:
         name = f"X-ADDRESSBOOKSERVER-{name}"
     return Property(name=name, value=value, parameters=parameters, group=line.group)

@@ -33,7 +33,7 @@ from posthouse.jmap.standard import (
     query_answer,
     query_changes_answer,
 )
-from posthouse.jmap.states import before, parse_state
+from posthouse.jmap.states import parse_state
 from posthouse.message.words import fold
 
 Object = dict[str, Any]
@@ -63,10 +63,10 @@ async def query_changes(context: Context, arguments: QueryChangesArguments) -> Q
     if contacts_of(context, account_id) is not None:
         raise MethodError("cannotCalculateChanges", "ask again")
     since = parse_state(arguments.since_query_state, state)
-    changes = await context.store.item_changes(account_id, KIND, before(since))
+    changes = await context.store.item_changes(account_id, KIND, since.asked_from)
     if changes is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
-    touched = {each.item_id for each in changes if (each.modseq, each.item_id) > since}
+    touched = {each.item_id for each in changes if (each.modseq, each.item_id) > since.place}
     return query_changes_answer(arguments, str(state), found, touched, letter=CARD)
 
 

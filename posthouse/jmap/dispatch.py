@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from posthouse.jmap.call import Invocation, Request, resolve
+from posthouse.jmap.call import Invocation, References, Request
 from posthouse.jmap.context import NOBODY, Context, Services
 from posthouse.jmap.errors import MethodError, RequestError
 from posthouse.jmap.faults import error_arguments
@@ -49,8 +49,9 @@ class Dispatcher:
             app_password_id=app_password_id,
         )
         responses: list[tuple[str, Any, str]] = []
+        references = References()
         for call in request.method_calls:
-            responses += await self._call(context, call, responses)
+            responses += await self._call(context, call, responses, references)
         return Response(
             method_responses=responses,
             created_ids=context.created if request.created_ids is not None else None,
@@ -58,14 +59,18 @@ class Dispatcher:
         )
 
     async def _call(
-        self, context: Context, call: Invocation, responses: list[tuple[str, Any, str]]
+        self,
+        context: Context,
+        call: Invocation,
+        responses: list[tuple[str, Any, str]],
+        references: References,
     ) -> list[tuple[str, Any, str]]:
         name, arguments, call_id = call
         try:
             method = self._methods.get(name)
             if method is None or method.capability not in context.using:
                 raise MethodError("unknownMethod")
-            converted = _converted(method, resolve(arguments, responses))
+            converted = _converted(method, references.resolve(arguments, responses))
             await context.learn(*_accounts(converted))
             answer = await method.run(context, converted)
         except Exception as fault:

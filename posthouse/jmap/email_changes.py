@@ -6,21 +6,16 @@ from posthouse.jmap import ids
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.standard import ChangesAnswer, ChangesArguments
-from posthouse.jmap.states import Place, before, delta
+from posthouse.jmap.states import Since, delta
 from posthouse.store.account_model import EmailChange
 
 
-async def visible_changes(context: Context, account_id: int, since: Place) -> list[EmailChange]:
+async def visible_changes(context: Context, account_id: int, since: Since) -> list[EmailChange]:
     """Emails that changed, as `AccountMail.changes`. MethodError cannotCalculateChanges."""
-    found = await context.mail(account_id).changes(before(since))
+    found = await context.mail(account_id).changes(since.asked_from)
     if found is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
     return found
-
-
-def is_after(change: EmailChange, since: Place) -> bool:
-    """Whether the email was created after a state."""
-    return (change.created_modseq, change.email_id) > since
 
 
 async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:

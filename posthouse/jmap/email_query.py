@@ -77,10 +77,11 @@ async def query_changes(context: Context, arguments: EmailQueryChangesArguments)
     account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
     mail = context.mail(account_id)
     since = mail.place(arguments.since_query_state, await mail.state())
-    touched = await visible_changes(context, account_id, since)
+    # What has changed is looked up last: a change between the two looks is told twice then, and never not at all.
     state, found = await result_of(
         context, account_id, arguments.filter, arguments.sort, arguments.collapse_threads
     )
+    touched = await visible_changes(context, account_id, since)
     emails = {each.email_id for each in touched}
     sorts = {each.property for each in arguments.sort or ()}
     if arguments.collapse_threads or asks_threads(leaves(arguments.filter)) or sorts & _THREAD_SORTS:

@@ -6,7 +6,6 @@ where setting means more than keeping. RFC 8620 §5.1-5.3.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -17,6 +16,7 @@ from posthouse.errors import Conflict, NotFound, Temporary
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import MethodError, Rejected, invalid
+from posthouse.jmap.jscontact import VENDOR
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import (
     ChangesAnswer,
@@ -29,7 +29,7 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import before, delta, parse_state
+from posthouse.jmap.states import delta, parse_state
 from posthouse.store.account_model import Item
 from posthouse.store.interface import PutItem, RemoveItem
 
@@ -60,8 +60,6 @@ class Sight(Protocol):
 
 LookAt = Callable[[Context, int], Sight | None]
 """(context, account) → what shows of it; None: everything."""
-_VENDOR: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*:[A-Za-z0-9_:.-]{1,200}")
-"""The name of a vendor's own property (RFC 9553 §1.8.1)."""
 
 
 def as_kept(value: Object) -> Object:
@@ -175,7 +173,7 @@ class ItemType:
         if (sight := self._sight(context, account_id)) is not None:
             return sight.changes(arguments, latest)
         since = parse_state(arguments.since_state, latest)
-        changed = await context.store.item_changes(account_id, self.kind, before(since))
+        changed = await context.store.item_changes(account_id, self.kind, since.asked_from)
         if changed is None:
             raise MethodError("cannotCalculateChanges", "the state is too old")
         found = delta(((c.item_id, c) for c in changed), since, latest, arguments.max_changes)
@@ -296,7 +294,7 @@ class ItemType:
         return await self._put(context, account_id, self.shaped(given, None), None)
 
     def _is_vendors(self, name: str) -> bool:
-        return self._extensible and _VENDOR.fullmatch(name) is not None
+        return self._extensible and VENDOR.fullmatch(name) is not None
 
     def shaped(self, given: Object, old: Object | None) -> Object:
         """The whole object in its shape, with defaults. Rejected invalidProperties."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 Object = dict[str, Any]
+
+VENDOR: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*:[A-Za-z0-9_:.-]{1,200}")
+"""The name of a vendor's own property (RFC 9553 §1.8.1)."""
+UNTOLD: Final = ("speakToAs", "localizations")
+"""Properties of a Card for which we know no vCard property."""
 
 
 def objects(value: object) -> list[Object]:

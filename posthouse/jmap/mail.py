@@ -20,7 +20,7 @@ import msgspec
 from posthouse import limits
 from posthouse.jmap import rights
 from posthouse.jmap.rights import MailboxRights
-from posthouse.jmap.states import Place, parse_state
+from posthouse.jmap.states import Since, parse_state
 from posthouse.message.body_parts import body_parts
 from posthouse.message.mime import decode_parts
 from posthouse.store.account_model import EmailChange, MailboxGone
@@ -106,8 +106,8 @@ class AccountMail:
         """The mod-sequence since when a mailbox is there."""
         return box.created_modseq
 
-    def place(self, text: str, latest: int) -> Place:
-        """The place that a state names. MethodError cannotCalculateChanges."""
+    def place(self, text: str, latest: int) -> Since:
+        """What a state says. MethodError cannotCalculateChanges."""
         return parse_state(text, latest)
 
     async def mailboxes_gone(self, since: int) -> list[MailboxGone] | None:
@@ -129,9 +129,13 @@ class AccountMail:
         ]
 
     async def indexes(self, mailbox_ids: Iterable[int] | None = None) -> dict[int, MailboxIndex]:
-        """The indexes of mailboxes (None: all), by number. NotFound."""
+        """The indexes of mailboxes (None: all), by number. NotFound.
+
+        All come ordered by number and not by name: what is equal in a list is ordered by them, and stays as it was
+        when a mailbox gets another name (RFC 8620 §5.5: the order is stable).
+        """
         if mailbox_ids is None:
-            mailbox_ids = [mailbox.mailbox_id for mailbox in await self.mailboxes()]
+            mailbox_ids = sorted(mailbox.mailbox_id for mailbox in await self.mailboxes())
         return {number: await self._store.index(self.account_id, number) for number in mailbox_ids}
 
     async def find(self, email_ids: Sequence[int]) -> dict[int, Standing]:

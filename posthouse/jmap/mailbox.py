@@ -22,7 +22,7 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import Place, before, delta
+from posthouse.jmap.states import Since, delta
 from posthouse.store.model import SEPARATOR, Role
 from posthouse.store.model import Mailbox as Stored
 
@@ -177,7 +177,7 @@ async def changes(context: Context, arguments: ChangesArguments) -> MailboxChang
     mail = context.mail(account_id)
     latest = await mail.state()
     since = mail.place(arguments.since_state, latest)
-    gone = await mail.mailboxes_gone(before(since))
+    gone = await mail.mailboxes_gone(since.asked_from)
     if gone is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
     boxes = await mail.mailboxes()
@@ -191,8 +191,10 @@ async def changes(context: Context, arguments: ChangesArguments) -> MailboxChang
     ]
     changed += [(each.mailbox_id, _Change(each.created_modseq, each.modseq, True)) for each in gone]
     found = delta(changed, since, latest, arguments.max_changes)
-    properties = {box.mailbox_id: (mail.properties_changed_at(box), box.mailbox_id) for box in boxes}
-    only_counts = bool(found.updated) and all(properties[number] <= since for number in found.updated)
+    properties = {box.mailbox_id: mail.properties_changed_at(box) for box in boxes}
+    only_counts = bool(found.updated) and not any(
+        since.is_new(properties[number]) for number in found.updated
+    )
     return MailboxChangesAnswer(
         account_id=arguments.account_id,
         old_state=arguments.since_state,
@@ -205,7 +207,7 @@ async def changes(context: Context, arguments: ChangesArguments) -> MailboxChang
     )
 
 
-async def _changed_through_threads(context: Context, account_id: int, since: Place) -> dict[int, int]:
+async def _changed_through_threads(context: Context, account_id: int, since: Since) -> dict[int, int]:
     """Mailboxes whose unreadThreads may have changed with an email elsewhere, with that change's mod-sequence."""
     mail = context.mail(account_id)
     touched: dict[int, int] = {}

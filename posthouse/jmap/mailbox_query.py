@@ -167,11 +167,11 @@ async def query(context: Context, arguments: MailboxQueryArguments) -> QueryAnsw
 async def query_changes(context: Context, arguments: MailboxQueryChangesArguments) -> QueryChangesAnswer:
     """Mailbox/queryChanges."""
     account_id = context.account_number(arguments.account_id, opened=Opened.MAILBOXES)
+    state, found = await _result(context, account_id, arguments)
     changed = await changes(
         context,
         ChangesArguments(account_id=arguments.account_id, since_state=arguments.since_query_state),
     )
-    state, found = await _result(context, account_id, arguments)
     touched = {*changed.created, *changed.updated, *changed.destroyed}
     if arguments.sort_as_tree or arguments.filter_as_tree:
         touched |= set(found)  # a parent's change moves all that is below it

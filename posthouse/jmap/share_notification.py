@@ -28,7 +28,7 @@ from posthouse.jmap.standard import (
     query_answer,
     query_changes_answer,
 )
-from posthouse.jmap.states import before, parse_state
+from posthouse.jmap.states import parse_state
 from posthouse.store.interface import Op, PutItem, RemoveItem
 from posthouse.store.model import Account
 
@@ -180,8 +180,10 @@ async def query_changes(context: Context, arguments: QueryChangesArguments) -> Q
     account_id = context.account_number(arguments.account_id)
     state, found = await _result(context, account_id, arguments)
     since = parse_state(arguments.since_query_state, state)
-    changed = await context.store.item_changes(account_id, TYPE.kind, before(since))
+    changed = await context.store.item_changes(account_id, TYPE.kind, since.asked_from)
     if changed is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
-    touched = {ids.encode(LETTER, each.item_id) for each in changed if (each.modseq, each.item_id) > since}
+    touched = {
+        ids.encode(LETTER, each.item_id) for each in changed if (each.modseq, each.item_id) > since.place
+    }
     return query_changes_answer(arguments, str(state), found, touched)

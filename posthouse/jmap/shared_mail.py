@@ -16,7 +16,7 @@ from posthouse.jmap import rights
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, standing_of
 from posthouse.jmap.rights import MailboxRights
-from posthouse.jmap.states import Place, parse_state
+from posthouse.jmap.states import Since, parse_state
 from posthouse.store import grants
 from posthouse.store.account_model import EmailChange, Item, MailboxGone, Passage
 from posthouse.store.interface import Store
@@ -56,7 +56,7 @@ class SharedMail(AccountMail):
 
     async def indexes(self, mailbox_ids: Iterable[int] | None = None) -> dict[int, MailboxIndex]:
         """The indexes of shared mailboxes; others are passed over."""
-        present = [box.mailbox_id for box in await self.mailboxes()]
+        present = sorted(box.mailbox_id for box in await self.mailboxes())
         if mailbox_ids is not None:
             asked = frozenset(mailbox_ids)
             present = [number for number in present if number in asked]
@@ -87,12 +87,12 @@ class SharedMail(AccountMail):
         """For whoever was granted it, a mailbox was there since then at the latest."""
         return min(box.created_modseq, self._rights_since)
 
-    def place(self, text: str, latest: int) -> Place:
+    def place(self, text: str, latest: int) -> Since:
         """As for one's own mail; and what was before the rights were as they are is not told (RFC 8620 §5.2)."""
-        place = parse_state(text, latest)
-        if place[0] < self._rights_since:
+        since = parse_state(text, latest)
+        if since.begun < self._rights_since:
             raise MethodError("cannotCalculateChanges", "what is shared has changed")
-        return place
+        return since
 
     async def mailboxes_gone(self, since: int) -> list[MailboxGone] | None:
         """None ever: a mailbox that was deleted has left the grant, which ends the history."""

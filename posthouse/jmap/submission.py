@@ -137,10 +137,10 @@ async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
 async def query_changes(context: Context, arguments: QueryChangesArguments) -> QueryChangesAnswer:
     """EmailSubmission/queryChanges."""
     account_id = context.account_number(arguments.account_id)
+    state, found = await _result(context, account_id, arguments.filter, arguments.sort)
     changed = await TYPE.changes(
         context,
         ChangesArguments(account_id=arguments.account_id, since_state=arguments.since_query_state),
     )
-    state, found = await _result(context, account_id, arguments.filter, arguments.sort)
     touched = {*changed.created, *changed.updated, *changed.destroyed}
     return query_changes_answer(arguments, str(state), found, touched)

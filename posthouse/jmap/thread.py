@@ -9,7 +9,7 @@ import msgspec
 from posthouse import limits
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context, Opened
-from posthouse.jmap.email_changes import is_after, visible_changes
+from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.standard import (
     ChangesAnswer,
@@ -75,7 +75,11 @@ async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswe
     since = mail.place(arguments.since_state, latest)
     emails = await visible_changes(context, account_id, since)
     threads = await mail.all_threads()
-    new = {each.email_id for each in emails if not each.gone and is_after(each, since)}
+    new = {
+        each.email_id: each.created_modseq
+        for each in emails
+        if not each.gone and since.is_new(each.created_modseq)
+    }
     robbed = {each.thread_id for each in emails if each.gone}
     touched: dict[int, _ThreadChange] = {}
     for change in emails:
@@ -83,9 +87,13 @@ async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswe
         if thread_id == 0 or not (change.gone or change.email_id in new):
             continue  # flags and mailboxes are no part of a thread
         members = await mail.members(thread_id)
-        began = bool(members) and thread_id not in robbed and new.issuperset(members)
+        began = bool(members) and thread_id not in robbed and new.keys() >= set(members)
+        # What was done with an email after it came is no change of its thread.
+        at = change.modseq if change.gone else change.created_modseq
         touched[thread_id] = _ThreadChange(
-            created_modseq=change.modseq if began else 0, modseq=change.modseq, gone=not members
+            created_modseq=min(map(new.__getitem__, members)) if began else 0,
+            modseq=max(at, touched[thread_id].modseq if thread_id in touched else 0),
+            gone=not members,
         )
     found = delta(touched.items(), since, latest, arguments.max_changes)
     return ChangesAnswer(

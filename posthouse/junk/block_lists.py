@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv6Address
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -89,34 +90,59 @@ class BlockLists:
         self, address: str, domains: Sequence[str], mail_addresses: Sequence[str]
     ) -> tuple[list[Listing], list[str]]:
         """What is listed, and what could not be asked (in words). Takes at most BLOCK_LIST_TIMEOUT seconds."""
-        questions = [
-            (one, what, name)
-            for one in self._lists
-            for what, name in _questions(one.kind, address, domains, mail_addresses)
-        ][:BLOCK_LIST_QUESTIONS]
-        if not questions:
+        questions: dict[BlockList, list[tuple[str, str]]] = {}
+        for one, question in _in_turn(self._lists, address, domains, mail_addresses)[:BLOCK_LIST_QUESTIONS]:
+            questions.setdefault(one, []).append(question)
+        looks = {asyncio.ensure_future(self._look_in(one, asked)): one for one, asked in questions.items()}
+        if not looks:
             return [], []
-        silent: list[str] = []
         found: list[Listing] = []
-        zones = {one for one, _, _ in questions}
+        silent: list[str] = []
         try:
-            async with asyncio.timeout(BLOCK_LIST_TIMEOUT):
-                trouble = dict(zip(zones, await asyncio.gather(*map(self._trouble, zones)), strict=True))
-                asked = [each for each in questions if not trouble[each[0]]]
-                answers = await asyncio.gather(*(self._ask(f"{name}.{one.zone}") for one, _, name in asked))
-        except TimeoutError:
-            return [], ["the block lists did not answer in time"]
-        silent += [f"{one.zone}: {why}" for one, why in trouble.items() if why]
-        for (one, what, _), code in zip(asked, answers, strict=True):
-            if code:
-                found.append(Listing(zone=one.zone, kind=one.kind, what=what, code=code))
+            await asyncio.wait(looks, timeout=BLOCK_LIST_TIMEOUT)
+            for look, one in looks.items():
+                # One list that says nothing does not hide what the others said.
+                listings, why = look.result() if look.done() else ([], self._late(one))
+                found += listings
+                silent += [f"{one.zone}: {why}"] if why else []
+        finally:
+            for look in looks:
+                look.cancel()
         return found, silent
+
+    async def _look_in(self, one: BlockList, asked: list[tuple[str, str]]) -> tuple[list[Listing], str]:
+        """What one list lists, or why it is not believed."""
+        why = await self._trouble(one)
+        if why:
+            return [], why
+        codes = await asyncio.gather(*(self._ask(f"{name}.{one.zone}") for _, name in asked))
+        return [
+            Listing(zone=one.zone, kind=one.kind, what=what, code=code)
+            for (what, _), code in zip(asked, codes, strict=True)
+            if code
+        ], ""
+
+    def _late(self, one: BlockList) -> str:
+        """A list that did not answer in time; one that did not even pass its test is left alone for a while."""
+        if self._known(one) is None:
+            self._learn(one, "it does not answer")
+        return "it did not answer in time"
+
+    def _known(self, one: BlockList) -> str | None:
+        """What its last test said; None: it must be tested."""
+        known = self._tested.get(one)
+        return known[1] if known is not None and known[0] > self._now() else None
+
+    def _learn(self, one: BlockList, why: str) -> None:
+        if why:
+            log.warning("block list zone=%s is not believed: %s", one.zone, why)
+        self._tested[one] = (self._now() + (BLOCK_LIST_CACHE if why else BLOCK_LIST_TEST), why)
 
     async def _trouble(self, one: BlockList) -> str:
         """Why a list is not believed now; empty: it is."""
-        known = self._tested.get(one)
-        if known is not None and known[0] > self._now():
-            return known[1]
+        known = self._known(one)
+        if known is not None:
+            return known
         why = ""
         if one.kind in _TESTS:
             listed, unlisted = _TESTS[one.kind]
@@ -129,9 +155,7 @@ class BlockLists:
                 why = "it does not list what every list must"
             elif _code(answers[1]):
                 why = "it lists the whole world"
-        if why:
-            log.warning("block list zone=%s is not believed: %s", one.zone, why)
-        self._tested[one] = (self._now() + (BLOCK_LIST_CACHE if why else BLOCK_LIST_TEST), why)
+        self._learn(one, why)
         return why
 
     async def _ask(self, name: str) -> str:
@@ -154,6 +178,14 @@ def _code(answer: AddressAnswer) -> str:
         if record.startswith("127.") and not record.startswith("127.255.255."):
             return record
     return ""
+
+
+def _in_turn(
+    lists: Sequence[BlockList], address: str, domains: Sequence[str], mail_addresses: Sequence[str]
+) -> list[tuple[BlockList, tuple[str, str]]]:
+    """All questions, each list's first one first: a message full of domains takes no list its turn."""
+    each = [[(one, q) for q in _questions(one.kind, address, domains, mail_addresses)] for one in lists]
+    return [question for turn in zip_longest(*each) for question in turn if question is not None]
 
 
 def _questions(

@@ -31,14 +31,13 @@ class Scanned(msgspec.Struct, frozen=True):
 class ClamAv:
     """A client of clamd. `place`: "unix:PATH" or "host:port"."""
 
-    def __init__(self, place: str, timeout: float = CLAMAV_TIMEOUT) -> None:
+    def __init__(self, place: str) -> None:
         self._place = place
-        self._timeout = timeout
 
     async def scan(self, content: Content) -> Scanned:
         """Ask. Raises Temporary when the daemon cannot say, Permanent when the message is too large for it."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(CLAMAV_TIMEOUT):
                 answer = await self._ask(content)
         except (OSError, TimeoutError) as fault:
             raise Temporary("the virus scanner cannot be asked now, try again later") from fault

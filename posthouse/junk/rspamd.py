@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from posthouse.errors import Temporary
-from posthouse.limits import RSPAMD_ANSWER, RSPAMD_TIMEOUT, STAGE_BLOCK
+from posthouse.limits import RSPAMD_ANSWER, RSPAMD_TIMEOUT, RSPAMD_TOTAL, STAGE_BLOCK
 from posthouse.store.model import Content
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ _SYMBOLS_SHOWN: Final = 6
 class Rspamd:
     """A client. `url`: "http://host:11333"."""
 
-    def __init__(self, url: str, timeout: float = RSPAMD_TIMEOUT) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url.rstrip("/") + "/checkv2"
-        self._timeout = timeout
         self._client: httpx2.AsyncClient | None = None
 
     async def ask(
@@ -59,23 +58,25 @@ class Rspamd:
         import httpx2  # takes a while to import, and most houses have no rspamd
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=self._timeout, trust_env=False)
+            self._client = httpx2.AsyncClient(timeout=RSPAMD_TIMEOUT, trust_env=False)
         headers = [(name, _plain(value)) for name, value in envelope.items() if value]
         headers += [("Rcpt", _plain(address)) for address in recipients[:100]]
         headers.append(("Content-Length", str(content.size)))
+        headers.append(("Accept-Encoding", "identity"))  # the limit holds for what is read, unpacked
         try:
-            async with self._client.stream(
-                "POST", self._url, headers=headers, content=_octets(content)
-            ) as response:
+            async with (
+                asyncio.timeout(RSPAMD_TOTAL),
+                self._client.stream("POST", self._url, headers=headers, content=_octets(content)) as response,
+            ):
                 body = b""
-                async for piece in response.aiter_bytes():
+                async for piece in response.aiter_raw():
                     body += piece
                     if len(body) > RSPAMD_ANSWER:
                         raise Temporary("rspamd's answer is too long")
             if response.status_code != 200:
                 raise Temporary(f"rspamd answered {response.status_code}")
             answer = msgspec.json.decode(body, type=_Answer)
-        except (httpx2.HTTPError, msgspec.MsgspecError) as fault:
+        except (httpx2.HTTPError, msgspec.MsgspecError, TimeoutError) as fault:
             raise Temporary(f"rspamd cannot be asked: {type(fault).__name__}") from fault
         heaviest = sorted(answer.symbols.items(), key=lambda pair: -abs(pair[1].score))[:_SYMBOLS_SHOWN]
         return Opinion(

@@ -28,6 +28,9 @@ _PARAMETER: Final = re.compile(
 _VALUE: Final = re.compile(r'"[^"]*"|[^",]+')
 _QUOTED_PRINTABLE: Final = re.compile(rb"(?i)^[^:]*;(?:encoding=)?quoted-printable[;:]")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_CARET: Final = re.compile(r"\^([n'^])")
+_CARETS: Final = {"n": "\n", "'": '"', "^": "^"}
+"""RFC 6868 §3.1."""
 _BARE: Final = {"quoted-printable": "encoding", "base64": "encoding", "8bit": "encoding", "inline": "value"}
 """What stands in a parameter's place without a name in vCard 2.1, and is no TYPE."""
 
@@ -116,9 +119,7 @@ def _property(line: bytes) -> Property | None:
         name, values = match[1].lower(), match[2]
         if values is None:
             name, values = _BARE.get(name, "type"), name
-        parameters.setdefault(name, []).extend(
-            each.strip().strip('"').strip() for each in _VALUE.findall(values)
-        )
+        parameters.setdefault(name, []).extend(_parameter_values(name, values))
         at = match.end()
     if text[at : at + 1] != ":":
         return None
@@ -129,6 +130,14 @@ def _property(line: bytes) -> Property | None:
         raw = line[line.find(b":", len(text[:at].encode())) + 1 :]
         value = decode(quopri.decodestring(raw) if quoted else raw, charset or None)
     return Property(name=start[2].upper(), value=value, parameters=parameters, group=(start[1] or "").lower())
+
+
+def _parameter_values(name: str, text: str) -> Iterator[str]:
+    """What a parameter says, with RFC 6868's escapes undone."""
+    for each in _VALUE.findall(text):
+        value = _CARET.sub(lambda match: _CARETS[match[1]], each.strip().strip('"').strip())
+        # RFC 6350 §5.6: TYPE="voice,home" is two types; its own examples write the list within one pair of quotes.
+        yield from value.split(",") if name == "type" else [value]
 
 
 # --- values -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from posthouse.limits import DKIM_SIGNED_NAMES
+from posthouse.limits import DKIM_SIGNED_NAMES, DOMAIN
 from posthouse.message.address import AddressError, normalize_domain
 from posthouse.msgauth.dkim_canon import CRLF, BodyForm, RawField, relaxed_field, simple_field
 from posthouse.msgauth.results import Result
@@ -135,7 +135,8 @@ def key_of(tags: dict[str, str]) -> tuple[str, str, str]:
     except AddressError:
         raise SignatureProblem(Result.NEUTRAL, "d= is no domain") from None
     selector = unspaced(tags["s"]).lower()
-    if "." not in domain or not selector.isascii() or _SELECTOR.fullmatch(selector) is None:
+    fits = len(selector) <= DOMAIN and selector.isascii()  # a longer one would only fill reports and logs
+    if "." not in domain or not fits or _SELECTOR.fullmatch(selector) is None:
         raise SignatureProblem(Result.NEUTRAL, "d= or s= is no name")
     return algorithm, domain, selector
 

@@ -99,6 +99,8 @@ def _addresses(value: str) -> tuple[str, ...]:
     for item in value.split(",")[:DMARC_REPORT_URIS]:
         scheme, _, rest = _SIZE.sub("", item.strip()).partition(":")
         address = unquote(rest.partition("?")[0])
-        if scheme.lower() == "mailto" and address.count("@") == 1 and address.isascii():
+        # What an address is made of must not begin a line of a log, of a header or of an SMTP dialogue.
+        sound = address.isascii() and address.isprintable() and address.count("@") == 1
+        if scheme.lower() == "mailto" and sound:
             found.append(address)
     return tuple(found)

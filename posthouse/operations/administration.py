@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from posthouse import limits
 from posthouse.operations.backup import Backups
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -53,8 +54,9 @@ class Command:
 
     def _checked(self, arguments: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         try:
+            _check_plain(arguments)
             values = msgspec.structs.asdict(msgspec.convert(dict(arguments), self._arguments))
-        except msgspec.ValidationError as fault:
+        except (msgspec.ValidationError, ValueError) as fault:
             raise UnknownCommand(f"{self.name}: {fault}") from fault
         return values | {"body": body} if self.takes_body else values
 
@@ -67,6 +69,20 @@ class Command:
         """Run it and give each of its results as it comes, as plain values."""
         async for item in self._run(**self._checked(arguments, body)):  # type: ignore[union-attr]  # a stream
             yield msgspec.to_builtins(item)
+
+
+def _check_plain(value: Any) -> None:
+    """Raise ValueError for what the store cannot hold: a number of more than 64 bits, text that is no UTF-8."""
+    if isinstance(value, int) and not -limits.NUMBER - 1 <= value <= limits.NUMBER:
+        raise ValueError("a number is too large")
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            _check_plain(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check_plain(each)
 
 
 class Administration:

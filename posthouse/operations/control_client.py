@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -57,7 +58,9 @@ class ControlClient:
     def run(self, command: str, arguments: dict[str, Any], body: bytes = b"") -> Iterator[Any]:
         """Each result of a command. ControlFailed; ConnectionError when the server goes away."""
         request = {"command": command, "arguments": arguments, "octets": len(body)}
-        self._socket.sendall(json.dumps(request).encode() + b"\r\n" + body)
+        # A server that takes no more has said why before it hung up; and a broken pipe is not that of our output.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.sendall(json.dumps(request).encode() + b"\r\n" + body)
         while True:
             line = self._file.readline()
             if not line.endswith(b"\n"):

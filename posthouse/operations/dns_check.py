@@ -7,6 +7,7 @@ that sign, a DMARC record is read as receivers read it. A check that fails by it
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -14,7 +15,7 @@ from posthouse.msgauth.dmarc_record import parse_dmarc
 from posthouse.msgauth.results import Disposition, Result
 from posthouse.msgauth.spf import SpfQuestion, check_spf
 from posthouse.operations.dkim_keys import KeyRow, is_published
-from posthouse.operations.dns_plan import DnsRecord
+from posthouse.operations.dns_plan import DnsRecord, PlanFacts
 from posthouse.operations.findings import Finding, fine, look, wrong
 from posthouse.operations.mta_sts_check import Read, check_policy
 from posthouse.resolver import Answer, Status, TextAnswer, ZoneResolver
@@ -42,16 +43,17 @@ class DnsCheck:
         records: Sequence[DnsRecord],
         keys: Sequence[KeyRow],
         resolver: ZoneResolver,
-        hostname: str,
+        facts: PlanFacts,
         read_policy: Read,
     ) -> None:
-        """`read_policy`: fetches MTA-STS policies."""
+        """`facts`: what the plan was made of; `read_policy`: fetches MTA-STS policies."""
         self._read_policy = read_policy
         self._domain = domain
         self._records = records
         self._keys = keys
         self._resolver = resolver
-        self._hostname = hostname
+        self._facts = facts
+        self._hostname = facts.hostname
 
     def _planned(self, kind: str) -> list[DnsRecord]:
         return [record for record in self._records if record.kind == kind]
@@ -123,9 +125,16 @@ class DnsCheck:
             return [wrong(subject, f"{len(found)} SPF records: receivers then use none", "leave one")]
         if not found:
             return [look(subject, "no SPF record", fix)]
-        for address in await self._own_addresses():
+        if self._facts.relay:
+            return [fine(subject, found[0])]  # the addresses that our mail comes from are the relay's
+        own = await self._own_addresses()
+        if own is None:
+            return [look(subject, f"{self._hostname} cannot be asked for its addresses", _TRY_AGAIN)]
+        for address in dict.fromkeys((*own, *self._facts.sources)):
             question = SpfQuestion(address=address, reverse_path=f"postmaster@{name}", helo=self._hostname)
             verdict = await check_spf(question, self._resolver)
+            if verdict.result is Result.TEMPERROR:
+                return [look(subject, f"cannot be asked: {verdict.reason}", _TRY_AGAIN)]
             if verdict.result is not Result.PASS:
                 words = f"our address {address} gets {verdict.result}: {verdict.reason}"
                 return [wrong(subject, words, f"let it stand for {address}: {fix}")]
@@ -196,7 +205,12 @@ class DnsCheck:
         planned = self._planned("MTA-STS")
         findings = await self._texts("MTA-STS", "v=STSv1", missing_is=look) if planned else []
         answer = await self._resolver.txt(f"_mta-sts.{name}")
-        if any(text.replace(" ", "").startswith("v=STSv1") for text in answer.records):
+        shown = [text for text in answer.records if text.replace(" ", "").startswith("v=STSv1")]
+        if planned and len(shown) == 1 and _policy_id(shown[0]) != _policy_id(planned[0].value):
+            # RFC 8461 §3.1: senders fetch the policy anew only when the id is another one.
+            words = f"shows {shown[0]}: who knows an earlier policy of ours does not hear of the present one"
+            findings = [look(f"MTA-STS {name}", words, fix_for(planned[0]))]
+        if shown:
             mx = await self._resolver.mx(name)
             hosts = [one.host for one in sorted(mx.records)]
             return [*findings, await check_policy(name, hosts, self._read_policy)]
@@ -244,9 +258,17 @@ class DnsCheck:
         tell = wrong if record.type == "TLSA" else look
         return tell(subject, f"shows {', '.join(answer.records)}", fix_for(record))
 
-    async def _own_addresses(self) -> list[str]:
+    async def _own_addresses(self) -> list[str] | None:
+        """What our name leads to; None: the DNS does not answer."""
         answers = [await self._resolver.a(self._hostname), await self._resolver.aaaa(self._hostname)]
+        if any(answer.status is Status.TEMPORARY for answer in answers):
+            return None
         return [address for answer in answers for address in answer.records if ipaddress.ip_address(address)]
+
+
+def _policy_id(text: str) -> str:
+    found = re.search(r"(?:^|;)\s*id\s*=\s*(\w+)", text)
+    return found[1] if found is not None else ""
 
 
 def _same(planned: str, shown: str) -> bool:

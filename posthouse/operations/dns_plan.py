@@ -74,6 +74,10 @@ class PlanFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Other hosts that take mail for our domains while we are away."""
     issuer: str = ""
     """The organization that issued the certificate; empty: we did."""
+    sources: tuple[str, ...] = ()
+    """Public addresses that we send from, whatever our name leads to."""
+    relay: str = ""
+    """The host through which everything goes out; empty: it goes to other people's hosts directly."""
 
 
 def plan_records(domain: Domain, facts: PlanFacts) -> tuple[DnsRecord, ...]:
@@ -106,13 +110,41 @@ def _mail(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
     for host in facts.backups:
         why = "its mail waits there while we are away"
         yield _record(name, "MX", f"{BACKUP_PREFERENCE} {host}.", why, "MX")
-    spf = text_value("v=spf1 mx -all")
-    yield _record(name, "TXT", spf, "only its mail hosts send in its name", "SPF")
+    yield _record(name, "TXT", text_value(_spf("mx", facts)), *_ABOUT_SPF[bool(facts.relay)])
     if facts.hostname.endswith(f".{name}"):
         # RFC 7208 §2.4: bounces have no sender; then the host's own name is asked.
         yield _record(
-            facts.hostname, "TXT", text_value("v=spf1 a -all"), "bounces are our host's own mail", "SPF"
+            facts.hostname, "TXT", text_value(_spf("a", facts)), "bounces are our host's own mail", "SPF"
         )
+
+
+_ABOUT_SPF: Final = (
+    ("only its mail hosts send in its name", "SPF"),
+    ("its mail goes through the relay: add what the relay's owner says, then end it with -all", "SPF"),
+)
+
+
+def _spf(own: str, facts: PlanFacts) -> str:
+    """RFC 7208: our hosts, and whatever else our mail is seen to come from."""
+    terms = [own, *(_ip_term(source) for source in facts.sources)]
+    if not facts.relay:
+        return f"v=spf1 {' '.join(terms)} -all"
+    # The relay sends from addresses that only its owner knows: until they are in it, nothing may be refused (§8.5).
+    terms.append(_ip_term(facts.relay) if is_address(facts.relay) else f"a:{facts.relay}")
+    return f"v=spf1 {' '.join(terms)} ~all"
+
+
+def _ip_term(address: str) -> str:
+    return f"ip{ipaddress.ip_address(address).version}:{address}"
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _trust(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:

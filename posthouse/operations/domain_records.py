@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from cryptography import x509
@@ -54,10 +55,14 @@ class DomainRecords:
         certificate: Path | None = None,
         own_certificate: bool = False,
         backups: tuple[str, ...] = (),
+        sources: tuple[str, ...] = (),
+        relay: str = "",
         read_policy: Read | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`backups`: other hosts in MX; `read_policy`: fetches MTA-STS policies; None: over HTTPS, as others do."""
+        """`backups`: other hosts in MX; `sources`: addresses that we send from; `relay`: `outbound.relay`.
+
+        `read_policy`: fetches MTA-STS policies; None: over HTTPS, as others do."""
         self._read_policy = read_policy or PolicyReader(resolver).read
         self._store = store
         self._domains = domains
@@ -67,6 +72,9 @@ class DomainRecords:
         self._certificate = certificate
         self._own_certificate = own_certificate
         self._backups = tuple(name.lower().rstrip(".") for name in backups)
+        # A private address is another one by the time that others see it.
+        self._sources = tuple(one for one in sources if ipaddress.ip_address(one).is_global)
+        self._relay = (urlsplit(relay).hostname or "").rstrip(".")
         self._now = now
 
     # --- the plan ------------------------------------------------------------------------------------
@@ -92,6 +100,8 @@ class DomainRecords:
             own_certificate=self._own_certificate,
             backups=self._backups,
             issuer=issuer,
+            sources=self._sources,
+            relay=self._relay,
         )
 
     # --- checking ------------------------------------------------------------------------------------
@@ -101,8 +111,8 @@ class DomainRecords:
         domain = await self._domains.find(name)
         muted = {mute.subject: mute.reason for mute in await self._store.mutes(domain.name)}
         keys = await self._keys(domain)
-        records = plan_records(domain, await self._facts(keys))
-        check = DnsCheck(domain, records, keys, self._resolver, self._hostname, self._read_policy)
+        facts = await self._facts(keys)
+        check = DnsCheck(domain, plan_records(domain, facts), keys, self._resolver, facts, self._read_policy)
         return [*await check.run(muted), *await self.check_host(muted)]
 
     async def check_host(self, muted: Mapping[str, str] | None = None) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -37,6 +38,7 @@ class Domains:
         """Makes the DKIM keys of a new domain."""
         self._store = store
         self._now = now
+        self._changing = asyncio.Lock()
 
     async def domain_add(
         self,
@@ -77,14 +79,16 @@ class Domains:
         quota: int | None = None,
     ) -> DomainRow:
         """Change a domain; what is None stays. NotFound."""
-        domain = await self.find(name)
-        if catch_all is not None:
-            domain = msgspec.structs.replace(domain, catch_all=self._catch_all(catch_all))
-        if recipients is not None:
-            domain = msgspec.structs.replace(domain, recipients=self._recipients(recipients))
-        if quota is not None:
-            domain = msgspec.structs.replace(domain, quota=checked_quota(quota))
-        await self._store.commit(PutDomain(domain=domain), *self._remember(known))
+        # One after the other: what another command has changed meanwhile stays.
+        async with self._changing:
+            domain = await self.find(name)
+            if catch_all is not None:
+                domain = msgspec.structs.replace(domain, catch_all=self._catch_all(catch_all))
+            if recipients is not None:
+                domain = msgspec.structs.replace(domain, recipients=self._recipients(recipients))
+            if quota is not None:
+                domain = msgspec.structs.replace(domain, quota=checked_quota(quota))
+            await self._store.commit(PutDomain(domain=domain), *self._remember(known))
         return await self._row(domain)
 
     async def domain_list(self) -> list[DomainRow]:

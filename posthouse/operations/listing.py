@@ -1,7 +1,8 @@
 """Accounts as CSV, for `account import`: pure reading, one value per line, faults told by line.
 
 The first line names the columns: `address` and `password` or `hash` (argon2 or scram-sha-256 in PHC form), and any
-of `name`, `quota` (octets, or "2GB"), `admin` (yes/no), between them commas, semicolons or tabs. Without such a line
+of `scram` (beside an argon2 hash: scram-sha-256 of the same password, for programs that log in so), `name`, `quota`
+(octets, or "2GB"), `admin`, `disabled` (yes/no), between them commas, semicolons or tabs. Without such a line
 they are address, password, name, quota.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 from posthouse.units import size
 
 COLUMNS = ("address", "password", "name", "quota")
-KNOWN = frozenset({*COLUMNS, "hash", "admin"})
+KNOWN = frozenset({*COLUMNS, "hash", "scram", "admin", "disabled"})
 _LINE_END = re.compile(r"\r\n|\n|\r")
 YES = frozenset({"yes", "true", "1", "y"})
 
@@ -28,9 +29,11 @@ class AccountLine(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     password: str = ""
     hash: str = ""
+    scram: str = ""
     name: str = ""
     quota: int = 0
     admin: bool = False
+    disabled: bool = False
 
 
 class BadLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,9 @@ def _read_row(line: int, columns: tuple[str, ...], row: list[str]) -> AccountLin
         address=address,
         password=cells.get("password", ""),
         hash=cells.get("hash", "").strip(),
+        scram=cells.get("scram", "").strip(),
         name=cells.get("name", "").strip(),
         quota=quota,
         admin=cells.get("admin", "").strip().lower() in YES,
+        disabled=cells.get("disabled", "").strip().lower() in YES,
     )

@@ -65,7 +65,9 @@ class PolicyReader:
         shown = f"[{address}]" if ":" in address else address
         async with httpx2.AsyncClient(verify=context, trust_env=False, timeout=MTA_STS_TIME) as client:
             request = client.build_request(
-                "GET", f"https://{shown}:{self._port}{PATH}", headers={"host": host}
+                "GET",
+                f"https://{shown}:{self._port}{PATH}",
+                headers={"host": host, "accept-encoding": "identity"},
             )
             # RFC 8461 §3.3: the certificate must be valid for this name; redirects must not be followed.
             request.extensions["sni_hostname"] = host
@@ -83,7 +85,7 @@ async def _text(response: httpx2.Response, host: str) -> str:
     if kind != "text/plain":  # RFC 8461 §3.2
         raise PolicyUnread(f"{host} shows {kind[:40] or 'something without a type'}, not text/plain")
     body = b""
-    async for piece in response.aiter_bytes():
+    async for piece in response.aiter_raw():  # never unpacked: the limit must hold for what is kept in memory
         body += piece
         if len(body) > MTA_STS_POLICY:
             raise PolicyUnread(f"{host} shows more than {MTA_STS_POLICY} octets")

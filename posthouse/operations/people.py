@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -19,6 +19,7 @@ from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login
 from posthouse.accounts.model import DOORS
 from posthouse.accounts.passwords import (
+    SCRAM,
     check_password,
     generate_app_password,
     hash_app_password,
@@ -143,9 +144,7 @@ class People:
         address = await self._own_address(line.address)
         _check_name(line.name)
         if line.hash:
-            if not is_kept_form(line.hash):
-                raise ValueError("the hash is neither argon2 nor scram-sha-256 in PHC form")
-            kept, scram = line.hash, line.hash.removeprefix("$scram-sha-256$") if "scram" in line.hash else ""
+            kept, scram = _given_hash(line)
         else:
             kept, scram = await asyncio.to_thread(self._hash, line.password)
         return AddAccount(
@@ -155,6 +154,7 @@ class People:
             display_name=line.name,
             quota=checked_quota(line.quota),
             admin=line.admin,
+            disabled=line.disabled,
             created_at=int(self._now()),
         )
 
@@ -173,10 +173,11 @@ class People:
         check_password(password)
         return hash_password(password, self._password_hash), make_scram(password)
 
-    async def account_import(self, *, body: bytes) -> Imported:
+    async def account_import(self, *, body: bytes) -> AsyncIterator[Imported]:
         """Add accounts from CSV text (`listing.py`). Lines that cannot be are told, the others are added.
 
-        When the store fails in the middle, what was added by then is told too, and each line that was not tried.
+        After each batch how many there are, so that who waits hears something; at the end all. When the store fails in
+        the middle, what was added by then is told too, and each line that was not tried.
         """
         try:
             text = body.decode("utf-8")
@@ -200,7 +201,9 @@ class People:
                 rest = lines[start + limits.IMPORT_BATCH :]
                 refused += [_refused(line, f"not tried after: {trouble[0]}") for line in rest]
                 break
-        return Imported(added=added, refused=tuple(sorted(refused, key=lambda r: r.line)))
+            if start + limits.IMPORT_BATCH < len(lines):
+                yield Imported(added=added, refused=())
+        yield Imported(added=added, refused=tuple(sorted(refused, key=lambda r: r.line)))
 
     async def _import_line(self, line: AccountLine) -> Exception | None:
         """Add one; what kept it from being added."""
@@ -268,6 +271,7 @@ class People:
         """Generate a password for one device, for the doors of `scope` (of DOORS; empty: all). NotFound, Conflict."""
         if unknown := sorted(set(scope) - set(DOORS)):
             raise ValueError(f"no such scope: {', '.join(unknown)}; there are {', '.join(DOORS)}")
+        _check_name(name)
         account = await self._account(address)
         password = generate_app_password()
         added = await self._store.apply(
@@ -353,10 +357,20 @@ class People:
         await self._store.apply(RemoveAlias(address=normalize_address(address)))
 
 
+def _given_hash(line: AccountLine) -> tuple[str, str]:
+    """(kept form, SCRAM keys) of a line with a hash. ValueError."""
+    if not is_kept_form(line.hash):
+        raise ValueError("the hash is neither argon2 nor scram-sha-256 in PHC form")
+    scram = line.hash if line.hash.startswith(SCRAM) else line.scram
+    if scram and not (scram.startswith(SCRAM) and is_kept_form(scram)):
+        raise ValueError("scram is no scram-sha-256 in PHC form")
+    return line.hash, scram.removeprefix(SCRAM)
+
+
 def _refused(line: AccountLine, reason: str) -> Refused:
     return Refused(line=line.line, address=line.address, reason=reason)
 
 
 def _check_name(name: str) -> None:
     if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in name):
-        raise ValueError("a person's name is one line of text")
+        raise ValueError("a name is one line of text")

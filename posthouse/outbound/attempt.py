@@ -286,8 +286,9 @@ class _Walk:
             )
 
     def _note(self, text: str) -> None:
+        text = text[: limits.OUTBOUND_REPLY_TEXT]
         if text not in self._tried:
-            self._tried.append(text[: limits.OUTBOUND_REPLY_TEXT])
+            self._tried.append(text)
 
     def _settle(self, delivery: Delivery) -> None:
         self._waiting.pop(delivery.recipient.recipient_id, None)

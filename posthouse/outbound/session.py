@@ -8,6 +8,7 @@ core's time limits. Nothing here decides about retries or other hosts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -278,8 +279,11 @@ class Session:
         """Say goodbye where that makes sense, and close. Never raises; bounded by OUTBOUND_QUIT_TIMEOUT."""
         if self.core.reusable and not self._connection.buffered:
             self._say(self.core.quit())
-            while self.core.want is Want.REPLY:
-                await self._hear()
+            # Each line in time is not enough: a reply may have many.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limits.OUTBOUND_QUIT_TIMEOUT):
+                    while self.core.want is Want.REPLY:
+                        await self._hear()
         self._connection.close()
 
 

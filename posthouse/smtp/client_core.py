@@ -118,8 +118,9 @@ class ClientCore:
             return b""
         if reply is None:
             return b""
-        if reply.code == 421:
-            # RFC 5321 §3.8: 421 may answer anything, and the server closes the connection after it.
+        if self.state is not State.EHLO or not reply.accepted:  # all but an offer is kept for each recipient
+            reply = reply.cut(limits.OUTBOUND_REPLY_TEXT)
+        if reply.code == 421:  # RFC 5321 §3.8: it may answer anything, and the server closes after it
             return self._closed_by_server(reply)
         return _ON_REPLY[self.state](self, reply)
 

@@ -55,6 +55,10 @@ class Reply(msgspec.Struct, frozen=True):
         # RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets with code and CRLF.
         return (begin + text).encode("ascii", "backslashreplace")[: SMTP_REPLY_LINE - 2] + b"\r\n"
 
+    def cut(self, most: int) -> Reply:
+        """The same with at most so many characters of text."""
+        return self if len(self.text) <= most else msgspec.structs.replace(self, text=self.text[:most])
+
     def __str__(self) -> str:
         """One line for logs, timelines and DSN diagnostics."""
         codes = f"{self.code} {self.enhanced}" if self.enhanced else str(self.code)

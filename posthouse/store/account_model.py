@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from posthouse.store.model import Frozen, Stored
+
+SUBMISSIONS: Final = "EmailSubmission"
+"""The kind of items whose time is when a message leaves (RFC 8621 §7)."""
 
 
 class States(Frozen, frozen=True, kw_only=True):

@@ -171,6 +171,12 @@ class MailboxIndex:
         self.sizes = array("I", compress(self.sizes, kept))
         self.received = array("I", compress(self.received, kept))
 
+    def become(self, present: MailboxIndex) -> None:
+        """Take over the arrays of an index that was read anew."""
+        self._by_email = None
+        self.uids, self.flags, self.modseqs = present.uids, present.flags, present.modseqs
+        self.email_ids, self.sizes, self.received = present.email_ids, present.sizes, present.received
+
     def _columns(self) -> tuple[array[int], ...]:
         return (self.uids, self.flags, self.modseqs, self.email_ids, self.sizes, self.received)
 

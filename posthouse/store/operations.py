@@ -292,6 +292,7 @@ class AddAccount(Op[Account], frozen=True, kw_only=True):
     display_name: str = ""
     quota: int = 0
     admin: bool = False
+    disabled: bool = False
     created_at: int
 
 

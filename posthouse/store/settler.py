@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -53,8 +53,8 @@ class Settler:
                     more = await self._settle_one()
                 if not self._woken.is_set():
                     self.done.set()
-            except PosthouseError as fault:
-                log.warning("settling flags is put off: %s", fault)
+            except Exception as fault:
+                told(log, "settling flags is put off", fault)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._woken.set()
 

@@ -54,6 +54,8 @@ class Pusher:
         self._allowed = allowed
         self._verify = verify
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._changed: dict[int, asyncio.Event] = {}
+        """Set when something is to be looked at, by account; a subscription itself is no change that others see."""
         self._client: httpx2.AsyncClient | None = None
 
     async def start(self) -> None:
@@ -75,14 +77,21 @@ class Pusher:
 
     def look(self, account_id: int) -> None:
         """The account may have a subscription that is new."""
-        if account_id not in self._tasks and len(self._tasks) < limits.PUSH_ACCOUNTS:
-            task = asyncio.create_task(self._watch(account_id), name=f"push {account_id}")
+        if account_id in self._tasks:
+            self._changed[account_id].set()
+        elif len(self._tasks) < limits.PUSH_ACCOUNTS:
+            changed = self._changed[account_id] = asyncio.Event()
+            changed.set()
+            task = asyncio.create_task(self._watch(account_id, changed), name=f"push {account_id}")
             self._tasks[account_id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(account_id, None))
+            task.add_done_callback(lambda _: self._forget(account_id))
 
-    async def _watch(self, account_id: int) -> None:
-        changed = asyncio.Event()
-        changed.set()
+    def _forget(self, account_id: int) -> None:
+        running, changed = self._tasks.pop(account_id, None), self._changed.pop(account_id)
+        if running is not None and changed.is_set():
+            self.look(account_id)  # it was asked for in the moment in which the task ended
+
+    async def _watch(self, account_id: int, changed: asyncio.Event) -> None:
         store = self._services.store
         end = store.watch_account(account_id, changed.set)
         watched: dict[int, Watched] = {}
@@ -167,7 +176,8 @@ class Pusher:
             if kept.keys is not None:
                 body = encrypt(body, octets_of(kept.keys.p256dh), octets_of(kept.keys.auth))
                 headers |= {"content-type": "application/octet-stream", "content-encoding": "aes128gcm"}
-            status = await self._post(kept.url, body, headers)
+            async with asyncio.timeout(limits.PUSH_TIME):  # the client's own time is for each step
+                status = await self._post(kept.url, body, headers)
         except (httpx2.HTTPError, OSError, ValueError, PosthouseError) as fault:
             log.info(
                 "push account=%d item=%d not sent: %s", item.account_id, item.item_id, type(fault).__name__

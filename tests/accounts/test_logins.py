@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 import time
 from typing import Any
@@ -15,7 +16,9 @@ from posthouse.accounts import logins
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginDelayed, LoginFailed
 from posthouse.accounts.passwords import generate_app_password, hash_app_password, hash_password
-from posthouse.store.interface import AddAppPassword, PutAccount, RemoveAppPassword
+from posthouse.errors import StoreUnavailable
+from posthouse.store.credentials import TouchCredential
+from posthouse.store.interface import AddAppPassword, PutAccount, RemoveAppPassword, TouchAppPassword
 from posthouse.store.model import Account
 
 STRANGER = "192.0.2.1"
@@ -259,3 +262,39 @@ async def test_scram_keys_of_unknown_names_are_stable_and_look_alike(directory: 
         len(real.salt),
         len(real.stored_key),
     )
+
+
+async def test_a_use_that_cannot_be_noted_is_noted_the_next_time(
+    directory: Directory, store: Any, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it: the fault is logged, and is not one that nobody has looked at."""
+    generated = generate_app_password()
+    await store.apply(
+        AddAppPassword(
+            account_id=alice.account_id, name="phone", password=hash_app_password(generated), created_at=0
+        )
+    )
+    _, token = await directory.bearers.add_token(alice, name="t", scope=(), expires_at=0)
+    unseen: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    real = store.apply
+
+    async def away(op: Any) -> Any:
+        if isinstance(op, TouchAppPassword | TouchCredential):
+            raise StoreUnavailable("away")
+        return await real(op)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "apply", away)
+        await directory.authenticate("alice", generated, HOME)
+        assert await directory.bearers.token(token, HOME, "jmap") is not None
+        await asyncio.wait([*directory._background, *directory.bearers._background])
+        await asyncio.sleep(0)
+    gc.collect()
+    assert unseen == []
+    directory._logins._right.clear()  # as it is after some minutes
+    await directory.authenticate("alice", generated, HOME)
+    assert await directory.bearers.token(token, HOME, "jmap") is not None
+    await asyncio.wait([*directory._background, *directory.bearers._background])
+    assert (await store.app_passwords(alice.account_id))[0].last_used_at == 1_000_000
+    assert (await store.credentials(alice.account_id))[0].last_used_at == 1_000_000

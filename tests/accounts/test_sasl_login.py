@@ -7,11 +7,13 @@ import hmac
 import json
 from base64 import b64decode, b64encode
 
+import msgspec
 import pytest
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginFailed
+from posthouse.accounts.passwords import make_scram
 from posthouse.accounts.sasl_login import (
     Cancelled,
     ConnectionFacts,
@@ -20,6 +22,7 @@ from posthouse.accounts.sasl_login import (
     authenticate_sasl,
 )
 from posthouse.store.credentials import CredentialKind, RemoveCredentials
+from posthouse.store.interface import PutAccount
 from posthouse.store.model import Account
 
 TLS = ConnectionFacts(
@@ -121,6 +124,26 @@ async def test_scram_with_a_wrong_password_and_with_an_unknown_name_fail_alike(
     with pytest.raises(LoginFailed) as failed:
         await authenticate_sasl(directory, "SCRAM-SHA-256", client.first, client, CLEAR)
     assert type(failed.value) is LoginFailed
+
+
+async def test_a_password_that_was_changed_meanwhile_does_not_let_in(directory: Directory) -> None:
+    """Whoever holds an exchange open with the old password must not finish it after the change."""
+    store = directory._store
+    account = await store.account("alice@north.test")
+    assert account is not None
+
+    class Slow(ScramClient):
+        async def __call__(self, challenge: bytes) -> bytes:
+            if challenge.startswith(b"r="):
+                changed = msgspec.structs.replace(account, password="", scram=make_scram("new"))
+                await store.apply(PutAccount(account=changed))
+            return await super().__call__(challenge)
+
+    client = Slow("alice", "secret")
+    with pytest.raises(LoginFailed):
+        await authenticate_sasl(directory, "SCRAM-SHA-256", client.first, client, CLEAR)
+    again = ScramClient("alice", "new")
+    await authenticate_sasl(directory, "SCRAM-SHA-256", again.first, again, CLEAR)
 
 
 async def test_downgrade_is_refused(directory: Directory) -> None:

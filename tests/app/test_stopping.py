@@ -18,19 +18,32 @@ PATIENCE = 5.0
 
 
 @pytest.mark.parametrize(
-    ("wake", "stop"),
+    ("rests_on", "wake", "stop"),
     [
-        (lambda house: house.outbox.wake(), lambda house: house.outbox.stop()),
-        (lambda house: house.junk.trainer._wake(), lambda house: house.junk.stop()),
+        (
+            lambda house: house.outbox._woken,
+            lambda house: house.outbox.wake(),
+            lambda house: house.outbox.stop(),
+        ),
+        (
+            lambda house: house.junk.trainer._wanted,
+            lambda house: house.junk.trainer._wake(),
+            lambda house: house.junk.stop(),
+        ),
     ],
     ids=["outbox", "trainer"],
 )
 async def test_woken_and_stopped_at_once(
-    wake: Callable[[House], None], stop: Callable[[House], Coroutine[None, None, None]], tmp_path: Path
+    rests_on: Callable[[House], asyncio.Event],
+    wake: Callable[[House], None],
+    stop: Callable[[House], Coroutine[None, None, None]],
+    tmp_path: Path,
 ) -> None:
     house = await TestHouse.open(tmp_path)
     try:
-        await asyncio.sleep(0.1)  # it has gone to rest
+        async with asyncio.timeout(PATIENCE):
+            while not rests_on(house.app.house)._waiters:
+                await asyncio.sleep(0.002)
         wake(house.app.house)
         stopping = asyncio.ensure_future(stop(house.app.house))
         done, _ = await asyncio.wait([stopping], timeout=PATIENCE)

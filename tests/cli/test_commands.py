@@ -175,6 +175,23 @@ def test_the_relay_password_is_not_shown(shell: Shell) -> None:
     assert "smtp://me:…@host:587" in output
 
 
+def test_no_password_of_any_address_is_shown(shell: Shell) -> None:
+    shell.file.write_text(
+        'hostname = "mx.test"\n[store]\nurl = "postgresql://me:hush1@db:5432/mail?password=hush2&sslmode=require"\n'
+        'blobs = "s3://key:hush3@bucket/mail?endpoint=https://objects.test"\n'
+        '[junk]\nrspamd = "http://me:hush4@scanner:11333"\n'
+    )
+    for output in (shell("config", "show"), shell("config", "show", "--json")):
+        assert "hush" not in output
+        assert "postgresql://me:…@db:5432/mail?password=…&sslmode=require" in output
+        assert "s3://key:…@bucket/mail?endpoint=https://objects.test" in output
+
+
+def test_a_relay_that_serve_would_not_take_is_found_before_the_start(shell: Shell) -> None:
+    shell.file.write_text('hostname = "mx.test"\n[outbound]\nrelay = "smtp://host:587?tls=maybe"\n')
+    assert "?tls=" in shell("config", "check", code=2)
+
+
 def test_the_described_file_is_a_configuration(shell: Shell) -> None:
     from posthouse.config import parse
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from posthouse import limits
+from posthouse.imap import fetch_args, fetch_plan
 from posthouse.store.interface import PutAccount
 from tests.imap.conftest import Post
 
@@ -127,3 +131,81 @@ async def test_a_stranger_may_send_less(post: Post) -> None:
     assert (await client.line()).startswith(b"a NO [AUTHENTICATIONFAILED]")
     client.send(b"b LOGIN {%d}\r\n" % (limits.IMAP_LITERAL_STRANGER + 1))
     assert (await client.line()).startswith(b"b BAD [TOOBIG]")
+
+
+def watched(post: Post, monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """How many messages the store is asked for at once from now on."""
+    asked: list[int] = []
+    really = getattr(post.store, name)
+
+    async def noted(account_id: int, ids: Sequence[int], *rest: Any) -> Any:
+        asked.append(len(ids))
+        return await really(account_id, ids, *rest)
+
+    monkeypatch.setattr(post.store, name, noted)
+    return asked
+
+
+async def test_so_many_messages_are_described_at_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "IMAP_FETCH_ROWS", 2)
+    await post.fill(*[b"Subject: %d\r\nDate: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\n" % n for n in range(5)])
+    client = await post.login()
+    await client.command(b"SELECT INBOX")
+    for command, method, lines in (
+        (b"FETCH 1:* ENVELOPE", "emails", 5),
+        (b"SEARCH SENTON 2-Nov-2026", "emails", 1),
+        (b"SEARCH THREADID T1", "threads", 1),
+    ):
+        with monkeypatch.context() as patch:
+            asked = watched(post, patch, method)
+            answer = await client.command(command)
+        assert (asked, len(answer)) == ([2, 2, 1], lines + 1), answer
+    assert (await client.command(b"SEARCH SENTON 2-Nov-2026"))[0] == b"* SEARCH 1 2 3 4 5\r\n"
+
+
+@pytest.mark.parametrize("whole", [10, 10_000], ids=["read in parts", "read as one"])
+async def test_fields_are_looked_for_so_far(post: Post, monkeypatch: pytest.MonkeyPatch, whole: int) -> None:
+    monkeypatch.setattr(limits, "IMAP_HEADER_READ", 60)
+    monkeypatch.setattr(limits, "IMAP_WHOLE", whole)
+    monkeypatch.setattr(limits, "IMAP_WHOLE_FOR_HEADER", whole)
+    await post.fill(b"A: near\r\nX: " + b"x" * 100 + b"\r\nB: far\r\n\r\ntext")
+    client = await post.login()
+    await client.command(b"SELECT INBOX")
+    answer = b"".join(await client.command(b"FETCH 1 BODY.PEEK[HEADER.FIELDS (A B)]"))
+    assert b"A: near" in answer
+    assert b"B: far" not in answer
+    assert answer.endswith(b"t OK FETCH completed\r\n")
+
+
+async def test_what_is_remembered_of_asking_is_bounded(post: Post) -> None:
+    for remembered in (fetch_args._remembered, fetch_plan._remembered):
+        assert remembered.cache_info().maxsize == limits.IMAP_FETCHES_REMEMBERED <= 1_000
+    await post.fill(b"A: 1\r\n\r\n")
+    client = await post.login()
+    await client.command(b"SELECT INBOX")
+    for length, more in ((20, 1), (limits.IMAP_FETCH_REMEMBERED, 0)):
+        before = [one._remembered.cache_info().misses for one in (fetch_args, fetch_plan)]
+        fields = b"x" * length
+        await client.command(b"UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (%b)]" % fields)
+        after = [one._remembered.cache_info().misses for one in (fetch_args, fetch_plan)]
+        assert after == [count + more for count in before]
+
+
+async def test_a_search_through_many_lets_others_have_their_turn(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await post.fill(*[b"A: 1\r\n\r\n"] * 4)
+    client = await post.login()
+    await client.command(b"SELECT INBOX")
+    for most, paused in ((4, 0), (3, 2)):
+        monkeypatch.setattr(limits, "IMAP_SEARCH_STEP", most)
+        turns = 0
+
+        async def sleep(_: float) -> None:
+            nonlocal turns
+            turns += 1
+
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "sleep", sleep)
+            answer = await client.command(b"SEARCH UNSEEN SMALLER 100")
+        assert (answer[0], turns) == (b"* SEARCH 1 2 3 4\r\n", paused)

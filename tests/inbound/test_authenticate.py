@@ -11,12 +11,10 @@ from posthouse.config import MsgAuth
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.mail import Via
 from posthouse.inbound.policy import Peer, Transaction
-from posthouse.inbound.questions import Questions
 from posthouse.limits import DKIM_SIGNATURES
 from posthouse.message.headers import Headers
 from posthouse.msgauth.authres import parse_authres
 from posthouse.msgauth.dkim_sign import SigningKey, key_record, make_private_key
-from posthouse.resolver import Status
 from tests.fakes.resolver import FakeResolver
 from tests.inbound.small_house import SmallHouse
 from tests.msgauth.messages import signed
@@ -256,17 +254,6 @@ async def test_a_hundred_signatures_cost_ten(house):
     reply, told, _ = await take(house, b"".join(heads) + letter("eve@elsewhere.test"))
     assert (reply[:3], told["dkim"]) == ("250", "policy")
     assert sum("_domainkey" in name for _, name in resolver.asked) == DKIM_SIGNATURES
-
-
-async def test_questions_are_bounded_in_number_and_time():
-    few = Questions(FakeResolver(ZONE), questions=2)
-    answers = [await few.txt("elsewhere.test") for _ in range(3)]
-    assert [one.status for one in answers] == [Status.FOUND, Status.FOUND, Status.TEMPORARY]
-
-    late = Questions(FakeResolver(ZONE), timeout=-1)
-    answer = await late.mx("elsewhere.test")
-    assert answer.status is Status.TEMPORARY
-    assert answer.reason == "the checks of this message took more than -1 seconds"
 
 
 async def test_sure_questions_go_out_together(house):

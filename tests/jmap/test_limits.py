@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from array import array
 from typing import Any
 
 import pytest
 
 from posthouse import limits
+from posthouse.jmap.results import Results
+from posthouse.web.event_source import _interval
 from tests.jmap.conftest import Client, letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -217,3 +220,149 @@ async def test_a_stream_ends_with_its_client_whatever_stood_behind_the_request(
                 for writer in streams:
                     writer.write(behind if not part else b"")
                     writer.close()
+
+
+# --- result references (RFC 8620 §3.7) ------------------------------------------------------------------------
+
+
+def refer(call: int, path: str) -> dict[str, str]:
+    return {"resultOf": str(call), "name": "Core/echo", "path": path}
+
+
+async def test_an_answer_that_repeats_itself_is_not_let_grow(alice: Client) -> None:
+    """Ten times the answer before, and that again and again: sixty-four calls would be more than there are atoms."""
+    calls: list[Any] = [["Core/echo", {"x": "y" * 10_000}, "0"]]
+    calls += [
+        ["Core/echo", {f"#a{n}": refer(before, "") for n in range(10)}, str(before + 1)]
+        for before in range(6)
+    ]
+    async with asyncio.timeout(10):
+        answers = (await alice.request(calls))["methodResponses"]
+    assert [name for name, _, _ in answers] == ["Core/echo"] * 3 + ["error"] * 4
+    assert {answer["type"] for name, answer, _ in answers if name == "error"} == {"invalidResultReference"}
+
+
+async def test_a_request_has_so_many_references(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "JMAP_REFERENCES", 3)
+    for count, name in ((3, "Core/echo"), (4, "error")):
+        calls: list[Any] = [["Core/echo", {"x": 1}, "0"], ["Core/echo", {"#a": refer(0, "/x")}, "1"]]
+        calls += [["Core/echo", {f"#b{n}": refer(0, "/x") for n in range(count - 1)}, "2"]]
+        answers = (await alice.request(calls))["methodResponses"]
+        assert [answers[1][0], answers[2][0]] == ["Core/echo", name]
+
+
+async def test_references_lead_to_so_many_values_and_octets(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def led(path: str, count: int) -> str:
+        calls = [["Core/echo", {"x": [{"y": 1}] * count}, "0"], ["Core/echo", {"#a": refer(0, path)}, "1"]]
+        return str((await alice.request(calls))["methodResponses"][1][0])
+
+    monkeypatch.setattr(limits, "JMAP_REFERENCED", 5)
+    assert [await led("/x/*/y", count) for count in (5, 6)] == ["Core/echo", "error"]
+    monkeypatch.setattr(limits, "JMAP_REFERENCED_OCTETS", len("[1,1,1]"))
+    assert [await led("/x/*/y", count) for count in (3, 4)] == ["Core/echo", "error"]
+
+
+async def test_a_path_has_so_many_steps(alice: Client) -> None:
+    for steps, name in ((limits.JMAP_POINTER, "Core/echo"), (limits.JMAP_POINTER + 1, "error")):
+        deep: Any = 1
+        for _ in range(steps - 1):
+            deep = [deep]
+        calls = [
+            ["Core/echo", {"x": deep}, "0"],
+            ["Core/echo", {"#a": refer(0, "/x" + "/0" * (steps - 1))}, "1"],
+        ]
+        assert (await alice.request(calls))["methodResponses"][1][0] == name
+
+
+# --- what else is counted -------------------------------------------------------------------------------------
+
+
+async def test_a_query_answers_with_so_many_ids(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "JMAP_QUERY", 2)
+    for number in range(3):
+        await alice.add(letter(f"n{number}"))
+    for asked in (None, 5):
+        answer = await alice.call("Email/query", limit=asked)
+        assert (len(answer["ids"]), answer["limit"]) == (2, 2)
+    answer = await alice.call("Email/query", limit=1, position=2)
+    assert len(answer["ids"]) == 1
+    assert "limit" not in answer
+
+
+async def test_a_text_condition_has_so_many_words(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "JMAP_SEARCH_WORDS", 3)
+    await alice.add(letter("something to look into"))
+    assert (await alice.call("Email/query", filter={"text": 'a "b c" d'}))["ids"] == []
+    assert await alice.error("Email/query", filter={"text": 'a "b c" d e'}) == "unsupportedFilter"
+
+
+@pytest.mark.parametrize("method", ["Blob/get", "Blob/lookup"])
+async def test_so_many_blobs_are_looked_at_in_one_call(alice: Client, method: str) -> None:
+    more = {"typeNames": ["Email"]} if method == "Blob/lookup" else {}
+    for count in (limits.JMAP_BLOBS, limits.JMAP_BLOBS + 1):
+        ((name, answer, _),) = await alice.calls((method, {"ids": ids("B", count)} | more))
+        kept = count == limits.JMAP_BLOBS
+        assert (name == "error", answer.get("type")) == (not kept, None if kept else "requestTooLarge")
+
+
+async def test_a_composed_message_has_so_many_parts(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "JMAP_BODY_PARTS", 4)
+    inbox = await alice.mailbox("inbox")
+    for leaves, kept in ((3, True), (4, False)):  # and the multipart around them
+        parts = [{"partId": "p", "type": "text/plain"}] * leaves
+        made = {
+            "mailboxIds": {inbox: True},
+            "bodyStructure": {"type": "multipart/mixed", "subParts": parts},
+            "bodyValues": {"p": {"value": "x"}},
+        }
+        answer = await alice.call("Email/set", create={"e": made})
+        assert ("e" in (answer["created"] or {})) is kept, answer
+
+
+async def test_an_address_book_has_a_name_of_so_many_octets(alice: Client) -> None:
+    for name, kept in (("n" * 255, True), ("n" * 256, False), ("é" * 128, False)):  # RFC 9610 §2
+        answer = await alice.call("AddressBook/set", create={"b": {"name": name}})
+        assert ("b" in (answer["created"] or {})) is kept
+        if kept:
+            await alice.call("AddressBook/set", destroy=[answer["created"]["b"]["id"]])
+
+
+async def test_an_address_of_a_contact_has_a_length(alice: Client) -> None:
+    (book, *_) = (await alice.call("AddressBook/get", ids=None))["list"]
+    for length, kept in ((limits.CONTACT_TEXT, True), (limits.CONTACT_TEXT + 1, False)):
+        address = "a" * (length - len("@b.test")) + "@b.test"
+        card = {"addressBookIds": {book["id"]: True}, "emails": {"e": {"address": address}}}
+        answer = await alice.call("ContactCard/set", create={"c": card})
+        assert ("c" in (answer["created"] or {})) is kept
+
+
+async def test_a_vacation_answer_has_so_many_characters(alice: Client) -> None:
+    for more, kept in ((0, True), (1, False)):
+        half = limits.VACATION_TEXT // 2
+        update = {
+            "singleton": {"subject": "s" * 10, "textBody": "x" * (half - 10), "htmlBody": "y" * (half + more)}
+        }
+        answer = await alice.call("VacationResponse/set", update=update)
+        assert ("singleton" in (answer["updated"] or {})) is kept
+    await alice.call(
+        "VacationResponse/set", update={"singleton": {"subject": None, "textBody": None, "htmlBody": None}}
+    )
+
+
+async def test_remembered_results_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "JMAP_RESULTS", 3)
+    monkeypatch.setattr(limits, "JMAP_RESULT_IDS", 100)
+    results = Results()
+    for number in range(5):
+        results.put(b"%d" % number, 1, array("Q", range(10)))
+    assert [results.get(b"%d" % number, 1) is not None for number in range(5)] == [False] * 2 + [True] * 3
+    results.put(b"large", 1, array("Q", range(95)))
+    assert [results.get(each, 1) is not None for each in (b"4", b"large")] == [False, True]
+
+
+async def test_a_pause_between_pings_is_within_bounds() -> None:
+    """RFC 8620 §7.3: the server may choose another interval."""
+    asked = (0, 1, limits.JMAP_PING_LEAST, 60, limits.JMAP_PING_MOST, 10**6)
+    assert [_interval(each) for each in asked] == [0, 5, 5, 60, 300, 300]

@@ -114,6 +114,97 @@ async def test_there_and_back_nothing_is_lost(alice: Client, version: str) -> No
     assert after == before
 
 
+MANY = """BEGIN:VCARD
+VERSION:4.0
+FN:Post Office
+TEL;VALUE=uri;PREF=1;TYPE="voice,home":tel:+1-555-555-5555;ext=5555
+EMAIL;TYPE="work,x-other":office@post.test
+ADR;LABEL="Post Office^n1 ^^ ^'Main^' St":;;1 Main St;Town;;12345;
+ADR;LABEL="C:\\\\new\\nTown":;;2 Main St;Town;;12345;
+item1.ADR;TYPE=home:;;3 Main St;Town;;12345;
+item1.X-ABLabel:Summer house
+ADR:;;4 Main St;Town;;;;;;;;;;;Old Quarter;;;
+item2.X-ABRELATEDNAMES:Bob
+item2.X-ABLabel:_$!<Spouse>!$_
+BDAY;VALUE=text:circa 1800
+PHOTO:http://post.test/house.png
+REV:20241399T030405Z
+END:VCARD
+"""
+
+
+@pytest.mark.parametrize("version", ["4.0", "3.0"])
+async def test_parameters_labels_and_names_go_there_and_back(alice: Client, version: str) -> None:
+    await bring(alice, MANY)
+    (before,) = await cards(alice)
+    assert before["name"] == {"full": "Post Office"}
+    assert before["phones"]["p1"]["features"] == {"voice": True}
+    assert before["phones"]["p1"]["contexts"] == {"private": True}
+    assert before["emails"]["e1"]["contexts"] == {"work": True}
+    one, two, three, four = before["addresses"].values()
+    assert one["full"] == 'Post Office\n1 ^ "Main" St'  # RFC 6868 §3.1
+    assert two["full"] == "C:\\new\nTown"
+    assert (three["label"], "full" in three) == ("Summer house", False)
+    assert [(part["kind"], part["value"]) for part in four["components"]] == [
+        ("name", "4 Main St"),
+        ("locality", "Town"),
+        ("subdistrict", "Old Quarter"),
+    ]
+    assert before["vCardProps"] == [
+        ["x-abrelatednames", {"group": "item2"}, "unknown", "Bob"],
+        ["bday", {}, "text", "circa 1800"],
+        ["x-ablabel", {"group": "item2"}, "unknown", "_$!<Spouse>!$_"],
+    ]
+    assert not before["updated"].startswith("2024-13"), "a moment that is none"
+    text = await export(alice, version=version)
+    assert "\r\nBDAY;VALUE=text:circa 1800\r\n" in text
+    # RFC 2426 §3.1.4: without VALUE a photo of vCard 3.0 would be its octets
+    photo = "PHOTO;VALUE=uri:" if version == "3.0" else "PHOTO:"
+    assert f"\r\n{photo}http://post.test/house.png\r\n" in text
+    await alice.call("ContactCard/set", destroy=[before["id"]])
+    assert len((await bring(alice, text))["created"]) == 1
+    (after,) = await cards(alice)
+    assert after.pop("id") != before.pop("id")
+    for card in (before, after):  # of a place's parts the order says nothing
+        card["addresses"]["a4"]["components"].sort(key=lambda part: part["kind"])
+    assert after == before
+
+
+@pytest.mark.parametrize("version", ["4.0", "3.0"])
+async def test_what_vcard_has_no_property_for_goes_there_and_back(alice: Client, version: str) -> None:
+    """RFC 9555 §3.2.1 JSPROP."""
+    book = (await alice.call("AddressBook/get"))["list"][0]["id"]
+    given = {
+        "name": {"full": "Ann"},
+        "speakToAs": {"grammaticalGender": "feminine", "pronouns": {"k1": {"pronouns": "she/her, or; they"}}},
+        "localizations": {"ja": {"name/full": "アン\nC:\\new"}},
+        "example.com:rank": [1, "two", {"three": None}],
+    }
+    made = await alice.call("ContactCard/set", create={"c": given | {"addressBookIds": {book: True}}})
+    card_id = made["created"]["c"]["id"]
+    text = await export(alice, version=version)
+    assert '\r\nJSPROP;JSPTR="example.com:rank":[1\\,"two"' in text.replace("\r\n ", "")
+    await alice.call("ContactCard/set", destroy=[card_id])
+    assert len((await bring(alice, text))["created"]) == 1
+    (after,) = await cards(alice)
+    assert {name: after[name] for name in given} == given
+
+
+async def test_a_jsprop_that_is_none_is_kept_as_it_came(alice: Client) -> None:
+    lines = (
+        "JSPROP;JSPTR=speakToAs:no json",
+        'JSPROP;JSPTR=localizations:{"ja":1}',
+        'JSPROP;JSPTR=uid:"mine"',
+        "JSPROP;JSPTR=addressBookIds:{}",
+        "JSPROP;JSPTR=emails/e1/x:1",
+        "JSPROP:" + "[" * 5000,
+    )
+    await bring(alice, "BEGIN:VCARD\nVERSION:4.0\nFN:Ann\n" + "\n".join(lines) + "\nEND:VCARD\n")
+    (card,) = await cards(alice)
+    assert [each[0] for each in card["vCardProps"]] == ["jsprop"] * len(lines)
+    assert "speakToAs" not in card
+
+
 async def test_the_same_file_comes_twice(alice: Client) -> None:
     await bring(alice, APPLE + PHONE)
     again = await bring(alice, APPLE + PHONE)

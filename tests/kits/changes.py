@@ -329,6 +329,34 @@ class TwinKit:
         assert (list(index.uids), list(index.email_ids)) == (list(done.target), [email_id])
         assert [(await desk.box(name)).total for name in ("INBOX", "Archive")] == [0, 1]
 
+    @pytest.mark.parametrize("how", ["expunge", "delete"])
+    async def test_moved_onto_the_other_it_is_gone_with_that_one(
+        self, engine: EngineUnderTest, how: str
+    ) -> None:
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        box = await desk.store.apply(CreateMailbox(account_id=desk.id, name="Box"))
+        (added,) = await desk.add(inbox, "both")
+        await place(desk, inbox, "1", box)
+        await desk.store.apply(
+            MoveEmails(
+                account_id=desk.id,
+                source_id=inbox.mailbox_id,
+                uids=Ranges.parse("1"),
+                target_id=box.mailbox_id,
+            )
+        )
+        since = await state(desk)
+        if how == "expunge":
+            await expunge(desk, box, "2")
+        else:
+            await desk.store.apply(DeleteMailbox(account_id=desk.id, mailbox_id=box.mailbox_id))
+        assert await changes(desk, since) == {added.email_id: "destroyed"}
+        await engine.settle()
+        assert await changes(desk, since) == {added.email_id: "destroyed"}
+        store = await engine.reopen()
+        assert await store.emails(desk.id, [added.email_id], ("size",)) == [None]
+
     async def test_a_moved_place_still_shares_flags(self, engine: EngineUnderTest) -> None:
         desk, inbox, archive, _ = await self.pair(engine)
         sent = await desk.box("Sent")

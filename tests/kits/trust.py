@@ -8,6 +8,7 @@ import pytest
 from posthouse.errors import NotFound
 from posthouse.store.interface import PutDomain, RemoveDomain
 from posthouse.store.model import Domain
+from posthouse.store.sql import trust
 from posthouse.store.trust import (
     AddReport,
     DkimKey,
@@ -78,6 +79,18 @@ class TrustKit:
         with pytest.raises(NotFound):
             await store.apply(ForgetTallies(policy_domain="a.test", day=0))
         assert await store.dmarc_tallies(10**9) == (other,)
+
+    async def test_a_flood_of_rows_ends_but_those_known_are_counted(
+        self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(trust, "REPORT_ROWS_KEPT", 3)
+        rows = [
+            DmarcTally(policy_domain="a.test", day=0, row=f'{{"x":{number}}}', count=1) for number in range(9)
+        ]
+        await engine.store.apply(TallyDmarc(tallies=tuple(rows)))
+        await engine.store.apply(TallyDmarc(tallies=(rows[8], rows[0])))
+        kept = {one.row: one.count for one in await engine.store.dmarc_tallies(86400)}
+        assert kept == {'{"x":0}': 2, '{"x":1}': 1, '{"x":2}': 1}
 
     async def test_a_report_is_kept_once(self, engine: EngineUnderTest) -> None:
         store = engine.store

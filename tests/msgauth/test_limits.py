@@ -11,9 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from posthouse.limits import (
     ARC_SETS,
     DKIM_CLOCK_SKEW,
+    DKIM_KEY_KEPT,
+    DKIM_KEYS_KEPT,
     DKIM_RSA_LARGEST,
     DKIM_RSA_SMALLEST,
     DKIM_SIGNED_NAMES,
+    DMARC_RECORD,
+    DMARC_RECORDS_KEPT,
     DMARC_REPORT_URIS,
     DNS_NAME_RECORDS,
     FAILURE_REPORT_FIELDS,
@@ -22,19 +26,24 @@ from posthouse.limits import (
     REPORT_TEXT,
     SPF_ADDRESSES,
     SPF_EXPLANATION,
+    SPF_RECORD,
+    SPF_RECORDS_KEPT,
+    TAG_LIST,
     TAGS,
     TLS_REPORT_POLICIES,
     TLS_REPORT_URIS,
 )
+from posthouse.msgauth import dkim_key, dmarc_record, spf_record
 from posthouse.msgauth.aggregate_reader import read_aggregate
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.dkim_key import KeyProblem, find_key
 from posthouse.msgauth.dkim_sign import SigningKey, key_record, make_private_key
+from posthouse.msgauth.dmarc import check_dmarc
 from posthouse.msgauth.dmarc_record import parse_dmarc
 from posthouse.msgauth.iprev import check_iprev
 from posthouse.msgauth.report_reader import FailureReport, read_report
 from posthouse.msgauth.report_unpack import ReportError
-from posthouse.msgauth.results import Result
+from posthouse.msgauth.results import Result, Spf
 from posthouse.msgauth.spf import SpfQuestion, check_spf
 from posthouse.msgauth.tags import TagError, parse_tags
 from posthouse.msgauth.tls_report import read_tls_report
@@ -196,3 +205,98 @@ def test_a_failure_report_is_cut_in_fields_and_texts() -> None:
     assert isinstance(report, FailureReport)
     assert len(report.fields) == FAILURE_REPORT_FIELDS
     assert len(report.fields["x-0"]) == REPORT_TEXT
+
+
+async def test_spf_ends_with_the_third_question_without_an_answer() -> None:
+    """RFC 7208 §4.6.4: two are allowed."""
+    for terms, result in (
+        ("a:n1.test a:n2.test ip4:192.0.2.1", Result.PASS),
+        ("a:n1.test a:n2.test a:n3.test ip4:192.0.2.1", Result.PERMERROR),
+    ):
+        zone = f'bank.test. TXT "v=spf1 {terms} -all"\n'
+        assert (await check_spf(QUESTION, FakeResolver(zone))).result is result
+
+
+@pytest.mark.parametrize(("hosts", "result"), [(10, Result.PASS), (11, Result.PERMERROR)])
+async def test_spf_asks_for_ten_mail_hosts(hosts: int, result: Result) -> None:
+    """RFC 7208 §4.6.4: more than ten are an error, whichever of them fits."""
+    zone = 'bank.test. TXT "v=spf1 mx -all"\n'
+    zone += "".join(f"bank.test. MX {n} m{n}.test.\nm{n}.test. A 198.51.100.{n}\n" for n in range(hosts - 1))
+    zone += f"bank.test. MX {hosts} own.test.\nown.test. A 192.0.2.1\n"
+    assert (await check_spf(QUESTION, FakeResolver(zone))).result is result
+
+
+def spaced(record: str, length: int) -> str:
+    """The record with spaces before its last term, so long, as a line of a zone."""
+    begin, _, last = record.rpartition(" ")
+    text = begin + " " * (length - len(begin) - len(last)) + last
+    assert len(text) == length
+    return " ".join(f'"{text[i : i + 255]}"' for i in range(0, length, 255))
+
+
+@pytest.mark.parametrize(("longer", "result"), [(0, Result.PASS), (1, Result.PERMERROR)])
+async def test_spf_reads_a_record_of_so_many_characters(longer: int, result: Result) -> None:
+    record = spaced("v=spf1 ip4:192.0.2.1 -all", SPF_RECORD + longer)
+    assert (await check_spf(QUESTION, FakeResolver(f"bank.test. TXT {record}\n"))).result is result
+
+
+@pytest.mark.parametrize(("label", "result"), [(63, Result.PASS), (64, Result.NONE)])
+async def test_spf_asks_for_no_name_that_cannot_exist(label: int, result: Result) -> None:
+    """RFC 7208 §4.3, RFC 1035 §2.3.4."""
+    domain = f"{'x' * label}.test"
+    resolver = FakeResolver(f'{domain}. TXT "v=spf1 ip4:192.0.2.1 -all"\n')
+    question = SpfQuestion(address="192.0.2.1", reverse_path=f"eve@{domain}", helo="mail.bank.test")
+    assert (await check_spf(question, resolver)).result is result
+    assert bool(resolver.asked) is (label == 63)
+
+
+def test_a_tag_list_has_so_many_characters() -> None:
+    assert parse_tags("a=" + "x" * (TAG_LIST - 2))
+    with pytest.raises(TagError):
+        parse_tags("a=" + "x" * (TAG_LIST - 1))
+
+
+@pytest.mark.parametrize(("length", "domain"), [(200, "bank.test"), (254, "")])
+async def test_a_selector_is_no_longer_than_a_name(length: int, domain: str) -> None:
+    """What a stranger writes there goes into reports and is counted for them."""
+    selector = ".".join(["s" * 40] * 6)[:length].ljust(length, "x")
+    (found,) = await verified(crafted(RAW, KEY, s=selector), FakeResolver())
+    assert found.result is not Result.PASS
+    assert (found.domain, len(found.selector)) == (domain, length if domain else 0)
+
+
+@pytest.mark.parametrize(("longer", "known"), [(0, True), (1, False)])
+def test_a_dmarc_record_has_so_many_characters(longer: int, known: bool) -> None:
+    record = "v=DMARC1; p=reject; x="
+    assert (parse_dmarc(record.ljust(DMARC_RECORD + longer, "x")) is not None) is known
+
+
+async def test_a_walk_for_dmarc_asks_eight_questions_at_most() -> None:
+    """RFC 9989 §4.10: the name itself, then at most the last seven labels."""
+    resolver = FakeResolver()
+    await check_dmarc(".".join("abcdefghijklmnopqrstuvwxyz"), Spf(result=Result.NONE), (), resolver)
+    names = [name for _, name in resolver.asked if name.startswith("_dmarc.")]
+    assert len(names) == 8
+    assert names[1] == "_dmarc.t.u.v.w.x.y.z"
+
+
+def test_an_address_for_reports_begins_no_line_of_a_log_or_a_dialogue() -> None:
+    record = parse_dmarc(
+        "v=DMARC1; p=none; rua=mailto:x%0d%0aRSET@bank.test,mailto:y%00@b.test,mailto:z@b.test"
+    )
+    assert record is not None
+    assert record.aggregate_to == ("z@b.test",)
+
+
+def test_records_and_keys_in_parsed_form_are_bounded() -> None:
+    for kept, most in (
+        (spf_record._parse, SPF_RECORDS_KEPT),
+        (dmarc_record._parse, DMARC_RECORDS_KEPT),
+        (dkim_key._parse_kept, DKIM_KEYS_KEPT),
+    ):
+        assert kept.cache_info().maxsize == most <= 4096
+    before = dkim_key._parse_kept.cache_info().currsize
+    dkim_key.parse_key("v=DKIM1; p=".ljust(DKIM_KEY_KEPT + 1, "x"))
+    assert dkim_key._parse_kept.cache_info().currsize == before
+    dkim_key.parse_key("v=DKIM1; p=".ljust(DKIM_KEY_KEPT, "x"))
+    assert dkim_key._parse_kept.cache_info().currsize in (before + 1, DKIM_KEYS_KEPT)

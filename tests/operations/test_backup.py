@@ -206,6 +206,25 @@ def test_one_account_one_mailbox_one_message(shell: Shell, tmp_path: Path) -> No
     assert shown["address"] == ALICE
 
 
+def test_an_account_comes_back_as_it_was(shell: Shell, tmp_path: Path) -> None:
+    from posthouse.store.sqlite.archive import Archive
+
+    shell("account", "set", ALICE, "--admin", "--name", 'Alice "A", B')
+    shell("account", "quota", ALICE, "2GB")
+    shell("account", "disable", ALICE)
+    folder, again = tmp_path / "backup", tmp_path / "again"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    shell("restore", str(folder), "--account", ALICE)
+    shell("backup", str(again))
+    before, after = (Archive(place).account(ALICE) for place in (folder, again))
+    assert before is not None and after is not None
+    assert before.disabled
+    assert before.scram
+    for name in set(before.__struct_fields__) - {"account_id", "created_at"}:
+        assert getattr(after, name) == getattr(before, name), name
+
+
 def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     shell("backup", str(folder))

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from posthouse.errors import NotFound
 from posthouse.house import House
 from posthouse.msgauth.dkim_sign import key_record, load_private_key, make_private_key, private_pem
+from posthouse.msgauth.mta_sts import PolicyUnread, StsPolicy
 from posthouse.net.certificates import ensure_pair, make_pair
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
@@ -225,6 +226,95 @@ async def test_other_hosts_in_mx_are_planned_and_looked_for(house: House) -> Non
     [finding] = [f for f in await commands.domain_check(name="north.test") if f.subject.startswith("MX")]
     assert (finding.level, "backup.far.test" in finding.text) == (Level.LOOK, True)
     assert "20 backup.far.test." in finding.fix
+
+
+async def test_a_policy_that_has_changed_needs_another_id(house: House) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+
+    async def unreadable(domain: str) -> StsPolicy:
+        raise PolicyUnread("not here")
+
+    def serving(record: str, *backups: str) -> DomainRecords:
+        return DomainRecords(
+            *(house.store, Domains(house.store), FakeResolver(GOOD + record)),
+            hostname="mx.north.test",
+            ports={"https": 443},
+            own_certificate=True,
+            backups=backups,
+            read_policy=unreadable,
+        )
+
+    async def level(commands: DomainRecords) -> Level:
+        found = await commands.domain_check(name="north.test")
+        return next(finding.level for finding in found if finding.subject == "MTA-STS north.test")
+
+    plan = (await serving("").domain_dns(name="north.test")).records
+    [value] = [record.value for record in plan if record.kind == "MTA-STS" and record.type == "TXT"]
+    record = f"_mta-sts.north.test. TXT {value}\n"
+    assert await level(serving(record)) is Level.FINE
+    assert await level(serving(record.replace("; ", ";"))) is Level.FINE
+    assert await level(serving(record, "backup.far.test")) is Level.LOOK
+
+
+SENT = 'north.test. TXT "v=spf1 {} -all"\nmx.north.test. A 192.0.2.1\nother.test. A 2.0.0.9\n'
+
+
+async def checked_spf(commands: DomainRecords) -> Finding:
+    found = await commands.domain_check(name="north.test")
+    return next(finding for finding in found if finding.subject == "SPF north.test")
+
+
+async def planned_spf(commands: DomainRecords) -> list[str]:
+    return [r.value for r in (await commands.domain_dns(name="north.test")).records if r.kind == "SPF"]
+
+
+async def test_addresses_that_we_send_from_are_in_spf(house: House) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+
+    def sending(spf: str) -> DomainRecords:
+        return DomainRecords(
+            *(house.store, Domains(house.store), FakeResolver(SENT.format(spf))),
+            hostname="mx.north.test",
+            ports={},
+            sources=("2.0.0.7", "10.0.0.7", "2a00::7"),
+        )
+
+    assert await planned_spf(sending("mx")) == [
+        '"v=spf1 mx ip4:2.0.0.7 ip6:2a00::7 -all"',
+        '"v=spf1 a ip4:2.0.0.7 ip6:2a00::7 -all"',
+    ]
+    finding = await checked_spf(sending("a:mx.north.test"))
+    assert (finding.level, "2.0.0.7" in finding.text) == (Level.WRONG, True)
+    assert (await checked_spf(sending("a:mx.north.test ip4:2.0.0.7 ip6:2a00::7"))).level is Level.FINE
+
+
+@pytest.mark.parametrize(
+    ("relay", "term"),
+    [("smtp://me:secret@Relay.test:587", "a:relay.test"), ("smtps://2.0.0.9", "ip4:2.0.0.9")],
+)
+async def test_mail_through_a_relay_is_not_refused_by_our_spf(house: House, relay: str, term: str) -> None:
+    """Nobody but the relay's owner knows where it sends from: `-all` would have all our mail refused."""
+    await Domains(house.store).domain_add(name="north.test")
+    commands = DomainRecords(
+        *(house.store, Domains(house.store), FakeResolver(SENT.format("include:relay.test"))),
+        hostname="mx.north.test",
+        ports={},
+        relay=relay,
+    )
+    assert await planned_spf(commands) == [f'"v=spf1 mx {term} ~all"', f'"v=spf1 a {term} ~all"']
+    assert (await checked_spf(commands)).level is Level.FINE, "what the relay's owner said"
+
+
+@pytest.mark.parametrize("failing", ["relay.test. FAIL", "mx.north.test. FAIL"])
+async def test_spf_that_cannot_be_asked_is_neither_fine_nor_wrong(house: House, failing: str) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+    host = "" if failing.startswith("mx") else "mx.north.test. A 192.0.2.1\n"
+    zone = f'north.test. TXT "v=spf1 a:relay.test -all"\n{host}{failing}\n'
+    commands = DomainRecords(
+        *(house.store, Domains(house.store), FakeResolver(zone)), hostname="mx.north.test", ports={}
+    )
+    finding = await checked_spf(commands)
+    assert (finding.level, "cannot be asked" in finding.text) == (Level.LOOK, True)
 
 
 async def test_the_zone_text_is_a_zone_that_passes_the_check(house: House) -> None:

@@ -139,3 +139,36 @@ async def test_a_long_path_is_no_hindrance(tmp_path: Path, cheap_hashes: None) -
     assert await ask(data, "domain.list") == [[]]
     await server.stop()
     await house.close()
+
+
+async def test_what_is_too_large_is_said_so(control: Path) -> None:
+    """The server hangs up in the middle of it: the client still tells why."""
+    with pytest.raises(ControlFailed, match="body is too large"):
+        await ask(control, "spam.train", bytes(limits.CONTROL_BODY + 1), junk=True, account="")
+    with pytest.raises(ControlFailed) as failed:
+        await ask(control, "domain.set", name="north.test", known=["a" * 100] * (limits.CONTROL_LINE // 50))
+    assert failed.value.kind == "Usage"
+
+
+async def test_a_server_that_goes_away_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "run" / "control"))
+        server.listen()
+        asking = asyncio.create_task(ask(tmp_path, "spam.train", bytes(8 * limits.MB)))
+        taken = (await asyncio.to_thread(server.accept))[0]
+        taken.close()
+        with pytest.raises(ConnectionError) as failed:
+            await asking
+    assert not isinstance(failed.value, BrokenPipeError), "which would mean that nobody reads our output"
+
+
+async def test_a_long_import_is_not_silent(
+    control: Path, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that hears nothing for CONTROL_IDLE takes the server for dead."""
+    await ask(control, "domain.add", name="north.test")
+    monkeypatch.setattr(limits, "IMPORT_BATCH", 2)
+    rows = "".join(f"user{n}@north.test,secret\n" for n in range(5)) + "user0@north.test,secret\n"
+    items = await ask(control, "account.import", rows.encode())
+    assert [(item["added"], len(item["refused"])) for item in items] == [(2, 0), (4, 0), (5, 1)]  # type: ignore[index]  # objects of JSON

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import trustme
 
+from posthouse.operations import mta_sts_check
 from posthouse.operations.findings import Level
 from posthouse.operations.mta_sts_check import PolicyReader, check_policy
 from tests.fakes.resolver import FakeResolver
@@ -89,6 +92,41 @@ async def test_what_is_wrong_is_said(answer: bytes, level: Level, words: str) ->
         found = await check_policy("north.test", HOSTS, reader.read)
     assert (found.level, words in found.text) == (level, True), found
     assert found.fix
+
+
+async def test_what_comes_packed_is_not_unpacked() -> None:
+    """A few kilobytes in two layers of gzip are gigabytes."""
+    site = Site()
+    bomb = gzip.compress(gzip.compress(bytes(30_000_000)))
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(bomb)}\r\n"
+    site.answer = f"{head}Content-Encoding: gzip, gzip\r\n\r\n".encode() + bomb
+    tracemalloc.start()
+    async with site.open() as reader:
+        found = await check_policy("north.test", HOSTS, reader.read)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.level, "no policy" in found.text) == (Level.WRONG, True), found
+    assert most < 10_000_000
+    assert b"accept-encoding: identity\r\n" in site.asked.lower()
+
+
+async def test_a_site_that_drips_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mta_sts_check, "MTA_STS_TIME", 0.3)
+
+    class Dripping(Site):
+        async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(plain(POLICY)[:80])
+            try:
+                while True:
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            except ConnectionError:
+                writer.close()
+
+    async with Dripping().open() as reader, asyncio.timeout(3):
+        found = await check_policy("north.test", HOSTS, reader.read)
+    assert "did not answer within 0.3 seconds" in found.text
 
 
 async def test_the_certificate_must_be_good_for_the_name() -> None:

@@ -105,6 +105,15 @@ async def test_domain_life(house: House) -> None:
     assert await run(house, "domain.list") == []
 
 
+async def test_two_changes_of_a_domain_at_once_both_stay(furnished: House) -> None:
+    await asyncio.gather(
+        run(furnished, "domain.set", name="north.test", quota=5000),
+        run(furnished, "domain.set", name="north.test", catch_all="alice@north.test"),
+    )
+    row = await run(furnished, "domain.show", name="north.test")
+    assert (row["quota"], row["catch_all"]) == (5000, "alice@north.test")
+
+
 async def test_backup_domain_with_a_list(house: House) -> None:
     await run(
         house, "domain.add", name="south.test", backup=True, recipients="list", known=["Bob@South.test"]
@@ -139,6 +148,12 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("account.set", {"address": "alice@north.test", "quota": -1}, ValueError),
         ("account.set", {"address": "alice@north.test", "quota": limits.QUOTA + 1}, ValueError),
         ("account.add", {"address": "bob@north.test", "password": "x", "quota": -1}, ValueError),
+        ("account.set", {"address": "alice@north.test", "name": "\udcff"}, ValueError),
+        ("app-password.add", {"address": "alice@north.test", "name": "a\nb"}, ValueError),
+        ("app-password.revoke", {"address": "alice@north.test", "id": limits.NUMBER + 1}, ValueError),
+        ("queue.show", {"id": -limits.NUMBER - 2}, ValueError),
+        ("queue.show", {"id": limits.NUMBER}, NotFound),
+        ("queue.change", {"action": "hold", "ids": [limits.NUMBER + 1], "everything": False}, ValueError),
         (
             "account.add",
             {"address": "bob@north.test", "password": "x", "quota": limits.QUOTA + 1},
@@ -254,6 +269,24 @@ async def test_import_of_hashes(furnished: House) -> None:
     assert answer["added"] == 1
     assert "argon2" in answer["refused"][0]["reason"]
     await furnished.directory.authenticate("bob@north.test", "kept", "")
+
+
+async def test_import_of_keys_for_scram(furnished: House) -> None:
+    from posthouse.accounts.passwords import SCRAM, hash_password, make_scram
+
+    hashed, keys = hash_password("kept"), SCRAM + make_scram("kept")
+    rows = (
+        "address;hash;scram;disabled\n"
+        f"bob@north.test;{hashed};{keys};\n"
+        f"carol@north.test;{hashed};$scram-sha-1$x;\n"
+        f"dora@north.test;{hashed};;yes\n"
+    )
+    answer = await run(furnished, "account.import", rows.encode())
+    assert [(each["line"], "scram" in each["reason"]) for each in answer["refused"]] == [(3, True)]
+    bob, dora = [await furnished.store.account(f"{name}@north.test") for name in ("bob", "dora")]
+    assert bob is not None and dora is not None
+    assert (SCRAM + bob.scram, bob.disabled) == (keys, False)
+    assert (dora.scram, dora.disabled) == ("", True)
 
 
 async def test_import_with_an_unknown_column(furnished: House) -> None:

@@ -6,6 +6,8 @@ import json
 import mailbox
 import os
 import re
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -328,3 +330,99 @@ def test_a_broken_batch_is_refused_whole(shell: Shell) -> None:
     with pytest.raises(ValueError, match="level"):
         session.one("transfer.put", b"abc", address=ALICE, folder="//", messages=[good])
     assert shell.counts(ALICE) == {}
+
+
+def test_an_exported_file_that_is_gone_is_written_again(shell: Shell, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.mbox", tmp_path / "out"
+    source.write_bytes(MBOX)
+    shell("import", str(source), ALICE)
+    words = ("export", ALICE, str(out), "--format", "mbox")
+    assert "exported 3 messages" in shell(*words)
+    whole = (out / "INBOX.mbox").read_bytes()
+    (out / "INBOX.mbox").unlink()
+    assert "exported 3 messages" in shell(*words)
+    assert (out / "INBOX.mbox").read_bytes() == whole
+    (out / "INBOX.mbox").write_bytes(whole[:100])
+    shell(*words)
+    assert (out / "INBOX.mbox").read_bytes() == whole
+    assert "exported 0 messages" in shell(*words)
+
+
+@pytest.mark.parametrize(("form", "names"), [("maildir", ("a.b", "a_b")), ("mbox", (".x", "_.x"))])
+def test_two_mailboxes_of_one_name_elsewhere_are_not_mixed(
+    shell: Shell, tmp_path: Path, form: str, names: tuple[str, str]
+) -> None:
+    for name, subject in zip(names, (b"one", b"other"), strict=True):
+        (tmp_path / "in.mbox").write_bytes(b"From x Sun Sep  9 01:46:40 2001\nSubject: %b\n\nx\n" % subject)
+        shell("import", str(tmp_path / "in.mbox"), ALICE, "--into", name)
+    out = tmp_path / "out"
+    for _ in range(2):
+        said = shell("export", ALICE, str(out), "--format", form, code=1)
+        (left,) = [line for line in said.splitlines() if line.startswith("left out")]
+        assert all(name in left for name in names)
+        assert "Trash: 0" in said, "the others are exported"
+        text = b"".join(path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file())
+        assert (text.count(b"Subject: one"), text.count(b"Subject: other")) == (1, 0)
+    shell("export", ALICE, str(tmp_path / "more"), "--format", form, "--folder", names[1])
+
+
+@pytest.mark.parametrize("text", ["[]", '{"INBOX": 5}', '{"INBOX": [1, 2, "x"]}', "no json", ""])
+def test_an_export_whose_notes_are_broken_says_so(shell: Shell, tmp_path: Path, text: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".posthouse-export.json").write_text(text)
+    said = shell("export", ALICE, str(tmp_path / "out"), "--format", "mbox", code=1)
+    assert ".posthouse-export.json" in said
+
+
+class HalfServer:
+    """An IMAP server with three messages, of which it gives only the first: one is NIL, one it says nothing of."""
+
+    ANSWERS = (
+        (b"CAPABILITY", b"* CAPABILITY IMAP4rev1\r\n"),
+        (b"LIST", b'* LIST () "/" INBOX\r\n'),
+        (b"EXAMINE", b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n"),
+        (b"SEARCH", b"* SEARCH 1 2 3\r\n"),
+        (b"RFC822.SIZE", b"".join(b"* %d FETCH (UID %d RFC822.SIZE 16)\r\n" % (n, n) for n in (1, 2, 3))),
+        (
+            b"BODY.PEEK",
+            b"* 1 FETCH (UID 1 FLAGS () BODY[] {16}\r\nSubject: x\r\n\r\nx\n)\r\n"
+            b"* 2 FETCH (UID 2 FLAGS () BODY[] NIL)\r\n",
+        ),
+    )
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(10)
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection, connection.makefile("rwb") as file:
+            file.write(b"* OK ready\r\n")
+            file.flush()
+            for line in file:
+                tag = line.split()[0]
+                said = next((answer for word, answer in self.ANSWERS if word in line), b"")
+                file.write(said + tag + b" OK done\r\n")
+                file.flush()
+
+    @property
+    def place(self) -> str:
+        return f"imap://me@127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def stop(self) -> None:
+        self.thread.join(10)
+        self.listener.close()
+
+
+def test_what_a_server_does_not_give_is_said(shell: Shell) -> None:
+    server = HalfServer()
+    try:
+        said = shell("import", server.place, ALICE, "--password-stdin", text="x\n", code=1)
+    finally:
+        server.stop()
+    assert "imported 1 messages" in said
+    assert [line for line in said.splitlines() if line.startswith("left out")] == [
+        f"left out: INBOX uid {uid}: the server does not give it" for uid in (2, 3)
+    ]

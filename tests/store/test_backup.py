@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from posthouse import limits
-from posthouse.store.interface import AddEmail, Expunge
+from posthouse.inbound import outbox
+from posthouse.store.account_model import SUBMISSIONS
+from posthouse.store.interface import AddEmail, Expunge, PutItem
 from posthouse.store.model import Content
 from posthouse.store.sqlite.archive import Archive
 from posthouse.store.sqlite.backup import copy_back
@@ -103,12 +105,12 @@ async def test_what_is_there_is_not_copied_again(engine: SqliteEngine, tmp_path:
     folder = tmp_path / "backup"
     desk = await furnish(engine)
     inbox = await desk.box()
-    raw = [os.urandom(20_000) for _ in range(4)]
+    raw = [b"Subject: much\r\n\r\n" + os.urandom(500_000) for _ in range(4)]
     for each in raw[:3]:
         await desk.store.apply(desk.message(inbox, content=Content.of(each)))
     before = await back_up(engine, folder)
     await desk.store.apply(desk.message(inbox, content=Content.of(raw[3])))
-    assert await back_up(engine, folder) < before - 40_000
+    assert await back_up(engine, folder) < before - 700_000, "but for the database"
     assert messages_of(folder, desk) == raw
 
 
@@ -132,3 +134,25 @@ async def test_a_backup_that_is_cut_off_leaves_the_one_before_and_is_begun_again
     await back_up(engine, folder)
     assert messages_of(folder, desk) == [new, more]
     assert not list((folder / "blobs").glob("*.new"))
+
+
+@pytest.mark.parametrize("same", [False, True])
+async def test_what_was_to_be_sent_since_is_not_sent_again(
+    engine: SqliteEngine, tmp_path: Path, same: bool
+) -> None:
+    assert outbox.KIND == SUBMISSIONS
+    desk = await furnish(engine)
+    for kind, due_at in ((SUBMISSIONS, NOW - 10), (SUBMISSIONS, NOW + 500), ("Snooze", NOW - 10)):
+        await desk.store.apply(PutItem(account_id=desk.id, kind=kind, data=b"{}", due_at=due_at))
+    await back_up(engine, tmp_path / "backup")
+    again = SqliteEngine(tmp_path / "again")
+    copy_back(tmp_path / "backup", again.path, again.folder / "blobs", same=same, now=NOW + 100)
+    await again.open()
+    try:
+        due = await again.store.items_due(SUBMISSIONS, NOW + 100, 10)
+        assert len(due) == same, "it may have been sent after the backup"
+        assert await again.store.item_count(desk.id, SUBMISSIONS) == 2
+        assert len(await again.store.items_due(SUBMISSIONS, NOW + 1000, 10)) == 1 + same
+        assert len(await again.store.items_due("Snooze", NOW + 100, 10)) == 1
+    finally:
+        await again.store.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 
-from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.mailbox_index import MailboxIndex, NewRows
 from posthouse.store.memory.indexes import MailboxIndexes
-from posthouse.store.memory.missed import Missed
+from posthouse.store.memory.missed import Missed, take_over
 
 
 async def test_what_is_heard_of_while_reading_is_read_too() -> None:
@@ -50,3 +51,24 @@ async def test_a_number_that_the_mailbox_never_reaches_is_not_waited_for() -> No
         await coming
     assert index.highest_modseq == 5
     assert indexes.coming_up(1, 2) is None
+
+
+async def test_an_index_that_is_taken_over_whole_finds_its_emails() -> None:
+    def rows(*email_ids: int) -> NewRows:
+        count = len(email_ids)
+        numbers = range(1, count + 1)
+        return NewRows(
+            uids=array("I", numbers),
+            flags=array("Q", [0] * count),
+            modseqs=array("Q", numbers),
+            email_ids=array("Q", email_ids),
+            sizes=array("I", [1] * count),
+            received=array("I", [1] * count),
+        )
+
+    index, present = MailboxIndex(1, 2, 1), MailboxIndex(1, 2, 1)
+    index.append(rows(10, 11))
+    assert index.find(11) == 2
+    present.append(rows(10, 12, 11))
+    take_over(index, Missed(modseq=3, whole=present))
+    assert [index.find(number) for number in (10, 11, 12, 13)] == [1, 3, 2, None]

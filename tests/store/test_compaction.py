@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -301,3 +303,143 @@ async def test_what_is_pinned_stays_until_the_copy_is_made(tmp_path: Path) -> No
     assert folder.present() == [2]
     folder.remove(2)
     assert folder.present() == []
+
+
+async def test_a_disk_that_becomes_full_meanwhile_ends_the_rests(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COMPACT_STEP", 1)
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    compactor = engine.store._engine._compactor
+    space = engine.store._engine._space
+
+    class Filling(Served):
+        def rest(self, worked: float) -> float:
+            space.intact = False
+            return super().rest(worked)
+
+    monkeypatch.setattr(space, "restore", lambda: False)
+    foreground = Filling()
+    monkeypatch.setattr(compactor, "_foreground", foreground)
+    assert await compactor.step()
+    assert len(foreground.rests) == 1
+    space.intact = True
+
+
+async def test_stopped_while_it_rests_it_leaves_nothing_half_written(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COMPACT_STEP", 1)
+    monkeypatch.setattr(limits, "BACKGROUND_REST", 10_000)
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    compactor = engine.store._engine._compactor
+    foreground = Served()
+    monkeypatch.setattr(compactor, "_foreground", foreground)
+    before = set((engine.folder / "blobs").glob("*.seg"))
+    working = asyncio.create_task(compactor.step())
+    async with asyncio.timeout(10):
+        while not foreground.rests:
+            await asyncio.sleep(0.01)
+    assert set((engine.folder / "blobs").glob("*.seg")) > before
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert set((engine.folder / "blobs").glob("*.seg")) == before
+    await filled.check()
+
+
+@pytest.mark.parametrize("how", ["other octets", "cut off", "missing"])
+async def test_a_damaged_message_stays_and_keeps_no_other(engine: SqliteEngine, how: str) -> None:
+    """Its octets are what is left of it; everything else is compacted all the same."""
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    rows = segment_rows(engine)
+    first = min(rows)
+    path = engine.folder / "blobs" / f"{first:06}.seg"
+    (place,) = rows_of(engine, "SELECT blob_id, offset FROM blob WHERE segment = ? ORDER BY offset", first)[
+        :1
+    ]
+    if how == "other octets":
+        with path.open("r+b") as file:
+            file.seek(place[1] + 100)
+            file.write(b"damaged")
+    elif how == "cut off":
+        os.truncate(path, place[1] + 100)
+    else:
+        path.unlink()
+    kept = {blob_id for (blob_id,) in rows_of(engine, "SELECT blob_id FROM blob WHERE segment = ?", first)}
+    await engine.reopen()  # nobody has the file open
+    await filled.compact()
+    left = {blob_id for (blob_id,) in rows_of(engine, "SELECT blob_id FROM blob WHERE segment = ?", first)}
+    assert left == ({place[0]} if how == "other octets" else kept)
+    mostly_dead = [
+        number
+        for number, (size, dead) in segment_rows(engine).items()
+        if dead >= size * limits.COMPACT_DEAD_SHARE
+    ]
+    assert set(mostly_dead) <= {first, max(rows)}, "but for the damaged one and the one that is open"
+    assert await filled.compact() == 0, "it is not tried again and again"
+    await engine.reopen()  # what is in memory is whole
+    inbox = await filled.desk.box()
+    index = await filled.desk.store.index(filled.desk.id, inbox.mailbox_id)
+    found = await filled.desk.store.messages(filled.desk.id, list(index.email_ids))
+    damaged = [uid for uid, raw in zip(index.uids, found, strict=True) if raw != filled.raw[uid]]
+    assert len(damaged) == len(left)
+
+
+def rows_of(engine: SqliteEngine, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
+    reader = engine.store._engine.open_reader()
+    try:
+        return reader.db.rows(statement, bindings)
+    finally:
+        reader.close()
+
+
+async def test_a_segment_on_its_way_out_takes_no_message_again(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same staged octets for another recipient, just when what the first one had is gone: never a lost message."""
+    monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+    desk = await furnish(engine)
+    inbox, archive = await desk.box(), await desk.box("Archive")
+    upload = engine.store.stage()
+    await upload.write(raw := message(1))
+    content = await upload.finish()
+    await desk.store.apply(desk.message(inbox, content=content))
+    await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, force=True))
+    await engine.settle()
+    compactor = engine.store._engine._compactor
+    real, kept = compactor._remove, []
+
+    async def meanwhile(segments: list[int]) -> None:
+        assert segments == [1]
+        with contextlib.suppress(StoreUnavailable):
+            kept.append(await desk.store.apply(desk.message(archive, content=content)))
+        await real(segments)
+
+    monkeypatch.setattr(compactor, "_remove", meanwhile)
+    await compactor.step()
+    await engine.reopen()
+    found = await desk.store.messages(desk.id, [each.email_id for each in kept])
+    assert found == [raw] * len(kept)
+
+
+async def test_staged_octets_are_taken_again_while_their_segment_is_there(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    upload = engine.store.stage()
+    await upload.write(raw := message(1))
+    content = await upload.finish()
+    await desk.store.apply(desk.message(inbox, content=content))
+    await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, force=True))
+    await engine.settle()
+    again = await desk.store.apply(desk.message(inbox, content=content))
+    while await engine.store._engine._compactor.step():
+        pass
+    await engine.reopen()
+    assert await desk.store.messages(desk.id, [again.email_id]) == [raw]

@@ -13,6 +13,7 @@ import pytest
 
 from posthouse.errors import StoreUnavailable
 from posthouse.store.model import Content
+from posthouse.store.sqlite import migrate as migration
 from posthouse.store.sqlite.connection import connect
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate, steps
@@ -78,6 +79,31 @@ def test_migrations_run_once_in_order_after_a_copy(tmp_path: Path) -> None:
     copy = tmp_path / "mail.db.before-003"
     assert columns_of(copy, "thing") == ["a"]
     assert list(tmp_path.glob("*.before-*")) == [copy]
+
+
+def test_the_copy_is_private_and_durable_before_anything_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mail.db"
+    migrate(path, 1, {1: "CREATE TABLE thing (a)"})
+    copy = tmp_path / "mail.db.before-002"
+    seen: list[tuple[str, int]] = []
+    real = migration.sync
+
+    def noted(synced: Path) -> None:
+        assert columns_of(path, "thing") == ["a"], "not changed yet"
+        seen.append((synced.name, stat.S_IMODE(synced.stat().st_mode)))
+        real(synced)
+
+    monkeypatch.setattr(migration, "sync", noted)
+    before = os.umask(0)
+    try:
+        migrate(path, 2, {1: "-", 2: "ALTER TABLE thing ADD COLUMN b"})
+    finally:
+        os.umask(before)
+    assert [name for name, _ in seen] == [f"{copy.name}.part", tmp_path.name]
+    assert seen[0][1] == stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert columns_of(copy, "thing") == ["a"]
 
 
 def test_a_failed_migration_changes_nothing(tmp_path: Path) -> None:

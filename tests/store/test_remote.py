@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from posthouse import limits
 from posthouse.errors import Conflict, LocalProtocolError, NotFound, StoreUnavailable
 from posthouse.store.derive import derive
-from posthouse.store.interface import AddAccount, AddEmail, CreateMailbox, PutDomain
+from posthouse.store.interface import AddAccount, AddEmail, CreateMailbox, Op, PutDomain
 from posthouse.store.model import Account, Content, Domain
 from posthouse.store.remote.calls import Fault
 from posthouse.store.remote.client import RemoteStore
@@ -228,5 +229,107 @@ def test_what_another_changes_is_seen_when_the_answer_has_grown_old(
             async with asyncio.timeout(limits.LINK_CACHE + 10):
                 while await far.remote.mailbox(account.account_id, "x") is None:
                     await asyncio.sleep(0.01)
+
+    asyncio.run(scene())
+
+
+def test_an_answer_beyond_the_limit_is_told_and_hangs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with far_store(tmp_path) as far:
+            account = await alice(far)
+            for number in range(30):
+                await far.store.apply(
+                    CreateMailbox(account_id=account.account_id, name=f"{number:02} {'x' * 100}")
+                )
+            monkeypatch.setattr("posthouse.store.remote.link.LINK_FRAME", 2000)
+            async with asyncio.timeout(5):
+                with pytest.raises(StoreUnavailable):
+                    await far.remote.mailboxes(account.account_id)
+                assert await far.remote.mailbox(account.account_id, "INBOX") is not None
+
+    asyncio.run(scene())
+
+
+def test_who_could_not_ask_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with far_store(tmp_path) as far:
+            monkeypatch.setattr("posthouse.store.remote.link.LINK_FRAME", 1000)
+            with pytest.raises(LocalProtocolError):
+                await far.remote.ask("mailbox", 1, "x" * 2000)
+            assert not far.remote._waiting
+
+    asyncio.run(scene())
+
+
+def test_what_was_asked_during_a_change_is_not_remembered_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with far_store(tmp_path) as far:
+            account = await alice(far)
+            real, begun, go_on = far.store.commit, asyncio.Event(), asyncio.Event()
+
+            async def slow(*ops: Op[Any]) -> list[Any]:
+                begun.set()
+                await go_on.wait()
+                return await real(*ops)
+
+            monkeypatch.setattr(far.store, "commit", slow)
+            making = asyncio.create_task(
+                far.remote.apply(CreateMailbox(account_id=account.account_id, name="x"))
+            )
+            await begun.wait()
+            assert await far.remote.mailbox(account.account_id, "x") is None
+            go_on.set()
+            await making
+            assert await far.remote.mailbox(account.account_id, "x") is not None, "one's own work"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("how", ["cancelled", "gone"])
+def test_a_staged_message_stays_while_its_commit_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Who asked is cut off, and knows it no more: what is committed must have its octets all the same."""
+
+    async def scene() -> None:
+        async with far_store(tmp_path) as far:
+            monkeypatch.setattr(limits, "STAGE_MEMORY", 1000)
+            account = await alice(far)
+            inbox = await far.remote.mailbox(account.account_id, "INBOX")
+            staging = far.remote.stage()
+            await staging.write(RAW * 100)
+            content = await staging.finish()
+            assert content.path is not None
+            real, begun, go_on = far.store.commit, asyncio.Event(), asyncio.Event()
+            done: list[Any] = []
+
+            async def slow(*ops: Op[Any]) -> list[Any]:
+                begun.set()
+                await go_on.wait()
+                done.extend(await real(*ops))
+                return done
+
+            monkeypatch.setattr(far.store, "commit", slow)
+            add = AddEmail(
+                account_id=account.account_id, mailbox_id=inbox.mailbox_id, content=content, received_at=1
+            )
+            adding = asyncio.create_task(far.remote.apply(add))
+            await begun.wait()
+            if how == "cancelled":
+                adding.cancel()
+                await asyncio.wait([adding])
+                del add, adding, content
+                await far.remote.ask("secret")  # behind the word that nobody knows the octets any more
+                await far.remote.ask("secret")
+            else:
+                await far.remote.close()
+                await settled(lambda: not far.server._clients)
+            go_on.set()
+            await settled(lambda: bool(done))
+            assert await far.store.messages(account.account_id, [done[0].email_id]) == [RAW * 100]
 
     asyncio.run(scene())

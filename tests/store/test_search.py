@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import os
 import random
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
+from posthouse.errors import StoreUnavailable
 from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
 from posthouse.message.words import fold_needle
 from posthouse.store.foreground import Foreground
@@ -432,7 +437,7 @@ def test_cached_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posthouse.store.search.cache.SEARCH_CACHED_IDS", 100)
     cached = IndexedIds()
     for account_id in range(10):
-        assert cached.searchable(account_id, {1, 999}, lambda: (list(range(40)), [])) == {1}
+        assert cached.searchable(0, account_id, {1, 999}, lambda: (list(range(40)), [])) == {1}
     assert len(cached._accounts) == 2
 
 
@@ -451,3 +456,98 @@ def test_needles_match_decoded_text() -> None:
         ("header:mime-version", "", True), ("header:x-none", "", False),
     ]:  # fmt: skip
         assert contains(raw, field, fold_needle(needle)) is wanted, (field, needle)
+
+
+async def test_a_search_under_way_when_the_file_is_made_anew_misleads_no_later_one(
+    index: SearchIndex, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows the old file's messages; the new file does not have them yet."""
+    fill(mailboxes, 1, 30)
+    index.notify_added()
+    await settled(index)
+    index._cached.clear(index._indexer.generation)
+    reached, go_on = threading.Event(), threading.Event()
+    real = index._reader
+
+    def slow() -> Any:
+        found = real()
+        reached.set()
+        assert go_on.wait(10)
+        return found
+
+    wanted = expected(mailboxes, 1, "body", "邮局")
+    assert wanted
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "_reader", slow)
+        searching = asyncio.create_task(index.matching(1, list(mailboxes.accounts[1]), "body", "邮局"))
+        await asyncio.to_thread(reached.wait, 10)
+        monkeypatch.setattr(mailboxes, "after", lambda *_: [])  # the new file stays empty
+        old = index._indexer.generation
+        index._indexer.report_damage()
+        async with asyncio.timeout(10):
+            while index._indexer.generation in (0, old):
+                await asyncio.sleep(0.005)
+        go_on.set()
+        assert await searching == wanted
+    assert await index.matching(1, list(mailboxes.accounts[1]), "body", "邮局") == wanted
+
+
+@pytest.mark.parametrize("harm", ["garbage", "old schema", "other Unicode"])
+async def test_a_file_that_cannot_be_used_is_let_go_at_once(
+    tmp_path: Path, mailboxes: Mailboxes, harm: str
+) -> None:
+    path = tmp_path / "search.db"
+    fill(mailboxes, 1, 3)
+    index = make(path, mailboxes)
+    await settled(index)
+    await index.close()
+    damage(path, harm)
+    for writer in (True, False) if harm == "garbage" else (True,):
+        with pytest.raises(database.Damaged) as caught:
+            database.open_database(path, writer=writer)
+        assert open_files(path) == [], caught  # also while somebody knows the fault
+
+
+def test_a_file_whose_progress_cannot_be_read_is_let_go(
+    tmp_path: Path, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexer = SearchIndex(tmp_path / "search.db", mailboxes, Foreground())._indexer
+
+    def torn(_db: apsw.Connection) -> int:
+        raise apsw.CorruptError("torn")
+
+    monkeypatch.setattr(database, "progress", torn)
+    with pytest.raises(apsw.CorruptError) as caught:
+        indexer._open()
+    assert open_files(tmp_path / "search.db") == [], caught
+
+
+def open_files(path: Path) -> list[str]:
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return [each for each in found if each.startswith(str(path))]
+
+
+async def test_a_search_when_the_store_ends_is_told_so(index: SearchIndex, mailboxes: Mailboxes) -> None:
+    fill(mailboxes, 1, 3)
+    gate = threading.Event()
+
+    def slow(*_: Any) -> Iterator[bytes | None]:
+        assert gate.wait(10)
+        yield None
+
+    mailboxes.read = slow  # type: ignore[method-assign]
+    running = [
+        asyncio.create_task(index.matching(1, list(mailboxes.accounts[1]), "body", "邮局")) for _ in range(6)
+    ]
+    await asyncio.sleep(0.05)
+    closing = asyncio.create_task(index.close())
+    await asyncio.sleep(0.05)
+    gate.set()
+    await closing
+    found = await asyncio.gather(*running, return_exceptions=True)
+    assert all(isinstance(one, StoreUnavailable) for one in found), found
+    with pytest.raises(StoreUnavailable):
+        await index.matching(1, [1], "body", "邮局")

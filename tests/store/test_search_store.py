@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 import apsw
+import pytest
 
+from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.derive import derive
 from posthouse.store.foreground import Foreground
@@ -21,7 +23,8 @@ from posthouse.store.interface import (
 )
 from posthouse.store.model import Content, Domain
 from posthouse.store.search import SearchIndex
-from posthouse.store.sqlite.searching import OpenReader, text_search
+from posthouse.store.sqlite.readers import Reader
+from posthouse.store.sqlite.searching import OpenReader, SqliteMessages, text_search
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -116,3 +119,11 @@ async def test_search_follows_the_store(tmp_path: Path) -> None:
     await store.apply(RemoveAccount(account_id=me))
     await house.settled(0)
     await store.close()
+
+
+async def test_files_that_cannot_be_opened_are_the_stores_fault(tmp_path: Path) -> None:
+    def full() -> Reader:
+        raise apsw.CantOpenError("unable to open database file")
+
+    with pytest.raises(StoreUnavailable):
+        list(SqliteMessages(full).read(1, [1]))

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
+from posthouse.store.model import Content
 from posthouse.store.sqlite import staging, writer
 from posthouse.store.sqlite.transaction import Transaction
 from tests.kits.engine import furnish
@@ -154,3 +156,32 @@ async def test_what_was_adopted_is_not_remembered_for_ever(engine: SqliteEngine)
         while engine.store._engine.folder.adopted:
             await asyncio.sleep(0.01)
     assert await desk.store.messages(desk.id, [added.email_id]) == [b"x" * 2000]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+async def test_what_was_staged_before_a_restart_does_not_take_a_new_segment_with_it(
+    engine: SqliteEngine, finished: bool
+) -> None:
+    """Numbers that nothing used begin anew: the file of that name is another one then."""
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    old = engine.store.stage()
+    await old.write(b"x" * 2000)
+    content = await old.finish() if finished else None
+    (path,) = files(engine)
+    await engine.reopen()
+    added = await desk.store.apply(desk.message(inbox, content=Content.of(b"y" * 20_000)))
+    assert files(engine) == [path]
+    del content
+    await old.discard()
+    await engine.reopen()
+    assert await desk.store.messages(desk.id, [added.email_id]) == [b"y" * 20_000]
+
+
+async def test_a_staged_file_is_not_removed_when_the_process_ends(engine: SqliteEngine) -> None:
+    """The next one may have the store open by then."""
+    upload = engine.store.stage()
+    await upload.write(b"x" * 2000)
+    content = await upload.finish()
+    mine = [each for each in weakref.finalize._registry if each.peek()[0] is content]  # type: ignore[attr-defined]
+    assert [each.atexit for each in mine] == [False]

@@ -68,6 +68,11 @@ class Service:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        while " /drips" in head[0]:
+            if writer.is_closing():
+                return
+            writer.write(b"H")
+            await asyncio.sleep(0.02)
         fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
         self.told.put_nowait((fields, await reader.readexactly(int(fields["content-length"]))))
         writer.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.status)
@@ -138,6 +143,20 @@ async def test_a_device_is_verified_and_then_told(alice: Client, service: Servic
     while (await call(alice, "PushSubscription/get"))["list"]:
         await alice.house.fill("alice@example.test", 1)
         await asyncio.sleep(0.05)
+
+
+async def test_a_service_that_drips_holds_no_other(
+    alice: Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PUSH_TIME", 0.2)
+    create = {
+        path: {"deviceClientId": path, "url": f"https://127.0.0.1:{service.port}/{path}"}
+        for path in ("drips", "fine")
+    }
+    made = (await call(alice, "PushSubscription/set", create=create))["created"]
+    async with asyncio.timeout(3):
+        _, body = await service.told.get()
+    assert json.loads(body)["pushSubscriptionId"] == made["fine"]["id"]
 
 
 async def test_pushes_go_on_after_the_store_was_away(

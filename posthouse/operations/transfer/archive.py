@@ -29,8 +29,7 @@ class ArchiveSource:
         self._folders = {
             str(folder.mailbox_id): folder for folder in self._archive.folders(account.account_id)
         }
-        self.damaged: list[str] = []
-        """Messages whose bytes could not be read."""
+        self.unread: list[str] = []
 
     def folders(self) -> list[FolderInfo]:
         """The account's mailboxes as they were."""
@@ -61,7 +60,7 @@ class ArchiveSource:
                 try:
                     raw = self._archive.read(one)
                 except (OSError, NotFound) as fault:
-                    self.damaged.append(f"{folder.name} uid {one.uid}: {fault}")
+                    self.unread.append(f"{folder.name} uid {one.uid}: {fault}")
                     continue
                 if self._wanted is not None and not _has_id(raw, self._wanted):
                     continue

@@ -14,6 +14,7 @@ from posthouse.operations.transfer.model import (
     NUMBER_MAX,
     FolderInfo,
     Message,
+    NameTaken,
     Source,
     Target,
     TransferFault,
@@ -111,6 +112,8 @@ def _import_folder(source: Source, folder: FolderInfo, house: House, plan: Plan)
         octets += len(message.raw)
     if batch:
         done += _put(source, folder, house, plan, batch)
+    refused += tuple(source.unread)
+    source.unread.clear()
     yield Step(folder=folder.name, done=done, total=folder.messages, before=known.count, refused=refused)
 
 
@@ -162,7 +165,10 @@ def carry_out(target: Target, house: House, plan: Plan) -> Iterator[Step]:
             uid_validity=row["uid_validity"],
             uid_next=row["uid_next"],
         )
-        yield from _export_folder(target, folder, house, plan)
+        try:
+            yield from _export_folder(target, folder, house, plan)
+        except NameTaken as fault:
+            yield Step(folder=folder.name, done=0, total=folder.messages, refused=(fault.public,))
 
 
 def _export_folder(target: Target, folder: FolderInfo, house: House, plan: Plan) -> Iterator[Step]:

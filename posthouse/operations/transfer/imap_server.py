@@ -153,6 +153,10 @@ def _quoted(place: str) -> str:
 class ImapSource(_Server):
     """A server to import from. Nothing is changed there: mailboxes are opened with EXAMINE, bodies read with PEEK."""
 
+    def __init__(self, url: str, password: str, *, verify: bool) -> None:
+        super().__init__(url, password, verify=verify)
+        self.unread: list[str] = []
+
     def messages(self, folder: FolderInfo, known: Known) -> Iterator[Message]:
         """The messages of a mailbox, by UID."""
         self.ask(f"open {folder.name}", lambda: self.client.select(_quoted(folder.place), readonly=True))
@@ -165,7 +169,13 @@ class ImapSource(_Server):
             there = known(folder, list(keys))
             wanted = [uid for key, uid in keys.items() if key not in there]
             for batch in self._batches(wanted):
-                yield from self._fetch(batch, validity)
+                given: set[int] = set()
+                for message in self._fetch(batch, validity):
+                    given.add(message.uid)
+                    yield message
+                # A server that cannot read a message says NIL, or nothing: that is no reason to believe it was taken.
+                missing = [uid for uid in batch if uid not in given]
+                self.unread += [f"{folder.name} uid {uid}: the server does not give it" for uid in missing]
 
     def _batches(self, uids: list[int]) -> Iterator[list[int]]:
         """Portions whose sizes together stay within TRANSFER_OCTETS."""

@@ -20,6 +20,7 @@ from posthouse.operations.transfer.model import (
     FolderInfo,
     Known,
     Message,
+    Names,
     TransferFault,
     open_plain,
     with_crlf,
@@ -46,6 +47,7 @@ class MaildirSource:
     def __init__(self, place: Path) -> None:
         self._place = place.resolve()
         self.name = f"maildir:{self._place}"
+        self.unread: list[str] = []
 
     def folders(self) -> list[FolderInfo]:
         """INBOX is the Maildir itself."""
@@ -174,6 +176,7 @@ class MaildirTarget:
     def __init__(self, place: Path) -> None:
         self._place = place
         self.name = f"maildir:{place.resolve()}"
+        self._names = Names()
         self._keywords: list[str] = []
         self._new: list[Path] = []
 
@@ -187,6 +190,7 @@ class MaildirTarget:
     def open(self, folder: FolderInfo) -> int:
         """Make the folders."""
         path = self._path(folder)
+        self._names.give(str(path), folder.name)
         try:
             for part in ("tmp", "new", "cur"):
                 (path / part).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,12 +18,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
+
 from posthouse import limits
 from posthouse.message.date import parse_date
 from posthouse.operations.transfer.model import (
     FolderInfo,
     Known,
     Message,
+    Names,
     TransferFault,
     open_plain,
     with_crlf,
@@ -52,6 +55,7 @@ class MboxSource:
         self._place = place.resolve()
         self._folder = folder
         self.name = f"mbox:{self._place}"
+        self.unread: list[str] = []
 
     def folders(self) -> list[FolderInfo]:
         """The files."""
@@ -193,27 +197,32 @@ class MboxTarget:
         self._place = place
         self.name = f"mbox:{place.resolve()}"
         self._file: BinaryIO | None = None
-        self._state: dict[str, list[int]] = {}
+        self._names = Names()
+        self._state: dict[str, tuple[int, int, int]] = {}
         """Mailbox → UIDVALIDITY, last UID, octets."""
         self._uid = 0
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (place / STATE).exists():
-                self._state = json.loads((place / STATE).read_text())
-        except (OSError, ValueError) as fault:
-            raise TransferFault(f"{place}: {fault}") from fault
+                known = (place / STATE).read_bytes()
+                self._state = msgspec.json.decode(known, type=dict[str, tuple[int, int, int]])
+        except (OSError, msgspec.MsgspecError) as fault:
+            raise TransferFault(f"{place / STATE}: {fault}; without it all is exported again") from fault
 
     def open(self, folder: FolderInfo) -> int:
         """Open a file where the last finished batch ended."""
         self.close()
         path = self._place / f"{safe_path(folder.name)}{SUFFIX}"
-        validity, uid, octets = self._state.get(folder.name, [0, 0, 0])
+        self._names.give(str(path), folder.name)
+        validity, uid, octets = self._state.get(folder.name, (0, 0, 0))
         if validity != folder.uid_validity:
             uid = octets = 0
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(descriptor, "r+b")
+            if os.fstat(descriptor).st_size < octets:
+                uid = octets = 0  # what an earlier run wrote is not there any more: it is written again
             self._file.truncate(octets)
             self._file.seek(octets)
         except OSError as fault:
@@ -237,7 +246,7 @@ class MboxTarget:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._state[folder.name] = [folder.uid_validity, self._uid, self._file.tell()]
+            self._state[folder.name] = (folder.uid_validity, self._uid, self._file.tell())
             unfinished = self._place / f"{STATE}.part"
             unfinished.write_text(json.dumps(self._state))
             unfinished.replace(self._place / STATE)

@@ -22,6 +22,23 @@ class TransferFault(PosthouseError):
     """The other side cannot be read or written; the text says where and why."""
 
 
+class NameTaken(TransferFault):
+    """Another mailbox of the same export has this name on the other side."""
+
+
+class Names:
+    """Which mailbox each name of the other side was given to."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, str] = {}
+
+    def give(self, there: str, folder: str) -> None:
+        """Raise NameTaken when the name belongs to another mailbox: neither must overwrite the other."""
+        other = self._given.setdefault(there, folder)
+        if other != folder:
+            raise NameTaken(f"{folder}: {other} has the same name there; export it elsewhere with --folder")
+
+
 class FolderInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A mailbox of the other side."""
 
@@ -57,6 +74,8 @@ class Source(Protocol):
 
     name: str
     """What tells it from other sources, for good."""
+    unread: list[str]
+    """Messages that are there and could not be had, each with why; whoever tells of them empties it."""
 
     def folders(self) -> list[FolderInfo]:
         """All mailboxes. TransferFault."""

@@ -48,6 +48,5 @@ def _replace(index: MailboxIndex, present: MailboxIndex) -> tuple[Ranges, Ranges
         for uid, modseq in zip(present.uids, present.modseqs, strict=True)
         if old.get(uid, modseq) != modseq
     ]
-    for name in ("uids", "flags", "modseqs", "email_ids", "sizes", "received"):
-        setattr(index, name, getattr(present, name))
+    index.become(present)
     return after - before, Ranges.of_sorted(flagged), before - after

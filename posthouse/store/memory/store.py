@@ -18,7 +18,7 @@ from posthouse.store.account_model import States
 from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
 from posthouse.store.interface import Op, Staging, TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
-from posthouse.store.memory.engine import Engine, Rdr, Reading
+from posthouse.store.memory.engine import Ahead, Engine, Rdr, Reading
 from posthouse.store.memory.judging import StoredJudgements
 from posthouse.store.memory.records import Records
 from posthouse.store.model import (
@@ -147,27 +147,30 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
         known = {email_id: places.get((account_id, email_id)) for email_id in email_ids}
         missing = [email_id for email_id, place in known.items() if place is None]
         if missing:
-            await self._fetch(account_id, missing, bytes_too=len(missing) == 1)
-            return [self._live.places.get((account_id, email_id)) for email_id in email_ids]
-        return list(known.values())
+            known.update((await self._fetch(account_id, missing, bytes_too=len(missing) == 1)).stored)
+        return [known[email_id] for email_id in email_ids]
 
-    async def _fetch(self, account_id: int, email_ids: list[int], *, bytes_too: bool) -> dict[int, bytes]:
-        """Learn where emails are; the bytes that were read with that, by blob."""
+    async def _fetch(self, account_id: int, email_ids: list[int], *, bytes_too: bool) -> Ahead:
+        """Learn where emails are, and keep that; what keeps it may be full of others' before it is looked at again."""
         ahead = await self._readers.run(self._reading.ahead, account_id, email_ids, bytes_too)
         for email_id, place in ahead.stored.items():
             self._live.places.put((account_id, email_id), place)
         for blob_id, raw in ahead.blobs.items():
             self._live.bytes.put(blob_id, raw)
-        return ahead.blobs
+        return ahead
 
     async def messages(self, account_id: int, email_ids: Sequence[int]) -> list[bytes | None]:
         """Whole messages, for batches of small ones; the caller bounds the sum of sizes."""
         self._foreground.note()
         _bound(email_ids)
-        places = self._live.places
-        unknown = [email_id for email_id in email_ids if places.get((account_id, email_id)) is None]
-        read = await self._fetch(account_id, unknown, bytes_too=True) if unknown else {}
-        stored = [places.get((account_id, email_id)) for email_id in email_ids]
+        places = {email_id: self._live.places.get((account_id, email_id)) for email_id in email_ids}
+        unknown = [email_id for email_id, place in places.items() if place is None]
+        read: dict[int, bytes] = {}
+        if unknown:
+            ahead = await self._fetch(account_id, unknown, bytes_too=True)
+            places.update(ahead.stored)
+            read = ahead.blobs
+        stored = [places[email_id] for email_id in email_ids]
         found: dict[int, bytes | None] = {
             place.blob_id: read.get(place.blob_id) or self._live.bytes.get(place.blob_id)
             for place in stored

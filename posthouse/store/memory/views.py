@@ -125,13 +125,20 @@ class AccountViews:
                 view = await self._read_view(account_id)
             self._views[account_id] = view
             if len(self._views) > limits.STATES_CACHED:
-                self._interest.accounts.discard(self._views.popitem(last=False)[0])
+                self._lose_interest(self._views.popitem(last=False)[0])
             return view
         finally:
             del self._loading[account_id]
             del self._missed[account_id]
             self._stale.pop(account_id, None)
             self._gone.discard(account_id)
+            self._lose_interest(account_id)
+
+    def _lose_interest(self, account_id: int) -> None:
+        """Have changes of an account described no more, unless it is in memory or somebody watches it."""
+        wanted = (self._views, self._loading, self._watchers)
+        if not any(account_id in each for each in wanted):
+            self._interest.accounts.discard(account_id)
 
     def _up_to_date(self, view: AccountView, account_id: int) -> bool:
         """Apply what came while an account was read; whether that was all."""
@@ -183,6 +190,7 @@ class AccountViews:
     def watch(self, account_id: int, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any change; the result ends it."""
         self._watchers.setdefault(account_id, []).append(heard)
+        self._interest.accounts.add(account_id)
 
         def end() -> None:
             present = self._watchers.get(account_id, [])
@@ -190,6 +198,7 @@ class AccountViews:
                 present.remove(heard)
             if not present:
                 self._watchers.pop(account_id, None)
+                self._lose_interest(account_id)
 
         return end
 

@@ -32,6 +32,11 @@ _MINE = (
     " WHERE p.account_id = ?"
 )
 
+_UNOWNED = (  # sent before those who had them went
+    "SELECT blob_id FROM blob WHERE blob_id NOT IN (SELECT blob_id FROM email UNION ALL SELECT blob_id FROM upload"
+    " UNION ALL SELECT blob_id FROM queued)"
+)
+
 
 class _Embedded:
     """What reading and writing have in common."""
@@ -127,18 +132,32 @@ class EmbeddedTarget(_Embedded):
     def __init__(self, path: Path, blobs: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = StoreLock(path.with_name(path.name + ".lock"))
+        try:
+            self._tx = self._begin(path, blobs)
+        except BaseException:
+            self._lock.release()
+            raise
+        super().__init__(self._tx.db)
+
+    @staticmethod
+    def _begin(path: Path, blobs: Path) -> Transaction:
         migrate(path, int(time.time()))
         folder = SegmentFolder(blobs)
-        self._tx = Transaction(connect(path), folder, Interest(), Settings())
-        known = dict(self._tx.query("SELECT segment, size FROM segment"))
-        folder.start_above(max(known, default=0))
-        super().__init__(self._tx.db)
-        self.db.execute(
-            "CREATE TABLE IF NOT EXISTS moving (account_id INTEGER PRIMARY KEY, mark TEXT NOT NULL)"
-        )
-        started = self.db.rows("SELECT 1 FROM moving LIMIT 1")
-        if self.accounts() and not started:
-            raise StoreUnavailable(f"{path} is a store in use already.")
+        db = connect(path)
+        try:
+            tx = Transaction(db, folder, Interest(), Settings())
+            known = dict(tx.query("SELECT segment, size FROM segment"))
+            folder.start_above(max(known, default=0))
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS moving (account_id INTEGER PRIMARY KEY, mark TEXT NOT NULL)"
+            )
+            used = db.rows("SELECT 1 FROM account LIMIT 1")
+            if used and not db.rows("SELECT 1 FROM moving LIMIT 1"):
+                raise StoreUnavailable(f"{path} is a store in use already.")
+        except BaseException:
+            db.close()
+            raise
+        return tx
 
     def moved(self) -> dict[int, str]:
         """Accounts that are here already, with the fingerprint they had."""
@@ -207,6 +226,9 @@ class EmbeddedTarget(_Embedded):
         tx.destinations_changed(
             {row[0] for row in tx.query("SELECT DISTINCT destination FROM queued_recipient")}
         )
+        unowned = tx.query(_UNOWNED)
+        if unowned:
+            tx.blobs.remove([blob_id for (blob_id,) in unowned])
         tx.execute("DELETE FROM blob_share")
         tx.execute(
             "INSERT INTO blob_share SELECT blob_id, count(*) FROM (SELECT blob_id FROM email"

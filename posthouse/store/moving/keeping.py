@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import apsw
+
 from posthouse.errors import StoreUnavailable
 from posthouse.store.moving.cluster import ClusterSource, ClusterTarget, objects_of
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
@@ -62,32 +64,44 @@ class ClusterKeeper:
         while not job.done():
             await asyncio.wait([job], timeout=TOLD_EVERY)
             yield Copied(octets=told[0], total=told[1], written=0)
-        octets = job.result()
+        try:
+            octets = job.result()
+        except (OSError, apsw.Error) as fault:
+            raise StoreUnavailable(f"The backup could not be made: {fault}") from fault
         yield Copied(octets=octets, total=octets, written=octets)
 
     def _copy(self, folder: Path, progress: Callable[[str, int, int], None]) -> int:
-        """In one thread; the octets written."""
+        """In one thread; the octets written. What fails leaves nothing: the space may be what others lack."""
         part = folder / f"{DATABASE}.part"
         blobs = folder / BLOBS
         blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in folder.glob(f"{part.name}*"):  # of a run that was cut off
-            path.unlink()
+        _remove_part(part)  # of a run that was cut off
+        segments = SegmentFolder(blobs)
+        before = set(segments.present())
+        try:
+            try:
+                moved = self._copied(part, blobs, progress)
+                wanted = segments_of(part)
+            except BaseException:
+                for number in set(segments.present()) - before:
+                    segments.remove(number)
+                raise
+            put_in_place(part, folder, {segments.path(number).name for number in wanted})
+        finally:
+            _remove_part(part)
+        return moved.octets
+
+    def _copied(self, part: Path, blobs: Path, progress: Callable[[str, int, int], None]) -> Moved:
         source = self._open()
         try:
             source.begin()
             target = EmbeddedTarget(part, blobs)
             try:
-                moved: Moved = Mover(source, target, progress).finish()
+                return Mover(source, target, progress).finish()
             finally:
                 target.close()
         finally:
             source.close()
-        wanted = segments_of(part)
-        segments = SegmentFolder(blobs)
-        put_in_place(part, folder, {segments.path(number).name for number in wanted})
-        for path in folder.glob(f"{part.name}*"):
-            path.unlink()
-        return moved.octets
 
     async def verify(self, *, fix: bool) -> AsyncIterator[Checked | Flaw]:
         """Read everything; flaws, and how far it has come."""
@@ -103,6 +117,11 @@ class ClusterKeeper:
 
     def _open(self) -> MomentSource:
         return MomentSource(self._url, objects_of(self._objects, self._cache))
+
+
+def _remove_part(part: Path) -> None:
+    for path in part.parent.glob(f"{part.name}*"):
+        path.unlink()
 
 
 def restore_into_cluster(backup: Path, url: str, objects: str, work: Path, *, same: bool, now: int) -> Moved:

@@ -55,13 +55,11 @@ class Fingerprint(msgspec.Struct, frozen=True):
     """Equal as long as an account's mail is the same."""
 
     modseq: int
-    threads: int
-    uploads: int
-    transferred: int
+    counted: tuple[int, ...]
 
     def text(self) -> str:
         """As it is noted."""
-        return f"{self.modseq} {self.threads} {self.uploads} {self.transferred}"
+        return " ".join(map(str, (self.modseq, *self.counted)))
 
 
 class Totals(msgspec.Struct, frozen=True):

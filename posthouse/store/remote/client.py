@@ -39,6 +39,8 @@ class RemoteStore:
         self._hearing: dict[str, list[Callable[[tuple[Any, ...]], None]]] = {}
         self._next = 0
         self._lately: dict[tuple[str, tuple[Any, ...]], tuple[float, Any]] = {}
+        self._changes = 0
+        """How often what was remembered became old."""
 
     @classmethod
     async def open(cls, sock: socket.socket, lost: Callable[[], None]) -> Self:
@@ -61,8 +63,8 @@ class RemoteStore:
         self._next += 1
         number = self._next
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
-        self._link.send((number, name, arguments, named))
         try:
+            self._link.send((number, name, arguments, named))
             return await waiting
         finally:
             self._waiting.pop(number, None)
@@ -73,11 +75,17 @@ class RemoteStore:
         known = self._lately.get(key)
         if known is not None and known[0] > now:
             return known[1]
-        if len(self._lately) >= LINK_CACHED:
-            self._lately.clear()
+        changes = self._changes
         answer = await self.ask(name, *arguments)
-        self._lately[key] = (now + LINK_CACHE, answer)
+        if changes == self._changes:  # else it may be of before what we have changed meanwhile
+            if len(self._lately) >= LINK_CACHED:
+                self._lately.clear()
+            self._lately[key] = (now + LINK_CACHE, answer)
         return answer
+
+    def _forget_lately(self) -> None:
+        self._changes += 1
+        self._lately.clear()
 
     async def apply(self, op: Op[R]) -> R:
         """See `Store.apply`."""
@@ -86,13 +94,14 @@ class RemoteStore:
 
     async def commit(self, *ops: Op[Any]) -> list[Any]:
         """See `Store.commit`."""
-        if not all(isinstance(op, _HARMLESS) for op in ops):
-            self._lately.clear()
         try:
             return cast(list[Any], await self.ask("commit", *ops))
         except NotFound:
-            self._lately.clear()  # what we remember is there no longer
+            self._forget_lately()  # what we remember is there no longer
             raise
+        finally:
+            if not all(isinstance(op, _HARMLESS) for op in ops):
+                self._forget_lately()
 
     def healthy(self) -> bool:
         """Whether the other process is there."""

@@ -119,6 +119,8 @@ class Client:
     async def _answer(
         self, number: int, name: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> None:
+        # What a commit adopts stays until it is done, though who asked may be cut off and forget it meanwhile.
+        staged = tuple(self._staged.values())
         answer: tuple[int, Fault | None, Any]
         try:
             if name in CALLS:
@@ -130,8 +132,17 @@ class Client:
         except Exception:
             log.exception("a worker's request %s failed", name)
             answer = (number, Fault.of(StoreUnavailable("The store failed.")), None)
+        finally:
+            del staged
+        self._send(number, name, answer)
+
+    def _send(self, number: int, name: str, answer: tuple[int, Fault | None, Any]) -> None:
         assert self._link is not None
-        self._link.send(answer)
+        try:
+            self._link.send(answer)
+        except Exception:  # too large, or nothing that a link can carry: nobody may be left waiting
+            log.exception("the answer to a worker's request %s cannot be sent", name)
+            self._link.send((number, Fault.of(StoreUnavailable("The store failed.")), None))
 
     # --- staging: the worker's octets go into a file of the store ------------------------------------------
 
@@ -145,7 +156,7 @@ class Client:
 
     async def _finish(self, number: int) -> Content:
         content = await self._staging(number).finish()
-        del self._stagings[number]
+        self._stagings.pop(number, None)  # discarded meanwhile, perhaps
         # Its file is removed when nobody knows this value any more and no commit has adopted it.
         self._staged[number] = content
         return content

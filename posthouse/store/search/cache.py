@@ -29,12 +29,24 @@ class IndexedIds:
         self._lock = threading.Lock()
         self._accounts: OrderedDict[int, Known] = OrderedDict()
         self._count = 0
+        self._generation = 0
+        """Of the file that they are in."""
 
     def searchable(
-        self, account_id: int, asked: set[int], load: Callable[[], tuple[list[int], list[int]]]
+        self,
+        generation: int,
+        account_id: int,
+        asked: set[int],
+        load: Callable[[], tuple[list[int], list[int]]],
     ) -> set[int]:
-        """Those of the asked messages that the index decides about. `load` reads an account's ids from the file."""
+        """Those of the asked messages that the index decides about. `load` reads an account's ids from the file.
+
+        `generation`: of that file. What is in another one than the present is said, and not remembered.
+        """
         with self._lock:
+            if generation != self._generation:
+                indexed, opaque = load()
+                return asked.intersection(indexed).difference(opaque)
             known = self._accounts.get(account_id)
             if known is None:
                 # Under the lock, so that no commit falls between reading the file and noting what was read.
@@ -70,8 +82,9 @@ class IndexedIds:
                 known.indexed.difference_update(email_ids)
                 self._count += len(known.indexed)
 
-    def clear(self) -> None:
-        """The file is another one."""
+    def clear(self, generation: int) -> None:
+        """The file is another one (0: there is none)."""
         with self._lock:
+            self._generation = generation
             self._accounts.clear()
             self._count = 0

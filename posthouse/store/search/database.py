@@ -75,17 +75,25 @@ def open_database(path: Path, *, writer: bool) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if writer else apsw.SQLITE_OPEN_READWRITE
     try:
         db = apsw.Connection(str(path), flags=flags)
-        db.set_busy_timeout(_BUSY_MS)
-        db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        if writer:
-            db.execute("PRAGMA journal_mode = WAL")
-            # A commit that a power cut takes back is only work to be done again.
-            db.execute("PRAGMA synchronous = NORMAL")
-            _prepare(db)
+        try:
+            _settle(db, writer=writer)
+        except BaseException:
+            db.close(True)  # the fault that is told knows it; the file may be about to be deleted
+            raise
         return db
     except (apsw.NotADBError, apsw.CorruptError, apsw.FormatError, apsw.SQLError) as error:
         raise Damaged(str(error)) from error
+
+
+def _settle(db: apsw.Connection, *, writer: bool) -> None:
+    db.set_busy_timeout(_BUSY_MS)
+    db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+    db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    if writer:
+        db.execute("PRAGMA journal_mode = WAL")
+        # A commit that a power cut takes back is only work to be done again.
+        db.execute("PRAGMA synchronous = NORMAL")
+        _prepare(db)
 
 
 def _prepare(db: apsw.Connection) -> None:

@@ -93,20 +93,24 @@ class Indexer:
 
     def _open(self) -> apsw.Connection:
         db = database.open_database(self._path, writer=True)
-        self._done_to = database.progress(db)
-        if self._done_to >= self._source.ceiling() > 0:
+        try:
+            self._done_to = database.progress(db)
+            if self._done_to >= self._source.ceiling() > 0:
+                raise database.Damaged("it knows messages that the store never had")
+        except BaseException:
             db.close(True)
-            raise database.Damaged("it knows messages that the store never had")
+            raise
         self._known.clear()
         self._known_count = 0
-        self._cached.clear()
-        self.generation = time.monotonic_ns()
+        generation = time.monotonic_ns()
+        self._cached.clear(generation)
+        self.generation = generation
         self.notices.compare()  # what went while we were away, or while indexing had failed
         return db
 
     def _begin_anew(self, db: apsw.Connection | None) -> None:
         self.generation = 0
-        self._cached.clear()
+        self._cached.clear(0)
         if db is not None:
             db.close(True)
         database.delete_database(self._path)

@@ -58,11 +58,20 @@ class SearchIndex:
         self, account_id: int, email_ids: Sequence[int], field: str, needle: str
     ) -> frozenset[int]:
         """Which of the messages contain the needle (`Store.search_text`). Messages that are gone match nothing."""
-        loop = asyncio.get_running_loop()
+        if self._stopping:
+            raise StoreUnavailable("The mail store is closing.")
+        work = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._match, account_id, email_ids, field, needle
+        )
+        task = asyncio.current_task()
         with self._foreground.serving():
-            return await loop.run_in_executor(
-                self._threads, self._match, account_id, email_ids, field, needle
-            )
+            try:
+                return await work
+            except asyncio.CancelledError:
+                if task is None or task.cancelling():
+                    raise
+                # It had not begun when the threads were ended; who asked goes on.
+                raise StoreUnavailable("The mail store is closing.") from None
 
     def settled(self) -> bool:
         """Whether all that was told so far is in the file."""
@@ -96,10 +105,12 @@ class SearchIndex:
         self, account_id: int, asked: set[int], field: str, needle: str
     ) -> tuple[set[int], set[int]]:
         """(messages that the index decided about, those of them that match)."""
-        db = self._reader()
+        generation, db = self._reader()
         if db is None:
             return set(), set()
-        among = self._cached.searchable(account_id, asked, lambda: database.indexed(db, account_id))
+        among = self._cached.searchable(
+            generation, account_id, asked, lambda: database.indexed(db, account_id)
+        )
         answer = query.ask(database.AccountTerms(db, account_id), field, needle, among)
         hits, undecided = set(answer.hits), set(answer.undecided)
         class_ = HEADS.get(field.removeprefix("header:")) if needle and undecided else None
@@ -120,13 +131,13 @@ class SearchIndex:
             if self._stopping:
                 raise StoreUnavailable("The mail store is closing.")
 
-    def _reader(self) -> apsw.Connection | None:
-        """This thread's connection to the present file; None while there is none."""
+    def _reader(self) -> tuple[int, apsw.Connection | None]:
+        """(the file's generation, this thread's connection to it); None while there is none."""
         generation = self._indexer.generation
         if generation == 0:
-            return None
+            return 0, None
         if getattr(self._local, "generation", 0) != generation:
             self._local.db = database.open_database(self._path, writer=False)
             self._local.generation = generation
         db: apsw.Connection = self._local.db
-        return db
+        return generation, db

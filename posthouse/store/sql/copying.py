@@ -77,11 +77,8 @@ def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> 
         if some and moving:
             leave(tx, account, source, selection, keep_emails=True)
         for uid, email_id in shared:
-            tx.execute(
-                "DELETE FROM twin WHERE account_id = ? AND email_id = ? AND mailbox_id = ?",
-                (account.account_id, email_id, source.mailbox_id),
-            )
-            twins.pair(tx, account, email_id, (target.mailbox_id, first + bisect_left(some, uid)))
+            place = (target.mailbox_id, first + bisect_left(some, uid))
+            twins.move(tx, account, email_id, source.mailbox_id, place)
         left += some
         arrived += range(first, first + len(some))
         if some:

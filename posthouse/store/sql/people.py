@@ -110,7 +110,7 @@ def add_account(tx: Transaction, op: AddAccount) -> Account:
         password=op.password,
         scram=op.scram,
         quota=op.quota,
-        disabled=False,
+        disabled=op.disabled,
         admin=op.admin,
         created_at=op.created_at,
     )

@@ -319,14 +319,14 @@ def leave(
     if not uids:
         return []
     staying: list[int] = []
+    leaving: list[GoneEmail] = []
     lost: list[GoneEmail] = []
     if not keep_emails:
         if account.has_twins:
             staying = [email_id for _, email_id in twins_among(tx, account, mailbox, selection)]
-        lost = gone_emails(tx, account.account_id, selection.where, selection.bindings)
-        if staying:
-            kept = set(staying)
-            lost = [each for each in lost if each[0] not in kept]
+        leaving = gone_emails(tx, account.account_id, selection.where, selection.bindings)
+        kept = set(staying)
+        lost = [each for each in leaving if each[0] not in kept]
         if lost:
             tx.discard_emails(account.account_id, [each[0] for each in lost])
     watched = _emails(tx, selection) if mailbox.mailbox_id in account.shared else []
@@ -339,8 +339,10 @@ def leave(
     gone = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, gone, vanished=True)
     tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone, mailbox.tell(modseq)))
-    for email_id in staying:
-        twins.part(tx, account, email_id, mailbox.mailbox_id)
+    nowhere = {e for e in staying if not twins.part(tx, account, e, mailbox.mailbox_id)}
+    if nowhere:  # a move into a mailbox where they were already once left them marked as in several
+        tx.discard_emails(account.account_id, nowhere)
+        note_emails(tx, account.account_id, modseq, [each for each in leaving if each[0] in nowhere])
     return uids
 
 

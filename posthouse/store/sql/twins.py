@@ -57,14 +57,25 @@ def part(tx: Transaction, account: AccountState, email_id: int, mailbox_id: int)
     return left
 
 
+def move(tx: Transaction, account: AccountState, email_id: int, source_id: int, place: Place) -> None:
+    """The email went from a mailbox to another one, where it may have been already: then it is in one less."""
+    key = (account.account_id, email_id)
+    tx.execute("DELETE FROM twin WHERE account_id = ? AND email_id = ? AND mailbox_id = ?", (*key, source_id))
+    pair(tx, account, email_id, place)
+    if len(places(tx, account, email_id)) == 1:
+        tx.execute("DELETE FROM twin WHERE account_id = ? AND email_id = ?", key)
+
+
 def leave_deleted(tx: Transaction, account: AccountState, mailbox_id: int) -> None:
     """A mailbox was deleted: emails that are elsewhere too live on."""
     key = (account.account_id, mailbox_id)
     for email_id, uid in tx.query(
         "SELECT email_id, uid FROM twin WHERE account_id = ? AND mailbox_id = ?", key
     ):
-        tx.execute("DELETE FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", (*key, uid))
-        part(tx, account, email_id, mailbox_id)
+        if part(tx, account, email_id, mailbox_id):
+            tx.execute(
+                "DELETE FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", (*key, uid)
+            )
 
 
 def set_flags(tx: Transaction, account: AccountState, place: Place, change: tuple[int, int] | None) -> None:

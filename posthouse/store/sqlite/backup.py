@@ -22,7 +22,8 @@ import msgspec
 from posthouse import limits
 from posthouse.durable import sync
 from posthouse.errors import StoreUnavailable
-from posthouse.store.sqlite.connection import connect, open_copy
+from posthouse.store.account_model import SUBMISSIONS
+from posthouse.store.sqlite.connection import connect, open_copy, vacuum_into
 from posthouse.store.sqlite.segments import SegmentFolder
 
 DATABASE: Final = "mail.db"
@@ -69,8 +70,7 @@ def _copy_database(path: Path, part: Path) -> None:
     for left in (part, *blobs.glob(f"*.seg{_ANEW}")):  # of a run that was cut off
         left.unlink(missing_ok=True)
     with contextlib.closing(connect(path)) as db:
-        db.execute("VACUUM INTO ?", (str(part),))
-    part.chmod(0o600)
+        vacuum_into(db, part)
     sync(part)
 
 
@@ -154,7 +154,8 @@ def copy_back(folder: Path, path: Path, blobs: Path, *, same: bool, now: int) ->
     """Make a store of a backup, at places where nothing is. OSError, StoreUnavailable.
 
     Unless it is the `same` moment still: clients have seen UIDs that the store will give again, so every mailbox gets a
-    new UIDVALIDITY (RFC 9051 §2.3.1.1); and what waited to be sent may have been sent since, so it is held.
+    new UIDVALIDITY (RFC 9051 §2.3.1.1); and what waited to be sent may have been sent since, so it is held: what was in
+    the queue, and what was to be sent at a time that has come.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copytree(folder / BLOBS, blobs, ignore=shutil.ignore_patterns(f"*{_ANEW}"))
@@ -173,6 +174,7 @@ def copy_back(folder: Path, path: Path, blobs: Path, *, same: bool, now: int) ->
             db.execute("DELETE FROM mailbox_snapshot")
             db.execute("UPDATE queued_recipient SET state = 'held', due_at = NULL, token = 0")
             db.execute("DELETE FROM queue_destination")
+            db.execute("UPDATE item SET due_at = NULL WHERE kind = ? AND due_at <= ?", (SUBMISSIONS, now))
             db.execute("COMMIT")
     for one in (*blobs.iterdir(), blobs, part):
         sync(one)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from posthouse import limits
+from posthouse.errors import StoreUnavailable
 from posthouse.store.model import (
     Content,
 )
@@ -88,6 +89,11 @@ class Blobs:
         if known:  # the same content in an earlier commit
             self.own(account_id, known[0][0])
             return int(known[0][0])
+        if segment in tx.folder.adopted and not tx.query(
+            "SELECT 1 FROM segment WHERE segment = ?", (segment,)
+        ):
+            # What had it is gone, and so is the segment, or it is just being removed.
+            raise StoreUnavailable("The message's octets are gone: it must be sent again.")
         with content.path.open("rb") as file:
             digest = file.read(HEADER_OCTETS)[-DIGEST_OCTETS:]
         blob_id = tx.take_numbers("blob")
@@ -118,9 +124,10 @@ class Blobs:
             elif blob_id in shared:
                 tx.execute("DELETE FROM blob_share WHERE blob_id = ?", (blob_id,))
         if dead:
-            self._remove(dead)
+            self.remove(dead)
 
-    def _remove(self, blob_ids: Sequence[int]) -> None:
+    def remove(self, blob_ids: Sequence[int]) -> None:
+        """Remove blobs that nobody owns."""
         tx = self._tx
         which = "blob_id IN (SELECT value FROM carray(?))"
         in_segments = tx.query(

@@ -2,18 +2,20 @@
 
 The living messages of some segments are copied into a new file, which is made durable; then one commit points their
 rows at it and forgets the old segments, whose files are removed. Killed before the commit, the new file is an
-orphan; killed after it, the old ones are; the next start removes either. Readers that looked a place up just before
-find the file gone or empty and look again. While somebody is served it goes on in small steps, far apart: it takes
+orphan; killed after it, the old ones are; the next start removes either. A message that cannot be read, or is not what
+was written, stays where it is, and its segment with it. Readers that looked a place up just before find the file gone
+or empty and look again. While somebody is served it goes on in small steps, far apart: it takes
 the disk and a core from those who wait, and nobody waits for it (but on a full disk all do).
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 import msgspec
@@ -35,11 +37,16 @@ from posthouse.store.sqlite.segments import (
     write_all,
 )
 from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
 LOOK_SECONDS: Final = 3600.0
 """Between two looks when nothing was deleted: segments grow cold."""
+RETRY_SECONDS: Final = 60.0
+"""After a fault, such as a disk that became full meanwhile."""
+_DAMAGE: Final = frozenset({None, errno.EIO, errno.ENOENT})
+"""What an OSError says when octets cannot be read because of themselves; else something is the matter with us."""
 REMNANT_OCTETS: Final = limits.SEGMENT_OCTETS // 8
 """Closed segments smaller than this are joined."""
 
@@ -80,6 +87,8 @@ class Rewritten(msgspec.Struct, frozen=True):
     segment: int
     size: int
     moved: list[Moved]
+    damaged: frozenset[int]
+    """Victims of which something stays where it is."""
 
 
 class Compactor:
@@ -100,6 +109,8 @@ class Compactor:
         self._now = now
         self._urgent = False
         """The disk is full: nobody is served before there is room again."""
+        self._damaged: set[int] = set()
+        """Segments that are left alone until the next start."""
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -118,8 +129,9 @@ class Compactor:
             try:
                 while await self.step():
                     pass
-            except PosthouseError as fault:
-                log.warning("compaction is put off: %s", fault)
+            except Exception as fault:
+                told(log, "compaction is put off", fault)
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._woken.set)
 
     async def step(self) -> bool:
         """Rewrite some segments; whether there was something to do."""
@@ -130,12 +142,18 @@ class Compactor:
         try:
             emptied = await self._background(lambda tx: switch(tx, rewritten))
         except PosthouseError:
-            if rewritten.segment:
-                self._folder.remove(rewritten.segment)
+            await self._remove([rewritten.segment] if rewritten.segment else [])
             raise
-        for segment in emptied:
-            self._folder.remove(segment)
-        return bool(emptied)
+        self._damaged |= rewritten.damaged
+        await self._remove(emptied)
+        return bool(emptied or rewritten.moved)
+
+    async def _remove(self, segments: list[int]) -> None:
+        def remove(_reader: Reader) -> None:
+            for segment in segments:
+                self._folder.remove(segment)
+
+        await self._readers.run(remove)
 
     async def rewrite(self, victims: list[Victim]) -> Rewritten:
         """Copy what lives into a new segment, resting after each step while somebody is served."""
@@ -147,21 +165,30 @@ class Compactor:
                     return rewriting.finished
                 if not self._urgent:
                     await asyncio.sleep(self._foreground.rest(time.monotonic() - began))
-        except Exception:
-            await asyncio.to_thread(rewriting.discard)
+                    self._urgent = await self._background(lambda tx: not tx.may_grow)
+        except BaseException:
+            # In the one thread that also takes the steps: behind one that is still under way.
+            await self._readers.run(lambda _reader: rewriting.discard())
             raise
 
     async def victims(self) -> list[Victim]:
         """What is worth rewriting together now."""
         found: list[Victim]
         found, self._urgent = await self._background(
-            lambda tx: (choose(tx, self._folder, self._now() - limits.COMPRESS_AFTER), not tx.may_grow)
+            lambda tx: (
+                choose(tx, self._folder, self._now() - limits.COMPRESS_AFTER, self._damaged),
+                not tx.may_grow,
+            )
         )
         return found
 
 
-def choose(tx: Transaction, folder: SegmentFolder, cold_before: float) -> list[Victim]:
+def choose(
+    tx: Transaction, folder: SegmentFolder, cold_before: float, but: Collection[int] = ()
+) -> list[Victim]:
     """Closed segments that are mostly dead, cold and not compressed, or small; together at most one segment's worth.
+
+    `but`: none of these.
 
     In the writer's thread, where which segment is open cannot change meanwhile: what is closed stays so.
     """
@@ -174,6 +201,8 @@ def choose(tx: Transaction, folder: SegmentFolder, cold_before: float) -> list[V
         room = min(room, _free_octets(folder))
     for segment, size, dead, packed in rows:
         victim = Victim(segment, size, dead)
+        if segment in but:
+            continue
         if segment == tx.segments.number and not _closed_early(tx, victim):
             continue
         if dead >= size * limits.COMPACT_DEAD_SHARE or (
@@ -226,14 +255,15 @@ class Rewriting:
         self._left = list(reversed(self._victims))
         self._living: list[_Live] = []
         """What is still to be copied of the segment last taken up, the next one last."""
+        self._damaged: set[int] = set()
 
     def step(self, reader: Reader) -> bool:
-        """Copy some; True: everything is copied and durable. OSError when something is not what was once written."""
+        """Copy some; True: everything is copied and durable. OSError when the disk is full or fails."""
         read = 0
         while read < limits.COMPACT_STEP:
             if self._living:
                 live = self._living.pop()
-                self._new.append(live, *_packed(reader, live))
+                self._copy(reader, live)
                 read += live.size
             elif self._left:
                 self._living = _living(reader, self._left.pop())
@@ -243,10 +273,22 @@ class Rewriting:
                 return True
         return False
 
+    def _copy(self, reader: Reader, live: _Live) -> None:
+        try:
+            codec, raw = _packed(reader, live)
+        except OSError as fault:
+            if fault.errno not in _DAMAGE:
+                raise
+            log.error("message bytes %d stay in segment %d: %s", live.blob_id, live.segment, fault)
+            self._damaged.add(live.segment)
+        else:
+            self._new.append(live, codec, raw)
+
     @property
     def finished(self) -> Rewritten:
-        """The result (segment 0: nothing lives)."""
-        return Rewritten(self._victims, self._new.number, self._new.size, self._new.moved)
+        """The result (segment 0: nothing was copied)."""
+        new = self._new
+        return Rewritten(self._victims, new.number, new.size, new.moved, frozenset(self._damaged))
 
     def discard(self) -> None:
         """Give up."""
@@ -343,4 +385,10 @@ def switch(tx: Transaction, rewritten: Rewritten) -> list[int]:
             (segment,),
         )
         emptied += [number for (number,) in rows]
+        if not rows:
+            tx.execute(
+                "UPDATE segment SET dead = size - (SELECT coalesce(sum(coalesce(packed_size, size) + ?2), 0)"
+                " FROM blob WHERE segment = ?1) WHERE segment = ?1",
+                (segment, HEADER_OCTETS),
+            )
     return emptied

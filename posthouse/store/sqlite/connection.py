@@ -7,6 +7,7 @@ itself puts together (`columns`): a million values a second, busy loop or not.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -72,6 +73,13 @@ def open_copy(path: Path) -> Connection:
     uri = f"file:{quote(str(path))}?immutable=1"
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     return Connection(uri, flags=flags, statementcachesize=STATEMENTS_CACHED)
+
+
+def vacuum_into(db: Connection, path: Path) -> None:
+    """Copy a database as it is at one moment into a new file, which nobody else may read at any moment."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    db.execute("VACUUM INTO ?", (str(path),))  # an empty file is taken
 
 
 @contextmanager

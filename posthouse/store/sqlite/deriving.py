@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
 from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.readers import Readers
@@ -23,6 +22,7 @@ from posthouse.store.sqlite.connection import columns, integer
 from posthouse.store.sqlite.emails import derive_emails
 from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.transaction import Transaction
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -74,9 +74,9 @@ class Deriver:
                 self._foreground.urgent = False
                 if not self._woken.is_set():
                     self.done.set()
-            except PosthouseError as fault:
+            except Exception as fault:
                 self._foreground.urgent = False
-                log.warning("deriving is put off: %s", fault)
+                told(log, "deriving is put off", fault)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._woken.set()
 

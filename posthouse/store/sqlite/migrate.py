@@ -9,8 +9,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from posthouse.durable import sync
 from posthouse.errors import StoreUnavailable
-from posthouse.store.sqlite.connection import Connection, connect
+from posthouse.store.sqlite.connection import Connection, connect, vacuum_into
 
 TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)"
 
@@ -61,8 +62,9 @@ def _version(db: Connection) -> int:
 
 
 def _copy(db: Connection, target: Path) -> None:
-    """A copy that is whole or not there (VACUUM INTO refuses an existing file)."""
+    """A copy that is whole or not there, and as private as the file itself."""
     unfinished = target.with_name(target.name + ".part")
-    unfinished.unlink(missing_ok=True)
-    db.execute("VACUUM INTO ?", (str(unfinished),))
+    vacuum_into(db, unfinished)
+    sync(unfinished)
     unfinished.rename(target)
+    sync(target.parent)

@@ -62,10 +62,9 @@ class SqliteMessages:
 
     def read(self, account_id: int, email_ids: Sequence[int]) -> Iterator[bytes | None]:
         """Whole messages one by one; None for one that is gone. StoreUnavailable."""
-        reader = self._reader()
         for email_id in email_ids:
             try:
-                yield _whole(reader, account_id, email_id)
+                yield _whole(self._reader(), account_id, email_id)
             except (apsw.Error, OSError) as fault:
                 raise unavailable(fault) from fault
 

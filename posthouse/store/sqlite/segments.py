@@ -69,6 +69,8 @@ class SegmentFolder:
         self._numbers = itertools.count(max(self.present(), default=0) + 1)
         self.adopted: set[int] = set()
         """Staged files that a commit has made segments."""
+        self.closed = False
+        """The store is closed: what is left over is removed at the next start, which may have come already."""
         self._lock = threading.Lock()
         self._pins = 0
         self._unwanted: set[int] = set()
@@ -143,6 +145,11 @@ class SegmentFolder:
             path.unlink()
         except FileNotFoundError:
             pass
+
+    def forget(self, number: int) -> None:
+        """Remove a staged file that no commit has adopted."""
+        if not self.closed:
+            self.path(number).unlink(missing_ok=True)
 
     def remove_orphans(self, known: set[int]) -> int:
         """Remove segment files that no row knows; how many. Only at the start."""

@@ -55,7 +55,7 @@ class _File:
 
     def discard(self) -> None:
         self.close()
-        self.path.unlink(missing_ok=True)
+        self.folder.forget(self.number)
 
 
 class FileStaging(SpillingStaging):
@@ -71,7 +71,7 @@ class FileStaging(SpillingStaging):
     def _content(self, buffer: Buffer, head: list[bytes], size: int) -> Content:
         assert isinstance(buffer, _File)
         content = Content(head, path=buffer.path, size=size, offset=HEADER_OCTETS)
-        weakref.finalize(content, _forget, self._folder, buffer.number)
+        weakref.finalize(content, _forget, self._folder, buffer.number).atexit = False
         return content
 
 
@@ -79,4 +79,4 @@ def _forget(folder: SegmentFolder, number: int) -> None:
     if number in folder.adopted:
         folder.adopted.discard(number)  # no other content will ever have it
     else:
-        folder.path(number).unlink(missing_ok=True)
+        folder.forget(number)

@@ -172,6 +172,7 @@ class Transaction(BaseTransaction):
 
     def close(self) -> None:
         """Let go of all files."""
+        self.folder.closed = True
         self.segments.close()
         self.db.close()
 
