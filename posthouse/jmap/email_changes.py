@@ -15,7 +15,9 @@ async def visible_changes(context: Context, account_id: int, since: Since) -> li
     found = await context.mail(account_id).changes(since.asked_from)
     if found is None:
         raise MethodError("cannotCalculateChanges", "the state is too old")
-    return found
+    return [
+        each for each in found if not (each.gone and (each.created_modseq, each.email_id) > since.place)
+    ]  # what came and went since then was never told of
 
 
 async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswer:

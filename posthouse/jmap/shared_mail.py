@@ -116,8 +116,6 @@ class SharedMail(AccountMail):
         found: list[EmailChange] = []
         for number, modseq in changed.items():
             before, now = story.was_visible(number), standing_of(indexes, number) is not None
-            if not before and not now:
-                continue
             change = EmailChange(
                 email_id=number,
                 created_modseq=0 if before else story.came_at(number),

@@ -19,7 +19,7 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import Since, delta
+from posthouse.jmap.states import ALL, Since, delta
 
 PROPERTIES = frozenset({"id", "emailIds"})
 
@@ -113,5 +113,5 @@ async def _born(context: Context, account_id: int, since: Since) -> dict[int, in
 
     Looked up after a thread's members: who came meanwhile is among these, and must not pass for an old one.
     """
-    emails = await visible_changes(context, account_id, since)
+    emails = await visible_changes(context, account_id, Since((since.begun, ALL), since.begun))
     return {e.email_id: e.created_modseq for e in emails if not e.gone and since.is_new(e.created_modseq)}

@@ -264,7 +264,8 @@ class Store(TrustStore, Judgements, CredentialStore, Protocol):
     async def email_changes(self, account_id: int, since: int) -> list[EmailChange] | None:
         """Emails created, changed or destroyed after a mod-sequence, each once, by (modseq, email).
 
-        An email that was created and destroyed since is left out. None: the history does not reach back so far.
+        An email that was created and destroyed since is left out, unless the very next commit created it: whoever knows
+        a part of that commit asks from before it. None: the history does not reach back so far.
         """
         ...
 

@@ -423,6 +423,28 @@ async def test_one_commit_with_many_changes_is_told_in_parts(alice: Client) -> N
     assert sorted(found) == sorted(names)
 
 
+async def test_what_was_told_in_a_part_is_told_when_it_goes(alice: Client) -> None:
+    state = (await alice.call("Email/get", ids=[]))["state"]
+    first, second = [await alice.add(letter(name)) for name in ("First", "Second")]
+    part = await alice.call("Email/changes", sinceState=state, maxChanges=1)
+    assert (part["created"], part["hasMoreChanges"]) == ([first], True)
+    await alice.call("Email/set", destroy=[first], update={second: {"keywords/$seen": True}})
+    rest = await alice.call("Email/changes", sinceState=part["newState"])
+    assert (rest["created"], rest["updated"], rest["destroyed"]) == ([second], [], [first])
+
+
+async def test_a_thread_that_grew_between_two_parts_is_told_created(alice: Client) -> None:
+    state = (await alice.call("Thread/get", ids=[]))["state"]
+    first = await alice.add(letter("First"))
+    other = await alice.add(letter("Other"))
+    await alice.add(letter("Re: First", message_id="answer", reply_to="First"))
+    part = await alice.call("Thread/changes", sinceState=state, maxChanges=1)
+    rest = await alice.call("Thread/changes", sinceState=part["newState"])
+    threads = [(await alice.get(name, properties=["threadId"]))[0]["threadId"] for name in (other, first)]
+    assert [*part["created"], *rest["created"]] == threads
+    assert rest["updated"] == []
+
+
 @pytest.mark.parametrize("kind", ["Email", "Mailbox", "Thread"])
 async def test_states_that_never_were_are_refused(alice: Client, kind: str) -> None:
     for wrong in ("", "x", "999999999", "-1", "1-2-3", "01"):

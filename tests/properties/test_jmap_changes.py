@@ -284,3 +284,32 @@ async def test_who_goes_by_changes_knows_everything(seed: int, tmp_path: Path) -
     finally:
         await client.http.aclose()
         await house.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+async def test_so_does_who_sees_a_part(seed: int, tmp_path: Path) -> None:
+    """bob, to whom alice shows two mailboxes: mail comes into his sight and leaves it."""
+    dice = random.Random(seed)
+    house = await TestHouse.open(tmp_path)
+    clients = [Client(house, name, PASSWORDS[name]) for name in (ALICE, "bob@example.test")]
+    alice, bob = clients
+    try:
+        rights = {f"W{bob.number}": {"mayReadItems": True}}
+        shown = [await alice.mailbox(role) for role in ("inbox", "archive")]
+        await alice.call("Mailbox/set", update={name: {"shareWith": rights} for name in shown})
+        bob.account_id = alice.account_id
+        world = World(house, alice, dice)
+        for _ in range(4):
+            await world.deliver()
+        believer = Believer(bob, dice)
+        await believer.begin(await lists_of(alice))
+        for _ in range(40):
+            acts = [world.act()() for _ in range(dice.randint(1, 3))]
+            await asyncio.gather(*acts, believer.sync())
+            await believer.sync()
+            await true_to(believer)
+    finally:
+        for client in clients:
+            await client.http.aclose()
+        await house.close()

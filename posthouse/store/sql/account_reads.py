@@ -68,7 +68,7 @@ def email_changes(db: Database, account_id: int, since: int) -> list[EmailChange
     lost = [(*each, modseq) for modseq, text in gone for each in _decode_gone(text)]
     lost += [(email_id, created, thread, modseq) for email_id, created, modseq, thread in doomed]
     for email_id, created, thread, modseq in lost:
-        if created <= since:
+        if created <= since + 1:  # of what came with the next commit, a part may have been told already
             found[email_id] = EmailChange(
                 email_id=email_id, created_modseq=created, modseq=modseq, gone=True, thread_id=thread
             )
@@ -160,7 +160,7 @@ def item_changes(db: Database, account_id: int, kind: str, since: int) -> list[I
     found = {
         number: ItemChange(item_id=number, created_modseq=c, modseq=m, gone=True)
         for number, c, m in gone
-        if c <= since
+        if c <= since + 1  # of what came with the next commit, a part may have been told already
     }
     for number, c, m in living:
         found[number] = ItemChange(item_id=number, created_modseq=c, modseq=m)
