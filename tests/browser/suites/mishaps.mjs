@@ -95,6 +95,8 @@ export const checks = {
   },
   async what_was_put_off_is_sent_by_one_window(world) {
     const page = await enter(world)
+    const first = await compose(page, { to: ALICE, subject: 'So that windows are there', text: 'x' })
+    await first.getByLabel('Discard the draft').click()
     await page.context().setOffline(true)
     await page.locator('.offline').waitFor()
     for (const subject of ['Put off 1', 'Put off 2']) {
@@ -427,6 +429,94 @@ export const checks = {
     assert.equal(await toast(page, 'message deleted').count(), 0)
     assert.equal(await world.ask('count', ALICE, 'Trash', 'Letter 061'), 1)
     await page.unroute(isApi)
+    await done(page)
+  },
+  async what_cannot_be_done_now_is_done_later(world) {
+    const page = await enter(world)
+    let refused = 0
+    await page.route(isApi, async (route) => {
+      if (refused || !asks(route.request(), 'Email/set')) return route.continue()
+      refused++
+      const { methodCalls } = route.request().postDataJSON()
+      await route.fulfill({ json: { sessionState: '', methodResponses: methodCalls.map(([, , tag]) => ['error', { type: 'serverUnavailable' }, tag]) } })
+    })
+    await row(page, 'Letter 060').locator('.star').click()
+    assert.ok(await world.ask('until_flag', ALICE, 'INBOX', 'Letter 060', '\\Flagged'))
+    assert.equal(refused, 1)
+    await done(page)
+  },
+  async a_file_with_a_content_id_is_passed_on(world) {
+    const page = await enter(world)
+    const part = (type, more, text) => `--b\nContent-Type: ${type}\n${more}\n${text}\n`
+    const inline = (name, id) => `Content-Disposition: inline; filename=${name}\nContent-ID: <${id}>\nContent-Transfer-Encoding: base64\n`
+    const parts = part('text/html', '', '<p>Both are here: <img src="cid:picture@road.test"></p>') + part('image/gif', 'Content-ID: <picture@road.test>\nContent-Transfer-Encoding: base64\n', 'R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=') + part('application/pdf', inline('contract.pdf', 'file@road.test'), 'JVBERg==')
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Contract\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n${parts}--b--\n`)
+    await row(page, 'Contract').locator('.open').click()
+    await page.locator('article').getByRole('button', { name: 'Forward' }).click()
+    const window = page.locator('.window')
+    await window.locator('.files', { hasText: 'contract.pdf' }).waitFor()
+    await window.getByLabel('To', { exact: true }).fill(ALICE)
+    await page.keyboard.press('Enter')
+    await saved(window).waitFor()
+    const source = await world.ask('source', ALICE, 'Drafts', 'Fwd: Contract')
+    assert.match(source, /contract\.pdf/)
+    assert.match(source, /Content-ID: <picture@road\.test>/i)
+    assert.doesNotMatch(source, /src="\/jmap/)
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async a_picture_beside_the_text_is_a_file(world) {
+    const page = await enter(world)
+    // As a telephone sends a photograph.
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: From the road\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nLook:\n--b\nContent-Type: image/gif; name=road.gif\nContent-Disposition: inline; filename=road.gif\nContent-ID: <road@road.test>\nContent-Transfer-Encoding: base64\n\nR0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=\n--b--\n`)
+    await row(page, 'From the road').locator('.open').click()
+    await page.locator('article section li').getByText('road.gif').waitFor()
+    await page.locator('article').getByRole('button', { name: 'Forward' }).click()
+    await page.locator('.window .files', { hasText: 'road.gif' }).waitFor()
+    await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async a_draft_of_another_program_stays_as_it_is(world) {
+    const page = await enter(world)
+    const long = `${'A line of many. '.repeat(56)}\n`.repeat(1_130)
+    await world.ask('append', 'Drafts', '\\Draft \\Seen', `From: alice@north.test\nTo: bob@south.test\nSubject: Long and wide\nMIME-Version: 1.0\nContent-Type: text/plain\n\nif so:\n    return  two\n\tthree\n${long}The end.\n`)
+    await visit(page, '/mail/drafts')
+    await row(page, 'Long and wide').locator('.open').click()
+    await page.locator('article').getByRole('button', { name: 'Compose' }).click()
+    const window = page.locator('.window')
+    await window.getByLabel('Subject').fill('Long and wide and changed')
+    await window.locator('.state', { hasText: /outside|Saved/ }).waitFor({ timeout: 30_000 })
+    assert.equal(await world.ask('until_count', ALICE, 'Drafts', 'Long and wide and changed', 1), 1)
+    const source = await world.ask('source', ALICE, 'Drafts', 'Long and wide and changed')
+    assert.match(source, /The end\./)
+    assert.match(source, /if so: {4}return {2}two three/)
+    await done(page)
+  },
+  async a_name_is_not_read_backwards(world) {
+    const page = await enter(world)
+    await world.ask('append', 'INBOX', '', `From: =?utf-8?Q?Bank_=E2=80=AE?= <tset.htron@evil.test>\nTo: ${ALICE}\nSubject: Bill\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nSee it.\n--b\nContent-Type: application/octet-stream\nContent-Disposition: attachment; filename*=utf-8''bill%E2%80%AEfdp.exe\n\nMZ\n--b--\n`)
+    await row(page, 'Bill').locator('.open').click()
+    const file = page.locator('article section li')
+    await file.getByText('billfdp.exe').waitFor()
+    assert.equal(await file.locator('a.download').getAttribute('download'), 'billfdp.exe')
+    assert.doesNotMatch(await page.locator('article header').first().innerText(), /\u202e/)
+    await done(page)
+  },
+  async a_finger_puts_away_the_row_that_it_took(world) {
+    const page = await enter(world, { hasTouch: true })
+    await world.ask('deliver', 'Under the thumb')
+    await row(page, 'Under the thumb').waitFor({ timeout: PATIENCE })
+    const box = await row(page, 'Under the thumb').boundingBox()
+    const client = await page.context().newCDPSession(page)
+    const touch = (type, x) => client.send('Input.dispatchTouchEvent', { type, touchPoints: x === undefined ? [] : [{ x, y: box.y + box.height / 2 }] })
+    await touch('touchStart', 300)
+    for (const x of [270, 240, 210, 180]) await touch('touchMove', x)
+    await world.ask('deliver', 'Under the finger')
+    await row(page, 'Under the finger').waitFor({ timeout: PATIENCE })
+    await touch('touchMove', 150)
+    await touch('touchEnd')
+    await toast(page, 'archived').waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'Archive', 'Under the thumb', 1), 1)
     await done(page)
   },
 }

@@ -4,12 +4,12 @@ import { t } from '../i18n/index.svelte'
 import { Refused } from '../jmap/client'
 import type { BodyPart, Email, EmailAddress, EmailBody, Id } from '../jmap/types'
 import { allowedIn } from '../mail/allowed'
-import { bodyOf, fragment, htmlOf, letterOf, loadBodies, textOf } from '../mail/bodies'
+import { filesOf, fragment, htmlOf, letterOf, loadBodies, textOf, wholeBody } from '../mail/bodies'
 import { currentPlace } from '../mail/view.svelte'
 import { mail } from '../store/mail.svelte'
 import { shown } from '../store/shared.svelte'
 import { composers, identityFor, nextKey, openComposer, type Attached } from './composers.svelte'
-import { answerSubject, forwarded, quoted, textToHtml } from './quote'
+import { answerSubject, escapeHtml, forwarded, quoted, textToHtml } from './quote'
 
 const REFERENCES_MOST = 20
 
@@ -23,14 +23,14 @@ export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward
   if (how === 'forward') {
     openComposer({
       identityId, subject: answerSubject(email.subject, t('compose.forward-prefix')), quote: forwarded(email, body, html),
-      attachments: kept(body.attachments), references: body.messageId, ...answers(email, '$forwarded'),
+      attachments: kept(filesOf(body), html), references: body.messageId, ...answers(email, '$forwarded'),
     })
     return
   }
   const people = recipients(email, body, how === 'reply-all')
   openComposer({
     ...people, identityId, subject: answerSubject(email.subject, t('compose.reply-prefix')), quote: quoted(email, html),
-    attachments: kept(body.attachments.filter((part) => part.cid && html.includes(`data-cid="${part.cid}"`))),
+    attachments: kept(filesOf(body).filter((part) => isShown(part, html)), html),
     inReplyTo: body.messageId, references: chain(body), ...answers(email, '$answered'),
   })
 }
@@ -44,7 +44,7 @@ function answers({ id }: Email, keyword: '$answered' | '$forwarded') {
 /** A message with its files in one's own account: what is another's is copied over (RFC 8620 §6.3). */
 async function brought(body: EmailBody): Promise<EmailBody | undefined> {
   const from = shown()
-  const blobIds = body.attachments.flatMap((part) => part.blobId ?? [])
+  const blobIds = filesOf(body).flatMap((part) => part.blobId ?? [])
   if (from.isOwn || !blobIds.length) return body
   const batch = mail.client.batch()
   const call = batch.add<{ copied: Record<Id, Id> | null }>('Blob/copy', { fromAccountId: from.client.accountId, blobIds })
@@ -52,7 +52,7 @@ async function brought(body: EmailBody): Promise<EmailBody | undefined> {
     await batch.send()
     const copied = call.result.copied ?? {}
     if (blobIds.some((id) => !copied[id])) throw new Refused('blobNotFound') // never an answer that lacks a file unsaid
-    return { ...body, attachments: body.attachments.map((part) => ({ ...part, blobId: copied[part.blobId ?? ''] ?? null })) }
+    return { ...body, attachments: filesOf(body).map((part) => ({ ...part, blobId: copied[part.blobId ?? ''] ?? null })), htmlBody: [], textBody: [] }
   } catch (fault) {
     mail.meet(fault)
     trouble(t('read.failed'))
@@ -68,7 +68,7 @@ export async function editDraft(email: Email): Promise<void> {
   const { body, html } = loaded
   openComposer({
     emailId: email.id, identityId: identityFor(email.from ?? []), to: email.to ?? [], cc: body.cc ?? [], bcc: body.bcc ?? [], subject: email.subject ?? '', html,
-    plain: htmlOf(body) === undefined, attachments: kept(body.attachments), inReplyTo: body.inReplyTo, references: body.references,
+    plain: htmlOf(body) === undefined, attachments: kept(filesOf(body), html), inReplyTo: body.inReplyTo, references: body.references,
   })
 }
 
@@ -82,7 +82,7 @@ function shows(email: Email): boolean {
 async function load(email: Email): Promise<{ body: EmailBody; html: string } | undefined> {
   try {
     await loadBodies([email.id])
-    const body = bodyOf(email.id)
+    const body = await wholeBody(email.id)
     if (!body) return undefined
     if (htmlOf(body) === undefined) return { body, html: textToHtml(textOf(body)) }
     const holder = document.createElement('div')
@@ -97,17 +97,21 @@ async function load(email: Email): Promise<{ body: EmailBody; html: string } | u
 }
 /** Pictures of the message itself keep their Content-ID, so that the answer can carry them along. */
 function nameInline(holder: HTMLElement, body: EmailBody): void {
-  const urls = new Map(body.attachments.flatMap((part) => (part.cid && part.blobId ? [[shown().client.download(part.blobId, part.name ?? 'image', part.type), part.cid]] : [])))
+  const urls = new Map(filesOf(body).flatMap((part) => (part.cid && part.blobId ? [[shown().client.download(part.blobId, part.name ?? 'image', part.type), part.cid]] : [])))
   for (const picture of holder.querySelectorAll('img')) {
     const cid = urls.get(picture.getAttribute('src') ?? '')
     if (cid) picture.setAttribute('data-cid', cid)
     else if (picture.hasAttribute('data-waits')) picture.remove()
   }
 }
-function kept(parts: BodyPart[]): Attached[] {
+/** Whether the text that is written shows it as a picture. */
+function isShown({ cid }: BodyPart, html: string): boolean {
+  return cid !== null && html.includes(`data-cid="${escapeHtml(cid)}"`)
+}
+function kept(parts: BodyPart[], html: string): Attached[] {
   return parts.flatMap((part) => {
     if (!part.blobId) return []
-    const cid = part.cid && part.disposition === 'inline' ? { cid: part.cid, url: mail.client.download(part.blobId, part.name ?? 'image', part.type) } : {}
+    const cid = part.cid && isShown(part, html) ? { cid: part.cid, url: mail.client.download(part.blobId, part.name ?? 'image', part.type) } : {}
     return [{ key: nextKey(), name: part.name ?? part.type, type: part.type, size: part.size, blobId: part.blobId, done: 1, ...cid }]
   })
 }

@@ -14,7 +14,7 @@ export function newEmail(draft: Draft): NewEmail {
   const files = ready.filter((file) => !inline.includes(file) && !file.cid)
   const text = { partId: 'text', type: 'text/plain' }
   const parts: NewEmail = draft.plain
-    ? { bodyStructure: withFiles(text, files), bodyValues: { text: { value: htmlToText(draft.html) } } }
+    ? { bodyStructure: withFiles(text, files), bodyValues: { text: { value: htmlToText(draft.html, true) } } }
     : {
         bodyStructure: withFiles({ type: 'multipart/alternative', subParts: [text, related(inline)] }, files),
         bodyValues: { text: { value: htmlToText(draft.html) }, html: { value: outgoing(draft.html) } },

@@ -6,44 +6,50 @@ import type { Email, EmailBody } from '../jmap/types'
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (each) => `&#${each.charCodeAt(0)};`)
 }
+/** Its spaces stay as many as they are, which HTML would make one of. */
 export function textToHtml(text: string): string {
-  return text.replaceAll('\r\n', '\n').split('\n').map((line) => `<div>${escapeHtml(line) || '<br>'}</div>`).join('')
+  return text.replaceAll('\r\n', '\n').split('\n').map((line) => `<div>${escapeHtml(line).replace(/^ | (?= )/g, '&nbsp;') || '<br>'}</div>`).join('')
 }
 
-/** HTML as the plain text of the same message: paragraphs, lists, quotes and links stay readable. */
-export function htmlToText(html: string): string {
+/**
+ * HTML as the plain text of the same message: paragraphs, lists, quotes and links stay readable. `verbatim`: it was written as plain
+ * text, whose spaces and tabs are meant.
+ */
+export function htmlToText(html: string, verbatim = false): string {
   const page = new DOMParser().parseFromString(html, 'text/html')
-  return blockText(page.body).replace(/[ \t]+\n/g, '\n').replace(/\n{3,}/g, '\n\n').trim()
+  const text = blockText(page.body, verbatim)
+  const made = verbatim ? text.replace(/^\n+/, '') : text.replace(/[ \t]+\n/g, '\n').replace(/\n{3,}/g, '\n\n').replace(/^[ \t\n]+/, '')
+  return made.trimEnd().replaceAll('\u00a0', ' ')
 }
 const BLOCKS = /^(DIV|P|H[1-6]|UL|OL|LI|BLOCKQUOTE|PRE|TABLE|TR|HR|SECTION|ARTICLE|HEADER|FOOTER)$/
 
-function blockText(node: Node): string {
+function blockText(node: Node, verbatim: boolean): string {
   let text = ''
   const newline = () => {
     if (text && !text.endsWith('\n')) text += '\n'
   }
   for (const child of node.childNodes) {
-    if (child.nodeType === Node.TEXT_NODE) text += (child.textContent ?? '').replace(/[\s\u200b]+/g, ' ')
+    if (child.nodeType === Node.TEXT_NODE) text += (child.textContent ?? '').replace(verbatim ? /\u200b/g : /(?:[^\S\u00a0]|\u200b)+/g, verbatim ? '' : ' ')
     if (!(child instanceof HTMLElement)) continue
     if (child.tagName === 'BR') text += '\n'
     else if (child.tagName === 'IMG') text += child.getAttribute('alt') ? `[${child.getAttribute('alt')}]` : ''
     else if (child.tagName === 'STYLE' || child.tagName === 'SCRIPT') continue
     else if (BLOCKS.test(child.tagName)) {
       newline()
-      text += inBlock(child)
+      text += inBlock(child, verbatim)
       newline()
     } else if (child.tagName === 'A') {
-      const words = blockText(child)
+      const words = blockText(child, verbatim)
       const href = child.getAttribute('href') ?? ''
       text += /^https?:/.test(href) && !words.includes(href.replace(/^https?:\/\/|\/$/g, '')) ? `${words} <${href}>` : words
-    } else text += blockText(child)
+    } else text += blockText(child, verbatim)
   }
   return text
 }
-function inBlock(element: HTMLElement): string {
+function inBlock(element: HTMLElement, verbatim: boolean): string {
   if (element.tagName === 'PRE') return element.textContent ?? ''
   if (element.tagName === 'HR') return '-----'
-  const inside = blockText(element).replace(/^\n+|\n+$/g, '')
+  const inside = blockText(element, verbatim).replace(/^\n+|\n+$/g, '')
   if (element.tagName === 'LI') return `${element.parentElement?.tagName === 'OL' ? `${[...element.parentElement.children].indexOf(element) + 1}.` : '-'} ${inside.replaceAll('\n', '\n  ')}`
   if (element.tagName === 'BLOCKQUOTE') return inside.split('\n').map((line) => (line.startsWith('>') ? `>${line}` : `> ${line}`)).join('\n')
   return inside

@@ -72,19 +72,23 @@ export function size(octets: number): string {
   return `${value.toLocaleString(locale(), { maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 })} ${units[unit]}`
 }
 
+/** Without the characters that turn round what stands beside them: `exe.fdp` must not be read as `fdp.exe`, nor an address backwards. */
+export function straight(text: string): string {
+  return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, '')
+}
 /** A person's name, else the address. */
 export function personName(person: EmailAddress): string {
-  return person.name?.trim() || person.email
+  return straight(person.name ?? '').trim() || person.email
 }
 /** The name by which one calls somebody in a list. */
 export function firstName(person: EmailAddress): string {
-  const name = person.name?.trim()
+  const name = straight(person.name ?? '').trim()
   if (!name) return person.email.split('@')[0] || person.email
   return /^[\p{Script=Latin}\p{M}'’. -]+$/u.test(name) ? (name.split(/\s+/)[0] as string) : name
 }
 /** `Name <address>`, quoted where RFC 5322 wants it. */
 export function fullAddress(person: EmailAddress): string {
-  const name = person.name?.trim()
+  const name = straight(person.name ?? '').trim()
   if (!name) return person.email
   return `${/[^\p{L}\p{N}\s'’._-]/u.test(name) ? JSON.stringify(name) : name} <${person.email}>`
 }

@@ -42,8 +42,9 @@ export class Call<T> {
   ref(path: string): { resultOf: string; name: string; path: string } {
     return { resultOf: this.tag, name: this.method, path }
   }
-  /** The result; throws Refused when this method failed. */
+  /** The result; throws Refused when this method failed, Unreachable when it can only not be done now (RFC 8620 §3.6.2). */
   get result(): T {
+    if (this.fault?.type === 'serverUnavailable') throw new Unreachable(this.fault.message)
     if (this.fault) throw this.fault
     if (this.answer === undefined) throw new Refused('serverFail', `no answer to ${this.method}`)
     return this.answer

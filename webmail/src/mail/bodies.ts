@@ -12,6 +12,7 @@ const HELD = 200
 const SAFE = '/mail/safe'
 const REMOTE = 'remote:'
 const PROXY = '/mail/image?'
+const PICTURE = /^image\/(?!svg)/
 
 const asked = new WeakMap<MailStore, Map<Id, Promise<void>>>()
 
@@ -31,6 +32,16 @@ export async function loadBodies(ids: Id[]): Promise<void> {
     for (const id of missing) loading.set(id, fetching)
   }
   await Promise.all(ids.map((id) => loading.get(id)))
+}
+
+/** Its text whole, however long: what is shown may be cut. */
+export async function wholeBody(id: Id): Promise<EmailBody | undefined> {
+  const held = bodyOf(id)
+  if (!held || !isTruncated(held)) return held
+  const batch = shown().client.batch()
+  const call = batch.get<EmailBody>('Email', { ids: [id], properties: BODY_PROPERTIES, bodyProperties: PART_PROPERTIES, fetchTextBodyValues: true, fetchHTMLBodyValues: true })
+  await batch.send()
+  return call.result.list[0]
 }
 
 async function fetchBodies(mail: MailStore, ids: Id[]): Promise<void> {
@@ -67,6 +78,16 @@ function htmlOfPart(part: BodyPart, body: EmailBody): string {
 export function textOf(body: EmailBody): string {
   return body.textBody.map((part) => (part.partId ? (body.bodyValues[part.partId]?.value ?? '') : '')).join('\n\n')
 }
+/** Its files, also those that stand between its texts (as telephones send pictures; RFC 8621 §4.1.4 counts them to the body). */
+export function filesOf(body: EmailBody): BodyPart[] {
+  const known = new Set(body.attachments.map((part) => part.blobId))
+  const within = [...body.htmlBody, ...body.textBody].filter(({ type, blobId }) => !type.startsWith('text/') && !known.has(blobId) && known.add(blobId))
+  return [...body.attachments, ...within]
+}
+/** Whether the letter `html` shows the part. Many programs give every file a Content-ID, or call it inline. */
+export function isShownIn(html: string | undefined, { cid, type }: BodyPart): boolean {
+  return Boolean(html && cid && PICTURE.test(type) && (html.includes(cid) || html.includes(encodeURIComponent(cid))))
+}
 export function isTruncated(body: EmailBody): boolean {
   return Object.values(body.bodyValues).some((value) => value.isTruncated)
 }
@@ -74,10 +95,13 @@ export function isTruncated(body: EmailBody): boolean {
 /** The first layer: the server's cleaning. The second is `fragment`, the third the closed frame. */
 export async function letterOf(body: EmailBody): Promise<SafeHtml> {
   const mail = shown()
-  const held = mail.letters.get(body.id) ?? (await mail.cache.letter(body.id))
+  const seen = mail.bodies.get(body.id)
+  const isLonger = seen !== undefined && isTruncated(seen) && !isTruncated(body) // what is held was made of less
+  const held = isLonger ? undefined : (mail.letters.get(body.id) ?? (await mail.cache.letter(body.id)))
   if (held) return held
   const response = await mail.client.fetch(SAFE, { method: 'POST', body: htmlOf(body) ?? '', headers: { 'content-type': 'text/html; charset=utf-8' } })
   const made = (await response.json()) as SafeHtml
+  if (isLonger) return made
   mail.letters.set(body.id, made)
   void mail.cache.keepLetter(body.id, made)
   return made
@@ -114,7 +138,7 @@ function setPicture(element: Element, name: string, value: string, parts: Map<st
   if (value.startsWith('data:image/')) return
   if (value.startsWith('cid:')) {
     const part = parts.get(decoded(value.slice(4)))
-    if (part?.blobId && /^image\/(?!svg)/.test(part.type)) return element.setAttribute(name, shown().client.download(part.blobId, part.name ?? 'image', part.type))
+    if (part?.blobId && PICTURE.test(part.type)) return element.setAttribute(name, shown().client.download(part.blobId, part.name ?? 'image', part.type))
   } else if (value.startsWith(REMOTE + PROXY)) {
     if (images) element.setAttribute(name, value.slice(REMOTE.length))
     else {

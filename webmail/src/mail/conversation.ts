@@ -1,6 +1,6 @@
 // A row of the list: what a conversation's messages come to together.
 import { faceOf, type Face } from '../contacts/face'
-import { firstName } from '../design/format'
+import { firstName, personName } from '../design/format'
 import { t } from '../i18n/index.svelte'
 import type { Caution, Email, Id } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
@@ -77,7 +77,7 @@ export function rowOf(email: Email, place: Place): Row {
 }
 
 function recipients(email: Email): string {
-  const names = (email.to ?? []).map((person) => person.name?.trim() || person.email)
+  const names = (email.to ?? []).map(personName)
   return names.length ? t('list.to', { names: names.join(', ') }) : t('list.draft')
 }
 
@@ -88,7 +88,7 @@ function senders(members: Email[], own: ReadonlySet<string>): string {
     const from = member.from?.[0]
     if (!from) continue
     const key = from.email.toLowerCase()
-    const name = own.has(key) ? t('list.me') : single ? from.name?.trim() || from.email : firstName(from)
+    const name = own.has(key) ? t('list.me') : single ? personName(from) : firstName(from)
     names.delete(key)
     names.set(key, name)
   }

@@ -15,24 +15,26 @@ const STARTS = 12 // pixels before it counts as sideways; up and down stays scro
 const REACHES = 88 // pixels after which letting go does it
 const STEEPEST = 0.6 // how much it may go up or down for each pixel sideways
 
-/** For the slot that holds a row. `swipes` is asked when a finger moves, so that it tells what the row is now. */
+/** For the slot that holds a row. `swipes` is asked when a finger begins to move: what it then says is done, whatever row has come by its end. */
 export function swipeable(swipes: () => Swipes): Attachment<HTMLElement> {
   return (slot) => {
     let from: { x: number; y: number } | undefined
     let moved = 0
+    let begun: Swipes | undefined
 
     const row = () => slot.firstElementChild as HTMLElement | null
     function show(distance: number) {
       moved = distance
       const side = distance < 0 ? 'left' : 'right'
       slot.dataset['swipe'] = side
-      slot.dataset['says'] = swipes()[side].says // nothing: it only gives way
+      slot.dataset['says'] = (begun ??= swipes())[side].says // nothing: it only gives way
       slot.toggleAttribute('data-armed', Math.abs(distance) >= REACHES)
       row()?.style.setProperty('transform', `translateX(${distance}px)`)
     }
     function rest() {
       from = undefined
       moved = 0
+      begun = undefined
       delete slot.dataset['swipe']
       delete slot.dataset['says']
       slot.removeAttribute('data-armed')
@@ -52,14 +54,14 @@ export function swipeable(swipes: () => Swipes): Attachment<HTMLElement> {
     }
     function up() {
       const way = moved < 0 ? 'left' : 'right'
-      const does = Math.abs(moved) >= REACHES
+      const does = Math.abs(moved) >= REACHES ? begun : undefined
       if (moved) slot.addEventListener('click', halt, { capture: true, once: true })
       setTimeout(() => slot.removeEventListener('click', halt, { capture: true }))
       rest()
       if (!does) return
       // The next message takes the row's place: it doesn't slide in from where this one went.
       row()?.getAnimations().forEach((gliding) => gliding.finish())
-      swipes()[way].act()
+      does[way].act()
     }
     /** The finger was no tap. */
     function halt(event: Event) {

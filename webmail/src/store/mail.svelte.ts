@@ -254,6 +254,7 @@ export class MailStore {
       return { list, call: args && batch.add<QueryChangesResponse>('Email/queryChanges', args) }
     })
     await batch.send()
+    for (const { changes, fetched } of parts) for (const call of [changes, ...fetched]) if (call.failed?.type === 'serverUnavailable') void call.result
     if (parts.some(({ changes, fetched }) => changes.failed || changes.result.hasMoreChanges || fetched.some((call) => call.failed))) return this.startAnew()
     for (const { type, changes, fetched, members } of parts) {
       for (const call of members) if (!call.failed) this.take(call.result.list, [])
