@@ -68,6 +68,14 @@ class TestHouse:
         await made._furnish()
         return made
 
+    async def beside(self, folder: Path, **changes: object) -> TestHouse:
+        """Another node of the same house: its store has everything already."""
+        app = App(configuration(folder, **changes))
+        await app.start()
+        made = type(self)(app)
+        made.accounts = dict(self.accounts)
+        return made
+
     async def _furnish(self) -> None:
         store = self.app.store
         now = int(time.time())

@@ -19,7 +19,7 @@ from posthouse.jmap.standard import (
     wanted_ids,
     wanted_properties,
 )
-from posthouse.jmap.states import delta
+from posthouse.jmap.states import Since, delta
 
 PROPERTIES = frozenset({"id", "emailIds"})
 
@@ -75,25 +75,26 @@ async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswe
     since = mail.place(arguments.since_state, latest)
     emails = await visible_changes(context, account_id, since)
     threads = await mail.all_threads()
-    new = {
-        each.email_id: each.created_modseq
-        for each in emails
-        if not each.gone and since.is_new(each.created_modseq)
-    }
-    robbed = {each.thread_id for each in emails if each.gone}
+    moved = [
+        (change.thread_id if change.gone else threads.get(change.email_id, change.email_id), change)
+        for change in emails
+        if change.gone or since.is_new(change.created_modseq)  # flags and mailboxes are no part of a thread
+    ]
+    members = {thread_id: await mail.members(thread_id) for thread_id, _ in moved if thread_id}
+    born = await _born(context, account_id, since) if members else {}
+    robbed = {thread_id for thread_id, change in moved if change.gone}
     touched: dict[int, _ThreadChange] = {}
-    for change in emails:
-        thread_id = change.thread_id if change.gone else threads.get(change.email_id, change.email_id)
-        if thread_id == 0 or not (change.gone or change.email_id in new):
-            continue  # flags and mailboxes are no part of a thread
-        members = await mail.members(thread_id)
-        began = bool(members) and thread_id not in robbed and new.keys() >= set(members)
+    for thread_id, change in moved:
+        if thread_id == 0:
+            continue
+        present = members[thread_id]
+        began = bool(present) and thread_id not in robbed and born.keys() >= set(present)
         # What was done with an email after it came is no change of its thread.
         at = change.modseq if change.gone else change.created_modseq
         touched[thread_id] = _ThreadChange(
-            created_modseq=min(map(new.__getitem__, members)) if began else 0,
+            created_modseq=min(map(born.__getitem__, present)) if began else 0,
             modseq=max(at, touched[thread_id].modseq if thread_id in touched else 0),
-            gone=not members,
+            gone=not present,
         )
     found = delta(touched.items(), since, latest, arguments.max_changes)
     return ChangesAnswer(
@@ -105,3 +106,12 @@ async def changes(context: Context, arguments: ChangesArguments) -> ChangesAnswe
         updated=[ids.encode(ids.THREAD, n) for n in found.updated],
         destroyed=[ids.encode(ids.THREAD, n) for n in found.destroyed],
     )
+
+
+async def _born(context: Context, account_id: int, since: Since) -> dict[int, int]:
+    """Emails that are new, with the mod-sequence of their creation.
+
+    Looked up after a thread's members: who came meanwhile is among these, and must not pass for an old one.
+    """
+    emails = await visible_changes(context, account_id, since)
+    return {e.email_id: e.created_modseq for e in emails if not e.gone and since.is_new(e.created_modseq)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from posthouse import limits
-from posthouse.errors import NotFound
+from posthouse.errors import NotFound, StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import (
     AddAccount,
@@ -22,6 +22,8 @@ from posthouse.store.interface import (
     RenameMailbox,
     SetFlags,
 )
+from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.memory.missed import Missed
 from posthouse.store.model import SEEN, Content
 from posthouse.store.postgres import PostgresStore
 from tests.cluster.nodes import content, nodes, until
@@ -173,6 +175,61 @@ async def test_an_answer_comes_after_what_it_tells_can_be_seen(url: str, tmp_pat
             assert index.position(added.uid) is not None
             assert len(index) == 2 * (number + 1)
             assert (await b.box()).total == 2 * (number + 1)
+
+
+@pytest.mark.parametrize("news", ["heard", "not heard yet"])
+async def test_who_knows_a_state_gets_indexes_that_are_as_new(url: str, tmp_path: Path, news: str) -> None:
+    """Else a client that is told of the state would take what is missing for nothing, until something else happens."""
+    async with nodes(url, tmp_path) as stores:
+        a, b = await desks(stores)
+        inbox = await a.box()
+        await b.store.index(b.id, inbox.mailbox_id)
+        before = (await b.store.states(b.id)).mail
+        indexes = b.store._live.indexes
+        catch_up = indexes._catch_up
+        assert catch_up is not None
+
+        async def slowly(index: MailboxIndex) -> Missed:
+            await asyncio.sleep(0.2)
+            return await catch_up(index)
+
+        indexes._catch_up = slowly
+        if news == "not heard yet":
+            stores[1]._engine.notices.deaf = True
+        await a.add(inbox, "theirs")
+        while (await b.store.states(b.id)).mail == before:
+            await asyncio.sleep(0.001)
+            if news == "not heard yet":
+                b.store._live.views.drop(
+                    b.id
+                )  # it is read anew, because it was not used for long, or too many were
+        assert len(await b.store.index(b.id, inbox.mailbox_id)) == 1
+
+
+async def test_an_index_that_cannot_come_up_is_not_given_out(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DATABASE_TIMEOUT", 0.05)
+    async with nodes(url, tmp_path) as stores:
+        a, b = await desks(stores)
+        inbox = await a.box()
+        index = await b.store.index(b.id, inbox.mailbox_id)
+        indexes = b.store._live.indexes
+        catch_up, ended = indexes._catch_up, asyncio.Event()
+        assert catch_up is not None
+
+        async def stuck(index: MailboxIndex) -> Missed:
+            await ended.wait()
+            return await catch_up(index)
+
+        indexes._catch_up = stuck
+        indexes.behind(b.id, inbox.mailbox_id, index.highest_modseq + 1)
+        with pytest.raises(StoreUnavailable):
+            await b.store.index(b.id, inbox.mailbox_id)
+        await a.add(inbox, "theirs")
+        ended.set()
+        await until(lambda: len(index) == 1)
+        assert len(await b.store.index(b.id, inbox.mailbox_id)) == 1
 
 
 async def test_a_lost_notice_costs_time_only(

@@ -234,7 +234,7 @@ class World:
             await self.client.call("Mailbox/set", destroy=[box["id"]], onDestroyRemoveEmails=True)
 
 
-async def _lists_of(client: Client) -> list[dict[str, Any]]:
+async def lists_of(client: Client) -> list[dict[str, Any]]:
     inbox, archive = await client.mailbox("inbox"), await client.mailbox("archive")
     return [
         {"filter": None, "sort": None},
@@ -250,7 +250,7 @@ async def _lists_of(client: Client) -> list[dict[str, Any]]:
     ]
 
 
-async def _true_to(believer: Believer) -> None:
+async def true_to(believer: Believer) -> None:
     for kind in TYPES:
         there, state = await believer.everything(kind)
         assert believer.held[kind] == there, kind
@@ -271,7 +271,7 @@ async def test_who_goes_by_changes_knows_everything(seed: int, tmp_path: Path) -
         for _ in range(6):
             await world.deliver()
         believer = Believer(client, dice)
-        await believer.begin(await _lists_of(client))
+        await believer.begin(await lists_of(client))
         for _ in range(40):
             acts = [world.act()() for _ in range(dice.randint(1, 3))]
             if dice.random() < 0.3:
@@ -280,7 +280,7 @@ async def test_who_goes_by_changes_knows_everything(seed: int, tmp_path: Path) -
                 for act in acts:
                     await act
             await believer.sync()
-            await _true_to(believer)
+            await true_to(believer)
     finally:
         await client.http.aclose()
         await house.close()

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from posthouse import limits
-from posthouse.errors import NotFound, PosthouseError
+from posthouse.errors import NotFound, PosthouseError, StoreUnavailable
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import OCTETS_PER_MESSAGE, IndexChange, MailboxIndex
 from posthouse.store.memory.changes import Appended, Flagged, Vanished
@@ -59,17 +59,20 @@ class MailboxIndexes:
         self._unsaved: dict[Key, int] = {}
 
     async def get(self, account_id: int, mailbox_id: int) -> MailboxIndex:
-        """The shared index. NotFound."""
+        """The shared index, with everything that was heard of other nodes by now. NotFound, StoreUnavailable."""
         key = (account_id, mailbox_id)
         index = self._alive.get(key)
-        if index is not None:
+        if index is None:
+            task = self._loading.get(key)
+            if task is None:
+                self._missed[key] = []
+                task = self._loading[key] = asyncio.create_task(self._load(key))
+            index = await asyncio.shield(task)
+        if key in self._catching:
+            await self._caught_up(key, index)
+        if not index.removed:
             self._keep(key, index)
-            return index
-        task = self._loading.get(key)
-        if task is None:
-            self._missed[key] = []
-            task = self._loading[key] = asyncio.create_task(self._load(key))
-        return await asyncio.shield(task)
+        return index
 
     async def _load(self, key: Key) -> MailboxIndex:
         try:
@@ -86,7 +89,6 @@ class MailboxIndexes:
                 self._unsaved[key] = 1
                 if len(index) >= LARGE:
                     self._save_one(key, index)  # reading it so again after a crash would be slow
-            self._keep(key, index)
             return index
         finally:
             del self._loading[key]
@@ -153,7 +155,7 @@ class MailboxIndexes:
         """The mailbox has come to a mod-sequence: read what its index has missed, if it is in memory."""
         key = (account_id, mailbox_id)
         index = self._alive.get(key)
-        if index is None and key not in self._loading:
+        if self._catch_up is None or (index is None and key not in self._loading):
             return
         if index is not None and modseq <= index.highest_modseq:
             return
@@ -164,6 +166,14 @@ class MailboxIndexes:
     def coming_up(self, account_id: int, mailbox_id: int) -> asyncio.Task[None] | None:
         """The reading that is under way for an index."""
         return self._catching.get((account_id, mailbox_id))
+
+    async def _caught_up(self, key: Key, index: MailboxIndex) -> None:
+        """Wait for the reading under way: who knows an account's state from its row must not see an older index."""
+        done, _ = await asyncio.wait((self._catching[key],), timeout=limits.DATABASE_TIMEOUT)
+        if index.removed:
+            raise NotFound("There is no such mailbox.")
+        if not done:
+            raise StoreUnavailable("What other nodes did with the mailbox cannot be read at the moment.")
 
     async def _come_up(self, key: Key) -> None:
         assert self._catch_up is not None

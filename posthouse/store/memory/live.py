@@ -20,7 +20,7 @@ from posthouse.store.memory.cache import Recent, RecentBytes, StoredPlaces
 from posthouse.store.memory.indexes import MailboxIndexes
 from posthouse.store.memory.notice import Notice
 from posthouse.store.memory.people_cache import PeopleCache
-from posthouse.store.memory.views import AccountViews
+from posthouse.store.memory.views import AccountView, AccountViews
 from posthouse.store.sql.writer import Submission
 
 log = logging.getLogger("posthouse.store")
@@ -35,6 +35,7 @@ class Live:
         self._batches: list[tuple[list[changes.Change], list[Submission]]] = []
         self.indexes = indexes
         self.views = views
+        views.was_read = self._account_was_read
         self.people = people
         self.bytes = RecentBytes()
         self.places: StoredPlaces = Recent(limits.STORED_CACHED)
@@ -117,6 +118,11 @@ class Live:
             told.people = True
             self.people.forget()
         self._tell(told)
+
+    def _account_was_read(self, account_id: int, view: AccountView) -> None:
+        """Its row may know of commits of other nodes that nobody has told of yet: then its indexes must come up too."""
+        for mailbox in view.mailboxes():
+            self.indexes.behind(account_id, mailbox.mailbox_id, mailbox.highest_modseq)
 
     def _apply(self, change: changes.Change, told: _Told) -> None:
         if isinstance(change, changes.ContentKept):

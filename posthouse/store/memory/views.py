@@ -98,6 +98,8 @@ class AccountViews:
         self._missed: dict[int, list[AccountChanged]] = {}
         self._gone: set[int] = set()
         self._watchers: dict[int, list[Callable[[], None]]] = {}
+        self.was_read: Callable[[int, AccountView], None] = _nothing
+        """Called with each account that was read, before anybody gets it."""
 
     def cached(self, account_id: int) -> AccountView | None:
         """The account when it is in memory."""
@@ -123,6 +125,7 @@ class AccountViews:
             view = await self._read_view(account_id)
             while not self._up_to_date(view, account_id):
                 view = await self._read_view(account_id)
+            self.was_read(account_id, view)
             self._views[account_id] = view
             if len(self._views) > limits.STATES_CACHED:
                 self._lose_interest(self._views.popitem(last=False)[0])
@@ -205,3 +208,7 @@ class AccountViews:
     def watchers(self, account_id: int) -> tuple[Callable[[], None], ...]:
         """Whom to call after a change."""
         return tuple(self._watchers.get(account_id, ()))
+
+
+def _nothing(_account_id: int, _view: AccountView) -> None:
+    """Nobody else has the account in memory."""
