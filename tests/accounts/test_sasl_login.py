@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import json
 from base64 import b64decode, b64encode
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from posthouse import limits
+from posthouse.accounts import sasl_login
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginFailed
 from posthouse.accounts.passwords import make_scram
@@ -21,6 +23,7 @@ from posthouse.accounts.sasl_login import (
     ResponseMalformed,
     authenticate_sasl,
 )
+from posthouse.sasl.model import Challenge
 from posthouse.store.credentials import CredentialKind, RemoveCredentials
 from posthouse.store.interface import PutAccount
 from posthouse.store.model import Account
@@ -260,3 +263,25 @@ async def test_guessed_tokens_are_counted(directory: Directory) -> None:
         except Exception as fault:
             outcomes.append(type(fault).__name__)
     assert outcomes[-1] == "LoginDelayed"
+
+
+async def test_an_exchange_has_so_many_steps(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        def begin(self, _: bytes | None) -> Challenge:
+            return Challenge(b"more")
+
+        step = begin
+
+    plain = SimpleNamespace(start=lambda _: Endless())
+    monkeypatch.setattr(sasl_login, "SERVER_MECHANISMS", {"PLAIN": plain})
+    asked = 0
+
+    async def ask(_: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        assert asked < 100
+        return b"x"
+
+    with pytest.raises(ResponseMalformed):
+        await authenticate_sasl(directory, "PLAIN", None, ask, TLS)
+    assert asked == limits.SASL_STEPS

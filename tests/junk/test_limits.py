@@ -13,7 +13,7 @@ import pytest
 
 from posthouse.config import Sending as Settings
 from posthouse.errors import Temporary
-from posthouse.junk import block_lists, clamav, greylist, guard, rspamd, sending
+from posthouse.junk import block_lists, clamav, greylist, guard, markup, rspamd, sending, tokens
 from posthouse.junk.block_lists import BlockList, BlockLists, ListKind
 from posthouse.junk.clamav import ClamAv
 from posthouse.junk.greylist import Greylist
@@ -21,6 +21,8 @@ from posthouse.junk.guard import Counters, Guard
 from posthouse.junk.history import History
 from posthouse.junk.rspamd import Rspamd
 from posthouse.junk.sending import Sending
+from posthouse.junk.tokens import Tokens, read_tokens
+from posthouse.message.headers import Headers
 from posthouse.resolver import AddressAnswer
 from posthouse.store.derive import derive
 from posthouse.store.interface import AddAccount, Op, PutDomain
@@ -280,6 +282,59 @@ async def test_what_is_remembered_of_accounts_that_send_is_bounded_and_not_lost(
         clock.advance(86400)
     state = await brake._state(accounts[5])
     assert state.networks == [f"10.{number}.0.0/16" for number in (5, 6, 7, 8)]
+
+
+# --- what is read of a message ------------------------------------------------------------------------------
+
+
+def tokens_in(raw: bytes) -> Tokens:
+    return read_tokens(raw, Headers.scan(raw), ())
+
+
+def parts(count: int) -> bytes:
+    inner = b"".join(b"--x\r\nContent-Type: text/plain\r\n\r\nword%03d\r\n" % n for n in range(count))
+    return b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + inner + b"--x--\r\n"
+
+
+def html(source: str) -> bytes:
+    return b"Content-Type: text/html\r\n\r\n" + source.encode()
+
+
+def test_so_many_parts_of_a_message_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "TOKEN_PARTS", 3)
+    words = tokens_in(parts(9)).names
+    assert ("word002" in words, "word003" in words) == (True, False)
+
+
+def test_so_much_of_its_text_becomes_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "TOKEN_TEXT", 60)
+    text = " ".join(f"word{number}" for number in range(50))
+    for raw in (b"\r\n" + text.encode(), html(f"<p>{text}</p>")):
+        words = tokens_in(raw).names
+        assert ("word5" in words, "word20" in words) == (True, False)
+
+
+def test_so_much_of_its_html_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "TOKEN_HTML", 200)
+    found = tokens_in(html("<a href=https://near.test>x</a>" + " " * 300 + "<a href=https://far.test>x</a>"))
+    assert list(found.links) == ["near.test"]
+
+
+def test_so_many_words_count_with_their_neighbour_and_so_many_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "TOKEN_PAIRS", 3)
+    raw = b"\r\n" + " ".join(f"word{number}" for number in range(50)).encode()
+    assert [name for name in tokens_in(raw).names if " " in name] == ["word0 word1", "word1 word2"]
+    monkeypatch.setattr(tokens, "TOKENS", 7)
+    assert len(tokens_in(raw).names) == 7
+
+
+def test_so_many_links_and_elements_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markup, "MARKUP_LINKS", 2)
+    monkeypatch.setattr(markup, "MARKUP_TAGS", 3)
+    source = "".join(f"<a href=https://r{n}.test>https://s{n}.test</a><x{n}>" for n in range(5))
+    assert list(markup.hosts_linked(source)) == ["r0.test", "s0.test"]
+    assert list(markup.misleading_links(source)) == ["s0.test > r0.test", "s1.test > r1.test"]
+    assert len(list(markup.tag_tokens(source + "y" * 3000))) == 3
 
 
 # --- scanners ---------------------------------------------------------------------------------------------

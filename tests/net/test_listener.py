@@ -275,3 +275,47 @@ def proportional_set() -> int:
     gc.collect()
     with open("/proc/self/smaps_rollup") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+
+
+async def test_so_many_are_accepted_before_others_have_their_turn(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(listener_module, "ACCEPT_BATCH", 2)
+    listener = await house.listen(greet)
+    host, _, port = listener.bound[0].rpartition(":")
+    peers = [socket.create_connection((host, int(port))) for _ in range(9)]  # nobody else runs meanwhile
+    waiting = listener._sockets[0]
+    in_a_row = [0]
+
+    class Counting:
+        def accept(self) -> object:
+            found = waiting.accept()
+            in_a_row[-1] += 1
+            return found
+
+    while sum(in_a_row) < 9:
+        listener._accept(Counting())  # type: ignore[arg-type]
+        in_a_row.append(0)
+    assert max(in_a_row) == 2
+    for peer in peers:
+        peer.close()
+
+
+async def test_a_session_that_will_not_end_does_not_keep_us(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listener_module, "STOP_TIMEOUT", 0.05)
+    go = asyncio.Event()
+
+    async def stubborn(connection: Connection) -> None:
+        connection.write(b"hello\r\n")
+        while not go.is_set():
+            try:
+                await go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    listener = await house.listen(stubborn)
+    client = await house.connect(listener)
+    assert await client.read_line(100) == b"hello"
+    async with asyncio.timeout(1):
+        await listener.stop(grace=0)
+    go.set()

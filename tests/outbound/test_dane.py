@@ -17,6 +17,7 @@ from posthouse.config import Outbound
 from posthouse.errors import Temporary
 from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, write_tls_report
 from posthouse.msgauth.tlsa import Tlsa, mismatch, parse_tlsa, to_match
+from posthouse.outbound import dane
 from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.dane import Dane
 from posthouse.outbound.mx import Host, Route, select_hosts
@@ -297,6 +298,13 @@ async def test_where_the_records_are_looked_for(zone: str, secure: list[str], ba
     assert found.server_name == base
     if base:
         assert (found.use, found.names, found.fallback) == (TlsUse.REQUIRED, (base, "far.test"), None)
+
+
+async def test_so_many_records_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dane, "DANE_RECORDS", 2)
+    records = "".join(f"_25._tcp.mx1.far.test. TLSA 3 1 1 {number:064x}\n" for number in range(5))
+    found = await policy(ZONE + records, MX, secure=["far.test"])
+    assert len(found.tlsa) == len(found.published) == 2
 
 
 async def test_a_domain_without_mx_is_its_own_host() -> None:

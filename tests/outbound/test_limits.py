@@ -93,6 +93,16 @@ async def test_a_long_offer_is_read_whole(make_courier: MakeCourier) -> None:
     assert [len(got.recipients) for got in far.messages] == [1, 1], "what stands last is obeyed too"
 
 
+@pytest.mark.parametrize(("octets", "outcome"), [(4096, "delivered"), (4097, "deferred")])
+async def test_a_line_of_a_reply_has_so_many_octets(
+    make_courier: MakeCourier, far: FakeMailServer, octets: int, outcome: str
+) -> None:
+    assert limits.SMTP_REPLY_LINE_READ == 4096
+    far.say("RCPT", "250 2.1.5 ".ljust(octets - 2, "x"))
+    report = await make_courier(ZONE, far.port).deliver(parcel("b@far.test"))
+    assert [one.disposition.value for one in report.deliveries] == [outcome]
+
+
 # --- what a server lets us wait for -----------------------------------------------------------------------
 
 

@@ -13,9 +13,10 @@ import pytest
 import trustme
 
 from posthouse.config import Outbound
-from posthouse.limits import MTA_STS_FRESH, MTA_STS_RETRY
+from posthouse.limits import MTA_STS_FRESH, MTA_STS_RETRY, TLS_REASON
 from posthouse.msgauth.mta_sts import PolicyUnread, StsPolicy, parse_sts_policy, policy_id
 from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, write_tls_report
+from posthouse.outbound import mta_sts
 from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.mta_sts import MtaSts
 from posthouse.outbound.ourselves import Ourselves
@@ -289,3 +290,41 @@ def test_the_report_tells_each_policy_apart() -> None:
         "mx-host": ["mx1.far.test"],
     }
     assert sts["summary"] == {"total-successful-session-count": 3, "total-failure-session-count": 1}
+
+
+async def test_a_policy_holds_no_longer_than_any_may(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mta_sts, "MTA_STS_LONGEST", 1000)  # its own max_age is a week
+    assert await world.sts().policy("far.test") is not None
+    world.policy = ""
+    sts = world.sts()
+    world.now += 999
+    assert await sts.policy("far.test") is not None
+    world.now += 2
+    assert await sts.policy("far.test") is None
+
+
+async def test_what_is_remembered_of_policies_is_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mta_sts, "MTA_STS_CACHED", 2)
+    sts = world.sts()
+    for number in range(5):
+        world.resolver.add(f'_mta-sts.d{number}.test. TXT "v=STSv1; id=1"')
+        assert await sts.policy(f"d{number}.test") is not None
+    world.policy = ""
+    for number in range(5, 10):
+        world.resolver.add(f'_mta-sts.d{number}.test. TXT "v=STSv1; id=1"')
+        assert await sts.policy(f"d{number}.test") is None
+    assert (len(sts._kept), len(sts._failed)) == (2, 2)
+    assert await sts.policy("d0.test") is not None, "what was forgotten is in the store"
+
+
+async def test_a_reason_that_is_counted_has_a_length(world: World) -> None:
+    """Who gives each host another long name makes no longer rows of it."""
+    name = ".".join(["x" * 60] * 3) + ".test"
+    world.resolver = FakeResolver(
+        f'far.test. MX 10 {name}.\n{name}. A 127.0.0.1\n_mta-sts.far.test. TXT "v=STSv1; id=1"'
+    )
+    async with FakeMailServer() as server:
+        assert end(await world.deliver(server))[0] == "deferred"
+    assert [len(seen.reason) for seen in world.seen] == [TLS_REASON]

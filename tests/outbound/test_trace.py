@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -220,3 +221,13 @@ async def test_a_probe_to_ourselves_goes_through_our_own_door(tracer: Tracer) ->
 async def test_what_is_no_address_is_refused(tracer: Tracer) -> None:
     with pytest.raises(ValueError, match="address"):
         await steps(tracer, "nonsense")
+
+
+async def test_a_host_that_says_nothing_is_not_waited_for(
+    tracer: Tracer, far: FakeMailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TRACE_HOST", 0.1)
+    far.say("CONNECT", None)
+    async with asyncio.timeout(3):
+        found = await steps(tracer, "b@far.test")
+    assert "it took too long" in " ".join(step.text for step in found)

@@ -192,3 +192,17 @@ async def test_a_cluster_backup_that_fails_leaves_the_one_before_and_no_octets_o
     archive = Archive(folder)
     assert [archive.blob(number) for number, _ in archive.blobs()] == [large.head]
     archive.close()
+
+
+async def test_nobody_else_may_read_a_backup_of_a_cluster(engine: SqliteEngine, tmp_path: Path) -> None:
+    desk = await furnish(engine)
+    await desk.store.apply(desk.message(await desk.box(), content=Content.of(b"x" * 50_000)))
+    before = os.umask(0o022)
+    try:
+        async for _ in Keeper(engine).backup(tmp_path / "backup"):
+            pass
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "backup").rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert [path.name for path in files if path.stat().st_mode & 0o077] == []

@@ -33,6 +33,8 @@ class ListHost:
     def __init__(self) -> None:
         self.heard: list[bytes] = []
         self.answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+        self.drips = False
+        """Its answer comes octet by octet and never ends."""
 
     async def start(self, folder: Path) -> None:
         pair = (folder / "c.pem", folder / "k.pem")
@@ -45,6 +47,9 @@ class ListHost:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         self.heard.append(head + await reader.readexactly(26))
+        while self.drips and not writer.is_closing():
+            writer.write(b"H")
+            await asyncio.sleep(0.02)
         writer.write(self.answer)
         await writer.drain()
         writer.close()

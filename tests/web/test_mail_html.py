@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from posthouse.limits import MAIL_CSS_RULES, MAIL_HTML_TAGS
+from posthouse.limits import MAIL_ADDRESS, MAIL_CSS, MAIL_CSS_NESTING, MAIL_CSS_RULES, MAIL_HTML_TAGS
 from posthouse.web.mail_css import safe_declarations, safe_sheet
 from posthouse.web.mail_html import TooComplex, make_safe
 
@@ -220,6 +220,25 @@ def test_a_style_sheet_keeps_plain_rules_and_media() -> None:
 def test_style_sheets_are_bounded() -> None:
     assert safe_sheet("p{color:red}" * (MAIL_CSS_RULES + 500)).count("p{") == MAIL_CSS_RULES
     assert safe_sheet("@media all{" * 300 + "p{color:red}" + "}" * 300) == ""
+
+
+@pytest.mark.parametrize(("longer", "kept"), [(0, True), (1, False)])
+def test_css_of_so_many_characters_is_read(longer: int, kept: bool) -> None:
+    assert bool(safe_declarations("color:red".rjust(MAIL_CSS + longer))) is kept
+    assert "a{" not in safe_sheet("p{color:red}".rjust(MAIL_CSS + longer) + "a{color:red}")
+
+
+@pytest.mark.parametrize(("deep", "kept"), [(MAIL_CSS_NESTING, True), (MAIL_CSS_NESTING + 1, False)])
+def test_media_rules_stand_so_deep(deep: int, kept: bool) -> None:
+    assert MAIL_CSS_NESTING < 20
+    assert bool(safe_sheet("@media all{" * deep + "p{color:red}" + "}" * deep)) is kept
+
+
+@pytest.mark.parametrize(("longer", "kept"), [(0, True), (1, False)])
+def test_an_address_has_so_many_characters(longer: int, kept: bool) -> None:
+    address = "https://shop.example/".ljust(MAIL_ADDRESS + longer, "x")
+    assert (address in make_safe(f'<a href="{address}">x</a>', proxied).html) is kept
+    assert make_safe(f'<img src="{address}">', proxied).remote_images == kept
 
 
 def test_too_many_tags_are_refused_and_as_many_as_allowed_are_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from posthouse.errors import Temporary
 from posthouse.jmap.unsubscribe import one_click_address
 from posthouse.message.headers import Headers
+from posthouse.web import one_click
 from posthouse.web.one_click import OneClick
 from posthouse.web.outside import is_public
 from tests.fakes.resolver import FakeResolver
@@ -88,6 +90,31 @@ async def test_a_list_that_does_not_accept(house: TestHouse, reader: Owner, host
     host.server.close()
     assert await reader.error("Unsubscription/send", emailId=email) == "serverUnavailable"
     assert len(host.heard) == 3
+
+
+async def test_a_list_that_drips_is_left(host: ListHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_click, "UNSUBSCRIBE_TIME", 0.2)
+    host.drips = True
+    asking = OneClick(FakeResolver(ZONE), allowed=lambda _: True, verify=False)
+    async with asyncio.timeout(3):
+        with pytest.raises(Temporary):
+            await asking.post(f"https://list.test:{host.port}/x")
+    await asking.close()
+
+
+async def test_so_many_lists_are_told_at_once(host: ListHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_click, "UNSUBSCRIBES_AT_ONCE", 2)
+    host.drips = True
+    asking = OneClick(FakeResolver(ZONE), allowed=lambda _: True, verify=False)
+    posts = [asyncio.ensure_future(asking.post(f"https://list.test:{host.port}/x")) for _ in range(5)]
+    async with asyncio.timeout(3):
+        while len(host.heard) < 2 or len(asking._slots._waiters or ()) < 3:
+            await asyncio.sleep(0.005)
+    assert len(host.heard) == 2
+    for post in posts:
+        post.cancel()
+    await asyncio.gather(*posts, return_exceptions=True)
+    await asking.close()
 
 
 async def test_nobody_is_led_inside_the_house(host: ListHost) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from posthouse.errors import Temporary
+from posthouse.web import report_post
 from posthouse.web.report_post import ReportPost
 from tests.fakes.resolver import FakeResolver
 from tests.web.list_host import ListHost
@@ -65,6 +67,14 @@ async def test_later(host: ListHost, status: str) -> None:
     host.answer = answer(status)
     with pytest.raises(Temporary):
         await posted(host, verify=False)
+
+
+async def test_a_host_that_drips_is_asked_later(host: ListHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_post, "TLS_REPORT_TIME", 0.2)
+    host.drips = True
+    async with asyncio.timeout(3):
+        with pytest.raises(Temporary):
+            await posted(host, verify=False)
 
 
 async def test_a_certificate_that_nobody_signed_is_not_believed(host: ListHost) -> None:

@@ -141,6 +141,7 @@ class EmbeddedTarget(_Embedded):
 
     @staticmethod
     def _begin(path: Path, blobs: Path) -> Transaction:
+        path.touch(mode=0o600)  # everybody's mail: the files beside it get its mode
         migrate(path, int(time.time()))
         folder = SegmentFolder(blobs)
         db = connect(path)
