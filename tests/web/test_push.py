@@ -14,6 +14,7 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Ping, RejectConnection, Request, TextMessage
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store import grants
@@ -295,6 +296,17 @@ async def test_who_pings_and_never_reads_is_not_answered_into_memory(house: Test
                 written += len(pings)
     assert written < ALL_BUFFERS
     socket._writer.transport.abort()
+
+
+async def test_a_client_that_says_nothing_is_pinged_and_then_gone(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_WEBSOCKET_IDLE", 0.1)
+    socket = await opened(house)
+    async with asyncio.timeout(3):
+        assert isinstance(await socket.event(), Ping)
+        await socket._reader.read()  # to the end
+    assert socket._reader.at_eof()
 
 
 async def test_fragments_without_text_are_not_kept() -> None:
