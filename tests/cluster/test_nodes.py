@@ -24,8 +24,9 @@ from posthouse.store.interface import (
 )
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.missed import Missed
-from posthouse.store.model import SEEN, Content
+from posthouse.store.model import RECEIVED_MAX, SEEN, Content
 from posthouse.store.postgres import PostgresStore
+from posthouse.store.postgres.connection import Connection, Server
 from tests.cluster.nodes import content, nodes, until
 from tests.kits.engine import NOW, Desk, furnish
 
@@ -230,6 +231,23 @@ async def test_an_index_that_cannot_come_up_is_not_given_out(
         ended.set()
         await until(lambda: len(index) == 1)
         assert len(await b.store.index(b.id, inbox.mailbox_id)) == 1
+
+
+async def test_dates_that_earlier_programs_kept_do_not_break_an_index(url: str, tmp_path: Path) -> None:
+    async with nodes(url, tmp_path, 1) as stores:
+        (a,) = await desks(stores)
+        inbox = await a.box()
+        await a.add(inbox, "one")
+
+    def as_it_was() -> None:
+        db = Connection(Server(url))
+        db.fetch("UPDATE placement SET received_at = $1", 2**40)
+        db.close()
+
+    await asyncio.to_thread(as_it_was)
+    async with nodes(url, tmp_path, 1) as stores:
+        index = await stores[0].index(a.id, inbox.mailbox_id)
+        assert list(index.received) == [RECEIVED_MAX]
 
 
 async def test_a_lost_notice_costs_time_only(

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import apsw
@@ -14,6 +15,7 @@ import pytest
 from posthouse.errors import StoreUnavailable
 from posthouse.store.model import Content
 from posthouse.store.sqlite import migrate as migration
+from posthouse.store.sqlite import queue
 from posthouse.store.sqlite.connection import connect
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate, steps
@@ -27,6 +29,22 @@ async def test_a_second_opening_is_refused_and_names_the_holder(engine: SqliteEn
     await furnish(engine)  # the refused one has disturbed nothing
     await engine.store.close()
     await engine.open()
+
+
+async def test_an_opening_that_fails_lets_go_of_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: object) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "release_all", fails)
+        with pytest.raises(StoreUnavailable):
+            await SqliteEngine(tmp_path).open()
+    assert not [each for each in threading.enumerate() if each.name.startswith("store-")]
+    engine = SqliteEngine(tmp_path)
+    await engine.open()
+    await engine.store.close()
 
 
 def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:

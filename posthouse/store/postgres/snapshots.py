@@ -14,6 +14,7 @@ from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.mailbox_index import MailboxIndex, NewRows
 from posthouse.store.memory.missed import Missed, take_over
 from posthouse.store.memory.packed import CODES, Packed, unpack
+from posthouse.store.model import RECEIVED_MAX
 from posthouse.store.postgres.connection import Connection, snapshot
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.transaction import Transaction
@@ -21,7 +22,7 @@ from posthouse.store.postgres.transaction import Transaction
 ROWS_PER_READ: Final = 20_000
 """Placements read at a time."""
 _NEW: Final = (
-    "SELECT uid, flags, modseq, email_id, size, greatest(received_at, 0) FROM placed"
+    f"SELECT uid, flags, modseq, email_id, size, least(greatest(received_at, 0), {RECEIVED_MAX}) FROM placed"
     " WHERE account_id = $1 AND mailbox_id = $2 AND uid >= $3 ORDER BY uid LIMIT $4"
 )
 _AGAIN: Final = (

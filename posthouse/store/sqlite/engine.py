@@ -102,7 +102,11 @@ class Engine:
             if isinstance(fault, apsw.Error | OSError):
                 raise unavailable(fault) from fault
             raise
-        await engine._begin()
+        try:
+            await engine._begin()
+        except BaseException:
+            await engine.close()
+            raise
         return engine
 
     def open_reader(self) -> Reader:
