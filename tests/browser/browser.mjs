@@ -9,7 +9,8 @@ const require = createRequire(new URL('../../webmail/package.json', import.meta.
 export const { chromium } = require('playwright-core')
 /** Where `install-peers.sh --fonts` puts what a machine without Chinese lacks. */
 const FONTS = fileURLToPath(new URL('../../.peers/usr/share/fonts', import.meta.url))
-const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--force-color-profile=srgb']
+// (The tests' databases stand in /dev/shm too.)
+const QUIET = ['--headless', '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--force-color-profile=srgb']
 
 /** A browser with an empty profile; `close` removes it. A stage with a `name` is known to it by that. */
 export async function launch(stage = {}) {
@@ -33,6 +34,7 @@ export async function signedIn(browser, base, address, options = {}) {
   const page = await context.newPage()
   page.setDefaultTimeout(patience)
   page.faults = []
+  page.on('crash', () => page.faults.push('the page crashed'))
   page.on('pageerror', (error) => page.faults.push(String(error)))
   await signIn(page, base, address, password)
   return page

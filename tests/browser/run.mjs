@@ -6,6 +6,9 @@
 import { createInterface } from 'node:readline'
 import { launch } from './browser.mjs'
 
+/** Milliseconds for one check: what waits for something that never comes is told, and the others go on. */
+const LONGEST = 90_000
+
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
 export async function ask(...question) {
@@ -21,6 +24,11 @@ const stage = JSON.parse(process.env.STAGE)
 const { browser, close } = await launch(stage)
 const only = process.env.CHECKS?.split(',')
 let failed = 0
+async function inTime(check) {
+  let timer
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`stood still for ${LONGEST} ms`)), LONGEST)))
+  await Promise.race([check, late]).finally(() => clearTimeout(timer))
+}
 async function runSuite(name) {
   const { checks } = await import(`./suites/${name}.mjs`)
   const world = { browser, stage, ask, folder }
@@ -28,7 +36,7 @@ async function runSuite(name) {
     if (only && !only.includes(title)) continue
     const start = performance.now()
     try {
-      await check(world)
+      await inTime(check(world))
       console.log(JSON.stringify({ passed: title, seconds: Number(((performance.now() - start) / 1000).toFixed(2)) }))
     } catch (error) {
       failed++
