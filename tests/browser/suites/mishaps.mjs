@@ -114,11 +114,9 @@ export const checks = {
         }
         await route.continue()
       })
-    await page.context().setOffline(false)
     const other = await page.context().newPage()
     await slow(page, 1_500)
     await slow(other, 300)
-    await page.context().setOffline(true)
     await page.context().setOffline(false)
     await other.goto(page.url())
     for (const each of [page, other]) await each.locator('.kept').waitFor({ state: 'detached', timeout: 30_000 })
