@@ -58,17 +58,15 @@ class Changed(Protocol):
 def parse_state(text: str, latest: int) -> Since:
     """What a state says. MethodError cannotCalculateChanges for one that we never gave out."""
     match = _STATE.fullmatch(text)
-    if match is None:
+    if match is None or int(match[1]) > latest:
         raise MethodError("cannotCalculateChanges", "no such state")
-    modseq, number, begun = (None if each is None else int(each) for each in match.groups())
-    assert modseq is not None
-    if number is None:
-        since = Since((modseq, ALL), modseq)
-    else:
-        since = Since((modseq, number), modseq - 1 if begun is None else begun)
-    if not since.begun <= modseq <= latest or (number is not None and since.begun == modseq):
+    modseq = int(match[1])
+    if match[2] is None:
+        return Since((modseq, ALL), modseq)
+    begun = modseq - 1 if match[3] is None else int(match[3])  # earlier programs did not say it
+    if begun >= modseq:
         raise MethodError("cannotCalculateChanges", "no such state")
-    return since
+    return Since((modseq, int(match[2])), begun)
 
 
 class Delta(msgspec.Struct, kw_only=True):
@@ -107,13 +105,12 @@ def delta(changes: Iterable[tuple[int, Changed]], since: Since, latest: int, mos
             found.more = True
             found.new_state = f"{last[0]}-{last[1]}-{since.begun}"
             return found
-        (
-            found.destroyed
-            if change.gone
-            else found.created
-            if since.is_new(change.created_modseq)
-            else found.updated
-        ).append(number)
+        if change.gone:
+            found.destroyed.append(number)
+        elif since.is_new(change.created_modseq):
+            found.created.append(number)
+        else:
+            found.updated.append(number)
         count += 1
         last = place
     found.new_state = str(latest)
