@@ -8,7 +8,7 @@ never overrule these (RFC 8461 §2).
 
 from __future__ import annotations
 
-from posthouse.limits import DANE_RECORDS, TLS_REASON
+from posthouse.limits import DANE_RECORDS
 from posthouse.msgauth.tls_report_writer import DNSSEC_INVALID, TlsSeen
 from posthouse.msgauth.tlsa import Tlsa, parse_tlsa, to_match
 from posthouse.outbound.mx import Host, Route, RouteKind
@@ -60,7 +60,7 @@ class Dane:
     def _unknown(self, name: str, reason: str) -> HostUntrusted:
         # RFC 7672 §2.2: any error in looking up the records is no sign that there are none.
         text = f"the TLSA records of {name} cannot be looked up now" + (f": {reason}" if reason else "")
-        return HostUntrusted(text, TlsSeen(dane=True, result=DNSSEC_INVALID, reason=reason[:TLS_REASON]))
+        return HostUntrusted(text, TlsSeen(dane=True, result=DNSSEC_INVALID, reason=reason))
 
     def _policy(self, route: Route, base: str, records: list[Tlsa]) -> TlsPolicy:
         published = tuple(map(str, records))

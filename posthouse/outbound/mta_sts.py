@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from posthouse.limits import MTA_STS_CACHED, MTA_STS_FRESH, MTA_STS_LONGEST, MTA_STS_RETRY, TLS_REASON
+from posthouse.limits import MTA_STS_CACHED, MTA_STS_FRESH, MTA_STS_LONGEST, MTA_STS_RETRY
 from posthouse.msgauth.mta_sts import Mode, PolicyUnread, StsPolicy, policy_id
 from posthouse.msgauth.tls_report_writer import FAILED, TlsSeen
 from posthouse.outbound.mx import Host, Route, RouteKind
@@ -86,8 +86,7 @@ class MtaSts:
             )
         if objection:
             # RFC 8461 §5: such a host must not get the mail.
-            reason = objection[:TLS_REASON]
-            raise HostUntrusted(objection, TlsSeen(policy=policy.lines, result=FAILED, reason=reason))
+            raise HostUntrusted(objection, TlsSeen(policy=policy.lines, result=FAILED, reason=objection))
         return TlsPolicy(name="mta-sts", use=TlsUse.REQUIRED, verify=True, published=policy.lines)
 
     async def policy(self, domain: str) -> StsPolicy | None:

@@ -37,7 +37,6 @@ class TlsWitness:
                 mx=target.host,
                 receiving_ip=target.address,
                 sending_ip=session.from_address if isinstance(session, Session) else "",
-                reason=seen.reason[: limits.TLS_REASON],
             )
         self._note(parcel, target.host, seen)
 
@@ -49,7 +48,8 @@ class TlsWitness:
         if self._tell is None or host.startswith("[") or not parcel.message.reverse_path:
             return
         if parcel.backup or not self._relayed:
-            self._tell(parcel.destination, seen)
+            reason = seen.reason[: limits.TLS_REASON]
+            self._tell(parcel.destination, msgspec.structs.replace(seen, reason=reason))
 
 
 def _seen(target: Target, session: Session | SessionFailed) -> TlsSeen | None:
