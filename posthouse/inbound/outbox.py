@@ -23,13 +23,13 @@ from posthouse.errors import Conflict, NotFound, PosthouseError
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.pipeline import Pipeline
 from posthouse.smtp.replies import Reply
-from posthouse.store.account_model import Item
+from posthouse.store.account_model import SUBMISSIONS, Item
 from posthouse.store.interface import PutItem, RemoveUpload, Store
 from posthouse.store.model import Account, Content, Event
 
 log: Final = logging.getLogger(__name__)
 
-KIND: Final = "EmailSubmission"
+KIND: Final = SUBMISSIONS
 _REPLY: Final = re.compile(r"\b[245]\d\d[ -].*")
 _LOCAL: Final = re.compile(r" uid \d+$")
 

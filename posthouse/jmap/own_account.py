@@ -15,6 +15,7 @@ from posthouse.jmap.errors import MethodError
 from posthouse.jmap.ids import EMAIL, decode
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.security import qr_code
+from posthouse.store.account_model import SUBMISSIONS
 from posthouse.store.interface import PutItem
 from posthouse.store.model import Event, QueuedMessage, QueuedRecipient
 
@@ -120,7 +121,7 @@ async def _traces(context: Context, number: int, email_id: str | None) -> list[s
     if email_id is None or decode(EMAIL, email_id) is None:
         raise MethodError("invalidArguments", "emailId or traceId is needed")
     found = []
-    for item in await context.store.items(number, "EmailSubmission"):
+    for item in await context.store.items(number, SUBMISSIONS):
         record = msgspec.json.decode(item.data, type=dict[str, Any])
         if record.get("emailId") == email_id and record.get("traceId"):
             found.append(str(record["traceId"]))

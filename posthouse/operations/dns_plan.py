@@ -130,7 +130,7 @@ def _spf(own: str, facts: PlanFacts) -> str:
     if not facts.relay:
         return f"v=spf1 {' '.join(terms)} -all"
     # The relay sends from addresses that only its owner knows: until they are in it, nothing may be refused (§8.5).
-    terms.append(_ip_term(facts.relay) if is_address(facts.relay) else f"a:{facts.relay}")
+    terms.append(_ip_term(facts.relay) if _is_ip(facts.relay) else f"a:{facts.relay}")
     return f"v=spf1 {' '.join(terms)} ~all"
 
 
@@ -138,8 +138,7 @@ def _ip_term(address: str) -> str:
     return f"ip{ipaddress.ip_address(address).version}:{address}"
 
 
-def is_address(text: str) -> bool:
-    """Whether it is an IP address."""
+def _is_ip(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
