@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,6 @@ async def nodes(url: str, folder: Path, count: int = 2, **place: Any) -> AsyncIt
         yield opened
     finally:
         await asyncio.gather(*(store.close() for store in opened))
-
-
-async def until(true: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait until something is so; it is looked at again and again."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 def content(index: MailboxIndex) -> list[tuple[int, ...]]:

@@ -16,10 +16,11 @@ from posthouse.store.settler import Settler
 from posthouse.store.sqlite.archive import Archive
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
-from tests.cluster.nodes import content, nodes, until
+from tests.cluster.nodes import content, nodes
 from tests.cluster.test_keeping import back_up, flaws
 from tests.cluster.test_nodes import desks
 from tests.kits.engine import Desk, furnish
+from tests.waiting import until
 
 MESSAGES = 40
 

@@ -27,8 +27,9 @@ from posthouse.store.memory.missed import Missed
 from posthouse.store.model import RECEIVED_MAX, SEEN, Content
 from posthouse.store.postgres import PostgresStore
 from posthouse.store.postgres.connection import Connection, Server
-from tests.cluster.nodes import content, nodes, until
+from tests.cluster.nodes import content, nodes
 from tests.kits.engine import NOW, Desk, furnish
+from tests.waiting import until
 
 
 class Node:

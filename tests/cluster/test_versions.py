@@ -18,9 +18,10 @@ from posthouse.store.postgres.engine import FLAGS_LOGGED_SINCE
 from posthouse.store.settler import Settler
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
-from tests.cluster.nodes import content, until
+from tests.cluster.nodes import content
 from tests.kits.engine import Desk, furnish
 from tests.kits.queue import enqueue, lease
+from tests.waiting import until
 
 
 def next_step(server: Database, url: str) -> str:

@@ -30,6 +30,7 @@ from posthouse.store.model import Content, Domain
 from posthouse.store.sqlite.store import SqliteStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.resolver import FakeResolver
+from tests.waiting import until
 
 ZONE = """
 2.0.0.127.bl.test   A 127.0.0.2
@@ -51,12 +52,6 @@ async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SqliteStore]:
     store = await SqliteStore.open(tmp_path / "mail.db", tmp_path / "blobs", derive=derive, now=clock)
     yield store
     await store.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
-        while not true():
-            await asyncio.sleep(0.002)
 
 
 # --- block lists ------------------------------------------------------------------------------------------

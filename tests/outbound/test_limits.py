@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import dns.message
@@ -23,6 +23,7 @@ from tests.fakes.mail_server import FakeMailServer
 from tests.fakes.name_server import FakeNameServer, answer
 from tests.outbound.conftest import MakeCourier, parcel
 from tests.outbound.office import Office
+from tests.waiting import until
 
 ZONE = """
     far.test.      MX 10 mx1.far.test.
@@ -31,8 +32,6 @@ ZONE = """
     theirs.test.   MX 20 mx.us.test.
     mx.us.test.    A  127.0.0.9
 """
-
-OpenOffice = Callable[..., Awaitable[Office]]
 
 
 @pytest.fixture
@@ -47,12 +46,6 @@ async def office(tmp_path: Path, far: FakeMailServer) -> AsyncIterator[Office]:
     office = await Office.open(tmp_path, zone, far.port)
     yield office
     await office.close()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
-        while not true():
-            await asyncio.sleep(0.002)
 
 
 # --- what a server says ---------------------------------------------------------------------------------
