@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
 from posthouse import limits
+from posthouse.jmap import email_query
 from posthouse.store.interface import AddEmail
 from posthouse.store.model import Content
 from tests.house import TestHouse
@@ -227,6 +229,49 @@ async def test_a_client_that_applies_changes_has_the_result(alice: Client, colla
         assert changed["total"] == len(have)
     nothing = await alice.call("Email/queryChanges", sinceQueryState=state, **arguments)
     assert (nothing["removed"], nothing["added"], nothing["newQueryState"]) == ([], [], state)
+
+
+async def test_a_mailbox_with_another_name_moves_no_message(alice: Client) -> None:
+    """What is equal stays in its order: nobody is told that it moved (RFC 8620 §5.5)."""
+    archive, junk = await alice.mailbox("archive"), await alice.mailbox("junk")
+    await alice.add(letter("In the archive"), mailbox="Archive")
+    await alice.add(letter("In junk"), mailbox="Junk")
+    before = (await alice.call("Email/query"))["ids"]
+    try:
+        for box, name in ((archive, "Zoo"), (junk, "Aardvark")):
+            await alice.call("Mailbox/set", update={box: {"name": name}})
+        assert (await alice.call("Email/query"))["ids"] == before
+    finally:
+        for box, name in ((archive, "Archive"), (junk, "Junk")):
+            await alice.call("Mailbox/set", update={box: {"name": name}})
+
+
+async def test_what_changes_while_changes_are_looked_up_is_told(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await alice.add(letter("Goes elsewhere"))
+    inbox, archive = await alice.mailbox("inbox"), await alice.mailbox("archive")
+    arguments: dict[str, Any] = {"filter": {"inMailbox": inbox}}
+    state = (await alice.call("Email/query", **arguments))["queryState"]
+    asked = ("result_of", "visible_changes")
+    real = {each: getattr(email_query, each) for each in asked}
+
+    async def between(each: str, *given: Any) -> Any:
+        """After the first of the two looks the message goes."""
+        found = await real[each](*given)
+        if not looked:
+            looked.append(each)
+            await alice.call("Email/set", update={name: {"mailboxIds": {archive: True}}})
+        return found
+
+    looked: list[str] = []
+    with monkeypatch.context() as patch:
+        for each in asked:
+            patch.setattr(email_query, each, partial(between, each))
+        first = await alice.call("Email/queryChanges", sinceQueryState=state, **arguments)
+    second = await alice.call("Email/queryChanges", sinceQueryState=first["newQueryState"], **arguments)
+    assert name in second["removed"]
+    assert second["added"] == []
 
 
 async def test_too_many_changes_and_unknown_states(alice: Client) -> None:

@@ -280,3 +280,20 @@ async def test_a_mailbox_is_changed_whole_or_not_at_all(alice: Client) -> None:
         answer = await alice.call("Mailbox/set", update={made: patch})
         assert answer["notUpdated"][made]["properties"] == wrong
         assert await alice.call("Mailbox/get", ids=[made]) == before
+
+
+async def test_a_new_name_is_told_also_when_counts_changed_after_it_and_changes_come_in_parts(
+    alice: Client,
+) -> None:
+    made = await alice.call("Mailbox/set", create={"m": {"name": "Old name"}})
+    name, inbox = made["created"]["m"]["id"], await alice.mailbox("inbox")
+    state = (await alice.call("Mailbox/get", ids=[]))["state"]
+    await alice.call("Mailbox/set", update={name: {"name": "New name"}})
+    await alice.add(letter("To the inbox"))
+    await alice.add(letter("To the other"), mailbox="New name")
+    first = await alice.call("Mailbox/changes", sinceState=state, maxChanges=1)
+    assert first["updated"] == [inbox]
+    assert first["updatedProperties"] is not None, "only counts"
+    second = await alice.call("Mailbox/changes", sinceState=first["newState"])
+    assert second["updated"] == [name]
+    assert second["updatedProperties"] is None
