@@ -208,6 +208,36 @@ async def test_who_knows_a_state_gets_indexes_that_are_as_new(url: str, tmp_path
         assert len(await b.store.index(b.id, inbox.mailbox_id)) == 1
 
 
+async def test_an_index_is_given_out_while_more_and_more_is_heard_of(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a mailbox that always gets mail the reading of what others did never ends."""
+    monkeypatch.setattr(limits, "DATABASE_TIMEOUT", 2.0)
+    async with nodes(url, tmp_path) as stores:
+        a, b = await desks(stores)
+        inbox = await a.box()
+        index = await b.store.index(b.id, inbox.mailbox_id)
+        indexes = b.store._live.indexes
+        catch_up, over = indexes._catch_up, False
+        assert catch_up is not None
+
+        async def hearing_more(index: MailboxIndex) -> Missed:
+            missed = await catch_up(index)
+            if not over:
+                await a.add(inbox, "more")
+                indexes.behind(b.id, inbox.mailbox_id, missed.modseq + 1)
+            return missed
+
+        indexes._catch_up = hearing_more
+        await a.add(inbox, "theirs")
+        await until(lambda: indexes.coming_up(b.id, inbox.mailbox_id) is not None)
+        heard = indexes._behind[b.id, inbox.mailbox_id]
+        assert (await b.store.index(b.id, inbox.mailbox_id)).highest_modseq >= heard
+        over = True
+        await until(lambda: indexes.coming_up(b.id, inbox.mailbox_id) is None)
+        assert not index.watched
+
+
 async def test_an_index_that_cannot_come_up_is_not_given_out(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,12 +168,30 @@ class MailboxIndexes:
         return self._catching.get((account_id, mailbox_id))
 
     async def _caught_up(self, key: Key, index: MailboxIndex) -> None:
-        """Wait for the reading under way: who knows an account's state from its row must not see an older index."""
-        done, _ = await asyncio.wait((self._catching[key],), timeout=limits.DATABASE_TIMEOUT)
+        """Wait for what was heard of by now: who knows an account's state from its row must not see an older index.
+
+        And not for what is heard of meanwhile: in a mailbox that always gets mail the reading never ends.
+        """
+        wanted, task, come = self._behind[key], self._catching[key], asyncio.Event()
+
+        def look() -> None:
+            if index.highest_modseq >= wanted or index.removed:
+                come.set()
+
+        end_watch = index.watch(look)
+        task.add_done_callback(lambda _: come.set())
+        look()
+        try:
+            async with asyncio.timeout(limits.DATABASE_TIMEOUT):
+                await come.wait()
+        except TimeoutError:
+            raise StoreUnavailable(
+                "What other nodes did with the mailbox cannot be read at the moment."
+            ) from None
+        finally:
+            end_watch()
         if index.removed:
             raise NotFound("There is no such mailbox.")
-        if not done:
-            raise StoreUnavailable("What other nodes did with the mailbox cannot be read at the moment.")
 
     async def _come_up(self, key: Key) -> None:
         assert self._catch_up is not None
