@@ -31,11 +31,12 @@ async function inBoth(world, page, subject, folder) {
   await untilBoxes(page, subject, ['Inbox', folder].sort())
   return box
 }
-/** Write to an open draft's window again: from the folder of drafts, in the page loaded anew. */
+/** Go on with a draft, from the folder where it lies; its window. */
 async function goOn(page, subject) {
   await visit(page, '/mail/drafts')
   await row(page, subject).locator('.open').click()
   await page.locator('article').getByRole('button', { name: 'Compose' }).click()
+  await page.locator('.window').getByLabel('Text of the message').focus()
   return page.locator('.window')
 }
 async function press(page, key) {
@@ -50,7 +51,7 @@ export const checks = {
     await saved(window).waitFor()
     const refused = await refuse(page, 'Email/set', { times: 2 })
     await page.keyboard.type('Second.')
-    await window.locator('.state', { hasText: 'Not saved: kept here, tried again' }).waitFor()
+    await window.locator('.state', { hasText: 'Not saved: kept' }).waitFor()
     await saved(window).waitFor({ timeout: AWAY })
     assert.equal(refused.count, 2)
     assert.match(await world.ask('source', ALICE, 'Drafts', 'Not yet'), /First\. Second\./)
@@ -65,7 +66,7 @@ export const checks = {
     await page.context().setOffline(true)
     await page.locator('.offline').waitFor()
     await page.keyboard.type('Within.')
-    await window.locator('.state', { hasText: 'Not saved' }).waitFor()
+    await window.locator('.state', { hasText: 'Not saved: kept' }).waitFor()
     await page.context().setOffline(false)
     await saved(window).waitFor({ timeout: AWAY })
     assert.match(await world.ask('source', ALICE, 'Drafts', 'In the tunnel'), /Before\. Within\./)
