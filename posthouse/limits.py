@@ -127,6 +127,9 @@ DNS_TTL_NONE: Final = 3600.0
 DNS_AT_ONCE: Final = 256
 """Questions under way at once: each has a socket of its own, so that its port is hard to guess."""
 
+DNS_SHARE: Final = 32
+"""Of them about one domain: one whose name servers say nothing must not hold up what others ask."""
+
 DNS_STRAY_PACKETS: Final = 32
 """Packets that do not answer the question, thrown away while waiting for the one that does."""
 
