@@ -1578,10 +1578,12 @@ AUTHRES_FIELD: Final = 16 * KB
 """Octets of an Authentication-Results field that we read."""
 
 MSGAUTH_QUESTIONS: Final = 250
-"""DNS questions of one message's checks: SPF alone may ask 121, an honest message about ten."""
+"""DNS questions of one check of a message (SPF; signatures; iprev; DMARC of one author): SPF may ask 121, an honest
+message about ten in all."""
 
 MSGAUTH_TIMEOUT: Final = 20.0
-"""Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+"""Seconds of waiting for the DNS that one of them may take (RFC 7208 §4.6.4: at least 20); one follows the
+other, so a message waits at most four times as long."""
 
 HASHED_AT_ONCE: Final = 256 * KB
 """Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
