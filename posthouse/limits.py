@@ -1668,8 +1668,8 @@ REPORT_WAIT: Final = 4 * 86400
 MAIL_HTML: Final = 4 * MB
 """Octets of one HTML text that is made safe for the reading pane; of a larger one the plain text is shown."""
 
-MAIL_HTML_TAGS: Final = 30_000
-"""Start tags of one HTML text: nested in each other, so many take two seconds; newsletters have 500 to 5,000."""
+MAIL_HTML_TAGS: Final = 20_000
+"""Start tags of one HTML text: nested in each other, so many take a second; newsletters have 500 to 5,000."""
 
 MAIL_HTML_AT_ONCE: Final = 2
 """HTML texts that are made safe at once: each takes a core for some milliseconds per 100 KB."""
