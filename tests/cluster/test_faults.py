@@ -167,7 +167,6 @@ async def test_a_server_that_takes_no_writes_defers_mail_and_is_read(
     assert (await desk.box()).total == 2
 
 
-@pytest.mark.timeout(120)
 async def test_a_promoted_standby_has_all_that_was_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,6 @@ def pooled(server: Database, url: str) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.mark.timeout(120)
 async def test_nodes_work_behind_a_pooler(
     pooled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from tests.cluster.database import Database, programs
 from tests.cluster.processes import NodeProcess, start
 from tests.interop.mirror import Mirror, fetched
 
-pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
 
 
 class Cluster:

@@ -443,6 +443,29 @@ def test_a_large_or_binary_message_goes_as_one_chunk(changes: dict[str, object])
     assert results(core) == ["end of message: 250"]
 
 
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_chunk_that_is_out_whole_may_have_been_taken(pieces: int) -> None:
+    """RFC 3030 §2: nothing stands behind its last octet, so it is there before we say that it is."""
+    sends = envelope(size=limits.OUTBOUND_BDAT)
+    core = converse(client(), RICH)
+    core.begin(sends)
+    converse(core, "S: 250 ok\nS: 250 ok")
+    for _ in range(pieces):
+        assert core.want is Want.CONTENT
+        core.content(b"." * (sends.size // pieces))
+    core.lost("connection lost")
+    assert [result.ambiguous for result in core.results] == [True]
+
+
+def test_no_octets_begin_no_chunk() -> None:
+    sends = envelope(size=limits.OUTBOUND_BDAT)
+    core = converse(client(), RICH)
+    core.begin(sends)
+    converse(core, "S: 250 ok\nS: 250 ok")
+    assert core.content(b"") == b""
+    assert core.content(b"x") == b"BDAT %d LAST\r\nx" % sends.size
+
+
 def test_a_chunk_of_the_wrong_size_is_never_ended() -> None:
     core = converse(client(), RICH)
     core.begin(envelope(body="BINARYMIME"))
