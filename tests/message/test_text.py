@@ -159,7 +159,8 @@ def test_comments_within_comments() -> None:
 
 
 @pytest.mark.parametrize(
-    "beside", [b"", b", Friends: d@e.test;", b", (away) d@e.test", b", <@hop.test:d@e.test>", b", d . e @ f.test"]
+    "beside",
+    [b"", b", Friends: d@e.test;", b", (away) d@e.test", b", <@hop.test:d@e.test>", b", d . e @ f.test"],
 )
 @pytest.mark.parametrize("name", ["Dr. J. Doe", "John Q. Public", "J. R. R. Tolkien"])
 def test_a_name_keeps_its_dots_and_gaps_whatever_stands_beside_it(name: str, beside: bytes) -> None:
