@@ -82,6 +82,10 @@ async def test_mailboxes_of_an_account(post: Post, monkeypatch: pytest.MonkeyPat
     assert (await client.command(b"CREATE a/b/c"))[-1].startswith(b"t NO [LIMIT]")
     assert (await client.command(b"CREATE a/b"))[-1].startswith(b"t OK ")
     assert (await client.command(b"CREATE c"))[-1].startswith(b"t NO [LIMIT]")
+    # What a new name makes counts too: the levels above it, and the mailbox to which the INBOX goes.
+    assert (await client.command(b"RENAME a c/d"))[-1].startswith(b"t NO [LIMIT]")
+    assert (await client.command(b"RENAME INBOX c"))[-1].startswith(b"t NO [LIMIT]")
+    assert (await client.command(b"RENAME a c"))[-1].startswith(b"t OK ")
     assert (await client.command(b"SUBSCRIBE c"))[-1].startswith(b"t OK ")
     assert (await client.command(b"SUBSCRIBE d"))[-1].startswith(b"t OK ")
     assert (await client.command(b"SUBSCRIBE e"))[-1].startswith(b"t NO [LIMIT]")
