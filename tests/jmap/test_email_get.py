@@ -186,6 +186,24 @@ async def test_all_headers_come_in_order_as_they_are(alice: Client) -> None:
     assert email["headers"][5]["value"] == " two"
 
 
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        ("5\u00a0€\u3000件名", None),
+        ("می\u200cخواهم \U0001f468\u200d\U0001f469\u200d\U0001f467", None),
+        ("a\x07b\u0085c\u2028d\u202egpj.exe\u202c", "abcdgpj.exe"),
+    ],
+)
+async def test_of_a_text_control_characters_are_dropped_and_nothing_else(
+    alice: Client, subject: str, shown: str | None
+) -> None:
+    """RFC 8621 §4.1.2.2."""
+    encoded = base64.b64encode(subject.encode()).decode()
+    name = await alice.add(f"Subject: =?utf-8?B?{encoded}?=\n\ntext\n")
+    (email,) = await alice.get(name, properties=["subject"])
+    assert email["subject"] == (subject if shown is None else shown)
+
+
 # RFC 8621 §4.1.4: the example of the text.
 EXAMPLE = b"""\
 Subject: example
