@@ -66,7 +66,7 @@ async def test_a_full_disk_defers_mail_and_loses_none(server: Database, disk: Di
                 )
                 kept += [each.email_id for (each,) in added]
         assert kept, "some fitted"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with pytest.raises(StoreUnavailable):
                 await desk.add(inbox, "x" * 100_000)
             assert None not in await desk.store.messages(desk.id, kept[:5])

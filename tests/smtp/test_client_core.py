@@ -420,6 +420,23 @@ def test_parameters_go_where_they_are_known() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"envid": "x\r\nRSET"},
+        {"ret": "FULL\n"},
+        {"reverse_path": "a@us.test>\r\nRSET\r\nMAIL FROM:<c@us.test"},
+        {"recipients": (EnvelopeRecipient("b@d.test>\r\nDATA"),)},
+        {"recipients": (EnvelopeRecipient("b@d.test", "NEVER\r\nDATA"),)},
+        {"recipients": (EnvelopeRecipient("b@d.test", "", "rfc822;b\r\nDATA"),)},
+    ],
+)
+def test_nothing_in_an_envelope_begins_a_command(changes: dict[str, object]) -> None:
+    core = converse(client(), RICH)
+    with pytest.raises(LocalProtocolError):
+        core.begin(envelope(**changes))
+
+
 def test_a_utf8_orcpt_is_escaped_for_a_server_without_smtputf8() -> None:
     recipients = (EnvelopeRecipient("b@d.test", "", "utf-8;\u00fc@d.test"),)
     assert "ORCPT=utf-8;\u00fc@d.test\r\n".encode() in rich_with("nothing").begin(
