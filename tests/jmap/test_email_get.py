@@ -277,6 +277,47 @@ K
 """
 
 
+# As Apple's program sends a letter with a file in the midst of it.
+ALTERNATIVE = b"""\
+Subject: a file in the midst
+Content-Type: multipart/alternative; boundary=m
+
+--m
+Content-Type: text/plain
+
+plain
+--m
+Content-Type: multipart/mixed; boundary=n
+
+--n
+Content-Type: text/html
+
+<p>before</p>
+--n
+Content-Type: application/pdf
+Content-Disposition: inline; filename=x.pdf
+
+x
+--n
+Content-Type: text/html
+
+<p>behind</p>
+--n--
+--m--
+"""
+
+
+async def test_alternatives_at_the_top_are_alternatives_however_deep(alice: Client) -> None:
+    """RFC 8621 §4.1.4: what is below one of them is no text of the other."""
+    (email,) = await alice.get(
+        await alice.add(ALTERNATIVE),
+        properties=["textBody", "htmlBody", "attachments"],
+        bodyProperties=["partId"],
+    )
+    shown = {name: [part["partId"] for part in email[name]] for name in email if name != "id"}
+    assert shown == {"textBody": ["1"], "htmlBody": ["2.1", "2.3"], "attachments": ["2.2"]}
+
+
 async def test_the_example_of_the_standard(alice: Client) -> None:
     name = await alice.add(EXAMPLE)
     (email,) = await alice.get(
