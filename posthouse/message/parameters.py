@@ -113,7 +113,7 @@ def _decode_pieces(pieces: list[tuple[bool, str]]) -> tuple[str, bool]:
     if not any(encoded for encoded, _ in pieces):
         return "".join(value for _, value in pieces), False
     charset = ""
-    octets = []
+    octets: list[bytes] = []
     pending = ""  # of neighbouring pieces: an octet may be cut between them
     for i, (encoded, value) in enumerate(pieces):
         if not encoded:
