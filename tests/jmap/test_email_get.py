@@ -98,6 +98,8 @@ From: "  James Smythe" <james@example.com>, Friends:
  <john@example.com>;
 Subject: =?utf-8?q?f=C3=BCnf?= =?utf-8?q?_Dinge?=
 List-Unsubscribe: <https://lists.test/u?a=1> (web), <mailto:leave@lists.test>
+List-Help: (not <https://lists.test/old>) <https://lists.test/help(1)?q=(a)> (or write), <mailto:help
+ @lists.test>
 X-Twice: one
 X-Twice: two
 Resent-To: a@x.test
@@ -138,6 +140,7 @@ text
         ("header:Subject", " =?utf-8?q?f=C3=BCnf?= =?utf-8?q?_Dinge?="),
         ("header:SUBJECT:asText", "fünf Dinge"),
         ("header:List-Unsubscribe:asURLs", ["https://lists.test/u?a=1", "mailto:leave@lists.test"]),
+        ("header:List-Help:asURLs", ["https://lists.test/help(1)?q=(a)", "mailto:help@lists.test"]),
         ("header:X-Twice", " two"),
         ("header:x-twice:asText", "two"),
         ("header:X-Twice:all", [" one", " two"]),
@@ -177,10 +180,28 @@ async def test_all_headers_come_in_order_as_they_are(alice: Client) -> None:
     (email,) = await alice.get(await alice.add(HEADERS), properties=["headers"])
     names = [each["name"] for each in email["headers"]]
     assert names == [
-        *("From", "Subject", "List-Unsubscribe", "X-Twice", "X-Twice", "Resent-To", "Resent-To"),
+        *("From", "Subject", "List-Unsubscribe", "List-Help", "X-Twice", "X-Twice", "Resent-To", "Resent-To"),
         *("Message-ID", "References", "Date"),
     ]
-    assert email["headers"][4]["value"] == " two"
+    assert email["headers"][5]["value"] == " two"
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        ("5\u00a0€\u3000件名", None),
+        ("می\u200cخواهم \U0001f468\u200d\U0001f469\u200d\U0001f467", None),
+        ("a\x07b\u0085c\u2028d\u202egpj.exe\u202c", "abcdgpj.exe"),
+    ],
+)
+async def test_of_a_text_control_characters_are_dropped_and_nothing_else(
+    alice: Client, subject: str, shown: str | None
+) -> None:
+    """RFC 8621 §4.1.2.2."""
+    encoded = base64.b64encode(subject.encode()).decode()
+    name = await alice.add(f"Subject: =?utf-8?B?{encoded}?=\n\ntext\n")
+    (email,) = await alice.get(name, properties=["subject"])
+    assert email["subject"] == (subject if shown is None else shown)
 
 
 # RFC 8621 §4.1.4: the example of the text.
@@ -254,6 +275,47 @@ Content-Disposition: inline
 K
 --m--
 """
+
+
+# As Apple's program sends a letter with a file in the midst of it.
+ALTERNATIVE = b"""\
+Subject: a file in the midst
+Content-Type: multipart/alternative; boundary=m
+
+--m
+Content-Type: text/plain
+
+plain
+--m
+Content-Type: multipart/mixed; boundary=n
+
+--n
+Content-Type: text/html
+
+<p>before</p>
+--n
+Content-Type: application/pdf
+Content-Disposition: inline; filename=x.pdf
+
+x
+--n
+Content-Type: text/html
+
+<p>behind</p>
+--n--
+--m--
+"""
+
+
+async def test_alternatives_at_the_top_are_alternatives_however_deep(alice: Client) -> None:
+    """RFC 8621 §4.1.4: what is below one of them is no text of the other."""
+    (email,) = await alice.get(
+        await alice.add(ALTERNATIVE),
+        properties=["textBody", "htmlBody", "attachments"],
+        bodyProperties=["partId"],
+    )
+    shown = {name: [part["partId"] for part in email[name]] for name in email if name != "id"}
+    assert shown == {"textBody": ["1"], "htmlBody": ["2.1", "2.3"], "attachments": ["2.2"]}
 
 
 async def test_the_example_of_the_standard(alice: Client) -> None:

@@ -40,6 +40,7 @@ from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.message.mime import scan
+from posthouse.message.parameters import parameter, parse_media_type
 from posthouse.message.text import preview, text_of
 
 
@@ -156,6 +157,32 @@ def test_comments_within_comments() -> None:
     assert mailbox.address == "a@b"
     deep = flat(parse_mailbox_list(b"(" * (COMMENT_DEPTH + 5) + b"x" + b")" * (COMMENT_DEPTH + 5) + b" a@b"))
     assert len(deep) <= 1
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [b"", b", Friends: d@e.test;", b", (away) d@e.test", b", <@hop.test:d@e.test>", b", d . e @ f.test"],
+)
+@pytest.mark.parametrize("name", ["Dr. J. Doe", "John Q. Public", "J. R. R. Tolkien"])
+def test_a_name_keeps_its_dots_and_gaps_whatever_stands_beside_it(name: str, beside: bytes) -> None:
+    """RFC 5322 §4.1: a phrase may have dots, and the white space around them is no part of a local part there."""
+    first, *others = flat(parse_mailbox_list(f"{name} <j . doe@b.test>".encode() + beside))
+    assert (first.name, first.address) == (name, "j.doe@b.test")
+    assert [each.address for each in others] in ([], ["d@e.test"], ["d.e@f.test"])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("utf-8''f%C3%BCr%20", "alle%C3%A4"),
+        ("utf-8''f%C3", "%BCr%20alle%C3%A4"),
+        ("utf-8''f%C", "3%BCr%2", "0alle%C3%A", "4"),
+    ],
+)
+def test_octets_may_be_cut_between_pieces_of_a_parameter(pieces: tuple[str, ...]) -> None:
+    """RFC 2231 §3; cut within an escape is what careless programs do."""
+    value = "x/y; " + "; ".join(f"name*{i}*={piece}" for i, piece in enumerate(pieces))
+    assert parameter(parse_media_type(value.encode())[2], "name") == "für alleä"
 
 
 def test_mailboxes_as_text() -> None:
