@@ -11,7 +11,7 @@ from tests.browser.witness import Witness
 
 @pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_forms() -> None:
     needs_browser()
     async with opened(furnished=False, administered=True) as stage:

@@ -13,7 +13,7 @@ from tests.browser.witness import Witness, fill
 
 @pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_writing() -> None:
     needs_browser()
     async with opened(furnished=False) as stage:
