@@ -1,4 +1,4 @@
-"""Settings, contacts and administration under bad luck: nothing typed is lost, nothing done twice, every failure said in words."""
+"""Settings, contacts and administration under bad luck: nothing typed is lost, nothing done twice, faults are told."""
 
 from __future__ import annotations
 
