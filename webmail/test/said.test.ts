@@ -29,3 +29,10 @@ test('every pattern is something the server says', () => {
   expect(Object.keys(files).length).toBeGreaterThan(2)
   expect(unsaid).toEqual([])
 })
+test('what happens to a message has a word', () => {
+  const files = import.meta.glob<string>('../../posthouse/{inbound/{deliver,pipeline},outbound/{outcomes,queue}}.py', { eager: true, query: '?raw', import: 'default' })
+  const source = Object.values(files).join('\n')
+  const kinds = [...source.matchAll(/(?:_line|_event|_note)\((?:mail, )?"(\w+)"|kind="(\w+)"/g)].map((found) => found[1] ?? found[2])
+  expect(kinds).toContain('signed')
+  expect(kinds.filter((kind) => !(`admin.kind.${kind}` in en))).toEqual([])
+})

@@ -34,7 +34,7 @@ export const compose = {
   'compose.saving': 'Saving…',
   'compose.saved': 'Saved {when}',
   'compose.unsaved': 'Not saved yet',
-  'compose.save-failed': 'Not saved: kept here, tried again soon',
+  'compose.save-failed': 'Not saved: kept here, retrying',
   'compose.uploading': 'Uploading {name}: {n} %',
   'compose.upload-failed': '{name} could not be uploaded.',
   'compose.take-away': 'Attach it again, or take it away.',

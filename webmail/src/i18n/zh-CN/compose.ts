@@ -34,7 +34,7 @@ export const compose = {
   'compose.saving': '正在保存…',
   'compose.saved': '{when}已保存',
   'compose.unsaved': '尚未保存',
-  'compose.save-failed': '未能保存：已留在本机，稍后自动重试',
+  'compose.save-failed': '未保存，已留本机，稍后重试',
   'compose.uploading': '正在上传 {name}：{n} %',
   'compose.upload-failed': '{name} 上传失败。',
   'compose.take-away': '请重新添加，或将其移除。',
