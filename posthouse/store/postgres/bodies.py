@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import NotFound, StoreUnavailable
+from posthouse.errors import Damaged, NotFound, StoreUnavailable
 from posthouse.store.compression import decompressed
 from posthouse.store.model import Stored
 from posthouse.store.postgres.readers import Reader
@@ -35,10 +35,7 @@ _PACKS: Final = (
     "SELECT account_id, blob_id, object, size FROM blob"
     " WHERE account_id = ANY($1::bigint[]) AND blob_id = ANY($2::bigint[])"
 )
-
-
-class Damaged(StoreUnavailable):
-    """The bytes are not those that were stored."""
+_DIGEST: Final = "SELECT digest FROM blob WHERE account_id = $1 AND blob_id = $2"
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -109,6 +106,22 @@ def read_blob(reader: Reader, place: Stored, offset: int = 0, length: int | None
     if row["object"] is None:
         return bytes(row["content"])
     return _objects(reader).read(row["object"], offset, end) if offset < end else b""
+
+
+def read_whole(reader: Reader, place: Stored) -> bytes:
+    """A blob, compared with its digest. NotFound when it is gone, Damaged."""
+    try:
+        raw = read_blob(reader, place)
+    except NotFound as fault:
+        if not reader.db.fetch(_DIGEST, place.account_id, place.blob_id):
+            raise
+        raise Damaged("the bytes are not where they should be") from fault
+    rows = reader.db.fetch(_DIGEST, place.account_id, place.blob_id)
+    if not rows:
+        raise NotFound("The message is gone.")
+    if hashlib.sha256(raw).digest()[: len(rows[0][0])] != rows[0][0]:
+        raise Damaged("the bytes are not those that were stored")
+    return raw
 
 
 def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:
