@@ -1456,6 +1456,9 @@ NODE_BEAT: Final = 5.0
 NODE_SILENCE: Final = 60.0
 """Seconds without one after which others take over a node's leases; a delivery in time ends before."""
 
+NODE_PATIENCE: Final = 15.0
+"""Seconds that a node gives signs of life before it takes over from others: after an outage all have been silent."""
+
 JOURNAL_KEPT: Final = 10_000
 """Mod-sequences behind a snapshot whose flag changes stay in the journal, for nodes that have yet to hear of them."""
 

@@ -81,13 +81,13 @@ def read_blobs(reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
             if row["pack"] is not None:
                 found[blob_id] = _packed(reader, row, packs)
             elif row["object"] is not None:
-                found[blob_id] = _objects(reader).read(row["object"], 0, row["size"])
+                found[blob_id] = _of_object(reader, row["object"], 0, row["size"])
             else:
                 found[blob_id] = row["content"]
         except NotFound:
             log.error("message bytes %d are not in the object store", blob_id)
         except Damaged:
-            log.error("message bytes %d are damaged in their pack", blob_id)
+            log.error("message bytes %d are damaged in the object store", blob_id)
     return found
 
 
@@ -105,7 +105,7 @@ def read_blob(reader: Reader, place: Stored, offset: int = 0, length: int | None
         return _packed(reader, row, _packs(reader, rows))[offset:end]
     if row["object"] is None:
         return bytes(row["content"])
-    return _objects(reader).read(row["object"], offset, end) if offset < end else b""
+    return _of_object(reader, row["object"], offset, end) if offset < end else b""
 
 
 def read_whole(reader: Reader, place: Stored) -> bytes:
@@ -139,6 +139,21 @@ def _objects(reader: Reader) -> Objects:
     if reader.objects is None:
         raise StoreUnavailable("The message is in an object store that is not configured here.")
     return reader.objects
+
+
+def _of_object(reader: Reader, key: str, start: int, end: int) -> bytes:
+    """Octets of a body that has an object of its own: all of them, for their number is told before. Damaged.
+
+    Once more from the object store when what the cache has is too short.
+    """
+    objects = _objects(reader)
+    for _ in range(2):
+        raw = objects.read(key, start, end)
+        if len(raw) == end - start:
+            return raw
+        objects.forget(key)
+    log.error("the object %s is too short", key)
+    raise Damaged("The message is damaged.")
 
 
 # --- packs ----------------------------------------------------------------------------------------------------
