@@ -22,6 +22,7 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Dns
 from posthouse.dns_exchange import ask_by_tcp, ask_by_udp
+from posthouse.dns_shares import DnsShares
 from posthouse.ip_addresses import reverse_name
 from posthouse.name_servers import NameServer
 from posthouse.resolver import AddressAnswer, Mx, MxAnswer, NameAnswer, Status, TextAnswer
@@ -101,7 +102,7 @@ class DnsResolver:
         self._imported = False
         self._cache: OrderedDict[tuple[str, str], tuple[float, Found]] = OrderedDict()
         self._under_way: dict[tuple[str, str], asyncio.Task[Found]] = {}
-        self._gate = asyncio.Semaphore(limits.DNS_AT_ONCE)
+        self._shares = DnsShares()
 
     async def mx(self, domain: str) -> MxAnswer:
         """MX records of a domain."""
@@ -181,7 +182,7 @@ class DnsResolver:
 
     async def _ask_servers(self, name: str, record_type: str) -> Found:
         try:
-            async with asyncio.timeout(self._settings.timeout), self._gate:
+            async with asyncio.timeout(self._settings.timeout), self._shares.turn(name):
                 await self._prepare()
                 return await self._follow(name, record_type)
         except TimeoutError:

@@ -127,6 +127,9 @@ DNS_TTL_NONE: Final = 3600.0
 DNS_AT_ONCE: Final = 256
 """Questions under way at once: each has a socket of its own, so that its port is hard to guess."""
 
+DNS_SHARE: Final = 32
+"""Of them about one domain: one whose name servers say nothing must not hold up what others ask."""
+
 DNS_STRAY_PACKETS: Final = 32
 """Packets that do not answer the question, thrown away while waiting for the one that does."""
 
@@ -1590,10 +1593,12 @@ AUTHRES_FIELD: Final = 16 * KB
 """Octets of an Authentication-Results field that we read."""
 
 MSGAUTH_QUESTIONS: Final = 250
-"""DNS questions of one message's checks: SPF alone may ask 121, an honest message about ten."""
+"""DNS questions of one check of a message (SPF; signatures; iprev; DMARC of one author): SPF may ask 121, an honest
+message about ten in all."""
 
 MSGAUTH_TIMEOUT: Final = 20.0
-"""Seconds of waiting for the DNS that one message's checks may take (RFC 7208 §4.6.4: at least 20)."""
+"""Seconds of waiting for the DNS that one of them may take (RFC 7208 §4.6.4: at least 20); one follows the
+other, so a message waits at most four times as long."""
 
 HASHED_AT_ONCE: Final = 256 * KB
 """Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
@@ -1678,8 +1683,8 @@ REPORT_WAIT: Final = 4 * 86400
 MAIL_HTML: Final = 4 * MB
 """Octets of one HTML text that is made safe for the reading pane; of a larger one the plain text is shown."""
 
-MAIL_HTML_TAGS: Final = 30_000
-"""Start tags of one HTML text: nested in each other, so many take two seconds; newsletters have 500 to 5,000."""
+MAIL_HTML_TAGS: Final = 20_000
+"""Start tags of one HTML text: nested in each other, so many take a second; newsletters have 500 to 5,000."""
 
 MAIL_HTML_AT_ONCE: Final = 2
 """HTML texts that are made safe at once: each takes a core for some milliseconds per 100 KB."""

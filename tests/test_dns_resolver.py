@@ -13,6 +13,7 @@ import pytest
 from posthouse import dns_resolver, limits
 from posthouse.config import Dns
 from posthouse.dns_resolver import DnsResolver, system_servers
+from posthouse.dns_shares import domain_of
 from posthouse.msgauth.tlsa import Tlsa, parse_tlsa
 from posthouse.name_servers import NameServer
 from posthouse.resolver import Mx, Status
@@ -318,6 +319,55 @@ async def test_so_many_questions_are_asked_at_once(monkeypatch: pytest.MonkeyPat
             await asyncio.sleep(0.1)
             assert len(server.asked) == 2
             assert {(await one).status for one in waiting} == {Status.TEMPORARY}
+
+
+async def test_a_domain_without_answers_holds_up_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DNS_AT_ONCE", 4)
+    monkeypatch.setattr(limits, "DNS_SHARE", 3)
+    good = zone("a.good.test. 60 IN A 192.0.2.1")
+
+    def reply(query: dns.message.Message, how: str) -> list[bytes]:
+        return [] if query.question[0].name.to_text().endswith(".slow.test.") else good(query, how)
+
+    async with FakeNameServer(reply) as server:
+        ask = resolver(server, timeout=60.0)
+        waiting = [asyncio.ensure_future(ask.a(f"a{i}.slow.test")) for i in range(20)]
+        async with asyncio.timeout(5):
+            while len(server.asked) < 3:
+                await asyncio.sleep(0.01)
+            assert (await ask.a("a.good.test")).records == ("192.0.2.1",)
+        assert len({line for line in server.asked if "slow" in line}) == 3
+        for one in waiting:
+            one.cancel()
+        for task in list(ask._under_way.values()):
+            task.cancel()
+
+
+async def test_of_an_end_that_is_long_past_nothing_is_kept() -> None:
+    async with FakeNameServer(zone()) as server:
+        ask = resolver(server)
+        for number in range(50):
+            await ask.a(f"a.b{number}.test")
+        assert not ask._shares._shares
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("mx.example.com", "example.com"),
+        ("a.b.c.example.com", "example.com"),
+        ("example.com", "example.com"),
+        ("com", "com"),
+        ("", ""),
+        ("mail.example.co.uk", "example.co.uk"),
+        ("mail.example.com.cn", "example.com.cn"),
+        ("s1._domainkey.heise.de", "heise.de"),
+        ("7.2.0.192.in-addr.arpa", "0.192.in-addr.arpa"),
+        (f"{'0.' * 24}8.b.d.0.1.0.0.2.ip6.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"),
+    ],
+)
+def test_what_somebody_can_register(name: str, domain: str) -> None:
+    assert domain_of(name) == domain
 
 
 async def test_the_systems_servers_are_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

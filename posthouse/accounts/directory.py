@@ -192,7 +192,7 @@ class Directory:
         for more than ALIAS_TARGETS.
         """
         final: dict[str, Destination] = {}
-        seen = {address.casefold()}
+        seen = {address}
         level = [await self.destination(address)]
         for _ in range(limits.ALIAS_DEPTH + 1):
             below: list[Destination] = []
@@ -201,8 +201,8 @@ class Directory:
                     final.setdefault(_identity(destination), destination)
                     continue
                 for target in destination.targets:
-                    if target.casefold() not in seen:
-                        seen.add(target.casefold())
+                    if target not in seen:
+                        seen.add(target)
                         below.append(await self.destination(target))
             if len(seen) > limits.ALIAS_TARGETS:
                 raise Permanent("this address stands for too many others")
@@ -376,7 +376,10 @@ class Directory:
 
 
 def _identity(destination: Destination) -> str:
-    """What makes two destinations the same: the account (whatever the tag), else the address."""
+    """What makes two destinations the same: the account (whatever the tag), else the address.
+
+    RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same.
+    """
     if destination.account is not None:
         return f"{destination.account.account_id}+{destination.tag}"
-    return destination.address.casefold()
+    return destination.address

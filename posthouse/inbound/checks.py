@@ -8,6 +8,7 @@ stand before `local_forgery` and can thereby let through what a mailing list sen
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import Final, Protocol
 
@@ -93,10 +94,11 @@ async def hop_count(examination: Examination) -> Reply | None:
 
 
 _ONCE: Final = ("from", "sender")
+_LONE_CR: Final = re.compile(rb"\r(?!\n)")
 
 
 async def header_form(examination: Examination) -> Reply | None:
-    """RFC 5322 §3.6: at most one From and one Sender; no NUL, which readers cut lines at."""
+    """RFC 5322 §3.6: at most one From and one Sender; no NUL and no lone CR, which readers cut lines at."""
     headers = examination.headers
     for name in _ONCE:
         if len(headers.all(name)) > 1:
@@ -104,6 +106,9 @@ async def header_form(examination: Examination) -> Reply | None:
             return Reply(550, "5.6.0", f"The message has more than one {name.capitalize()} field")
     if headers.raw.find(b"\0", headers.start, headers.end) >= 0:
         return Reply(550, "5.6.0", "The message header has a NUL octet")
+    if _LONE_CR.search(headers.raw, headers.start, headers.end) is not None:
+        # RFC 3030 §3 lets BINARYMIME have it in bodies: in a header it could begin another From.
+        return Reply(550, "5.6.0", "The message header has a CR that stands alone")
     return None
 
 

@@ -129,13 +129,29 @@ class Deliverer:
             if refused is not None and not await self._kept_refused(rulings):
                 raise Refused(refused)
             leave = leave or await self._ask_leave(plan, handling)
-            await self._tell_failures(mail, plan, told)
+            if refused is None:
+                await self._tell_failures(mail, plan, told)
             try:
                 result = await self._commit(mail, prefix, plan, handling, Decided(report, rulings, leave))
-                return result if refused is None else DeliverResult(replies=(refused,) * len(mail.recipients))
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
+            if refused is not None:  # it is kept to be looked at, and nobody hears that it was delivered
+                return DeliverResult(replies=(refused,) * len(mail.recipients))
+            await self._tell_successes(mail, plan)
+            self._tell_of(mail, result, handling, rulings)
+            return result
         raise Temporary("a mailbox is filling up, try again later")
+
+    def _tell_of(
+        self, mail: Mail, result: DeliverResult, handling: Handling, rulings: Mapping[int, Ruling]
+    ) -> None:
+        wanted_by = [
+            one.account_id
+            for one in result.delivered
+            if not handling.junk and rulings.get(one.account_id, _NO_RULING).place is Place.INBOX
+        ]
+        if self.told_of is not None and wanted_by:
+            self.told_of(mail, wanted_by)
 
     async def _ask_leave(self, plan: Plan, handling: Handling) -> Leave | None:
         if handling.leave is None:
@@ -244,9 +260,6 @@ class Deliverer:
             "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
             *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
         )
-        await self._tell_successes(mail, plan)
-        if self.told_of is not None and delivered and not handling.junk:
-            self.told_of(mail, [one.account_id for one in delivered])
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
 

@@ -123,7 +123,7 @@ class Outbox:
             login=Login(account=account, mechanism="JMAP"),
             smtputf8=not head.isascii() or not all(r.address.isascii() for r in recipients),
             body="8BITMIME",
-            ret=parameters.get("RET") or "",
+            ret=(parameters.get("RET") or "").upper(),
             envid=parameters.get("ENVID") or "",
             via=Via.SUBMISSION,
             protocol="JMAP",

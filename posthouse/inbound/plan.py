@@ -53,7 +53,7 @@ class Plan:
         self.boxes: dict[int, Box] = {}
         """By account id."""
         self.remote: dict[str, NewRecipient] = {}
-        """By address without case."""
+        """By address, as it is written: what makes local parts equal is for their host to say (RFC 5321 §2.4)."""
         self.reports: list[Target] = []
         """Those at which a report is read; they are among the targets too."""
         self.targets: list[Target] = []
@@ -96,7 +96,7 @@ class Plan:
             # RFC 3461 §5.2.7.3 (c): behind an alias of several, SUCCESS is answered here, by "expanded".
             notify = ",".join(word for word in notify.split(",") if word != "SUCCESS") or "NEVER"
         new = NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
-        self.remote.setdefault(target.address.casefold(), new)
+        self.remote.setdefault(target.address, new)
 
     def drop(self, box: Box, reply: Reply) -> None:
         """An account can't take its copy after all."""

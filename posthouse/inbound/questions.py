@@ -1,4 +1,4 @@
-"""The DNS questions of one message: bounded in number and time, so that no sender's records can hold us up.
+"""The DNS questions of one check of a message: bounded in number and time, so that no sender's records hold us up.
 
 Behind either bound every answer is "temporary failure", which the checks know how to take. The resolver bounds the time
 of each single question; here it is their sum.
@@ -17,7 +17,7 @@ A = TypeVar("A", MxAnswer, AddressAnswer, TextAnswer, NameAnswer)
 
 
 class Questions:
-    """A Resolver for the checks of one message."""
+    """A Resolver for one check of one message."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver

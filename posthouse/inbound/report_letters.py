@@ -81,6 +81,8 @@ def tls_letter(document: bytes, period: TlsPeriod, head: Letterhead) -> bytes:
         *_fields(head, subject),
         ("TLS-Report-Domain", period.domain),
         ("TLS-Report-Submitter", head.hostname),
+        # RFC 8460 §3: it must reach those whose TLS it says is broken; RFC 8689 §3 is how a message asks for that.
+        ("TLS-Required", "No"),
     ]
     body = multipart("report", [text, attachment], f"=_{head.unique}", '; report-type="tlsrpt"')
     return compose(fields, body)

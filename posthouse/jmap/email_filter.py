@@ -19,6 +19,7 @@ from posthouse.jmap import dates, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected
 from posthouse.jmap.mail import VISIBLE, AccountMail, matching
+from posthouse.jmap.standard import leaves
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import DELETED
 
@@ -46,6 +47,11 @@ class Columns:
             self.sizes.extend(index.sizes)
             self.received.extend(index.received)
             self._mailboxes[number] = len(self.email_ids)
+
+    @property
+    def mailboxes(self) -> set[int]:
+        """The mailboxes that are looked at."""
+        return set(self._mailboxes)
 
     def prepare(self) -> Columns:
         """Find out which positions count."""
@@ -178,6 +184,8 @@ class Matcher:
 
     async def _other_than(self, value: list[str], positions: Positions) -> Positions:
         except_for = {ids.decode(ids.MAILBOX, each) for each in value}
+        if not self._columns.members:  # there is only one mailbox that can be seen
+            return positions if self._columns.mailboxes - except_for else []
         others: set[int] = set()
         for number, there in self._columns.members.items():
             if number not in except_for:
@@ -315,13 +323,21 @@ async def keyword_threads(mail: AccountMail, keyword: str) -> tuple[set[int], se
 
 
 def only_mailbox(tree: dict[str, Any] | None) -> str | None:
-    """The mailbox that a filter certainly asks for, so that only it need be looked at."""
-    if tree is None:
+    """The mailbox that a filter certainly asks for, when it speaks of no other: only that one need be looked at."""
+    conditions = leaves(tree)
+    named = {each["inMailbox"] for each in conditions if isinstance(each.get("inMailbox"), str)}
+    if len(named) != 1 or any("inMailboxOtherThan" in each for each in conditions):
         return None
-    if tree.get("operator") == "AND":
-        return next((found for each in tree["conditions"] if (found := only_mailbox(each))), None)
-    found = tree.get("inMailbox") if "operator" not in tree and "inMailboxOtherThan" not in tree else None
-    return found if isinstance(found, str) else None
+    return named.pop() if _certainly_asks(tree) else None
+
+
+def _certainly_asks(node: dict[str, Any] | None) -> bool:
+    """Whether nothing matches a filter that is outside of the one mailbox which it names."""
+    if node is None:
+        return False
+    if "operator" in node:
+        return node["operator"] == "AND" and any(map(_certainly_asks, node["conditions"]))
+    return isinstance(node.get("inMailbox"), str)
 
 
 def asks_threads(conditions: list[dict[str, Any]]) -> bool:

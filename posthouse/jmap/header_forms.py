@@ -86,8 +86,8 @@ _SUITABLE: Final = {
     Form.URLS: _URLS,
 }
 _NAME: Final = re.compile(r"header:([!-9;-~]+)(?::as([A-Za-z]+))?(:all)?")
-_URL: Final = re.compile(r"<\s*([^<>\s]+)\s*>")
-_COMMENT: Final = re.compile(r"\([^()]*\)")
+_URL: Final = re.compile(r"\([^()]*\)|<([^<>]+)>")
+"""A comment, or a URL, in which parentheses are none."""
 
 LONGEST_NAME: Final = 76
 """Characters of a field's name that we write: RFC 5322 §2.1.1 leaves no more on a line that should have 78."""
@@ -204,8 +204,9 @@ def date_of(value: bytes) -> str | None:
 
 def urls(value: bytes) -> list[str] | None:
     """The URLs form (RFC 2369 §2); None when there are none."""
-    found = _URL.findall(_COMMENT.sub("", unfold(value).decode("utf-8", "replace")))
-    return found or None
+    found = _URL.findall(unfold(value).decode("utf-8", "replace"))
+    # RFC 2369 §2: white space within the brackets comes from folding.
+    return [url for each in found if (url := "".join(each.split()))] or None
 
 
 _READERS: Final[dict[Form, Callable[[bytes], Any]]] = {

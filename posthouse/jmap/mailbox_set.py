@@ -262,7 +262,7 @@ class _Setter:
             name = await self._path(wanted.name, wanted.parent_id)
             if name.startswith(box.name + SEPARATOR):
                 raise invalid("a mailbox is not below itself", "parentId")
-            ops.append(RenameMailbox(**key, name=name))
+            ops.append(RenameMailbox(**key, name=name, with_subscriptions=True))
         role = _role(wanted.role)
         if role is not box.role:
             if box.role is Role.INBOX or (role and any(each.role is role for each in by_name.values())):
@@ -270,7 +270,7 @@ class _Setter:
             ops.append(SetRole(**key, role=role))
         if wanted.sort_order != sort_order(box):
             ops.append(ArrangeMailbox(**key, sort_order=wanted.sort_order + 1))
-        if wanted.is_subscribed != box.subscribed or (box.subscribed and name != box.name):
+        if wanted.is_subscribed != box.subscribed or name != box.name:
             subscribe = Subscribe(account_id=self._account_id, name=name, subscribed=wanted.is_subscribed)
             ops.append(subscribe)
         return ops

@@ -207,7 +207,9 @@ class SharedMailboxes:
             path = path_below(await self._real(parent), leaf)
             if path.startswith(real.name + SEPARATOR):
                 raise invalid("a mailbox is not below itself", "parentId")
-        return RenameMailbox(account_id=self._account_id, mailbox_id=box.mailbox_id, name=path)
+        return RenameMailbox(
+            account_id=self._account_id, mailbox_id=box.mailbox_id, name=path, with_subscriptions=True
+        )
 
     # --- destroy -------------------------------------------------------------------------------------
 

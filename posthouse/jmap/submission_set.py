@@ -6,7 +6,6 @@ is held by the outbox and can be cancelled until its time has come.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +15,7 @@ from posthouse.errors import Conflict, NotFound, OverQuota, Temporary
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import new_trace_id
 from posthouse.inbound.outbox import KIND, Address, Envelope, Submission, decode, first_status
-from posthouse.jmap import blobs, dates, identity, ids
+from posthouse.jmap import blobs, identity, ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.email_set import EmailSetArguments, set_emails
 from posthouse.jmap.errors import Rejected, invalid
@@ -25,7 +24,7 @@ from posthouse.jmap.header_forms import addresses, raw_values
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.jmap.submission import TYPE
-from posthouse.message.address import AddressError, parse_address
+from posthouse.jmap.submission_envelope import check_parameters, is_address, seconds_held
 from posthouse.message.headers import Headers
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import AddUpload, PutItem, RemoveItem, RemoveUpload
@@ -49,11 +48,9 @@ class Wanted(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields
     envelope: Envelope | None = None
 
 
-_PARAMETERS: Final = frozenset({"HOLDFOR", "HOLDUNTIL", "RET", "ENVID", "SIZE", "BODY", "SMTPUTF8"})
 _TOO_MUCH: Final = "4.7.28"
 """More than may be sent for now: `junk.sending` says it so."""
 _NEVER_SO_MUCH: Final = "5.7.28"
-_RCPT_PARAMETERS: Final = frozenset({"NOTIFY", "ORCPT"})
 _IMMUTABLE: Final = frozenset({"identityId", "emailId", "envelope", "threadId", "sendAt", "deliveryStatus"}) | {
     "id", "dsnBlobIds", "mdnBlobIds",
 }  # fmt: skip
@@ -150,7 +147,7 @@ class _Setter:
         envelope = _with_addresses(wanted.envelope) or await self._envelope(headers, sender)
         await self._check(headers, envelope)
         now = context.services.now()
-        send_at = now + _hold(envelope, now)
+        send_at = now + seconds_held(envelope, now)
         threads = await context.mail(self._account_id).threads([number])
         record = Submission(
             identity_id=identity_id,
@@ -238,12 +235,14 @@ class _Setter:
             raise Rejected("tooManyRecipients", maxRecipients=most)
         if not envelope.rcpt_to:
             raise Rejected("noRecipients")
-        wrong = [each.email for each in envelope.rcpt_to if not _is_address(each.email)]
+        wrong = [each.email for each in envelope.rcpt_to if not is_address(each.email)]
         if wrong:
             raise Rejected("invalidRecipients", invalidRecipients=wrong)
-        _check_parameters(envelope)
+        check_parameters(envelope)
         directory, account = self._context.services.directory, self._context.account
         mail_from = envelope.mail_from.email
+        if mail_from and not is_address(mail_from):
+            raise invalid("the sender is no address", "envelope")
         if mail_from and not await directory.may_send_as(account, mail_from):
             raise Rejected("forbiddenMailFrom", f"you may not send as {mail_from}")
         values = headers.all("from")
@@ -328,48 +327,12 @@ class _Setter:
         return gone, refused
 
 
-def _is_address(email: str) -> bool:
-    try:
-        parse_address(email)
-    except AddressError:
-        return False
-    return True
-
-
 def _with_addresses(envelope: Envelope | None) -> Envelope | None:
     """The same with each recipient once."""
     if envelope is None:
         return None
     recipients = {each.email: each for each in reversed(envelope.rcpt_to)}
     return Envelope(mail_from=envelope.mail_from, rcpt_to=list(reversed(recipients.values())))
-
-
-def _check_parameters(envelope: Envelope) -> None:
-    unknown = {name.upper() for name in envelope.mail_from.parameters or {}} - _PARAMETERS
-    for each in envelope.rcpt_to:
-        unknown |= {name.upper() for name in each.parameters or {}} - _RCPT_PARAMETERS
-    if unknown:
-        raise invalid(f"parameters that are not known here: {', '.join(sorted(unknown))}", "envelope")
-
-
-def _hold(envelope: Envelope, now: float) -> float:
-    """Seconds to hold (RFC 4865 §4). Rejected invalidProperties."""
-    given = {k.upper(): v for k, v in (envelope.mail_from.parameters or {}).items()}
-    if "HOLDFOR" in given and "HOLDUNTIL" in given:
-        raise invalid("HOLDFOR or HOLDUNTIL, not both", "envelope")
-    seconds = 0.0
-    if "HOLDFOR" in given:
-        if not re.fullmatch(r"\d{1,9}", given["HOLDFOR"] or ""):
-            raise invalid("HOLDFOR is a number of seconds", "envelope")
-        seconds = float(given["HOLDFOR"] or 0)
-    elif "HOLDUNTIL" in given:
-        try:
-            seconds = max(0.0, dates.parse(given["HOLDUNTIL"], "envelope")[0] - now)
-        except Rejected as fault:
-            raise invalid("HOLDUNTIL is a date", "envelope") from fault
-    if seconds > limits.JMAP_HOLD:
-        raise invalid(f"at most {limits.JMAP_HOLD} seconds", "envelope")
-    return seconds
 
 
 def is_too_much(replies: tuple[Reply, ...]) -> bool:

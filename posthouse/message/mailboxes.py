@@ -130,9 +130,10 @@ class _ListParser:
 
     def _begin(self) -> None:
         """Forget the mailbox at hand."""
-        self._words: list[
-            list[str]
-        ] = []  # the phrase, or the local part as far as we know; each word in pieces
+        # The phrase, or the local part as far as we know; each word in pieces, and those with the gaps before them.
+        self._words: list[list[str]] = []
+        self._spelt: list[list[str]] = []
+        self._gap = ""
         self._glued = False  # the next word belongs to the last one: a dot stands between them
         self._local: str | None = None
         self._domain: list[str] = []
@@ -151,7 +152,9 @@ class _ListParser:
                 break
             self._position = match.end()
             kind = match.lastindex
-            if kind == 2:
+            if kind == 1:
+                self._gap = " "
+            elif kind == 2:
                 value = match[2]
                 self._word(_QUOTED_PAIR.sub(r"\1", value) if "\\" in value else value)
             elif kind in {3, 4}:
@@ -170,8 +173,11 @@ class _ListParser:
                 self._domain.append(word)
         elif self._words and (self._glued or word.startswith(".")):
             self._words[-1].append(word)
+            self._spelt[-1].append(self._gap + word)
         else:
             self._words.append([word])
+            self._spelt.append([word])
+        self._gap = ""
         self._glued = word.endswith(".")
 
     def _special(self, mark: str) -> None:
@@ -185,7 +191,8 @@ class _ListParser:
                 if self._angle:
                     return
                 self._name = self._phrase_before()
-                self._angle, self._words, self._local, self._domain = True, [], None, []
+                self._angle, self._local, self._domain = True, None, []
+                self._words, self._spelt = [], []
             case ">":
                 self._close_local()
                 self._angle, self._closed = False, True
@@ -208,11 +215,11 @@ class _ListParser:
             self._route += ("@", self._route_domain())
         elif self._local is None:
             if self._angle:
-                self._local = self._phrase_text()
+                self._local = self._local_text()
             else:  # `Some Name local@domain`, without brackets
                 self._local = "".join(self._words.pop()) if self._words else ""
-                self._name = self._phrase_text() or self._name
-            self._words = []
+                self._name = self._phrase_text(len(self._words)) or self._name
+            self._words, self._spelt = [], []
             self._glued = False
 
     def _route_domain(self) -> str:
@@ -238,19 +245,25 @@ class _ListParser:
             return f"{self._local}@{''.join(self._domain)}"
         return _phrase(self._phrase_text())
 
-    def _phrase_text(self) -> str:
+    def _phrase_text(self, words: int | None = None) -> str:
+        """The first words as a name: a dot in it stays where it stands (`J. Doe`, RFC 5322 §4.1 obs-phrase)."""
+        return " ".join(["".join(pieces) for pieces in self._spelt[:words]])
+
+    def _local_text(self) -> str:
+        """The words as a local part, in which white space around a dot means nothing (RFC 5322 §4.4)."""
         return " ".join(["".join(pieces) for pieces in self._words])
 
     def _close_local(self) -> None:
         if self._local is None:
-            self._local = self._phrase_text()
-            self._words = []
+            self._local = self._local_text()
+            self._words, self._spelt = [], []
 
     def _finish(self) -> None:
         """A comma, a semicolon or the end: note the mailbox at hand, if there is any."""
         if self._local is None:
             if self._name is None and len(self._words) > 1 and not self._angle:
-                self._name, self._words = self._phrase_text(), []  # only words: nobody's address
+                self._name = self._phrase_text()  # only words: nobody's address
+                self._words, self._spelt = [], []
             self._close_local()
         name = self._name or _phrase(" ".join(self._after)) or _phrase(self._comment)
         domain = "".join(self._domain)

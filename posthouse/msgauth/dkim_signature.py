@@ -211,7 +211,8 @@ def header_digest(
     form = relaxed_field if relaxed else simple_field
     left: dict[bytes, list[bytes]] = {name: [] for name in names}
     for field in fields:
-        if field.name in left:
+        # RFC 6376 §5.4: "dkim-signature" in h= means other signatures; its own is always signed, below.
+        if field.name in left and field is not own:
             left[field.name].append(field.raw)
     # RFC 6376 §5.4.2: a name that has no field (any more) stands for nothing; so more cannot be added unnoticed.
     pieces = [form(left[name].pop()) for name in names if left[name]]

@@ -124,30 +124,36 @@ async def _judge(found: Walk, spf: Spf, dkim: Collection[Dkim], resolver: Resolv
             )
         )
     name, record = found.record
-    spf_aligned = spf.result is Result.PASS and await _aligned(spf.domain, record.strict_spf, found, resolver)
-    dkim_aligned = False
-    for domain_of_signer in dict.fromkeys(one.domain for one in dkim if one.passed and not one.testing):
-        if await _aligned(domain_of_signer, record.strict_dkim, found, resolver):
-            dkim_aligned = True
-            break
+    proof = await _proof(found, record, spf, dkim, resolver)
     policy = record.policy
     if name != domain:
         policy = record.for_subdomain(exists=await _exists(domain, resolver))
-    return DmarcFound(
-        result=_verdict(found, name, record, policy, _Proof(spf, tuple(dkim), spf_aligned, dkim_aligned)),
-        record=record,
-    )
+    return DmarcFound(result=_verdict(found, name, record, policy, proof), record=record)
 
 
-class _Proof(msgspec.Struct, frozen=True):
-    spf: Spf
-    dkim: tuple[Dkim, ...]
+class _Proof(msgspec.Struct, frozen=True, kw_only=True):
     spf_aligned: bool
     dkim_aligned: bool
+    temporary: bool
+    """What would be aligned could not be checked; silence about other names, which any stranger can buy, is nothing."""
 
-    @property
-    def temporary(self) -> bool:
-        return Result.TEMPERROR in (self.spf.result, *(one.result for one in self.dkim))
+
+async def _proof(
+    found: Walk, record: DmarcRecord, spf: Spf, dkim: Collection[Dkim], resolver: Resolver
+) -> _Proof:
+    async def by_spf(result: Result) -> bool:
+        return spf.result is result and await _aligned(spf.domain, record.strict_spf, found, resolver)
+
+    async def by_dkim(result: Result) -> bool:
+        for signer in dict.fromkeys(one.domain for one in dkim if one.result is result and not one.testing):
+            if await _aligned(signer, record.strict_dkim, found, resolver):
+                return True
+        return False
+
+    spf_aligned, dkim_aligned = await by_spf(Result.PASS), await by_dkim(Result.PASS)
+    proved = spf_aligned or dkim_aligned
+    temporary = not proved and (await by_spf(Result.TEMPERROR) or await by_dkim(Result.TEMPERROR))
+    return _Proof(spf_aligned=spf_aligned, dkim_aligned=dkim_aligned, temporary=temporary)
 
 
 def _verdict(found: Walk, name: str, record: DmarcRecord, policy: Disposition, proof: _Proof) -> Dmarc:

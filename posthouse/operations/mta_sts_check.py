@@ -1,7 +1,8 @@
 """The MTA-STS policy of a domain of ours, read as other mail hosts read it (RFC 8461 §3.3), and what is wrong with it.
 
 The name must lead somewhere, the certificate must be good for it, the answer must be a small plain text without
-redirection, and the policy must name every host in MX: a sender that enforces it delivers to no other.
+redirection, and the policy must name every host in MX: a sender that enforces it delivers to no other. Whoever writes
+to us chooses the domain, so a name that leads into the house, or to this machine, is not asked.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from posthouse.ip_addresses import is_public
 from posthouse.limits import MTA_STS_LEAST_AGE, MTA_STS_POLICY, MTA_STS_TIME
 from posthouse.msgauth.mta_sts import PATH, Mode, PolicyUnread, StsPolicy, StsPolicyError, parse_sts_policy
 from posthouse.operations.findings import Finding, fine, look, wrong
@@ -31,11 +33,14 @@ class PolicyReader:
         *,
         port: int = 443,
         context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        allowed: Callable[[str], bool] = is_public,
     ) -> None:
-        """`context`: makes the TLS context; called in a thread, for it reads the system's authorities."""
+        """`context`: makes the TLS context; called in a thread, for it reads the system's authorities. `allowed`
+        judges IP addresses."""
         self._resolver = resolver
         self._port = port
         self._context = context
+        self._allowed = allowed
 
     async def read(self, domain: str) -> StsPolicy:
         """The policy that `domain` publishes. Raises PolicyUnread."""
@@ -46,6 +51,8 @@ class PolicyReader:
         addresses = [address for answer in answers for address in answer.records]
         if not addresses:
             raise PolicyUnread(f"{host} has no address")
+        if not all(map(self._allowed, addresses)):
+            raise PolicyUnread(f"{host} is not on the internet")
         try:
             async with asyncio.timeout(MTA_STS_TIME):
                 text = await self._get(host, addresses[0])

@@ -20,12 +20,19 @@ from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
 from posthouse.msgauth.tls_report_writer import TlsSeen
-from posthouse.outbound.mx import Host, Route, route_to_host, select_hosts
-from posthouse.outbound.parcel import Delivery, Disposition, Parcel
+from posthouse.outbound.mx import Host, Route, RouteKind, route_to_host, select_hosts
+from posthouse.outbound.parcel import Delivery, Disposition, Parcel, ascii_domain
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
-from posthouse.outbound.tls_policy import HostUntrusted, Opportunistic, TlsContexts, TlsPolicies, TlsPolicy
+from posthouse.outbound.tls_policy import (
+    OPPORTUNISTIC,
+    HostUntrusted,
+    Opportunistic,
+    TlsContexts,
+    TlsPolicies,
+    TlsPolicy,
+)
 from posthouse.outbound.tls_witness import TlsWitness
 from posthouse.resolver import Resolver
 from posthouse.smtp.client_states import Result
@@ -168,7 +175,7 @@ class _Walk:
             return
         for host in route.hosts:
             try:
-                policy = await self._courier.policy(route, host)
+                policy = await self._policy(route, host)
             except Temporary as error:
                 if isinstance(error, HostUntrusted):
                     self._courier.witness.untrusted(self._parcel, host, error.seen)
@@ -179,6 +186,18 @@ class _Walk:
                     return
                 self._attempts += 1
                 await self._try(self._courier.target(host, address, policy))
+
+    async def _policy(self, route: Route, host: Host) -> TlsPolicy:
+        """What a host must prove, unless the sender wants it otherwise (RFC 8689 §3). Raises Temporary."""
+        try:
+            policy = await self._courier.policy(route, host)
+        except HostUntrusted:
+            if await self._parcel.tls_is_optional():
+                return OPPORTUNISTIC
+            raise
+        if policy is OPPORTUNISTIC or route.kind is RouteKind.RELAY:
+            return policy
+        return OPPORTUNISTIC if await self._parcel.tls_is_optional() else policy
 
     def _end_by_route(self, route: Route) -> None:
         failure = route.failure
@@ -194,37 +213,48 @@ class _Walk:
     # --- one address ------------------------------------------------------------------------------------
 
     async def _try(self, target: Target) -> None:
-        session = self._courier.pool.take(target)
-        if session is not None and await self._use(session, reused=True):
-            return
+        """In one session, and in others where the server ends each before everybody was asked about."""
+        todo = list(self._waiting.values())
+        while todo:  # each session takes at least one off
+            session, left = self._courier.pool.take(target), None
+            if session is not None:
+                left = await self._use(session, todo, reused=True)
+            todo = await self._try_anew(target, todo) if left is None else left
+
+    async def _try_anew(self, target: Target, todo: list[QueuedRecipient]) -> list[QueuedRecipient]:
         try:
             session = await self._courier.open(target, self._parcel.message.trace_id)
         except SessionFailed as error:
             self._courier.witness.session(self._parcel, target, error)
             self._pass_over(str(target), error.reply, target=target, remote=not error.local)
-            return
+            return []
         self._courier.witness.session(self._parcel, target, session)
-        await self._use(session, reused=False)
+        return await self._use(session, todo, reused=False) or []
 
-    async def _use(self, session: Session, *, reused: bool) -> bool:
-        """Send to all who wait. False: a reused session was dead already, and nothing was said on it."""
-        self._session = session
-        todo = list(self._waiting.values())
+    async def _use(
+        self, session: Session, todo: list[QueuedRecipient], *, reused: bool
+    ) -> list[QueuedRecipient] | None:
+        """Send to these; who is left for another session (RFC 9422 §4.1: a server may take few messages in each).
+
+        None: a reused session was dead already, and nothing was said on it.
+        """
+        self._session, answered = session, False
         while todo:
-            most = session.core.recipients_most
-            batch, todo = todo[:most], todo[most:]
+            batch = _batch(todo, session)
+            todo = [recipient for recipient in todo if recipient not in batch]
             envelope = await self._parcel.envelope(batch, session.core.offer)
             results = await session.send(envelope, self._parcel.content)
-            if reused and all(_is_broken(result) and not result.ambiguous for result in results):
+            broken = all(map(_is_broken, results))
+            if reused and broken and not any(result.ambiguous for result in results):
                 self._let_go(session)
-                return False
-            reused = False
+                return None
+            reused, answered = False, answered or not broken
             self._reached = True
             todo = self._take_results(session, batch, results) + todo
             if not session.core.reusable:
                 break
         self._let_go(session)
-        return True
+        return todo if answered else []
 
     def _let_go(self, session: Session) -> None:
         self._session = None
@@ -235,11 +265,12 @@ class _Walk:
     ) -> list[QueuedRecipient]:
         """Note every answer; the recipients that the server wants in a transaction of their own."""
         accepted = any(result.reply.accepted for result in results)
+        others = any(result.verb != "RCPT" for result in results)
         again = []
         for recipient, result in zip(batch, results, strict=True):
             # RFC 5321 §4.5.3.1.10: 452, or from old servers 552, to RCPT: too many for one transaction.
-            if accepted and result.verb == "RCPT" and result.reply.code in (452, 552):
-                again.append(recipient)
+            if others and result.verb == "RCPT" and result.reply.code in (452, 552):
+                again += [recipient] if accepted else []
                 self._defer(_delivery(session, recipient, result, Disposition.DEFERRED))
             else:
                 self._take_result(session, recipient, result)
@@ -249,9 +280,9 @@ class _Walk:
         reply = result.reply
         if reply.accepted:
             self._settle(_delivery(session, recipient, result, Disposition.DELIVERED))
-        elif reply.permanent and not result.local:
+        elif reply.permanent and not result.local and not _wants_tls(session, reply):
             self._settle(_delivery(session, recipient, result, Disposition.FAILED))
-        elif reply.permanent:
+        elif reply.permanent and result.local:
             refusal = _delivery(session, recipient, result, Disposition.FAILED)
             self._refusals[recipient.recipient_id] = refusal
             self._note(f"{session.target}: {reply}")
@@ -343,6 +374,19 @@ def _delivery(
         answers_for_success="DSN" in session.core.offer,
         may_be_there=result.ambiguous,
     )
+
+
+def _batch(todo: list[QueuedRecipient], session: Session) -> list[QueuedRecipient]:
+    """Who goes together in the next transaction."""
+    if "SMTPUTF8" not in session.core.offer:
+        # RFC 6531 §3.6: what such a server cannot be told must not keep the mail from the others.
+        todo = [one for one in todo if ascii_domain(one.address).isascii()] or todo
+    return todo[: session.core.recipients_most]
+
+
+def _wants_tls(session: Session, reply: Reply) -> bool:
+    """Whether a server demands TLS (RFC 3207 §4: 530) which it offers, and which did not come about this time."""
+    return bool(session.tls_problem) and reply.code == 530
 
 
 def _is_broken(result: Result) -> bool:

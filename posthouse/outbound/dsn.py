@@ -287,10 +287,11 @@ def _returns_whole(request: DsnRequest, ascii_header: bool) -> bool:
     if request.original_size > limits.DSN_WHOLE_ASKED:
         return False
     # RFC 2045 §2.9: NUL and overlong lines are binary, which a message part must not be.
-    return not ascii_header or (b"\0" not in original and not _LONG_LINE.search(original))
+    return not ascii_header or (b"\0" not in original and not LONG_LINE.search(original))
 
 
-_LONG_LINE: Final = re.compile(rb"[^\n]{1000}")
+LONG_LINE: Final = re.compile(rb"[^\n]{1000}")
+"""RFC 2045 §2.7: over 998 octets and the CR."""
 
 
 def _cut(header: bytes) -> bytes:

@@ -17,6 +17,7 @@ from posthouse.outbound.dsn import DsnRecipient, wanted
 from posthouse.outbound.parcel import Delivery, Disposition, shortened
 from posthouse.outbound.schedule import expires_at, next_attempt
 from posthouse.outbound.suppression import learnt
+from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op
 from posthouse.store.model import Event, Outcome, QueuedMessage, RecipientState
 
@@ -62,6 +63,15 @@ def outcomes_of(
         told=tuple(told),
         learnt=learnt(report.deliveries, settings, now),
     )
+
+
+def not_reached(message: QueuedMessage, reason: str) -> Report:
+    """What an attempt would come to now, as another message has found out."""
+    reply = Reply(451, "4.4.1", reason)
+    deliveries = tuple(
+        Delivery(recipient=one, disposition=Disposition.DEFERRED, reply=reply) for one in message.recipients
+    )
+    return Report(deliveries=deliveries, route=None)
 
 
 def without_notices(message: QueuedMessage, found: Outcomes, now: float, pause: float) -> Outcomes:

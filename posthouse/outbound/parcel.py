@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+from io import IncrementalNewlineDecoder
 
 import msgspec
 
 from posthouse import limits
 from posthouse.message.address import normalize_domain
+from posthouse.message.headers import Headers
+from posthouse.outbound.dsn import LONG_LINE
 from posthouse.outbound.session import ContentReader
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient, ServerOffer
 from posthouse.smtp.replies import Reply
@@ -61,20 +64,24 @@ class Parcel:
         self.recipients = recipients
         self.content = content
         self.backup = backup
-        self._ascii: tuple[bool, bool] | None = None
+        self._look: _Look | None = None
 
     async def envelope(self, recipients: list[QueuedRecipient], offer: ServerOffer) -> Envelope:
         """The envelope for these recipients, asking no more of the server than the message needs."""
         message = self.message
         reverse_path = ascii_domain(message.reverse_path)
         addresses = [ascii_domain(recipient.address) for recipient in recipients]
-        body, smtputf8 = message.body, message.smtputf8
-        if body == "8BITMIME" and "8BITMIME" not in offer and (await self._looked_through())[1]:
+        in_ascii = reverse_path.isascii() and all(address.isascii() for address in addresses)
+        # RFC 6531 §3.2: an alias may lead to an address that needs it, whatever the sender asked for.
+        body, smtputf8 = message.body, message.smtputf8 or not in_ascii
+        if body == "BINARYMIME" and not ("BINARYMIME" in offer and "CHUNKING" in offer):
+            # RFC 3030 §3: some hosts always declare so; what is lines of text all the same can go as such.
+            body = "8BITMIME" if (await self._looked_through()).lines else body
+        if body == "8BITMIME" and "8BITMIME" not in offer and (await self._looked_through()).ascii:
             body = "7BIT"  # RFC 6152 §3: declared 8-bit, but there is no such octet in it
         if smtputf8 and "SMTPUTF8" not in offer:
             # RFC 6531 §3.2: only addresses and header fields need it; many clients ask for it always.
-            in_ascii = reverse_path.isascii() and all(address.isascii() for address in addresses)
-            smtputf8 = not (in_ascii and (await self._looked_through())[0])
+            smtputf8 = not (in_ascii and (await self._looked_through()).ascii_header)
         return Envelope(
             reverse_path=reverse_path,
             recipients=tuple(
@@ -88,21 +95,57 @@ class Parcel:
             envid=message.envid,
         )
 
-    async def _looked_through(self) -> tuple[bool, bool]:
-        """(the header is ASCII, everything is ASCII); reads the message once, and only when a server needs it."""
-        if self._ascii is None:
-            header, everything, tail, in_header = True, True, b"", True
+    async def tls_is_optional(self) -> bool:
+        """RFC 8689 §3: whether its sender wants it sent whatever the domain asks of TLS: a report that it is broken."""
+        beginning = b""
+        async for chunk in self.content():
+            beginning += chunk
+            if b"\r\n\r\n" in beginning or len(beginning) > limits.MESSAGE_HEADER:
+                break
+        said = Headers.scan(beginning).all("tls-required")
+        return [value.lower() for value in said] == [b"no"]  # said twice it says nothing
+
+    async def _looked_through(self) -> _Look:
+        """Reads the message once, and only when a server needs it."""
+        if self._look is None:
+            look = _Look()
             async for chunk in self.content():
-                if in_header:
-                    joined = tail + chunk
-                    end = joined.find(b"\r\n\r\n")
-                    header = header and (joined if end < 0 else joined[:end]).isascii()
-                    in_header, tail = end < 0, joined[-3:]
-                everything = everything and chunk.isascii()
-                if not everything and not in_header:
-                    break
-            self._ascii = header, everything
-        return self._ascii
+                look.at(chunk)
+            self._look = look
+        return self._look
+
+
+class _Look:
+    """What a message is made of, seen as it passes."""
+
+    def __init__(self) -> None:
+        self.ascii_header = True
+        self.ascii = True
+        self._in_header = True
+        self._tail = b""
+        self._line = b""
+        self._short = True
+        self._newlines = IncrementalNewlineDecoder(None, False)
+
+    def at(self, chunk: bytes) -> None:
+        """The next octets."""
+        if self._in_header:
+            joined = self._tail + chunk
+            end = joined.find(b"\r\n\r\n")
+            self.ascii_header = self.ascii_header and (joined if end < 0 else joined[:end]).isascii()
+            self._in_header, self._tail = end < 0, joined[-3:]
+        self.ascii = self.ascii and chunk.isascii()
+        self._newlines.decode(chunk.decode("latin-1"))
+        if self._short:
+            joined = self._line + chunk
+            self._short = b"\0" not in chunk and LONG_LINE.search(joined) is None
+            self._line = joined[joined.rfind(b"\n") + 1 :]
+
+    @property
+    def lines(self) -> bool:
+        """Whether it is lines that any transport takes (RFC 2045 §2.8): not too long, ended by CRLF alone, no NUL."""
+        self._newlines.decode("", final=True)  # a CR at the very end stands alone
+        return self._short and self._newlines.newlines in (None, "\r\n")
 
 
 def ascii_domain(address: str) -> str:

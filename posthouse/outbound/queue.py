@@ -28,11 +28,10 @@ from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.backup import BackupWatch
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.homecoming import Carry, bring_home
-from posthouse.outbound.outcomes import Outcomes, outcomes_of, without_notices
-from posthouse.outbound.parcel import Delivery, Disposition, Parcel
+from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, without_notices
+from posthouse.outbound.parcel import Parcel
 from posthouse.outbound.schedule import Away, Destinations, expires_at
 from posthouse.outbound.suppression import bar
-from posthouse.smtp.replies import Reply
 from posthouse.store.interface import (
     LeaseDue,
     Op,
@@ -208,7 +207,7 @@ class QueueRunner:
             if away is None or not self._waits(lease, away):
                 await self._record(lease, await self._attempt(lease, key, backup=backup))
             elif self._is_owed_word(lease):
-                await self._record(lease, _not_reached(lease, away))
+                await self._record(lease, not_reached(lease.message, away.reason))
             else:
                 await self._put_off(lease, away)
         except Exception:
@@ -340,6 +339,13 @@ class QueueRunner:
                     # A full disk takes no notices, but does take the outcome of the others.
                     found = without_notices(lease.message, found, self._clock(), limits.OUTBOUND_RECORD_PAUSE)
                     continue
+            except Exception:
+                if not found.told:
+                    raise
+                # Whatever is wrong with the notice: who has the message must not get it again with each lease.
+                log.exception("fault in a notice id=%s", lease.message.trace_id)
+                found = without_notices(lease.message, found, self._clock(), limits.OUTBOUND_AWAY_MOST)
+                continue
             if self._clock() >= lease.until or (self._stopping and pause > 1.0):
                 return
             await asyncio.sleep(pause)
@@ -381,16 +387,6 @@ class QueueRunner:
                 envid=message.envid,
             )
         )
-
-
-def _not_reached(lease: Lease, away: Away) -> Report:
-    """What an attempt would come to now, as another message has found out."""
-    reply = Reply(451, "4.4.1", away.reason)
-    deliveries = tuple(
-        Delivery(recipient=one, disposition=Disposition.DEFERRED, reply=reply)
-        for one in lease.message.recipients
-    )
-    return Report(deliveries=deliveries, route=None)
 
 
 def _told(lease: Lease, notice: Notification, *, sent: bool) -> Event:

@@ -25,6 +25,7 @@ from posthouse.outbound.parcel import ascii_domain
 from posthouse.outbound.session import SessionFailed, Target
 from posthouse.smtp.client_states import Result
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient
+from posthouse.smtp.replies import Reply
 from posthouse.store.interface import RememberRecipient, Store
 from posthouse.store.model import Domain
 
@@ -113,7 +114,7 @@ class RecipientVerifier:
         log.info("verified to=<%s> reply=%s", address, result.reply)
         if result.reply.accepted:
             valid = True
-        elif result.reply.permanent and result.verb == "RCPT":
+        elif result.reply.permanent and result.verb == "RCPT" and not _about_else(result.reply):
             valid = False
         else:
             return Known.UNKNOWN  # a 5xx to MAIL is about us, a 4xx about now
@@ -158,6 +159,11 @@ class RecipientVerifier:
             policy = await self._courier.policy(route, host)
             found += [self._courier.target(host, address, policy) for address in host.addresses]
         return found[: limits.OUTBOUND_ADDRESSES]
+
+
+def _about_else(reply: Reply) -> bool:
+    """RFC 3463 §3: whether a refusal is about us (X.7), the server (X.3) or a full mailbox, not about the address."""
+    return reply.enhanced.startswith(("5.7.", "5.3.", "5.2.2", "5.2.3"))
 
 
 def _key(address: str) -> str:

@@ -74,7 +74,7 @@ class ClientCore:
         self._awaiting: deque[Command] = deque()
         self._slots: list[Result | None] = []
         self._accepted: list[int] = []
-        self._envelope: Envelope | None = None
+        self._size = 0
         self._mail_refused: Reply | None = None
         self._data_go = False
         self._chunked = False
@@ -218,10 +218,9 @@ class ClientCore:
         """
         if self.want not in (Want.READY, Want.DONE) or len(envelope.recipients) > self.recipients_most:
             raise LocalProtocolError("no transaction can begin now")
-        self._envelope, self._probe = envelope, probe
+        self._size, self._probe = envelope.size, probe
         self._slots = [None] * len(envelope.recipients)
-        self._accepted = []
-        self._mail_refused, self._data_go = None, False
+        self._accepted, self._mail_refused, self._data_go = [], None, False
         refused = refusal(envelope, self.offer)
         if refused is not None:
             self._settle(Result(reply=refused, verb="", local=True))
@@ -293,22 +292,23 @@ class ClientCore:
         """The next octets of the message, as they are sent."""
         if not self._chunked:
             return self._stuffer.encode(chunk)
-        begin = self._begin_chunk() if not self._sent else b""
+        begin = self._begin_chunk() if chunk and not self._sent else b""
         self._sent += len(chunk)
+        if self._sent == self._size > 0:
+            # RFC 3030 §2: no mark follows the last octet: from here on the server may have the message.
+            self.state = State.FINAL
         return begin + chunk if begin else chunk
 
     def _begin_chunk(self) -> bytes:
         # RFC 3030 §2: one chunk with the exact size, followed by the octets as they are.
-        assert self._envelope is not None
-        return b"BDAT %d LAST\r\n" % self._envelope.size
+        return b"BDAT %d LAST\r\n" % self._size
 
     def end_content(self) -> bytes:
         """The whole message has been given: what ends it. Raises LocalProtocolError for a wrong size."""
-        assert self._envelope is not None
         self.state = State.FINAL
         if not self._chunked:
             return self._stuffer.end()
-        if self._sent != self._envelope.size:
+        if self._sent != self._size:
             raise LocalProtocolError("the message is not as long as its envelope says")
         return b"" if self._sent else self._begin_chunk()
 

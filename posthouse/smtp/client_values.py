@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse.errors import LocalProtocolError
 from posthouse.smtp.replies import Reply
 
 
@@ -128,7 +129,7 @@ def mail_command(envelope: Envelope, offer: ServerOffer) -> bytes:
         # RFC 3461 §5.2.1: RET and ENVID go on exactly as they came, §5.2.2 (a): or not at all.
         words += [f"RET={envelope.ret}"] if envelope.ret else []
         words += [f"ENVID={envelope.envid}"] if envelope.envid else []
-    return " ".join(words).encode() + b"\r\n"
+    return _line(words)
 
 
 def rcpt_command(recipient: EnvelopeRecipient, offer: ServerOffer) -> bytes:
@@ -141,7 +142,15 @@ def rcpt_command(recipient: EnvelopeRecipient, offer: ServerOffer) -> bytes:
             words.append(f"ORCPT={recipient.orcpt}")
         elif recipient.orcpt:
             words.append(f"ORCPT={escape_orcpt(recipient.orcpt)}")
-    return " ".join(words).encode() + b"\r\n"
+    return _line(words)
+
+
+def _line(words: list[str]) -> bytes:
+    """Raises LocalProtocolError where an address or a parameter would begin a command of its own."""
+    line = " ".join(words)
+    if "\r" in line or "\n" in line:
+        raise LocalProtocolError("a line end in an envelope")
+    return line.encode() + b"\r\n"
 
 
 def escape_orcpt(orcpt: str) -> str:

@@ -51,6 +51,8 @@ class RenameMailbox(Op[None], frozen=True, kw_only=True):
     account_id: int
     mailbox_id: int
     name: str
+    with_subscriptions: bool = False
+    """Whether subscriptions follow: to JMAP they belong to mailboxes, to IMAP to names (RFC 9051 §6.3.7)."""
 
 
 class DeleteMailbox(Op[None], frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ import httpx2
 import msgspec
 
 from posthouse.errors import PosthouseError, Temporary
+from posthouse.ip_addresses import is_public
 from posthouse.limits import (
     IMAGE_REDIRECTS,
     IMAGE_SIZE,
@@ -28,7 +29,7 @@ from posthouse.limits import (
     IMAGES_KEPT,
 )
 from posthouse.resolver import Resolver
-from posthouse.web.outside import NotOutside, Outside, is_public
+from posthouse.web.outside import NotOutside, Outside
 
 PATH: Final = "/mail/image"
 _FIELDS: Final = {

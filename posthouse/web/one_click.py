@@ -9,9 +9,10 @@ from typing import Final
 import httpx2
 
 from posthouse.errors import Temporary
+from posthouse.ip_addresses import is_public
 from posthouse.limits import UNSUBSCRIBE_TIME, UNSUBSCRIBES_AT_ONCE
 from posthouse.resolver import Resolver
-from posthouse.web.outside import NotOutside, Outside, is_public
+from posthouse.web.outside import NotOutside, Outside
 
 _BODY: Final = b"List-Unsubscribe=One-Click"
 _FIELDS: Final = {

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from posthouse.errors import PosthouseError
+from posthouse.ip_addresses import is_public
 from posthouse.limits import MAIL_ADDRESS
 from posthouse.resolver import Resolver
 
@@ -22,19 +23,6 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 class NotOutside(PosthouseError):
     """The address leads to no host on the internet."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is somebody's on the internet, not on this machine or in the house."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        # Addresses with an IPv4 address inside lead there.
-        inside = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inside is not None:
-            return inside.is_global
-        if found in ipaddress.ip_network("64:ff9b::/96"):
-            return False
-    return found.is_global and not found.is_multicast
 
 
 class Outside:

@@ -19,6 +19,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import NotFound, PosthouseError, Temporary
+from posthouse.ip_addresses import is_public
 from posthouse.jmap import ids
 from posthouse.jmap.context import Services
 from posthouse.jmap.push import Watched, state_change
@@ -27,7 +28,6 @@ from posthouse.resolver import Resolver
 from posthouse.store.account_model import Item
 from posthouse.store.credentials import live
 from posthouse.store.interface import RemoveItem
-from posthouse.web.outside import is_public
 from posthouse.web.web_push import VapidKey, encrypt
 
 log: Final = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ from typing import Final
 import httpx2
 
 from posthouse.errors import Temporary
+from posthouse.ip_addresses import is_public
 from posthouse.limits import TLS_REPORT_TIME
 from posthouse.resolver import Resolver
-from posthouse.web.outside import NotOutside, Outside, is_public
+from posthouse.web.outside import NotOutside, Outside
 
 _RETRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers of a host that may say something else later."""

@@ -21,6 +21,7 @@ from posthouse.net.tls import client_context
 from posthouse.store.credentials import CredentialKind, RemoveCredentials
 from posthouse.store.interface import RemoveAppPassword
 from tests.house import PASSWORDS, TestHouse
+from tests.machine import slowness
 
 ALICE = "alice@example.test"
 
@@ -107,7 +108,7 @@ async def test_sessions_end_when_their_password_is_good_no_more(house: TestHouse
     began = time.monotonic()
     await change(house)
     said = [await talk.rest() for talk in sessions]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < slowness()
     assert said == [b"* BYE The login is not good any more\r\n"] * 2 + [b""]
     if change is not removed:  # a session that is cut off has deleted nothing (RFC 1939 §6)
         assert await house.total(ALICE) == 2
@@ -163,7 +164,7 @@ async def test_a_client_that_never_stops_talking_ends_too(house: TestHouse) -> N
     began = time.monotonic()
     await disabled(house)
     await reading
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < slowness()
     ended = True
     await asyncio.gather(talking, return_exceptions=True)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.app.conftest import Served
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 ALICE = "alice@north.test"
 SIZES = (100, 30_000)
 

@@ -30,6 +30,7 @@ from posthouse.msgauth.spf import SpfQuestion, check_spf
 from posthouse.store.derive import derive
 from tests.fakes.resolver import FakeResolver
 from tests.inbound.small_house import SmallHouse
+from tests.machine import slowness
 from tests.msgauth.messages import crafted, signed
 
 SECONDS = 1.0
@@ -94,7 +95,7 @@ def test_a_bomb_costs_the_filter_no_more_than_other_mail(kind: str) -> None:
     assert len(tokens.names) <= TOKENS
     assert len(tokens.addresses) <= 50
     derive(raw, 0)
-    assert time.process_time() - start < SECONDS
+    assert time.process_time() - start < SECONDS * slowness()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ async def test_spf_ends(zone: str, wanted: set[Result]) -> None:
     found = await check_spf(question, Questions(resolver))
     assert found.result in wanted, found
     assert len(resolver.asked) <= 25
-    assert time.process_time() - start < SECONDS
+    assert time.process_time() - start < SECONDS * slowness()
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ async def test_a_thousand_signatures_cost_ten(house: SmallHouse) -> None:
     assert reply.startswith("250")
     assert sum(method == "dkim" for method, _ in told) == DKIM_SIGNATURES_SHOWN
     assert ("dkim", "pass") not in told, "the good one stands behind what is looked at"
-    assert time.process_time() - start < 2 * SECONDS
+    assert time.process_time() - start < 2 * SECONDS * slowness()
 
 
 async def test_a_key_by_a_circle_and_a_good_one_beside_it(house: SmallHouse) -> None:
@@ -296,4 +297,4 @@ def test_a_packed_report_is_refused_within_bounds(kind: str) -> None:
     start = time.process_time()
     with pytest.raises(ReportError):
         read_report(body)
-    assert time.process_time() - start < SECONDS
+    assert time.process_time() - start < SECONDS * slowness()

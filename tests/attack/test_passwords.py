@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.attack.besieged import MB, Besieged
+from tests.machine import slowness
 
 pytestmark = pytest.mark.slow
 TURNS = 3
@@ -159,7 +160,7 @@ def test_thousands_of_guesses_are_not_even_asked_and_others_log_in(besieged: Bes
             )
         began = time.perf_counter()
         besieged.logged_in(user="bob@example.test").close()
-        assert time.perf_counter() - began < 1
+        assert time.perf_counter() - began < slowness()
         time.sleep(3)
         used = cpu_seconds(besieged)
         time.sleep(1)
@@ -187,7 +188,7 @@ def test_many_names_at_once_do_not_keep_those_out_who_were_here_before(besieged:
             assert bob.ask("b LOGIN bob@example.test bilder", b"b ")[-1].startswith(
                 b"b NO [AUTHENTICATIONFAILED]"
             )
-            assert time.perf_counter() - began < 1.5
+            assert time.perf_counter() - began < 1.5 * slowness()
 
 
 def test_no_fault_was_logged(besieged: Besieged) -> None:

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PATIENCE } from './looking.mjs'
 
 const require = createRequire(new URL('../../webmail/package.json', import.meta.url))
 export const { chromium } = require('playwright-core')
@@ -29,7 +30,7 @@ export async function launch(stage = {}) {
 
 /** A window of somebody who has signed in. */
 export async function signedIn(browser, base, address, options = {}) {
-  const { password = 'posthouse', patience = 10_000, ...rest } = options
+  const { password = 'posthouse', patience = PATIENCE, ...rest } = options
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...rest })
   const page = await context.newPage()
   page.setDefaultTimeout(patience)

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { launch } from './browser.mjs'
 
 /** Milliseconds for one check: what waits for something that never comes is told, and the others go on. */
-const LONGEST = 90_000
+const LONGEST = 120_000
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 

@@ -61,7 +61,7 @@ def fill(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.interop
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_mishaps() -> None:
     needs_browser()
     async with opened(furnished=False) as stage:

@@ -29,7 +29,6 @@ def nodes(server: Database, url: str, tmp_path: Path) -> Iterator[list[NodeProce
             node.stop()
 
 
-@pytest.mark.timeout(120)
 def test_people_are_sent_where_it_is_ready(nodes: list[NodeProcess], tmp_path: Path) -> None:
     (port,) = free_ports(1)
     servers = "\n".join(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.cluster.absent import absent
 from tests.cluster.campaign import Campaign
 from tests.cluster.database import programs
 
 
-@pytest.mark.timeout(240)
 async def test_every_promise_is_kept() -> None:
     if programs() is None:
         absent("PostgreSQL (scripts/install-peers.sh)")

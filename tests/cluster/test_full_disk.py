@@ -50,7 +50,6 @@ def disk(server: Database) -> Iterator[Disk]:
     made.remove()
 
 
-@pytest.mark.timeout(120)
 async def test_a_full_disk_defers_mail_and_loses_none(server: Database, disk: Disk, tmp_path: Path) -> None:
     server.sql(f"CREATE TABLESPACE small LOCATION '{disk.folder}'")
     server.sql("CREATE DATABASE full_house TEMPLATE template0 TABLESPACE small")
@@ -67,7 +66,7 @@ async def test_a_full_disk_defers_mail_and_loses_none(server: Database, disk: Di
                 )
                 kept += [each.email_id for (each,) in added]
         assert kept, "some fitted"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with pytest.raises(StoreUnavailable):
                 await desk.add(inbox, "x" * 100_000)
             assert None not in await desk.store.messages(desk.id, kept[:5])

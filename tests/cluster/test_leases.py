@@ -58,7 +58,7 @@ async def test_a_dead_node_s_leases_are_taken_over(
                 found.extend(each.message.queue_id for each in await lease(alive))
                 await asyncio.sleep(0.02)
 
-        await asyncio.wait_for(look(), 10)
+        await asyncio.wait_for(look(), 30)
         assert found == [queue_id]
         with pytest.raises(Conflict):
             await record(dead, late, RecipientState.DELIVERED)
@@ -132,7 +132,7 @@ async def test_the_lock_on_a_maildrop_is_everybodys(
 
 
 async def until_async(ask) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await ask():
             await asyncio.sleep(0.02)
 

@@ -263,7 +263,6 @@ async def test_cut_off_it_goes_on_where_it_was(
         await in_thread(lambda: ClusterTarget(url, None))
 
 
-@pytest.mark.timeout(120)
 async def test_a_house_grows_up_while_it_is_used(server: Database) -> None:
     """The large form: `python -m tests.cluster.growing_up`."""
     said: list[str] = []

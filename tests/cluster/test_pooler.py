@@ -52,7 +52,6 @@ def pooled(server: Database, url: str) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.mark.timeout(120)
 async def test_nodes_work_behind_a_pooler(
     pooled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +67,7 @@ async def test_nodes_work_behind_a_pooler(
         assert sorted(each[0].uid for each in added) == list(range(1, 61))
         await desk.flag(inbox, "1:30", "\\Seen", "$Word")
         await desk.store.apply(AddAppPassword(account_id=desk.id, name="p", password="h", created_at=NOW))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while sum(flags & 1 for flags in seen.flags) != 30:
                 await asyncio.sleep(0.05)
         assert not one._engine.server.named_statements

@@ -20,8 +20,9 @@ from tests.cluster.absent import absent
 from tests.cluster.database import Database, programs
 from tests.cluster.processes import NodeProcess, start
 from tests.interop.mirror import Mirror, fetched
+from tests.machine import slowness
 
-pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
 
 
 class Cluster:
@@ -83,10 +84,10 @@ def test_mail_in_by_one_is_read_by_the_others(cluster: Cluster) -> None:
     send(cluster.mx, "second")
     for imap in (one, two):
         while imap.noop() and len(imap.search(None, "ALL")[1][0].split()) < 2:
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 10 * slowness()
     one.store("2", "+FLAGS", "(\\Flagged)")
     while b"\\Flagged" not in (two.noop() and two.fetch("2", "(FLAGS)")[1][0]):
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10 * slowness()
     pop = poplib.POP3(*cluster.reading.address("pop3"), timeout=20)
     pop.user("ann@example.test")
     pop.pass_("secret-of-ann")
@@ -99,7 +100,7 @@ def test_mail_in_by_one_is_read_by_the_others(cluster: Cluster) -> None:
     pop.quit()
     while len(two.search(None, "ALL")[1][0].split()) > 1:
         two.noop()
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 20 * slowness()
     one.logout()
     two.logout()
 
@@ -115,7 +116,7 @@ def test_a_killed_node_s_clients_find_the_same_elsewhere(cluster: Cluster) -> No
     began = time.monotonic()
     while b"3" not in here.uid("SEARCH", "ALL")[1][0].split():
         here.noop()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10 * slowness()
     before = uids(here)
     cluster.reading.kill()
     with pytest.raises((imaplib.IMAP4.abort, OSError)):
@@ -155,17 +156,17 @@ def test_the_browser_sees_what_imap_does_on_another_node(cluster: Cluster) -> No
     query = ("Email/query", {"filter": {"subject": "for the browser"}})
     began = time.monotonic()
     while not (found := jmap(cluster.all, query)[0]["ids"]):
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10 * slowness()
     imap = reader(cluster.reading)
     number = imap.search(None, "SUBJECT", '"for the browser"')[1][0].decode()
     assert imap.store(number, "+FLAGS", "(\\Flagged \\Seen)")[0] == "OK"
     get = ("Email/get", {"ids": found, "properties": ["keywords"]})
     while jmap(cluster.all, get)[0]["list"][0]["keywords"] != {"$flagged": True, "$seen": True}:
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 20 * slowness()
     (told,) = jmap(cluster.all, ("Email/set", {"update": {found[0]: {"keywords/$flagged": None}}}))
     assert told["updated"] == {found[0]: None}
     while b"\\Flagged" in (imap.noop() and imap.fetch(number, "(FLAGS)")[1][0]):
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 30 * slowness()
     imap.logout()
 
 
@@ -216,12 +217,12 @@ def test_while_the_database_is_away_mail_is_deferred_and_nothing_hangs(cluster: 
     assert kind == "NO"
     assert b"UNAVAILABLE" in words[0]
     while cluster.mx.health("/ready") != 503:
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 15 * slowness()
     assert cluster.mx.health("/health") == 200
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 20 * slowness()
     cluster.database.start()
     while cluster.mx.health("/ready") != 200:
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 60 * slowness()
     send(cluster.mx, "after")
     assert imap.create("New")[0] == "OK"
     imap.logout()
@@ -232,7 +233,7 @@ def test_draining_says_no_to_new_ones_and_serves_the_others(cluster: Cluster) ->
     cluster.all.terminate()
     began = time.monotonic()
     while cluster.all.health("/ready") == 200:
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 5 * slowness()
     assert imap.noop()[0] == "OK"
     reader(cluster.all).logout()
     assert cluster.all.process is not None

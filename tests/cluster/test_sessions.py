@@ -75,7 +75,7 @@ class SessionsOfTwoNodes(Sessions):
 
     async def _agreed(self) -> None:
         one, other = self._indexes
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (one.highest_modseq, list(one.uids), list(one.flags)) != (
                 other.highest_modseq,
                 list(other.uids),

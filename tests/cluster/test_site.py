@@ -23,7 +23,7 @@ from tests.cluster.object_store import program
 from tests.cluster.site import ANN, HOSTS, NAME, Site
 from tests.interop.mirror import Mirror, fetched
 
-pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.long, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.long]
 
 AT_ONCE: Final = 1.0
 """Seconds in which all agree (the issue's bound)."""

@@ -37,7 +37,6 @@ def killed_in_the_middle(process: subprocess.Popen[bytes], chance: random.Random
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_whatever_is_killed_everything_is_there_once(tmp_path: Path) -> None:
     chance = random.Random(20261125)
     house = LocalHouse(tmp_path / "house")

@@ -13,7 +13,8 @@ from posthouse.imap.fetch_args import parse_fetch
 from posthouse.imap.fetch_plan import make_plan
 from posthouse.imap.grammar import Reader
 from posthouse.imap.rows import DateTexts, FlagTexts
-from posthouse.store.interface import Expunge
+from posthouse.ranges import Ranges
+from posthouse.store.interface import Expunge, SetFlags
 from tests.fakes.memory_store import ACCOUNT, MemoryStore
 from tests.imap.talk import Talk
 
@@ -87,6 +88,28 @@ async def test_a_large_message_is_never_read_in_one_piece(monkeypatch: pytest.Mo
     await talk.raw("FETCH 1 BODY.PEEK[]")
     assert len(pieces) > 2
     assert max(pieces) <= limits.IMAP_WHOLE
+
+
+async def test_a_keyword_that_comes_into_use_while_a_message_is_read_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, talk = await selected(SMALL)
+    index = store.index_of("INBOX")
+    messages = store.messages
+
+    async def interrupted(*args: object) -> list[bytes | None]:
+        await store.apply(
+            SetFlags(
+                account_id=ACCOUNT, mailbox_id=index.mailbox_id, uids=Ranges(((1, 1),)),
+                action="add", flags=frozenset({"$Later"}),
+            )
+        )  # fmt: skip
+        return await messages(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "messages", interrupted)
+    answer = await talk.raw("FETCH 1 (BODY[])")
+    assert b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Later)\r\n" in answer
+    assert b"FLAGS (\\Seen $Later)" in answer
 
 
 async def test_of_a_message_only_the_header_is_read_when_only_it_is_asked_for() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from posthouse import limits
 from posthouse.imap import fetch_args, fetch_plan
+from posthouse.imap.commands import search
 from posthouse.store.interface import PutAccount
 from tests.imap.conftest import Post
 
@@ -81,6 +82,10 @@ async def test_mailboxes_of_an_account(post: Post, monkeypatch: pytest.MonkeyPat
     assert (await client.command(b"CREATE a/b/c"))[-1].startswith(b"t NO [LIMIT]")
     assert (await client.command(b"CREATE a/b"))[-1].startswith(b"t OK ")
     assert (await client.command(b"CREATE c"))[-1].startswith(b"t NO [LIMIT]")
+    # What a new name makes counts too: the levels above it, and the mailbox to which the INBOX goes.
+    assert (await client.command(b"RENAME a c/d"))[-1].startswith(b"t NO [LIMIT]")
+    assert (await client.command(b"RENAME INBOX c"))[-1].startswith(b"t NO [LIMIT]")
+    assert (await client.command(b"RENAME a c"))[-1].startswith(b"t OK ")
     assert (await client.command(b"SUBSCRIBE c"))[-1].startswith(b"t OK ")
     assert (await client.command(b"SUBSCRIBE d"))[-1].startswith(b"t OK ")
     assert (await client.command(b"SUBSCRIBE e"))[-1].startswith(b"t NO [LIMIT]")
@@ -206,6 +211,6 @@ async def test_a_search_through_many_lets_others_have_their_turn(
             turns += 1
 
         with monkeypatch.context() as patch:
-            patch.setattr(asyncio, "sleep", sleep)
+            patch.setattr(search, "asyncio", SimpleNamespace(sleep=sleep))  # everybody else sleeps as ever
             answer = await client.command(b"SEARCH UNSEEN SMALLER 100")
         assert (answer[0], turns) == (b"* SEARCH 1 2 3 4\r\n", paused)

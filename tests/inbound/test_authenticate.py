@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import partial
 
 import msgspec
 import pytest
 
 from posthouse.config import MsgAuth
+from posthouse.inbound import questions
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.mail import Via
 from posthouse.inbound.policy import Peer, Transaction
@@ -37,7 +40,12 @@ _dmarc.lenient.test. TXT "v=DMARC1; p=none"
 s1._domainkey.example.test. TXT "{key_record(KEY.key)}"
 away.test. FAIL
 _dmarc.away.test. FAIL
+s1._domainkey.away.test. FAIL
 """
+
+
+def sha256_of(body: str) -> str:
+    return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
 
 
 def letter(author: str, *fields: str, body: str = "text\r\n") -> bytes:
@@ -127,6 +135,27 @@ async def test_silence_of_the_dns_is_not_held_against_anybody(house):
     reply, told, folder = await take(house, letter("x@away.test"), reverse_path="x@away.test")
     assert (reply[:3], folder) == ("250", "INBOX")
     assert (told["spf"], told["dmarc"]) == ("temperror", "temperror")
+
+
+async def test_silence_about_somebody_else_is_no_excuse(house):
+    """A forger chooses the reverse-path, the signers and how long their name servers are silent."""
+    signature = "DKIM-Signature: v=1; a=rsa-sha256; d=away.test; s=s1; h=from; b=AAAA; bh=" + sha256_of(
+        "text\r\n"
+    )
+    reply, _, folder = await take(house, letter("info@bank.test", signature), reverse_path="x@away.test")
+    assert (reply[:3], folder) == ("550", "")
+
+
+async def test_who_makes_us_ask_much_keeps_no_policy_from_being_asked_for(house, monkeypatch):
+    monkeypatch.setattr(questions, "MSGAUTH_QUESTIONS", 5)
+    terms = " ".join(f"a:h{number}.greedy.test" for number in range(9))
+    hosts = "\n".join(f"h{number}.greedy.test. A 192.0.2.99" for number in range(9))
+    with_resolver(house, FakeResolver(f'{ZONE}greedy.test. TXT "v=spf1 {terms} -all"\n{hosts}\n'))
+    others = ", ".join(f"x@{name}.greedy.test" for name in ("a.b.c.d", "e.f.g.h", "z.y.x.w"))
+    reply, _, _ = await take(house, letter("info@bank.test"), reverse_path="x@greedy.test")
+    assert reply[:3] == "550"
+    reply, _, _ = await take(house, letter(f"info@bank.test, {others}"), reverse_path="x@greedy.test")
+    assert reply[:3] == "550"
 
 
 async def test_silence_of_the_dns_may_put_mail_off(tmp_path):

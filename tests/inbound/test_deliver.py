@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
+from posthouse.inbound.deliver import Handling
 from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
+from posthouse.inbound.rulings import Place, Ruling
+from posthouse.smtp.replies import Reply
 from posthouse.store.interface import PutAccount, PutAlias
 from posthouse.store.model import Alias
 from tests.inbound.small_house import SmallHouse
@@ -39,6 +42,14 @@ COPIES = [
     (("one",), 1, 0, 0, []),
     (("away",), 0, 0, 0, ["friend@elsewhere.test"]),
     (("away", "friend@ELSEWHERE.test", "mixed"), 1, 0, 0, ["friend@elsewhere.test"]),
+    (
+        ("Friend@elsewhere.test", "friend@elsewhere.test", "Friend@elsewhere.test"),
+        0,
+        0,
+        0,
+        ["Friend", "friend"],
+    ),
+    (("wei\u00df@elsewhere.test", "weiss@elsewhere.test"), 0, 0, 0, ["weiss", "wei\u00df"]),
     (("postmaster",), 0, 0, 1, []),
     (("postmaster@example.test", "admin"), 0, 0, 1, []),
     (("x@backup.test",), 0, 0, 0, ["x@backup.test"]),
@@ -53,7 +64,7 @@ async def test_everyone_gets_one_copy(house, row):
     assert len(result.replies) == len(recipients)
     assert [len(await house.inbox(name)) for name in ("alice", "bob", "admin")] == [alice, bob, admin]
     waiting = [r.address for message in await house.real_store.queue() for r in message.recipients]
-    assert waiting == queued
+    assert sorted(waiting) == [one if "@" in one else f"{one}@elsewhere.test" for one in queued]
 
 
 async def test_a_queue_entry_keeps_the_envelope(house):
@@ -130,6 +141,29 @@ async def test_success_is_told_after_delivery(house):
     await deliver(house, MailRecipient("alice@example.test", "SUCCESS"), "bob")
     [(_, [notice])] = house.notices
     assert (notice.kind, notice.address) == (NoticeKind.DELIVERED, "alice@example.test")
+
+
+@pytest.mark.parametrize(
+    ("ruling", "code", "told", "heard"),
+    [
+        (Ruling(), 250, [NoticeKind.DELIVERED], ["alice"]),
+        (Ruling(place=Place.JUNK), 250, [NoticeKind.DELIVERED], []),
+        (Ruling(place=Place.REJECTS, reply=Reply(550, "5.7.1", "junk")), 550, [], []),
+    ],
+)
+async def test_junk_gets_no_answer_and_what_is_refused_no_notice(house, ruling, code, told, heard):
+    """The vacation responder hears of the inbox alone; what is kept to be looked at was not delivered."""
+    names, heard_of = {account.account_id: name for name, account in house.accounts.items()}, []
+    house.deliverer.told_of = lambda mail, accounts: heard_of.extend(names[one] for one in accounts)
+
+    async def rule(accounts):
+        return {one.account_id: ruling for one in accounts}
+
+    mail = house.mail(MailRecipient("alice@example.test", "SUCCESS,FAILURE"))
+    result = await house.deliverer.deliver(mail, b"", Handling(rule=rule))
+    assert [reply.code for reply in result.replies] == [code]
+    assert [notice.kind for _, notices in house.notices for notice in notices] == told
+    assert heard_of == heard
 
 
 async def test_an_expanded_alias_answers_success_itself(house):

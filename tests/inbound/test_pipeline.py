@@ -33,6 +33,8 @@ async def accept(house: SmallHouse, raw: bytes, *recipients: str, **changes) -> 
         (b"From: x@elsewhere.test\r\nfrom: y@elsewhere.test\r\n", "550 5.6.0"),
         (b"Sender: x@elsewhere.test\r\nSender: y@elsewhere.test\r\n", "550 5.6.0"),
         (b"Subject: a\0b\r\n", "550 5.6.0"),
+        (b"From: x@elsewhere.test\r\nSubject: a\rFrom: y@elsewhere.test\r\n", "550 5.6.0"),
+        (b"Subject: a\r", "550 5.6.0"),
         (b"Received: x\r\n" * HOPS, "250 2.0.0"),
         (b"Received: x\r\n" * (HOPS + 1), "554 5.4.6"),
         (b"X: " + b"x" * MESSAGE_HEADER + b"\r\n", "552 5.3.4"),

@@ -290,6 +290,7 @@ async def test_sessions_of_a_day_become_a_tls_report(house):
     assert url == "https://asks.test/in"
     letter = email.message_from_bytes(message)
     assert (letter["TLS-Report-Domain"], letter["TLS-Report-Submitter"]) == ("asks.test", "mx.example.test")
+    assert letter["TLS-Required"] == "No", "it must reach those whose TLS is broken"
     assert (letter.get_content_type(), letter.get_param("report-type")) == ("multipart/report", "tlsrpt")
     part = letter.get_payload(1)
     assert isinstance(part, email.message.Message)

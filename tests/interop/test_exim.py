@@ -18,7 +18,7 @@ from tests.interop.namespace import Namespace
 from tests.interop.office import Posthouse
 from tests.interop.test_postfix import SUBMIT
 
-pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
 COUNT = 25
 ZONES = {

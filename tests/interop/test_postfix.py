@@ -56,7 +56,6 @@ def house(namespace: Namespace, tmp_path: Path) -> Posthouse:
     return house
 
 
-@pytest.mark.timeout(300)
 def test_postfix_delivers_500_to_us(house: Posthouse, postfix: Postfix, namespace: Namespace) -> None:
     postfix.start(hostname="mx.postfix.test", domain="postfix.test", address="192.0.2.30", users=["dave"])
     source = str(postfix.root / "usr/sbin/smtp-source")
@@ -76,7 +75,6 @@ def test_postfix_delivers_500_to_us(house: Posthouse, postfix: Postfix, namespac
     assert "status=bounced" not in postfix.log()
 
 
-@pytest.mark.timeout(300)
 def test_we_deliver_500_to_postfix(house: Posthouse, postfix: Postfix, namespace: Namespace) -> None:
     postfix.start(hostname="mx.postfix.test", domain="postfix.test", address="192.0.2.30", users=["dave"])
     sent = namespace.run(sys.executable, "-c", textwrap.dedent(SUBMIT), str(COUNT))
@@ -92,7 +90,6 @@ def test_we_deliver_500_to_postfix(house: Posthouse, postfix: Postfix, namespace
     assert house.queue_length() == 0
 
 
-@pytest.mark.timeout(120)
 def test_postfix_refusing_a_recipient_makes_a_bounce_the_sender_can_read(
     house: Posthouse, postfix: Postfix, namespace: Namespace
 ) -> None:

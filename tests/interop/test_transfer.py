@@ -15,7 +15,7 @@ from tests.interop.conftest import absent
 from tests.interop.dovecot import PASSWORD, USER, Dovecot, facts_of
 from tests.interop.local import ACCOUNTS, LocalHouse
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 ALICE, BOB = ACCOUNTS
 COUNT = 30
 

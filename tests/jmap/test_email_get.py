@@ -98,6 +98,8 @@ From: "  James Smythe" <james@example.com>, Friends:
  <john@example.com>;
 Subject: =?utf-8?q?f=C3=BCnf?= =?utf-8?q?_Dinge?=
 List-Unsubscribe: <https://lists.test/u?a=1> (web), <mailto:leave@lists.test>
+List-Help: (not <https://lists.test/old>) <https://lists.test/help(1)?q=(a)> (or write), <mailto:help
+ @lists.test>
 X-Twice: one
 X-Twice: two
 Resent-To: a@x.test
@@ -138,6 +140,7 @@ text
         ("header:Subject", " =?utf-8?q?f=C3=BCnf?= =?utf-8?q?_Dinge?="),
         ("header:SUBJECT:asText", "fünf Dinge"),
         ("header:List-Unsubscribe:asURLs", ["https://lists.test/u?a=1", "mailto:leave@lists.test"]),
+        ("header:List-Help:asURLs", ["https://lists.test/help(1)?q=(a)", "mailto:help@lists.test"]),
         ("header:X-Twice", " two"),
         ("header:x-twice:asText", "two"),
         ("header:X-Twice:all", [" one", " two"]),
@@ -177,10 +180,10 @@ async def test_all_headers_come_in_order_as_they_are(alice: Client) -> None:
     (email,) = await alice.get(await alice.add(HEADERS), properties=["headers"])
     names = [each["name"] for each in email["headers"]]
     assert names == [
-        *("From", "Subject", "List-Unsubscribe", "X-Twice", "X-Twice", "Resent-To", "Resent-To"),
+        *("From", "Subject", "List-Unsubscribe", "List-Help", "X-Twice", "X-Twice", "Resent-To", "Resent-To"),
         *("Message-ID", "References", "Date"),
     ]
-    assert email["headers"][4]["value"] == " two"
+    assert email["headers"][5]["value"] == " two"
 
 
 # RFC 8621 §4.1.4: the example of the text.

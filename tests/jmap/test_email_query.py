@@ -104,6 +104,22 @@ async def test_mailbox_filters(alice: Client) -> None:
     assert await ask(alice, made, filter=either) == ["sent", "file"]
 
 
+async def test_what_a_filter_says_of_another_mailbox_holds_within_one(alice: Client) -> None:
+    made = await furnish(alice)
+    inbox, sent = await alice.mailbox("inbox"), await alice.mailbox("sent")
+    await alice.call("Email/set", update={made["file"]: {f"mailboxIds/{sent}": True}})
+    here = {"inMailbox": inbox}
+    for other, wanted in (
+        ({"inMailbox": sent}, ["file"]),
+        ({"inMailboxOtherThan": [inbox]}, ["file"]),
+        ({"inMailboxOtherThan": [sent]}, ["large", "file", "answer", "first"]),
+        ({"operator": "NOT", "conditions": [{"inMailbox": sent}]}, ["large", "answer", "first"]),
+        ({"operator": "OR", "conditions": [{"inMailbox": sent}, {"subject": "Zebra"}]}, ["large", "file"]),
+    ):
+        tree = {"operator": "AND", "conditions": [here, other]}
+        assert await ask(alice, made, filter=tree) == wanted, other
+
+
 SORTS: list[tuple[list[dict[str, Any]], list[str]]] = [
     ([{"property": "receivedAt"}], ["old", "first", "answer", "file", "sent", "large"]),
     ([{"property": "subject"}, {"property": "receivedAt"}], ["old", "file", "first", "answer", "sent", "large"]),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from array import array
 from typing import Any
 
 import pytest
 
 from posthouse import limits
+from posthouse.jmap import email_body
+from posthouse.jmap.dates import utc_date
 from posthouse.jmap.results import Results
+from posthouse.message.mime import scan
+from posthouse.message.transfer import decode_transfer
 from posthouse.web.event_source import _interval
 from tests.jmap.conftest import Client, letter
 
@@ -366,3 +371,76 @@ async def test_a_pause_between_pings_is_within_bounds() -> None:
     """RFC 8620 §7.3: the server may choose another interval."""
     asked = (0, 1, limits.JMAP_PING_LEAST, 60, limits.JMAP_PING_MOST, 10**6)
     assert [_interval(each) for each in asked] == [0, 5, 5, 60, 300, 300]
+
+
+async def test_a_blob_id_leads_through_so_many_messages(alice: Client) -> None:
+    raw = "Subject: innermost\n\ntext\n"
+    for _ in range(limits.JMAP_BLOB_DEPTH + 4):
+        raw = "Content-Type: message/rfc822\n\n" + raw
+    (email,) = await alice.get(await alice.add(raw), properties=["blobId"])
+    within, beyond = (email["blobId"] + "-1" * steps for steps in (8, 9))
+    answer = await alice.call("Blob/get", ids=[within, beyond], properties=["size"])
+    assert [each["id"] for each in answer["list"]] == [within]
+    assert answer["notFound"] == [beyond]
+
+
+async def test_a_snippet_is_looked_for_so_far(alice: Client) -> None:
+    near = await alice.add(letter("Near", "word " + "other " * 200_000))
+    far = await alice.add(letter("Far", "other " * 200_000 + "word"))
+    answer = await alice.call("SearchSnippet/get", filter={"body": "word"}, emailIds=[near, far])
+    shown = {each["emailId"]: each["preview"] for each in answer["list"]}
+    assert "<mark>word</mark>" in shown[near]
+    assert shown[far] is None, "beyond the first megabyte"
+
+
+async def test_so_many_records_of_submissions_are_kept(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [0]
+
+    async def count(account_id: int, kind: str) -> int:
+        return kept[0]
+
+    monkeypatch.setattr(alice.house.app.store, "item_count", count)
+    create = {"s": {"identityId": "I999999", "emailId": "M999999"}}
+    for kept[0], kind in ((99_999, "invalidProperties"), (100_000, "overQuota")):
+        answer = await alice.call("EmailSubmission/set", create=create)
+        assert answer["notCreated"]["s"]["type"] == kind
+
+
+async def test_a_push_service_has_an_address_of_so_many_characters(alice: Client) -> None:
+    for length, kept in ((2048, True), (2049, False)):
+        url = "https://push.test/" + "x" * (length - len("https://push.test/"))
+        made = {"deviceClientId": "limits", "url": url}
+        answer = await alice.request([["PushSubscription/set", {"create": {"p": made}}, "0"]])
+        (_, told, _), *_ = answer["methodResponses"]
+        assert ("p" in (told["created"] or {})) is kept, told
+        if kept:
+            gone = {"destroy": [told["created"]["p"]["id"]]}
+            await alice.request([["PushSubscription/set", gone, "0"]])
+
+
+async def test_mail_is_snoozed_for_so_long(alice: Client) -> None:
+    name = await alice.add(letter("Later"))
+    for years, kept in ((4.9, True), (5.1, False)):
+        until = utc_date(time.time() + years * 366 * 86_400)
+        answer = await alice.call("Email/set", update={name: {"snoozed": {"until": until}}})
+        assert (name in (answer["updated"] or {})) is kept
+
+
+async def test_a_large_part_is_not_decoded_for_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of base64 beyond a megabyte the size is computed: nobody has us decode hundreds of them for a list."""
+    decoded: list[int] = []
+
+    def noted(octets: bytes, encoding: str) -> bytes | None:
+        decoded.append(len(octets))
+        return decode_transfer(octets, encoding)
+
+    monkeypatch.setattr(email_body, "decode_transfer", noted)
+    for size in (700_000, 900_000):
+        head = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        raw = head + base64.encodebytes(bytes(size)).replace(b"\n", b"\r\n")
+        root = scan(raw)
+        part = email_body.BodyReader(raw, root, "B1", email_body.BodyRequest()).structure()
+        assert part["size"] == size
+    assert [octets < 2**20 for octets in decoded] == [True]

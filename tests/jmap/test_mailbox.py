@@ -84,6 +84,19 @@ async def test_mailboxes_are_made_moved_and_removed(alice: Client) -> None:
     assert sorted(answer["destroyed"]) == sorted([top, below])
 
 
+async def test_what_is_subscribed_stays_so_under_a_new_name(alice: Client) -> None:
+    top = await make(alice, "Top")
+    shown = await make(alice, "Shown", parentId=top)
+    hidden = await make(alice, "Hidden", parentId=top, isSubscribed=False)
+    answer = await alice.call("Mailbox/set", update={top: {"name": "Renamed"}})
+    assert answer["updated"] == {top: None}
+    found = [(await box(alice, name))["isSubscribed"] for name in (top, shown, hidden)]
+    assert found == [True, True, False]
+    names = await alice.house.app.store.subscriptions(alice.number)
+    assert {"Renamed", "Renamed/Shown"} <= names
+    assert not {"Top", "Top/Shown"} & names, "no subscription is left that names nothing"
+
+
 async def test_a_whole_tree_in_one_call_in_any_order(alice: Client) -> None:
     create = {
         "c": {"name": "C", "parentId": "#b"},

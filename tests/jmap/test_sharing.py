@@ -160,6 +160,8 @@ async def test_hidden_emails_are_not_found_by_any_way(alice: Client, bob: Client
     assert (await visitor.call("Email/get", ids=[hidden]))["notFound"] == [hidden]
     assert (await visitor.call("Email/query", filter={"text": "secret"}))["ids"] == []
     assert (await visitor.call("Email/query", filter={"inMailbox": inbox}))["ids"] == []
+    assert (await visitor.call("Email/query", filter={"inMailboxOtherThan": [inbox]}))["ids"] == [seen]
+    assert (await visitor.call("Email/query", filter={"inMailboxOtherThan": [club]}))["ids"] == []
     assert (await visitor.call("Email/query", filter={"text": "word"}))["ids"] == [seen]
     thread = (await visitor.call("Thread/get", ids=[one["threadId"]]))["list"][0]
     assert thread["emailIds"] == [seen]

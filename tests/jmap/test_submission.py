@@ -72,7 +72,15 @@ def held(seconds: str, *recipients: str) -> dict[str, Any]:
     }
 
 
-def envelope(mail_from: str, **parameters: str) -> dict[str, Any]:
+def told_of(**parameters: str | None) -> dict[str, Any]:
+    """An envelope with parameters of its recipient (RFC 3461)."""
+    return {
+        "mailFrom": {"email": "alice@example.test"},
+        "rcptTo": [{"email": "b@c.test", "parameters": parameters}],
+    }
+
+
+def envelope(mail_from: str, **parameters: str | None) -> dict[str, Any]:
     """One to somebody elsewhere."""
     return {"mailFrom": {"email": mail_from, "parameters": parameters}, "rcptTo": [{"email": "b@c.test"}]}
 
@@ -315,6 +323,12 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"envelope": held("0", "nonsense")}, "invalidRecipients"),
     ({}, {"envelope": held("0", *[f"u{i}@x.test" for i in range(1100)])}, "tooManyRecipients"),
     ({}, {"envelope": envelope("bob@example.test")}, "forbiddenMailFrom"),
+    ({}, {"envelope": envelope("alice+> SIZE=1@example.test")}, "invalidProperties"),
+    ({}, {"envelope": envelope("alice@example.test", ENVID="x\r\nMAIL FROM:<bob@example.test>")}, "invalidProperties"),
+    ({}, {"envelope": envelope("alice@example.test", RET="SOME")}, "invalidProperties"),
+    ({}, {"envelope": envelope("alice@example.test", RET=None)}, "invalidProperties"),
+    ({}, {"envelope": told_of(NOTIFY="NEVER\r\nDATA")}, "invalidProperties"),
+    ({}, {"envelope": told_of(ORCPT="rfc822;b c")}, "invalidProperties"),
     ({"sender": "bob@example.test"}, {}, "forbiddenFrom"),
     ({"from": None}, {}, "invalidEmail"),
     ({"to": None, "bcc": None}, {}, "noRecipients"),

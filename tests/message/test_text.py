@@ -158,6 +158,18 @@ def test_comments_within_comments() -> None:
     assert len(deep) <= 1
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [b"", b", Friends: d@e.test;", b", (away) d@e.test", b", <@hop.test:d@e.test>", b", d . e @ f.test"],
+)
+@pytest.mark.parametrize("name", ["Dr. J. Doe", "John Q. Public", "J. R. R. Tolkien"])
+def test_a_name_keeps_its_dots_and_gaps_whatever_stands_beside_it(name: str, beside: bytes) -> None:
+    """RFC 5322 §4.1: a phrase may have dots, and the white space around them is no part of a local part there."""
+    first, *others = flat(parse_mailbox_list(f"{name} <j . doe@b.test>".encode() + beside))
+    assert (first.name, first.address) == (name, "j.doe@b.test")
+    assert [each.address for each in others] in ([], ["d@e.test"], ["d.e@f.test"])
+
+
 def test_mailboxes_as_text() -> None:
     mailbox = Mailbox("=?utf-8?q?J=C3=B6rg?=", None, "a b", "c.test")
     assert mailbox.display_name == "Jörg"

@@ -17,6 +17,7 @@ from posthouse.message.words import (
     requirements,
     terms,
 )
+from tests.machine import slowness
 
 
 def satisfied(wanted: Requirement, found: set[str]) -> bool:
@@ -95,4 +96,4 @@ def test_blanks_at_the_ends_of_a_needle_count() -> None:
 def test_endless_combining_marks_do_not_take_for_ever() -> None:
     began = time.perf_counter()
     fold("e" + "\u0301\u0316" * 100_000)
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < slowness()

@@ -15,6 +15,7 @@ from posthouse.msgauth.dmarc import check_dmarc
 from posthouse.msgauth.results import Result, Spf
 from posthouse.msgauth.spf import SpfQuestion, check_spf
 from tests.fakes.resolver import FakeResolver
+from tests.machine import slowness
 from tests.msgauth.messages import crafted, hashed, verified
 
 RAW = b"From: info@bank.test\r\nTo: x@y.test\r\nSubject: hello\r\n\r\ntext\r\n"
@@ -59,7 +60,7 @@ async def test_absurd_tags_prove_nothing_in_bounded_time(kind: str) -> None:
     raw = crafted(RAW, KEY, **ABSURD[kind])
     start = time.process_time()
     (found,) = await verified(raw, FakeResolver(ZONE))
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < slowness()
     assert found.result in (Result.NEUTRAL, Result.PERMERROR, Result.POLICY, Result.FAIL), found
     assert len(found.reason) < 300 and found.reason.isprintable()
 
@@ -108,7 +109,7 @@ async def spf(zone: str, sender: str = "eve@bank.test") -> tuple[Spf, FakeResolv
     found = await check_spf(
         SpfQuestion(address="192.0.2.1", reverse_path=sender, helo="mail.bank.test"), resolver
     )
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < slowness()
     return found, resolver
 
 
@@ -163,7 +164,7 @@ async def test_a_dmarc_record_of_64_kb_is_none(record: str) -> None:
     found = await check_dmarc(
         "bank.test", Spf(result=Result.NONE), (), FakeResolver(f"_dmarc.bank.test. TXT {texts(record)}")
     )
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < slowness()
     assert found.result.result is Result.NONE
 
 

@@ -12,7 +12,7 @@ from posthouse.msgauth.dkim_key import PublicKey, parse_key
 from posthouse.msgauth.dkim_sign import SigningKey, key_record
 from posthouse.msgauth.results import Result
 from tests.fakes.resolver import FakeResolver
-from tests.msgauth.messages import crlf, signed, verified
+from tests.msgauth.messages import crafted, crlf, signed, verified
 from tests.msgauth.vectors import folder
 
 DATA = folder("dkimpy-data") / "data"
@@ -45,6 +45,21 @@ async def test_a_changed_sample_fails() -> None:
     # The same sample with a tag of the signature itself taken out and another put in.
     tag = await verified(crlf((DATA / "rfc6376.signed.no_t.msg").read_bytes()), FakeResolver(FOOTBALL))
     assert {one.result for one in (*body, *header, *tag)} == {Result.FAIL}
+
+
+async def test_a_signature_among_the_signed_fields_is_another_one() -> None:
+    """RFC 6376 §5.4: its own is always signed and never meant by "dkim-signature" in h=."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    signing = SigningKey(domain="a.test", selector="s", algorithm="ed25519-sha256", key=key)
+    published = FakeResolver(f's._domainkey.a.test. TXT "{key_record(key)}"')
+    raw = b"From: <x@a.test>\r\nTo: <y@b.test>\r\nSubject: hello\r\n\r\ntext\r\n"
+    alone = crafted(raw, signing, h="from:to:subject:dkim-signature")
+    assert [one.result for one in await verified(alone, published)] == [Result.PASS]
+    first = crafted(raw, signing)
+    both = crafted(first, signing, h="from:to:subject:dkim-signature")
+    assert [one.result for one in await verified(both, published)] == [Result.PASS] * 2
+    without_first = both.replace(first.removesuffix(raw), b"")
+    assert [one.result for one in await verified(without_first, published)] == [Result.FAIL]
 
 
 async def test_the_ed25519_key_of_the_standard_signs_as_the_standard_shows() -> None:

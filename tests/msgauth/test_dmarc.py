@@ -26,6 +26,7 @@ _dmarc.away.example. FAIL
 plain.test. A 192.0.2.3
 """
 NOBODY = Spf(result=Result.NONE)
+UNASKED = Spf(result=Result.TEMPERROR, domain="example.com")
 
 
 def spf(domain: str) -> Spf:
@@ -33,7 +34,7 @@ def spf(domain: str) -> Spf:
 
 
 def dkim(domain: str, **fields: object) -> Dkim:
-    return Dkim(result=Result.PASS, domain=domain, **fields)  # type: ignore[arg-type]
+    return Dkim(**({"result": Result.PASS, "domain": domain} | fields))  # type: ignore[arg-type]
 
 
 async def test_the_walk_of_the_standard() -> None:
@@ -91,7 +92,15 @@ async def test_organizational_domain(domain: str, organization: str) -> None:
         ("twice.example", NOBODY, (), "none", "none"),
         ("plain.test", spf("plain.test"), (), "none", "none"),
         ("away.example", NOBODY, (), "temperror", "none"),
-        ("example.com", Spf(result=Result.TEMPERROR, domain="example.com"), (), "temperror", "none"),
+        ("example.com", UNASKED, (), "temperror", "none"),
+        ("sub.example.com", UNASKED, (), "temperror", "none"),
+        ("example.com", NOBODY, (dkim("example.com", result=Result.TEMPERROR),), "temperror", "none"),
+        ("example.com", UNASKED, (dkim("example.com"),), "pass", "none"),
+        # Whose names cannot be asked for proves nothing about anybody else.
+        ("two.bank", UNASKED, (), "fail", "none"),
+        ("example.com", Spf(result=Result.TEMPERROR, domain="evil.test"), (), "fail", "reject"),
+        ("example.com", NOBODY, (dkim("evil.test", result=Result.TEMPERROR),), "fail", "reject"),
+        ("strict.example", Spf(result=Result.TEMPERROR, domain="a.strict.example"), (), "fail", "quarantine"),
     ],
 )
 async def test_verdict(

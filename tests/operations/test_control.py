@@ -172,3 +172,15 @@ async def test_a_long_import_is_not_silent(
     rows = "".join(f"user{n}@north.test,secret\n" for n in range(5)) + "user0@north.test,secret\n"
     items = await ask(control, "account.import", rows.encode())
     assert [(item["added"], len(item["refused"])) for item in items] == [(2, 0), (4, 0), (5, 1)]  # type: ignore[index]  # objects of JSON
+
+
+async def test_so_many_are_served_at_once(control: Path) -> None:
+    path = str(control / "run" / "control")
+    held = [await asyncio.open_unix_connection(path) for _ in range(32)]
+    for reader, writer in held:
+        writer.write(b'{"command": "nothing of ours"}\r\n')
+        assert b'"error"' in await asyncio.wait_for(reader.readline(), 5)
+    reader, writer = await asyncio.open_unix_connection(path)
+    assert await asyncio.wait_for(reader.read(), 5) == b"", "one more is sent away"
+    for _, each in (*held, (reader, writer)):
+        each.close()

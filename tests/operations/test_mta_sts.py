@@ -44,7 +44,10 @@ class Site:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
         async with server:
             yield PolicyReader(
-                FakeResolver(ZONE), port=server.sockets[0].getsockname()[1], context=self._believed
+                FakeResolver(ZONE),
+                port=server.sockets[0].getsockname()[1],
+                context=self._believed,
+                allowed="127.0.0.1".__eq__,
             )
 
     def _believed(self) -> ssl.SSLContext:
@@ -138,7 +141,7 @@ async def test_the_certificate_must_be_good_for_the_name() -> None:
         found = await check_policy("other.test", HOSTS, reader.read)
         assert found.level is Level.WRONG
     async with site.open() as reader:
-        unknown = PolicyReader(FakeResolver(ZONE), port=reader._port)
+        unknown = PolicyReader(FakeResolver(ZONE), port=reader._port, allowed="127.0.0.1".__eq__)
         found = await check_policy("north.test", HOSTS, unknown.read)
         assert found.level is Level.WRONG, "signed by nobody that the system believes"
     assert site.asked == b"", "nothing was asked over a connection that proved nothing"
@@ -147,3 +150,23 @@ async def test_the_certificate_must_be_good_for_the_name() -> None:
 async def test_a_name_that_leads_nowhere() -> None:
     found = await check_policy("south.test", HOSTS, PolicyReader(FakeResolver(ZONE)).read)
     assert found.level is Level.WRONG and "has no address" in found.text
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        ["A 127.0.0.1"],
+        ["A 127.0.0.1", "A 93.184.216.34"],
+        ["AAAA ::1"],
+        ["AAAA ::ffff:127.0.0.1"],
+    ],
+)
+async def test_a_name_that_leads_into_the_house_is_not_asked(records: list[str]) -> None:
+    """A stranger's domain may point anywhere; one such address is enough."""
+    site = Site()
+    async with site.open() as reader:
+        zone = "".join(f"mta-sts.north.test. {record}\n" for record in records)
+        outside = PolicyReader(FakeResolver(zone), port=reader._port, context=site._believed)
+        found = await check_policy("north.test", HOSTS, outside.read)
+    assert (found.level, "is not on the internet" in found.text) == (Level.WRONG, True), found
+    assert site.asked == b""

@@ -26,6 +26,10 @@ ZONE = """
     null.test.     MX 0 .
     broken.test.   FAIL
 """
+ALONE = """
+    far.test.      MX 10 mx1.far.test.
+    mx1.far.test.  A  127.0.0.1
+"""
 
 
 def told(report: Report) -> list[str]:
@@ -189,6 +193,39 @@ async def test_too_many_recipients_go_in_a_transaction_of_their_own(
         report = await make_courier(ZONE, mx1.port).deliver(parcel("b@far.test", "c@far.test", "d@far.test"))
     assert [got.recipients for got in mx1.messages] == [["b@far.test"], ["c@far.test", "d@far.test"]]
     assert {one.disposition for one in report.deliveries} == {Disposition.DELIVERED}
+
+
+async def test_a_552_beside_a_message_that_failed_is_no_refusal_for_good(make_courier: MakeCourier) -> None:
+    """RFC 5321 §4.5.3.1.10: it may mean too many recipients, and whether it does the next attempt shows."""
+    async with FakeMailServer() as mx1:
+        mx1.say("RCPT TO:<c@", "552 too many recipients")
+        mx1.say("MESSAGE", "451 later")
+        report = await make_courier(ALONE, mx1.port).deliver(parcel("b@far.test", "c@far.test"))
+    assert told(report) == ["b@far.test deferred 451", "c@far.test deferred 552"]
+    assert mx1.count("MAIL") == 1
+
+
+async def test_a_server_may_want_a_session_for_every_message(make_courier: MakeCourier) -> None:
+    """RFC 9422 §4.1: who is left when it ends is not put off, but asked about in another one."""
+    async with FakeMailServer(extensions=["PIPELINING", "LIMITS RCPTMAX=1 MAILMAX=1"]) as mx1:
+        mx1.say("RCPT TO:<c@", "450 later")
+        report = await make_courier(ZONE, mx1.port).deliver(
+            parcel("a@far.test", "b@far.test", "c@far.test", "d@far.test")
+        )
+    assert sorted(told(report)) == [
+        "a@far.test delivered 250",
+        "b@far.test delivered 250",
+        "c@far.test deferred 451",
+        "d@far.test delivered 250",
+    ]
+    assert mx1.connections == 4
+
+
+async def test_a_server_that_breaks_off_is_not_asked_for_everybody(make_courier: MakeCourier) -> None:
+    async with FakeMailServer(extensions=["PIPELINING", "LIMITS RCPTMAX=1"]) as mx1:
+        mx1.say("MAIL", "421 not now")
+        await make_courier(ZONE, mx1.port).deliver(parcel("a@far.test", "b@far.test", "c@far.test"))
+    assert mx1.connections == 1
 
 
 async def test_the_next_message_uses_the_open_connection(make_courier: MakeCourier) -> None:
@@ -380,6 +417,18 @@ async def test_a_failed_handshake_is_followed_by_one_try_in_clear(make_courier: 
     assert report.deliveries[0].tls == ""
 
 
+async def test_who_demands_tls_that_failed_has_refused_nobody(make_courier: MakeCourier) -> None:
+    """RFC 3207 §4: 530 without TLS; that it did not come about this time is no fault of the recipient's."""
+    async with FakeMailServer(extensions=["STARTTLS"]) as mx1:
+        mx1.say("STARTTLS", "220 go on\n500 this is no TLS")
+        mx1.say("MAIL", "530 5.7.0 Must issue a STARTTLS command first")
+        courier = make_courier(ALONE, mx1.port)
+        assert told(await courier.deliver(parcel("b@far.test"))) == ["b@far.test deferred 530"]
+        mx1.extensions = []
+        courier = make_courier(ALONE, mx1.port)
+        assert told(await courier.deliver(parcel("b@far.test"))) == ["b@far.test failed 530"]
+
+
 class Counted:
     """What a courier tells of its sessions, for TLS reports."""
 
@@ -450,7 +499,14 @@ HEADER = "Subject: \u00e4\r\n\r\nx\r\n".encode()
         (EIGHT, {"smtputf8": True}, "delivered 250"),
         (MESSAGE, {"smtputf8": True, "reverse_path": "\u00e4@us.test"}, "failed 553"),
         (MESSAGE, {"smtputf8": True, "reverse_path": "a@\u00fcs.test"}, "delivered 250"),
-        (MESSAGE, {"body": "BINARYMIME"}, "failed 554"),
+        (MESSAGE, {"body": "BINARYMIME"}, "delivered 250"),
+        (EIGHT, {"body": "BINARYMIME"}, "failed 554"),
+        (MESSAGE + b"a\0b\r\n", {"body": "BINARYMIME"}, "failed 554"),
+        (MESSAGE + b"a\nb\r\n", {"body": "BINARYMIME"}, "failed 554"),
+        (MESSAGE + b"a\r", {"body": "BINARYMIME"}, "failed 554"),
+        (MESSAGE + b"x" * 998 + b"\r\n", {"body": "BINARYMIME"}, "delivered 250"),
+        (MESSAGE + b"x" * 999 + b"\r\n", {"body": "BINARYMIME"}, "failed 554"),
+        (MESSAGE + b"x" * 65530 + b"\r\n", {"body": "BINARYMIME"}, "failed 554"),
     ],
 )
 async def test_a_server_is_asked_for_no_more_than_the_message_needs(
@@ -462,6 +518,41 @@ async def test_a_server_is_asked_for_no_more_than_the_message_needs(
         report = await make_courier(ZONE, mx1.port).deliver(parcel("b@far.test", content=content, **needs))
         await mx2.stop()
     assert told(report) == [f"b@far.test {outcome}"]
+
+
+async def test_what_is_called_binary_and_is_8_bit_text_goes_as_that(make_courier: MakeCourier) -> None:
+    """RFC 3030 §3: so say hosts that always declare it; only what is binary must be refused."""
+    async with FakeMailServer() as mx1:
+        report = await make_courier(ZONE, mx1.port).deliver(
+            parcel("b@far.test", content=EIGHT, body="BINARYMIME")
+        )
+    assert told(report) == ["b@far.test delivered 250"]
+    assert "BODY=8BITMIME" in mx1.commands[1]
+    assert mx1.messages[0].content == EIGHT
+
+
+async def test_an_address_outside_ascii_is_sent_as_one(make_courier: MakeCourier) -> None:
+    """An alias may lead there though the sender knew nothing of it."""
+    async with FakeMailServer(extensions=["SMTPUTF8"]) as mx1:
+        await make_courier(ALONE, mx1.port).deliver(parcel("\u00e4@far.test", smtputf8=False))
+        assert mx1.commands[1] == "MAIL FROM:<a@us.test> SMTPUTF8"
+        mx1.extensions = []
+        courier = make_courier(ALONE, mx1.port)
+        assert told(await courier.deliver(parcel("\u00e4@far.test"))) == ["\u00e4@far.test failed 553"]
+        assert mx1.count("MAIL") == 1
+
+
+async def test_an_address_outside_ascii_keeps_nothing_from_the_others(make_courier: MakeCourier) -> None:
+    async with FakeMailServer() as mx1:
+        report = await make_courier(ALONE, mx1.port).deliver(
+            parcel("b@far.test", "\u00e4@far.test", "c@far.test", smtputf8=True)
+        )
+    assert sorted(told(report)) == [
+        "b@far.test delivered 250",
+        "c@far.test delivered 250",
+        "\u00e4@far.test failed 553",
+    ]
+    assert [got.recipients for got in mx1.messages] == [["b@far.test", "c@far.test"]]
 
 
 async def test_another_host_may_take_what_the_first_cannot(make_courier: MakeCourier) -> None:

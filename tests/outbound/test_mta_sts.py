@@ -26,7 +26,7 @@ from posthouse.store.sqlite import SqliteStore
 from tests.fakes.mail_server import FakeMailServer
 from tests.fakes.resolver import FakeResolver
 from tests.operations.test_mta_sts import Site, plain
-from tests.outbound.conftest import parcel
+from tests.outbound.conftest import MESSAGE, parcel
 
 ZONE = """
 far.test. MX 10 mx1.far.test.
@@ -65,7 +65,7 @@ class World:
         (authority or self.authority).issue_cert(*names).configure_cert(context)
         return context
 
-    async def deliver(self, server: FakeMailServer) -> Report:
+    async def deliver(self, server: FakeMailServer, content: bytes = MESSAGE) -> Report:
         contexts = TlsContexts()
         believing = ssl.create_default_context()
         self.authority.configure_trust(believing)
@@ -81,7 +81,7 @@ class World:
             tell=lambda _, seen: self.seen.append(seen),
         )
         try:
-            return await courier.deliver(parcel("b@far.test"))
+            return await courier.deliver(parcel("b@far.test", content=content))
         finally:
             await courier.close()
 
@@ -144,6 +144,30 @@ async def test_a_host_that_the_policy_does_not_name_is_not_even_connected_to(wor
         (tuple(world.policy.splitlines()), "validation-failure", "mx1.far.test")
     ]
     assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        (b"TLS-Required: No\r\n", "delivered"),
+        (b"tls-required:\r\n no\r\n", "delivered"),
+        (b"TLS-Required: Yes\r\n", "deferred"),
+        (b"TLS-Required: No\r\nTLS-Required: No\r\n", "deferred"),
+        (b"Subject: x\r\n\r\nTLS-Required: No\r\n", "deferred"),
+        (b"X: " + b"x" * 100_000 + b"\r\nTLS-Required: No\r\n", "delivered"),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_message_may_ask_to_go_without_regard_to_tls(
+    world: World, fields: bytes, outcome: str, named: bool
+) -> None:
+    """RFC 8689 §3: a report of broken TLS reaches whom it tells of it, still encrypted where that can be."""
+    if not named:
+        world.policy = ENFORCE.replace("mx1.far", "mx9.far")
+    async with FakeMailServer(tls=world.certificate("mx2.far.test")) as server:
+        report = await world.deliver(server, fields + MESSAGE)
+    assert end(report)[0] == outcome
+    assert [got.tls for got in server.messages] == ([True] if outcome == "delivered" else [])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier
+from posthouse.outbound.dsn import Notification
 from posthouse.outbound.misplanned import wake_misplanned
 from posthouse.outbound.ourselves import Ourselves
 from posthouse.store.interface import (
@@ -475,6 +476,25 @@ async def test_a_full_disk_holds_the_bounce_but_not_the_outcome_of_others(
     await office.settled()
     assert len(await office.inbox()) == 1
     assert len(far.messages) == 1
+
+
+async def test_a_fault_in_a_notice_sends_nothing_twice(open_office: OpenOffice, far: FakeMailServer) -> None:
+    far.say("RCPT TO:<no@", "550 5.1.1 unknown")
+    office = await open_office()
+
+    async def broken(notice: Notification) -> Sequence[Op[Any]]:
+        raise RuntimeError("a notice that nobody thought of")
+
+    office.runner._carry = broken
+    await office.enqueue("b@far.test", "no@far.test")
+    await office.settled()
+    assert await office.waiting() == {"no@far.test": limits.OUTBOUND_AWAY_MOST}
+    office.runner._carry = office.carry
+    office.clock.advance(limits.OUTBOUND_LEASE)
+    await office.settled()
+    assert [got.recipients for got in far.messages] == [["b@far.test"]]
+    (notice,) = await office.inbox()
+    assert b"Final-Recipient: rfc822; no@far.test" in notice
 
 
 async def test_a_notice_that_cannot_be_kept_does_not_hold_the_queue(

@@ -105,7 +105,14 @@ async def test_a_primary_that_is_away_is_left_alone_for_a_while(
 
 @pytest.mark.parametrize(
     ("command", "reply"),
-    [("RCPT", "450 later"), ("MAIL", "550 you are blocked"), ("RCPT", CLOSE), ("CONNECT", "554 no")],
+    [
+        ("RCPT", "450 later"),
+        ("MAIL", "550 you are blocked"),
+        ("RCPT", "554 5.7.1 you are blocked"),
+        ("RCPT", "552 5.2.2 mailbox full"),
+        ("RCPT", CLOSE),
+        ("CONNECT", "554 no"),
+    ],
 )
 async def test_what_says_nothing_about_the_recipient_is_not_remembered(
     office: Office, far: FakeMailServer, verifier: RecipientVerifier, command: str, reply: str

@@ -12,7 +12,7 @@ import pytest
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "playground.md").read_text()
 WITH_PYTEST, BY_HAND = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from posthouse.operations.control_client import ControlFailed
 from posthouse.playground import CLOSE, TAKE_AND_CLOSE, Host, HostSpec, Playground, TlsFault
 from tests.playground.conftest import PASSWORD, inbox, submit
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 ALICE, CAROL = "alice@north.test", "carol@east.test"
 EAST = "127.0.0.31"

@@ -12,7 +12,7 @@ import pytest
 from posthouse.playground import HostSpec, Playground
 from tests.playground.conftest import PASSWORD, inbox, submit
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 CAROL, ALICE = "carol@east.test", "alice@north.test"
 

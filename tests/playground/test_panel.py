@@ -15,7 +15,7 @@ from posthouse.playground import Playground
 from posthouse.playground.panel import show_plain
 from tests.interop.conftest import program
 
-pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
 __all__ = ["program"]
 
 

@@ -9,7 +9,6 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_the_tour_tells_four_chapters() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "posthouse", "playground", "--tour"],

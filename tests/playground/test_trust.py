@@ -15,7 +15,7 @@ from posthouse.msgauth.authres import AuthResults, parse_authres
 from posthouse.playground import Playground
 from tests.playground.conftest import inbox, submit
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 ALICE, CAROL = "alice@north.test", "carol@south.test"
 SOUTH = "127.0.0.20"

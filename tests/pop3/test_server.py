@@ -6,7 +6,7 @@ import asyncio
 import base64
 import poplib
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from posthouse.errors import StoreUnavailable
 from posthouse.net.connection import Connection, ConnectionClosed
 from posthouse.pop3 import server
 from posthouse.store.interface import Op
-from posthouse.store.model import SEEN
+from posthouse.store.model import SEEN, Stored
 from tests.pop3.conftest import ALICE, PASSWORD, Post
 
 DOTTY = b"Subject: dots\r\n\r\n.\r\n..\r\n.a\r\nb.\r\n"
@@ -65,6 +65,23 @@ async def test_top_of_a_large_message(post: Post):
     some = await in_thread(port, lambda client: client.top(1, 2)[1])
     assert some == [b"Subject: large", b"", b"x" * 70, b"y" * 70]
     assert len(await in_thread(port, lambda client: client.top(1, 14_000)[1])) == 14_002
+
+
+async def test_a_large_message_is_sent_in_pieces(post: Post, monkeypatch: pytest.MonkeyPatch):
+    in_pieces: list[int] = []
+    chunks = post.store.chunks
+
+    def noted(stored: Stored) -> AsyncIterator[bytes]:
+        in_pieces.append(stored.size)
+        return chunks(stored)
+
+    monkeypatch.setattr(post.store, "chunks", noted)
+    small, large = (b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * lines for lines in (3_000, 4_000))
+    await post.fill(small, large)
+    port = await post.open()
+    lengths = await in_thread(port, lambda client: [len(client.retr(number)[1]) for number in (1, 2)])
+    assert lengths == [3_002, 4_002]
+    assert in_pieces == [len(large)]
 
 
 async def test_unique_ids_stay_over_sessions_and_are_never_given_again(post: Post):

@@ -44,6 +44,7 @@ BY_FOLDER = {
     "dns_exchange": 0,
     "name_servers": 0,
     "dns_resolver": 0,
+    "dns_shares": 0,
     "message": 0,
     "net": 0,
     "smtp": 1,
@@ -88,6 +89,7 @@ SHARED_VALUES = {
     "durable",
     "resolver",
     "dns_exchange",
+    "dns_shares",
     "name_servers",
     "ip_addresses",
 }

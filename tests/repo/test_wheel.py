@@ -28,7 +28,6 @@ def run(*words: str, **environment: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_a_wheel_works_by_itself(tmp_path: Path) -> None:
     options = ("-q", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
     run("-m", "pip", "wheel", *options, "-w", str(tmp_path / "wheel"), str(ROOT))

@@ -420,6 +420,23 @@ def test_parameters_go_where_they_are_known() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"envid": "x\r\nRSET"},
+        {"ret": "FULL\n"},
+        {"reverse_path": "a@us.test>\r\nRSET\r\nMAIL FROM:<c@us.test"},
+        {"recipients": (EnvelopeRecipient("b@d.test>\r\nDATA"),)},
+        {"recipients": (EnvelopeRecipient("b@d.test", "NEVER\r\nDATA"),)},
+        {"recipients": (EnvelopeRecipient("b@d.test", "", "rfc822;b\r\nDATA"),)},
+    ],
+)
+def test_nothing_in_an_envelope_begins_a_command(changes: dict[str, object]) -> None:
+    core = converse(client(), RICH)
+    with pytest.raises(LocalProtocolError):
+        core.begin(envelope(**changes))
+
+
 def test_a_utf8_orcpt_is_escaped_for_a_server_without_smtputf8() -> None:
     recipients = (EnvelopeRecipient("b@d.test", "", "utf-8;\u00fc@d.test"),)
     assert "ORCPT=utf-8;\u00fc@d.test\r\n".encode() in rich_with("nothing").begin(
@@ -441,6 +458,29 @@ def test_a_large_or_binary_message_goes_as_one_chunk(changes: dict[str, object])
     assert core.end_content() == b""
     converse(core, "S: 250 ok")
     assert results(core) == ["end of message: 250"]
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_chunk_that_is_out_whole_may_have_been_taken(pieces: int) -> None:
+    """RFC 3030 §2: nothing stands behind its last octet, so it is there before we say that it is."""
+    sends = envelope(size=limits.OUTBOUND_BDAT)
+    core = converse(client(), RICH)
+    core.begin(sends)
+    converse(core, "S: 250 ok\nS: 250 ok")
+    for _ in range(pieces):
+        assert core.want is Want.CONTENT
+        core.content(b"." * (sends.size // pieces))
+    core.lost("connection lost")
+    assert [result.ambiguous for result in core.results] == [True]
+
+
+def test_no_octets_begin_no_chunk() -> None:
+    sends = envelope(size=limits.OUTBOUND_BDAT)
+    core = converse(client(), RICH)
+    core.begin(sends)
+    converse(core, "S: 250 ok\nS: 250 ok")
+    assert core.content(b"") == b""
+    assert core.content(b"x") == b"BDAT %d LAST\r\nx" % sends.size
 
 
 def test_a_chunk_of_the_wrong_size_is_never_ended() -> None:

@@ -13,7 +13,6 @@ KILLS = 25
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.timeout(300)
 def test_a_killed_store_keeps_every_promise(tmp_path: Path) -> None:
     ledger = run(tmp_path, KILLS, seed=9051)
     for kind in ("added", "flagged", "moved", "removed", "queued"):

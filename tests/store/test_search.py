@@ -17,9 +17,9 @@ import pytest
 
 from posthouse.errors import StoreUnavailable
 from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
-from posthouse.message.words import fold_needle
+from posthouse.message.words import Requirement, fold_needle
 from posthouse.store.foreground import Foreground
-from posthouse.store.search import SearchIndex, database
+from posthouse.store.search import SearchIndex, database, query
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import Document, analyse, contains
 from posthouse.store.search.notices import Notices
@@ -551,3 +551,37 @@ async def test_a_search_when_the_store_ends_is_told_so(index: SearchIndex, mailb
     assert all(isinstance(one, StoreUnavailable) for one in found), found
     with pytest.raises(StoreUnavailable):
         await index.matching(1, [1], "body", "邮局")
+
+
+def test_the_index_keeps_so_much_of_a_head() -> None:
+    """Longer ones are read from the message: a stranger's subject of megabytes is not kept twice."""
+    for length, kept in ((4_000, True), (4_200, False)):
+        document = analyse(b"Subject: " + b"long " * (length // 5) + b"\r\n\r\ntext\r\n")
+        assert document is not None
+        assert (document.heads is not None) is kept
+
+
+def test_one_question_has_so_many_terms() -> None:
+    asked: list[int] = []
+
+    class Noted:
+        """An index that has no message, and notes how long questions are."""
+
+        def with_all(
+            self, class_: str, terms: Sequence[str], choices: Sequence[Sequence[str]] = ()
+        ) -> list[int]:
+            asked.append(len(terms))
+            return []
+
+        def with_any(self, class_: str, terms: Sequence[str]) -> list[int]:
+            asked.append(len(terms))
+            return []
+
+        def vocabularies(self, wanted: Sequence[tuple[str, Requirement]]) -> list[list[str]]:
+            return [[f"term{i}" for i in range(2_000)] for _ in wanted]
+
+    words = " ".join(f"word{i}" for i in range(2_000))
+    query.ask(Noted(), "body", words, set(range(1_000)))
+    query.ask(Noted(), "body", "part", set(range(1_000)))
+    assert len(asked) > 2
+    assert max(asked) <= 500

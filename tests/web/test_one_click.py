@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from posthouse.errors import Temporary
+from posthouse.ip_addresses import is_public
 from posthouse.jmap.unsubscribe import one_click_address
 from posthouse.message.headers import Headers
 from posthouse.web import one_click
 from posthouse.web.one_click import OneClick
-from posthouse.web.outside import is_public
 from tests.fakes.resolver import FakeResolver
 from tests.house import TestHouse
 from tests.msgauth.messages import crafted

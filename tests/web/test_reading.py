@@ -12,8 +12,8 @@ import pytest
 
 from posthouse import limits
 from posthouse.errors import Temporary
+from posthouse.ip_addresses import is_public
 from posthouse.web.image_proxy import ImageProxy, NoPicture
-from posthouse.web.outside import is_public
 from tests.fakes.resolver import FakeResolver
 from tests.house import TestHouse
 from tests.web.conftest import answer_of

@@ -64,8 +64,7 @@ async def run_create(session: Session, args: CreateArgs) -> Completion:
         # RFC 9051 §6.3.4: INBOX or an extant mailbox
         raise No(b"ALREADYEXISTS", "The mailbox exists already")
     missing = _missing_levels(name, existing)
-    if len(existing) + len(missing) + 1 > limits.MAILBOXES:
-        raise No(b"LIMIT", f"An account may have at most {limits.MAILBOXES} mailboxes")
+    _refuse_too_many(len(existing), len(missing) + 1)
     *_, made = await session.store.commit(
         *(CreateMailbox(account_id=session.account_id, name=level) for level in missing),
         CreateMailbox(account_id=session.account_id, name=name, role=role),
@@ -96,6 +95,11 @@ def _missing_levels(name: str, existing: set[str]) -> list[str]:
     levels = name.split(SEPARATOR)
     above = [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
     return [level for level in above if level not in existing]
+
+
+def _refuse_too_many(present: int, more: int) -> None:
+    if more and present + more > limits.MAILBOXES:
+        raise No(b"LIMIT", f"An account may have at most {limits.MAILBOXES} mailboxes")
 
 
 def _tell_old_name(session: Session, given: str, old: str, name: str) -> None:
@@ -163,6 +167,7 @@ async def run_rename(session: Session, args: RenameArgs) -> None:
     if new in existing:
         raise No(b"ALREADYEXISTS", "A mailbox of the new name exists already")
     missing = _missing_levels(new, set(existing))
+    _refuse_too_many(len(existing), len(missing) + (old == INBOX))
     if old == INBOX:
         await _empty_inbox(session, existing[INBOX], new, missing)
         return

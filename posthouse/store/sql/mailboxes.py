@@ -100,6 +100,11 @@ def rename(tx: Transaction, op: RenameMailbox) -> None:
     if any(name in account.by_name and name not in moving for name in moving.values()):
         raise Conflict("There is a mailbox of that name already.")
     tx.bump(account)
+    subscribed = moving.keys() & account.subscriptions if op.with_subscriptions else ()
+    for name in subscribed:
+        _set_subscribed(tx, account, name, False)
+    for name in subscribed:
+        _set_subscribed(tx, account, moving[name], True)
     moved = [(account.by_name.pop(name), target) for name, target in moving.items()]
     for each, target in moved:
         each.name = target
