@@ -16,6 +16,7 @@ async def test_envelopes_that_wait_to_be_written_are_bounded(
     engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "DERIVED_WAITING", 10)
+    monkeypatch.setattr(limits, "READERS", 1)
     store = await engine.reopen()
     parts = store._engine
     for loop in parts._loops:
@@ -23,6 +24,7 @@ async def test_envelopes_that_wait_to_be_written_are_bounded(
     desk = await furnish(engine)
     added = await desk.add(await desk.box(), *"abcdefgh")
     ids = [one.email_id for one in added]
+    await store.emails(desk.id, ids, ["size"])  # its connection is open from now on
     goes_on = threading.Event()
     parts._start(parts.background(lambda _tx: goes_on.wait(10)))
     try:
