@@ -118,15 +118,24 @@ def delete(tx: Transaction, op: DeleteMailbox) -> Pieces | None:
     Emails that are elsewhere too leave it before, in pieces when there are many: a crash between two of them leaves a
     mailbox that has fewer messages.
     """
-    _, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     if mailbox.name == INBOX:
         raise Conflict("INBOX cannot be deleted.")
     pieces = _delete_pieces(tx, op)
-    if tx.may_cut and mailbox.total > limits.PIECE_ROWS:
+    if tx.may_cut and account.has_twins and _twins_of(tx, op, limits.PIECE_ROWS + 1) > limits.PIECE_ROWS:
         return Pieces(pieces)
     for _ in pieces:
         pass
     return None
+
+
+def _twins_of(tx: Transaction, op: DeleteMailbox, most: int) -> int:
+    """How many emails of a mailbox are elsewhere too, counted up to `most`."""
+    ((found,),) = tx.query(
+        "SELECT count(*) FROM (SELECT 1 FROM twin WHERE account_id = ? AND mailbox_id = ? LIMIT ?) AS some",
+        (op.account_id, op.mailbox_id, most),
+    )
+    return int(found)
 
 
 def _delete_pieces(tx: Transaction, op: DeleteMailbox) -> Iterator[None]:
