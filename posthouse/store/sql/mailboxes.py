@@ -132,7 +132,7 @@ def delete(tx: Transaction, op: DeleteMailbox) -> Pieces | None:
 def _twins_of(tx: Transaction, op: DeleteMailbox, most: int) -> int:
     """How many emails of a mailbox are elsewhere too, counted up to `most`."""
     ((found,),) = tx.query(
-        "SELECT count(*) FROM (SELECT 1 FROM twin WHERE account_id = ? AND mailbox_id = ? LIMIT ?) AS some",
+        "SELECT count(*) FROM (SELECT 1 FROM twin WHERE account_id = ? AND mailbox_id = ? LIMIT ?) AS counted",
         (op.account_id, op.mailbox_id, most),
     )
     return int(found)
