@@ -10,6 +10,8 @@ import binascii
 import re
 from typing import Final, Protocol
 
+from posthouse.message.transfer import quoted_printable
+
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_BASE64: Final = bytes(octet for octet in range(256) if octet not in _BASE64)
 _PADDING = re.compile(rb"=+")
@@ -89,12 +91,12 @@ class QuotedPrintable:
             end = len(data) - 3
             end = end if (escape := data.rfind(b"=", end - 2, end)) < 0 else escape
         self._left = data[end:]
-        return binascii.a2b_qp(data[:end])
+        return quoted_printable(data[:end])
 
     def finish(self) -> bytes:
         """The last line."""
         left, self._left = self._left, b""
-        return binascii.a2b_qp(left)
+        return quoted_printable(left)
 
 
 class CanonicalText:

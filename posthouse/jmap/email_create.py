@@ -16,10 +16,10 @@ from posthouse.jmap.context import Context
 from posthouse.jmap.email_body import EmailBodyValue
 from posthouse.jmap.email_properties import flags_of, keywords_of, mailboxes_of
 from posthouse.jmap.errors import Rejected, invalid
-from posthouse.jmap.header_forms import SHORT, check_words, parse_property, write
+from posthouse.jmap.header_forms import SHORT, Form, check_words, parse_property, write
 from posthouse.jmap.mail_rights import check_additions, check_flags, rights_of
 from posthouse.jmap.mime_parts import Entity, Fields, disposition_field, render
-from posthouse.message.compose import format_field
+from posthouse.message.compose import format_field, format_text
 from posthouse.message.date import format_date
 from posthouse.store.interface import AddEmail
 from posthouse.store.model import Content
@@ -131,7 +131,10 @@ def _field(name: str, value: Any, seen: set[str]) -> Fields:
     seen.add(wanted.field)
     if wanted.field == "content-transfer-encoding":
         raise invalid("the encoding is chosen here", name)
-    return [(wanted.spelt, each) for each in write(wanted, name, value)]
+    values = write(wanted, name, value)
+    if wanted.form in {Form.TEXT, Form.RAW}:
+        values = [format_text(each) for each in values]
+    return [(wanted.spelt, each) for each in values]
 
 
 def _completed(fields: Fields, now: int, hostname: str) -> Fields:
@@ -146,7 +149,8 @@ def _completed(fields: Fields, now: int, hostname: str) -> Fields:
 
 
 def _composed(fields: Fields, entity: Entity) -> bytes:
-    head = b"".join(format_field(name, value) for name, value in fields)
+    # RFC 2047 §5: no encoded word stands within an address; one outside of ASCII is written as RFC 6532 has it.
+    head = b"".join(format_field(name, value, utf8=True) for name, value in fields)
     return head + b"MIME-Version: 1.0\r\n" + render(entity)
 
 

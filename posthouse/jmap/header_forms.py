@@ -9,12 +9,14 @@ import enum
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.jmap import dates
 from posthouse.jmap.errors import invalid
+from posthouse.message.address import AddressError, normalize_domain
 from posthouse.message.compose import LONGEST_WORD, format_mailbox
 from posthouse.message.date import format_date, parse_date
 from posthouse.message.headers import Headers, decode_value, unfold
@@ -89,6 +91,9 @@ _NAME: Final = re.compile(r"header:([!-9;-~]+)(?::as([A-Za-z]+))?(:all)?")
 _URL: Final = re.compile(r"\([^()]*\)|<([^<>]+)>")
 """A comment, or a URL, in which parentheses are none."""
 
+_CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What the Text form drops (RFC 8621 §4.1.2.2): control characters, also those that end lines or turn text round."""
+
 LONGEST_NAME: Final = 76
 """Characters of a field's name that we write: RFC 5322 §2.1.1 leaves no more on a line that should have 78."""
 
@@ -155,7 +160,7 @@ def text(value: bytes) -> str:
     """The Text form."""
     decoded = decode_value(unfold(value))
     if not decoded.isprintable():
-        decoded = "".join(c for c in decoded if c.isprintable() or c in "\t  ")
+        decoded = _CONTROLS.sub("", decoded)
     return unicodedata.normalize("NFC", decoded.lstrip(" "))
 
 
@@ -285,8 +290,16 @@ def _written(each: EmailAddress, name: str) -> str:
     if any(c in each.email for c in "\r\n\0<>"):
         raise invalid(f"{each.email!r} is no address", name)
     if not domain:  # a half-written draft: kept as it is
-        return f"{each.name} <{local}>" if each.name else local
+        return f"{_phrase(each.name)} <{local}>" if each.name else local
+    if local.isascii() and not domain.isascii():
+        with suppress(AddressError):  # such mail needs no SMTPUTF8, and every program can answer it
+            domain = normalize_domain(domain)
     return format_mailbox(each.name or "", local.removeprefix('"').removesuffix('"'), domain)
+
+
+def _phrase(name: str) -> str:
+    """A name as it stands before an address or the members of a group."""
+    return format_mailbox(name, "x", "x").rpartition(" <")[0]
 
 
 def _write_addresses(value: Any, name: str) -> str:
@@ -301,7 +314,7 @@ def _write_groups(value: Any, name: str) -> str:
         if group.name is None:
             pieces.append(members)
         else:
-            pieces.append(f"{format_mailbox(group.name, 'x', 'x').rpartition(' <')[0]}: {members};")
+            pieces.append(f"{_phrase(group.name)}: {members};")
     return ", ".join(piece for piece in pieces if piece)
 
 

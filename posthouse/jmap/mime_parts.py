@@ -75,6 +75,11 @@ def disposition_field(disposition: str | None, name: str | None) -> str | None:
     encoded = quote(name, safe="")
     if len(encoded) < 60:
         return f"{value}; filename*=UTF-8''{encoded}"
-    pieces = [encoded[i : i + 54] for i in range(0, len(encoded), 54)]
+    pieces = [""]
+    for character in name:  # no character is cut: many programs decode each piece by itself
+        octets = quote(character, safe="")
+        if len(pieces[-1]) + len(octets) > 54:
+            pieces.append("")
+        pieces[-1] += octets
     parameters = "; ".join(f"filename*{i}*={'' if i else chr(0)}{piece}" for i, piece in enumerate(pieces))
     return f"{value}; {parameters}".replace("\0", "UTF-8''")

@@ -47,7 +47,8 @@ def body_parts(root: Part) -> BodyParts:
     text: list[Leaf] = []
     html: list[Leaf] = []
     attachments: list[Leaf] = []
-    _sort(numbered(root), "mixed" if not root.children else root.subtype, False, (html, text), attachments)
+    subtype = root.subtype if root.children else "mixed"
+    _sort(numbered(root), subtype, subtype == "alternative", (html, text), attachments)
     return BodyParts(text=text, html=html, attachments=attachments)
 
 

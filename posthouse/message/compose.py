@@ -105,7 +105,7 @@ def format_mailbox(name: str, local: str, domain: str) -> str:
 
 def format_field(name: str, value: str, *, utf8: bool = False) -> bytes:
     """One header field with its line end, folded at white space to COMPOSED_LINE (RFC 5322 §2.2.3)."""
-    words = _encode_words(_CONTROL.sub(" ", value).split(" "), utf8)
+    words = _words(value, utf8)
     lines: list[str] = []
     line = f"{name}:"
     for word in words:
@@ -120,6 +120,15 @@ def format_field(name: str, value: str, *, utf8: bool = False) -> bytes:
         line += " " + word
     lines.append(line)
     return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace")
+
+
+def format_text(value: str) -> str:
+    """A text as a header may have it: what is not ASCII in encoded words (RFC 2047 §5), on one line."""
+    return " ".join(_words(value, utf8=False))
+
+
+def _words(value: str, utf8: bool) -> list[str]:
+    return _encode_words(_CONTROL.sub(" ", value).split(" "), utf8)
 
 
 def _encode_words(words: list[str], utf8: bool) -> list[str]:

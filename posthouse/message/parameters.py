@@ -113,15 +113,18 @@ def _decode_pieces(pieces: list[tuple[bool, str]]) -> tuple[str, bool]:
     if not any(encoded for encoded, _ in pieces):
         return "".join(value for _, value in pieces), False
     charset = ""
-    octets = []
+    octets: list[bytes] = []
+    pending = ""  # of neighbouring pieces: an octet may be cut between them
     for i, (encoded, value) in enumerate(pieces):
         if not encoded:
-            octets.append(value.encode("utf-8"))
+            octets += (unquote_to_bytes(pending.encode("utf-8")), value.encode("utf-8"))
+            pending = ""
             continue
         match = _EXTENDED.fullmatch(value) if i == 0 else None
         if match is not None:
             charset, value = match[1], match[3]
-        octets.append(unquote_to_bytes(value.encode("utf-8")))
+        pending += value
+    octets.append(unquote_to_bytes(pending.encode("utf-8")))
     return decode(b"".join(octets), charset or None), True
 
 

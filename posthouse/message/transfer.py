@@ -13,6 +13,7 @@ from typing import Final
 from posthouse.message.mime import IDENTITY_ENCODINGS
 
 _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]+")
+_SOFT_BREAK: Final = re.compile(rb"=[ \t]++(?=\r?\n)")
 
 
 def decode_transfer(body: bytes, encoding: str) -> bytes | None:
@@ -22,8 +23,13 @@ def decode_transfer(body: bytes, encoding: str) -> bytes | None:
     if encoding == "base64":
         return _base64(body)
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(body)
+        return quoted_printable(body)
     return None
+
+
+def quoted_printable(body: bytes) -> bytes:
+    """Whole lines, decoded. White space that came behind a soft line break is no text (RFC 2045 §6.7 rule 3)."""
+    return binascii.a2b_qp(_SOFT_BREAK.sub(b"=", body))
 
 
 def _base64(body: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from typing import Final
@@ -12,6 +13,8 @@ from posthouse.limits import REPORT_UNPACKED
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _WANTED: Final = (".xml", ".json")
+_BROKEN: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, RuntimeError, OSError, EOFError)
+"""What the library raises for archives that are none: also "negative seek value", and names that are no UTF-8."""
 
 
 class ReportError(ValueError):
@@ -55,7 +58,9 @@ def _unzip(octets: bytes) -> bytes:
                 raise ReportError("no report in the archive")
             with archive.open(members[0]) as member:
                 found = member.read(REPORT_UNPACKED + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError) as fault:
+    except ReportError:
+        raise
+    except _BROKEN as fault:
         raise ReportError(f"broken zip: {fault}") from None
     if len(found) > REPORT_UNPACKED:
         raise ReportError("larger than a report may be")

@@ -29,6 +29,10 @@ _IN_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 """How servers without RFC 2034 say that nobody has the address."""
+_OTHERS: Final = re.compile(
+    r"\bsender|\bfrom\b|\breverse.path|\breturn.path|\bhelo\b|\behlo\b", re.IGNORECASE
+)
+"""Whom they speak of when it is not the recipient."""
 
 
 async def bar(
@@ -85,4 +89,5 @@ def nobody_there(reply: Reply) -> bool:
         return False
     if reply.enhanced:
         return reply.enhanced in UNKNOWN
-    return bool(_IN_WORDS.search(reply.text[: limits.OUTBOUND_REPLY_TEXT]))
+    text = reply.text[: limits.OUTBOUND_REPLY_TEXT]
+    return bool(_IN_WORDS.search(text)) and not _OTHERS.search(text)

@@ -186,6 +186,24 @@ async def test_all_headers_come_in_order_as_they_are(alice: Client) -> None:
     assert email["headers"][5]["value"] == " two"
 
 
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        ("5\u00a0€\u3000件名", None),
+        ("می\u200cخواهم \U0001f468\u200d\U0001f469\u200d\U0001f467", None),
+        ("a\x07b\u0085c\u2028d\u202egpj.exe\u202c", "abcdgpj.exe"),
+    ],
+)
+async def test_of_a_text_control_characters_are_dropped_and_nothing_else(
+    alice: Client, subject: str, shown: str | None
+) -> None:
+    """RFC 8621 §4.1.2.2."""
+    encoded = base64.b64encode(subject.encode()).decode()
+    name = await alice.add(f"Subject: =?utf-8?B?{encoded}?=\n\ntext\n")
+    (email,) = await alice.get(name, properties=["subject"])
+    assert email["subject"] == (subject if shown is None else shown)
+
+
 # RFC 8621 §4.1.4: the example of the text.
 EXAMPLE = b"""\
 Subject: example
@@ -257,6 +275,47 @@ Content-Disposition: inline
 K
 --m--
 """
+
+
+# As Apple's program sends a letter with a file in the midst of it.
+ALTERNATIVE = b"""\
+Subject: a file in the midst
+Content-Type: multipart/alternative; boundary=m
+
+--m
+Content-Type: text/plain
+
+plain
+--m
+Content-Type: multipart/mixed; boundary=n
+
+--n
+Content-Type: text/html
+
+<p>before</p>
+--n
+Content-Type: application/pdf
+Content-Disposition: inline; filename=x.pdf
+
+x
+--n
+Content-Type: text/html
+
+<p>behind</p>
+--n--
+--m--
+"""
+
+
+async def test_alternatives_at_the_top_are_alternatives_however_deep(alice: Client) -> None:
+    """RFC 8621 §4.1.4: what is below one of them is no text of the other."""
+    (email,) = await alice.get(
+        await alice.add(ALTERNATIVE),
+        properties=["textBody", "htmlBody", "attachments"],
+        bodyProperties=["partId"],
+    )
+    shown = {name: [part["partId"] for part in email[name]] for name in email if name != "id"}
+    assert shown == {"textBody": ["1"], "htmlBody": ["2.1", "2.3"], "attachments": ["2.2"]}
 
 
 async def test_the_example_of_the_standard(alice: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email import message_from_bytes, policy
 from typing import Any
 
 import msgspec
@@ -217,6 +218,39 @@ async def test_texts_and_attachments_are_assembled(alice: Client) -> None:
         "Hello.\n",
         "plain\nß",
     ]
+
+
+async def test_addresses_outside_ascii_stay_addresses(alice: Client) -> None:
+    """RFC 2047 §5: an encoded word must not stand in an address; written so, nobody would get the letter."""
+    given = [
+        {"name": "Jörg", "email": "jörg@b.test"},
+        {"name": None, "email": "kontakt@bücher.test"},
+        {"name": "Ann, née Õ", "email": "ann@b.test"},
+    ]
+    made = await create(
+        alice, to=given, cc=[given[1]], bcc=[{"name": "Häl, f", "email": "half"}], subject="ä"
+    )
+    (email,) = await alice.get(
+        made["id"], properties=["to", "cc", "bcc", "subject", "header:To", "header:Cc", "header:Subject"]
+    )
+    assert email["to"] == [given[0], given[1] | {"email": "kontakt@xn--bcher-kva.test"}, given[2]]
+    assert email["bcc"] == [{"name": "Häl, f", "email": "half"}]
+    assert email["header:Cc"] == " kontakt@xn--bcher-kva.test", "as everybody can send it"
+    assert email["header:Subject"].isascii()
+    assert [word for word in email["header:To"].split() if not word.isascii()] == ["<jörg@b.test>,"]
+
+
+@pytest.mark.parametrize(
+    "name", ["报告2024最终版本 v2 (für alle).pdf", "é" + "ü" * 60 + ".txt", "😀" * 20 + "a"]
+)
+async def test_a_long_file_name_is_whole_for_every_program(alice: Client, name: str) -> None:
+    (email,) = await alice.get(await alice.add(letter("Source")), properties=["blobId"])
+    made = await create(alice, attachments=[{"blobId": email["blobId"], "type": "image/png", "name": name}])
+    (email,) = await alice.get(made["id"], properties=["attachments", "blobId"])
+    assert email["attachments"][0]["name"] == name
+    path = f"/jmap/download/{alice.account_id}/{email['blobId']}/x.eml"
+    message = message_from_bytes((await alice.http.get(path)).content, policy=policy.default)
+    assert [part.get_filename() for part in message.walk()][-1] == name
 
 
 async def test_an_empty_draft_is_a_message(alice: Client) -> None:

@@ -256,6 +256,7 @@ def test_transfer_encodings_are_undone() -> None:
         ("base64", b"aGV*sbG8=!", b"hello"),
         ("base64", b"a", b""),
         ("quoted-printable", b"a=\r\nb=3D=zz", b"ab==zz"),
+        ("quoted-printable", b"a= \t\r\nb=\t\nc = \r\n = d\r\n", b"abc  = d\r\n"),  # RFC 2045 §6.7 rule 3
         ("8bit", b"\xff", b"\xff"),
     ]:
         assert decode_transfer(octets, encoding) == expected

@@ -40,6 +40,7 @@ from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.message.mime import scan
+from posthouse.message.parameters import parameter, parse_media_type
 from posthouse.message.text import preview, text_of
 
 
@@ -168,6 +169,20 @@ def test_a_name_keeps_its_dots_and_gaps_whatever_stands_beside_it(name: str, bes
     first, *others = flat(parse_mailbox_list(f"{name} <j . doe@b.test>".encode() + beside))
     assert (first.name, first.address) == (name, "j.doe@b.test")
     assert [each.address for each in others] in ([], ["d@e.test"], ["d.e@f.test"])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("utf-8''f%C3%BCr%20", "alle%C3%A4"),
+        ("utf-8''f%C3", "%BCr%20alle%C3%A4"),
+        ("utf-8''f%C", "3%BCr%2", "0alle%C3%A", "4"),
+    ],
+)
+def test_octets_may_be_cut_between_pieces_of_a_parameter(pieces: tuple[str, ...]) -> None:
+    """RFC 2231 §3; cut within an escape is what careless programs do."""
+    value = "x/y; " + "; ".join(f"name*{i}*={piece}" for i, piece in enumerate(pieces))
+    assert parameter(parse_media_type(value.encode())[2], "name") == "für alleä"
 
 
 def test_mailboxes_as_text() -> None:

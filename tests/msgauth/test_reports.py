@@ -108,9 +108,9 @@ def test_the_sample_of_the_standard() -> None:
 # --- bombs and rubbish ---------------------------------------------------------------------------------------
 
 
-def zipped(octets: bytes, name: str = "a.xml") -> bytes:
+def zipped(octets: bytes, name: str = "a.xml", method: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", method) as archive:
         archive.writestr(name, octets)
     return out.getvalue()
 
@@ -126,10 +126,16 @@ BOMB = b"<feedback>" + b" " * (REPORT_UNPACKED + 10)
         zipped(BOMB),
         zipped(b"x", "a.exe"),
         b"PK\x03\x04 not really",
+        zipped(b"<feedback/>", "\u00fc.xml").replace("\u00fc".encode(), b"\xff\xff"),
+        zipped(b"<feedback/>", method=zipfile.ZIP_LZMA).replace(b"]\0\0", b"\xff\0\0"),
+        zipped(b"<feedback/>")[:-3] + b"\xff\0\0",
         b"\x1f\x8b not really",
         b" " * (REPORT_UNPACKED + 1),
     ],
-    ids=["gzip", "two members", "zip", "no report inside", "broken zip", "broken gzip", "plain"],
+    ids=[
+        *("gzip", "two members", "zip", "no report inside", "broken zip", "broken name", "broken LZMA"),
+        *("no directory", "broken gzip", "plain"),
+    ],
 )
 def test_unpacking_is_bounded(octets: bytes) -> None:
     with pytest.raises(ReportError):
