@@ -1,4 +1,4 @@
-"""Emails in several mailboxes: their placements share flags, and the email lives as long as one of them.
+r"""Emails in several mailboxes: they share flags (but \Deleted), and the email lives as long as one placement.
 
 Only such emails have rows in `twin`, and an account without any pays one look at a flag. JMAP makes them
 (RFC 8621 §4.1.1 mailboxIds); IMAP sees each placement as a message of its mailbox.
@@ -109,7 +109,11 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, change: tupl
 def follow(
     tx: Transaction, account: AccountState, mailbox_id: int, email_ids: Sequence[int], keep: int, add: int
 ) -> None:
-    """Flags of these emails changed in one mailbox: the same for their other placements."""
+    r"""Flags of these emails changed in one mailbox: the same for their other placements.
+
+    But not \Deleted, which is about one mailbox: whoever expunges a message there would take it from all others.
+    """
+    keep, add = keep | DELETED, add & ~DELETED
     for email_id in email_ids:
         for place in places(tx, account, email_id):
             if place[0] != mailbox_id:
