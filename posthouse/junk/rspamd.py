@@ -59,10 +59,10 @@ class Rspamd:
 
         if self._client is None:
             self._client = httpx2.AsyncClient(timeout=RSPAMD_TIMEOUT, trust_env=False)
-        headers = [(name, _plain(value)) for name, value in envelope.items() if value]
-        headers += [("Rcpt", _plain(address)) for address in recipients[:100]]
-        headers.append(("Content-Length", str(content.size)))
-        headers.append(("Accept-Encoding", "identity"))  # the limit holds for what is read, unpacked
+        headers = [(name.encode(), _plain(value)) for name, value in envelope.items() if value]
+        headers += [(b"Rcpt", _plain(address)) for address in recipients[:100]]
+        headers.append((b"Content-Length", b"%d" % content.size))
+        headers.append((b"Accept-Encoding", b"identity"))  # the limit holds for what is read, unpacked
         try:
             async with (
                 asyncio.timeout(RSPAMD_TOTAL),
@@ -93,8 +93,9 @@ class Rspamd:
             self._client = None
 
 
-def _plain(value: str) -> str:
-    return "".join(c for c in value if c.isprintable()).encode("utf-8", "replace").decode("latin-1")[:500]
+def _plain(value: str) -> bytes:
+    """A field's value: UTF-8, which text would not be allowed to be, and no line end."""
+    return "".join(c for c in value if c.isprintable()).encode("utf-8", "replace")[:500]
 
 
 async def _octets(content: Content) -> AsyncIterator[bytes]:

@@ -14,6 +14,8 @@ import pytest
 from posthouse.config import Inbound, Junk
 from posthouse.junk.guard import Counters, Guard, single_of, wide_of
 from posthouse.junk.rejects import expire_rejects
+from posthouse.junk.rspamd import Rspamd
+from posthouse.store.model import Content
 from tests.junk.conftest import ALICE, BOB, JunkHouse, letter, open_house
 
 pytestmark = pytest.mark.slow
@@ -203,6 +205,18 @@ async def test_rspamd_is_asked_and_its_opinion_weighs(tmp_path: Path) -> None:
         b"helo: mail.elsewhere.test",
     ):
         assert line in head
+
+
+async def test_rspamd_hears_of_addresses_outside_ascii() -> None:
+    server = Answering(http({"action": "no action"}), b"text")
+    async with server.serving() as port:
+        client = Rspamd(f"http://127.0.0.1:{port}")
+        envelope = {"From": "\u00e4@elsewhere.test", "Helo": "a\r\nb"}
+        opinion = await client.ask(Content.of(b"text"), envelope, ("\u00f6@example.test",))
+        await client.close()
+    assert opinion.action == "no action"
+    for line in ("From: \u00e4@elsewhere.test", "Rcpt: \u00f6@example.test", "Helo: ab"):
+        assert f"\r\n{line}\r\n".encode() in server.heard
 
 
 async def test_rspamd_that_is_away_costs_nobody_mail(tmp_path: Path) -> None:
