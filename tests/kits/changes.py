@@ -147,6 +147,53 @@ class EmailChangeKit:
         assert found is not None
         assert [(each.email_id, each.thread_id) for each in found] == [(added.email_id, thread)]
 
+    async def test_what_loses_deleted_again_is_new_to_who_was_told_that_it_is_gone(
+        self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(limits, "FLAGS_LOGGED", 3)
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        added = [each.email_id for each in await desk.add(inbox, *"abcdefgh")]
+        at_first = await state(desk)
+        await desk.flag(inbox, "2:8", "\\Deleted")  # so many are logged as a rule
+        while_gone = await state(desk)
+        await desk.flag(inbox, "2:4,6:8", "\\Deleted", action="remove")
+        back = [*added[1:4], *added[5:]]
+        at_last = await state(desk)
+        for since in (at_first, while_gone):
+            found = await changes(desk, since)
+            assert {email_id: found[email_id] for email_id in back} == dict.fromkeys(back, "created")
+        assert (await changes(desk, at_first))[added[4]] == "updated", "it has \\Deleted, as who asks sees"
+        assert await changes(desk, at_last) == {}
+        await desk.flag(inbox, "2:8", "\\Deleted")
+        await desk.flag(
+            inbox, "2:8", "\\Seen", action="replace"
+        )  # the rule that is logged is not just changed
+        assert (await changes(desk, at_last)) == dict.fromkeys(added[1:], "created")
+        await engine.reopen()
+        await expunge(desk, inbox, "2:8")
+        for since in (at_first, while_gone, at_last):
+            assert await changes(desk, since) == dict.fromkeys(added[1:], "destroyed")
+
+    async def test_what_is_in_several_mailboxes_and_loses_deleted_again_is_new_in_all(
+        self, engine: EngineUnderTest
+    ) -> None:
+        desk = await furnish(engine)
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        (added,) = await desk.add(inbox, "a")
+        await place(desk, inbox, "1", archive)
+        at_first = await state(desk)
+        await desk.flag(inbox, "1", "\\Deleted")
+        while_gone = await state(desk)
+        await desk.flag(archive, "1", "\\Deleted", action="remove")
+        for since in (at_first, while_gone):
+            assert await changes(desk, since) == {added.email_id: "created"}
+        at_last = await state(desk)
+        for mailbox, word in ((inbox, ("created", "created", "updated")), (archive, ("destroyed",) * 3)):
+            await expunge(desk, mailbox, "1")
+            found = [await changes(desk, since) for since in (at_first, while_gone, at_last)]
+            assert found == [{added.email_id: each} for each in word]
+
     async def test_history_that_was_given_up_is_not_pretended(
         self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
     ) -> None:

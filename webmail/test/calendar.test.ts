@@ -26,6 +26,33 @@ describe('a calendar part', () => {
   })
   it.each(['', 'BEGIN:VEVENT', 'END:VEVENT\nBEGIN:VEVENT', 'BEGIN:VCALENDAR\nEND:VCALENDAR'])('is none: %j', (text) => expect(parseInvite(text)).toBeUndefined())
   it.each([['PT15M', 900_000], ['P1W', 604_800_000], ['-P1DT2H', -93_600_000], ['P', 0], ['1H', undefined]])('%s lasts %s', (text, wanted) => expect(durationOf(text)).toBe(wanted))
+  it.each([
+    ['America/New_York', '20260308T060000', '2026-03-08T10:00'], // four hours after the clocks went forward
+    ['America/New_York', '20260308T010000', '2026-03-08T06:00'],
+    ['America/New_York', '20261101T060000', '2026-11-01T11:00'],
+    ['Europe/Berlin', '20260329T040000', '2026-03-29T02:00'],
+  ])('reads %s on the day when its clocks are changed', (zone, value, wanted) => expect(momentOf({ name: 'DTSTART', parameters: { TZID: zone }, value })?.toISOString()).toBe(`${wanted}:00.000Z`))
+  it.each([
+    ['China Standard Time', '20261203T090000', '2026-12-03T01:00'],
+    ['W. Europe Standard Time', '20261203T090000', '2026-12-03T08:00'],
+    ['W. Europe Standard Time', '20260703T090000', '2026-07-03T07:00'],
+    ['W. Europe Standard Time', '20260329T040000', '2026-03-29T02:00'],
+    ['W. Europe Standard Time', '20261025T040000', '2026-10-25T03:00'],
+    ['Pacific Standard Time', '20260308T030000', '2026-03-08T10:00'],
+    ['Pacific Standard Time', '20260307T030000', '2026-03-07T11:00'],
+    ['Of its own', '20260101T000000', '2025-12-31T18:15'],
+  ])('reads the zone %s as the invitation describes it', (zone, value, wanted) => {
+    const half = (name: string, start: string, to: string, rule: string) => [`BEGIN:${name}`, `DTSTART:${start}`, 'TZOFFSETFROM:+0000', `TZOFFSETTO:${to}`, ...(rule ? [`RRULE:FREQ=YEARLY;${rule}`] : []), `END:${name}`]
+    const described = (name: string, ...halves: string[][]) => ['BEGIN:VTIMEZONE', `TZID:${name}`, ...halves.flat(), 'END:VTIMEZONE']
+    const zones = [
+      ...described('China Standard Time', half('STANDARD', '16010101T000000', '+0800', '')),
+      ...described('W. Europe Standard Time', half('STANDARD', '16010101T030000', '+0100', 'BYDAY=-1SU;BYMONTH=10'), half('DAYLIGHT', '16010101T020000', '+0200', 'BYDAY=-1SU;BYMONTH=3')),
+      ...described('Pacific Standard Time', half('STANDARD', '16010101T020000', '-0800', 'BYDAY=1SU;BYMONTH=11'), half('DAYLIGHT', '16010101T020000', '-0700', 'BYDAY=2SU;BYMONTH=3')),
+      ...described('Of its own', half('STANDARD', '20000101T000000', '+0545', '')),
+    ]
+    const invite = parseInvite(['BEGIN:VCALENDAR', 'METHOD:REQUEST', ...zones, 'BEGIN:VEVENT', `DTSTART;TZID="${zone}":${value}`, `DTEND;TZID="${zone}":${value}`, 'END:VEVENT', 'END:VCALENDAR'].join('\r\n'))
+    expect([invite?.start?.toISOString(), invite?.end?.toISOString()]).toEqual([`${wanted}:00.000Z`, `${wanted}:00.000Z`])
+  })
   it('reads a zone by its name', () => expect(momentOf({ name: 'DTSTART', parameters: { TZID: 'Asia/Shanghai' }, value: '20261203T090000' })?.toISOString()).toBe('2026-12-03T01:00:00.000Z'))
 })
 

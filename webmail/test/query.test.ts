@@ -18,6 +18,8 @@ describe('search', () => {
     ['in:收件箱', { inMailbox: 'm1' }],
     ['larger:2mb', { minSize: 2_000_000 }],
     ['label:urgent', { hasKeyword: 'urgent' }],
+    ['label:"To do"', { hasKeyword: 'to_do' }],
+    ['标签:“待 办”', { hasKeyword: '待_办' }],
     ['hello', { text: 'hello' }],
     ['驿站', { text: '驿站' }],
     ['10:30', { text: '10:30' }],

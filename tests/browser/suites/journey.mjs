@@ -449,7 +449,7 @@ export const checks = {
     await row(other, 'Trip to the lighthouse').waitFor()
     await page.context().setOffline(true)
     await compose(other, { to: 'carol@south.test', subject: 'Half a thought', text: 'It begins with' })
-    await other.getByText('Not saved: kept on this device').waitFor()
+    await other.getByText('Not saved: kept here').waitFor()
     await other.close()
     await page.context().setOffline(false)
     await page.reload()

@@ -1,19 +1,9 @@
 // What goes wrong around the webmail loses no mail and does nothing twice. Every check opens windows of its own.
 import assert from 'node:assert/strict'
-import { signedIn, visit } from '../browser.mjs'
+import { visit } from '../browser.mjs'
+import { ALICE, asks, calls, CHORD, compose, done, enter, isApi, saved, toast } from '../hands.mjs'
 import { PATIENCE, row } from '../looking.mjs'
 
-const ALICE = 'alice@north.test'
-const CHORD = 'Control+Enter'
-const toast = (page, text) => page.locator('.toast', { hasText: text })
-const isApi = (url) => url.pathname === '/jmap/'
-const calls = (request) => request.postDataJSON()?.methodCalls ?? []
-const asks = (request, method) => calls(request).some(([name]) => name === method)
-
-async function enter(world, options) {
-  world.page = await signedIn(world.browser, world.stage.north, ALICE, options)
-  return world.page
-}
 /** From now on the device takes nothing more, when `full`. */
 async function withDisk(page) {
   await page.addInitScript(() => {
@@ -29,22 +19,6 @@ async function withDisk(page) {
   await page.locator('.row').first().waitFor()
 }
 const fillDisk = (page, full = true) => page.evaluate((is) => (window.full = is), full)
-
-async function compose(page, { to, subject, text }) {
-  await page.locator('nav').getByRole('button', { name: 'Compose' }).first().click()
-  const window = page.locator('.window').last()
-  await window.getByLabel('To', { exact: true }).fill(to)
-  await page.keyboard.press('Enter')
-  await window.getByLabel('Subject').fill(subject)
-  await window.getByLabel('Text of the message').click()
-  await page.keyboard.type(text)
-  return window
-}
-const saved = (window) => window.locator('.state', { hasText: /^Saved/ })
-async function done(page) {
-  assert.deepEqual(page.faults, [])
-  await page.context().close()
-}
 
 export const checks = {
   async a_full_disk_keeps_no_change_from_the_server(world) {

@@ -61,8 +61,11 @@ export function durationOf(value: string): number | undefined {
   return (match[1] === '-' ? -1 : 1) * 1000 * (((weeks * 7 + days) * 24 + hours) * 3600 + minutes * 60 + seconds)
 }
 
-/** UTC, a zone by its name, or floating time, as a moment. */
-export function momentOf(line: Line | undefined): Date | undefined {
+/** Milliseconds by which a zone is ahead of UTC when its clocks show a time, which is given as if they showed UTC; undefined: no such zone. */
+export type Ahead = (shown: number) => number | undefined
+
+/** UTC, a zone by its name (one that browsers know, else as the object itself describes it), or floating time, as a moment. */
+export function momentOf(line: Line | undefined, described: ReadonlyMap<string, Ahead> = new Map()): Date | undefined {
   const match = /^(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?$/.exec(line?.value ?? '')
   if (!match) return undefined
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [number, number, number, number, number, number]
@@ -70,12 +73,21 @@ export function momentOf(line: Line | undefined): Date | undefined {
   const utc = Date.UTC(year, month - 1, day, hour, minute, second)
   if (match[7] === 'Z') return new Date(utc)
   if (!zone || !match[4]) return new Date(year, month - 1, day, hour, minute, second)
+  const ahead = aheadByName(zone, utc) ?? described.get(zone)?.(utc)
+  return ahead === undefined ? new Date(year, month - 1, day, hour, minute, second) : new Date(utc - ahead)
+}
+
+/** `Ahead` of a zone that the browser knows. */
+function aheadByName(timeZone: string, shown: number): number | undefined {
   try {
-    const parts = new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' }).formatToParts(utc)
-    const get = (type: string) => Number(parts.find((part) => part.type === type)?.value)
-    const there = Date.UTC(get('year'), get('month') - 1, get('day'), get('hour'), get('minute'), get('second'))
-    return new Date(utc - (there - utc))
+    const clock = new Intl.DateTimeFormat('en-US', { timeZone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' })
+    const aheadAt = (moment: number) => {
+      const parts = clock.formatToParts(moment)
+      const get = (type: string) => Number(parts.find((part) => part.type === type)?.value)
+      return Date.UTC(get('year'), get('month') - 1, get('day'), get('hour'), get('minute'), get('second')) - moment
+    }
+    return aheadAt(shown - aheadAt(shown)) // on the day when clocks are changed the first is only near
   } catch {
-    return new Date(year, month - 1, day, hour, minute, second)
+    return undefined
   }
 }

@@ -1,5 +1,6 @@
 // What a calendar part says (RFC 5545, RFC 5546), and the answer to it.
-import { durationOf, linesOf, momentOf, plain, written, type Line } from './ical'
+import { durationOf, linesOf, momentOf, plain, written, type Ahead, type Line } from './ical'
+import { zonesOf } from './zone'
 
 export type Standing = 'ACCEPTED' | 'TENTATIVE' | 'DECLINED'
 export interface Attendee {
@@ -37,7 +38,8 @@ export function parseInvite(text: string): Invite | undefined {
   const event = topLevel(lines.slice(begin + 1, end))
   const one = (name: string) => event.find((line) => line.name === name)
   const method = lines.find((line) => line.name === 'METHOD')?.value.toUpperCase() ?? ''
-  const start = momentOf(one('DTSTART'))
+  const zones = zonesOf(lines)
+  const start = momentOf(one('DTSTART'), zones)
   const allDay = one('DTSTART')?.parameters['VALUE'] === 'DATE' || /^\d{8}$/.test(one('DTSTART')?.value ?? '')
   return {
     method,
@@ -45,7 +47,7 @@ export function parseInvite(text: string): Invite | undefined {
     description: plain(one('DESCRIPTION')?.value ?? '').trim(),
     place: plain(one('LOCATION')?.value ?? ''),
     start,
-    end: endOf(start, one('DTEND'), one('DURATION'), allDay),
+    end: endOf(start, { dtend: one('DTEND'), duration: one('DURATION'), allDay, zones }),
     allDay,
     repeats: repeatsOf(one('RRULE')?.value ?? ''),
     cancelled: method === 'CANCEL' || one('STATUS')?.value.toUpperCase() === 'CANCELLED',
@@ -69,9 +71,15 @@ function person({ parameters, value }: Line): Attendee {
   const email = value.replace(/^mailto:/i, '').trim()
   return { name: parameters['CN']?.trim() || email, email: /^mailto:/i.test(value) ? email : '', standing: (parameters['PARTSTAT'] ?? 'NEEDS-ACTION').toUpperCase() }
 }
-function endOf(start: Date | undefined, dtend: Line | undefined, duration: Line | undefined, allDay: boolean): Date | undefined {
+interface Ending {
+  dtend: Line | undefined
+  duration: Line | undefined
+  allDay: boolean
+  zones: ReadonlyMap<string, Ahead>
+}
+function endOf(start: Date | undefined, { dtend, duration, allDay, zones }: Ending): Date | undefined {
   const length = durationOf(duration?.value ?? '')
-  const end = momentOf(dtend) ?? (start && length !== undefined ? new Date(start.getTime() + length) : undefined)
+  const end = momentOf(dtend, zones) ?? (start && length !== undefined ? new Date(start.getTime() + length) : undefined)
   if (!end || !start || !allDay) return end
   const last = new Date(end.getTime() - DAY_MS / 2) // RFC 5545 §3.6.1: DTEND is the day after
   return last.getTime() > start.getTime() + DAY_MS / 2 ? last : undefined

@@ -4,7 +4,8 @@ import { t } from '../i18n/index.svelte'
 import { Refused } from '../jmap/client'
 import type { BodyPart, Email, EmailAddress, EmailBody, Id } from '../jmap/types'
 import { allowedIn } from '../mail/allowed'
-import { filesOf, fragment, htmlOf, letterOf, loadBodies, textOf, wholeBody } from '../mail/bodies'
+import { filesOf, fragment, htmlOf, letterOf, loadBodies, remoteOf, textOf, wholeBody } from '../mail/bodies'
+import { pictured } from '../mail/pictures.svelte'
 import { currentPlace } from '../mail/view.svelte'
 import { mail } from '../store/mail.svelte'
 import { shown } from '../store/shared.svelte'
@@ -14,7 +15,7 @@ import { answerSubject, escapeHtml, forwarded, quoted, textToHtml } from './quot
 const REFERENCES_MOST = 20
 
 export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward'): Promise<void> {
-  const loaded = await load(email)
+  const loaded = await load(email, how === 'forward')
   if (!loaded) return
   const { html } = loaded
   const body = await brought(loaded.body)
@@ -63,7 +64,7 @@ async function brought(body: EmailBody): Promise<EmailBody | undefined> {
 /** Open a draft to go on with it. */
 export async function editDraft(email: Email): Promise<void> {
   if (shows(email)) return
-  const loaded = await load(email)
+  const loaded = await load(email, true)
   if (!loaded || shows(email)) return // asked for twice while it was loaded
   const { body, html } = loaded
   openComposer({
@@ -79,7 +80,8 @@ function shows(email: Email): boolean {
   return open !== undefined
 }
 
-async function load(email: Email): Promise<{ body: EmailBody; html: string } | undefined> {
+/** Its text as it can be written on. `whole`: with the pictures from elsewhere, as whoever gets it shall have them. */
+async function load(email: Email, whole: boolean): Promise<{ body: EmailBody; html: string } | undefined> {
   try {
     await loadBodies([email.id])
     const body = await wholeBody(email.id)
@@ -88,6 +90,10 @@ async function load(email: Email): Promise<{ body: EmailBody; html: string } | u
     const holder = document.createElement('div')
     holder.append(fragment(await letterOf(body), body, false))
     nameInline(holder, body)
+    for (const picture of holder.querySelectorAll('img[data-waits]')) {
+      if (whole) keepRemote(picture, pictured.has(email.id))
+      else picture.remove()
+    }
     return { body, html: holder.innerHTML }
   } catch (fault) {
     mail.meet(fault)
@@ -101,8 +107,16 @@ function nameInline(holder: HTMLElement, body: EmailBody): void {
   for (const picture of holder.querySelectorAll('img')) {
     const cid = urls.get(picture.getAttribute('src') ?? '')
     if (cid) picture.setAttribute('data-cid', cid)
-    else if (picture.hasAttribute('data-waits')) picture.remove()
   }
+}
+/** A picture from elsewhere is sent by its own address; while one writes it is shown, by the proxy, only where the reader wanted that. */
+function keepRemote(picture: Element, show: boolean): void {
+  const proxied = picture.getAttribute('data-waits') ?? ''
+  const address = remoteOf(proxied)
+  picture.removeAttribute('data-waits')
+  if (!address) return picture.remove()
+  picture.setAttribute('data-remote', address)
+  if (show) picture.setAttribute('src', proxied)
 }
 /** Whether the text that is written shows it as a picture. */
 function isShown({ cid }: BodyPart, html: string): boolean {

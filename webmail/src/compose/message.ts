@@ -47,12 +47,17 @@ function part(file: Draft['attachments'][number], disposition: string): NewEmail
   return { blobId: file.blobId, type: file.type || 'application/octet-stream', name: file.name, disposition, ...(file.cid ? { cid: file.cid } : {}) }
 }
 
-/** The editor's HTML as it is sent: pictures by their Content-ID, no traces of the editor. */
+/** The editor's HTML as it is sent: pictures by their Content-ID or their address elsewhere, no traces of the editor. */
 function outgoing(html: string): string {
   const page = new DOMParser().parseFromString(html, 'text/html')
   for (const picture of page.querySelectorAll('img[data-cid]')) {
     picture.setAttribute('src', `cid:${picture.getAttribute('data-cid') ?? ''}`)
     picture.removeAttribute('data-cid')
+  }
+  for (const picture of page.querySelectorAll('img[data-remote]')) {
+    const address = picture.getAttribute('data-remote') ?? ''
+    if (/^https?:/i.test(address)) picture.setAttribute('src', address)
+    picture.removeAttribute('data-remote')
   }
   return `<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>${page.body.innerHTML}</body></html>`
 }

@@ -14,6 +14,11 @@ export async function isReady(draft: Draft): Promise<boolean> {
     trouble(wrong ? t('compose.bad-address', { address: wrong.email }) : t('compose.no-recipient'))
     return false
   }
+  const lost = draft.attachments.find((file) => file.failed)
+  if (lost) {
+    trouble(t('compose.upload-failed', { name: lost.name }) + ' ' + t('compose.take-away'))
+    return false
+  }
   const files = draft.attachments.some((file) => !file.cid)
   if (!files && speaksOfAttachment(htmlToText(draft.html))) return ask({ title: t('compose.attach'), text: t('compose.forgotten'), confirm: t('compose.send-anyway') })
   if (!draft.subject.trim()) return ask({ title: t('compose.subject'), text: t('compose.no-subject-ask'), confirm: t('compose.send') })

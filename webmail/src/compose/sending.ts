@@ -12,7 +12,7 @@ import { closeComposer, draftOf, everybody, openComposer, type Composer, type Dr
 import { forgetHere, keepNow, keptDrafts, withKept } from './keeping'
 import { newEmail } from './message'
 import { clear, replaceBy, save } from './saving'
-import { traceOf } from './sent'
+import { answeredBy, traceOf } from './sent'
 import { undoSeconds } from './undo.svelte'
 
 /** Send the window's message: after `undoSeconds`, or at `when`. Without a connection it is kept and sent when there is one. */
@@ -37,17 +37,26 @@ export async function send(composer: Composer, when?: Date): Promise<boolean> {
   }
   const emailId = email.result.created?.['message']?.id ?? ''
   const submissionId = submission.result.created?.['send']?.id ?? ''
-  if (composer.answers) (shared.get(composer.answers.accountId ?? '') ?? mail).change({ [composer.answers.id]: { [at('keywords', composer.answers.keyword)]: true } })
+  const marked = markAnswered(composer)
   replaceBy(composer, undefined)
   await end(composer)
   const kept = draftOf(composer)
   const seconds = undoSeconds()
   const note = notify(when ? t('compose.scheduled', { when: nearDate(when) }) : t('compose.sent'), {
     seconds,
-    action: { label: t('compose.undo-send'), run: () => takeBack(submissionId, emailId, kept) },
+    action: { label: t('compose.undo-send'), run: () => takeBack(submissionId, emailId, kept, marked) },
   })
   setTimeout(() => dismiss(note), seconds * 1000)
   return true
+}
+
+/** Note of the message that it answers or passes on that this was done; returns how to take that back. */
+async function markAnswered(draft: Draft): Promise<() => void> {
+  const { answers = await answeredBy(draft) } = draft
+  if (!answers) return () => {}
+  const store = shared.get(answers.accountId ?? '') ?? mail
+  const back = store.change({ [answers.id]: { [at('keywords', answers.keyword)]: true } })
+  return () => void store.change(back)
 }
 
 /** It has left: the window closes, and what was kept of it goes, here and at the server. */
@@ -132,6 +141,7 @@ async function hasLeft(composer: Composer): Promise<boolean> {
   } catch (fault) {
     return hasFailed(composer, fault, undefined)
   }
+  void markAnswered(composer)
   replaceBy(composer, undefined)
   await end(composer)
   notify(t('compose.was-sent'))
@@ -207,8 +217,9 @@ export async function cancel(submissionId: Id, emailId: Id): Promise<boolean> {
   mail.change({ [emailId]: { mailboxIds: { [drafts]: true }, [at('keywords', '$draft')]: true } })
   return true
 }
-async function takeBack(submissionId: Id, emailId: Id, draft: Draft): Promise<void> {
+async function takeBack(submissionId: Id, emailId: Id, draft: Draft, marked: Promise<() => void>): Promise<void> {
   if (!(await cancel(submissionId, emailId))) return void trouble(t('compose.too-late'))
+  ;(await marked)()
   openComposer({ ...draft, key: crypto.randomUUID(), emailId })
   notify(t('compose.undone'))
 }

@@ -27,10 +27,19 @@ class Contacts {
   private readonly byAddress = $derived.by(() => new Map([...this.cards.values()].flatMap((card) => Object.values(card.emails ?? {}).map(({ address }) => [address.toLowerCase(), card]))))
   private state = ''
   private loading: Promise<void> | undefined
+  private next: Promise<void> | undefined
 
-  /** Load what is not here yet, and what has changed since. */
+  /** Load what is not here yet, and what has changed since. Calls during one under way wait for one more, which knows what came meanwhile. */
   load(): Promise<void> {
-    this.loading ??= this.loadNow()
+    if (this.loading) {
+      const again = () => {
+        this.next = undefined
+        return this.load()
+      }
+      this.next ??= this.loading.then(again, again)
+      return this.next
+    }
+    this.loading = this.loadNow()
       .catch((fault: unknown) => {
         this.failed = !this.ready
         mail.meet(fault)

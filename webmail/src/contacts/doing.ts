@@ -5,6 +5,7 @@ import { ask, askText } from '../design/ask.svelte'
 import { notify, trouble, undoable } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
 import { go } from '../router.svelte'
+import { inWords } from '../settings/own'
 import { mail } from '../store/mail.svelte'
 import { contacts } from './contacts.svelte'
 import { emailsOf, nameOf, type Card } from './jscontact'
@@ -17,7 +18,7 @@ export async function tried(run: () => Promise<unknown>): Promise<boolean> {
     return true
   } catch (fault) {
     mail.meet(fault)
-    trouble(t('state.failed', { why: fault instanceof Error && fault.name === 'Refused' ? fault.message : t('state.unreachable') }))
+    trouble(inWords(fault))
     return false
   }
 }
@@ -64,10 +65,9 @@ export async function deleteGroup(group: Card): Promise<void> {
   }
 }
 export async function setMember(group: Card, card: Card, on: boolean): Promise<void> {
-  const members = { ...group.members }
-  if (on) members[card.uid] = true
-  else delete members[card.uid]
-  await tried(() => contacts.update({ [group.id]: { members } }))
+  // By its path alone: what another window has put in or taken out meanwhile stays.
+  const one = { [`members/${escaped(card.uid)}`]: on ? true : null }
+  await tried(() => contacts.update({ [group.id]: Object.keys(group.members ?? {}).length ? one : { members: { [card.uid]: true } } }))
 }
 function escaped(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1')

@@ -4,8 +4,8 @@ export interface Question {
   text?: string
   confirm: string
   danger?: boolean
-  /** With a field: its name and first value; the answer is the text. */
-  field?: { label: string; value: string; type?: string }
+  /** With a field: its name, first value and least length; the answer is the text. */
+  field?: { label: string; value: string; type?: string; least?: number }
 }
 interface Open extends Question {
   answer: (value: string | undefined) => void

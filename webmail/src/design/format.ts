@@ -45,7 +45,8 @@ export function nearDate(date: Date, now = new Date(), seconds = false): string 
   const days = daysBefore(date, now)
   const time = format(seconds ? { ...TIME, second: '2-digit' } : TIME).format(date)
   if (days === 0) return time
-  return format({ weekday: 'short', day: 'numeric', month: 'short', ...TIME }).format(date)
+  const year = date.getFullYear() === now.getFullYear() ? {} : ({ year: 'numeric' } as const)
+  return format({ weekday: 'short', ...year, day: 'numeric', month: 'short', ...TIME }).format(date)
 }
 
 /** A day, perhaps without its year: `1990-05-17` or `--05-17`. */
@@ -94,4 +95,13 @@ export function fullAddress(person: EmailAddress): string {
 }
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase()
+}
+
+/** Octets as text, in a charset that may be unknown or missing. */
+export function decodeText(octets: ArrayBuffer, charset: string | null | undefined): string {
+  try {
+    return new TextDecoder(charset ?? 'utf-8').decode(octets)
+  } catch {
+    return new TextDecoder().decode(octets) // no browser knows the charset
+  }
 }

@@ -6,6 +6,8 @@ export const MAIL = 'urn:ietf:params:jmap:mail'
 export const PRINCIPALS = 'urn:ietf:params:jmap:principals'
 export const SUBMISSION = 'urn:ietf:params:jmap:submission'
 const SESSION_URL = '/.well-known/jmap'
+/** How long an answer is waited for: a connection can be lost without anybody being told. The longest work is asking the DNS. */
+const ANSWER_MS = 120_000
 
 /** The server could not be reached; what was asked may be asked again later. */
 export class Unreachable extends Error {
@@ -95,7 +97,7 @@ export class JmapClient {
 
   /** Fetch the session. Throws SignedOut (also when another account has signed in by now) or Unreachable. */
   async connect(): Promise<Session> {
-    const response = await this.fetch(SESSION_URL, { headers: { accept: 'application/json' } })
+    const response = await this.fetch(SESSION_URL, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(ANSWER_MS) })
     const session = await read<Session>(response)
     // What is shown is another's by then, and ids mean something else there.
     if ((this.session as Session | undefined) && session.username !== this.session.username) throw new SignedOut()
@@ -125,6 +127,7 @@ export class JmapClient {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify({ using, methodCalls }),
+      signal: AbortSignal.timeout(ANSWER_MS),
     })
     const answer = await read<{ methodResponses: Invocation[]; sessionState: string }>(response)
     if (answer.sessionState !== this.session.state) this.onSessionChange()

@@ -7,16 +7,30 @@ export interface StateChange {
 }
 const PING_SECONDS = 30
 const AGAIN_MS = 5_000
+/** Nothing heard for so long, though pings were to come: the connection is lost, and nobody was told. */
+const SILENT_MS = 3_000 * PING_SECONDS
 
 /** Listen until the returned function is called. `onOpen` runs at each (re)joining: something may have been missed. */
 export function listen(client: JmapClient, onChange: (change: StateChange) => void, onOpen: () => void, onLost: () => void): () => void {
   let source: EventSource | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  let silence: ReturnType<typeof setTimeout> | undefined
   let ended = false
 
+  const heard = () => {
+    clearTimeout(silence)
+    silence = setTimeout(() => {
+      clearTimeout(timer)
+      source?.close()
+      onLost()
+      join()
+    }, SILENT_MS)
+  }
   const join = () => {
     const url = expand(client.session.eventSourceUrl, { types: '*', closeafter: 'no', ping: String(PING_SECONDS) })
     source = new EventSource(local(url))
+    heard()
+    for (const name of ['open', 'state', 'ping']) source.addEventListener(name, heard)
     source.addEventListener('open', onOpen)
     source.addEventListener('state', (event) => onChange(JSON.parse((event as MessageEvent<string>).data) as StateChange))
     source.addEventListener('error', () => {
@@ -29,6 +43,7 @@ export function listen(client: JmapClient, onChange: (change: StateChange) => vo
   return () => {
     ended = true
     clearTimeout(timer)
+    clearTimeout(silence)
     source?.close()
   }
 }

@@ -1,9 +1,10 @@
 // Conversations carried from one account to another: copied there (RFC 8621 §4.7), and taken away here where that is allowed.
 import { notify, trouble, undoable } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
-import type { Id, Mailbox, SetResponse } from '../jmap/types'
+import type { Email, Id, Mailbox, SetResponse } from '../jmap/types'
 import type { MailStore } from '../store/mail.svelte'
-import { movable, type Target } from './actions'
+import { at } from '../store/patch'
+import { destroy, movable, type Target } from './actions'
 import { allowedIn } from './allowed'
 import { folderName } from './place'
 
@@ -40,10 +41,20 @@ export async function across(target: Target, to: MailStore, mailbox: Mailbox): P
   const take = allowedIn(target.place).take
   const emails = movable(target)
   const restore = take ? target.list.withdraw(target.ids) : () => {}
-  const made = await carry(from, to, emails.map(({ id }) => ({ id, mailboxIds: { [mailbox.id]: true } })), take)
+  const move = ({ id }: Email): Move => ({ id, mailboxIds: { [mailbox.id]: true } })
+  const here = target.place.mailbox?.id ?? from.role('inbox')?.id ?? ''
+  // What lies in several folders leaves only the one that is shown (see `moving` in actions.ts).
+  const stays = emails.filter(({ mailboxIds }) => take && Object.keys(mailboxIds).length > 1)
+  const goes = emails.filter((email) => !stays.includes(email))
+  const made = { ...(await carry(from, to, goes.map(move), take)), ...(await carry(from, to, stays.map(move), false)) }
+  const left = from.change(Object.fromEntries(stays.flatMap(({ id, mailboxIds }) => (made[id] && mailboxIds[here] ? [[id, { [at('mailboxIds', here)]: null }]] : []))))
   const said = t(take ? 'done.moved' : 'done.copied', { n: target.ids.length, folder: folderName(mailbox) })
   if (Object.keys(made).length < emails.length) return restore()
   if (!take) return void notify(said)
-  const back = emails.flatMap(({ id, mailboxIds }) => (made[id] ? [{ id: made[id], mailboxIds }] : []))
-  undoable(said, () => void carry(to, from, back, true))
+  const back = goes.flatMap(({ id, mailboxIds }) => (made[id] ? [{ id: made[id], mailboxIds }] : []))
+  undoable(said, async () => {
+    from.change(left)
+    await carry(to, from, back, true)
+    await destroy(stays.flatMap(({ id }) => made[id] ?? []), undefined, to)
+  })
 }

@@ -4,13 +4,14 @@ import { nearDate } from '../design/format'
 import { notify, trouble, undoable } from '../design/toasts.svelte'
 import { t, type Key } from '../i18n/index.svelte'
 import { Unreachable } from '../jmap/client'
-import type { Email, Id, Patch, Role } from '../jmap/types'
+import type { Email, Id, Mailbox, Patch, Role } from '../jmap/types'
 import type { MessageList } from '../store/list.svelte'
 import { mail, type MailStore } from '../store/mail.svelte'
-import { at } from '../store/patch'
+import { at, patched } from '../store/patch'
 import { labelName, membersIn } from './conversation'
 import { across } from './across'
 import { allowedIn } from './allowed'
+import { keywordOf } from './labels'
 import { folderName, type Place } from './place'
 
 export interface Target {
@@ -38,6 +39,18 @@ export function movable(target: Target): Email[] {
   return received.length ? received : all
 }
 
+/**
+ * The patch that puts a message into a folder from where one looks at it. It leaves the folder that is shown and no other that it lies in
+ * too. A search or a view shows no folder: there it leaves the one that it lies in; of several only the inbox, unless it is thrown away.
+ */
+function moving({ mailboxIds }: Email, { store, mailbox }: Place, to: Mailbox): Patch {
+  const all = Object.keys(mailboxIds)
+  const inbox = store.role('inbox')?.id ?? ''
+  if (!mailbox && (all.length === 1 || isHidden(to.role))) return { mailboxIds: { [to.id]: true } }
+  const from = mailbox?.id ?? inbox
+  return { ...(from !== to.id && mailboxIds[from] ? { [at('mailboxIds', from)]: null } : {}), [at('mailboxIds', to.id)]: true }
+}
+
 /** Change and, when the rows leave this list, take them out; then offer the way back. */
 function perform(target: Target, updates: Record<Id, Patch>, said: string, leaves: boolean): void {
   const { store } = target.place
@@ -59,9 +72,9 @@ export function moveTo(target: Target, mailboxId: Id, said: Key = 'done.moved', 
   const junk = store.role('junk')?.id
   const updates: Record<Id, Patch> = {}
   for (const email of movable(target)) {
-    const patch: Patch = { mailboxIds: { [mailboxId]: true } }
+    const patch = moving(email, target.place, mailbox)
     if (mailboxId === junk) Object.assign(patch, { [at('keywords', '$junk')]: true, [at('keywords', '$notjunk')]: null })
-    else if (junk && email.mailboxIds[junk]) Object.assign(patch, { [at('keywords', '$junk')]: null, [at('keywords', '$notjunk')]: true })
+    else if (junk && email.mailboxIds[junk] && !patched(email, patch).mailboxIds[junk]) Object.assign(patch, { [at('keywords', '$junk')]: null, [at('keywords', '$notjunk')]: true })
     updates[email.id] = patch
   }
   const leaves = !target.place.mailbox || target.place.mailbox.id !== mailboxId
@@ -83,20 +96,26 @@ export async function remove(target: Target): Promise<void> {
   if (mailbox?.role !== 'trash' && store.role('trash')) return toRole(target, 'trash', 'done.deleted')
   const ids = movable(target).map((email) => email.id)
   if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }), confirm: t('mail.delete-forever'), danger: true }))) return
-  if (!(await destroy(ids, store))) return
+  if (!(await destroy(ids, mailbox?.id, store))) return
   target.list.withdraw(target.ids)
   notify(t('done.destroyed', { n: ids.length }))
 }
-/** Destroy messages; says so, and returns false, when the server did not destroy all. */
-export async function destroy(ids: Id[], store: MailStore = mail): Promise<boolean> {
-  const most = store.client.limit('maxObjectsInSet', 500)
+/**
+ * Destroy messages that lie in a folder; one that lies in another too only leaves that folder. Says so, and returns false, when the
+ * server did not do it with all.
+ */
+export async function destroy(ids: Id[], from: Id | undefined, store: MailStore = mail): Promise<boolean> {
+  const most = Math.min(store.client.limit('maxObjectsInSet', 500), store.client.limit('maxObjectsInGet', 500))
   let left = false
   try {
     for (let start = 0; start < ids.length; start += most) {
+      const some = ids.slice(start, start + most)
+      const update = from === undefined ? {} : await leaving(some, from, store)
       const batch = store.client.batch()
-      const set = batch.set('Email', { destroy: ids.slice(start, start + most) })
+      const set = batch.set('Email', { update, destroy: some.filter((id) => !update[id]) })
       await batch.send()
-      left ||= Object.values(set.result.notDestroyed ?? {}).some(({ type }) => type !== 'notFound')
+      const { notDestroyed, notUpdated } = set.result
+      left ||= Object.values({ ...notDestroyed, ...notUpdated }).some(({ type }) => type !== 'notFound')
     }
     if (left) trouble(t('state.rejected'))
   } catch (fault) {
@@ -106,6 +125,15 @@ export async function destroy(ids: Id[], store: MailStore = mail): Promise<boole
   }
   await store.sync()
   return !left
+}
+
+/** For those of the messages that lie elsewhere too: how they leave the folder. Throws what asking throws. */
+async function leaving(ids: Id[], from: Id, store: MailStore): Promise<Record<Id, Patch>> {
+  const batch = store.client.batch()
+  const found = batch.get<Email>('Email', { ids, properties: ['id', 'mailboxIds'] })
+  await batch.send()
+  const shared = found.result.list.filter(({ mailboxIds }) => Object.keys(mailboxIds).some((id) => id !== from))
+  return Object.fromEntries(shared.map(({ id }) => [id, { [at('mailboxIds', from)]: null }]))
 }
 
 function keyword(emails: Email[], name: string, on: boolean): Record<Id, Patch> {
@@ -129,7 +157,7 @@ export function markRead(target: Target, read: boolean): void {
 }
 /** Set or remove a label: an IMAP keyword, so that every client sees it. */
 export function label(target: Target, name: string, on: boolean): void {
-  const flag = name.trim().toLowerCase().replace(/[\s(){%*"\\\]]+/g, '_')
+  const flag = keywordOf(name)
   if (flag && allowedIn(target.place).label) perform(target, keyword(emailsOf(target), flag, on), t(on ? 'done.labelled' : 'done.unlabelled', { label: labelName(flag) }), false)
 }
 /** New replies of a muted conversation don't call: they are read and archived at once (RFC 9979's $muted). */
@@ -146,7 +174,7 @@ export async function snooze(target: Target, when: Date): Promise<void> {
   const mailbox = mail.role('snoozed') ?? (await makeSnoozed())
   if (!mailbox) return
   const until = when.toISOString().replace(/\.\d+/, '')
-  const updates = Object.fromEntries(movable(target).map((email) => [email.id, { mailboxIds: { [mailbox.id]: true }, snoozed: { until } }]))
+  const updates = Object.fromEntries(movable(target).map((email) => [email.id, { ...moving(email, target.place, mailbox), snoozed: { until } }]))
   perform(target, updates, t('done.snoozed', { when: nearDate(when) }), target.place.mailbox?.id !== mailbox.id)
 }
 async function makeSnoozed() {

@@ -140,14 +140,20 @@ function setPicture(element: Element, name: string, value: string, parts: Map<st
     const part = parts.get(decoded(value.slice(4)))
     if (part?.blobId && PICTURE.test(part.type)) return element.setAttribute(name, shown().client.download(part.blobId, part.name ?? 'image', part.type))
   } else if (value.startsWith(REMOTE + PROXY)) {
-    if (images) element.setAttribute(name, value.slice(REMOTE.length))
+    const proxied = value.slice(REMOTE.length)
+    if (images) element.setAttribute(name, proxied)
     else {
-      element.setAttribute('data-waits', '')
+      element.setAttribute('data-waits', proxied)
       element.removeAttribute(name)
     }
     return
   }
   element.removeAttribute(name)
+}
+/** The address elsewhere for which the proxy's stands. */
+export function remoteOf(proxied: string): string | undefined {
+  const address = new URLSearchParams(proxied.slice(PROXY.length)).get('url') ?? ''
+  return proxied.startsWith(PROXY) && /^https?:/i.test(address) ? address : undefined
 }
 function decoded(text: string): string {
   try {

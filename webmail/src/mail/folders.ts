@@ -72,7 +72,7 @@ async function deleteFolder(mailbox: Mailbox, store: MailStore): Promise<void> {
   const trash = store.role('trash')
   const ids = await idsIn(store, mailbox.id)
   if (!ids) return
-  if (trash && ids.length) store.change(Object.fromEntries(ids.map((id) => [id, { mailboxIds: { [trash.id]: true } }])))
+  if (trash && ids.length) store.change(Object.fromEntries(ids.map((id) => [id, { [at('mailboxIds', mailbox.id)]: null, [at('mailboxIds', trash.id)]: true }])))
   await store.outbox.settled(store.online)
   if (!(await set(store, { destroy: [mailbox.id] }))) return
   notify(t('folder.deleted', { name }))
@@ -84,7 +84,7 @@ async function emptyFolder(mailbox: Mailbox): Promise<void> {
   if (!(await ask({ title: t('folder.empty', { name }), text: t('folder.empty-ask', { name }), confirm: t('folder.empty', { name }), danger: true }))) return
   await mail.outbox.settled(mail.online) // what was just taken out of it is no longer in it
   const ids = await idsIn(mail, mailbox.id)
-  if (!ids || !(await destroy(ids))) return
+  if (!ids || !(await destroy(ids, mailbox.id))) return
   notify(t('done.destroyed', { n: ids.length }))
   if (route().parts[0] === mailbox.role) go(folderBase(mailbox))
 }

@@ -16,5 +16,5 @@ export function mind(): () => void {
 function putAside(arrived: Email[]): void {
   const [inbox, archive] = [mail.role('inbox')?.id ?? '', mail.role('archive')?.id]
   const muted = arrived.filter((email) => email.mailboxIds[inbox] && !email.keywords['$muted'] && mail.members(email.threadId).some((member) => member.keywords['$muted']))
-  if (archive && muted.length) mail.change(Object.fromEntries(muted.map((email) => [email.id, { mailboxIds: { [archive]: true }, [at('keywords', '$seen')]: true, [at('keywords', '$muted')]: true }])))
+  if (archive && muted.length) mail.change(Object.fromEntries(muted.map((email) => [email.id, { [at('mailboxIds', inbox)]: null, [at('mailboxIds', archive)]: true, [at('keywords', '$seen')]: true, [at('keywords', '$muted')]: true }])))
 }

@@ -1,5 +1,6 @@
 // What is written in the search field: words, and operators in English and Chinese in any mixture, into a JMAP filter.
 import type { Condition, Filter, Id } from '../jmap/types'
+import { keywordOf } from '../mail/labels'
 
 export type Operator = 'from' | 'to' | 'cc' | 'bcc' | 'subject' | 'body' | 'has' | 'is' | 'in' | 'before' | 'after' | 'larger' | 'smaller' | 'label'
 export interface Term {
@@ -74,7 +75,7 @@ function condition(term: Term, find: (name: string) => Id | undefined): Conditio
       return octets === undefined ? undefined : operator === 'larger' ? { minSize: octets } : { maxSize: octets }
     }
     case 'label':
-      return value ? { hasKeyword: value.toLowerCase() } : undefined
+      return value ? { hasKeyword: keywordOf(value) } : undefined
     default:
       return value ? { [operator]: value } : undefined
   }

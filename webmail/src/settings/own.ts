@@ -3,13 +3,18 @@ import { askText } from '../design/ask.svelte'
 import { trouble } from '../design/toasts.svelte'
 import { en } from '../i18n/en'
 import { t, type Key } from '../i18n/index.svelte'
-import { Refused, Unreachable } from '../jmap/client'
+import { Refused, SignedOut, Unreachable } from '../jmap/client'
 import { mail } from '../store/mail.svelte'
 
 export async function own<T>(method: string, args: Record<string, unknown> = {}): Promise<T> {
   const batch = mail.client.batch()
   const call = batch.add<T>(method, args)
-  await batch.send()
+  try {
+    await batch.send()
+  } catch (fault) {
+    mail.meet(fault) // who is signed out goes to sign in
+    throw fault
+  }
   return call.result
 }
 
@@ -33,14 +38,16 @@ export async function ownSet<T = unknown>(type: string, args: Record<string, unk
 /** What went wrong, for people. */
 export function inWords(fault: unknown): string {
   if (fault instanceof Unreachable) return t('state.unreachable')
-  if (fault instanceof Refused) {
-    if (fault.type === 'wrongPassword') return t('settings.wrong-password')
-    if (fault.type === 'wrongCode') return t('settings.wrong-code')
-    if (fault.type === 'tooManyAttempts') return t('settings.too-many')
-    const known = `fault.${fault.type}`
-    return known in en ? t(known as Key, { why: fault.message }) : fault.message
-  }
-  return t('state.rejected')
+  if (fault instanceof SignedOut) return t('state.signed-out')
+  if (!(fault instanceof Refused)) return t('state.rejected')
+  const { type, message } = fault
+  if (type === 'wrongPassword') return t('settings.wrong-password')
+  if (type === 'wrongCode') return t('settings.wrong-code')
+  if (type === 'tooManyAttempts') return t('settings.too-many')
+  if (/^(5\d\d|serverFail|serverPartialFail)$/.test(type)) return t('state.server-fault')
+  const known = `fault.${type}`
+  const why = message === type ? '' : message // a bare type says nothing to people
+  return known in en ? t(known as Key, { why }).replace(/[:：\s]+$/, '') : why || t('state.rejected')
 }
 
 /** Run something, and say so when it fails. Whether it went well. */
@@ -54,15 +61,29 @@ export async function attempt(work: () => Promise<void>): Promise<boolean> {
   }
 }
 
-/** Ask for the account's password, then call a method that wants it. undefined: given up or refused. */
+/** Ask for the account's password, then call a method that wants it; a wrong one is asked for again. undefined: given up or refused. */
 export async function withPassword<T>(title: string, method: string, args: Record<string, unknown> = {}): Promise<T | undefined> {
-  const password = await askText({ title, text: t('settings.confirm-text'), confirm: t('settings.go-on'), field: { label: t('settings.password'), value: '', type: 'password' } })
-  if (!password) return undefined
-  let answer: T | undefined
-  await attempt(async () => {
-    answer = await own<T>(method, { ...args, password })
-  })
-  return answer
+  for (;;) {
+    const password = await askText({ title, text: t('settings.confirm-text'), confirm: t('settings.go-on'), field: { label: t('settings.password'), value: '', type: 'password' } })
+    if (!password) return undefined
+    try {
+      return await own<T>(method, { ...args, password })
+    } catch (fault) {
+      trouble(inWords(fault))
+      if (!(fault instanceof Refused && fault.type === 'wrongPassword')) return undefined
+    }
+  }
+}
+
+/** How a form is sent: once, however often it is pressed until that is done. */
+export function once(send: (event: SubmitEvent) => Promise<void>): (event: SubmitEvent) => void {
+  let busy = false
+  return (event) => {
+    event.preventDefault()
+    if (busy) return
+    busy = true
+    void send(event).finally(() => (busy = false))
+  }
 }
 
 export interface Held {

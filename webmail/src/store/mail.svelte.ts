@@ -86,11 +86,17 @@ export class MailStore {
       this.client.session = remembered
       this.online = false
     }
+    this.cache.close() // of an opening before that came to nothing
     this.cache = await Cache.open(this.client.accountId)
     this.makeOutbox()
     await this.outbox.restore()
     await this.recallAll()
-    if (this.online) await this.refreshAll()
+    try {
+      if (this.online) await this.refreshAll()
+    } catch (fault) {
+      if (!(fault instanceof Unreachable) || !this.mailboxes.size) throw fault
+      this.online = false // what the device remembers can be read
+    }
     this.ready = true
     this.join()
     void this.cache.sweep()

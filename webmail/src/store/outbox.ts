@@ -57,10 +57,12 @@ export class Outbox {
 
   /** Send what waits, in order. Returns when nothing waits or the server cannot be reached. */
   flush(): Promise<void> {
-    this.sending ??= this.sendAll().finally(() => {
-      this.sending = undefined
-      if (this.waiting.length === 0) for (const wake of this.idlers.splice(0)) wake()
-    })
+    this.sending ??= this.sendAll()
+      .finally(() => (this.sending = undefined))
+      .then((all) => {
+        if (this.waiting.length === 0) for (const wake of this.idlers.splice(0)) wake()
+        else if (all) return this.flush() // it came when the last had just been sent
+      })
     return this.sending
   }
 
@@ -69,15 +71,17 @@ export class Outbox {
     if (!this.empty && online) await new Promise<void>((resolve) => this.idlers.push(resolve))
   }
 
-  private async sendAll(): Promise<void> {
+  /** Whether all was sent. */
+  private async sendAll(): Promise<boolean> {
     for (;;) {
       const change = this.waiting[0]
-      if (!change) return
+      if (!change) return true
       try {
         await this.send(change.updates)
       } catch (fault) {
-        if (fault instanceof Unreachable) return this.events.unreachable()
-        if (fault instanceof SignedOut) return this.events.signedOut()
+        if (fault instanceof Unreachable) this.events.unreachable()
+        else if (fault instanceof SignedOut) this.events.signedOut()
+        if (fault instanceof Unreachable || fault instanceof SignedOut) return false
         const type = fault instanceof Refused ? fault.type : String(fault)
         this.events.refused(Object.fromEntries(Object.keys(change.updates).map((id) => [id, { type }])))
       }

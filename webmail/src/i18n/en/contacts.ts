@@ -14,6 +14,7 @@ export const contacts = {
   'contacts.delete-group-ask': 'Delete the group “{name}”? Its people stay in your contacts.',
   'contacts.people': '{n} person|{n} people',
   'contacts.none': 'No contacts yet. Make one, or import a vCard file.',
+  'contacts.none-here': 'Nobody is in it yet.',
   'contacts.none-found': 'Nobody is found for “{what}”.',
   'contacts.none-chosen': 'Choose a contact to see it here.',
   'contacts.gone': 'This contact is no longer here.',

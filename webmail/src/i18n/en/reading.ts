@@ -38,6 +38,7 @@ export const reading = {
   'read.truncated': 'The message is long; only its beginning is shown. Show the source to read all of it.',
   'read.all-headers': 'All headers',
   'event.title': 'Invitation',
+  'event.failed': 'The invitation could not be loaded.',
   'event.update': 'Changed invitation',
   'event.cancelled': 'Cancelled',
   'event.when': 'When',

@@ -14,6 +14,7 @@ export const contacts = {
   'contacts.delete-group-ask': '删除分组“{name}”？其中的联系人会保留。',
   'contacts.people': '{n} 人',
   'contacts.none': '还没有联系人。可以新建，或导入 vCard 文件。',
+  'contacts.none-here': '这里还没有人。',
   'contacts.none-found': '没有找到“{what}”。',
   'contacts.none-chosen': '选择一位联系人，在这里查看。',
   'contacts.gone': '该联系人已不存在。',

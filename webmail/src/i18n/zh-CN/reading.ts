@@ -38,6 +38,7 @@ export const reading = {
   'read.truncated': '邮件较长，仅显示开头部分。查看原文可阅读全部内容。',
   'read.all-headers': '全部邮件头',
   'event.title': '日程邀请',
+  'event.failed': '邀请未能加载。',
   'event.update': '日程变更',
   'event.cancelled': '已取消',
   'event.when': '时间',

@@ -1,0 +1,312 @@
+// What one writes, passes on and files arrives whole, also when the server is away for a while. Every check opens a window of its own.
+import assert from 'node:assert/strict'
+import { visit } from '../browser.mjs'
+import { ALICE, asks, CHORD, compose, done, enter, isApi, jmap, refuse, saved, toast } from '../hands.mjs'
+import { PATIENCE, row } from '../looking.mjs'
+
+const AWAY = 20_000 // some pauses between tries
+const PICTURE = 'https://pictures.road.test/ferry.jpg?reader=1&size=2'
+
+/** Names of the mailboxes in which the message with a subject lies. */
+async function boxes(page, subject) {
+  const [query, { list }] = await jmap(page, ['Email/query', { filter: { subject } }], ['Mailbox/get', { ids: null, properties: ['name'] }])
+  const [found] = await jmap(page, ['Email/get', { ids: query.ids, properties: ['mailboxIds', 'keywords'] }])
+  return found.list.flatMap(({ mailboxIds }) => Object.keys(mailboxIds).map((id) => list.find((box) => box.id === id).name)).sort()
+}
+async function untilBoxes(page, subject, wanted) {
+  const end = Date.now() + PATIENCE
+  let found
+  do found = await boxes(page, subject)
+  while (found.join() !== wanted.join() && Date.now() < end)
+  assert.deepEqual(found, wanted, subject)
+}
+/** A message that lies in the inbox and in a folder of projects too. */
+async function inBoth(world, page, subject, folder) {
+  await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: ${subject}\n\nIn both.\n`)
+  await row(page, subject).waitFor()
+  const [query, { list }] = await jmap(page, ['Email/query', { filter: { subject } }], ['Mailbox/get', { ids: null, properties: ['name'] }])
+  let box = list.find(({ name }) => name === folder)?.id
+  if (!box) box = (await jmap(page, ['Mailbox/set', { create: { made: { name: folder, parentId: null } } }]))[0].created.made.id
+  await jmap(page, ['Email/set', { update: { [query.ids[0]]: { [`mailboxIds/${box}`]: true } } }])
+  await untilBoxes(page, subject, ['Inbox', folder].sort())
+  return box
+}
+/** Go on with a draft, from the folder where it lies; its window. */
+async function goOn(page, subject) {
+  await visit(page, '/mail/drafts')
+  await row(page, subject).locator('.open').click()
+  await page.locator('article').getByRole('button', { name: 'Compose' }).click()
+  await page.locator('.window').getByLabel('Text of the message').focus()
+  return page.locator('.window')
+}
+async function press(page, key) {
+  await page.locator('.pane-list').focus().catch(() => {})
+  await page.keyboard.press(key)
+}
+
+export const checks = {
+  async a_draft_that_was_not_saved_is_saved_again_by_itself(world) {
+    const page = await enter(world)
+    const window = await compose(page, { to: ALICE, subject: 'Not yet', text: 'First. ' })
+    await saved(window).waitFor()
+    const refused = await refuse(page, 'Email/set', { times: 2 })
+    await page.keyboard.type('Second.')
+    await window.locator('.state', { hasText: 'Not saved: kept' }).waitFor()
+    await saved(window).waitFor({ timeout: AWAY })
+    assert.equal(refused.count, 2)
+    assert.match(await world.ask('source', ALICE, 'Drafts', 'Not yet'), /First\. Second\./)
+    assert.equal(await world.ask('until_count', ALICE, 'Drafts', 'Not yet', 1), 1)
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async a_draft_is_saved_when_the_connection_is_back(world) {
+    const page = await enter(world)
+    const window = await compose(page, { to: ALICE, subject: 'In the tunnel', text: 'Before. ' })
+    await saved(window).waitFor()
+    await page.context().setOffline(true)
+    await page.locator('.offline').waitFor()
+    await page.keyboard.type('Within.')
+    await window.locator('.state', { hasText: 'Not saved: kept' }).waitFor()
+    await page.context().setOffline(false)
+    await saved(window).waitFor({ timeout: AWAY })
+    assert.match(await world.ask('source', ALICE, 'Drafts', 'In the tunnel'), /Before\. Within\./)
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async an_answer_that_is_gone_on_with_later_marks_what_it_answers(world) {
+    const page = await enter(world)
+    const begin = async (subject, button) => {
+      await visit(page, '/mail/inbox')
+      await row(page, subject).locator('.open').click()
+      await page.locator('article').getByRole('button', { name: button, exact: true }).last().click()
+      const window = page.locator('.window')
+      await window.getByLabel('Text of the message').click()
+      await page.keyboard.type('My words.')
+      await window.locator('.state', { hasText: /Saved|outside/ }).waitFor()
+      await page.keyboard.press('Escape')
+      await window.waitFor({ state: 'detached' })
+    }
+    await begin('Letter 058', 'Reply')
+    await begin('Letter 057', 'Forward')
+    await page.reload()
+    await page.locator('.row').first().waitFor()
+    await goOn(page, 'Letter 058')
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').waitFor()
+    assert.ok(await world.ask('until_flag', ALICE, 'INBOX', 'Letter 058', '\\Answered'))
+    const window = await goOn(page, 'Letter 057')
+    await window.getByLabel('To', { exact: true }).fill('bob@south.test')
+    await page.keyboard.press('Enter')
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').first().waitFor()
+    assert.ok(await world.ask('until_flag', ALICE, 'INBOX', 'Letter 057', '$forwarded'))
+    assert.ok(await world.ask('until_no_flag', ALICE, 'INBOX', 'Letter 057', '\\Answered'))
+    await done(page)
+  },
+  async what_is_not_sent_after_all_is_not_answered(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 056').locator('.open').click()
+    await page.locator('article').getByRole('button', { name: 'Reply', exact: true }).last().click()
+    await page.locator('.window').getByLabel('Text of the message').click()
+    await page.keyboard.type('Or not.')
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').waitFor()
+    assert.ok(await world.ask('until_flag', ALICE, 'INBOX', 'Letter 056', '\\Answered'))
+    await toast(page, 'Sent').getByText('Undo send').click()
+    await toast(page, 'Not sent').waitFor()
+    assert.ok(await world.ask('until_no_flag', ALICE, 'INBOX', 'Letter 056', '\\Answered'))
+    await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async pictures_from_elsewhere_are_passed_on(world) {
+    const page = await enter(world)
+    const asked = []
+    page.on('request', (request) => new URL(request.url()).pathname === '/mail/image' && asked.push(request.url()))
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: The ferry\nMIME-Version: 1.0\nContent-Type: text/html\n\n<p>At dawn: <img src="${PICTURE.replace('&', '&amp;')}" width="40" height="20" alt="The ferry"></p>\n`)
+    await row(page, 'The ferry').locator('.open').click()
+    await page.locator('article iframe').waitFor()
+    const forward = async () => {
+      await page.locator('article').getByRole('button', { name: 'Forward' }).click()
+      await page.locator('.window .editor img').waitFor({ state: 'attached' })
+    }
+    await forward()
+    const window = page.locator('.window')
+    await window.getByLabel('To', { exact: true }).fill(ALICE)
+    await page.keyboard.press('Enter')
+    await saved(window).waitFor()
+    const holdsPicture = async () => {
+      const [query] = await jmap(page, ['Email/query', { filter: { hasKeyword: '$draft', subject: 'The ferry' } }])
+      const [{ list }] = await jmap(page, ['Email/get', { ids: query.ids, properties: ['bodyValues', 'htmlBody'], fetchHTMLBodyValues: true }])
+      return list.map(({ bodyValues }) => Object.values(bodyValues).map(({ value }) => value).join(''))
+    }
+    const whole = (html) => html.includes(`src="${PICTURE.replace('&', '&amp;')}"`) && !/data-|\/mail\/image/.test(html)
+    assert.deepEqual((await holdsPicture()).map(whole), [true])
+    await page.keyboard.press('Escape')
+    await window.waitFor({ state: 'detached' })
+    await goOn(page, 'Fwd: The ferry')
+    await window.getByLabel('Subject').fill('Fwd: The ferry at dawn')
+    await window.locator('.state', { hasText: /Saved/ }).waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'Drafts', 'ferry at dawn', 1), 1)
+    assert.deepEqual((await holdsPicture()).map(whole), [true])
+    assert.deepEqual(asked, [], 'nothing was loaded while one wrote')
+    await window.getByLabel('Discard the draft').click()
+    // Who looks at them wants to see them in what is passed on too.
+    await visit(page, '/mail/inbox')
+    await row(page, 'The ferry').locator('.open').click()
+    await page.getByRole('button', { name: 'Show pictures' }).click()
+    await forward()
+    assert.match(await window.locator('.editor img').getAttribute('src'), /^\/mail\/image\?/)
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async a_message_leaves_the_folder_that_is_shown_and_no_other(world) {
+    const page = await enter(world)
+    const open = async (subject, address) => {
+      if (address) await visit(page, address)
+      await row(page, subject).locator('.open').click()
+      await page.locator('.conversation h1', { hasText: subject }).waitFor()
+    }
+    const subjects = ['Kept in two', 'Found in two', 'Thrown from one', 'Put off in two']
+    let box
+    for (const subject of subjects) box = await inBoth(world, page, subject, 'Both')
+    await open('Kept in two')
+    await press(page, 'e')
+    await toast(page, 'archived').waitFor()
+    await untilBoxes(page, 'Kept in two', ['Archive', 'Both'])
+    await press(page, 'z')
+    await untilBoxes(page, 'Kept in two', ['Both', 'Inbox'])
+    await open('Kept in two', `/mail/${box}`)
+    await press(page, 'e')
+    await untilBoxes(page, 'Kept in two', ['Archive', 'Inbox'])
+    await open('Found in two', '/search?q=Found')
+    await press(page, 'e')
+    await untilBoxes(page, 'Found in two', ['Archive', 'Both'])
+    await open('Thrown from one', '/mail/inbox')
+    await press(page, '#')
+    await untilBoxes(page, 'Thrown from one', ['Both', 'Trash'])
+    await open('Thrown from one', '/mail/trash')
+    await press(page, '#')
+    await page.locator('dialog').getByRole('button', { name: 'Delete for ever' }).click()
+    await toast(page, 'message deleted').waitFor()
+    await untilBoxes(page, 'Thrown from one', ['Both'])
+    await open('Put off in two', '/mail/inbox')
+    await press(page, 'b')
+    await page.getByRole('menuitem', { name: 'Tomorrow morning' }).click()
+    await untilBoxes(page, 'Put off in two', ['Both', 'Snoozed'])
+    await done(page)
+  },
+  async a_folder_that_goes_takes_nothing_from_others(world) {
+    const page = await enter(world)
+    const box = await inBoth(world, page, 'Also elsewhere', 'Old project')
+    await world.ask('append', 'Old project', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Only in there\n\nText.\n`)
+    await visit(page, `/mail/${box}`)
+    await row(page, 'Only in there').waitFor()
+    await page.locator('.folder', { hasText: 'Old project' }).hover()
+    await page.getByRole('button', { name: 'What to do with Old project' }).click()
+    await page.getByRole('menuitem', { name: 'Delete' }).click()
+    await page.locator('dialog').getByRole('button', { name: 'Delete' }).click()
+    await toast(page, 'deleted').waitFor()
+    await untilBoxes(page, 'Only in there', ['Trash'])
+    await untilBoxes(page, 'Also elsewhere', ['Inbox', 'Trash'])
+    await page.locator('.folder', { hasText: 'Trash' }).hover()
+    await page.getByRole('button', { name: 'What to do with Trash' }).click()
+    await page.getByRole('menuitem', { name: 'Empty Trash' }).click()
+    await page.locator('dialog').getByRole('button', { name: 'Empty Trash' }).click()
+    await toast(page, 'deleted').last().waitFor()
+    await untilBoxes(page, 'Only in there', [])
+    await untilBoxes(page, 'Also elsewhere', ['Inbox'])
+    await done(page)
+  },
+  async an_account_that_could_not_be_opened_is_opened_again(world) {
+    const context = await world.browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB' })
+    const page = (world.page = await context.newPage())
+    page.setDefaultTimeout(AWAY)
+    let refused = 0
+    await page.route('**/.well-known/jmap', (route) => (refused++ < 2 ? route.fulfill({ status: 503 }) : route.continue()))
+    await page.goto(`${world.stage.north}/login?to=%2Fmail%2Finbox`)
+    await page.locator('input[autocomplete~=username]').fill(ALICE)
+    await page.locator('input[type=password]').fill('posthouse')
+    await page.locator('button[type=submit]').first().click()
+    await page.getByText('It is asked again by itself').waitFor()
+    await row(page, 'Letter 069').waitFor()
+    assert.ok(refused > 2)
+    // What the device remembers can be read while the mail itself cannot be asked for.
+    let away = true
+    await page.route(isApi, (route) => (away ? route.fulfill({ status: 503 }) : route.continue()))
+    await page.reload()
+    await row(page, 'Letter 069').waitFor()
+    await page.locator('.offline').waitFor()
+    away = false
+    await page.locator('.offline').waitFor({ state: 'detached' })
+    await context.close()
+  },
+  async an_answer_that_never_comes_stops_nothing_for_good(world) {
+    const page = await enter(world)
+    await page.addInitScript(() => {
+      const { timeout } = AbortSignal
+      AbortSignal.timeout = (ms) => timeout.call(AbortSignal, window.hurry ? 1_000 : ms)
+    })
+    await page.reload()
+    await row(page, 'Letter 055').waitFor()
+    await page.evaluate(() => (window.hurry = true))
+    let lost = 0
+    await page.route(isApi, (route) => (lost || !asks(route.request(), 'Email/changes') ? route.continue() : void lost++)) // never answered
+    await world.ask('store', ALICE, 'INBOX', 'Letter 055', '\\Flagged', '+')
+    await row(page, 'Letter 055').locator('.star.on').waitFor({ timeout: AWAY })
+    assert.equal(lost, 1)
+    await done(page)
+  },
+  async push_that_fell_silent_is_listened_to_anew(world) {
+    const page = await enter(world)
+    await page.clock.install()
+    await page.reload()
+    const joins = []
+    page.on('request', (request) => request.resourceType() === 'eventsource' && joins.push(request.url()))
+    await row(page, 'Letter 054').waitFor()
+    await page.waitForTimeout(500)
+    const before = joins.length
+    await page.clock.fastForward(100_000) // nothing was heard for so long
+    await page.waitForTimeout(1_500)
+    assert.ok(joins.length > before)
+    await world.ask('store', ALICE, 'INBOX', 'Letter 054', '\\Flagged', '+')
+    await row(page, 'Letter 054').locator('.star.on').waitFor({ timeout: PATIENCE })
+    await done(page)
+  },
+  async nothing_is_sent_without_a_file_that_could_not_be_uploaded(world) {
+    const page = await enter(world)
+    const window = await compose(page, { to: ALICE, subject: 'With its plan', text: 'See the file.' })
+    await page.route((url) => url.pathname.startsWith('/jmap/upload'), (route) => route.abort())
+    await page.setInputFiles('.window input[type=file]', { name: 'plan.txt', mimeType: 'text/plain', buffer: Buffer.from('the plan') })
+    await toast(page, 'could not be uploaded').waitFor()
+    await window.getByRole('button', { name: 'Send', exact: true }).click()
+    await toast(page, 'take it away').waitFor()
+    assert.equal(await world.ask('count', ALICE, 'Sent', 'With its plan'), 0)
+    await window.getByRole('button', { name: 'Remove plan.txt' }).click()
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async whom_one_had_typed_stays_when_another_is_changed(world) {
+    const page = await enter(world)
+    const window = await compose(page, { to: 'bob@south.test', subject: 'Two of them', text: 'x' })
+    await window.getByLabel('To', { exact: true }).fill('carol@south.test')
+    await window.getByRole('button', { name: 'bob@south.test', exact: true }).click()
+    await window.getByRole('button', { name: 'Remove carol@south.test' }).waitFor()
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async an_invitation_is_read_in_its_charset(world) {
+    const page = await enter(world)
+    const title = Buffer.from([0xc6, 0xc0, 0xc9, 0xf3, 0xbb, 0xe1])
+    const lines = (...all) => Buffer.from(all.map((line) => `${line}\r\n`).join(''))
+    const part = Buffer.concat([lines('BEGIN:VCALENDAR', 'METHOD:REQUEST', 'BEGIN:VEVENT', 'UID:gbk@road.test', 'DTSTART:20261203T130000Z'), Buffer.from('SUMMARY:'), title, lines('', 'ORGANIZER:mailto:writer@road.test', 'END:VEVENT', 'END:VCALENDAR')])
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Meeting\nMIME-Version: 1.0\nContent-Type: text/calendar; charset=gb2312; method=REQUEST\nContent-Transfer-Encoding: base64\n\n${part.toString('base64')}\n`)
+    let broken = true
+    await page.route((url) => url.pathname.includes('/jmap/download/'), (route) => (broken ? route.abort() : route.continue()))
+    await row(page, 'Meeting').locator('.open').click()
+    await page.getByText('The invitation could not be loaded.').waitFor()
+    broken = false
+    await page.locator('article').getByRole('button', { name: 'Try again' }).click()
+    await page.getByRole('heading', { name: '评审会' }).waitFor()
+    await done(page)
+  },
+}
