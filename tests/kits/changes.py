@@ -184,8 +184,15 @@ class EmailChangeKit:
         await place(desk, inbox, "1", archive)
         at_first = await state(desk)
         await desk.flag(inbox, "1", "\\Deleted")
+        await desk.flag(inbox, "1", "\\Deleted", action="remove")
+        assert await changes(desk, at_first) == {added.email_id: "updated"}, "the other mailbox had it"
+        for mailbox in (inbox, archive):
+            await desk.flag(mailbox, "1", "\\Deleted")
         while_gone = await state(desk)
-        await desk.flag(archive, "1", "\\Deleted", action="remove")
+        await desk.flag(archive, "1", "\\Deleted", "\\Seen", action="remove")
+        for since in (at_first, while_gone):
+            assert await changes(desk, since) == {added.email_id: "created"}
+        await desk.flag(archive, "1", "\\Flagged")
         for since in (at_first, while_gone):
             assert await changes(desk, since) == {added.email_id: "created"}
         at_last = await state(desk)

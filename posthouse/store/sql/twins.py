@@ -111,10 +111,8 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, keep: int, a
     if new == old:
         return
     modseq = tx.bump_mailbox(account, mailbox)
-    # As in `placements`: who loses \Deleted is there again.
-    created = ", created_modseq = ?2" if old & DELETED and not new & DELETED else ""
     tx.execute(
-        f"UPDATE placement SET flags = ?1, modseq = ?2{created} WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+        "UPDATE placement SET flags = ?, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
         (new, modseq, *key),
     )
     unseen = (not new & SEEN) - (not old & SEEN)
@@ -123,6 +121,42 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, keep: int, a
     tx.journal(account, mailbox, uids, vanished=False)
     before = mailbox.tell(modseq)
     tx.publish(changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, uids, keep, add, before))
+
+
+def restored(
+    tx: Transaction,
+    account: AccountState,
+    mailbox_id: int,
+    emails: Sequence[tuple[int, int, int]],
+    modseq: int,
+) -> list[tuple[int, int, int]]:
+    r"""Emails (number, created_modseq, thread) have lost \Deleted in a mailbox: those that were shown nowhere before.
+
+    Of these all placements are new with `modseq`; of one that was shown elsewhere the restored placement is no newer
+    than it was.
+    """
+    hidden = []
+    for email in emails:
+        here: list[Place] = []
+        elsewhere: list[Place] = []
+        shown = False
+        for place in places(tx, account, email[0]):
+            (here if place[0] == mailbox_id else elsewhere).append(place)
+        for place in elsewhere:
+            key = (account.account_id, *place)
+            tx.settle_flags(*key, place[1])
+            rows = tx.query(
+                "SELECT flags FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", key
+            )
+            shown = shown or any(not flags & DELETED for (flags,) in rows)
+        for place in here if shown else elsewhere:
+            tx.execute(
+                "UPDATE placement SET created_modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+                (email[1] if shown else modseq, account.account_id, *place),
+            )
+        if not shown:
+            hidden.append(email)
+    return hidden
 
 
 def follow(
