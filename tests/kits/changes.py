@@ -26,7 +26,7 @@ from posthouse.store.interface import (
     SetRole,
     Subscribe,
 )
-from posthouse.store.model import FLAGGED, SEEN, Content, Mailbox, Role
+from posthouse.store.model import DELETED, FLAGGED, SEEN, Content, Mailbox, Role
 from tests.kits.engine import NOW, Desk, EngineUnderTest, furnish
 
 
@@ -184,8 +184,15 @@ class EmailChangeKit:
         await place(desk, inbox, "1", archive)
         at_first = await state(desk)
         await desk.flag(inbox, "1", "\\Deleted")
+        await desk.flag(inbox, "1", "\\Deleted", action="remove")
+        assert await changes(desk, at_first) == {added.email_id: "updated"}, "the other mailbox had it"
+        for mailbox in (inbox, archive):
+            await desk.flag(mailbox, "1", "\\Deleted")
         while_gone = await state(desk)
-        await desk.flag(archive, "1", "\\Deleted", action="remove")
+        await desk.flag(archive, "1", "\\Deleted", "\\Seen", action="remove")
+        for since in (at_first, while_gone):
+            assert await changes(desk, since) == {added.email_id: "created"}
+        await desk.flag(archive, "1", "\\Flagged")
         for since in (at_first, while_gone):
             assert await changes(desk, since) == {added.email_id: "created"}
         at_last = await state(desk)
@@ -339,6 +346,19 @@ class TwinKit:
         assert [(await desk.box(name)).unseen for name in ("INBOX", "Archive")] == [1, 1]
         await engine.reopen()
         assert await flags(desk, inbox) == await flags(desk, archive) == [FLAGGED]
+
+    async def test_what_is_deleted_in_one_mailbox_stays_in_the_other(self, engine: EngineUnderTest) -> None:
+        r"""A mail program that removes a message marks it \Deleted in one mailbox and expunges that."""
+        desk, inbox, archive, _ = await self.pair(engine)
+        await desk.flag(inbox, "1", "\\Deleted", "\\Seen")
+        assert await flags(desk, inbox) == [SEEN | DELETED]
+        assert await flags(desk, archive) == [SEEN]
+        assert [(await desk.box(name)).deleted for name in ("INBOX", "Archive")] == [1, 0]
+        await desk.flag(archive, "1", "\\Flagged", action="replace")
+        assert await flags(desk, inbox) == [FLAGGED | DELETED]
+        for box in (inbox, archive):
+            await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=box.mailbox_id))
+        assert (await flags(desk, inbox), await flags(desk, archive)) == ([], [FLAGGED])
 
     async def test_it_lives_as_long_as_one_of_its_places(self, engine: EngineUnderTest) -> None:
         desk, inbox, archive, email_id = await self.pair(engine)

@@ -150,6 +150,7 @@ def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
     left: list[int] = []
     arrived: list[int] = []
     for selection in selections(tx, account, source, op.uids) if source is not target else ():
+        _forget_deleted(tx, account, source, target, selection)
         missing = _missing(op, selection)
         emails = tx.query(
             f"SELECT uid, email_id FROM placement WHERE {missing.where} ORDER BY uid", missing.bindings
@@ -167,6 +168,36 @@ def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
     yield Copied(
         uid_validity=target.uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived)
     )
+
+
+def _forget_deleted(
+    tx: Transaction,
+    account: AccountState,
+    source: MailboxState,
+    target: MailboxState,
+    selection: Selection,
+) -> None:
+    r"""Those of the emails that are in the target with \Deleted leave it: to whoever places them they are not there."""
+    if not account.has_twins or not target.deleted:
+        return
+    key = (account.account_id, target.mailbox_id)
+    emails = {email_id for _, email_id in twins_among(tx, account, source, selection)}
+    tx.settle_flags(*key, 1, target.uid_next)
+    hidden = sorted(
+        uid
+        for uid, email_id in tx.query(
+            "SELECT t.uid, t.email_id FROM twin t JOIN placement p ON p.account_id = t.account_id"
+            " AND p.mailbox_id = t.mailbox_id AND p.uid = t.uid"
+            " WHERE t.account_id = ? AND t.mailbox_id = ? AND p.flags & 8 != 0",
+            key,
+        )
+        if email_id in emails
+    )
+    if hidden:
+        condition, some = tx.among("uid", hidden)
+        where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+        leave(tx, account, target, Selection(where, (*key, some), hidden[0], hidden[-1]), keep_emails=True)
+        tx.execute(f"DELETE FROM twin WHERE {where}", (*key, some))
 
 
 def _arrive(

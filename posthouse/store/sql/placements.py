@@ -258,6 +258,8 @@ def _flag_piece(
             f"UPDATE placement SET flags = {new}, modseq = ?3{created if restores else ''} WHERE {where}",
             (change.keep, change.add, modseq, *selection.bindings),
         )
+    if back and account.has_twins:
+        back = twins.restored(tx, account, mailbox.mailbox_id, back, modseq)
     # RFC 8621 §4.1.1: with \Deleted they were not there; whoever was told so is told that they have come.
     note_emails(tx, account.account_id, modseq, back)
     _tell(tx, account, mailbox, changed, change, (seen, deleted))

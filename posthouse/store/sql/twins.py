@@ -1,4 +1,4 @@
-"""Emails in several mailboxes: their placements share flags, and the email lives as long as one of them.
+r"""Emails in several mailboxes: they share flags (but \Deleted), and the email lives as long as one placement.
 
 Only such emails have rows in `twin`, and an account without any pays one look at a flag. JMAP makes them
 (RFC 8621 §4.1.1 mailboxIds); IMAP sees each placement as a message of its mailbox.
@@ -111,10 +111,8 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, keep: int, a
     if new == old:
         return
     modseq = tx.bump_mailbox(account, mailbox)
-    # As in `placements`: who loses \Deleted is there again.
-    created = ", created_modseq = ?2" if old & DELETED and not new & DELETED else ""
     tx.execute(
-        f"UPDATE placement SET flags = ?1, modseq = ?2{created} WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+        "UPDATE placement SET flags = ?, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
         (new, modseq, *key),
     )
     unseen = (not new & SEEN) - (not old & SEEN)
@@ -125,10 +123,50 @@ def set_flags(tx: Transaction, account: AccountState, place: Place, keep: int, a
     tx.publish(changes.Flagged(account.account_id, mailbox.mailbox_id, modseq, uids, keep, add, before))
 
 
+def restored(
+    tx: Transaction,
+    account: AccountState,
+    mailbox_id: int,
+    emails: Sequence[tuple[int, int, int]],
+    modseq: int,
+) -> list[tuple[int, int, int]]:
+    r"""Emails (number, created_modseq, thread) have lost \Deleted in a mailbox: those that were shown nowhere before.
+
+    Of these all placements are new with `modseq`; of one that was shown elsewhere the restored placement is no newer
+    than it was.
+    """
+    hidden = []
+    for email in emails:
+        here: list[Place] = []
+        elsewhere: list[Place] = []
+        shown = False
+        for place in places(tx, account, email[0]):
+            (here if place[0] == mailbox_id else elsewhere).append(place)
+        for place in elsewhere:
+            key = (account.account_id, *place)
+            tx.settle_flags(*key, place[1])
+            rows = tx.query(
+                "SELECT flags FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", key
+            )
+            shown = shown or any(not flags & DELETED for (flags,) in rows)
+        for place in here if shown else elsewhere:
+            tx.execute(
+                "UPDATE placement SET created_modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+                (email[1] if shown else modseq, account.account_id, *place),
+            )
+        if not shown:
+            hidden.append(email)
+    return hidden
+
+
 def follow(
     tx: Transaction, account: AccountState, mailbox_id: int, email_ids: Sequence[int], keep: int, add: int
 ) -> None:
-    """Flags of these emails changed in one mailbox: the same for their other placements."""
+    r"""Flags of these emails changed in one mailbox: the same for their other placements.
+
+    But not \Deleted, which is about one mailbox: whoever expunges a message there would take it from all others.
+    """
+    keep, add = keep | DELETED, add & ~DELETED
     for email_id in email_ids:
         for place in places(tx, account, email_id):
             if place[0] != mailbox_id:
