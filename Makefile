@@ -29,9 +29,10 @@ test: .venv/.development pages
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not bench" $(PYTEST)
 
 check: .venv/.development
-	$(BIN)/ruff format --check posthouse tests
-	$(BIN)/ruff check posthouse tests
+	$(BIN)/ruff format --check posthouse tests bench
+	$(BIN)/ruff check posthouse tests bench
 	$(BIN)/mypy
+	MYPYPATH=bench $(BIN)/mypy --strict bench
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not interop and not bench" $(PYTEST)
 
 # Every page in both languages, light and dark, at three widths, into screenshots/.

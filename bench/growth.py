@@ -94,7 +94,7 @@ def operations(pids: Collection[int], user: str, *, imap: int = 4143, smtp: int 
     client.login(user, "secret")
     sender = smtplib.SMTP("127.0.0.1", smtp)
     sender.ehlo("growth.test")
-    last = int(client.select("INBOX")[1][0])
+    last = int(client.select("INBOX")[1][0] or 0)
     first = max(1, last - 49)
     text = TEXT % (0, 0, BODY)
     actions: dict[str, Callable[[int], object]] = {
@@ -104,7 +104,7 @@ def operations(pids: Collection[int], user: str, *, imap: int = 4143, smtp: int 
         "FETCH ENVELOPE of 50": lambda _: client.fetch(f"{first}:{last}", "(ENVELOPE)"),
         "FETCH one body": lambda n: client.fetch(str(last - n % 50), "(BODY.PEEK[])"),
         "STORE one": lambda n: client.store(str(last), "-FLAGS" if n % 2 else "+FLAGS", "(\\Flagged)"),
-        "APPEND": lambda _: client.append("INBOX", None, None, text),  # type: ignore[arg-type]
+        "APPEND": lambda _: client.append("INBOX", None, None, text),
         "SMTP to mailbox": lambda _: sender.sendmail("a@example.net", [f"{user}@bench.test"], text),
     }
     found = {name: cost(pids, action) for name, action in actions.items()}

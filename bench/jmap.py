@@ -98,6 +98,7 @@ async def fill(server: Server, messages: int) -> None:
     from posthouse.house import House
     from posthouse.store.interface import AddEmail
     from posthouse.store.model import Content
+    from posthouse.store.sqlite.store import SqliteStore
 
     house = await House.open(load(server.file, {}))
     account = await house.store.account(ADDRESS)
@@ -117,6 +118,7 @@ async def fill(server: Server, messages: int) -> None:
             for n in range(start, min(start + 1000, messages))
         ]
         await house.store.commit(*made)
+    assert isinstance(house.store, SqliteStore)
     await house.store.settle()
     await house.close()
 

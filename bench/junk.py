@@ -84,12 +84,14 @@ class Post:
     async def teach(self) -> None:
         """Let the filters of the house and of the account learn."""
         models = self.house.junk.models
-        for owner, seed in ((HOUSE, 1), (self.account.account_id, 2)):
-            model = await models.to_teach(owner)
-            for number in range(LESSONS):
-                for junk in (True, False):
-                    model.learn(names_of(load().make_msg(made(seed, number, junk), 4096, False)), junk=junk)
-            await self.house.store.commit(await models.packed(owner, model))
+        async with models.lesson(HOUSE, self.account.account_id) as taught:
+            for seed, (owner, model) in enumerate(taught.items(), 1):
+                for number in range(LESSONS):
+                    for junk in (True, False):
+                        raw = load().make_msg(made(seed, number, junk), 4096, False)
+                        model.learn(names_of(raw), junk=junk)
+                await self.house.store.commit(await models.packed(owner, model))
+            models.taught(taught)
 
     def mail(self, raw: bytes) -> Mail:
         """A message as the SMTP server hands it over."""

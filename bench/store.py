@@ -127,10 +127,13 @@ async def timed(name: str, work: Awaitable[Any]) -> Any:
 async def mailbox() -> None:
     house = House(1)
     async with house as (store, [(account_id, mailbox_id)]):
-        mine: dict[str, int] = {"account_id": account_id, "mailbox_id": mailbox_id}
+        mine = {"account_id": account_id, "mailbox_id": mailbox_id}
         tiny = Content.of(b"x" * 100)
         for _ in range(100):
-            ops = [AddEmail(content=tiny, received_at=1, **mine) for _ in range(1_000)]
+            ops = [
+                AddEmail(account_id=account_id, mailbox_id=mailbox_id, content=tiny, received_at=1)
+                for _ in range(1_000)
+            ]
             await store.commit(*ops)
         index = await timed("index of 100,000, never packed", store.index(account_id, mailbox_id))
         ids = list(index.email_ids)

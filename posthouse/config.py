@@ -296,8 +296,13 @@ def find(given: str | Path | None, environment: Mapping[str, str]) -> Path:
     if named:
         return Path(named).absolute()
     for place in USUAL_PLACES:
-        if place.is_file():
-            return place.absolute()
+        try:
+            if place.is_file():
+                return place.absolute()
+        except PermissionError:
+            if place.is_absolute():
+                raise
+            # we stand where our user may not look (root's home, mostly): there is nothing for us there
     tried = " or ".join(map(str, USUAL_PLACES))
     raise ConfigError(
         f"no configuration: neither -c, ${ENVIRONMENT}, nor {tried}; try `posthouse quickstart`"

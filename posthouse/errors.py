@@ -6,6 +6,7 @@
     │   └── RemoteProtocolError      the peer did (it is told so, in its protocol's words)
     ├── Temporary                try again later: SMTP 4xx, IMAP NO [UNAVAILABLE]
     │   └── StoreUnavailable         disk full, database away, engine closing
+    │       └── Damaged                  octets are not those that were stored
     ├── Permanent                trying again cannot help: SMTP 5xx
     ├── NotFound                 the named thing does not exist
     ├── Conflict                 it exists already, or changed under us
@@ -53,6 +54,10 @@ class Temporary(PosthouseError):
 
 class StoreUnavailable(Temporary):
     """The store cannot take or give anything now (disk full, database away, closing)."""
+
+
+class Damaged(StoreUnavailable):
+    """Octets are not those that were stored, or are not where they should be. Everything else can be had."""
 
 
 class Permanent(PosthouseError):

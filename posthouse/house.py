@@ -49,6 +49,7 @@ from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.rejecting import Rejects
 from posthouse.operations.reports import Reports
+from posthouse.operations.returning import Returning
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
@@ -233,6 +234,7 @@ class House:
             status=self._status(config, records),
             extra={
                 "sendmail": sendmail.sendmail,
+                **Returning(self.store, self.clock).commands(),
                 "trace": Tracer(
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,

@@ -57,19 +57,28 @@ class Judging:
                 raise
             except Exception:  # a fault of ours must not keep mail from its reader
                 log.exception("the junk filter failed id=%s: delivered unjudged", examination.mail.trace_id)
+                await self._scan(letter_of(examination))
                 return {}
 
         async def judged(accounts: Sequence[Account]) -> dict[int, Ruling]:
             letter = letter_of(examination)
             survey = await self._judge.surveyor.look(letter, await self._suspicion(letter.peer))
-            if survey.virus and self._settings.filter == "on" and not letter.handed_on:
-                raise Refused(Reply(554, "5.7.1", f"This message has a virus: {survey.virus}"))
+            self._refuse_virus(letter, survey.virus)
             return {
                 account.account_id: self._ruling(await self._judge.rule(survey, account))
                 for account in accounts
             }
 
         return rule
+
+    async def _scan(self, letter: Letter) -> None:
+        """No fault of the filter leads past the virus scanner. Raises Refused, Temporary, Permanent."""
+        if not letter.handed_on:
+            self._refuse_virus(letter, await self._judge.surveyor.virus_in(letter.content))
+
+    def _refuse_virus(self, letter: Letter, virus: str) -> None:
+        if virus and self._settings.filter == "on" and not letter.handed_on:
+            raise Refused(Reply(554, "5.7.1", f"This message has a virus: {virus}"))
 
     def _ruling(self, judged: Judged) -> Ruling:
         verdict = judged.verdict

@@ -276,6 +276,9 @@ ALIAS_DEPTH: Final = 10
 STAGE_BLOCK: Final = 1 * MB
 """Octets read at a time from a staged message that is rewritten without Bcc."""
 
+SENDMAIL_PIECE: Final = 256 * KB
+"""Octets of a message of `sendmail` whose line ends are made at once (under 1 ms); larger ones are made in a thread."""
+
 BACKUP_UNVERIFIED: Final = 5
 """Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
 people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
@@ -962,6 +965,12 @@ DERIVE_BATCH: Final = 500
 DERIVE_BATCH_BUSY: Final = 5
 """As many while somebody is served: about half a millisecond."""
 
+DERIVED_WAITING: Final = 20_000
+"""Messages whose envelopes wait to be written because somebody asked for them: 20 MB. Others are computed again."""
+
+SNAPSHOT_OCTETS_WAITING: Final = 128 * MB
+"""Octets of packed mailbox indexes that wait to be written: what memory holds of indexes for nobody in particular."""
+
 FREE_OCTETS_KEPT: Final = 64 * MB
 """Free space that the database file keeps for the mail to come; above it and a quarter of the file it shrinks."""
 
@@ -1295,6 +1304,9 @@ CONTROL_CONNECTIONS: Final = 32
 CONTROL_LINE: Final = 1 * MB
 """Octets of one request's JSON line: ten thousand addresses of an alias."""
 
+ITEMS_RETURNED: Final = 256 * KB
+"""Octets of contacts and the like that `restore --account` gives back at once, or one: in base64 they fit in a line."""
+
 CONTROL_BODY: Final = 64 * MB
 """Octets of one request's body: a message of `sendmail` above the usual size limit, a listing of accounts."""
 
@@ -1334,8 +1346,8 @@ STATUS_CHECK: Final = 15.0
 STATUS_DOMAINS: Final = 20
 """Domains whose DNS `status` asks for; `domain check` asks for any one."""
 
-QUEUE_WHOLE: Final = 100_000
-"""Messages that one `queue retry --all` acts on; the rest wait for a second call."""
+QUEUE_PAGE: Final = 100
+"""Messages that `queue retry --all` and its like read and change at a time, in one commit: some 20 ms."""
 
 QUEUE_LOOK: Final = 1000
 """Messages in the queue from which `status` asks for a look."""
@@ -1446,6 +1458,9 @@ NODE_BEAT: Final = 5.0
 
 NODE_SILENCE: Final = 60.0
 """Seconds without one after which others take over a node's leases; a delivery in time ends before."""
+
+NODE_PATIENCE: Final = 15.0
+"""Seconds that a node gives signs of life before it takes over from others: after an outage all have been silent."""
 
 JOURNAL_KEPT: Final = 10_000
 """Mod-sequences behind a snapshot whose flag changes stay in the journal, for nodes that have yet to hear of them."""

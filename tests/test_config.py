@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from posthouse import config
 from posthouse.config import Config, ConfigError, find, load, parse
 from posthouse.name_servers import NameServer
 from posthouse.units import duration, size
@@ -193,3 +196,24 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path / "none.toml", {})
+
+
+def test_a_folder_that_may_not_be_looked_into_has_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (usual := folder / "usual.toml").touch()
+        (closed := folder / "closed").mkdir()
+        monkeypatch.setattr(config, "USUAL_PLACES", (Path("posthouse.toml"), usual))
+        with monkeypatch.context() as inside:
+            inside.chdir(closed)
+            closed.chmod(0)
+            if root:
+                os.seteuid(65534)  # nobody
+            try:
+                assert find(None, {}) == usual
+            finally:
+                if root:
+                    os.seteuid(0)
+                closed.chmod(0o700)

@@ -142,7 +142,7 @@ class Factors:
         return AddCredential(
             account_id=account.account_id,
             kind=kind,
-            key=str(account.account_id).encode(),
+            key=factor_key(account.account_id),
             data=msgspec.json.encode(data),
             created_at=int(self._now()),
             most=1,
@@ -171,6 +171,11 @@ class Factors:
     async def _of(self, account: Account, kind: CredentialKind) -> list[Credential]:
         found = await self._store.credentials(account.account_id)
         return [item for item in found if item.kind is kind]
+
+
+def factor_key(account_id: int) -> bytes:
+    """By what an account's secret and its codes on paper are found: it has one of each."""
+    return str(account_id).encode()
 
 
 def is_second_factor(item: Credential) -> bool:

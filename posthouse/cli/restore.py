@@ -6,18 +6,20 @@ import csv
 import io
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from msgspec import structs
 
 from posthouse.cli.session import Session, Verb, take_session
 from posthouse.cli.transfer import show_steps
+from posthouse.errors import PosthouseError
 
 if TYPE_CHECKING:
     from posthouse.operations.backup import Manifest
+    from posthouse.operations.transfer.archive import ArchiveSource
     from posthouse.operations.transfer.carry import Plan
-    from posthouse.store.model import Account
 
 
 @click.command(cls=Verb)
@@ -50,7 +52,7 @@ def restore(
 ) -> None:
     """Restore everything from the backup in DIR while no server runs; or, at any time, one account or message.
 
-    An account that is gone comes back as it was, with its password. One that is there gets what is restored in a
+    An account that is gone comes back as it was, with all that logs it in. One that is there gets what is restored in a
     mailbox "Restored DATE", unless --in-place. Everything: mail programs see new UIDs and queued mail is held,
     unless --same.
     """
@@ -129,24 +131,29 @@ def _account(
             there = {row["address"] for row in session.one("account.list")}
             target = normalize_address(plan.address) if plan.address else source.account.address
             fresh = target not in there
+            more: dict[str, Any] = {}
+            date = time.strftime("%Y-%m-%d", time.localtime(manifest.made_at))
             if fresh:
                 if plan.address:
                     raise click.UsageError(f"no account {target}: add it first")
-                _bring_back(session, source.account)
-            date = time.strftime("%Y-%m-%d", time.localtime(manifest.made_at))
+                more["account"] = _bring_back(session, source)
+                if not session.as_json:
+                    click.echo(_logins(target, more["account"], date))
             into = "" if fresh or in_place else f"Restored {date}"
             plan = structs.replace(plan, address=target, into=into)
             if into and not session.as_json:
                 click.echo(f'below the mailbox "{into}" of {target}:')
-            show_steps(session, carry_in(source, session, plan), "restored")
+            show_steps(session, carry_in(source, session, plan), "restored", **more)
     finally:
         source.close()
 
 
-def _bring_back(session: Session, account: Account) -> None:
-    """Make the account as it was, with its password; one that was disabled stays so."""
+def _bring_back(session: Session, source: ArchiveSource) -> dict[str, Any]:
+    """Make the account as it was, with all that logs its owner in; what of that came back."""
     from posthouse.accounts.passwords import SCRAM
+    from posthouse.operations.returning import ITEM_KINDS
 
+    account = source.account
     cells = {
         "address": account.address,
         "hash": account.password,
@@ -154,7 +161,7 @@ def _bring_back(session: Session, account: Account) -> None:
         "name": account.display_name,
         "quota": account.quota,
         "admin": "yes" if account.admin else "no",
-        "disabled": "yes" if account.disabled else "no",
+        "disabled": "yes",  # until its second factor is there
     }
     text = io.StringIO()
     rows = csv.DictWriter(text, cells)
@@ -163,3 +170,33 @@ def _bring_back(session: Session, account: Account) -> None:
     done = session.one("account.import", text.getvalue().encode())
     if done["refused"]:
         raise click.ClickException(f"{account.address}: {done['refused'][0]['reason']}")
+    try:
+        for kind in ITEM_KINDS:
+            for some in source.items(kind):
+                items = [{"item_id": each.item_id, "data": msgspec.to_builtins(each.data)} for each in some]
+                session.one("account.return-items", address=account.address, kind=kind, items=items)
+        returned: dict[str, Any] = session.one(
+            "account.return",
+            address=account.address,
+            disabled=account.disabled,
+            app_passwords=msgspec.to_builtins(source.app_passwords),
+            credentials=msgspec.to_builtins(source.credentials),
+        )
+    except PosthouseError:
+        session.one("account.remove", address=account.address)
+        raise
+    return returned
+
+
+def _logins(address: str, returned: dict[str, Any], date: str) -> str:
+    """What logs in to an account that has come back, in one line."""
+    parts = ["its password"]
+    if returned["second_factor"]:
+        parts.append("its second factor")
+    for key, one in (("app_passwords", "app password"), ("passkeys", "passkey"), ("tokens", "token")):
+        if returned[key]:
+            parts.append(f"{returned[key]} {one}{'s' if returned[key] != 1 else ''}")
+    said = f"{address} is back with {', '.join(parts)}, as of {date}; browsers must log in again"
+    if returned["taken"]:
+        said += f"; {returned['taken']} passkeys belong to another account by now"
+    return said

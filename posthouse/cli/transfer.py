@@ -137,8 +137,11 @@ def _password(server: dict[str, Any]) -> str:
 # --- showing ------------------------------------------------------------------------------------------------
 
 
-def show_steps(session: Session, steps: Iterator[Step], word: str) -> None:
-    """A bar on a terminal, a line per mailbox on a pipe, at the end the sum. Exit code 1: something was left out."""
+def show_steps(session: Session, steps: Iterator[Step], word: str, **more: Any) -> None:
+    """A bar on a terminal, a line per mailbox on a pipe, at the end the sum. Exit code 1: something was left out.
+
+    `more`: what else the answer in JSON has.
+    """
     last: dict[str, Step] = {}
     watched = _with_bar(steps) if sys.stderr.isatty() and not session.as_json else steps
     for step in watched:
@@ -149,6 +152,7 @@ def show_steps(session: Session, steps: Iterator[Step], word: str) -> None:
         word: count,
         "folders": [{"name": step.folder, word: step.done, "before": step.before} for step in last.values()],
         "refused": refused,
+        **more,
     }
     if session.as_json:
         click.echo(json.dumps(result, ensure_ascii=False, indent=2))

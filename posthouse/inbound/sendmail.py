@@ -7,7 +7,7 @@ pipeline takes out).
 
 from __future__ import annotations
 
-import re
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -17,7 +17,7 @@ import msgspec
 from posthouse.accounts.addresses import normalize_address
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.pipeline import Pipeline
-from posthouse.limits import SMTP_RECIPIENTS
+from posthouse.limits import SENDMAIL_PIECE, SMTP_RECIPIENTS
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.smtp.replies import Reply
@@ -25,7 +25,6 @@ from posthouse.store.model import Content
 
 _RECIPIENT_FIELDS: Final = ("to", "cc", "bcc")
 _RESENT_FIELDS: Final = ("resent-to", "resent-cc", "resent-bcc")
-_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
 class RecipientResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +73,8 @@ class Sendmail:
 
         `sender`: the reverse-path, "" or "<>" for the null one; None: the user's own address.
         """
-        raw = _LINE_END.sub(b"\r\n", body)
+        large = len(body) > SENDMAIL_PIECE
+        raw = await asyncio.to_thread(_with_crlf, body) if large else _with_crlf(body)
         if len(raw) > self._message_size:
             raise ValueError(f"the message is larger than {self._message_size} octets")
         headers = Headers.scan(raw)
@@ -133,6 +133,20 @@ class Sendmail:
             for value in headers.all(name)
             for mailbox in flat(parse_mailbox_list(value))
         ]
+
+
+def _with_crlf(body: bytes) -> bytes:
+    """Lines ended by CR LF, whatever they were; piece by piece, between which other threads have their turn."""
+    pieces = []
+    start = 0
+    while start < len(body):
+        end = start + SENDMAIL_PIECE
+        if body[end - 1 : end + 1] == b"\r\n":
+            end += 1
+        piece = body[start:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        pieces.append(piece.replace(b"\n", b"\r\n"))
+        start = end
+    return b"".join(pieces)
 
 
 def _from_field(full_name: str, address: str) -> bytes:

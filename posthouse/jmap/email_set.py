@@ -243,13 +243,12 @@ def _operations(account_id: int, changes: list[Change]) -> list[Op[Any]]:
                 SetFlags(account_id=account_id, mailbox_id=home, uids=uids[home], action=action, flags=flags)
             )
     come, go = sorted(first.mailboxes - here), sorted(here - first.mailboxes)
-    while come and go:  # a move keeps it one step
-        source, target = go.pop(), come.pop()
-        ops += [_place(account_id, source, uids[source], box) for box in come]
-        come.clear()
-        ops.append(MoveEmails(account_id=account_id, source_id=source, uids=uids[source], target_id=target))
-    ops += [_place(account_id, home, uids[home], box) for box in come]
+    source, target = (go.pop(), come.pop()) if come and go else (home, None)
+    # What leaves goes first: each mailbox counts against the quota.
     ops += [Expunge(account_id=account_id, mailbox_id=box, uids=uids[box], force=True) for box in go]
+    ops += [_place(account_id, source, uids[source], box) for box in come]
+    if target is not None:  # a move keeps it one step
+        ops.append(MoveEmails(account_id=account_id, source_id=source, uids=uids[source], target_id=target))
     return ops
 
 

@@ -124,7 +124,12 @@ class AccountMail:
         return [
             each
             if each.gone or standing_of(indexes, each.email_id) is not None
-            else msgspec.structs.replace(each, gone=True, thread_id=threads.get(each.email_id, each.email_id))
+            else msgspec.structs.replace(
+                each,
+                created_modseq=each.first_modseq,
+                gone=True,
+                thread_id=threads.get(each.email_id, each.email_id),
+            )
             for each in changes
         ]
 

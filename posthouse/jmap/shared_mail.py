@@ -105,7 +105,11 @@ class SharedMail(AccountMail):
         passages = await self._store.passages(self.account_id, list(indexes), since)
         if known is None or passages is None:
             return None
-        born = {each.email_id: each.created_modseq for each in known}
+        present = {each.email_id for each in known if standing_of(indexes, each.email_id) is not None}
+        born = {
+            each.email_id: each.created_modseq if each.email_id in present else each.first_modseq
+            for each in known
+        }
         gone = {each.email_id: each.thread_id for each in known if each.gone}
         story = _Story(indexes, born, since, passages)
         changed = _modseqs(indexes, since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -26,11 +27,11 @@ from posthouse.junk.sending import Sending, Tell
 from posthouse.junk.survey import Surveyor
 from posthouse.junk.trainer import Trainer
 from posthouse.junk.verdict import Thresholds
-from posthouse.limits import QUEUE_WHOLE
 from posthouse.resolver import Resolver
 from posthouse.store.interface import ChangeQueued, Store
 from posthouse.store.judgement import HOUSE, PruneMemos
 from posthouse.store.model import RecipientState
+from posthouse.store.queue_pages import queue_pages
 
 log: Final = logging.getLogger(__name__)
 
@@ -157,9 +158,11 @@ class JunkOffice:
             raise NotFound(f"There is no account {address}.")
         was_held = await self.sending.release(account)
         recipients = 0
-        for message in await self._store.queue(limit=QUEUE_WHOLE):
-            waits = any(one.state is RecipientState.HELD for one in message.recipients)
-            if waits and message.account_id == account.account_id:
-                change = ChangeQueued(queue_id=message.queue_id, action="release", now=self._now())
-                recipients += await self._store.apply(change)
+        async for page in queue_pages(self._store):
+            for message in page:
+                waits = any(one.state is RecipientState.HELD for one in message.recipients)
+                if waits and message.account_id == account.account_id:
+                    change = ChangeQueued(queue_id=message.queue_id, action="release", now=self._now())
+                    with contextlib.suppress(NotFound):  # it was dropped meanwhile
+                        recipients += await self._store.apply(change)
         return Released(address=account.address, was_held=was_held, recipients=recipients)

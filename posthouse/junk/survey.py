@@ -21,6 +21,7 @@ from posthouse.junk.tokens import Tokens, read_tokens
 from posthouse.junk.verdict import Evidence
 from posthouse.limits import TOKEN_SOURCE, TOKENS_INLINE
 from posthouse.msgauth.results import Result
+from posthouse.store.model import Content
 
 _LISTED: Final = {ListKind.ADDRESS: 4.0, ListKind.DOMAIN: 3.5, ListKind.HASH: 4.0}
 _RUNNABLE: Final = frozenset(
@@ -142,6 +143,10 @@ class Surveyor:
         survey.refused = opinion.action == "reject"
         words = f"{opinion.action} {opinion.score:g} of {opinion.required:g}: {', '.join(opinion.symbols)}"
         survey.checks.append(Evidence(check="rspamd", weight=round(weight, 1), evidence=words))
+
+    async def virus_in(self, content: Content) -> str:
+        """What the scanner alone says; empty: nothing found, or there is none. Raises Temporary, Permanent."""
+        return (await self._clamav.scan(content)).virus if self._clamav is not None else ""
 
     async def _ask_clamav(self, survey: Survey, clamav: ClamAv) -> None:
         try:

@@ -16,7 +16,7 @@ from posthouse.msgauth.results import Disposition, Result
 from posthouse.msgauth.spf import SpfQuestion, check_spf
 from posthouse.operations.dkim_keys import KeyRow, is_published
 from posthouse.operations.dns_plan import DnsRecord, PlanFacts
-from posthouse.operations.findings import Finding, fine, look, wrong
+from posthouse.operations.findings import Finding, Level, fine, look, wrong
 from posthouse.operations.mta_sts_check import Read, check_policy
 from posthouse.resolver import Answer, Status, TextAnswer, ZoneResolver
 from posthouse.store.model import Domain, DomainKind
@@ -81,6 +81,7 @@ class DnsCheck:
             "TLSA": self.tlsa,
             "CAA": self.caa,
             "SRV": self.srv,
+            "AUTOCONFIG": self.autoconfig,
         }
 
     # --- mail ----------------------------------------------------------------------------------------
@@ -113,32 +114,42 @@ class DnsCheck:
     # --- trust ---------------------------------------------------------------------------------------
 
     async def spf(self) -> list[Finding]:
-        """Whether receivers find one record, and whether our own addresses pass by it."""
-        name = self._domain.name
+        """Whether receivers find one record for the domain, and one for our host where that is in the domain.
+
+        RFC 7208 §2.4: bounces have no sender; then the name that our host says in EHLO is asked.
+        """
+        findings = []
+        for record in self._planned("SPF"):
+            name = record.name.rstrip(".")
+            sender = f"postmaster@{name}" if name == self._domain.name else ""
+            findings.append(await self._spf(name, sender, fix_for(record)))
+        return findings
+
+    async def _spf(self, name: str, sender: str, fix: str) -> Finding:
+        """Whether there is one record, and whether our own addresses pass by it. `sender`: empty for a bounce."""
         subject = f"SPF {name}"
         answer = await self._resolver.txt(name)
-        fix = fix_for(self._planned("SPF")[0])
         if answer.status is Status.TEMPORARY:
-            return [unasked(subject, answer)]
+            return unasked(subject, answer)
         found = [text for text in answer.records if text.lower().split(" ")[0] == "v=spf1"]
         if len(found) > 1:  # RFC 7208 §4.5
-            return [wrong(subject, f"{len(found)} SPF records: receivers then use none", "leave one")]
+            return wrong(subject, f"{len(found)} SPF records: receivers then use none", "leave one")
         if not found:
-            return [look(subject, "no SPF record", fix)]
+            return look(subject, "no SPF record", fix)
         if self._facts.relay:
-            return [fine(subject, found[0])]  # the addresses that our mail comes from are the relay's
+            return fine(subject, found[0])  # the addresses that our mail comes from are the relay's
         own = await self._own_addresses()
         if own is None:
-            return [look(subject, f"{self._hostname} cannot be asked for its addresses", _TRY_AGAIN)]
+            return look(subject, f"{self._hostname} cannot be asked for its addresses", _TRY_AGAIN)
         for address in dict.fromkeys((*own, *self._facts.sources)):
-            question = SpfQuestion(address=address, reverse_path=f"postmaster@{name}", helo=self._hostname)
+            question = SpfQuestion(address=address, reverse_path=sender, helo=self._hostname)
             verdict = await check_spf(question, self._resolver)
             if verdict.result is Result.TEMPERROR:
-                return [look(subject, f"cannot be asked: {verdict.reason}", _TRY_AGAIN)]
+                return look(subject, f"cannot be asked: {verdict.reason}", _TRY_AGAIN)
             if verdict.result is not Result.PASS:
                 words = f"our address {address} gets {verdict.result}: {verdict.reason}"
-                return [wrong(subject, words, f"let it stand for {address}: {fix}")]
-        return [fine(subject, found[0])]
+                return wrong(subject, words, f"let it stand for {address}: {fix}")
+        return fine(subject, found[0])
 
     async def dkim(self) -> list[Finding]:
         """Whether the keys that sign, and those that are to, are published."""
@@ -244,6 +255,21 @@ class DnsCheck:
     async def srv(self) -> list[Finding]:
         """RFC 6186, RFC 8314 §5.1."""
         return [await self._shown(record, absent_is_fine=False) for record in self._planned("SRV")]
+
+    async def autoconfig(self) -> list[Finding]:
+        """Whether mail programs that ask by this name come to us: by the alias, or by an address of ours."""
+        findings = []
+        for record in self._planned("AUTOCONFIG"):
+            finding = await self._shown(record, absent_is_fine=False)
+            if finding.level is Level.LOOK and await self._leads_to_us(record.name.rstrip(".")):
+                finding = fine(finding.subject, "leads to us")
+            findings.append(finding)
+        return findings
+
+    async def _leads_to_us(self, host: str) -> bool:
+        own = await self._own_addresses() or ()
+        answers = [await self._resolver.a(host), await self._resolver.aaaa(host)]
+        return any(address in own for answer in answers for address in answer.records)
 
     async def _shown(self, record: DnsRecord, *, absent_is_fine: bool) -> Finding:
         name = record.name.rstrip(".")

@@ -30,7 +30,7 @@ from posthouse.store.interface import Store
 from posthouse.store.model import Domain
 from posthouse.store.trust import Mute, PutMute, RemoveMute
 
-KINDS: Final = ("MX", "SPF", "DKIM", "DMARC", "TLSRPT", "MTA-STS", "TLSA", "CAA", "SRV", "PTR")
+KINDS: Final = ("MX", "SPF", "DKIM", "DMARC", "TLSRPT", "MTA-STS", "TLSA", "CAA", "SRV", "AUTOCONFIG", "PTR")
 """What can be muted."""
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_login
-from posthouse.errors import NotFound
+from posthouse.errors import Damaged, NotFound
 from posthouse.operations.transfer.model import NUMBER_MAX
 from posthouse.operations.transfer.naming import usable_keyword, usable_name
 from posthouse.store.care import KeepUids, NoteTransferred
@@ -55,6 +55,13 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     received_at: int
     flags: tuple[str, ...]
     octets: int
+
+
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is there and cannot be exported, because its octets are not those that were stored."""
+
+    uid: int
+    reason: str
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,10 +169,10 @@ class MailTransfer:
 
     async def transfer_get(
         self, *, address: str, folder: str, after: int = 0, limit: int = limits.TRANSFER_BATCH
-    ) -> AsyncIterator[Outgoing | Piece]:
+    ) -> AsyncIterator[Outgoing | Piece | Unreadable]:
         """Messages with UIDs above `after`, at most so many and so large: each as it begins, then its octets. NotFound.
 
-        None: there are no more.
+        Each is compared with what was stored before anything of it is given. None: there are no more.
         """
         account = await self._account(address)
         mailbox = await self._store.mailbox(account.account_id, folder)
@@ -183,13 +190,23 @@ class MailTransfer:
         octets = 0
         for (uid, _, bits, received_at), stored in zip(wanted, places, strict=True):
             if stored is None:
-                continue  # expunged meanwhile
+                if index.position(uid) is not None:  # else it was expunged meanwhile
+                    yield Unreadable(uid=uid, reason="only its place in the mailbox is left")
+                continue
             octets += stored.size
             if octets > limits.TRANSFER_OCTETS and octets != stored.size:
                 return
             flags = tuple(name for bit, name in enumerate(names) if bits >> bit & 1)
+            try:
+                raw = await self._store.whole(stored)
+            except Damaged as fault:
+                yield Unreadable(uid=uid, reason=fault.public)
+                continue
+            except NotFound:
+                continue  # expunged meanwhile
             yield Outgoing(uid=uid, received_at=received_at, flags=flags, octets=stored.size)
-            async for chunk in self._store.chunks(stored):
+            for start in range(0, len(raw), limits.BLOB_CHUNK):
+                chunk = raw[start : start + limits.BLOB_CHUNK]
                 yield Piece(base64=base64.b64encode(chunk).decode())
 
     async def _account(self, address: str) -> Account:

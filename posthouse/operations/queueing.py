@@ -5,16 +5,17 @@ Deliveries themselves are `outbound`'s; what is changed here is committed to the
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
-from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.message.address import normalize_domain
 from posthouse.store.interface import ChangeQueued, Store, WakeDestination
 from posthouse.store.model import QueuedMessage, QueuedRecipient
+from posthouse.store.queue_pages import queue_pages
 
 ACTIONS = ("retry", "hold", "release", "drop", "fail")
 
@@ -69,24 +70,46 @@ class Queue:
             raise NotFound(f"no message {id} in the queue")
         return _row(message)
 
-    async def queue_change(self, *, action: str, ids: tuple[int, ...] = (), everything: bool = False) -> int:
-        """retry, hold, release, drop or fail messages; the result counts recipients. NotFound."""
+    async def queue_change(
+        self, *, action: str, ids: tuple[int, ...] = (), everything: bool = False
+    ) -> AsyncIterator[int]:
+        """retry, hold, release, drop or fail messages: how many recipients so far, the last time all. NotFound.
+
+        `everything`: all of the queue, page by page, so that neither mail nor whoever waits for us waits long.
+        """
         if action not in ACTIONS:
             raise ValueError(f"an action is one of {', '.join(ACTIONS)}")
-        if everything:
-            ids = tuple(message.queue_id for message in await self._store.queue(limit=limits.QUEUE_WHOLE))
         changed = 0
+        if everything:
+            async for page in queue_pages(self._store):
+                changed += await self._change_page(action, page)
+                yield changed
         for queue_id in ids:
             message = await self._store.queued(queue_id)
             if message is None:
-                if everything:
-                    continue  # it was delivered meanwhile
                 raise NotFound(f"no message {queue_id} in the queue")
-            for recipient in message.recipients:
-                self._forgive(recipient.destination)
-            op = ChangeQueued(queue_id=queue_id, action=action, now=self._now())
-            changed += await self._store.apply(op)
+            self._forgive_all([message])
+            changed += await self._store.apply(self._change(action, queue_id))
+        yield changed
+
+    async def _change_page(self, action: str, page: Sequence[QueuedMessage]) -> int:
+        """In one commit; one by one when some of it were delivered meanwhile."""
+        self._forgive_all(page)
+        operations = [self._change(action, message.queue_id) for message in page]
+        with contextlib.suppress(NotFound):
+            return sum(await self._store.commit(*operations))
+        changed = 0
+        for operation in operations:
+            with contextlib.suppress(NotFound):
+                changed += await self._store.apply(operation)
         return changed
+
+    def _change(self, action: str, queue_id: int) -> ChangeQueued:
+        return ChangeQueued(queue_id=queue_id, action=action, now=self._now())
+
+    def _forgive_all(self, messages: Sequence[QueuedMessage]) -> None:
+        for destination in {one.destination for message in messages for one in message.recipients}:
+            self._forgive(destination)
 
     async def queue_flush(self, *, destination: str = "") -> int:
         """Try everything for a destination (empty: all) now; the result counts recipients."""

@@ -240,11 +240,10 @@ class _Walk:
         """
         self._session, answered = session, False
         while todo:
-            batch = _batch(todo, session)
-            todo = [recipient for recipient in todo if recipient not in batch]
+            batch, todo = _divide(todo, session)
             envelope = await self._parcel.envelope(batch, session.core.offer)
             results = await session.send(envelope, self._parcel.content)
-            broken = all(map(_is_broken, results))
+            broken = all(result.reply.code == 421 for result in results)
             if reused and broken and not any(result.ambiguous for result in results):
                 self._let_go(session)
                 return None
@@ -376,21 +375,22 @@ def _delivery(
     )
 
 
-def _batch(todo: list[QueuedRecipient], session: Session) -> list[QueuedRecipient]:
-    """Who goes together in the next transaction."""
+def _divide(
+    todo: list[QueuedRecipient], session: Session
+) -> tuple[list[QueuedRecipient], list[QueuedRecipient]]:
+    """Who goes together in the next transaction, and who comes after."""
+    most = session.core.recipients_most
     if "SMTPUTF8" not in session.core.offer:
         # RFC 6531 §3.6: what such a server cannot be told must not keep the mail from the others.
-        todo = [one for one in todo if ascii_domain(one.address).isascii()] or todo
-    return todo[: session.core.recipients_most]
+        todo = sorted(todo, key=lambda one: not ascii_domain(one.address).isascii())
+        plain = sum(ascii_domain(one.address).isascii() for one in todo)
+        most = min(most, plain) if plain else most
+    return todo[:most], todo[most:]
 
 
 def _wants_tls(session: Session, reply: Reply) -> bool:
     """Whether a server demands TLS (RFC 3207 §4: 530) which it offers, and which did not come about this time."""
     return bool(session.tls_problem) and reply.code == 530
-
-
-def _is_broken(result: Result) -> bool:
-    return result.reply.code == 421
 
 
 def _by_family(sources: Iterable[str]) -> dict[int, str]:

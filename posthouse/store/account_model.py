@@ -24,10 +24,18 @@ class EmailChange(Frozen, frozen=True, kw_only=True):
 
     email_id: int
     created_modseq: int
+    """Also of when it last lost \\Deleted: with that it was not there for some (RFC 8621 §4.1.1)."""
     modseq: int
     gone: bool = False
     thread_id: int = 0
     """Of a destroyed email, when it was known; else 0."""
+    known_from: int = 0
+    """Of when it was made, when it has lost \\Deleted since; else 0."""
+
+    @property
+    def first_modseq(self) -> int:
+        """Of when it was made."""
+        return self.known_from or self.created_modseq
 
 
 class MailboxGone(Frozen, frozen=True, kw_only=True):

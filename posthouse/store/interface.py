@@ -237,6 +237,10 @@ class Store(TrustStore, Judgements, CredentialStore, Protocol):
         """Octets of one message from an offset; the caller bounds the length. NotFound when it is gone."""
         ...
 
+    async def whole(self, stored: Stored) -> bytes:
+        """A whole message, compared with what was stored: for what must not pass on damage. NotFound, Damaged."""
+        ...
+
     def chunks(self, stored: Stored) -> AsyncIterator[bytes]:
         """A whole message in pieces of at most BLOB_CHUNK octets."""
         ...
@@ -319,9 +323,9 @@ class Store(TrustStore, Judgements, CredentialStore, Protocol):
     # the queue
 
     async def queue(
-        self, *, destination: str = "", address: str = "", limit: int = 1000
+        self, *, destination: str = "", address: str = "", after: int = 0, limit: int = 1000
     ) -> list[QueuedMessage]:
-        """What is queued, oldest first; optionally of one destination, sender or recipient."""
+        """What is queued, by number above `after`; optionally of one destination, sender or recipient."""
         ...
 
     async def queued(self, queue_id: int) -> QueuedMessage | None:

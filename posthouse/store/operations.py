@@ -150,7 +150,8 @@ class MoveEmails(Op[Copied], frozen=True, kw_only=True):
 class PlaceEmails(Op[Copied], frozen=True, kw_only=True):
     """Put emails into another mailbox too: the same emails, sharing flags from now on (RFC 8621 §4.1.1).
 
-    UIDs that are not there are passed over; an email that is in the target already stays as it is. NotFound.
+    UIDs that are not there are passed over; an email that is in the target already stays as it is. NotFound, OverQuota:
+    an email counts in each mailbox that it is in, as a copy would.
     """
 
     account_id: int

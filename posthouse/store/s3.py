@@ -140,6 +140,10 @@ class Objects:
         """Octets from `start` to before `end` of an object. Blocks. NotFound, StoreUnavailable."""
         return self._cache.read(key, start, end, self._fetch)
 
+    def forget(self, key: str) -> None:
+        """Fetch an object anew when it is read again."""
+        self._cache.forget(key)
+
     def read_within(self, key: str, start: int, end: int, size: int) -> bytes:
         """As `read`, of an object of `size` octets of which little is wanted: by blocks of PACK_BLOCK octets."""
         pieces = []

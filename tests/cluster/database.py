@@ -168,7 +168,8 @@ class Database:
         """A new database; its URL."""
         self._databases += 1
         name = name or f"house{self._databases}_{os.getpid()}"
-        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # A file for a file is the quickest way to a small database that nobody else waits for.
+        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(name)
 
     def url(self, name: str) -> str:

@@ -23,6 +23,7 @@ from posthouse.store.s3 import Objects
 limits.PACK_AFTER = 0.0  # type: ignore[misc]
 limits.PACK_LEAST = 1  # type: ignore[misc]
 limits.NODE_SILENCE = 1.0  # type: ignore[misc]
+limits.NODE_PATIENCE = 0.5  # type: ignore[misc]
 
 
 def stop_here() -> None:

@@ -13,9 +13,11 @@ from posthouse.errors import Conflict
 from posthouse.store.interface import LeaseDue
 from posthouse.store.model import RecipientState
 from posthouse.store.postgres import Place, PostgresStore
+from tests.cluster.database import Database
 from tests.cluster.nodes import nodes
 from tests.kits.queue import enqueue, lease, names, record
 from tests.store.conftest import derive
+from tests.waiting import until
 
 
 async def test_two_nodes_racing_never_get_the_same(url: str, tmp_path: Path) -> None:
@@ -42,6 +44,7 @@ async def test_a_dead_node_s_leases_are_taken_over(
 ) -> None:
     monkeypatch.setattr(limits, "NODE_BEAT", 0.1)
     monkeypatch.setattr(limits, "NODE_SILENCE", 0.6)
+    monkeypatch.setattr(limits, "NODE_PATIENCE", 0.2)
     monkeypatch.setattr(limits, "NOTICE_CHECK", 0.05)
     async with nodes(url, tmp_path) as (dead, alive):
         queue_id = await enqueue(dead, "a@one.test")
@@ -61,11 +64,54 @@ async def test_a_dead_node_s_leases_are_taken_over(
             await record(dead, late, RecipientState.DELIVERED)
 
 
+async def test_after_an_outage_of_the_database_nobody_is_dead_at_once(
+    server: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "NODE_BEAT", 0.1)
+    monkeypatch.setattr(limits, "NODE_SILENCE", 0.6)
+    monkeypatch.setattr(limits, "NODE_PATIENCE", 5.0)
+    monkeypatch.setattr(limits, "NOTICE_CHECK", 0.05)
+    async with nodes(url, tmp_path) as (slow, quick):
+        await enqueue(slow, "a@one.test")
+        (delivering,) = await lease(slow)
+        server.kill()
+        await slow._engine.notices.close()  # it comes back a little later than the other one
+        before = quick._engine.node._beaten
+        await asyncio.sleep(limits.NODE_SILENCE)
+        server.start()
+        await until(lambda: quick._engine.node._beaten > before + limits.NODE_SILENCE)
+        looked = quick._engine.node._beaten
+        await until(lambda: quick._engine.node._beaten > looked + 3 * limits.NODE_BEAT)
+        slow._engine.notices.start()
+        await until(slow._engine.notices.connected.is_set)
+        await record(slow, delivering, RecipientState.DELIVERED)
+        assert await quick.queue() == [], "it was delivered once"
+
+
+async def test_the_mark_of_a_living_node_stays_whatever_it_says(
+    server: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "NODE_BEAT", 0.05)
+    monkeypatch.setattr(limits, "NOTICE_CHECK", 0.05)
+    name = url.rpartition("/")[2]
+    async with nodes(url, tmp_path, 1) as (store,):
+        await until(store._engine.notices.connected.is_set)
+        server.sql(
+            "UPDATE commit_mark SET at = 0", name
+        )  # as when a commit whose answer was lost is given up
+        server.sql("INSERT INTO commit_mark VALUES ('long gone', 7, 1)", name)
+        looked = store._engine.node._beaten
+        await until(lambda: store._engine.node._beaten > looked + 3 * limits.NODE_BEAT)
+        marks = server.sql("SELECT node FROM commit_mark ORDER BY node", name).splitlines()
+        assert marks == [store._engine.name, f"{store._engine.name}+"]
+
+
 async def test_the_lock_on_a_maildrop_is_everybodys(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "NODE_BEAT", 0.1)
     monkeypatch.setattr(limits, "NODE_SILENCE", 0.6)
+    monkeypatch.setattr(limits, "NODE_PATIENCE", 0.2)
     monkeypatch.setattr(limits, "NOTICE_CHECK", 0.05)
     async with nodes(url, tmp_path) as stores:
         here, there = (store.maildrop_locks() for store in stores)

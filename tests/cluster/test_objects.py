@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import obstore
 import pytest
 
 from posthouse import limits
-from posthouse.errors import NotFound, StoreUnavailable
+from posthouse.errors import Damaged, NotFound, StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, Expunge
 from posthouse.store.model import Content
@@ -60,6 +61,35 @@ async def test_size_decides_where_bytes_are(server: Database, engine: PostgresEn
     await engine.reopen()
     found = await desk.store.messages(desk.id, [first.email_id, second.email_id])
     assert found == [small.beginning(), large.beginning()]
+
+
+@pytest.mark.parametrize("octets", [0, 100, limits.OBJECT_OCTETS])
+async def test_an_object_that_is_too_short_is_an_error_and_never_a_shorter_message(
+    server: Database, engine: PostgresEngine, octets: int
+) -> None:
+    desk = await furnish(engine)
+    large, whole = body(limits.OBJECT_OCTETS + 5000, 1), body(limits.OBJECT_OCTETS + 5000, 2)
+    inbox = await desk.box()
+    (broken,) = await desk.add(inbox, "x", content=large)
+    (fine,) = await desk.add(inbox, "x", content=whole)
+    (key,) = rows(server, engine, "SELECT object FROM blob ORDER BY blob_id LIMIT 1")
+    await engine.settle()  # nobody reads it, and so keeps it, before it is broken
+    store = await engine.reopen()
+    assert store._engine.objects is not None
+    bucket = store._engine.objects._store
+    real = bytes((await obstore.get_async(bucket, key)).bytes())
+    await obstore.put_async(bucket, key, real[:octets])
+    (stored,) = await store.stored(desk.id, [broken.email_id])
+    assert stored is not None
+    for start, length in ((0, None), (0, limits.OBJECT_OCTETS + 1), (limits.OBJECT_OCTETS, 100)):
+        with pytest.raises(Damaged):
+            await store.read(stored, start, length)
+    with pytest.raises(Damaged):
+        await store.whole(stored)
+    found = await store.messages(desk.id, [broken.email_id, fine.email_id])
+    assert found == [None, whole.beginning()], "the others are read"
+    await obstore.put_async(bucket, key, real)
+    assert await store.read(stored) == large.beginning(), "the cache does not keep it"
 
 
 async def test_whether_the_bucket_can_be_used_is_known(

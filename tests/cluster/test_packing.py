@@ -8,13 +8,12 @@ import obstore
 import pytest
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
+from posthouse.errors import Damaged, PosthouseError
 from posthouse.ranges import Ranges
 from posthouse.store.interface import AddAccount, AddEmail, CopyEmails
 from posthouse.store.model import Content
 from posthouse.store.moving.keeping import ClusterKeeper, restore_into_cluster
 from posthouse.store.postgres import packing
-from posthouse.store.postgres.bodies import Damaged
 from posthouse.store.sqlite.verify import Flaw
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database

@@ -35,6 +35,7 @@ limits.DATABASE_RESOLVE = 30.0  # type: ignore[misc]
 limits.OBJECT_TIMEOUT = 2.0  # type: ignore[misc]
 limits.NODE_BEAT = 0.5  # type: ignore[misc]
 limits.NODE_SILENCE = 4.0  # type: ignore[misc]
+limits.NODE_PATIENCE = 1.0  # type: ignore[misc]
 limits.FLAGS_LOGGED = 10  # type: ignore[misc]
 # So is what is old in a house: bodies are packed, and packs made anew, while everything else happens.
 limits.PACK_AFTER = 1.0  # type: ignore[misc]

@@ -449,6 +449,26 @@ async def test_a_quota_is_told_followed_and_enforced(limited: Client) -> None:
     assert (await limited.call("Quota/query", filter={"scope": "account"}))["ids"] == [quota["id"]]
 
 
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_further_mailbox_counts_and_one_that_is_left_makes_room(limited: Client) -> None:
+    inbox, drafts, trash, junk = [
+        await limited.mailbox(role) for role in ("inbox", "drafts", "trash", "junk")
+    ]
+    here = {inbox: True, drafts: True}
+    email = await limited.add(letter("Half of it", "x" * 2000))
+
+    async def update(**patch: Any) -> Any:
+        answer = await limited.call("Email/set", update={email: patch})
+        return (answer["notUpdated"] or {}).get(email, {}).get("type")
+
+    assert await update(mailboxIds=here) is None
+    assert await update(mailboxIds={**here, trash: True}) == "overQuota"
+    assert await update(mailboxIds={trash: True, junk: True}) is None, "two are left for two"
+    assert await update(**{f"mailboxIds/{inbox}": True, f"mailboxIds/{junk}": None}) is None
+    ((got,),) = [await limited.get(email, properties=["mailboxIds"])]
+    assert got["mailboxIds"] == {trash: True, inbox: True}
+
+
 async def test_colons_and_names_that_only_look_alike_are_fine(alice: Client) -> None:
     values = {"a": ":", "b:": {"a": "::", "A": [{"a": 1}, {"a": 2}]}, "c\\u003a": "\\u003a"}
     call = {"using": CORE, "methodCalls": [["Core/echo", values, "x"]]}

@@ -11,7 +11,7 @@ import pytest
 
 from posthouse.jmap import ids
 from posthouse.ranges import Ranges
-from posthouse.store.interface import AddEmail, DeleteMailbox, Expunge, Op
+from posthouse.store.interface import AddEmail, DeleteMailbox, Expunge, Op, SetFlags
 from tests.house import TestHouse
 from tests.jmap.conftest import NOW, Client, letter
 
@@ -486,14 +486,10 @@ async def test_states_that_never_were_are_refused(alice: Client, kind: str) -> N
     assert await alice.error(f"{kind}/changes", sinceState="0", maxChanges=0) == "invalidArguments"
 
 
-async def test_what_is_marked_deleted_by_imap_is_destroyed_here(alice: Client) -> None:
-    name = await alice.add(letter("Imap"))
-    state = (await alice.call("Email/get", ids=[]))["state"]
+async def mark_inbox_deleted(alice: Client) -> None:
+    """As a mail program does that shows what it will expunge struck through."""
     box = await alice.house.app.store.mailbox(alice.number, "INBOX")
     assert box is not None
-    from posthouse.ranges import Ranges
-    from posthouse.store.interface import SetFlags
-
     await alice.house.app.store.apply(
         SetFlags(
             account_id=alice.number,
@@ -503,7 +499,32 @@ async def test_what_is_marked_deleted_by_imap_is_destroyed_here(alice: Client) -
             flags=frozenset({"\\Deleted"}),
         )
     )
+
+
+async def test_what_is_marked_deleted_by_imap_is_destroyed_here(alice: Client) -> None:
+    name = await alice.add(letter("Imap"))
+    state = (await alice.call("Email/get", ids=[]))["state"]
+    await mark_inbox_deleted(alice)
     assert (await alice.call("Email/changes", sinceState=state))["destroyed"] == [name]
+
+
+async def test_what_is_marked_deleted_in_one_mailbox_is_in_the_others_and_can_come_back(
+    alice: Client,
+) -> None:
+    name, other = await alice.add(letter("Both")), await alice.add(letter("Other"))
+    inbox, archive = await alice.mailbox("inbox"), await alice.mailbox("archive")
+    both = {"mailboxIds": {inbox: True, archive: True}}
+    assert await changed(alice, name, both) == {}
+    await mark_inbox_deleted(alice)
+    assert (await alice.get(name, properties=["mailboxIds"]))[0]["mailboxIds"] == {archive: True}
+    assert (await alice.call("Email/get", ids=[other]))["notFound"] == [other]
+    assert await changed(alice, name, both) == {}
+    assert (await alice.get(name, properties=["mailboxIds"]))[0]["mailboxIds"] == both["mailboxIds"]
+    assert await changed(alice, name, {f"mailboxIds/{archive}": None}) == {}
+    assert (await alice.get(name, properties=["mailboxIds"]))[0]["mailboxIds"] == {inbox: True}
+    assert await changed(alice, name, {"keywords/$seen": True}) == {}
+    counts = (await alice.call("Mailbox/get", ids=[inbox, archive]))["list"]
+    assert [(box["totalEmails"], box["unreadEmails"]) for box in counts] == [(1, 0), (0, 0)]
 
 
 # --- threads ------------------------------------------------------------------------------------------------

@@ -444,3 +444,10 @@ async def test_a_large_part_is_not_decoded_for_its_size(monkeypatch: pytest.Monk
         part = email_body.BodyReader(raw, root, "B1", email_body.BodyRequest()).structure()
         assert part["size"] == size
     assert [octets < 2**20 for octets in decoded] == [True]
+
+
+async def test_a_file_of_cards_has_so_many(alice: Client) -> None:
+    card = b"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:x\r\nEND:VCARD\r\n"
+    path = f"/jmap/upload/{alice.account_id}/"
+    answer = await alice.http.post(path, content=card * 20_001, headers={"content-type": "text/vcard"})
+    assert await alice.error("VCard/import", blobId=answer.json()["blobId"]) == "tooLarge"

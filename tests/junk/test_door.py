@@ -244,6 +244,21 @@ async def test_clamav_is_asked(tmp_path: Path, answer: bytes, reply: str) -> Non
     assert b"something attached" in clamd.heard
 
 
+@pytest.mark.parametrize(
+    ("answer", "reply"), [(b"stream: OK\0", "250"), (b"stream: Eicar-Test FOUND\0", "554"), (b"", "451")]
+)
+async def test_no_fault_of_the_filter_leads_past_clamav(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, reply: str
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    clamd = Answering(answer, bytes(4))
+    async with clamd.serving() as port, house_with(tmp_path, clamav=f"127.0.0.1:{port}") as house:
+        monkeypatch.setattr(house.junk.judge.surveyor, "look", broken)
+        assert (await house.comes(letter(EVE, "hello"))).startswith(reply)
+
+
 async def test_while_clamav_is_away_mail_is_put_off(tmp_path: Path) -> None:
     async with house_with(tmp_path, clamav="127.0.0.1:9") as house:
         assert (await house.comes(letter(EVE, "hello"))).startswith("451")

@@ -26,7 +26,7 @@ from posthouse.store.interface import (
     SetRole,
     Subscribe,
 )
-from posthouse.store.model import FLAGGED, SEEN, Content, Mailbox, Role
+from posthouse.store.model import DELETED, FLAGGED, SEEN, Content, Mailbox, Role
 from tests.kits.engine import NOW, Desk, EngineUnderTest, furnish
 
 
@@ -146,6 +146,60 @@ class EmailChangeKit:
         found = await desk.store.email_changes(desk.id, since)
         assert found is not None
         assert [(each.email_id, each.thread_id) for each in found] == [(added.email_id, thread)]
+
+    async def test_what_loses_deleted_again_is_new_to_who_was_told_that_it_is_gone(
+        self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(limits, "FLAGS_LOGGED", 3)
+        desk = await furnish(engine)
+        inbox = await desk.box()
+        added = [each.email_id for each in await desk.add(inbox, *"abcdefgh")]
+        at_first = await state(desk)
+        await desk.flag(inbox, "2:8", "\\Deleted")  # so many are logged as a rule
+        while_gone = await state(desk)
+        await desk.flag(inbox, "2:4,6:8", "\\Deleted", action="remove")
+        back = [*added[1:4], *added[5:]]
+        at_last = await state(desk)
+        for since in (at_first, while_gone):
+            found = await changes(desk, since)
+            assert {email_id: found[email_id] for email_id in back} == dict.fromkeys(back, "created")
+        assert (await changes(desk, at_first))[added[4]] == "updated", "it has \\Deleted, as who asks sees"
+        assert await changes(desk, at_last) == {}
+        await desk.flag(inbox, "2:8", "\\Deleted")
+        await desk.flag(
+            inbox, "2:8", "\\Seen", action="replace"
+        )  # the rule that is logged is not just changed
+        assert (await changes(desk, at_last)) == dict.fromkeys(added[1:], "created")
+        await engine.reopen()
+        await expunge(desk, inbox, "2:8")
+        for since in (at_first, while_gone, at_last):
+            assert await changes(desk, since) == dict.fromkeys(added[1:], "destroyed")
+
+    async def test_what_is_in_several_mailboxes_and_loses_deleted_again_is_new_in_all(
+        self, engine: EngineUnderTest
+    ) -> None:
+        desk = await furnish(engine)
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        (added,) = await desk.add(inbox, "a")
+        await place(desk, inbox, "1", archive)
+        at_first = await state(desk)
+        await desk.flag(inbox, "1", "\\Deleted")
+        await desk.flag(inbox, "1", "\\Deleted", action="remove")
+        assert await changes(desk, at_first) == {added.email_id: "updated"}, "the other mailbox had it"
+        for mailbox in (inbox, archive):
+            await desk.flag(mailbox, "1", "\\Deleted")
+        while_gone = await state(desk)
+        await desk.flag(archive, "1", "\\Deleted", "\\Seen", action="remove")
+        for since in (at_first, while_gone):
+            assert await changes(desk, since) == {added.email_id: "created"}
+        await desk.flag(archive, "1", "\\Flagged")
+        for since in (at_first, while_gone):
+            assert await changes(desk, since) == {added.email_id: "created"}
+        at_last = await state(desk)
+        for mailbox, word in ((inbox, ("created", "created", "updated")), (archive, ("destroyed",) * 3)):
+            await expunge(desk, mailbox, "1")
+            found = [await changes(desk, since) for since in (at_first, while_gone, at_last)]
+            assert found == [{added.email_id: each} for each in word]
 
     async def test_history_that_was_given_up_is_not_pretended(
         self, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
@@ -292,6 +346,19 @@ class TwinKit:
         assert [(await desk.box(name)).unseen for name in ("INBOX", "Archive")] == [1, 1]
         await engine.reopen()
         assert await flags(desk, inbox) == await flags(desk, archive) == [FLAGGED]
+
+    async def test_what_is_deleted_in_one_mailbox_stays_in_the_other(self, engine: EngineUnderTest) -> None:
+        r"""A mail program that removes a message marks it \Deleted in one mailbox and expunges that."""
+        desk, inbox, archive, _ = await self.pair(engine)
+        await desk.flag(inbox, "1", "\\Deleted", "\\Seen")
+        assert await flags(desk, inbox) == [SEEN | DELETED]
+        assert await flags(desk, archive) == [SEEN]
+        assert [(await desk.box(name)).deleted for name in ("INBOX", "Archive")] == [1, 0]
+        await desk.flag(archive, "1", "\\Flagged", action="replace")
+        assert await flags(desk, inbox) == [FLAGGED | DELETED]
+        for box in (inbox, archive):
+            await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=box.mailbox_id))
+        assert (await flags(desk, inbox), await flags(desk, archive)) == ([], [FLAGGED])
 
     async def test_it_lives_as_long_as_one_of_its_places(self, engine: EngineUnderTest) -> None:
         desk, inbox, archive, email_id = await self.pair(engine)

@@ -16,6 +16,7 @@ from posthouse.store.interface import (
     DeleteMailbox,
     Expunge,
     MoveEmails,
+    PlaceEmails,
     PutAccount,
     PutDomain,
     RenameMailbox,
@@ -233,6 +234,35 @@ class MessageKit:
         assert account is not None
         await desk.store.apply(PutAccount(account=_with(account, quota=5000)))
         await desk.store.apply(desk.message(inbox, content=Content.of(b"x" * 900)))
+
+    async def test_an_email_counts_in_each_mailbox_that_it_is_in(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine, quota=1000)
+        inbox, archive, trash = [await desk.box(name) for name in ("INBOX", "Archive", "Trash")]
+        for octets in (300, 500):
+            await desk.store.apply(desk.message(inbox, content=Content.of(b"x" * octets)))
+
+        async def place(uids: str, target: Mailbox) -> str:
+            copied = await desk.store.apply(
+                PlaceEmails(
+                    account_id=desk.id,
+                    source_id=inbox.mailbox_id,
+                    uids=Ranges.parse(uids),
+                    target_id=target.mailbox_id,
+                )
+            )
+            return str(copied.source)
+
+        with pytest.raises(OverQuota):
+            await place("1", archive)
+        assert (await desk.store.usage(desk.id)).octets == 800
+        await desk.store.apply(Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, force=True))
+        for octets in (200, 300):
+            await desk.store.apply(desk.message(inbox, content=Content.of(b"x" * octets)))
+        assert await place("3:4", archive) == "3:4"
+        assert (await desk.store.usage(desk.id)).octets == 1000
+        assert await place("3:4", archive) == "", "they are there already, and count no second time"
+        with pytest.raises(OverQuota):
+            await place("3", trash)
 
     async def test_the_quota_of_a_domain_is_that_of_its_accounts_without_one(
         self, engine: EngineUnderTest

@@ -145,4 +145,5 @@ class PassageKit:
             Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=uids(1), force=True)
         )
         await desk.store.apply(RemoveAccount(account_id=desk.id))
+        await engine.settle()
         assert await desk.store.passages(desk.id, [inbox.mailbox_id], 0) == []

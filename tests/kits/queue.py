@@ -51,6 +51,14 @@ def names(leases: list[Lease]) -> list[tuple[int, list[str]]]:
 class QueueKit:
     """The outbound queue."""
 
+    async def test_the_queue_is_read_page_by_page(self, engine: EngineUnderTest) -> None:
+        store = engine.store
+        ids = sorted([await enqueue(store, f"{name}@one.test") for name in "abc"])
+        assert [each.queue_id for each in await store.queue(limit=2)] == ids[:2]
+        assert [each.queue_id for each in await store.queue(after=ids[1])] == ids[2:]
+        one = await store.queue(after=ids[0], destination="one.test", address="c@one.test")
+        assert [each.recipients[0].address for each in one] == ["c@one.test"]
+
     async def test_leases_are_by_message_and_destination_oldest_first(self, engine: EngineUnderTest) -> None:
         store = engine.store
         late = await enqueue(store, "a@two.test", due=5.0)

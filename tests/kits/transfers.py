@@ -86,4 +86,5 @@ class TransferKit:
         assert await store.transferred(desk.id, ()) == frozenset()
         assert await store.transferred(other.id, marks) == frozenset()
         await store.apply(RemoveAccount(account_id=desk.id))
+        await engine.settle()
         assert await store.transferred(desk.id, marks) == frozenset()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 from pathlib import Path
 
 import apsw
+import pyotp
 import pytest
 
+from posthouse import limits
+from posthouse.accounts.factors import Factors, is_second_factor
+from posthouse.config import Config
+from posthouse.errors import StoreUnavailable
+from posthouse.house import House
 from posthouse.operations.backup import Backups, read_manifest
+from posthouse.operations.returning import Returning
+from posthouse.store.credentials import AddCredential, Credential, CredentialKind
+from posthouse.store.interface import PutItem
 from tests.operations.shell import ALICE, BOB, Shell
 
 LARGE = b"x" * 40_000
@@ -225,6 +235,98 @@ def test_an_account_comes_back_as_it_was(shell: Shell, tmp_path: Path) -> None:
         assert getattr(after, name) == getattr(before, name), name
 
 
+async def _furnish_logins(tmp_path: Path) -> tuple[str, str]:
+    """Give ALICE one of everything that logs in; (a code on paper, an app password)."""
+    house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
+    try:
+        account = await house.store.account(ALICE)
+        assert account is not None
+        factors = Factors(house.store)
+        secret = (await factors.begin_totp(account)).secret
+        codes = await factors.confirm_totp(account, pyotp.TOTP(secret).now())
+        assert codes is not None
+        for kind in (CredentialKind.PASSKEY, CredentialKind.TOKEN, CredentialKind.SESSION):
+            for name, ends in (("good", 0), ("ended", 1)):
+                await house.store.apply(
+                    AddCredential(
+                        account_id=account.account_id,
+                        kind=kind,
+                        key=b"\xff" + name.encode(),
+                        data=b"{}",
+                        created_at=1,
+                        expires_at=ends,
+                        most=9,
+                    )
+                )
+        for number, octets in ((1, 10), (7, 200_000), (8, 200_000)):
+            card = PutItem(
+                account_id=account.account_id,
+                kind="ContactCard",
+                item_id=number,
+                data=b"\xff" * octets,
+                new=True,
+            )
+            await house.store.apply(card)
+        people = house.administration.run("app-password.add", {"address": ALICE, "name": "Phone"})
+        (made,) = [item async for item in people]
+    finally:
+        await house.close()
+    return codes[0], made["password"]
+
+
+def test_an_account_comes_back_with_all_that_logs_it_in_but_browsers(shell: Shell, tmp_path: Path) -> None:
+    code, app_password = asyncio.run(_furnish_logins(tmp_path))
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    said = shell("restore", str(folder), "--account", ALICE)
+    assert (
+        f"{ALICE} is back with its password, its second factor, 1 app password, 1 passkey, 1 token, as of"
+        in said
+    )
+
+    async def look() -> None:
+        house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
+        try:
+            account = await house.store.account(ALICE)
+            assert account is not None
+            assert not account.disabled
+            held = await house.store.credentials(account.account_id)
+            assert any(map(is_second_factor, held)), "a password alone does not do"
+            assert await Factors(house.store).check_code(account, code)
+            assert sorted(each.kind.value for each in held) == ["passkey", "recovery", "token", "totp"]
+            login = await house.directory.authenticate(ALICE, app_password, "")
+            assert login.account.address == ALICE
+            cards = await house.store.items(account.account_id, "ContactCard")
+            assert [(card.item_id, len(card.data)) for card in cards] == [(1, 10), (7, 200_000), (8, 200_000)]
+        finally:
+            await house.close()
+
+    asyncio.run(look())
+    assert "is back" not in shell("restore", str(folder), "--account", ALICE), "what is there stays as it is"
+
+
+def test_an_account_whose_second_factor_cannot_come_back_does_not_come_back_without(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(_furnish_logins(tmp_path))
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    seen: list[bool] = []
+
+    async def fails(self: Returning, _credential: Credential) -> bool:
+        account = await self._store.account(ALICE)
+        assert account is not None
+        seen.append(account.disabled)
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(Returning, "_taken", fails)
+    shell("restore", str(folder), "--account", ALICE, code=1)
+    assert seen == [True], "meanwhile nobody gets in"
+    assert ALICE not in shell("account", "list")
+
+
 def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     shell("backup", str(folder))
@@ -306,3 +408,44 @@ def test_damaged_bytes_are_named_and_harm_nobody_else(shell: Shell, tmp_path: Pa
     assert flaw["mended"] is False
     (flaw,) = json.loads(shell("verify", "--backup", str(folder), "--json", code=1))
     assert "not those that were stored" in flaw["what"]
+    said = shell("restore", str(folder), "--account", ALICE, "--to", BOB, "--in-place", code=1)
+    assert "left out: INBOX uid 2: the bytes are not those" in said
+    assert shell.counts(BOB) == {"INBOX": 5, "Work": 6}, "damage is not passed on"
+
+
+@pytest.mark.parametrize("form", ["maildir", "mbox"])
+@pytest.mark.parametrize(
+    ("uid", "reason"),
+    [(2, "the bytes are not those that were stored"), (6, "the bytes are not those that were stored")],
+)
+def test_an_export_leaves_out_what_is_damaged_and_says_so(
+    shell: Shell, tmp_path: Path, form: str, uid: int, reason: str
+) -> None:
+    fill(shell, tmp_path)
+    (segment,) = (tmp_path / "data" / "blobs").glob("*.seg")
+    raw = bytearray(segment.read_bytes())
+    raw[1000 + (uid // 2 - 1) * (len(LARGE) + 100)] ^= 1
+    segment.write_bytes(raw)
+    whole = tmp_path / "out"
+    said = shell("export", ALICE, str(whole), "--format", form, code=1)
+    assert f"left out: INBOX uid {uid}: {reason}" in said
+    assert "INBOX: 5" in said
+    assert "exported 11 messages" in said, "the rest is exported"
+    assert shell("import", str(whole), BOB).endswith("imported 11 messages\n")
+    assert shell.counts(BOB) == {"INBOX": 5, "Work": 6}
+
+
+def test_an_export_names_messages_whose_segment_or_email_is_gone(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(shell, tmp_path)
+    (segment,) = (tmp_path / "data" / "blobs").glob("*.seg")
+    segment.unlink()
+    db = apsw.Connection(str(tmp_path / "data" / "mail.db"))
+    db.execute("DELETE FROM email WHERE email_id = (SELECT email_id FROM placement WHERE uid = 1 LIMIT 1)")
+    db.close()
+    monkeypatch.setattr(limits, "TRANSFER_BATCH", 1)  # a batch with nothing to give is not the end
+    said = shell("export", ALICE, str(tmp_path / "out"), code=1)
+    assert "exported 5 messages" in said
+    assert "left out: INBOX uid 1: only its place in the mailbox is left" in said
+    assert all(f"left out: {name} uid {uid}: " in said for name in ("INBOX", "Work") for uid in (2, 4, 6))

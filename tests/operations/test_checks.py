@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GOOD = """
 north.test.     MX   10 mx.north.test.
 north.test.     TXT  "v=spf1 mx -all"
+mx.north.test.  TXT  "v=spf1 a -all"
 _dmarc.north.test. TXT "v=DMARC1; p=reject; rua=mailto:dmarc-reports@north.test"
 _smtp._tls.north.test. TXT "v=TLSRPTv1; rua=mailto:tls-reports@north.test"
 _submissions._tcp.north.test. SRV 0 1 465 mx.north.test.
@@ -80,6 +81,7 @@ async def test_a_domain_in_order(house: House) -> None:
     assert list(levels) == [
         "MX north.test",
         "SPF north.test",
+        "SPF mx.north.test",
         "DKIM e1",
         "DMARC north.test",
         "TLSRPT north.test",
@@ -114,6 +116,15 @@ OURS = "mx.north.test. A 192.0.2.1\nnorth.test. MX 10 mx.north.test.\n"
         ('north.test. TXT "v=spf1 -all"\nnorth.test. TXT "v=spf1 mx"', False, "SPF north.test", Level.WRONG),
         (OURS + 'north.test. TXT "v=spf1 ip4:192.0.2.2 -all"', False, "SPF north.test", Level.WRONG),
         (OURS + 'north.test. TXT "v=spf1 ip4:192.0.2.0/29 -all"', False, "SPF north.test", Level.FINE),
+        (OURS, False, "SPF mx.north.test", Level.LOOK),
+        (OURS + 'mx.north.test. TXT "v=spf1 mx -all"', False, "SPF mx.north.test", Level.WRONG),
+        (OURS + 'mx.north.test. TXT "v=spf1 a -all"', False, "SPF mx.north.test", Level.FINE),
+        (
+            OURS + 'mx.north.test. TXT "v=spf1 a -all"\nmx.north.test. TXT "v=spf1 mx"',
+            False,
+            "SPF mx.north.test",
+            Level.WRONG,
+        ),
         ("", False, "DKIM e1", Level.WRONG),
         ("e1._domainkey.north.test. FAIL", False, "DKIM e1", Level.LOOK),
         ('e1._domainkey.north.test. TXT "v=DKIM1; p="', False, "DKIM e1", Level.WRONG),
@@ -147,6 +158,33 @@ async def test_a_domain_out_of_order(
     house: House, zone: str, backup: bool, subject: str, level: Level
 ) -> None:
     assert (await found(house, zone, backup=backup))[subject] is level
+
+
+@pytest.mark.parametrize(
+    ("zone", "level"),
+    [
+        ("", Level.LOOK),
+        ("autoconfig.north.test. FAIL", Level.LOOK),
+        ("autoconfig.north.test. CNAME mx.north.test.", Level.FINE),
+        ("autoconfig.north.test. CNAME web.elsewhere.test.", Level.LOOK),
+        ("autoconfig.north.test. A 192.0.2.1", Level.FINE),
+        ("autoconfig.north.test. A 192.0.2.9", Level.LOOK),
+    ],
+)
+async def test_the_name_by_which_mail_programs_ask_leads_to_us(house: House, zone: str, level: Level) -> None:
+    await Domains(house.store).domain_add(name="north.test")
+    commands = DomainRecords(
+        *(house.store, Domains(house.store), FakeResolver(OURS + zone)),
+        hostname="mx.north.test",
+        ports={"https": 443},
+    )
+    findings = {f.subject: f for f in await commands.domain_check(name="north.test")}
+    finding = findings["CNAME autoconfig.north.test"]
+    assert finding.level is level
+    assert level is Level.FINE or finding.fix
+    await commands.domain_mute(name="north.test", kind="autoconfig", reason="no Thunderbird here")
+    findings = {f.subject: f for f in await commands.domain_check(name="north.test")}
+    assert findings["AUTOCONFIG north.test"].text == "not looked at: no Thunderbird here"
 
 
 async def test_what_is_muted_is_not_looked_at(house: House) -> None:

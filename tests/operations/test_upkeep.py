@@ -11,8 +11,8 @@ from posthouse.house import House
 from posthouse.inbound.tally import Failure
 from posthouse.operations.upkeep import Upkeep
 from posthouse.store.credentials import AddCredential, CredentialKind
-from posthouse.store.interface import AddAccount, PutDomain
-from posthouse.store.model import Domain, Event
+from posthouse.store.interface import AddAccount, AddUpload, PutDomain
+from posthouse.store.model import Content, Domain, Event
 from posthouse.store.operations import RecordEvents
 from tests.fakes.resolver import FakeResolver
 
@@ -55,6 +55,27 @@ async def test_ended_sessions_are_forgotten(house: House) -> None:
         )
     await Upkeep(house.store, lambda: DAY, lambda: now).round()
     assert [item.key for item in await house.store.credentials(account.account_id)] == [b"young"]
+
+
+async def test_uploads_that_nobody_used_are_forgotten(house: House) -> None:
+    """RFC 8620 §6: a client has an hour at least; what is kept for ever is a store of files for strangers."""
+    now = 100 * DAY
+    await house.store.apply(PutDomain(domain=Domain(name="north.test")))
+    account = await house.store.apply(AddAccount(address="a@north.test", password="", created_at=1))
+    made = [
+        await house.store.apply(
+            AddUpload(
+                account_id=account.account_id,
+                content=Content.of(b"%d" % hours),
+                media_type="a/b",
+                created_at=int(now - hours * 3600),
+            )
+        )
+        for hours in (1, 23, 25)
+    ]
+    await Upkeep(house.store, lambda: DAY, lambda: now).round()
+    found = await house.store.uploads(account.account_id, [each.upload_id for each in made])
+    assert [each is not None for each in found] == [True, True, False]
 
 
 async def test_every_process_tells_of_the_failures_that_it_saw(tmp_path: Path, cheap_hashes: None) -> None:

@@ -361,6 +361,20 @@ def test_an_authority_above_another_is_found() -> None:
     assert "no authority" in mismatch([record], chain, ["mx1.far.test"], now)
 
 
+def test_so_many_certificates_are_looked_at() -> None:
+    """Each is read and asked whose issuer it is: a host's list of thousands would cost a second."""
+    root = trustme.CA()
+    leaf = root.issue_cert("mx1.far.test")
+    own, anchor, other = (
+        of_whole(x509.load_pem_x509_certificate(each.bytes()))
+        for each in (leaf.cert_chain_pems[0], root.cert_pem, trustme.CA().cert_pem)
+    )
+    record = Tlsa(2, 0, 1, hashlib.sha256(anchor).digest())
+    now = datetime.now(UTC).timestamp()
+    assert mismatch([record], [own, *[other] * 8, anchor], ["mx1.far.test"], now) == ""
+    assert "no authority" in mismatch([record], [own, *[other] * 9, anchor], ["mx1.far.test"], now)
+
+
 def test_what_has_expired_counts_for_an_authority_and_not_for_a_key(world: World) -> None:
     """RFC 7672 §3.1.1 against §3.1.2."""
     late = (world.anchor.not_valid_after_utc + timedelta(days=1)).timestamp()

@@ -177,11 +177,8 @@ class World:
                 imap.store(chosen, "+FLAGS.SILENT", r"(\Deleted)")
                 imap.expunge()
             else:
-                flags = [r"(\Seen)", r"(\Flagged)", "(work)", r"(\Draft)"]
-                if what == "flag":  # what loses \Deleted again is told as updated, as far as history goes
-                    imap.store(chosen, "+FLAGS", dice.choice([*flags, r"(\Deleted)"]))
-                else:
-                    imap.store(chosen, "-FLAGS", dice.choice(flags))
+                flags = [r"(\Seen)", r"(\Flagged)", "(work)", r"(\Draft)", r"(\Deleted)"]
+                imap.store(chosen, "+FLAGS" if what == "flag" else "-FLAGS", dice.choice(flags))
 
     async def _some(self) -> list[str]:
         found: list[str] = (await self.client.call("Email/query", limit=1000))["ids"]

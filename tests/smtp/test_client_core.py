@@ -527,3 +527,12 @@ def test_each_step_has_its_own_time_limit() -> None:
     # RFC 5321 §4.5.3.2.1 to §4.5.3.2.6
     assert seen == [300, 300, 120, 180, 600]
     assert core.state is State.FINAL
+
+
+def test_so_much_is_kept_of_what_a_server_says() -> None:
+    """It stands beside each recipient in the queue, and in a DSN."""
+    talk = "BEGIN\nC: MAIL FROM:<a@us.test> SIZE=20\n"
+    said = "".join(f"S: 550-{'x' * 400}\n" for _ in range(50)) + "S: 550 end\n"
+    core = converse(client(), PLAIN + talk + said)
+    (result,) = core.results
+    assert (result.reply.code, len(result.reply.text)) == (550, 1000)

@@ -39,6 +39,12 @@ def test_the_budget_is_for_all():
     assert budget.used == 0
 
 
+def test_all_messages_that_come_in_have_so_much_memory():
+    budget = MemoryBudget()
+    assert budget.take(256 * 2**20)
+    assert not budget.take(1), "however many write at once"
+
+
 async def test_a_full_budget_sends_all_to_staging(house):
     budget = MemoryBudget(5)
     one = Reception(house.store, budget)

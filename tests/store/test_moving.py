@@ -190,7 +190,7 @@ async def test_a_cluster_backup_that_fails_leaves_the_one_before_and_no_octets_o
     async for _ in keeper.backup(folder):
         pass
     archive = Archive(folder)
-    assert [archive.blob(number) for number, _ in archive.blobs()] == [large.head]
+    assert [archive.blob(number) for number in archive.blobs()] == [large.head]
     archive.close()
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from posthouse import limits
-from posthouse.errors import NotFound
+from posthouse.errors import Damaged, NotFound
 from posthouse.message.headers import Headers
 from posthouse.operations.transfer.model import FolderInfo, Known, Message
+from posthouse.store.account_model import Item
 from posthouse.store.model import Account
 from posthouse.store.sqlite.archive import Archive
 
@@ -24,12 +25,27 @@ class ArchiveSource:
             self._archive.close()
             raise NotFound(f"{backup}: no account {address} in it")
         self.account: Account = account
+        self.app_passwords = self._archive.app_passwords(account.account_id)
+        self.credentials = self._archive.credentials(account.account_id)
         self.name = f"backup:{backup.resolve()}:{address}"
         self._wanted = message_id.strip("<>").encode() if message_id else None
         self._folders = {
             str(folder.mailbox_id): folder for folder in self._archive.folders(account.account_id)
         }
         self.unread: list[str] = []
+
+    def items(self, kind: str) -> Iterator[list[Item]]:
+        """The account's items of a kind, some at a time."""
+        some: list[Item] = []
+        octets = 0
+        for item in self._archive.items(self.account.account_id, kind):
+            if some and octets + len(item.data) > limits.ITEMS_RETURNED:
+                yield some
+                some, octets = [], 0
+            some.append(item)
+            octets += len(item.data)
+        if some:
+            yield some
 
     def folders(self) -> list[FolderInfo]:
         """The account's mailboxes as they were."""
@@ -59,7 +75,7 @@ class ArchiveSource:
                     continue
                 try:
                     raw = self._archive.read(one)
-                except (OSError, NotFound) as fault:
+                except (Damaged, NotFound) as fault:
                     self.unread.append(f"{folder.name} uid {one.uid}: {fault}")
                     continue
                 if self._wanted is not None and not _has_id(raw, self._wanted):

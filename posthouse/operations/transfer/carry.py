@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -174,8 +174,13 @@ def carry_out(target: Target, house: House, plan: Plan) -> Iterator[Step]:
 def _export_folder(target: Target, folder: FolderInfo, house: House, plan: Plan) -> Iterator[Step]:
     after = target.open(folder)
     done = 0
-    while batch := list(_got(house, plan.address, folder, after)):
-        after = batch[-1].uid
+    refused: tuple[str, ...] = ()
+    while items := list(_got(house, plan.address, folder, after)):
+        after = items[-1].uid
+        refused += tuple(
+            f"{folder.name} uid {one.uid}: {one.reason}" for one in items if isinstance(one, _Unreadable)
+        )
+        batch = [one for one in items if isinstance(one, Message)]
         for message in batch if target.remembers else _unmarked(target, folder, house, plan, batch):
             target.put(folder, message)
             done += 1
@@ -183,9 +188,9 @@ def _export_folder(target: Target, folder: FolderInfo, house: House, plan: Plan)
                 name = mark(target.name, folder.name, message.key)
                 house.one("transfer.note", address=plan.address, marks=(name,))
         target.done(folder)
-        yield Step(folder=folder.name, done=done, total=folder.messages)
+        yield Step(folder=folder.name, done=done, total=folder.messages, refused=refused)
     target.done(folder)
-    yield Step(folder=folder.name, done=done, total=folder.messages)
+    yield Step(folder=folder.name, done=done, total=folder.messages, refused=refused)
 
 
 def _unmarked(
@@ -197,7 +202,14 @@ def _unmarked(
     return [message for name, message in zip(names, batch, strict=True) if name not in known]
 
 
-def _got(house: House, address: str, folder: FolderInfo, after: int) -> Iterator[Message]:
+class _Unreadable(NamedTuple):
+    """A message that the house has and cannot give."""
+
+    uid: int
+    reason: str
+
+
+def _got(house: House, address: str, folder: FolderInfo, after: int) -> Iterator[Message | _Unreadable]:
     """A batch of messages as the house gives them."""
     head: dict[str, Any] | None = None
     pieces: list[bytes] = []
@@ -207,7 +219,9 @@ def _got(house: House, address: str, folder: FolderInfo, after: int) -> Iterator
             continue
         if head is not None:
             yield _whole(folder, head, pieces)
-        head, pieces = item, []
+        head, pieces = (None, []) if "reason" in item else (item, [])
+        if head is None:
+            yield _Unreadable(item["uid"], item["reason"])
     if head is not None:
         yield _whole(folder, head, pieces)
 

@@ -108,6 +108,10 @@ class Reading(Protocol[ReaderIn_contra]):
         """One whole blob. NotFound when it is gone."""
         ...
 
+    def whole(self, reader: ReaderIn_contra, place: Stored, /) -> bytes:
+        """One whole blob, compared with its digest. NotFound when it is gone, Damaged."""
+        ...
+
     def part(self, reader: ReaderIn_contra, place: Stored, offset: int, length: int | None, /) -> bytes:
         """Octets of a message, prefix and blob as one."""
         ...
@@ -117,9 +121,9 @@ class Reading(Protocol[ReaderIn_contra]):
         ...
 
     def queue(
-        self, reader: ReaderIn_contra, destination: str, address: str, limit: int, /
+        self, reader: ReaderIn_contra, destination: str, address: str, after: int, limit: int, /
     ) -> list[QueuedMessage]:
-        """What is queued, oldest first."""
+        """What is queued, by number above `after`."""
         ...
 
     def queued(self, reader: ReaderIn_contra, queue_id: int, /) -> QueuedMessage | None:

@@ -198,6 +198,10 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
             return message
         return message[offset:] if length is None else message[offset : offset + length]
 
+    async def whole(self, stored: Stored) -> bytes:
+        """A whole message, compared with what was stored. NotFound, Damaged."""
+        return stored.prefix + await self._readers.run(self._reading.whole, stored)
+
     async def chunks(self, stored: Stored) -> AsyncIterator[bytes]:
         """A whole message in pieces of at most BLOB_CHUNK octets; the next one is read while one is used."""
         if stored.size <= limits.BLOB_CHUNK or self._live.bytes.get(stored.blob_id) is not None:
@@ -245,10 +249,10 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     # --- the queue -----------------------------------------------------------------------------------------
 
     async def queue(
-        self, *, destination: str = "", address: str = "", limit: int = 1000
+        self, *, destination: str = "", address: str = "", after: int = 0, limit: int = 1000
     ) -> list[QueuedMessage]:
-        """What is queued, oldest first; optionally of one destination, sender or recipient."""
-        return await self._readers.run(self._reading.queue, destination, address, limit)
+        """What is queued, by number above `after`; optionally of one destination, sender or recipient."""
+        return await self._readers.run(self._reading.queue, destination, address, after, limit)
 
     async def queued(self, queue_id: int) -> QueuedMessage | None:
         """One queued message."""

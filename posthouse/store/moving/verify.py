@@ -12,10 +12,9 @@ from typing import Final
 
 import msgspec
 
-from posthouse.errors import PosthouseError
-from posthouse.store.model import Content, Stored
-from posthouse.store.postgres.blobs import digest_of
-from posthouse.store.postgres.bodies import read_blob
+from posthouse.errors import Damaged, NotFound
+from posthouse.store.model import Stored
+from posthouse.store.postgres.bodies import read_whole
 from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.sqlite.verify import Checked, Flaw
@@ -90,7 +89,7 @@ _RULES: Final = (
     ),
 )
 _BLOBS: Final = (
-    "SELECT blob_id, digest FROM blob b WHERE account_id = $1 AND blob_id > $2 AND NOT EXISTS"
+    "SELECT blob_id FROM blob b WHERE account_id = $1 AND blob_id > $2 AND NOT EXISTS"
     " (SELECT 1 FROM pack p WHERE p.account_id = b.account_id AND p.blob_id = b.blob_id)"
     " ORDER BY blob_id LIMIT $3"
 )
@@ -135,19 +134,18 @@ def _damaged(reader: Reader, account_id: int) -> Iterator[Flaw]:
     last = 0
     while rows := reader.db.fetch(_BLOBS, account_id, last, BLOBS_AT_ONCE):
         last = rows[-1][0]
-        for blob_id, digest in rows:
-            if not _whole(reader, account_id, blob_id, digest):
+        for (blob_id,) in rows:
+            if not _whole(reader, account_id, blob_id):
                 emails = [row[0] for row in reader.db.fetch(_WHOSE, account_id, blob_id)]
                 whose = ", ".join(f"email {email_id}" for email_id in emails) or "nobody's"
                 yield Flaw(kind="damaged message", what=f"account {account_id} bytes {blob_id}: {whose}")
 
 
-def _whole(reader: Reader, account_id: int, blob_id: int, digest: bytes) -> bool:
-    place = Stored(blob_id=blob_id, prefix=b"", size=0, account_id=account_id)
+def _whole(reader: Reader, account_id: int, blob_id: int) -> bool:
     try:
-        return digest_of(Content.of(read_blob(reader, place))) == digest
-    except PosthouseError:
-        # It went meanwhile, or it is not where it should be.
-        return not reader.db.fetch(
-            "SELECT 1 FROM blob WHERE account_id = $1 AND blob_id = $2", account_id, blob_id
-        )
+        read_whole(reader, Stored(blob_id=blob_id, prefix=b"", size=0, account_id=account_id))
+    except Damaged:
+        return False
+    except NotFound:
+        pass  # it went meanwhile
+    return True

@@ -44,10 +44,13 @@ _COPIED: Final = (
     " WHERE account_id = $1 AND email_id BETWEEN $2 AND $3 GROUP BY account_id, blob_id"
     " ON CONFLICT (account_id, blob_id) DO UPDATE SET owners = blob_share.owners + excluded.owners - 1"
 )
-_LOST: Final = (
-    "SELECT l.a, l.b, coalesce(s.owners, 1) - l.n, s.owners IS NOT NULL"
-    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS l (a, b, n)"
-    " LEFT JOIN blob_share s ON s.account_id = l.a AND s.blob_id = l.b"
+_LOCK: Final = (
+    "SELECT 1 FROM blob JOIN unnest($1::bigint[], $2::bigint[]) AS lost (a, b)"
+    " ON account_id = a AND blob_id = b ORDER BY account_id, blob_id FOR UPDATE OF blob"
+)
+_OWNERS: Final = (
+    "SELECT account_id, blob_id, owners FROM blob_share JOIN unnest($1::bigint[], $2::bigint[]) AS lost (a, b)"
+    " ON account_id = a AND blob_id = b ORDER BY account_id, blob_id FOR UPDATE OF blob_share"
 )
 _UNSHARE: Final = (
     "DELETE FROM blob_share USING unnest($1::bigint[], $2::bigint[]) AS gone (a, b)"
@@ -127,15 +130,21 @@ class Blobs:
         self.disown_pairs((account_id, blob_id) for blob_id in blob_ids)
 
     def disown_pairs(self, blobs: Iterable[tuple[int, int]]) -> None:
-        """One owner less for each time a blob (account, number) is named; blobs without owners are removed."""
+        """One owner less for each time a blob (account, number) is named; blobs without owners are removed.
+
+        Another node may add an owner at this moment, or take one away: it waits for us, or we for it. Both locks are
+        needed: who queues a message locks its blob and may make the row of owners, who copies one only has that row.
+        """
         lost = Counter(blobs)
         if not lost:
             return
-        accounts, numbers = zip(*lost, strict=True)
-        rows = self._tx.fetch(_LOST, list(accounts), list(numbers), list(lost.values()))
-        dead = [(a, b) for a, b, left, _ in rows if left <= 0]
-        unshared = [(a, b) for a, b, left, shared in rows if shared and left <= 1]
-        fewer = [(a, b, left) for a, b, left, _ in rows if left > 1]
+        these = [list(column) for column in zip(*lost, strict=True)]
+        self._tx.fetch(_LOCK, *these)
+        shared = {(a, b): owners for a, b, owners in self._tx.fetch(_OWNERS, *these)}
+        rest = {blob: shared.get(blob, 1) - times for blob, times in lost.items()}
+        dead = [blob for blob, owners in rest.items() if owners <= 0]
+        unshared = [blob for blob, owners in rest.items() if owners <= 1 and blob in shared]
+        fewer = [(*blob, owners) for blob, owners in rest.items() if owners > 1]
         if unshared:
             self._tx.fetch(_UNSHARE, *map(list, zip(*unshared, strict=True)))
         if fewer:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import NotFound, StoreUnavailable
+from posthouse.errors import Damaged, NotFound, StoreUnavailable
 from posthouse.store.compression import decompressed
 from posthouse.store.model import Stored
 from posthouse.store.postgres.readers import Reader
@@ -35,10 +35,7 @@ _PACKS: Final = (
     "SELECT account_id, blob_id, object, size FROM blob"
     " WHERE account_id = ANY($1::bigint[]) AND blob_id = ANY($2::bigint[])"
 )
-
-
-class Damaged(StoreUnavailable):
-    """The bytes are not those that were stored."""
+_DIGEST: Final = "SELECT digest FROM blob WHERE account_id = $1 AND blob_id = $2"
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -84,13 +81,13 @@ def read_blobs(reader: Reader, places: Sequence[Stored]) -> dict[int, bytes]:
             if row["pack"] is not None:
                 found[blob_id] = _packed(reader, row, packs)
             elif row["object"] is not None:
-                found[blob_id] = _objects(reader).read(row["object"], 0, row["size"])
+                found[blob_id] = _of_object(reader, row["object"], 0, row["size"])
             else:
                 found[blob_id] = row["content"]
         except NotFound:
             log.error("message bytes %d are not in the object store", blob_id)
         except Damaged:
-            log.error("message bytes %d are damaged in their pack", blob_id)
+            log.error("message bytes %d are damaged in the object store", blob_id)
     return found
 
 
@@ -108,7 +105,23 @@ def read_blob(reader: Reader, place: Stored, offset: int = 0, length: int | None
         return _packed(reader, row, _packs(reader, rows))[offset:end]
     if row["object"] is None:
         return bytes(row["content"])
-    return _objects(reader).read(row["object"], offset, end) if offset < end else b""
+    return _of_object(reader, row["object"], offset, end) if offset < end else b""
+
+
+def read_whole(reader: Reader, place: Stored) -> bytes:
+    """A blob, compared with its digest. NotFound when it is gone, Damaged."""
+    try:
+        raw = read_blob(reader, place)
+    except NotFound as fault:
+        if not reader.db.fetch(_DIGEST, place.account_id, place.blob_id):
+            raise
+        raise Damaged("the bytes are not where they should be") from fault
+    rows = reader.db.fetch(_DIGEST, place.account_id, place.blob_id)
+    if not rows:
+        raise NotFound("The message is gone.")
+    if hashlib.sha256(raw).digest()[: len(rows[0][0])] != rows[0][0]:
+        raise Damaged("the bytes are not those that were stored")
+    return raw
 
 
 def read_part(reader: Reader, stored: Stored, offset: int, length: int | None) -> bytes:
@@ -126,6 +139,21 @@ def _objects(reader: Reader) -> Objects:
     if reader.objects is None:
         raise StoreUnavailable("The message is in an object store that is not configured here.")
     return reader.objects
+
+
+def _of_object(reader: Reader, key: str, start: int, end: int) -> bytes:
+    """Octets of a body that has an object of its own: all of them, for their number is told before. Damaged.
+
+    Once more from the object store when what the cache has is too short.
+    """
+    objects = _objects(reader)
+    for _ in range(2):
+        raw = objects.read(key, start, end)
+        if len(raw) == end - start:
+            return raw
+        objects.forget(key)
+    log.error("the object %s is too short", key)
+    raise Damaged("The message is damaged.")
 
 
 # --- packs ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from posthouse import __version__, limits
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.foreground import Foreground
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.memory.backlog import Backlog
 from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.indexes import MailboxIndexes
 from posthouse.store.memory.live import Live
@@ -94,6 +95,8 @@ class Engine:
         self._outbox: list[Submission] = []
         self._closed = False
         self._jobs: set[asyncio.Task[Any]] = set()
+        self._derived_waiting = Backlog(self._begin, self.background, limits.DERIVED_WAITING)
+        self._snapshots_waiting = Backlog(self._begin, self.background, limits.SNAPSHOT_OCTETS_WAITING)
         self.foreground = Foreground()
         self._writer = NodeWriter(partial(self._open_transaction, self.name), self._publish)
         # Upkeep has a connection of its own: what it writes in bulk never stands before mail that arrives.
@@ -265,7 +268,7 @@ class Engine:
 
     def keep(self, computed: list[NewDerived]) -> None:
         """Write derived values that a reader had to compute, some time."""
-        self._begin(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
+        self._derived_waiting.hand_over(len(computed), lambda tx: upkeep.keep_derived(tx, computed))
 
     async def decide_threads(self, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
         """Derive these emails now, which decides their threads."""
@@ -274,7 +277,7 @@ class Engine:
         return await self.readers.run(lambda reader: account_reads.threads(reader.db, account_id, email_ids))
 
     def _save_snapshot(self, packed: Packed) -> None:
-        self._begin(self.background(lambda tx: snapshots.write(tx, packed)))
+        self._snapshots_waiting.hand_over(len(packed.packed), lambda tx: snapshots.write(tx, packed))
 
     def _take_over(self, nodes: list[str]) -> None:
         """These nodes are dead: what they had leased is due again."""

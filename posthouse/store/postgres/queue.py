@@ -231,12 +231,12 @@ def _message(row: Any, recipients: Iterable[QueuedRecipient]) -> QueuedMessage:
     )
 
 
-def read_queue(reader: Reader, destination: str, address: str, limit: int) -> list[QueuedMessage]:
-    """What is queued, oldest first."""
-    where, bindings = ["true"], []  # type: tuple[list[str], list[Any]]
+def read_queue(reader: Reader, destination: str, address: str, after: int, limit: int) -> list[QueuedMessage]:
+    """What is queued, by number above `after`."""
+    where, bindings = ["queue_id > $1"], [after]  # type: tuple[list[str], list[Any]]
     if destination:
         bindings.append(destination.lower())
-        where.append("queue_id IN (SELECT queue_id FROM queued_recipient WHERE destination = $1)")
+        where.append("queue_id IN (SELECT queue_id FROM queued_recipient WHERE destination = $2)")
     if address:
         bindings.append(address)
         which = f"${len(bindings)}"

@@ -14,6 +14,7 @@ from posthouse.store.memory.engine import NewDerived
 from posthouse.store.postgres import threads
 from posthouse.store.postgres.term_sweep import note_removed, sweep_terms
 from posthouse.store.postgres.transaction import Transaction
+from posthouse.store.sql import remains
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
 
@@ -38,6 +39,10 @@ def _sweep_mailbox(tx: Transaction) -> bool:
         return False
     account_id, mailbox_id, modseq = rows[0]
     key = (account_id, mailbox_id)
+    if mailbox_id == remains.ACCOUNT:
+        if not remains.sweep(tx, account_id):
+            tx.execute("DELETE FROM doomed_mailbox WHERE account_id = ? AND mailbox_id = ?", key)
+        return True
     some = (
         "account_id = ? AND mailbox_id = ? AND uid IN (SELECT uid FROM placement"
         " WHERE account_id = ? AND mailbox_id = ? ORDER BY uid LIMIT ?)"

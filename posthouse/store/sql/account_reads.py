@@ -7,6 +7,7 @@ seen exactly once. A mailbox whose row says that nothing older changed is looked
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -67,11 +68,16 @@ def email_changes(db: Database, account_id: int, since: int) -> list[EmailChange
             found[email_id] = EmailChange(email_id=email_id, created_modseq=created, modseq=modseq)
     lost = [(*each, modseq) for modseq, text in gone for each in _decode_gone(text)]
     lost += [(email_id, created, thread, modseq) for email_id, created, modseq, thread in doomed]
-    for email_id, created, thread, modseq in lost:
-        if created <= since + 1:  # of what came with the next commit, a part may have been told already
-            found[email_id] = EmailChange(
-                email_id=email_id, created_modseq=created, modseq=modseq, gone=True, thread_id=thread
-            )
+    for email_id, created, thread, modseq in sorted(lost, key=itemgetter(-1)):
+        if created > since + 1:  # of what came with the next commit, a part may have been told already
+            continue
+        present = found.get(email_id)
+        if present is not None and not present.gone:  # it has lost \Deleted again
+            found[email_id] = msgspec.structs.replace(present, known_from=present.known_from or created)
+            continue
+        found[email_id] = EmailChange(
+            email_id=email_id, created_modseq=created, modseq=modseq, gone=True, thread_id=thread
+        )
     return sorted(found.values(), key=lambda change: (change.modseq, change.email_id))
 
 

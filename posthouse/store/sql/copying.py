@@ -7,7 +7,7 @@ email keeps its number, and so does one that is placed a second time.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from posthouse.ranges import Ranges
 from posthouse.store.interface import (
@@ -30,6 +30,7 @@ from posthouse.store.sql.placements import (
     narrowed,
     selections,
     twins_among,
+    unsettled,
 )
 from posthouse.store.sql.state import AccountState, MailboxState, count
 from posthouse.store.sql.transaction import Transaction
@@ -49,19 +50,25 @@ def move(tx: Transaction, op: MoveEmails) -> Copied | Pieces:
 def _copy_or_move(tx: Transaction, op: CopyEmails | MoveEmails, *, moving: bool) -> Copied | Pieces:
     account, source = tx.mailbox(op.account_id, op.source_id)
     _, target = tx.mailbox(op.account_id, op.target_id)
-    octets = messages = 0
-    for selection in selections(tx, account, source, op.uids):
+    messages, octets = _amount(tx, selections(tx, account, source, op.uids))
+    refuse_full(target, messages)
+    if not moving:
+        refuse_over_quota(tx, account, octets)
+    found: Copied | Pieces = carry_out(tx, source, op.uids, _copy_pieces(tx, op, moving))
+    return found
+
+
+def _amount(tx: Transaction, chosen: Iterable[Selection]) -> tuple[int, int]:
+    """How many messages are selected, and how many octets they have."""
+    messages = octets = 0
+    for selection in chosen:
         ((rows, size),) = tx.query(
             f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM placement WHERE {selection.where}",
             selection.bindings,
         )
         messages += rows
         octets += size
-    refuse_full(target, messages)
-    if not moving:
-        refuse_over_quota(tx, account, octets)
-    found: Copied | Pieces = carry_out(tx, source, op.uids, _copy_pieces(tx, op, moving))
-    return found
+    return messages, octets
 
 
 def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> Iterator[Copied | None]:
@@ -117,11 +124,24 @@ def _part_doubles(
 def place(tx: Transaction, op: PlaceEmails) -> Copied | Pieces:
     """PlaceEmails."""
     tx.refuse_growth()
-    _, source = tx.mailbox(op.account_id, op.source_id)
+    account, source = tx.mailbox(op.account_id, op.source_id)
     _, target = tx.mailbox(op.account_id, op.target_id)
-    refuse_full(target, source.total)
+    wanted = unsettled(tx, account, source, op.uids) if source is not target else ()
+    messages, octets = _amount(tx, (_missing(op, selection) for selection in wanted))
+    refuse_full(target, messages)
+    refuse_over_quota(tx, account, octets)  # each mailbox that an email is in counts, as with COPY
     found: Copied | Pieces = carry_out(tx, source, op.uids, _place_pieces(tx, op))
     return found
+
+
+def _missing(op: PlaceEmails, selection: Selection) -> Selection:
+    """Those of the selected whose emails are not in the target yet."""
+    return narrowed(
+        selection,
+        "email_id NOT IN (SELECT email_id FROM twin WHERE account_id = ? AND mailbox_id = ?)",
+        op.account_id,
+        op.target_id,
+    )
 
 
 def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
@@ -130,12 +150,8 @@ def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
     left: list[int] = []
     arrived: list[int] = []
     for selection in selections(tx, account, source, op.uids) if source is not target else ():
-        key = (op.account_id, op.target_id)
-        missing = narrowed(
-            selection,
-            "email_id NOT IN (SELECT email_id FROM twin WHERE account_id = ? AND mailbox_id = ?)",
-            *key,
-        )
+        _forget_deleted(tx, account, source, target, selection)
+        missing = _missing(op, selection)
         emails = tx.query(
             f"SELECT uid, email_id FROM placement WHERE {missing.where} ORDER BY uid", missing.bindings
         )
@@ -152,6 +168,36 @@ def _place_pieces(tx: Transaction, op: PlaceEmails) -> Iterator[Copied | None]:
     yield Copied(
         uid_validity=target.uid_validity, source=Ranges.of_sorted(left), target=Ranges.of_sorted(arrived)
     )
+
+
+def _forget_deleted(
+    tx: Transaction,
+    account: AccountState,
+    source: MailboxState,
+    target: MailboxState,
+    selection: Selection,
+) -> None:
+    r"""Those of the emails that are in the target with \Deleted leave it: to whoever places them they are not there."""
+    if not account.has_twins or not target.deleted:
+        return
+    key = (account.account_id, target.mailbox_id)
+    emails = {email_id for _, email_id in twins_among(tx, account, source, selection)}
+    tx.settle_flags(*key, 1, target.uid_next)
+    hidden = sorted(
+        uid
+        for uid, email_id in tx.query(
+            "SELECT t.uid, t.email_id FROM twin t JOIN placement p ON p.account_id = t.account_id"
+            " AND p.mailbox_id = t.mailbox_id AND p.uid = t.uid"
+            " WHERE t.account_id = ? AND t.mailbox_id = ? AND p.flags & 8 != 0",
+            key,
+        )
+        if email_id in emails
+    )
+    if hidden:
+        condition, some = tx.among("uid", hidden)
+        where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+        leave(tx, account, target, Selection(where, (*key, some), hidden[0], hidden[-1]), keep_emails=True)
+        tx.execute(f"DELETE FROM twin WHERE {where}", (*key, some))
 
 
 def _arrive(

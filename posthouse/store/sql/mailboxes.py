@@ -6,6 +6,9 @@ messages instead, which is the protocol's business), and names are otherwise tol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from posthouse import limits
 from posthouse.errors import Conflict
 from posthouse.store.interface import (
     ArrangeMailbox,
@@ -21,7 +24,9 @@ from posthouse.store.model import (
     Mailbox,
     Role,
 )
-from posthouse.store.sql import gone, shared, twins
+from posthouse.store.sql import gone, shared
+from posthouse.store.sql.pieces import Pieces
+from posthouse.store.sql.placements import Selection, leave
 from posthouse.store.sql.state import AccountState, MailboxState
 from posthouse.store.sql.transaction import Transaction
 
@@ -107,11 +112,37 @@ def rename(tx: Transaction, op: RenameMailbox) -> None:
         _bump_properties(tx, account, each)
 
 
-def delete(tx: Transaction, op: DeleteMailbox) -> None:
-    """DeleteMailbox. The messages are out of reach at once; their rows are swept away later."""
+def delete(tx: Transaction, op: DeleteMailbox) -> Pieces | None:
+    """DeleteMailbox. The messages are out of reach at once; their rows are swept away later.
+
+    Emails that are elsewhere too leave it before, in pieces when there are many: a crash between two of them leaves a
+    mailbox that has fewer messages.
+    """
     account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     if mailbox.name == INBOX:
         raise Conflict("INBOX cannot be deleted.")
+    pieces = _delete_pieces(tx, op)
+    if tx.may_cut and account.has_twins and _twins_of(tx, op, limits.PIECE_ROWS + 1) > limits.PIECE_ROWS:
+        return Pieces(pieces)
+    for _ in pieces:
+        pass
+    return None
+
+
+def _twins_of(tx: Transaction, op: DeleteMailbox, most: int) -> int:
+    """How many emails of a mailbox are elsewhere too, counted up to `most`."""
+    ((found,),) = tx.query(
+        "SELECT count(*) FROM (SELECT 1 FROM twin WHERE account_id = ? AND mailbox_id = ? LIMIT ?) AS counted",
+        (op.account_id, op.mailbox_id, most),
+    )
+    return int(found)
+
+
+def _delete_pieces(tx: Transaction, op: DeleteMailbox) -> Iterator[None]:
+    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
+    while account.has_twins and _leave_twins(tx, account, mailbox):
+        yield
+        account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     account.mail_modseq = tx.bump(account)
     gone.note_mailbox(tx, account, mailbox.mailbox_id, mailbox.created_modseq)
     account.mailboxes.pop(mailbox.mailbox_id)
@@ -122,8 +153,24 @@ def delete(tx: Transaction, op: DeleteMailbox) -> None:
     account.messages -= mailbox.total
     doom(tx, account.account_id, mailbox.mailbox_id, account.modseq)
     shared.forget_mailbox(tx, account, mailbox.mailbox_id)
-    if account.has_twins:
-        twins.leave_deleted(tx, account, mailbox.mailbox_id)
+
+
+def _leave_twins(tx: Transaction, account: AccountState, mailbox: MailboxState) -> bool:
+    """Take some emails that live on elsewhere out of a mailbox; whether there were any."""
+    key = (account.account_id, mailbox.mailbox_id)
+    rows = tx.query(
+        "SELECT uid FROM twin WHERE account_id = ? AND mailbox_id = ? ORDER BY email_id LIMIT ?",
+        (*key, limits.PIECE_ROWS),
+    )
+    if not rows:
+        return False
+    uids = sorted(uid for (uid,) in rows)
+    condition, these = tx.among("uid", uids)
+    where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+    tx.settle_flags(*key, uids[0], uids[-1])
+    leave(tx, account, mailbox, Selection(where, (*key, these), uids[0], uids[-1]), keep_emails=False)
+    tx.execute(f"DELETE FROM twin WHERE {where}", (*key, these))  # also of what was no message here
+    return True
 
 
 def doom(tx: Transaction, account_id: int, mailbox_id: int, modseq: int = 0) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.errors import Conflict, NotFound
+from posthouse.store import grants
 from posthouse.store.credentials import Credential, LoginProofs
 from posthouse.store.interface import (
     AddAccount,
@@ -30,7 +31,7 @@ from posthouse.store.model import (
     Domain,
     DomainKind,
 )
-from posthouse.store.sql import credentials, mailboxes, trust, uploads
+from posthouse.store.sql import credentials, mailboxes, remains, trust
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -168,12 +169,11 @@ def put_account(tx: Transaction, op: PutAccount) -> None:
 
 
 _OF_ACCOUNT: Final = (
-    *("subscription", "keyword", "account_state", "app_password", "credential", "transferred"),
-    *("twin", "email_gone", "mailbox_gone", "history", "thread_key", "item", "item_gone", "item_state"),
-    *("lesson", "memo", "passage"),
+    *("subscription", "keyword", "account_state", "app_password", "credential"),
+    *("mailbox_gone", "history", "item_state", "lesson", "memo"),
     "account",
 )
-"""Tables whose rows go with their account at once; emails and what belongs to them are swept."""
+"""Tables whose rows go with their account at once; emails and what belongs to them, and long tables, are swept."""
 
 
 def remove_account(tx: Transaction, op: RemoveAccount) -> None:
@@ -182,7 +182,11 @@ def remove_account(tx: Transaction, op: RemoveAccount) -> None:
     key = (op.account_id,)
     for mailbox_id in account.mailboxes:
         mailboxes.doom(tx, op.account_id, mailbox_id)
-    uploads.remove_all(tx, op.account_id)
+    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?, 0) ON CONFLICT DO NOTHING", (*key, remains.ACCOUNT))
+    # What others look at, whoever's it is: it must not come due, and nobody sees any more what was shared.
+    tx.execute(
+        "DELETE FROM item WHERE account_id = ? AND (due_at IS NOT NULL OR kind = ?)", (*key, grants.KIND)
+    )
     for table in _OF_ACCOUNT:
         tx.execute(f"DELETE FROM {table} WHERE account_id = ?", key)
     tx.forget_account(op.account_id)

@@ -9,6 +9,6 @@ import msgspec
 
 
 class Pieces(msgspec.Struct):
-    """The iterator gives None after each piece, and at last the result."""
+    """The iterator gives None after each piece, and at last the result; it ends without one when there is none."""
 
     pieces: Iterator[Any]

@@ -130,6 +130,10 @@ class _FlagChange(msgspec.Struct, frozen=True):
     keep: int
     add: int
 
+    def restores(self, deleted: int) -> bool:
+        """Whether so many messages with \\Deleted lose it."""
+        return deleted > 0 and not (self.keep | self.add) & DELETED
+
     def carriers(self, flag: int, before: int, messages: int) -> int:
         """How many of so many messages carry a flag afterwards, when `before` carried it."""
         if self.add & flag:
@@ -208,6 +212,8 @@ def _flag_logged(
         f" FROM placement WHERE {selection.where}",
         (logged.keep, logged.bits, change.keep, change.add, *selection.bindings),
     )
+    if change.restores(deleted):
+        return None  # the history must tell of each that it is there again
     whole = rows == present and (first, last) == (logged.first, logged.last) and present == last - first + 1
     if not whole:
         return None
@@ -239,14 +245,23 @@ def _flag_piece(
     changed = Ranges.of_array(uids)
     # Before the change: a condition on the mod-sequence is true of them no longer afterwards.
     twin_emails = [e for _, e in twins_among(tx, account, mailbox, selection)] if account.has_twins else []
+    restores = change.restores(deleted)
+    back = gone_emails(tx, account.account_id, f"flags & 8 != 0 AND {where}", bindings) if restores else []
     modseq = tx.bump_mailbox(account, mailbox)
-    if account.has_twins or not tx.log_flags(
-        account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add
+    if (
+        account.has_twins
+        or restores
+        or not tx.log_flags(account.account_id, mailbox.mailbox_id, modseq, changed, change.keep, change.add)
     ):
+        created = ", created_modseq = CASE WHEN flags & 8 != 0 THEN ?3 ELSE created_modseq END"
         tx.execute(
-            f"UPDATE placement SET flags = {new}, modseq = ?3 WHERE {where}",
+            f"UPDATE placement SET flags = {new}, modseq = ?3{created if restores else ''} WHERE {where}",
             (change.keep, change.add, modseq, *selection.bindings),
         )
+    if back and account.has_twins:
+        back = twins.restored(tx, account, mailbox.mailbox_id, back, modseq)
+    # RFC 8621 §4.1.1: with \Deleted they were not there; whoever was told so is told that they have come.
+    note_emails(tx, account.account_id, modseq, back)
     _tell(tx, account, mailbox, changed, change, (seen, deleted))
     twins.follow(tx, account, mailbox.mailbox_id, twin_emails, change.keep, change.add)
     return uids
@@ -339,7 +354,8 @@ def leave(
     gone = Ranges.of_sorted(uids)
     tx.journal(account, mailbox, gone, vanished=True)
     tx.publish(changes.Vanished(account.account_id, mailbox.mailbox_id, modseq, gone, mailbox.tell(modseq)))
-    nowhere = {e for e in staying if not twins.part(tx, account, e, mailbox.mailbox_id)}
+    left = twins.part(tx, account, staying, mailbox.mailbox_id) if staying else {}
+    nowhere = set(staying) - left.keys()
     if nowhere:  # a move into a mailbox where they were already once left them marked as in several
         tx.discard_emails(account.account_id, nowhere)
         note_emails(tx, account.account_id, modseq, [each for each in leaving if each[0] in nowhere])

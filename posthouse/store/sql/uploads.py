@@ -75,9 +75,14 @@ def prune(tx: Transaction, op: PruneUploads) -> int:
     return len(rows)
 
 
-def remove_all(tx: Transaction, account_id: int) -> None:
-    """The account goes."""
-    for upload_id, blob_id in tx.query(
-        "SELECT upload_id, blob_id FROM upload WHERE account_id = ?", (account_id,)
-    ):
-        _forget(tx, account_id, upload_id, blob_id)
+def remove_some(tx: Transaction, account_id: int, most: int) -> bool:
+    """Forget some uploads of an account that is gone; False: there were none."""
+    rows = tx.query(
+        "SELECT upload_id, blob_id FROM upload WHERE account_id = ? ORDER BY upload_id LIMIT ?",
+        (account_id, most),
+    )
+    if rows:
+        condition, these = tx.among("upload_id", [upload_id for upload_id, _ in rows])
+        tx.execute(f"DELETE FROM upload WHERE account_id = ? AND {condition}", (account_id, these))
+        tx.blobs.disown(account_id, [blob_id for _, blob_id in rows])
+    return bool(rows)

@@ -57,6 +57,10 @@ Publish = Callable[[list[Change], list[Submission]], None]
 """Called in the writer's thread after each batch, with what to tell and whom to answer."""
 
 
+_ENDED: Final = object()
+"""What is left of pieces that have no result."""
+
+
 class _Refused(Exception):
     """An operation refused after it had changed something: the batch must be run with savepoints."""
 
@@ -223,7 +227,7 @@ class Writer(ABC, Generic[Tx]):
                 mark = tx.savepoint()
                 one.fault = None
                 try:
-                    self._perform(one, may_cut=False)
+                    self._perform(one, may_cut=len(one.work) == 1)
                 except PosthouseError as refusal:
                     one.fault = refusal
                     tx.undo_to(mark)
@@ -258,9 +262,9 @@ class Writer(ABC, Generic[Tx]):
             try:
                 self._begin([one])
                 while not ended:
-                    result = next(one.pieces)
+                    result = next(one.pieces, _ENDED)
                     ended = result is not None
-                    one.results = [result]
+                    one.results = [None if result is _ENDED else result]
                     if not self._arrived.empty() or self._waiting:
                         break
                 published = tx.commit()

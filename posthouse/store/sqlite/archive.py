@@ -13,11 +13,13 @@ import apsw
 import msgspec
 
 from posthouse.errors import StoreUnavailable
-from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS, Account
-from posthouse.store.sql import people
+from posthouse.store.account_model import Item
+from posthouse.store.credentials import Credential
+from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS, Account, AppPassword
+from posthouse.store.sql import account_reads, credentials, people
 from posthouse.store.sqlite.backup import BLOBS, DATABASE
 from posthouse.store.sqlite.connection import Connection, open_copy
-from posthouse.store.sqlite.emails import read_blob
+from posthouse.store.sqlite.emails import read_whole
 from posthouse.store.sqlite.flag_log import FLAGS_NOW
 from posthouse.store.sqlite.migrate import steps
 from posthouse.store.sqlite.segments import SegmentFolder, SegmentReader
@@ -81,6 +83,18 @@ class Archive:
         """One by address in lower case."""
         return people.read_account(self._db, address)
 
+    def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
+        """An account's app passwords."""
+        return people.read_app_passwords(self._db, account_id)
+
+    def credentials(self, account_id: int) -> tuple[Credential, ...]:
+        """An account's second factors, passkeys, tokens and sessions."""
+        return credentials.read_of_account(self._db, account_id)
+
+    def items(self, account_id: int, kind: str) -> list[Item]:
+        """An account's items of a kind."""
+        return account_reads.items(self._db, account_id, kind, None)
+
     def folders(self, account_id: int) -> list[ArchivedFolder]:
         """The mailboxes of an account, by name."""
         rows = self._db.rows(
@@ -124,21 +138,21 @@ class Archive:
         ]
 
     def read(self, message: ArchivedMessage) -> bytes:
-        """A whole message. OSError when its bytes are damaged, NotFound when they are missing."""
-        return message.prefix + read_blob(self._files, message.blob_id)
+        """A whole message. Damaged, NotFound when its bytes are missing."""
+        return message.prefix + self.blob(message.blob_id)
 
-    def blobs(self) -> Iterator[tuple[int, bytes]]:
-        """Every blob's number and digest."""
+    def blobs(self) -> Iterator[int]:
+        """Every blob's number."""
         last = 0
         while rows := self._db.rows(
-            "SELECT blob_id, digest FROM blob WHERE blob_id > ? ORDER BY blob_id LIMIT 1000", (last,)
+            "SELECT blob_id FROM blob WHERE blob_id > ? ORDER BY blob_id LIMIT 1000", (last,)
         ):
             last = rows[-1][0]
-            yield from ((blob_id, digest) for blob_id, digest in rows)
+            yield from (blob_id for (blob_id,) in rows)
 
     def blob(self, blob_id: int) -> bytes:
-        """A blob's octets. OSError when they are damaged."""
-        return read_blob(self._files, blob_id)
+        """A blob's octets. Damaged, NotFound."""
+        return read_whole(self._files, blob_id)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from posthouse import limits
-from posthouse.errors import NotFound
+from posthouse.errors import Damaged, NotFound
 from posthouse.store.compression import decompressed
 from posthouse.store.memory.engine import Ahead, Derive, EmailRows, NewDerived
 from posthouse.store.model import Stored
 from posthouse.store.sqlite.connection import Column, Connection, columns, integer, members, octets, snapshot
 from posthouse.store.sqlite.readers import Reader
-from posthouse.store.sqlite.segments import SegmentReader
+from posthouse.store.sqlite.segments import SegmentReader, digest_of
 
 log = logging.getLogger("posthouse.store")
 
@@ -238,6 +238,20 @@ def read_blob(reader: BlobFiles, blob_id: int, offset: int = 0, length: int | No
         if again == place:
             raise
         return _read_at(reader, again, offset, length)  # compaction had moved it between the two steps
+
+
+def read_whole(reader: BlobFiles, blob_id: int) -> bytes:
+    """A blob, compared with its digest. NotFound when it is gone, Damaged."""
+    try:
+        raw = read_blob(reader, blob_id)
+    except OSError as fault:
+        raise Damaged(str(fault)) from fault
+    rows = reader.db.rows("SELECT digest FROM blob WHERE blob_id = ?", (blob_id,))
+    if not rows:
+        raise NotFound("The message is gone.")
+    if digest_of([raw]) != rows[0][0]:
+        raise Damaged("the bytes are not those that were stored")
+    return raw
 
 
 def _blob_row(reader: BlobFiles, blob_id: int) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ import apsw
 from posthouse import limits
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.foreground import Foreground
+from posthouse.store.memory.backlog import Backlog
 from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.indexes import MailboxIndexes
 from posthouse.store.memory.live import Live
@@ -81,6 +82,8 @@ class Engine:
         self._writer.after_commit = self._checkpointer.look
         self._loops: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[None]] = set()
+        self._derived_waiting = Backlog(self._start, self.background, limits.DERIVED_WAITING)
+        self._snapshots_waiting = Backlog(self._start, self.background, limits.SNAPSHOT_OCTETS_WAITING)
         self._sweep_wanted = asyncio.Event()
         self._swept = asyncio.Event()
         self.foreground = Foreground()
@@ -175,7 +178,7 @@ class Engine:
 
     def keep(self, computed: list[NewDerived]) -> None:
         """Write derived values that a reader had to compute, some time."""
-        self._start(self.background(lambda tx: upkeep.keep_derived(tx, computed)))
+        self._derived_waiting.hand_over(len(computed), lambda tx: upkeep.keep_derived(tx, computed))
 
     async def decide_threads(self, account_id: int, email_ids: Sequence[int]) -> dict[int, int]:
         """Derive these emails now, which decides their threads."""
@@ -184,7 +187,7 @@ class Engine:
         return await self.readers.run(lambda reader: account_reads.threads(reader.db, account_id, email_ids))
 
     def _save_snapshot(self, packed: Packed) -> None:
-        self._start(self.background(lambda tx: snapshots.write(tx, packed)))
+        self._snapshots_waiting.hand_over(len(packed.packed), lambda tx: snapshots.write(tx, packed))
 
     def _start(self, job: Coroutine[Any, Any, Any]) -> None:
         """Run something that nobody waits for; it is a cache's business, so its failure is only noted."""

@@ -192,9 +192,9 @@ def _message(row: tuple[Any, ...], recipients: tuple[QueuedRecipient, ...]) -> Q
     )
 
 
-def read_queue(db: Connection, destination: str, address: str, limit: int) -> list[QueuedMessage]:
-    """What is queued, oldest first."""
-    where, bindings = "1", ()  # type: tuple[str, tuple[Any, ...]]
+def read_queue(db: Connection, destination: str, address: str, after: int, limit: int) -> list[QueuedMessage]:
+    """What is queued, by number above `after`."""
+    where, bindings = "queue_id > ?", (after,)  # type: tuple[str, tuple[Any, ...]]
     if destination:
         where += " AND queue_id IN (SELECT queue_id FROM queued_recipient WHERE destination = ?)"
         bindings += (destination.lower(),)

@@ -33,6 +33,10 @@ class SqliteReading:
         """One whole blob."""
         return emails.read_blob(reader, place.blob_id)
 
+    def whole(self, reader: Reader, place: Stored) -> bytes:
+        """One whole blob, compared with its digest."""
+        return emails.read_whole(reader, place.blob_id)
+
     def part(self, reader: Reader, place: Stored, offset: int, length: int | None) -> bytes:
         """Octets of a message."""
         return emails.read_part(reader, place, offset, length)
@@ -41,9 +45,11 @@ class SqliteReading:
         """UIDs expunged after a mod-sequence."""
         return snapshots.vanished_since(reader, account_id, mailbox_id, modseq)
 
-    def queue(self, reader: Reader, destination: str, address: str, limit: int) -> list[QueuedMessage]:
+    def queue(
+        self, reader: Reader, destination: str, address: str, after: int, limit: int
+    ) -> list[QueuedMessage]:
         """What is queued."""
-        return queue.read_queue(reader.db, destination, address, limit)
+        return queue.read_queue(reader.db, destination, address, after, limit)
 
     def queued(self, reader: Reader, queue_id: int) -> QueuedMessage | None:
         """One queued message."""

@@ -16,7 +16,7 @@ import apsw
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.memory.engine import NewDerived
-from posthouse.store.sql import threads
+from posthouse.store.sql import remains, threads
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
@@ -135,6 +135,10 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     if not rows:
         return False
     key, modseq = rows[0][:2], rows[0][2]
+    if key[1] == remains.ACCOUNT:
+        if not remains.sweep(tx, key[0]):
+            tx.execute("DELETE FROM doomed_mailbox WHERE account_id = ? AND mailbox_id = ?", key)
+        return True
     some = (
         "account_id = ? AND mailbox_id = ? AND uid IN (SELECT uid FROM placement"
         " WHERE account_id = ? AND mailbox_id = ? ORDER BY uid LIMIT ?)"
@@ -142,7 +146,8 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     bindings = (*key, *key, limits.PIECE_ROWS)
     if modseq:
         note_emails(tx, key[0], modseq, gone_emails(tx, key[0], some, bindings))
-    tx.execute(f"INSERT INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings)
+    # Emails of a removed account may be in several of its mailboxes.
+    tx.execute(f"INSERT OR IGNORE INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings)
     tx.execute(f"DELETE FROM placement WHERE {some}", bindings)
     if tx.row_count() < limits.PIECE_ROWS:
         for table in ("mailbox_change", "mailbox_snapshot", "doomed_mailbox"):

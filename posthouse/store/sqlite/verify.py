@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
-from posthouse.store.sqlite.emails import read_blob
+from posthouse.errors import Damaged, NotFound
+from posthouse.store.sql.placements import Selection, leave
+from posthouse.store.sqlite.emails import read_whole
 from posthouse.store.sqlite.flag_log import FLAGS_NOW
 from posthouse.store.sqlite.readers import Reader
-from posthouse.store.sqlite.segments import digest_of
 from posthouse.store.sqlite.transaction import Transaction
 
 
@@ -44,6 +46,30 @@ class _Rule(msgspec.Struct, frozen=True):
     kind: str
     find: str
     mend: tuple[str, ...] = ()
+    by: Callable[[Transaction], None] | None = None
+    """Mends what takes more than statements."""
+
+
+_BODILESS: Final = (
+    "FROM placement p WHERE NOT EXISTS (SELECT 1 FROM email e WHERE e.email_id = p.email_id)"
+    " ORDER BY account_id, mailbox_id, uid"
+)
+
+
+def _expunge_bodiless(tx: Transaction) -> None:
+    """Messages of which only the place is left are expunged as by a client, so that every client is told."""
+    rows = tx.query(f"SELECT account_id, mailbox_id, uid {_BODILESS}")
+    for key, some in groupby(rows, key=itemgetter(0, 1)):
+        uids = [uid for _, _, uid in some]
+        condition, these = tx.among("uid", uids)
+        where, bindings = f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, these)
+        try:
+            account, mailbox = tx.mailbox(*key)
+        except NotFound:  # of a mailbox that was deleted
+            tx.execute(f"DELETE FROM placement WHERE {where}", bindings)
+            continue
+        tx.settle_flags(account.account_id, mailbox.mailbox_id, uids[0], uids[-1])
+        leave(tx, account, mailbox, Selection(where, bindings, uids[0], uids[-1]), keep_emails=False)
 
 
 _NOWHERE: Final = (
@@ -59,12 +85,8 @@ _OWNED: Final = (
 _RULES: Final = (
     _Rule(
         "placement without email",
-        "SELECT 'account ' || account_id || ' mailbox ' || mailbox_id || ' uid ' || uid FROM placement p"
-        " WHERE NOT EXISTS (SELECT 1 FROM email e WHERE e.email_id = p.email_id)",
-        (
-            "DELETE FROM placement WHERE NOT EXISTS"
-            " (SELECT 1 FROM email e WHERE e.email_id = placement.email_id)",
-        ),
+        f"SELECT 'account ' || account_id || ' mailbox ' || mailbox_id || ' uid ' || uid {_BODILESS}",
+        by=_expunge_bodiless,
     ),
     _Rule(
         "email in no mailbox",
@@ -190,23 +212,20 @@ async def _bytes(reader: Reader) -> AsyncIterator[Checked | Flaw]:
 
 def _batch(reader: Reader, last: int) -> list[tuple[Any, ...]]:
     return reader.db.rows(
-        "SELECT blob_id, digest FROM blob WHERE blob_id > ? ORDER BY blob_id LIMIT ?",
+        "SELECT blob_id FROM blob WHERE blob_id > ? ORDER BY blob_id LIMIT ?",
         (last, limits.VERIFY_BATCH),
     )
 
 
 def _damaged(reader: Reader, batch: list[tuple[Any, ...]]) -> Iterator[Flaw]:
-    for blob_id, digest in batch:
+    for (blob_id,) in batch:
         try:
-            if digest_of([read_blob(reader, blob_id)]) == digest:
-                continue
-            why = "the bytes are not those that were stored"
-        except PosthouseError:
+            read_whole(reader, blob_id)
+        except NotFound:
             continue  # deleted meanwhile
-        except OSError as fault:
-            why = str(fault)
-        for where in _owners(reader, blob_id):
-            yield Flaw(kind="damaged message", what=f"{where}: {why}")
+        except Damaged as why:
+            for where in _owners(reader, blob_id):
+                yield Flaw(kind="damaged message", what=f"{where}: {why}")
 
 
 def _owners(reader: Reader, blob_id: int) -> list[str]:
@@ -227,13 +246,16 @@ def _owners(reader: Reader, blob_id: int) -> list[str]:
 def _mend(tx: Transaction) -> list[Flaw]:
     """In the writer's thread, by itself: nothing changes meanwhile, so whatever is wrong now is wrong."""
     mended: list[Flaw] = []
+    miscounted = tx.query(_COUNTS)
     for rule in _RULES:
         found = tx.query(rule.find)
         for statement in rule.mend if found else ():
             tx.execute(statement)
-        if rule.mend:
+        if rule.by is not None and found:
+            rule.by(tx)
+        if rule.mend or rule.by is not None:
             mended += [Flaw(kind=rule.kind, what=what, mended=True) for (what,) in found]
-    for account_id, mailbox_id, name in tx.query(_COUNTS):
+    for account_id, mailbox_id, name in miscounted:
         _recount(tx, account_id, mailbox_id)
         mended.append(Flaw(kind="wrong counts", what=f"account {account_id} mailbox {name}", mended=True))
     if mended:

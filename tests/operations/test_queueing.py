@@ -1,0 +1,64 @@
+"""The administrator's hand on all of the queue: however long it is, and whatever is delivered meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from posthouse import limits
+from posthouse.house import House
+from posthouse.store.interface import ChangeQueued, Enqueue
+from posthouse.store.model import Content, NewQueued, NewRecipient, QueuedMessage, RecipientState
+
+MESSAGES = 7
+
+
+async def fill(house: House) -> None:
+    for number in range(MESSAGES):
+        recipients = tuple(NewRecipient(address=f"{name}@far.test") for name in ("a", "b"))
+        message = NewQueued(
+            trace_id=f"t{number}", reverse_path="alice@north.test", recipients=recipients, created_at=0.0
+        )
+        await house.store.apply(Enqueue(message=message, content=Content.of(b"Subject: x\r\n\r\nx\r\n")))
+
+
+async def change(house: House, action: str) -> list[int]:
+    arguments = {"action": action, "everything": True}
+    return [count async for count in house.administration.run("queue.change", arguments)]
+
+
+def states(messages: list[QueuedMessage]) -> set[RecipientState]:
+    return {one.state for message in messages for one in message.recipients}
+
+
+async def test_all_of_a_queue_of_several_pages_is_acted_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "QUEUE_PAGE", 3)
+    await fill(house)
+    assert (await change(house, "hold"))[-1] == 2 * MESSAGES
+    assert states(await house.store.queue()) == {RecipientState.HELD}
+    told = await change(house, "drop")
+    assert told == [6, 12, 14, 14], "whoever waits hears of each page"
+    assert await house.store.queue() == []
+    assert await change(house, "retry") == [0]
+
+
+async def test_what_is_delivered_meanwhile_keeps_the_others_from_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "QUEUE_PAGE", 3)
+    await fill(house)
+    real = house.store.queue
+
+    async def queue(**asked: Any) -> list[QueuedMessage]:
+        page = await real(**asked)
+        if page:
+            await house.store.apply(ChangeQueued(queue_id=page[0].queue_id, action="drop", now=0.0))
+        return page
+
+    monkeypatch.setattr(house.store, "queue", queue)
+    assert (await change(house, "hold"))[-1] == 2 * (MESSAGES - 3)
+    monkeypatch.undo()
+    assert states(await house.store.queue()) == {RecipientState.HELD}
