@@ -12,6 +12,7 @@ from posthouse import limits
 from posthouse.jmap.call import read_json
 from posthouse.jmap.errors import RequestError
 from tests.jmap.conftest import Client
+from tests.machine import slowness
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -75,7 +76,7 @@ async def test_too_many_values_are_refused_and_nobody_waits(values: bytes) -> No
     with pytest.raises(RequestError) as refused:
         await read_json(raw)
     assert (refused.value.kind, refused.value.limit) == (PROBLEM + "limit", "maxSizeRequest")
-    assert await longest_pause(raw) < PAUSE
+    assert await longest_pause(raw) < PAUSE * slowness()
 
 
 @pytest.mark.parametrize("values", FINE.values(), ids=FINE)
@@ -83,7 +84,7 @@ async def test_what_has_fewer_is_read_and_nobody_waits(values: bytes) -> None:
     raw = request_of(values)
     tree = await read_json(raw)
     assert tree["methodCalls"][0][1]["a"] == json.loads(values)
-    assert await longest_pause(raw) < PAUSE
+    assert await longest_pause(raw) < PAUSE * slowness()
 
 
 async def test_over_http(alice: Client) -> None:

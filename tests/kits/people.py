@@ -94,11 +94,13 @@ class PeopleKit:
         assert await desk.store.account("new@example.test") is None
         added = await desk.store.apply(AddAccount(address="new@example.test", password="", created_at=NOW))
         assert await desk.store.account("new@example.test") == added
+        assert heard
+        heard.clear()
         changed = msgspec.structs.replace(added, disabled=True, password="other", display_name="N")
         await desk.store.apply(PutAccount(account=changed))
         assert await desk.store.account("new@example.test") == changed
         assert await desk.store.account_by_id(added.account_id) == changed
-        assert len(heard) == 2
+        assert heard
         end()
         with pytest.raises(NotFound):
             await desk.store.apply(
