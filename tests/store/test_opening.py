@@ -14,8 +14,8 @@ import pytest
 
 from posthouse.errors import StoreUnavailable
 from posthouse.store.model import Content
+from posthouse.store.sqlite import connection, queue
 from posthouse.store.sqlite import migrate as migration
-from posthouse.store.sqlite import queue
 from posthouse.store.sqlite.connection import connect
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate, steps
@@ -183,3 +183,16 @@ async def test_numbers_are_never_given_twice(engine: SqliteEngine) -> None:
         seen.append(added.email_id)
         await engine.reopen()
     assert seen == sorted(set(seen))
+
+
+async def test_a_connection_does_not_wait_for_who_writes(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BUSY_MS", 0)
+    writer = connect(engine.path)
+    writer.execute("BEGIN IMMEDIATE")
+    reader = connect(engine.path)
+    assert reader.rows("PRAGMA auto_vacuum") == [(2,)]
+    reader.close()
+    writer.execute("ROLLBACK")
+    writer.close()
