@@ -200,7 +200,7 @@ class Alarm:
             trace_id=trace_id,
             reverse_path="",
             recipients=tuple(map(MailRecipient, dict.fromkeys((account.address, postmaster)))),
-            content=Content.of(compose(fields, text_body(text))),
+            content=Content.of(compose(fields, text_body(text), utf8=not account.address.isascii())),
             received_at=now,
             via=Via.LOCAL,
             protocol="local",

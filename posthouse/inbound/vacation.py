@@ -216,7 +216,8 @@ class VacationResponder:
         if asked:
             fields.append(("In-Reply-To", f"<{asked[0].decode('ascii', 'replace')}>"))
             fields.append(("References", " ".join(f"<{i.decode('ascii', 'replace')}>" for i in references)))
-        raw = compose(fields, _body(vacation))
+        addresses = account.address + mail.reverse_path
+        raw = compose(fields, _body(vacation), utf8=not addresses.isascii())
         return Mail(
             trace_id=trace_id,
             reverse_path="",

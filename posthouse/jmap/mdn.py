@@ -233,7 +233,7 @@ def _written(
         "originalMessageId": f"<{original.decode('ascii', 'replace')}>" if original else None,
         "subject": subject,
     }
-    return compose(head, body), told
+    return compose(head, body, utf8=not all(each.isascii() for each in (email, *to))), told
 
 
 # --- MDN/parse ------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ class Body(msgspec.Struct, frozen=True):
 def compose(fields: Fields, body: Body, *, utf8: bool = False) -> bytes:
     """A whole message: the fields as given, then the MIME fields, then the body.
 
-    `utf8`: write header text in UTF-8 (RFC 6532) instead of encoded words; such mail needs SMTPUTF8.
+    `utf8`: write header text in UTF-8 (RFC 6532) instead of encoded words, which RFC 2047 §5 forbids in addresses;
+    such mail needs SMTPUTF8.
     """
     head = b"".join([format_field(name, value, utf8=utf8) for name, value in fields])
     return b"".join((head, b"MIME-Version: 1.0\r\n", _part(body)))

@@ -104,3 +104,14 @@ async def test_nobody_is_told_who_did_not_ask(alice: Client) -> None:
     assert (await send(alice, email))[0][1]["notSent"]["m"]["type"] == "notFound"  # RFC 9007 §2.1
     wrong = await alice.error("MDN/send", identityId="I999", send={"m": {}})
     assert wrong == "invalidArguments"
+
+
+async def test_an_address_outside_ascii_stays_one(alice: Client) -> None:
+    """RFC 2047 §5 (3): no encoded word stands in an address."""
+    asks = "Return-Path: <weiß@far.test>\nDisposition-Notification-To: <weiß@far.test>\n"
+    email = await alice.add(letter("From afar", more=asks))
+    first, _ = await send(alice, email)
+    assert "m" in first[1]["sent"]
+    store = alice.house.app.store
+    (queued,) = [one for one in await store.queue() if one.recipients[0].address == "weiß@far.test"]
+    assert "\r\nTo: <weiß@far.test>\r\n".encode() in await store.read(queued.stored)
