@@ -70,7 +70,10 @@ def _detail(row: dict[str, Any]) -> None:
 def _change(session: Session, action: str, ids: tuple[int, ...], everything: bool) -> None:
     if bool(ids) == everything:
         raise click.UsageError("give IDs, or --all")
-    count = session.one("queue.change", action=action, ids=ids, everything=everything)
+    if everything:
+        count = session.one("queue.change-all", action=action)
+    else:
+        count = session.one("queue.change", action=action, ids=ids)
     session.show({"recipients": count}, lambda: click.echo(f"{action}: {count} recipients"))
 
 

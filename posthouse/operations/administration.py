@@ -127,6 +127,7 @@ class Administration:
             "queue.list": queue.queue_list,
             "queue.show": queue.queue_show,
             "queue.change": queue.queue_change,
+            "queue.change-all": queue.queue_change_all,
             "queue.flush": queue.queue_flush,
             "suppress.list": suppressing.suppress_list,
             "suppress.add": suppressing.suppress_add,

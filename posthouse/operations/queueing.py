@@ -70,26 +70,28 @@ class Queue:
             raise NotFound(f"no message {id} in the queue")
         return _row(message)
 
-    async def queue_change(
-        self, *, action: str, ids: tuple[int, ...] = (), everything: bool = False
-    ) -> AsyncIterator[int]:
-        """retry, hold, release, drop or fail messages: how many recipients so far, the last time all. NotFound.
-
-        `everything`: all of the queue, page by page, so that neither mail nor whoever waits for us waits long.
-        """
-        if action not in ACTIONS:
-            raise ValueError(f"an action is one of {', '.join(ACTIONS)}")
+    async def queue_change(self, *, action: str, ids: tuple[int, ...]) -> int:
+        """retry, hold, release, drop or fail messages; the result counts recipients. NotFound."""
+        _check_action(action)
         changed = 0
-        if everything:
-            async for page in queue_pages(self._store):
-                changed += await self._change_page(action, page)
-                yield changed
         for queue_id in ids:
             message = await self._store.queued(queue_id)
             if message is None:
                 raise NotFound(f"no message {queue_id} in the queue")
             self._forgive_all([message])
             changed += await self._store.apply(self._change(action, queue_id))
+        return changed
+
+    async def queue_change_all(self, *, action: str) -> AsyncIterator[int]:
+        """The same for all of the queue: how many recipients so far, the last time all.
+
+        Page by page, so that neither mail nor whoever waits for us waits long.
+        """
+        _check_action(action)
+        changed = 0
+        async for page in queue_pages(self._store):
+            changed += await self._change_page(action, page)
+            yield changed
         yield changed
 
     async def _change_page(self, action: str, page: Sequence[QueuedMessage]) -> int:
@@ -141,3 +143,8 @@ def _recipient(recipient: QueuedRecipient) -> RecipientRow:
         last_reply=recipient.last_reply,
         last_tls=recipient.last_tls,
     )
+
+
+def _check_action(action: str) -> None:
+    if action not in ACTIONS:
+        raise ValueError(f"an action is one of {', '.join(ACTIONS)}")

@@ -153,7 +153,7 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("app-password.revoke", {"address": "alice@north.test", "id": limits.NUMBER + 1}, ValueError),
         ("queue.show", {"id": -limits.NUMBER - 2}, ValueError),
         ("queue.show", {"id": limits.NUMBER}, NotFound),
-        ("queue.change", {"action": "hold", "ids": [limits.NUMBER + 1], "everything": False}, ValueError),
+        ("queue.change", {"action": "hold", "ids": [limits.NUMBER + 1]}, ValueError),
         (
             "account.add",
             {"address": "bob@north.test", "password": "x", "quota": limits.QUOTA + 1},
@@ -167,6 +167,7 @@ async def test_backup_domain_with_a_list(house: House) -> None:
         ("alias.remove", {"address": "all@north.test"}, NotFound),
         ("queue.show", {"id": 17}, NotFound),
         ("queue.change", {"action": "burn", "ids": [1]}, ValueError),
+        ("queue.change-all", {"action": "burn"}, ValueError),
         ("queue.change", {"action": "drop", "ids": [1]}, NotFound),
         ("message.log", {"what": "nobody@far.test"}, NotFound),
         ("message.log", {"what": "1a2b3c"}, NotFound),

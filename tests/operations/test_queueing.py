@@ -24,8 +24,7 @@ async def fill(house: House) -> None:
 
 
 async def change(house: House, action: str) -> list[int]:
-    arguments = {"action": action, "everything": True}
-    return [count async for count in house.administration.run("queue.change", arguments)]
+    return [count async for count in house.administration.run("queue.change-all", {"action": action})]
 
 
 def states(messages: list[QueuedMessage]) -> set[RecipientState]:
