@@ -285,7 +285,7 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path, mailboxes: Mailboxes,
 
 
 async def test_a_damaged_file_that_cannot_be_deleted_is_tried_again(
-    tmp_path: Path, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refused: list[Path] = []
     delete = database.delete_database
@@ -304,6 +304,8 @@ async def test_a_damaged_file_that_cannot_be_deleted_is_tried_again(
     index = make(path, mailboxes)
     await asyncio.wait_for(settled(index), 5)
     assert len(refused) == 2
+    told = [one for one in caplog.records if "not now" in one.getMessage()]
+    assert [(one.levelname, one.exc_info) for one in told] == [("WARNING", None)] * 2
     assert apsw.Connection(str(path)).execute("SELECT count(*) FROM doc").fetchall() == [(30,)]
     await check_all(index, mailboxes)
     await index.close()

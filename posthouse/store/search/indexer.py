@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 import apsw
 
+from posthouse.errors import StoreUnavailable
 from posthouse.limits import (
     SEARCH_BATCH,
     SEARCH_BATCH_OCTETS,
@@ -34,6 +36,14 @@ from posthouse.store.search.source import Source
 
 log = logging.getLogger("posthouse.store.search")
 
+_CONDITIONS: Final = (
+    OSError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.BusyError,
+    StoreUnavailable,
+)
 Documents = dict[int, dict[int, Document | None]]
 """By account and email id; None: opaque."""
 
@@ -69,8 +79,15 @@ class Indexer:
         while not self.notices.closed:
             try:
                 self._run_once()
-            except Exception:
-                log.exception("search indexing failed; it goes on in %s s", SEARCH_RETRY)
+            except Exception as fault:
+                # A full or failing disk is a condition, told in a line; all else is a fault of ours.
+                condition = isinstance(fault, _CONDITIONS)
+                log.log(
+                    logging.WARNING if condition else logging.ERROR,
+                    "search indexing failed; it goes on in %s s: %s",
+                    *(SEARCH_RETRY, fault),
+                    exc_info=None if condition else fault,
+                )
                 self.notices.sleep(SEARCH_RETRY)
 
     def _run_once(self) -> None:
