@@ -82,7 +82,7 @@ def _method(name: str, command: str) -> Method:
             raise MethodError("conflict", fault.public) from fault
         except ValueError as fault:
             raise MethodError("invalidArguments", str(fault)) from fault
-        return {"accountId": account_id, "result": _camel(results[-1] if results else None)}
+        return {"accountId": account_id, "result": _camel(results[0] if results else None)}
 
     return Method(ADMIN, None, run)
 
