@@ -107,9 +107,8 @@ class Fetch:
         plan = self._plan
         result = await self._mark_seen(Ranges.of(unseen)) if unseen else None
         if result is not None and result.changed:
-            batch.texts = (
-                await self._view.texts()
-            )  # by now the flags may have a keyword that was new meanwhile
+            # By now the flags may have a keyword that was new meanwhile.
+            batch.texts = await self._view.texts()
             self._refresh(batch)
             self._session.send(self._view.new_keywords(batch.texts))
             plan = plan_of(self._items_with_flags())
