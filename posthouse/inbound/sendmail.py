@@ -18,6 +18,7 @@ from posthouse.accounts.addresses import normalize_address
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.pipeline import Pipeline
 from posthouse.limits import SENDMAIL_PIECE, SMTP_RECIPIENTS
+from posthouse.message.compose import crlf
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.smtp.replies import Reply
@@ -143,8 +144,7 @@ def _with_crlf(body: bytes) -> bytes:
         end = start + SENDMAIL_PIECE
         if body[end - 1 : end + 1] == b"\r\n":
             end += 1
-        piece = body[start:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        pieces.append(piece.replace(b"\n", b"\r\n"))
+        pieces.append(crlf(body[start:end]))
         start = end
     return b"".join(pieces)
 
