@@ -17,7 +17,7 @@ import msgspec
 from posthouse.jmap import dates
 from posthouse.jmap.errors import invalid
 from posthouse.message.address import AddressError, normalize_domain
-from posthouse.message.compose import LONGEST_WORD, format_mailbox
+from posthouse.message.compose import LONGEST_WORD, format_mailbox, format_phrase
 from posthouse.message.date import format_date, parse_date
 from posthouse.message.headers import Headers, decode_value, unfold
 from posthouse.message.mailboxes import Group, Mailbox, flat, parse_mailbox_list
@@ -290,16 +290,11 @@ def _written(each: EmailAddress, name: str) -> str:
     if any(c in each.email for c in "\r\n\0<>"):
         raise invalid(f"{each.email!r} is no address", name)
     if not domain:  # a half-written draft: kept as it is
-        return f"{_phrase(each.name)} <{local}>" if each.name else local
+        return f"{format_phrase(each.name)} <{local}>" if each.name else local
     if local.isascii() and not domain.isascii():
         with suppress(AddressError):  # such mail needs no SMTPUTF8, and every program can answer it
             domain = normalize_domain(domain)
     return format_mailbox(each.name or "", local.removeprefix('"').removesuffix('"'), domain)
-
-
-def _phrase(name: str) -> str:
-    """A name as it stands before an address or the members of a group."""
-    return format_mailbox(name, "x", "x").rpartition(" <")[0]
 
 
 def _write_addresses(value: Any, name: str) -> str:
@@ -314,7 +309,7 @@ def _write_groups(value: Any, name: str) -> str:
         if group.name is None:
             pieces.append(members)
         else:
-            pieces.append(f"{_phrase(group.name)}: {members};")
+            pieces.append(f"{format_phrase(group.name)}: {members};")
     return ", ".join(piece for piece in pieces if piece)
 
 

@@ -20,7 +20,6 @@ from posthouse.message.mailboxes import quote_local_part
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 _PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
-_BARE_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _LONGEST_LINE: Final = 998
 """RFC 5322 §2.1.1: characters of a line without CRLF."""
 LONGEST_WORD: Final = 900
@@ -94,14 +93,18 @@ def multipart(subtype: str, bodies: Sequence[Body], boundary: str, parameters: s
 def format_mailbox(name: str, local: str, domain: str) -> str:
     """`Name <local@domain>` for an address field, the name quoted or in encoded words (RFC 5322 §3.4)."""
     address = f"{quote_local_part(local)}@{domain}"
+    phrase = format_phrase(name)
+    return f"{phrase} <{address}>" if phrase else address
+
+
+def format_phrase(name: str) -> str:
+    """A name as it stands before an address or the members of a group; empty when nothing is left of it."""
     name = _CONTROL.sub(" ", name).strip()
-    if not name:
-        return address
     if not name.isascii() or any(map(_too_long, name.split(" "))):
-        return f"{' '.join(encoded_words(name))} <{address}>"
-    if not _PHRASE.fullmatch(name):
-        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name} <{address}>"
+        return " ".join(encoded_words(name))
+    if not name or _PHRASE.fullmatch(name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def format_field(name: str, value: str, *, utf8: bool = False) -> bytes:
@@ -165,4 +168,4 @@ def _encoded_word(octets: bytes | bytearray) -> str:
 
 def crlf(octets: bytes) -> bytes:
     """The octets with every line end as CRLF (RFC 5322 §2.3)."""
-    return _BARE_LINE_END.sub(b"\r\n", octets)
+    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
