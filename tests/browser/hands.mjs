@@ -33,6 +33,19 @@ export async function compose(page, { to, subject, text }) {
   await page.keyboard.type(text)
   return window
 }
+/** Until the device remembers the messages that a list shows: they are written when the page has nothing else to do. */
+export async function remembered(page, count) {
+  const kept = () =>
+    page.evaluate(async () => {
+      const name = (await indexedDB.databases()).map((each) => each.name).find((each) => each.startsWith('posthouse-'))
+      if (!name) return 0
+      const db = await new Promise((resolve, reject) => Object.assign(indexedDB.open(name), { onsuccess: (event) => resolve(event.target.result), onerror: reject }))
+      const asked = db.transaction('emails').objectStore('emails').count()
+      return new Promise((resolve) => (asked.onsuccess = () => resolve(asked.result))).finally(() => db.close())
+    })
+  for (let end = Date.now() + 20_000; Date.now() < end; await page.waitForTimeout(50)) if ((await kept()) >= count) return
+  throw new Error(`the device remembers ${await kept()} messages of ${count}`)
+}
 export const saved = (window) => window.locator('.state', { hasText: /^Saved/ })
 
 /** Answer the next `times` requests that ask for `method` with an error; how often that was done is in `count`. */

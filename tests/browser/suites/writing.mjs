@@ -1,7 +1,7 @@
 // What one writes, passes on and files arrives whole, also when the server is away for a while. Every check opens a window of its own.
 import assert from 'node:assert/strict'
 import { visit } from '../browser.mjs'
-import { ALICE, asks, CHORD, compose, done, enter, isApi, jmap, refuse, saved, toast } from '../hands.mjs'
+import { ALICE, asks, CHORD, compose, done, enter, isApi, jmap, refuse, remembered, saved, toast } from '../hands.mjs'
 import { PATIENCE, row } from '../looking.mjs'
 
 const AWAY = 20_000 // some pauses between tries
@@ -230,6 +230,7 @@ export const checks = {
     await page.getByText('It is asked again by itself').waitFor()
     await row(page, 'Letter 069').waitFor()
     assert.ok(refused > 2)
+    await remembered(page, 60) // a page of the list
     // What the device remembers can be read while the mail itself cannot be asked for.
     let away = true
     await page.route(isApi, (route) => (away ? route.fulfill({ status: 503 }) : route.continue()))
