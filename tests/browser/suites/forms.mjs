@@ -1,6 +1,7 @@
 // Settings, contacts and administration when something goes wrong: what is typed stays, what is pressed twice is done once, and what
 // happened is said. Every check opens a window of its own.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { signedIn, visit } from '../browser.mjs'
 import { ALICE, asks, done, enter, isApi, jmap, refuse, toast } from '../hands.mjs'
 import { PATIENCE } from '../looking.mjs'
@@ -76,6 +77,55 @@ export const checks = {
     await visit(page, '/compose')
     await page.locator('.window .signature', { hasText: 'Written here' }).waitFor()
     await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async a_signature_changed_elsewhere_is_used_at_once(world) {
+    const page = await go(world, '/settings')
+    const form = page.getByRole('form', { name: ALICE })
+    await form.waitFor()
+    const [{ list }] = await jmap(page, ['Identity/get', { ids: null }])
+    const { id } = list.find(({ email }) => email === ALICE)
+    const elsewhere = (textSignature) => jmap(page, ['Identity/set', { update: { [id]: { textSignature, htmlSignature: '' } } }])
+    await elsewhere('From the other window')
+    await page.waitForFunction((text) => [...document.querySelectorAll('#signature textarea')].some(({ value }) => value === text), 'From the other window')
+    await visit(page, '/compose')
+    await page.locator('.window .signature', { hasText: 'From the other window' }).waitFor()
+    await page.locator('.window').getByLabel('Discard the draft').click()
+    // What is saved here takes nothing back of what was changed there.
+    await visit(page, '/settings')
+    await form.getByLabel('Name').fill('Alice of the North')
+    await elsewhere('Changed meanwhile')
+    await page.waitForTimeout(500)
+    assert.equal(await form.getByLabel('Name').inputValue(), 'Alice of the North')
+    await form.getByRole('button', { name: /^Save/ }).click()
+    await toast(page, 'Saved').waitFor()
+    const [after] = await jmap(page, ['Identity/get', { ids: [id] }])
+    assert.deepEqual([after.list[0].name, after.list[0].textSignature], ['Alice of the North', 'Changed meanwhile'])
+    await done(page)
+  },
+  async nothing_is_ended_without_a_question(world) {
+    const page = await enter(world)
+    const [made] = await jmap(page, ['AppPassword/create', { name: 'Tablet', scope: ['imap'], expiresAt: 0, password: PASSWORD }])
+    assert.ok(made.password)
+    const ended = count(page, 'AppPassword/destroy')
+    const locked = count(page, 'AdminAccount/set')
+    await visit(page, '/settings')
+    await press(page, 'Revoke: Tablet')
+    await dialog(page).getByText('cannot log in any more').waitFor()
+    await dialog(page).getByRole('button', { name: 'Cancel' }).click()
+    assert.equal(ended.n, 0)
+    await press(page, 'Revoke: Tablet')
+    await dialog(page).getByRole('button', { name: 'Revoke' }).click()
+    await page.getByRole('button', { name: 'Revoke: Tablet' }).waitFor({ state: 'detached' })
+    await visit(page, '/admin/accounts')
+    await press(page, 'Lock: dora@north.test')
+    await dialog(page).getByText('Nobody can log in to it').waitFor()
+    await dialog(page).getByRole('button', { name: 'Cancel' }).click()
+    assert.equal(locked.n, 0)
+    await press(page, 'Lock: dora@north.test')
+    await dialog(page).getByRole('button', { name: 'Lock' }).click()
+    await press(page, 'Unlock: dora@north.test')
+    await page.getByRole('button', { name: 'Lock: dora@north.test', exact: true }).waitFor()
     await done(page)
   },
   async identities_that_cannot_be_read_are_asked_for_again(world) {
@@ -174,7 +224,7 @@ export const checks = {
   async who_is_signed_out_is_asked_to_sign_in(world) {
     for (const [address, act] of [
       ['/settings', (page) => page.getByRole('form', { name: ALICE }).getByRole('button', { name: /^Save/ }).click()],
-      ['/admin/accounts', (page) => press(page, 'Lock: dora@north.test')],
+      ['/admin/accounts', (page) => press(page, 'Lock: dora@north.test').then(() => dialog(page).getByRole('button', { name: 'Lock' }).click())],
     ]) {
       const page = await go(world, address)
       await page.locator('form, .lines > li').first().waitFor()
@@ -230,6 +280,44 @@ export const checks = {
     await page.getByText('one message taken.').waitFor()
     await page.locator('.brand').click()
     await page.waitForURL(/\/mail\/inbox/)
+    await done(page)
+  },
+  async what_cannot_be_read_is_named_and_the_rest_exported(world) {
+    const page = await enter(world)
+    for (const subject of ['Torn', 'Late', 'Whole']) await world.ask('append', 'Archive', '', `From: x@y.test\nTo: ${ALICE}\nSubject: ${subject}\n\nText of ${subject}.\n`)
+    const [query] = await jmap(page, ['Email/query', { filter: { from: 'x@y.test' } }])
+    const [{ list }] = await jmap(page, ['Email/get', { ids: query.ids, properties: ['blobId', 'subject'] }])
+    const blob = (subject) => list.find((each) => each.subject === subject).blobId
+    let late = 1
+    let free
+    let held = new Promise((resolve) => (free = resolve))
+    await page.route((url) => url.pathname.startsWith('/jmap/download/'), async (route) => {
+      await held
+      const path = new URL(route.request().url()).pathname
+      if (path.includes(`/${blob('Torn')}/`)) return route.fulfill({ status: 200, body: 'From: x@y' })
+      if (path.includes(`/${blob('Late')}/`) && late-- > 0) return route.fulfill({ status: 503 })
+      return route.continue()
+    })
+    await visit(page, '/settings/transfer')
+    await page.locator('option', { hasText: 'Archive (3)' }).waitFor({ state: 'attached' })
+    await page.getByRole('combobox', { name: 'What' }).selectOption({ label: 'Archive (3)' })
+    await press(page, 'Export')
+    await press(page, 'Stop')
+    free()
+    await page.getByText('Stopped. No file was made.').waitFor()
+    const [download] = await Promise.all([page.waitForEvent('download'), press(page, 'Export')])
+    const text = readFileSync(await download.path(), 'utf8')
+    assert.deepEqual(text.match(/^Text of \w+/gm).sort(), ['Text of Late', 'Text of Whole'])
+    await page.getByRole('alert').getByText('One message could not be read and is not in it: Torn').waitFor()
+    await done(page)
+  },
+  async a_message_that_is_too_large_keeps_no_other_out(world) {
+    const page = await go(world, '/settings/transfer')
+    await page.route((url) => url.pathname.startsWith('/jmap/upload/'), (route) => (route.request().postData()?.includes('Subject: Huge') ? route.fulfill({ status: 413, json: { type: 'urn:ietf:params:jmap:error:limit' } }) : route.continue()))
+    const letter = (subject) => `From x@y.test Thu Nov  5 08:09:11 2026\nFrom: x@y.test\nSubject: ${subject}\nMessage-ID: <${subject}@y.test>\n\nText.\n\n`
+    await page.getByLabel('Files').setInputFiles({ name: 'old.mbox', mimeType: 'application/mbox', buffer: Buffer.from(['First', 'Huge', 'Last'].map(letter).join('')) })
+    await press(page, 'Import')
+    await page.getByRole('alert').getByText('2 messages taken. One could not be taken.').waitFor()
     await done(page)
   },
   async a_passkey_that_was_not_made_is_no_refusal(world) {

@@ -143,6 +143,7 @@ export const checks = {
     await page.reload()
     await section.getByText('Last used').waitFor()
     await press(page, 'Revoke: backup-script')
+    await confirm(page, 'Revoke')
     await section.getByText('There are none yet.').waitFor()
     assert.equal((await open()).status, 401)
   },
@@ -159,6 +160,7 @@ export const checks = {
     assert.ok(!(await world.ask('may_log_in', 'smtp', 'alice@north.test', secret)))
     await press(page, 'Done')
     await press(page, 'Revoke: Phone')
+    await confirm(page, 'Revoke')
     await page.locator('#app-passwords').getByText('There are none yet.').waitFor()
     assert.ok(!(await world.ask('may_log_in', 'imap', 'alice@north.test', secret)))
   },
@@ -169,6 +171,7 @@ export const checks = {
     await lines.nth(2).waitFor()
     const before = await lines.count()
     await lines.first().click()
+    await confirm(page, 'Sign out')
     await gone(lines.nth(before - 1))
     await press(page, 'Sign out all others')
     await confirm(page, 'Sign out')
@@ -259,6 +262,7 @@ export const checks = {
     await page.goto(`${base(world)}/settings/passkeys`)
     await page.locator('#passkeys').getByText('Last used').waitFor()
     await press(page, 'Revoke: Laptop')
+    await confirm(page, 'Revoke')
     await page.locator('#passkeys').getByText('There are none yet.').waitFor()
     await page.context().clearCookies()
     await page.goto(`${base(world)}/login`)

@@ -136,7 +136,10 @@ export class MailStore {
       this.client,
       (change) => this.hear(change),
       () => {
-        if (joined) this.onMissed()
+        if (joined) {
+          this.onMissed()
+          void this.readIdentities()
+        }
         joined = true
         void this.comeBack()
       },
@@ -151,6 +154,7 @@ export class MailStore {
     if (!states) return
     if (states['EmailSubmission']) this.submissionVersion++
     if (states['ContactCard'] || states['AddressBook']) this.contactsVersion++
+    if (states['Identity'] && this.isOwn) void this.readIdentities()
     if (TYPES.some((type) => states[type] && states[type] !== this.states[type])) void this.sync()
   }
 
@@ -172,14 +176,27 @@ export class MailStore {
     const known = this.states.Email
     this.takeMailboxes(mailboxes.result.list, true)
     this.states.Mailbox = mailboxes.result.state
-    if (!identities.failed) {
-      this.identities = identities.result.list
-      void this.cache.keepValue('identities', this.identities)
-    }
+    if (!identities.failed) this.takeIdentities(identities.result.list)
     if (known) return void (await this.sync()) // what the device remembers is brought up to date
     this.states.Email = emails.result.state
     this.states.Thread = threads.result.state
     void this.cache.keepValue('states', { ...this.states })
+  }
+
+  takeIdentities(list: Identity[]): void {
+    this.identities = list
+    void this.cache.keepValue('identities', list)
+  }
+  /** They are few, so all are read when one has changed. */
+  private async readIdentities(): Promise<void> {
+    const batch = this.client.batch()
+    const identities = batch.get<Identity>('Identity', { ids: null })
+    try {
+      await batch.send()
+      this.takeIdentities(identities.result.list)
+    } catch (fault) {
+      this.meet(fault)
+    }
   }
 
   // --- being offline ---------------------------------------------------------------------------------
@@ -212,6 +229,7 @@ export class MailStore {
     await this.outbox.flush()
     await this.sync()
     if (was || !this.online || !this.isOwn) return
+    void this.readIdentities()
     this.onMissed()
     this.events.backOnline()
   }

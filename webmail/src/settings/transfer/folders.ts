@@ -1,6 +1,7 @@
 // Names of mailboxes as paths ("Projects/Lighthouse"), and mailboxes made from paths.
 import { ownSet } from '../own'
-import type { Id, Mailbox } from '../../jmap/types'
+import { Unreachable } from '../../jmap/client'
+import type { Id, Mailbox, QueryResponse } from '../../jmap/types'
 import { folderName } from '../../mail/place'
 import { mail } from '../../store/mail.svelte'
 
@@ -53,18 +54,54 @@ export interface Exported {
   messageId: string[] | null
 }
 const PAGE = 250
+const IDS = 5_000
+/** How often what changes meanwhile is asked for anew, and what the server does not answer again. */
+const TRIES = 5
+const PAUSE_MS = 1_000
 
-/** A mailbox's messages, some at a time, the oldest first. */
-export async function* emailsIn(mailboxId: Id, properties: string[], signal: AbortSignal): AsyncGenerator<Exported[]> {
-  for (let position = 0; ; position += PAGE) {
+/** Run it; again, after ever longer pauses, where the server does not answer. */
+export async function patiently<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let tries = 1; ; tries++) {
     signal.throwIfAborted()
-    const batch = mail.client.batch()
-    const query = batch.add<{ ids: Id[] }>('Email/query', { filter: { inMailbox: mailboxId }, sort: [{ property: 'receivedAt', isAscending: true }], position, limit: PAGE })
-    const get = batch.add<{ list: Exported[] }>('Email/get', { '#ids': query.ref('/ids'), properties: ['id', ...properties] })
-    await batch.send()
-    const { ids } = query.result
-    if (ids.length) yield get.result.list
-    if (ids.length < PAGE) return
+    try {
+      return await run()
+    } catch (fault) {
+      if (!(fault instanceof Unreachable) || tries >= TRIES) throw fault
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** (tries - 1)))
+    }
   }
 }
 
+/** Every message of a mailbox, the oldest first. What goes while they are asked for would move others past a page: then they are asked for anew. */
+async function idsIn(mailboxId: Id, signal: AbortSignal): Promise<Id[]> {
+  for (let tries = 1; ; tries++) {
+    const ids: Id[] = []
+    const states = new Set<string>()
+    for (let more = true; more; ) {
+      const result = await patiently(async () => {
+        const batch = mail.client.batch()
+        const query = batch.add<QueryResponse>('Email/query', { filter: { inMailbox: mailboxId }, sort: [{ property: 'receivedAt', isAscending: true }], position: ids.length, limit: IDS })
+        await batch.send()
+        return query.result
+      }, signal)
+      states.add(result.queryState)
+      ids.push(...result.ids)
+      more = result.ids.length > 0
+    }
+    if (states.size === 1 || tries >= TRIES) return [...new Set(ids)]
+  }
+}
+
+/** A mailbox's messages, some at a time, the oldest first. */
+export async function* emailsIn(mailboxId: Id, properties: string[], signal: AbortSignal): AsyncGenerator<Exported[]> {
+  const ids = await idsIn(mailboxId, signal)
+  const page = Math.min(PAGE, mail.client.limit('maxObjectsInGet', PAGE))
+  for (let start = 0; start < ids.length; start += page) {
+    yield await patiently(async () => {
+      const batch = mail.client.batch()
+      const get = batch.get<Exported>('Email', { ids: ids.slice(start, start + page), properties: ['id', ...properties] })
+      await batch.send()
+      return get.result.list
+    }, signal)
+  }
+}

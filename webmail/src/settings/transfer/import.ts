@@ -16,6 +16,7 @@ export interface Outcome {
 }
 export type Tell = (part: number, outcome: Outcome) => void
 const BATCH = 20
+const UPLOADS = 4
 
 class Importer {
   readonly outcome: Outcome = { taken: 0, known: 0, refused: 0, strange: [] }
@@ -94,12 +95,13 @@ class Importer {
     const batch = this.waiting
     this.waiting = []
     if (batch.length === 0) return
-    const uploaded = await Promise.all(batch.map(({ found }) => mail.client.upload(new Blob([found.raw], { type: 'message/rfc822' }), undefined, this.signal)))
+    const uploaded: (Id | undefined)[] = []
+    for (let start = 0; start < batch.length; start += UPLOADS) uploaded.push(...(await Promise.all(batch.slice(start, start + UPLOADS).map(({ found }) => this.upload(found)))))
     const emails = Object.fromEntries(
-      batch.map(({ mailboxId, found }, index) => [
-        `m${index}`,
-        { blobId: (uploaded[index] as { blobId: Id }).blobId, mailboxIds: { [mailboxId]: true }, keywords: found.keywords, ...(found.receivedAt ? { receivedAt: found.receivedAt } : {}) },
-      ]),
+      batch.flatMap(({ mailboxId, found }, index) => {
+        const blobId = uploaded[index]
+        return blobId ? [[`m${index}`, { blobId, mailboxIds: { [mailboxId]: true }, keywords: found.keywords, ...(found.receivedAt ? { receivedAt: found.receivedAt } : {}) }]] : []
+      }),
     )
     const answer = await own<{ created: Record<string, unknown> | null; notCreated: Record<string, { type: string; description?: string }> | null }>('Email/import', { emails })
     this.outcome.taken += Object.keys(answer.created ?? {}).length
@@ -109,6 +111,17 @@ class Importer {
       else this.outcome.refused++
     }
     this.tell(this.part, this.outcome)
+  }
+
+  /** undefined: it is larger than a message may be here; the others are taken all the same. */
+  private async upload({ raw }: Found): Promise<Id | undefined> {
+    try {
+      return (await mail.client.upload(new Blob([raw], { type: 'message/rfc822' }), undefined, this.signal)).blobId
+    } catch (fault) {
+      if (!(fault instanceof Refused) || fault.type !== 'tooLarge') throw fault
+      this.outcome.refused++
+      return undefined
+    }
   }
 }
 
