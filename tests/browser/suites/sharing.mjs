@@ -121,6 +121,30 @@ export const checks = {
     await row(alice, 'The boats').waitFor()
     await row(bob, 'The boats').waitFor()
   },
+  async an_answer_that_is_gone_on_with_later_marks_what_is_shared(world) {
+    const { bob, ask } = world
+    await row(bob, 'The tides').locator('.open').click()
+    await bob.locator('article').getByRole('button', { name: 'Reply', exact: true }).last().click()
+    const window = bob.locator('.window')
+    await window.getByRole('button', { name: /^Remove/ }).click()
+    await window.getByLabel('To', { exact: true }).fill(ALICE)
+    await bob.keyboard.press('Enter')
+    await window.locator('.state', { hasText: 'Saved' }).waitFor()
+    await bob.keyboard.press('Escape')
+    await window.waitFor({ state: 'detached' })
+    await bob.reload() // nothing of the window is left
+    await folder(bob, /^Plans/).waitFor()
+    await visit(bob, '/mail/drafts')
+    await row(bob, 'The tides').locator('.open').click()
+    await bob.locator('article').getByRole('button', { name: 'Compose' }).click()
+    await window.getByLabel('Text of the message').focus()
+    await bob.keyboard.press('Control+Enter')
+    await bob.locator('.toast', { hasText: 'Sent' }).waitFor()
+    const end = Date.now() + PATIENCE
+    while (!/Answered/.test(await ask('flags', 'The tides'))) assert.ok(Date.now() < end, 'it is not marked as answered')
+    await folder(bob, /^Plans/).click()
+    await row(bob, 'The route').waitFor()
+  },
   async a_shared_message_is_forwarded_with_its_files(world) {
     const { bob } = world
     await row(bob, 'The route').locator('.open').click()

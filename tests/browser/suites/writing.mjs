@@ -310,4 +310,103 @@ export const checks = {
     await page.getByRole('heading', { name: '评审会' }).waitFor()
     await done(page)
   },
+  async what_is_passed_on_keeps_its_style_sheet(world) {
+    const page = await enter(world)
+    const sheet = 'body { background: #102030 } html body .price, td { color: #c00001 } p { letter-spacing: 7px } @media (max-width: 600px) { .price { font-size: 30px } }'
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Lanterns\nMIME-Version: 1.0\nContent-Type: text/html\n\n<html><head><style>${sheet}</style></head><body><p class="price">Nine</p></body></html>\n`)
+    await row(page, 'Lanterns').locator('.open').click()
+    await page.locator('article iframe').waitFor()
+    await page.locator('article').getByRole('button', { name: 'Forward' }).click()
+    const window = page.locator('.window')
+    await window.locator('.editor', { hasText: 'Nine' }).waitFor()
+    await window.getByLabel('To', { exact: true }).fill(ALICE)
+    await page.keyboard.press('Enter')
+    await window.getByLabel('Text of the message').focus()
+    await page.keyboard.press('Control+Home')
+    await page.keyboard.type('My own words')
+    await saved(window).waitFor()
+    const sent = async (subject) => {
+      const [query] = await jmap(page, ['Email/query', { filter: { hasKeyword: '$draft', subject } }])
+      const [{ list }] = await jmap(page, ['Email/get', { ids: query.ids, properties: ['bodyValues', 'htmlBody'], fetchHTMLBodyValues: true }])
+      assert.equal(list.length, 1)
+      return Object.values(list[0].bodyValues)[0].value
+    }
+    /** How a program shows it that knows nothing of ours. */
+    const looks = async (html, width) => {
+      const reader = await world.browser.newPage({ viewport: { width, height: 600 } })
+      await reader.setContent(html)
+      const found = await reader.evaluate(() => {
+        const price = document.querySelector('.price')
+        const own = [...document.querySelectorAll('div')].findLast((each) => each.textContent.includes('My own words'))
+        const { color, fontSize } = getComputedStyle(price)
+        return { color, fontSize, under: getComputedStyle(price.closest('[class^=letter-]')).backgroundColor, own: getComputedStyle(own).letterSpacing, page: getComputedStyle(document.body).backgroundColor }
+      })
+      await reader.close()
+      return found
+    }
+    const meant = { color: 'rgb(192, 0, 1)', fontSize: '16px', under: 'rgb(16, 32, 48)', own: 'normal', page: 'rgba(0, 0, 0, 0)' }
+    assert.deepEqual(await looks(await sent('Lanterns'), 1000), meant)
+    assert.deepEqual(await looks(await sent('Lanterns'), 500), { ...meant, fontSize: '30px' })
+    await page.keyboard.press('Escape')
+    await window.waitFor({ state: 'detached' })
+    await goOn(page, 'Fwd: Lanterns')
+    await window.getByLabel('Subject').fill('Fwd: Lanterns of the road')
+    await saved(window).waitFor()
+    assert.deepEqual(await looks(await sent('Lanterns of the road'), 500), { ...meant, fontSize: '30px' })
+    // What is taken out of the text leaves nothing behind.
+    await window.getByLabel('Text of the message').focus()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.type('Only mine')
+    await window.locator('.state', { hasText: /Not saved|Saving/ }).waitFor()
+    await saved(window).waitFor()
+    assert.doesNotMatch(await sent('Lanterns of the road'), /<style|Nine/)
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async a_moment_that_cannot_be_is_said_to_be_none(world) {
+    const page = await enter(world)
+    const dialog = page.locator('dialog[open]')
+    const choose = async (value) => {
+      await dialog.getByLabel('Choose a time').last().fill(value)
+      await dialog.getByRole('button', { name: 'Set' }).click()
+    }
+    await row(page, 'Letter 066').locator('.open').click()
+    await page.locator('.conversation h1', { hasText: 'Letter 066' }).waitFor()
+    await page.keyboard.press('b')
+    await page.getByRole('menuitem', { name: 'Choose a time' }).click()
+    await choose('2020-01-02T09:00')
+    await toast(page, 'has gone by').waitFor()
+    assert.equal(await dialog.getByLabel('Choose a time').last().inputValue(), '2020-01-02T09:00')
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    const window = await compose(page, { to: ALICE, subject: 'In ten years', text: 'Good morning.' })
+    await window.getByRole('button', { name: 'Send later' }).click()
+    await page.getByRole('menuitem', { name: 'Choose a time' }).click()
+    await choose(`${new Date().getFullYear() + 10}-01-02T09:00`)
+    await toast(page, 'too far ahead').waitFor()
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    assert.equal(await world.ask('count', ALICE, 'Sent', 'In ten years'), 0)
+    await window.getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async sending_can_be_undone_whatever_else_is_done(world) {
+    const page = await enter(world)
+    await page.evaluate(() => localStorage.setItem('posthouse.undo', '30'))
+    await page.reload()
+    const subjects = ['Put away 1', 'Put away 2', 'Put away 3', 'Put away 4']
+    for (const subject of subjects) await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: ${subject}\n\nText.\n`)
+    for (const subject of subjects) await row(page, subject).waitFor()
+    await compose(page, { to: 'carol@south.test', subject: 'On second thoughts', text: 'No.' })
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').waitFor()
+    for (const subject of subjects) {
+      await row(page, subject).locator('.open').click()
+      await page.locator('.conversation h1', { hasText: subject }).waitFor()
+      await page.keyboard.press('e')
+      await row(page, subject).waitFor({ state: 'detached' })
+    }
+    await toast(page, 'Sent').getByText('Undo send').click()
+    await toast(page, 'Not sent').waitFor()
+    await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
 }

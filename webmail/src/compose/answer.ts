@@ -11,26 +11,27 @@ import { mail } from '../store/mail.svelte'
 import { shown } from '../store/shared.svelte'
 import { composers, identityFor, nextKey, openComposer, type Attached } from './composers.svelte'
 import { answerSubject, escapeHtml, forwarded, quoted, textToHtml } from './quote'
+import { withSheet } from './sheet'
 
 const REFERENCES_MOST = 20
 
 export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward'): Promise<void> {
   const loaded = await load(email, how === 'forward')
   if (!loaded) return
-  const { html } = loaded
+  const { html, styleSheet } = withSheet(loaded.html, loaded.styleSheet)
   const body = await brought(loaded.body)
   if (!body) return
   const identityId = identityFor([...(email.to ?? []), ...(body.cc ?? []), ...(email.from ?? [])])
   if (how === 'forward') {
     openComposer({
-      identityId, subject: answerSubject(email.subject, t('compose.forward-prefix')), quote: forwarded(email, body, html),
+      identityId, styleSheet, subject: answerSubject(email.subject, t('compose.forward-prefix')), quote: forwarded(email, body, html),
       attachments: kept(filesOf(body), html), references: body.messageId, ...answers(email, '$forwarded'),
     })
     return
   }
   const people = recipients(email, body, how === 'reply-all')
   openComposer({
-    ...people, identityId, subject: answerSubject(email.subject, t('compose.reply-prefix')), quote: quoted(email, html),
+    ...people, identityId, styleSheet, subject: answerSubject(email.subject, t('compose.reply-prefix')), quote: quoted(email, html),
     attachments: kept(filesOf(body).filter((part) => isShown(part, html)), html),
     inReplyTo: body.messageId, references: chain(body), ...answers(email, '$answered'),
   })
@@ -66,9 +67,9 @@ export async function editDraft(email: Email): Promise<void> {
   if (shows(email)) return
   const loaded = await load(email, true)
   if (!loaded || shows(email)) return // asked for twice while it was loaded
-  const { body, html } = loaded
+  const { body, html, styleSheet } = loaded
   openComposer({
-    emailId: email.id, identityId: identityFor(email.from ?? []), to: email.to ?? [], cc: body.cc ?? [], bcc: body.bcc ?? [], subject: email.subject ?? '', html,
+    emailId: email.id, styleSheet, identityId: identityFor(email.from ?? []), to: email.to ?? [], cc: body.cc ?? [], bcc: body.bcc ?? [], subject: email.subject ?? '', html,
     plain: htmlOf(body) === undefined, attachments: kept(filesOf(body), html), inReplyTo: body.inReplyTo, references: body.references,
   })
 }
@@ -81,20 +82,21 @@ function shows(email: Email): boolean {
 }
 
 /** Its text as it can be written on. `whole`: with the pictures from elsewhere, as whoever gets it shall have them. */
-async function load(email: Email, whole: boolean): Promise<{ body: EmailBody; html: string } | undefined> {
+async function load(email: Email, whole: boolean): Promise<{ body: EmailBody; html: string; styleSheet: string } | undefined> {
   try {
     await loadBodies([email.id])
     const body = await wholeBody(email.id)
     if (!body) return undefined
-    if (htmlOf(body) === undefined) return { body, html: textToHtml(textOf(body)) }
+    if (htmlOf(body) === undefined) return { body, html: textToHtml(textOf(body)), styleSheet: '' }
     const holder = document.createElement('div')
-    holder.append(fragment(await letterOf(body), body, false))
+    const letter = await letterOf(body)
+    holder.append(fragment(letter, body, false))
     nameInline(holder, body)
     for (const picture of holder.querySelectorAll('img[data-waits]')) {
       if (whole) keepRemote(picture, pictured.has(email.id))
       else picture.remove()
     }
-    return { body, html: holder.innerHTML }
+    return { body, html: holder.innerHTML, styleSheet: letter.styleSheet }
   } catch (fault) {
     mail.meet(fault)
     trouble(t('read.failed'))

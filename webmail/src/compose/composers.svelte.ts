@@ -26,6 +26,8 @@ export interface Draft {
   subject: string
   html: string
   plain: boolean
+  /** Of the letters that it passes on or quotes. */
+  styleSheet?: string
   attachments: Attached[]
   inReplyTo: string[] | null
   references: string[] | null

@@ -3,6 +3,7 @@ import type { Email } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
 import type { Draft } from './composers.svelte'
 import { htmlToText } from './quote'
+import { sheetFor } from './sheet'
 
 type NewEmail = Record<string, unknown>
 
@@ -17,7 +18,7 @@ export function newEmail(draft: Draft): NewEmail {
     ? { bodyStructure: withFiles(text, files), bodyValues: { text: { value: htmlToText(draft.html, true) } } }
     : {
         bodyStructure: withFiles({ type: 'multipart/alternative', subParts: [text, related(inline)] }, files),
-        bodyValues: { text: { value: htmlToText(draft.html) }, html: { value: outgoing(draft.html) } },
+        bodyValues: { text: { value: htmlToText(draft.html) }, html: { value: outgoing(draft.html, sheetFor(draft.html, draft.styleSheet)) } },
       }
   return {
     mailboxIds: { [drafts]: true },
@@ -48,7 +49,7 @@ function part(file: Draft['attachments'][number], disposition: string): NewEmail
 }
 
 /** The editor's HTML as it is sent: pictures by their Content-ID or their address elsewhere, no traces of the editor. */
-function outgoing(html: string): string {
+function outgoing(html: string, sheet: string): string {
   const page = new DOMParser().parseFromString(html, 'text/html')
   for (const picture of page.querySelectorAll('img[data-cid]')) {
     picture.setAttribute('src', `cid:${picture.getAttribute('data-cid') ?? ''}`)
@@ -59,7 +60,7 @@ function outgoing(html: string): string {
     if (/^https?:/i.test(address)) picture.setAttribute('src', address)
     picture.removeAttribute('data-remote')
   }
-  return `<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>${page.body.innerHTML}</body></html>`
+  return `<!DOCTYPE html><html><head><meta charset="utf-8">${sheet && `<style>${sheet}</style>`}</head><body>${page.body.innerHTML}</body></html>`
 }
 
 export type { Email }

@@ -193,11 +193,16 @@ function envelope(draft: Draft, when: Date | undefined): Record<string, unknown>
   const seconds = when ? Math.max(0, Math.round((when.getTime() - Date.now()) / 1000)) : undoSeconds()
   return envelopeOf(draft.identityId, everybody(draft).map(({ email }) => email), seconds)
 }
+/** Seconds that the server holds a message at most (RFC 8621 §1.3.2). */
+export function longestHold(): number {
+  const longest = mail.client.session.accounts[mail.client.accountId]?.accountCapabilities[SUBMISSION]?.['maxDelayedSend']
+  return typeof longest === 'number' ? longest : 0
+}
 /** RFC 8621 §7.1: the envelope's parameters are SMTP's; HOLDFOR counts seconds. */
 function envelopeOf(identityId: Id, to: string[], seconds: number): Record<string, unknown> {
   const identity = mail.identities.find((each) => each.id === identityId)
-  const longest = mail.client.session.accounts[mail.client.accountId]?.accountCapabilities[SUBMISSION]?.['maxDelayedSend']
-  const held = typeof longest === 'number' && longest > 0 ? { HOLDFOR: String(Math.min(seconds, longest)) } : null
+  const longest = longestHold()
+  const held = longest > 0 ? { HOLDFOR: String(Math.min(seconds, longest)) } : null
   const addresses = [...new Map(to.map((email) => [email.toLowerCase(), email])).values()]
   return { mailFrom: { email: identity?.email ?? '', parameters: held }, rcptTo: addresses.map((email) => ({ email, parameters: null })) }
 }

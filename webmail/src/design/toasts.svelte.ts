@@ -6,6 +6,8 @@ export interface Toast {
   text: string
   tone: 'plain' | 'trouble'
   action?: { label: string; run: () => void | Promise<void> }
+  /** When it goes by itself, in milliseconds since 1970. */
+  until: number
 }
 interface Options {
   tone?: Toast['tone']
@@ -26,8 +28,10 @@ export function toasts(): Toast[] {
 /** Show a note; returns its id, for `dismiss`. */
 export function notify(text: string, options: Options = {}): number {
   const { tone = 'plain', seconds = SHOWN_SECONDS, action } = options
-  const toast: Toast = { id: next++, text, tone, ...(action ? { action } : {}) }
-  for (const old of state.toasts.slice(0, Math.max(0, state.toasts.length - MOST + 1))) dismiss(old.id)
+  const toast: Toast = { id: next++, text, tone, until: Date.now() + seconds * 1000, ...(action ? { action } : {}) }
+  // One that can be undone for longer is not pushed out by what would go sooner.
+  const soonest = [...state.toasts].sort((one, other) => one.until - other.until)
+  for (const old of soonest.slice(0, Math.max(0, state.toasts.length - MOST + 1))) dismiss(old.id)
   state.toasts.push(toast)
   if (Number.isFinite(seconds)) timers.set(toast.id, setTimeout(() => dismiss(toast.id), seconds * 1000))
   return toast.id

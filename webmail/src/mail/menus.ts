@@ -1,7 +1,8 @@
 // The choices behind move, label and snooze.
 import { askText } from '../design/ask.svelte'
-import { nearDate } from '../design/format'
+import { longDay, nearDate } from '../design/format'
 import type { Item } from '../design/Menu.svelte'
+import { trouble } from '../design/toasts.svelte'
 import { t, type Key } from '../i18n/index.svelte'
 import type { Mailbox } from '../jmap/types'
 import { mail, type MailStore } from '../store/mail.svelte'
@@ -52,16 +53,23 @@ export function moments(now = new Date()): [Key, Date][] {
   ]
   return all.filter(([key, date]) => date > now && (key !== 'when.later-today' || (date.getDate() === now.getDate() && date.getHours() < 18)))
 }
-export function momentItems(run: (when: Date) => void): Item[] {
+/** `longest`: seconds that may lie before it. */
+export function momentItems(run: (when: Date) => void, longest = Infinity): Item[] {
   const items: Item[] = moments().map(([key, date]) => ({ label: t(key), hint: nearDate(date), run: () => run(date) }))
-  return [...items, { label: t('when.pick'), apart: true, run: () => void pick(run) }]
+  return [...items, { label: t('when.pick'), apart: true, run: () => void pick(run, longest) }]
 }
-async function pick(run: (when: Date) => void): Promise<void> {
+async function pick(run: (when: Date) => void, longest: number): Promise<void> {
   const tomorrow = new Date(Date.now() + 86_400_000)
-  const value = `${tomorrow.getFullYear()}-${String(tomorrow.getMonth() + 1).padStart(2, '0')}-${String(tomorrow.getDate()).padStart(2, '0')}T09:00`
-  const chosen = await askText({ title: t('when.pick'), confirm: t('when.set'), field: { label: t('when.pick'), value, type: 'datetime-local' } })
-  const when = chosen ? new Date(chosen) : undefined
-  if (when && when.getTime() > Date.now()) run(when)
+  let value = `${tomorrow.getFullYear()}-${String(tomorrow.getMonth() + 1).padStart(2, '0')}-${String(tomorrow.getDate()).padStart(2, '0')}T09:00`
+  for (;;) {
+    const chosen = await askText({ title: t('when.pick'), confirm: t('when.set'), field: { label: t('when.pick'), value, type: 'datetime-local' } })
+    if (!chosen) return
+    const when = new Date(chosen)
+    const seconds = (when.getTime() - Date.now()) / 1000
+    if (seconds > 0 && seconds <= longest) return run(when)
+    trouble(seconds > 0 ? t('when.too-far', { when: longDay(new Date(Date.now() + longest * 1000)) }) : t('when.past'))
+    value = chosen
+  }
 }
 export function snoozeItems(place: Place): Item[] {
   const items = momentItems((when) => withTarget((chosen) => actions.snooze(chosen, when), true))

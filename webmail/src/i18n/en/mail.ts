@@ -91,6 +91,8 @@ export const mail = {
   'when.next-week': 'Monday morning',
   'when.pick': 'Choose a time',
   'when.set': 'Set',
+  'when.past': 'That time has gone by. Choose one that is still to come.',
+  'when.too-far': 'That is too far ahead. The last day possible: {when}.',
   'done.archived': '{n} conversation archived|{n} conversations archived',
   'done.deleted': '{n} conversation moved to trash|{n} conversations moved to trash',
   'done.destroyed': '{n} message deleted|{n} messages deleted',

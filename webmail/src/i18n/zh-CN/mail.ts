@@ -91,6 +91,8 @@ export const mail = {
   'when.next-week': '下周一上午',
   'when.pick': '选择时间',
   'when.set': '确定',
+  'when.past': '这个时间已经过去，请选择将来的时间。',
+  'when.too-far': '时间太远，最晚可到 {when}。',
   'done.archived': '已归档 {n} 个会话',
   'done.deleted': '已将 {n} 个会话移到“已删除”',
   'done.destroyed': '已彻底删除 {n} 封邮件',
