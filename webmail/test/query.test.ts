@@ -25,12 +25,18 @@ describe('search', () => {
     ['10:30', { text: '10:30' }],
     ['https://example.org/a', { text: 'https://example.org/a' }],
     ['in:nowhere', { text: 'nowhere' }],
+    ['from: bob', { from: 'bob' }],
+    ['主题： 报告', { subject: '报告' }],
+    ['10: 30', { operator: 'AND', conditions: [{ text: '10:' }, { text: '30' }] }],
     ['-from:bob', { operator: 'NOT', conditions: [{ from: 'bob' }] }],
   ])('%s', (text, wanted) => {
     expect(filter(text)).toEqual(wanted)
   })
   it('joins terms and leaves folders out', () => {
     expect(toFilter(parseQuery('from:a 报告'), find, ['trash'])).toEqual({ operator: 'AND', conditions: [{ from: 'a' }, { text: '报告' }, { inMailboxOtherThan: ['trash'] }] })
+  })
+  it.each([['-in:work'], ['in:nowhere']])('leaves them out where %s names no other', (text) => {
+    expect(JSON.stringify(toFilter(parseQuery(text), find, ['trash']))).toContain('{"inMailboxOtherThan":["trash"]}')
   })
   it.each([['2026-11-25'], ['2026/11/25'], ['2026年11月25日']])('reads the day %s', (text) => {
     expect(parseDay(text)).toBe(new Date(2026, 10, 25).toISOString().replace(/\.\d+Z/, 'Z'))

@@ -363,6 +363,31 @@ export const checks = {
     await window.getByLabel('Discard the draft').click()
     await done(page)
   },
+  async a_letter_follows_colours_and_width(world) {
+    const page = await enter(world, { colorScheme: 'light' })
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Broad\nMIME-Version: 1.0\nContent-Type: text/html\n\n<p>In plain words</p><table width="1200"><tr><td width="1200">wide</td></tr></table>\n`)
+    await row(page, 'Broad').locator('.open').click()
+    const body = page.frameLocator('article iframe').locator('body')
+    await body.getByText('In plain words').waitFor()
+    const until = async (read, wanted) => {
+      const end = Date.now() + PATIENCE
+      while (!wanted(await body.evaluate(read))) {
+        assert.ok(Date.now() < end, `${await body.evaluate(read)}`)
+        await page.waitForTimeout(50)
+      }
+    }
+    const ink = (element) => getComputedStyle(element).color
+    const zoom = (element) => element.style.zoom
+    const light = await body.evaluate(ink)
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await until(ink, (now) => now !== light)
+    const dark = await page.evaluate(() => getComputedStyle(document.body).color)
+    await until(ink, (now) => now === dark)
+    await until(zoom, (now) => Number(now) < 1)
+    await page.setViewportSize({ width: 2400, height: 900 })
+    await until(zoom, (now) => now === '')
+    await done(page)
+  },
   async a_moment_that_cannot_be_is_said_to_be_none(world) {
     const page = await enter(world)
     const dialog = page.locator('dialog[open]')
@@ -388,6 +413,72 @@ export const checks = {
     await window.getByLabel('Discard the draft').click()
     await done(page)
   },
+  async what_a_search_finds_in_the_trash_is_destroyed_and_nothing_else(world) {
+    const page = await enter(world)
+    const letter = (id, more) => `From: writer@road.test\nTo: ${ALICE}\nSubject: ${more}Twice thrown\nMessage-ID: <${id}@road.test>\n`
+    await world.ask('append', 'Trash', '', `${letter('thrown', '')}\nAway.\n`)
+    await world.ask('append', 'INBOX', '', `${letter('kept', 'Re: ')}In-Reply-To: <thrown@road.test>\nReferences: <thrown@road.test>\n\nTo be kept.\n`)
+    await row(page, 'Twice thrown').waitFor()
+    await visit(page, `/search?q=${encodeURIComponent('in:trash "Twice thrown"')}`)
+    await row(page, 'Twice thrown').locator('.check').click()
+    await page.getByText('1 selected').waitFor()
+    await page.keyboard.press('#')
+    await page.locator('dialog').getByText('Delete 1 message for ever?').waitFor()
+    await page.locator('dialog').getByRole('button', { name: 'Delete for ever' }).click()
+    await toast(page, 'message deleted').waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'Trash', 'Twice thrown', 0), 0)
+    assert.equal(await world.ask('count', ALICE, 'INBOX', 'Twice thrown'), 1)
+    await done(page)
+  },
+  async what_is_ticked_is_what_is_meant(world) {
+    const page = await enter(world)
+    const letter = (id, more) => `From: writer@road.test\nTo: ${ALICE}\nMessage-ID: <${id}@road.test>\nSubject: ${more}`
+    await world.ask('append', 'INBOX', '', `${letter('ticked-1', 'Ticked and answered')}\n\nOne.\n`)
+    await world.ask('append', 'INBOX', '', `${letter('ticked-2', 'Ticked and gone')}\n\nTwo.\n`)
+    const both = ['Ticked and answered', 'Ticked and gone']
+    for (const subject of both) await row(page, subject).waitFor() // one that comes moves the others under the pointer
+    for (const subject of both) await row(page, subject).locator('.check').click()
+    await page.getByText('2 selected').waitFor()
+    await world.ask('append', 'INBOX', '', `${letter('ticked-3', 'Re: Ticked and answered')}\nIn-Reply-To: <ticked-1@road.test>\nReferences: <ticked-1@road.test>\n\nThree.\n`)
+    await page.locator('.row', { hasText: 'Ticked and answered' }).locator('.count', { hasText: '2' }).waitFor()
+    await page.locator('.row.selected', { hasText: 'Ticked and answered' }).waitFor()
+    await world.ask('move', ALICE, 'INBOX', 'Archive', 'Ticked and gone')
+    await row(page, 'Ticked and gone').waitFor({ state: 'detached' })
+    await page.getByText('1 selected').waitFor()
+    await page.keyboard.press('e') // the focus is in a box that was ticked
+    await toast(page, '1 conversation archived').waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'Archive', 'Ticked and answered', 2), 2)
+    await done(page)
+  },
+  async every_row_is_at_hand_without_single_keys(world) {
+    const page = await enter(world)
+    await page.evaluate(() => localStorage.setItem('posthouse.keys-off', '1'))
+    await page.reload()
+    await row(page, 'Letter 069').waitFor()
+    const at = (what) => page.waitForFunction((selector) => document.activeElement.matches(selector), `.row.current ${what}`)
+    await page.locator('.scroller').focus()
+    await page.keyboard.press('ArrowDown')
+    await at('.open')
+    const first = await page.evaluate(() => document.activeElement.getAttribute('aria-label'))
+    await page.keyboard.press('ArrowDown')
+    await page.waitForFunction((label) => document.activeElement.getAttribute('aria-label') !== label, first)
+    await at('.open')
+    await page.keyboard.press('Tab')
+    await at('input')
+    await page.keyboard.press('Space')
+    await page.getByText('1 selected').waitFor()
+    await page.keyboard.press('Tab')
+    await at('.star')
+    await page.keyboard.press('Enter')
+    await page.locator('.row.current .star.on').waitFor()
+    await page.keyboard.press('Enter')
+    await page.locator('.row.current .star.on').waitFor({ state: 'detached' })
+    await page.keyboard.press('ArrowUp')
+    await page.waitForFunction((label) => document.activeElement.getAttribute('aria-label') === label, first)
+    await page.keyboard.press('Enter')
+    await page.locator('.conversation h1').waitFor()
+    await done(page)
+  },
   async sending_can_be_undone_whatever_else_is_done(world) {
     const page = await enter(world)
     await page.evaluate(() => localStorage.setItem('posthouse.undo', '30'))
@@ -407,6 +498,30 @@ export const checks = {
     await toast(page, 'Sent').getByText('Undo send').click()
     await toast(page, 'Not sent').waitFor()
     await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
+  async where_one_message_is_is_not_said_of_another(world) {
+    const page = await enter(world)
+    await page.evaluate(() => localStorage.setItem('posthouse.undo', '5'))
+    await page.reload()
+    for (const to of ['bob@south.test', 'carol@south.test']) {
+      const window = await compose(page, { to, subject: `To ${to}`, text: 'On its way.' })
+      await page.keyboard.press(CHORD)
+      await window.waitFor({ state: 'detached' })
+    }
+    await visit(page, '/track')
+    const addresses = []
+    for (const to of ['bob@south.test', 'carol@south.test']) addresses.push(await page.getByRole('link', { name: to }).first().getAttribute('href'))
+    await visit(page, addresses[0])
+    await page.getByRole('heading', { name: 'To bob@south.test' }).waitFor()
+    let away = true
+    await page.route(isApi, (route) => (away && asks(route.request(), 'Journey/get') ? route.fulfill({ status: 503 }) : route.fallback()))
+    await visit(page, addresses[1])
+    await page.getByText('The server does not answer.').waitFor()
+    assert.equal(await page.getByRole('heading', { name: 'To bob@south.test' }).count(), 0)
+    away = false
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.getByRole('heading', { name: 'To carol@south.test' }).waitFor()
     await done(page)
   },
 }

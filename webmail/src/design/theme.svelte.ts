@@ -4,7 +4,10 @@ export type Density = 'compact' | 'normal' | 'two-line'
 const THEME = 'posthouse.theme'
 const DENSITY = 'posthouse.density'
 
-const state = $state<{ theme: Theme; density: Density }>({
+const system = matchMedia('(prefers-color-scheme: dark)')
+system.addEventListener('change', () => (state.dark = system.matches))
+const state = $state<{ theme: Theme; density: Density; dark: boolean }>({
+  dark: system.matches,
   theme: chosen(THEME, ['auto', 'light', 'dark'], 'auto'),
   density: chosen(DENSITY, ['compact', 'normal', 'two-line'], 'two-line'),
 })
@@ -16,6 +19,10 @@ function chosen<T extends string>(key: string, values: readonly T[], otherwise: 
 
 export function theme(): Theme {
   return state.theme
+}
+/** Whether it is dark: chosen, or as the system has it now. */
+export function isDark(): boolean {
+  return state.theme === 'auto' ? state.dark : state.theme === 'dark'
 }
 export function density(): Density {
   return state.density

@@ -56,7 +56,7 @@ function perform(target: Target, updates: Record<Id, Patch>, said: string, leave
   const { store } = target.place
   const restore = leaves ? target.list.withdraw(target.ids) : () => {}
   const back = store.change(updates)
-  if (!Object.keys(back).length) return
+  if (!Object.keys(back).length) return void restore() // it was so already
   undoable(said, () => {
     restore()
     store.change(back)
@@ -93,10 +93,13 @@ export const junk = (target: Target) => (target.place.mailbox?.role === 'junk' ?
 export async function remove(target: Target): Promise<void> {
   const { store, mailbox } = target.place
   if (!allowedIn(target.place).take) return
-  if (mailbox?.role !== 'trash' && store.role('trash')) return toRole(target, 'trash', 'done.deleted')
-  const ids = movable(target).map((email) => email.id)
+  const trash = store.role('trash')?.id
+  const emails = movable(target)
+  const isThere = mailbox?.role === 'trash' || (emails.length > 0 && emails.every(({ mailboxIds }) => trash !== undefined && mailboxIds[trash])) // also as a search finds it
+  if (trash !== undefined && !isThere) return toRole(target, 'trash', 'done.deleted')
+  const ids = emails.map((email) => email.id)
   if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }), confirm: t('mail.delete-forever'), danger: true }))) return
-  if (!(await destroy(ids, mailbox?.id, store))) return
+  if (!(await destroy(ids, mailbox?.id ?? trash, store))) return
   target.list.withdraw(target.ids)
   notify(t('done.destroyed', { n: ids.length }))
 }

@@ -41,10 +41,12 @@ export function membersIn(email: Email, place: Place): Email[] {
   const box = place.mailbox?.id
   const hidden = new Set(['trash', 'junk'].map((role) => store.role(role as 'trash')?.id))
   const role = place.mailbox?.role
+  const isHidden = ({ mailboxIds }: Email) => Object.keys(mailboxIds).every((id) => hidden.has(id))
+  const found = box === undefined && isHidden(email) // a search, or a view, that has found it in there
   const inside = all.filter((member) => {
-    const boxes = Object.keys(member.mailboxIds)
+    if (found) return Object.keys(email.mailboxIds).some((id) => member.mailboxIds[id])
     if (role === 'trash' || role === 'junk') return box !== undefined && member.mailboxIds[box]
-    return !boxes.every((id) => hidden.has(id))
+    return !isHidden(member)
   })
   return inside.length ? inside : [email]
 }

@@ -53,13 +53,22 @@ export function hiddenFolders(): Id[] {
   return (['trash', 'junk'] as const).map((role) => mail.role(role)?.id).filter((id) => id !== undefined)
 }
 
+/** What the folders with a role are called where Chinese is read: such a search may be kept, and opened in English. (Their English names are the roles'.) */
+const CHINESE: Record<string, Role> = { 收件箱: 'inbox', 草稿: 'drafts', 已发送: 'sent', 归档: 'archive', 垃圾邮件: 'junk', 已删除: 'trash', 稍后提醒: 'snoozed', 定时发送: 'scheduled' }
+
 /** A folder by what a reader may call it: role, name in either language, or whole path. */
 export function findFolder(name: string): Id | undefined {
   const wanted = name.toLowerCase()
-  for (const mailbox of mail.mailboxes.values()) {
-    if ([mailbox.role, mailbox.name.toLowerCase(), folderName(mailbox).toLowerCase(), mailbox.id].includes(wanted)) return mailbox.id
-  }
-  return undefined
+  const all = [...mail.mailboxes.values()]
+  const found =
+    all.find((mailbox) => [mailbox.role, mailbox.name.toLowerCase(), folderName(mailbox).toLowerCase(), mailbox.id].includes(wanted)) ??
+    all.find((mailbox) => mailbox.role === CHINESE[wanted]) ??
+    all.find((mailbox) => pathOf(mailbox).toLowerCase() === wanted)
+  return found?.id
+}
+function pathOf({ name, parentId }: Mailbox): string {
+  const parent = parentId ? mail.mailboxes.get(parentId) : undefined
+  return parent ? `${pathOf(parent)}/${name}` : name
 }
 
 export function placeOf(here: Route, unreadOnly: boolean): Place {

@@ -97,6 +97,18 @@ export function tick(id: Id, range: boolean): void {
   anchor = id
 }
 
+/** The list has changed: what is ticked stays so where a reply stands for its conversation now, and no longer where it has gone from here. */
+export function followTicks(): void {
+  for (const id of selection) {
+    if (!listOf || listOf.indexOf(id) >= 0) continue
+    const email = place.store.emails.get(id)
+    const now = email && listOf.at(listOf.indexOfThread(email.threadId))
+    if (!now && email && (!place.mailbox || email.mailboxIds[place.mailbox.id])) continue // further down than what is known of the list
+    selection.delete(id)
+    if (now) selection.add(now)
+  }
+}
+
 /** Move the keys' row by `step`; when a conversation is open, open the next one. */
 export function step(by: number): void {
   if (!listOf || listOf.total <= 0) return

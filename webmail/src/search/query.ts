@@ -23,11 +23,14 @@ const VALUES: Record<string, Condition> = {
 }
 const UNITS: Record<string, number> = { '': 1, k: 1e3, kb: 1e3, m: 1e6, mb: 1e6, g: 1e9, gb: 1e9 }
 const PIECE = /(-?)(?:([\p{L}]+)[:：])?("[^"]*"?|“[^”]*”?|[^\s　]+)/gu
+const SPACED = /(^|[\s　]|-)([\p{L}]+)[:：][\s　]+(?=[^\s　])/gu
 
 /** The terms of a text, in order. An operator nobody knows is a word like any other. */
 export function parseQuery(text: string): Term[] {
   const terms: Term[] = []
-  for (const match of text.matchAll(PIECE)) {
+  // Many write a space after the colon.
+  const joined = text.replace(SPACED, (whole, before: string, name: string) => (NAMES[name.toLowerCase()] ? `${before}${name}:` : whole))
+  for (const match of joined.matchAll(PIECE)) {
     const [whole, minus, name, quoted] = match as unknown as [string, string, string | undefined, string]
     const operator = name === undefined ? undefined : NAMES[name.toLowerCase()]
     const value = quoted.replace(/^["“]|["”]$/g, '')
@@ -48,7 +51,7 @@ export function toFilter(terms: Term[], find: (name: string) => Id | undefined, 
     const made = condition(term, find) ?? { text: term.value || term.text }
     return term.not ? { operator: 'NOT', conditions: [made] } : made
   })
-  if (!terms.some((term) => term.operator === 'in') && otherwise.length) conditions.push({ inMailboxOtherThan: otherwise })
+  if (!terms.some((term) => term.operator === 'in' && !term.not && isUnderstood(term, find)) && otherwise.length) conditions.push({ inMailboxOtherThan: otherwise })
   return conditions.length === 1 ? (conditions[0] as Filter) : { operator: 'AND', conditions }
 }
 

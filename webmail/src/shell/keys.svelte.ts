@@ -52,10 +52,14 @@ export function command(name: Command): boolean {
   return run !== undefined
 }
 
+/** A box that is ticked takes no text: who has just ticked some rows goes on with a key. */
+export function takesText(target: HTMLElement): boolean {
+  return target.matches('input:not([type=checkbox], [type=radio]), textarea, select')
+}
 /** Or in a window over the page, whose buttons may have the focus: what lies below must not hear it. */
 function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.closest('[role=dialog]') !== null || document.querySelector('dialog[open], [role=menu]') !== null
+  return target.isContentEditable || takesText(target) || target.closest('[role=dialog]') !== null || document.querySelector('dialog[open], [role=menu]') !== null
 }
 
 /** Listen to keys; returns how to stop. */
