@@ -133,10 +133,7 @@ class House:
             raise
 
     def furnish(self, config: Config) -> None:
-        """Build what depends on the configuration; what is in use stays with whoever uses it.
-
-        ConfigError, and then nothing has changed.
-        """
+        """Build what depends on the configuration; who uses the old keeps it. After ConfigError nothing has changed."""
         resolver = DnsResolver(config.dns)
         ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
         self.courier = make_courier(
