@@ -55,6 +55,8 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["large", "sent", "file", "answer", "first", "old"]),
     ({"before": "2026-11-02T06:13:20Z"}, ["old"]),
     ({"after": "2026-11-02T06:13:50Z"}, ["large", "sent"]),
+    ({"before": "2026-11-02T06:13:20.001Z"}, ["first", "old"]),
+    ({"after": "2026-11-02T06:13:50.001Z"}, ["large"]),
     ({"minSize": 1500}, ["large"]),
     ({"maxSize": 1500}, ["sent", "file", "answer", "first", "old"]),
     ({"hasKeyword": "$seen"}, ["sent", "answer"]),
