@@ -135,8 +135,8 @@ def _cyrillic(runs: list[bytes], high: bytes) -> str | None:
     if max(windows, koi) < sum(map(len, words)) * _NEARLY_ALL:
         return None
     if windows == koi:
-        windows, koi = _share(high, _WINDOWS_COMMON), _share(high, _KOI_COMMON)
-    return "cp1251" if windows >= koi else "koi8_r"
+        return "cp1251" if _share(high, _WINDOWS_COMMON) >= _share(high, _KOI_COMMON) else "koi8_r"
+    return "cp1251" if windows > koi else "koi8_r"
 
 
 def _share(octets: bytes | list[int], of: Container[int]) -> float:
