@@ -180,7 +180,7 @@ def decode(octets: bytes, label: str | None) -> str:
 
 
 def _decode_iso2022_jp(octets: bytes) -> str:
-    """ISO-2022-JP as mail has it (RFC 1468 and CP50221): with the rows of NEC and IBM, or cut off in a character."""
+    """ISO-2022-JP as mail has it: with the rows of NEC and IBM (Windows calls that CP50221), or cut in a character."""
     text, *rest = _ESCAPE.split(octets)
     out = [text.decode("utf-8", "replace")]
     for escape, text in zip(rest[::2], rest[1::2], strict=True):

@@ -189,12 +189,10 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
     yield FlagsSet(modseq=modseq, changed=Ranges.of_sorted(changed), modified=Ranges.of_sorted(modified))
 
 
-def _lacking(
-    tx: Transaction, account: AccountState, selection: Selection, flags: frozenset[str]
-) -> Sequence[int]:
+def _lacking(tx: Transaction, account: AccountState, chosen: Selection, flags: frozenset[str]) -> list[int]:
     """Those that do not have all of these flags yet: a flag that is only kept says nothing new."""
     bits = flag_bits(tx, account, flags, make=False)
-    lacking = narrowed(selection, "flags & ? != ?", bits, bits)
+    lacking = narrowed(chosen, "flags & ? != ?", bits, bits)
     ((found,),) = tx.query(f"SELECT {tx.uid_list} FROM placement WHERE {lacking.where}", lacking.bindings)
     return tx.uids_of(found)
 
