@@ -129,6 +129,7 @@ def test_the_hostname_is_enough() -> None:
         ),
         ('hostname = {env = "NONE"}', "the environment has no NONE"),
         ('hostname = {file = "none"}', "hostname"),
+        ('hostname = "mx.test"\ndata = "~nobody-of-this-name/data"', "posthouse.toml:2: data: no user"),
         ('hostname = {file = "none", env = "x"}', "a table here is"),
     ],
 )
@@ -137,6 +138,13 @@ def test_mistakes_are_named(text: str, complaint: str) -> None:
         read(text)
     assert complaint in error.value.public
     assert error.value.public.startswith("/etc/posthouse/posthouse.toml")
+
+
+def test_a_secret_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "relay").write_bytes(b"\x80\x81")
+    text = 'hostname = "mx.test"\n[outbound]\nrelay = {file = "relay"}'
+    with pytest.raises(ConfigError, match=r"posthouse.toml:3: outbound.relay: 'utf-8'"):
+        parse(text, tmp_path / "posthouse.toml", {})
 
 
 @pytest.mark.parametrize(
