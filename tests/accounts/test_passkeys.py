@@ -42,7 +42,12 @@ class Device:
 
     def _data(self, flags: int, more: bytes = b"") -> bytes:
         self.count += 1
-        return hashlib.sha256(SITE.host.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big") + more
+        return (
+            hashlib.sha256(SITE.host.encode()).digest()
+            + bytes([flags])
+            + self.count.to_bytes(4, "big")
+            + more
+        )
 
     def _client(self, kind: str, challenge: str, origin: str) -> bytes:
         return json.dumps({"type": f"webauthn.{kind}", "challenge": challenge, "origin": origin}).encode()

@@ -200,7 +200,9 @@ def test_a_report_counts_so_many(count: int, taken: bool) -> None:
     """Sums of what strangers write must fit 64 bits."""
     failure = f'"failure-details":[{{"failed-session-count":{count}}}]'
     for part in (f'"summary":{{"total-successful-session-count":{count}}}', failure):
-        document = f'{{"report-id":"1","policies":[{{"policy":{{"policy-domain":"a.test"}},{part}}}]}}'.encode()
+        document = (
+            f'{{"report-id":"1","policies":[{{"policy":{{"policy-domain":"a.test"}},{part}}}]}}'.encode()
+        )
         if taken:
             assert read_tls_report(document).report_id == "1"
         else:
