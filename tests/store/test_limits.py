@@ -360,3 +360,15 @@ async def test_what_a_store_keeps_of_many_accounts_is_bounded(engine: SqliteEngi
         for key in range(60_000):
             kept.put(key, key)
         assert sum(key in kept for key in range(60_000)) <= 50_000
+
+
+async def test_mailboxes_in_memory_are_bounded_in_number(engine: SqliteEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    held = engine.store._live.indexes
+    index = await desk.store.index(desk.id, inbox.mailbox_id)
+    for number in range(10_100):
+        held._keep((10**6, number), index)
+    assert len(held._indexes) == 10_000
+    for number in range(10_100):
+        held._indexes.pop((10**6, number), None)
