@@ -251,7 +251,7 @@ class Matcher:
 
     async def _header(self, value: list[str], positions: Positions) -> Positions:
         field = f"header:{value[0].lower()}"
-        if len(value) == 1:
+        if len(value) == 1 or not tokens(value[1]):
             return await self._search_one(field, "", positions)
         return await self._search(field, value[1], positions)
 

@@ -78,6 +78,7 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"body": '"haystack needle"'}, []),
     ({"body": '"needle in a"'}, ["old"]),
     ({"header": ["In-Reply-To"]}, ["sent", "answer"]),
+    ({"header": ["In-Reply-To", ""]}, ["sent", "answer"]),
     ({"header": ["Message-ID", "mine"]}, ["sent"]),
     ({"hasKeyword": "$seen", "text": "word"}, ["sent"]),
     ({"operator": "OR", "conditions": [{"subject": "zebra"}, {"subject": "aardvark"}]}, ["large", "old"]),
