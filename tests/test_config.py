@@ -63,6 +63,14 @@ def test_the_hostname_is_enough() -> None:
     assert config.auth.plaintext == "loopback"
 
 
+def test_what_an_administrator_may_raise_is_bounded_until_then() -> None:
+    config = read('hostname = "mx.test"')
+    doors = config.limits
+    assert (doors.connections, doors.connections_per_address, doors.recipients) == (20_000, 200, 1_000)
+    assert (config.outbound.concurrency, config.outbound.per_destination) == (100, 10)
+    assert (config.junk.rate, config.dns.timeout) == (600, 10)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

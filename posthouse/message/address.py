@@ -24,6 +24,7 @@ __all__ = [
     "Group",
     "Mailbox",
     "Path",
+    "ascii_domain",
     "normalize_domain",
     "parse_address",
     "parse_mailbox_list",
@@ -103,6 +104,19 @@ def normalize_domain(domain: str) -> str:
     if not _DOMAIN_NAME.fullmatch(name) or len(name) > DOMAIN:
         raise AddressError("not a domain name")
     return name
+
+
+def ascii_domain(address: str) -> str:
+    """An address with its domain in A-labels, when that makes it ASCII (RFC 6531 §3.2); else as it is."""
+    if address.isascii():
+        return address
+    local, _, domain = address.rpartition("@")
+    if not local.isascii():
+        return address
+    try:
+        return f"{local}@{normalize_domain(domain)}"
+    except ValueError:
+        return address
 
 
 def _normal_literal(literal: str) -> str:
