@@ -94,12 +94,13 @@ class Menu(click.Group):
 
 
 def _fail(ctx: click.Context, fault: Exception) -> NoReturn:
+    from posthouse.cli.session import say
     from posthouse.config import ConfigError
     from posthouse.errors import PosthouseError, told_to_administrators
 
     if not isinstance(fault, PosthouseError | ValueError | OSError):
         raise fault
-    click.echo(f"posthouse: {told_to_administrators(fault)}", err=True)
+    say(f"posthouse: {told_to_administrators(fault)}", err=True)
     usage = isinstance(fault, ConfigError | ValueError) or getattr(fault, "kind", "") == "Usage"
     ctx.exit(2 if usage else 1)
 

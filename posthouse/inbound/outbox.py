@@ -179,8 +179,9 @@ class Outbox:
         await self._settle(marked, record)
 
     async def _taken(self, record: Submission) -> bool:
-        """Whether a crash came between sending and noting that it was sent."""
-        return bool(await self._store.events(trace_id=record.trace_id, limit=1))
+        """Whether a crash came between sending and noting that it was sent: what takes it says "received"."""
+        events = await self._store.events(trace_id=record.trace_id, limit=limits.OUTBOX_EVENTS)
+        return any(event.kind == "received" for event in events)
 
     async def _settle(self, item: Item, record: Submission) -> None:
         upload_id, record.upload_id = record.upload_id, 0

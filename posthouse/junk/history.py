@@ -171,13 +171,13 @@ class History:
     async def judged(self, account_id: int, address: str, *, junk: bool, before: str) -> list[Op[Any]]:
         """What notes that the account called a message of this sender junk or good (`before`: what it was)."""
         history = await self.of(account_id, address)
-        step = 1 if junk else (-1 if before == "junk" else 0)
-        if junk and before == "junk":
-            step = 0
-        new = _with(history, junk=max(0, history.junk + step), at=self._now())
-        if not junk:
-            new = _with(new, received=max(1, new.received))
-        return [self._put(account_id, address, new)]
+        if junk:
+            new = _with(history, junk=history.junk + (before != "junk"))
+        else:
+            # Of a message that was not called junk itself it overrules what was said of others: those put it there.
+            called = max(0, history.junk - 1) if before == "junk" else 0
+            new = _with(history, junk=called, received=max(1, history.received))
+        return [self._put(account_id, address, _with(new, at=self._now()))]
 
     def _put(self, account_id: int, address: str, value: Correspondent) -> PutMemo:
         self._remember((account_id, address), value)

@@ -16,9 +16,10 @@ from functools import cached_property
 from typing import Final
 
 from posthouse.junk.letter import whole_text
+from posthouse.junk.look_alike import registrable
 from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens
 from posthouse.limits import TOKEN_HTML, TOKEN_PAIRS, TOKEN_PARTS, TOKEN_TEXT, TOKENS
-from posthouse.message.headers import Headers
+from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox
 from posthouse.message.mime import Part, scan
@@ -34,6 +35,10 @@ _PUNCTUATION: Final = "“”„‘’«»…–—·\xa0、。，！？：；�
 _LONGEST: Final = 25
 """Characters: what is longer is no word of any language but a part of some code."""
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,40}")
+_UNSPACED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{4,80}")
+"""Thai, Lao, Burmese, Khmer: words without spaces between them, of letters that say little in pairs."""
+_SYLLABLES: Final = 4
+"""Characters of such writing that make a token."""
 _ADDRESS: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _DIGITS: Final = re.compile(r"\d+")
 _MARKED_FIELDS: Final = (
@@ -86,7 +91,7 @@ class Tokens:
             found["t:misleading-link"] = None
         for host in itertools.islice(self.links, _LINKS):
             found["u:" + host] = None
-            found["u:" + ".".join(host.split(".")[-2:])] = None
+            found["u:" + registrable(host)] = None
         return tuple(itertools.islice(dict.fromkeys([*found, *_tokens_of(self.texts)]), TOKENS))
 
     @cached_property
@@ -98,11 +103,12 @@ class Tokens:
     def read(self, raw: bytes, child: Part, left: int) -> int:
         """Look at one part; the octets of its HTML source, of `left` that may be read."""
         self._marks[whole_text(f"m:{child.type}/{child.subtype}")] = None
+        # Windows opens `a.exe. ` as `a.exe`, and a client saves a text under its name too.
+        name = decode_value((child.file_name or "").encode()).rstrip(" .")
+        if "." in name:
+            ending = whole_text(name.rpartition(".")[2].lower()[:8])
+            self.files[ending] = self._marks["m:file:" + ending] = None
         if child.type != "text" or child.disposition == "attachment":
-            name = child.file_name or ""
-            if "." in name:
-                ending = whole_text(name.rpartition(".")[2].lower()[:8])
-                self.files[ending] = self._marks["m:file:" + ending] = None
             return 0
         charset = parameter(child.parameters, "charset")
         if charset:
@@ -177,8 +183,11 @@ def _tokens_of(texts: Iterable[str]) -> Iterator[str]:
         # Only of the first ones: most pairs never come again, and phrases stand in front.
         yield from map(" ".join, itertools.pairwise(some[:TOKEN_PAIRS]))
     for some in taken:
-        for run in _CJK.findall(" ".join([word for word in some if not word.isascii()])):
+        foreign = " ".join([word for word in some if not word.isascii()])
+        for run in _CJK.findall(foreign):
             yield from map("".join, itertools.pairwise(run))
+        for run in _UNSPACED.findall(foreign):
+            yield from [run[i : i + _SYLLABLES] for i in range(len(run) - _SYLLABLES + 1)]
 
 
 def _leaves(part: Part) -> Iterator[Part]:

@@ -126,7 +126,11 @@ class Trainer:
                 ops += examples
             if has_taught:
                 ops += [await self._models.packed(owner, model) for owner, model in school.items()]
-            await self._store.commit(*ops)
+            try:
+                await self._store.commit(*ops)
+            except BaseException:
+                self._history.forget(account_id)  # what it noted is to be noted again
+                raise
             if has_taught:
                 self._models.taught(school)
         self.learnt(account_id)

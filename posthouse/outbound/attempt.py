@@ -19,9 +19,10 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
+from posthouse.message.address import ascii_domain
 from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.mx import Host, Route, RouteKind, route_to_host, select_hosts
-from posthouse.outbound.parcel import Delivery, Disposition, Parcel, ascii_domain
+from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target

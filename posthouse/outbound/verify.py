@@ -19,9 +19,9 @@ from typing import Final
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
 from posthouse.errors import PosthouseError
+from posthouse.message.address import ascii_domain
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.mx import Route
-from posthouse.outbound.parcel import ascii_domain
 from posthouse.outbound.session import SessionFailed, Target
 from posthouse.smtp.client_states import Result
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient

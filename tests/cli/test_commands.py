@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
 from rich.cells import cell_len
 
 from posthouse import limits
 from posthouse.cli import COMMANDS, main
+from posthouse.net.certificates import make_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,6 +132,25 @@ def test_queue(shell: Shell) -> None:
     assert "nothing about" in shell("message", "log", "nobody@far.test", code=1)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-N", "failure,delay", "-R", "hdrs", "-V", "id1"),
+        ("-Nnever", "-Rfull"),
+        ("-B8BITMIME", "-oi", "-oem", "-h", "17"),
+        ("-B", "8bitmime", "-O", "DeliveryMode=b", "-L", "tag", "-X", "log", "-em", "-v", "-G"),
+    ],
+)
+def test_options_of_sendmail_that_mean_nothing_here_take_their_values_along(
+    shell: Shell, words: tuple[str, ...]
+) -> None:
+    shell("domain", "add", "north.test")
+    shell("sendmail", "-f", "alice@north.test", *words, "bob@far.test", text="Subject: x\n\nhello\n")
+    (row,) = shell.json("queue", "list")  # type: ignore[misc]
+    assert row["sender"] == "alice@north.test"
+    assert [one["address"] for one in row["recipients"]] == ["bob@far.test"]
+
+
 def test_suppressions(shell: Shell) -> None:
     assert shell("queue", "suppress") == ""
     assert shell("queue", "suppress", "Old@Far.test", "b@far.test", "--reason", "left us") == "added 2\n"
@@ -166,6 +188,18 @@ def test_a_certificate_that_is_not_there_is_found_before_the_start(shell: Shell)
     (shell.file.parent / "cert.pem").write_text("nonsense")
     (shell.file.parent / "key.pem").write_text("nonsense")
     assert "cannot be used" in shell("config", "check", code=2)
+
+
+def test_a_key_under_a_passphrase_is_found_before_the_start(shell: Shell) -> None:
+    """Whoever checks on a terminal could give it; the service that starts at night can not."""
+    pair = make_pair("mx.test", datetime.now(UTC))
+    secret = serialization.BestAvailableEncryption(b"hush")
+    form = serialization.PrivateFormat.PKCS8
+    key = serialization.load_pem_private_key(pair.key, None)
+    (shell.file.parent / "cert.pem").write_bytes(pair.certificate)
+    (shell.file.parent / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, secret))
+    shell.file.write_text('hostname = "mx.test"\n\n[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n')
+    assert "the key is under a passphrase" in shell("config", "check", code=2)
 
 
 def test_the_relay_password_is_not_shown(shell: Shell) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from posthouse import limits
 from posthouse.jmap import email_body
+from posthouse.jmap.card_shelf import CardShelves, Shelf
 from posthouse.jmap.dates import utc_date
+from posthouse.jmap.mail import MailCache
 from posthouse.jmap.results import Results
 from posthouse.message.mime import scan
 from posthouse.message.transfer import decode_transfer
@@ -451,3 +453,19 @@ async def test_a_file_of_cards_has_so_many(alice: Client) -> None:
     path = f"/jmap/upload/{alice.account_id}/"
     answer = await alice.http.post(path, content=card * 20_001, headers={"content-type": "text/vcard"})
     assert await alice.error("VCard/import", blobId=answer.json()["blobId"]) == "tooLarge"
+
+
+async def test_accounts_whose_mail_is_remembered_are_bounded(alice: Client) -> None:
+    cache = MailCache(alice.house.app.store)
+    for number in range(1_500):
+        cache.of(number)
+    assert len(cache._accounts) == 1_000
+
+
+async def test_contacts_in_memory_are_bounded(alice: Client) -> None:
+    shelves = CardShelves(alice.house.app.store)
+    for number in range(100):
+        octets = 10 * 1024 * 1024
+        shelves._held[10**6 + number] = Shelf(state=1, cards={}, uids={}, octets=octets)
+    await shelves.of(alice.number)
+    assert sum(shelf.octets for shelf in shelves._held.values()) <= 64 * 1024 * 1024

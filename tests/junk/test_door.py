@@ -78,6 +78,24 @@ async def test_refused_junk_is_kept_in_rejects_and_can_be_rescued(tmp_path: Path
         assert await expire_rejects(house.store, -10.0) == await house.total("Rejects") + 1
 
 
+async def test_what_its_owner_put_into_rejects_stays(tmp_path: Path) -> None:
+    """Somebody who comes from another server may have a mailbox of that name, with old mail."""
+    async with house_with(tmp_path, junk_at=0.5, refuse_at=0.5, rejects=True) as house:
+
+        def fill(client: imaplib.IMAP4) -> None:
+            client.create("Rejects")
+            client.append("Rejects", "", '"01-Jan-2001 00:00:00 +0000"', letter(EVE, "of the publisher"))
+            client.append("INBOX", "", '"01-Jan-2001 00:00:00 +0000"', letter(EVE, "moved"))
+            client.select("INBOX")
+            client._simple_command("MOVE", "1", "Rejects")
+
+        await house.by_imap(fill)
+        assert (await house.comes(letter(EVE, "unwanted"))).startswith("550")
+        assert await house.total("Rejects") == 3
+        assert await expire_rejects(house.store, -10.0) == 1
+        assert await house.total("Rejects") == 2
+
+
 async def test_without_rejects_it_is_only_refused_and_reporting_refuses_nothing(tmp_path: Path) -> None:
     async with house_with(tmp_path / "a", junk_at=0.5, refuse_at=0.5) as house:
         assert (await house.comes(letter(EVE, "unwanted"))).startswith("550")

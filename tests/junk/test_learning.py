@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from posthouse.errors import StoreUnavailable
 from tests.house import PASSWORDS
 from tests.jmap.conftest import Client
 from tests.junk.conftest import ALICE, JunkHouse, letter
@@ -220,3 +221,68 @@ async def test_examples_are_kept_also_when_the_junk_itself_was_known(house: Junk
     model = await house.junk.models.of(house.alice.account_id)
     assert model is not None
     assert (model.junk, model.good) == (1, 1)
+
+
+async def test_taking_one_out_of_junk_overrules_what_was_said_of_others(house: JunkHouse) -> None:
+    """Its sender is judged by what was moved before; the next one must not go to Junk for the same reason again."""
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.comes(letter(EVE, "The minutes", "A wholly different text about gardens and rain in spring"))
+    assert (await house.checks("Junk"))["moved-to-junk"] > 5
+
+    def rescue(client: imaplib.IMAP4) -> None:
+        client.select("Junk")
+        client._simple_command("MOVE", "2", "INBOX")
+
+    await house.by_imap(rescue)
+    await house.comes(
+        letter(EVE, "The agenda", "Yet another text, of chairs and tables for the hall in summer")
+    )
+    assert "moved-to-junk" not in await house.checks()
+    assert (await house.verdict())["decision"] == "accept"
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "among others"])
+async def test_a_keyword_that_is_only_kept_says_nothing_again(house: JunkHouse, alone: bool) -> None:
+    """A client that writes all flags anew does not call the message junk that was rescued since."""
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    if not alone:
+        await house.comes(letter(MAL, "Best offer", OFFER))
+    await house.by_imap(mark("$Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("Junk", "INBOX"))  # type: ignore[arg-type]
+
+    def read(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        assert b"$Junk" in client.fetch("1", "(FLAGS)")[1][0]  # type: ignore[operator]
+        client.store("1:*", "FLAGS", "(\\Seen $Junk)")
+
+    await house.by_imap(read)
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert (model.junk, model.good) == (0, 1 if alone else 2)
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 0
+
+
+async def test_a_lesson_that_could_not_be_kept_counts_once(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.junk.trainer.stop()
+    await house.comes(letter(EVE, "Best offer", OFFER))
+
+    def act(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        client._simple_command("MOVE", "1:*", "Junk")
+
+    house.junk.trainer._idle.set()
+    await house.by_imap(act)
+
+    async def full(*_: object) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(house.store), "commit", full)
+        with pytest.raises(StoreUnavailable):
+            await house.junk.trainer.round()
+    assert await house.junk.trainer.round() == 1
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 1

@@ -439,6 +439,18 @@ class Counted:
         self.seen.append((domain, seen))
 
 
+async def test_a_host_whose_name_tls_cannot_ask_for_gets_it_in_clear(
+    make_courier: MakeCourier, far_tls: ssl.SSLContext
+) -> None:
+    """A label of 20 octets that are no letters, as the DNS writes them: longer than TLS lets a label be."""
+    odd = "\\195" * 20
+    zone = f"far.test. MX 10 {odd}.far.test.\n{odd}.far.test. A 127.0.0.1"
+    async with FakeMailServer(tls=far_tls) as mx1:
+        report = await make_courier(zone, mx1.port).deliver(parcel("b@far.test"))
+    assert told(report) == ["b@far.test delivered 250"]
+    assert not mx1.messages[0].tls
+
+
 async def test_every_fresh_session_is_counted_for_the_domains_tls_report(
     make_courier: MakeCourier, far_tls: ssl.SSLContext
 ) -> None:

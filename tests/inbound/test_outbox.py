@@ -1,0 +1,57 @@
+"""Submissions that are held: sent once, whatever comes in between (for clients: tests/jmap/test_submission.py)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission, decode
+from posthouse.store.interface import AddUpload, PutAccount, PutItem
+from posthouse.store.model import Content
+from tests.inbound.small_house import NOW, SMALL_QUOTA, SmallHouse
+
+LETTER = b"From: alice@example.test\r\nSubject: held\r\n\r\n" + b"x" * SMALL_QUOTA
+
+
+async def test_what_was_refused_for_now_is_sent_later(house: SmallHouse) -> None:
+    """The refusal stands in the timeline by then, and is no sign that it was taken."""
+    store, alice, small = house.real_store, house.accounts["alice"], house.accounts["small"]
+    upload = await store.apply(
+        AddUpload(
+            account_id=alice.account_id,
+            content=Content.of(LETTER),
+            media_type="message/rfc822",
+            created_at=int(NOW),
+            kept=True,
+        )
+    )
+    record = Submission(
+        identity_id="I0",
+        email_id="E1",
+        thread_id="T1",
+        envelope=Envelope(mail_from=Address(email=alice.address), rcpt_to=[Address(email=small.address)]),
+        send_at=NOW,
+        undo_status="pending",
+        trace_id="t1",
+        upload_id=upload.upload_id,
+    )
+    kept = PutItem(account_id=alice.account_id, kind=KIND, data=msgspec.json.encode(record), due_at=NOW)
+    await store.apply(kept)
+    now = NOW
+    outbox = Outbox(store, lambda: house.pipeline, lambda: now)
+
+    async def due() -> Submission:
+        (item,) = await store.items_due(KIND, now, 10)
+        await outbox._due(item)
+        await house.refusals.flush()
+        (item,) = await store.items(alice.account_id, KIND)
+        return decode(item)
+
+    assert (await due()).undo_status == "pending"
+    assert [kind for kind, *_ in await house.story("t1")] == ["refused", "refused"]
+    await store.apply(PutAccount(account=msgspec.structs.replace(small, quota=0)))
+    now += 3600
+    assert (await due()).undo_status == "final"
+    assert len(await house.inbox("small")) == 1
+    now += 3600
+    await due()
+    assert len(await house.inbox("small")) == 1
