@@ -85,6 +85,11 @@ class Headers:
         matches = self._by_name.get(_key(name))
         return unfold(matches[0][2]) if matches else None
 
+    def last(self, name: str | bytes) -> bytes | None:
+        """The same of the last one: the oldest, which a signature of the whole header covers."""
+        matches = self._by_name.get(_key(name))
+        return unfold(matches[-1][2]) if matches else None
+
     def all(self, name: str | bytes) -> list[bytes]:
         """The unfolded raw values of all fields of that name, in order."""
         return [unfold(match[2]) for match in self._by_name.get(_key(name), ())]

@@ -37,7 +37,7 @@ def text_of(raw: bytes, part: Part) -> tuple[str, str]:
 
     Header text holds the message's own fields and those of its parts. Body text holds every text part decoded (of
     HTML the source and what a reader sees; the first SEARCH_TEXT octets of all together), embedded messages with
-    their headers, and file names.
+    their headers, what reports say of deliveries and readings (RFC 3464, RFC 8098), and file names.
     """
     headers = [_header_text(raw, part)]
     bodies: list[str] = []
@@ -50,7 +50,7 @@ def text_of(raw: bytes, part: Part) -> tuple[str, str]:
             headers.append(embedded)
             bodies.append(embedded)
         bodies += _searchable(raw, child, left)
-        left -= min(left, child.size if child.type == "text" else 0)
+        left -= min(left, child.size if _is_text(child) else 0)
     return SEPARATOR.join(headers), SEPARATOR.join(bodies)
 
 
@@ -105,13 +105,18 @@ def _header_text(raw: bytes, part: Part) -> str:
     return SEPARATOR.join([line.replace(SEPARATOR, " ") for line in lines])
 
 
+def _is_text(part: Part) -> bool:
+    """Whether people can read it as it stands: text, and of message/… what is no message, such as delivery-status."""
+    return part.type == "text" or (part.type == "message" and part.message is None)
+
+
 def _searchable(raw: bytes, part: Part, limit: int) -> list[str]:
     """What the body text has of one part that is not made of others: of its text the first `limit` octets."""
     found = []
-    if part.type == "text":
+    if _is_text(part):
         text = part_text(raw, part, limit).replace(SEPARATOR, " ")
         found.append(text)
-        if part.subtype == "html":
+        if part.type == "text" and part.subtype == "html":
             found.append(html_text(text).replace(SEPARATOR, " "))
     for parameters, name in ((part.disposition_parameters, "filename"), (part.parameters, "name")):
         value = parameter_text(parameters, name) if parameters else None

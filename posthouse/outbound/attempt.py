@@ -280,7 +280,7 @@ class _Walk:
         reply = result.reply
         if reply.accepted:
             self._settle(_delivery(session, recipient, result, Disposition.DELIVERED))
-        elif reply.permanent and not result.local and not _wants_tls(session, reply):
+        elif reply.permanent and not result.local and not session.wanted_tls(reply):
             self._settle(_delivery(session, recipient, result, Disposition.FAILED))
         elif reply.permanent and result.local:
             refusal = _delivery(session, recipient, result, Disposition.FAILED)
@@ -387,11 +387,6 @@ def _divide(
         plain = sum(ascii_domain(one.address).isascii() for one in todo)
         most = min(most, plain) if plain else most
     return todo[:most], todo[most:]
-
-
-def _wants_tls(session: Session, reply: Reply) -> bool:
-    """Whether a server demands TLS (RFC 3207 §4: 530) which it offers, and which did not come about this time."""
-    return bool(session.tls_problem) and reply.code == 530
 
 
 def _by_family(sources: Iterable[str]) -> dict[int, str]:

@@ -261,6 +261,10 @@ class Session:
 
     # --- the end ------------------------------------------------------------------------------------------
 
+    def wanted_tls(self, reply: Reply) -> bool:
+        """Whether a reply demands TLS (RFC 3207 §4: 530) which the server offered, and which did not come about."""
+        return bool(self.tls_problem) and reply.code == 530
+
     @property
     def final(self) -> bool:
         """Whether a message has gone out whole and its reply is awaited."""

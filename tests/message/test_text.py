@@ -269,6 +269,18 @@ def test_texts_of_parts_are_kept_apart() -> None:
     assert text_of(raw, scan(raw))[1] == "end\0start"
 
 
+def test_what_a_bounce_says_of_a_delivery_is_searched() -> None:
+    raw = (
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nIt came back.\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.test\r\n\r\n"
+        b"Final-Recipient: rfc822; gone@elsewhere.test\r\nDiagnostic-Code: smtp; 550 no such user\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: lost\r\n\r\nletter\r\n--b--\r\n"
+    )
+    body = text_of(raw, scan(raw))[1]
+    assert "no such user" in body
+    assert body.count("letter") == 1, "a message that came along is still read as one"
+
+
 def test_text_beyond_the_limit_is_not_searched() -> None:
     one = b"--b\r\n\r\nstart" + b"x" * (SEARCH_TEXT - 20) + b"\r\n"
     raw = (
