@@ -84,7 +84,9 @@ def _unicode(label: str) -> str:
     if not label.startswith("xn--"):
         return label
     try:
-        return label.removeprefix("xn--").encode("ascii").decode("punycode")
+        text = label.removeprefix("xn--").encode("ascii").decode("punycode")
+        text.encode("utf-8")  # punycode can spell half a surrogate pair
+        return text
     except UnicodeError:
         return label
 

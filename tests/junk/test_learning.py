@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
+from posthouse.junk.classifier import Model
+from posthouse.junk.models import Models
+from posthouse.store.judgement import HOUSE, Memo, PruneMemos, PutMemo
 from tests.house import PASSWORDS
 from tests.jmap.conftest import Client
 from tests.junk.conftest import ALICE, JunkHouse, letter
@@ -286,3 +290,35 @@ async def test_a_lesson_that_could_not_be_kept_counts_once(
             await house.junk.trainer.round()
     assert await house.junk.trainer.round() == 1
     assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 1
+
+
+async def test_what_cannot_be_learnt_keeps_nobody_waiting(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER), to=(ALICE, "bob@example.test"))
+
+    async def faulty(self: Models, account_id: int, model: Model) -> PutMemo:
+        if account_id == house.alice.account_id:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return await packed(self, account_id, model)
+
+    packed = Models.packed
+    monkeypatch.setattr(Models, "packed", faulty)
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("INBOX", "Junk"), "bob@example.test")  # type: ignore[arg-type]
+    assert await house.store.lessons(10) == []
+    bob = await house.junk.models.of(house.house.accounts["bob@example.test"].account_id)
+    assert bob is not None
+    assert bob.junk == 1
+
+
+async def test_all_memos_that_have_ended_are_forgotten(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of strangers that are greylisted leaves more of them in an hour than one piece takes."""
+    monkeypatch.setattr(limits, "PIECE_ROWS", 5)
+    now = house.house.app.house.clock()
+    memos = [Memo(account_id=HOUSE, kind="grey", key=str(n), data=b"", until=now - 1) for n in range(23)]
+    await house.store.commit(*(PutMemo(memo=memo) for memo in memos))
+    await house.junk.tidy()
+    assert await house.store.apply(PruneMemos(now=now)) == 0
