@@ -20,6 +20,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.errors import Conflict, NotFound, PosthouseError
+from posthouse.inbound.line_ends import with_crlf
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.pipeline import Pipeline
 from posthouse.smtp.replies import Reply
@@ -113,6 +114,8 @@ class Outbox:
         envelope = record.envelope
         parameters = {k.upper(): v for k, v in (envelope.mail_from.parameters or {}).items()}
         recipients = tuple(_recipient(each) for each in envelope.rcpt_to)
+        # It may be an import, or a draft that a mail program put there: signed and sent are lines that end as in SMTP.
+        content = Content.of(await with_crlf(content.beginning()))
         head = content.head.partition(b"\r\n\r\n")[0]
         mail = Mail(
             trace_id=record.trace_id,

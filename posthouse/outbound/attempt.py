@@ -390,7 +390,5 @@ def _divide(
 
 
 def _by_family(sources: Iterable[str]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for source in sources:
-        found.setdefault(6 if ":" in source else 4, source.strip("[]"))
-    return found
+    """The first of each IP version counts."""
+    return {6 if ":" in source else 4: source.strip("[]") for source in reversed([*sources])}

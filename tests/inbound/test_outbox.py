@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from posthouse.inbound.mail import Mail
 from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission, decode
+from posthouse.inbound.sign import UNSIGNED, Signed
 from posthouse.store.interface import AddUpload, PutAccount, PutItem
 from posthouse.store.model import Content
 from tests.inbound.small_house import NOW, SMALL_QUOTA, SmallHouse
 
+FAR = "friend@elsewhere.test"
 LETTER = b"From: alice@example.test\r\nSubject: held\r\n\r\n" + b"x" * SMALL_QUOTA
 
 
@@ -55,3 +58,33 @@ async def test_what_was_refused_for_now_is_sent_later(house: SmallHouse) -> None
     now += 3600
     await due()
     assert len(await house.inbox("small")) == 1
+
+
+async def test_lines_that_do_not_end_as_in_smtp_are_sent_as_such(house: SmallHouse) -> None:
+    """An imported message, or a draft of a mail program; its signature must fit what arrives."""
+    signed: list[bytes] = []
+
+    async def sign(mail: Mail, prefix: bytes) -> Signed:
+        signed.append(mail.content.beginning())
+        return UNSIGNED
+
+    house.deliverer._sign = sign
+    alice = house.accounts["alice"]
+    record = Submission(
+        identity_id="I0",
+        email_id="E1",
+        thread_id="T1",
+        envelope=Envelope(mail_from=Address(email=alice.address), rcpt_to=[Address(email=FAR)]),
+        send_at=NOW,
+        undo_status="final",
+        trace_id="t1",
+    )
+    outbox = Outbox(house.real_store, lambda: house.pipeline, lambda: NOW)
+    raw = b"From: alice@example.test\nSubject: x\n\none\ntwo\r\nthree\rend\n"
+    [reply] = await outbox.send(alice, record, Content.of(raw))
+    assert reply.accepted
+    [queued] = await house.real_store.queue()
+    sent = await house.real_store.read(queued.stored)
+    assert sent.endswith(b"\r\n\r\none\r\ntwo\r\nthree\r\nend\r\n")
+    assert sent.count(b"\r") == sent.count(b"\n") == sent.count(b"\r\n")
+    assert sent.endswith(signed[0])

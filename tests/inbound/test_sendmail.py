@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from posthouse.inbound import sendmail
+from posthouse.inbound import line_ends
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.limits import MB, SENDMAIL_PIECE
@@ -45,13 +45,13 @@ async def hand_in(body: bytes) -> Pipeline:
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, SENDMAIL_PIECE])
 async def test_line_ends_become_cr_lf(monkeypatch: pytest.MonkeyPatch, end: bytes, piece: int) -> None:
-    monkeypatch.setattr(sendmail, "SENDMAIL_PIECE", piece)
+    monkeypatch.setattr(line_ends, "SENDMAIL_PIECE", piece)
     lines = [b"From: a@north.test", b"Subject: x", b"", b"one", b"", b"", b"two", b""]
     assert (await hand_in(end.join(lines))).raw == b"\r\n".join(lines)
 
 
 async def test_mixed_line_ends_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sendmail, "SENDMAIL_PIECE", 5)
+    monkeypatch.setattr(line_ends, "SENDMAIL_PIECE", 5)
     raw = (await hand_in(b"From: a@north.test\n\nx\r\r\ny\n\r\nz\r")).raw
     assert raw == b"From: a@north.test\r\n\r\nx\r\n\r\ny\r\n\r\nz\r\n"
 
