@@ -129,7 +129,8 @@ class Deliverer:
             if not plan.boxes and not plan.remote and report is None:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
             boxes = [box.account for box in plan.boxes.values()]
-            rulings = await handling.rule(boxes) if handling.rule is not None and boxes else {}
+            asked = handling.rule if boxes or plan.remote else None
+            rulings = await asked(boxes) if asked is not None else {}
             alone = not plan.remote and report is None
             refused = common_reply(list(rulings.values())) if alone else None
             if refused is not None and not await self._kept_refused(refused, rulings):
