@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from posthouse.inbound.mail import Mail
-from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission, decode
+from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission, decode, status_of
 from posthouse.inbound.sign import UNSIGNED, Signed
 from posthouse.store.interface import AddUpload, PutAccount, PutItem
-from posthouse.store.model import Content
+from posthouse.store.model import Content, Event
 from tests.inbound.small_house import NOW, SMALL_QUOTA, SmallHouse
 
 FAR = "friend@elsewhere.test"
@@ -58,6 +58,27 @@ async def test_what_was_refused_for_now_is_sent_later(house: SmallHouse) -> None
     now += 3600
     await due()
     assert len(await house.inbox("small")) == 1
+
+
+def test_what_became_of_a_recipient_is_found_by_its_a_label() -> None:
+    record = Submission(
+        identity_id="I0",
+        email_id="E1",
+        thread_id="T1",
+        envelope=Envelope(
+            mail_from=Address(email="alice@example.test"), rcpt_to=[Address(email="Bob@bücher.test")]
+        ),
+        send_at=NOW,
+        undo_status="final",
+        trace_id="t1",
+    )
+    refused = Event(
+        trace_id="t1", at=NOW, kind="failed", address="Bob@xn--bcher-kva.test", detail="550 5.1.1 nobody"
+    )
+    found = status_of(record, [refused])
+    assert {name: (one.delivered, one.smtp_reply) for name, one in found.items()} == {
+        "Bob@bücher.test": ("no", "550 5.1.1 nobody")
+    }
 
 
 async def test_lines_that_do_not_end_as_in_smtp_are_sent_as_such(house: SmallHouse) -> None:
