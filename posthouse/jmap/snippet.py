@@ -83,7 +83,7 @@ async def get(context: Context, arguments: SnippetArguments) -> SnippetAnswer:
 
 def _snippets(raw: bytes, subject_words: list[str], body_words: list[str]) -> tuple[str | None, str | None]:
     headers = Headers.scan(raw)
-    subject = decode_value(headers.first("subject") or b"")
+    subject = decode_value(headers.last("subject") or b"")
     shown = marked(subject, subject_words) if subject_words else None
     if not body_words:
         return shown, None
