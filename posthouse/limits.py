@@ -1738,7 +1738,7 @@ TOKEN_TEXT: Final = 4 * KB
 hundred. What the reader sees first decides; harmless text in front of it, beside it or behind it takes no more room."""
 
 TOKEN_HTML: Final = 48 * KB
-"""Characters of HTML source that are read for one message."""
+"""Characters of HTML source that are read for one message, without styles, scripts and comments."""
 
 TOKEN_PAIRS: Final = 64
 """Words of one text that also count together with their neighbour."""

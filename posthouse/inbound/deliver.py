@@ -133,7 +133,7 @@ class Deliverer:
             rulings = await asked(boxes) if asked is not None else {}
             alone = not plan.remote and report is None
             refused = common_reply(list(rulings.values())) if alone else None
-            if refused is not None and not await self._kept_refused(rulings):
+            if refused is not None and not await self._kept_refused(refused, rulings):
                 raise Refused(refused)
             leave = leave or await self._ask_leave(plan, handling)
             silent = _is_silent(handling, rulings)
@@ -172,9 +172,12 @@ class Deliverer:
             raise Refused(leave.reply)
         return leave
 
-    async def _kept_refused(self, rulings: Mapping[int, Ruling]) -> bool:
-        """Whether a message that nobody takes is still kept to be looked at; else what it left behind is noted."""
-        if any(one.keep for one in rulings.values()):
+    async def _kept_refused(self, reply: Reply, rulings: Mapping[int, Ruling]) -> bool:
+        """Whether a message that nobody takes is still kept to be looked at; else what it left behind is noted.
+
+        Not one that is to come again because of some accounts: they would get it twice.
+        """
+        if reply.permanent and any(one.keep for one in rulings.values()):
             return True
         ops = [op for one in rulings.values() for op in one.ops]
         if ops:

@@ -17,6 +17,7 @@ from posthouse.limits import MARKUP_LINKS, MARKUP_TAGS
 
 _LINK: Final = re.compile(r"(?<=://)(?:[^/\s\"'<>@]{1,64}@)?([\w.-]{1,100})")
 _SCHEMES: Final = ("http", "https")
+_UNSEEN: Final = re.compile(r"<(?:(!--)|(style|script)\b)")
 _TAG: Final = re.compile(r"<([a-z][a-z0-9]{0,9})\b")
 _ANCHOR: Final = re.compile(  # a link, and what stands first in it, be it in elements of its own
     r"<a\b[^>]{0,300}?href\s*=\s*[\"']?https?://(?:[^/\s\"'<>@]{0,64}@)?([\w.-]{1,100})[^>]{0,500}>"
@@ -55,6 +56,18 @@ _HIDING: Final = tuple(
         ("opacity", r"\s*:\s*0\s*[;\"']"),
     )
 )
+
+
+def without_unseen(lower: str) -> str:
+    """A source (lower case) without comments and what stands in styles and scripts: no reader meets them."""
+    out: list[str] = []
+    position = 0
+    while (found := _UNSEEN.search(lower, position)) is not None:
+        out.append(lower[position : found.start() if found[1] else found.end()])
+        end = lower.find("-->" if found[1] else f"</{found[2]}", found.end())
+        position = len(lower) if end < 0 else end + (3 if found[1] else 0)
+    out.append(lower[position:])
+    return "".join(out)
 
 
 def hosts_linked(lower: str) -> Iterator[str]:

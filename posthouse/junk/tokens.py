@@ -17,7 +17,7 @@ from typing import Final
 
 from posthouse.junk.letter import whole_text
 from posthouse.junk.look_alike import registrable
-from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens
+from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens, without_unseen
 from posthouse.limits import TOKEN_HTML, TOKEN_PAIRS, TOKEN_PARTS, TOKEN_TEXT, TOKENS
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
@@ -25,6 +25,7 @@ from posthouse.message.mailboxes import Mailbox
 from posthouse.message.mime import Part, scan
 from posthouse.message.parameters import parameter
 from posthouse.message.text import part_text
+from posthouse.message.words import fold
 
 _IN_WORDS: Final = "'$%!-"
 """Marks that belong to words, beside letters and digits."""
@@ -121,7 +122,7 @@ class Tokens:
             return 0
         if left <= 0:
             return 0
-        source = part_text(raw, child, left).lower()
+        source = without_unseen(part_text(raw, child).lower())[:left]
         self._html.append(source)
         self.hidden = self.hidden or hides(source)
         self.links.update(dict.fromkeys(map(whole_text, hosts_linked(source))))
@@ -166,8 +167,8 @@ def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str
 
 
 def _words(text: str) -> list[str]:
-    """Its words, in order, short ones and codes too."""
-    lower = text.lower()
+    """Its words, in order, short ones and codes too; letters of other widths and shapes as what they are."""
+    lower = fold(text)
     if not lower.isascii():
         for mark in _PUNCTUATION:
             lower = lower.replace(mark, " ")
@@ -178,7 +179,8 @@ def _tokens_of(texts: Iterable[str]) -> Iterator[str]:
     """Words of texts, then pairs of neighbours and of characters in writing that has no spaces."""
     taken = list(map(_words, texts))
     words = [[word for word in some if 3 <= len(word) <= _LONGEST] for some in taken]
-    yield from itertools.chain(*words)
+    # In turn, so that no text takes the other's room.
+    yield from filter(None, itertools.chain.from_iterable(itertools.zip_longest(*words)))
     for some in words:
         # Only of the first ones: most pairs never come again, and phrases stand in front.
         yield from map(" ".join, itertools.pairwise(some[:TOKEN_PAIRS]))

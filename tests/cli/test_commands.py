@@ -151,6 +151,23 @@ def test_options_of_sendmail_that_mean_nothing_here_take_their_values_along(
     assert [one["address"] for one in row["recipients"]] == ["bob@far.test"]
 
 
+def test_a_message_is_found_by_its_address_however_that_is_written(shell: Shell) -> None:
+    for name in ("north.test", "邮局.test"):
+        shell("domain", "add", name)
+    shell("account", "add", "我@邮局.test", "--password", "secret")
+    people = ("John.Smith@Far.test", "我@邮局.test", "bob@例子.test")
+    shell("sendmail", "-f", "Alice@North.test", *people, text="Subject: x\n\nhello\n")
+    spellings = ("John.Smith@Far.test", "john.smith@far.test", "我@邮局.test", "我@xn--dgtz33j.test")
+    for address in (
+        *spellings,
+        "bob@例子.test",
+        "BOB@xn--fsqu00a.test",
+        "alice@north.test",
+        "<ALICE@north.test>",
+    ):
+        assert "received" in shell("message", "log", address), address
+
+
 def test_suppressions(shell: Shell) -> None:
     assert shell("queue", "suppress") == ""
     assert shell("queue", "suppress", "Old@Far.test", "b@far.test", "--reason", "left us") == "added 2\n"

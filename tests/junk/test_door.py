@@ -119,6 +119,20 @@ async def test_a_greylisted_stranger_comes_again(tmp_path: Path) -> None:
         assert (await house.comes(letter("new@new.test", "a"), "new@new.test", (BOB,))).startswith("250")
 
 
+async def test_what_is_put_off_for_one_is_kept_for_nobody(tmp_path: Path) -> None:
+    """One is asked to come again, the other refuses and would keep it: it comes again as a whole."""
+    async with house_with(tmp_path, greylist="strangers", junk_at=5.0, refuse_at=5.0, rejects=True) as house:
+        bob = house.house.accounts[BOB].account_id
+        await house.store.commit(
+            *await house.junk.history.judged(bob, "eve@elsewhere.test", junk=True, before="")
+        )
+        assert (await house.comes(letter(EVE, "to both"), to=(ALICE, BOB))).startswith("451")
+        assert [await house.total("INBOX"), await house.total("Rejects", BOB)] == [0, 0]
+        house.house.app.house.clock.advance(120)
+        assert (await house.comes(letter(EVE, "to both"), to=(ALICE, BOB))).startswith("250")
+        assert [await house.total("INBOX"), await house.total("Rejects", BOB)] == [1, 1]
+
+
 async def test_who_steps_into_a_trap_is_suspected(tmp_path: Path) -> None:
     async with house_with(tmp_path, traps=("trap@example.test",)) as house:
         await house.junk.guard.springs("127.0.0.1", "TRAP@example.test")

@@ -47,6 +47,10 @@ def test_links_that_show_one_host_and_lead_to_another(source: str, misleads: str
     assert list(misleading_links(source)) == ([misleads] if misleads else [])
 
 
+def html(source: str) -> bytes:
+    return b"Content-Type: text/html\r\n\r\n" + source.encode()
+
+
 PROGRAM = base64.b64encode(b"MZ" * 40).decode()
 
 
@@ -99,3 +103,25 @@ def test_an_mbox_is_read_octet_by_octet(tmp_path: Path) -> None:
         box.add(raw)
     box.close()
     assert list(messages_of((tmp_path / "box").read_bytes())) == messages
+
+
+@pytest.mark.parametrize("padding", ["<!-- {} -->", "<style>{}</style>", "<SCRIPT type=x>{}</SCRIPT>"])
+def test_what_no_reader_meets_takes_no_room(padding: str) -> None:
+    shown = "<p>Cheap watches: <a href=https://shop.far.test>look</a>"
+    found = tokens_in(html("<html>" + padding.format("harmless " * 6000) + shown))
+    assert {"watches", "u:shop.far.test"} <= set(found.names)
+    assert "harmless" not in found.names
+
+
+def test_a_text_takes_no_room_from_the_other() -> None:
+    """The plain text that nobody sees beside the HTML may have more words than are taken."""
+    plain = " ".join(f"{number:03x}" for number in range(1000))
+    head = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n"
+    shown = " ".join(f"word{number}" for number in range(300))
+    found = tokens_in(head + plain.encode() + b"\r\n--b\r\n" + html(f"<p>{shown}") + b"\r\n--b--\r\n")
+    assert {"word0", "word299", "000"} <= set(found.names)
+
+
+@pytest.mark.parametrize("word", ["ｍｏｎｅｙ", "mo\u200bney", "𝗺𝗼𝗻𝗲𝘆", "mo\u00adney", "MONEY"])
+def test_a_word_in_other_letters_is_the_same_word(word: str) -> None:
+    assert "money" in tokens_in(f"Subject: x\r\n\r\nfree {word} now\r\n".encode()).names

@@ -237,6 +237,9 @@ def test_mailboxes_as_text() -> None:
         ("a < b and <x@y.test>", "a < b and"),
         ("<b>邮</b>局&#65;&nbsp;", "邮局A"),
         ("<HEAD><p>shown", "shown"),
+        ("Hi<img alt=\"Shop now >\" src = 'a>b' width=3> there", "Hi there"),
+        ("<p title=Bob's>it's</p><a href=x?a=\"b>c</a>", "it's c"),
+        ("<!-->shown<!-- not -->", "shown"),
     ],
 )
 def test_html(source: str, text: str) -> None:
