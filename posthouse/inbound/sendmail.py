@@ -7,6 +7,7 @@ pipeline takes out).
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Final
@@ -25,6 +26,8 @@ from posthouse.store.model import Content
 
 _RECIPIENT_FIELDS: Final = ("to", "cc", "bcc")
 _RESENT_FIELDS: Final = ("resent-to", "resent-cc", "resent-bcc")
+_FROM_LINE: Final = re.compile(rb">?From (?![ \t]*:)[^\r\n]*(?:\r\n|\n|\r)?")
+"""The envelope line of an mbox, which procmail and its kin leave in front. "From :" is a field, though an old one."""
 
 
 class RecipientResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,8 @@ class Sendmail:
 
         `sender`: the reverse-path, "" or "<>" for the null one; None: the user's own address.
         """
-        raw = await with_crlf(body)
+        envelope = _FROM_LINE.match(body)
+        raw = await with_crlf(body if envelope is None else body[envelope.end() :])
         if len(raw) > self._message_size:
             raise ValueError(f"the message is larger than {self._message_size} octets")
         headers = Headers.scan(raw)

@@ -60,3 +60,16 @@ async def test_a_large_message_leaves_the_others_their_turns() -> None:
     pipeline = await hand_in(b"From: a@north.test\n\n" + b"x" * 70 + b"\n" * (8 * MB))
     assert pipeline.before > 10, "they go on while its line ends are made"
     assert (await hand_in(b"From: a@north.test\n\nx\n")).before == 0, "a small one needs no thread"
+
+
+@pytest.mark.parametrize("line", [b"From ann@far.test Sun Sep  9 01:46:40 2001", b">From x y"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+async def test_the_envelope_line_of_an_mbox_is_no_part_of_the_message(line: bytes, end: bytes) -> None:
+    lines = [b"From: a@north.test", b"Subject: x", b"", b"From here on it is text", b""]
+    assert (await hand_in(end.join([line, *lines]))).raw == b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize("first", [b"From : a@north.test", b"From\t : a@north.test", b"from: a@north.test"])
+async def test_the_field_from_stays_in_every_spelling(first: bytes) -> None:
+    raw = first + b"\r\nSubject: x\r\n\r\ntext\r\n"
+    assert (await hand_in(raw)).raw.endswith(raw)
