@@ -140,7 +140,7 @@ def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tok
 
 
 def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str]:
-    subject = headers.text("subject") or ""
+    subject = decode_value(headers.last("subject") or b"")  # the one that is shown
     for word in _tokens_of([subject[:500]]):
         yield "s:" + word
     if subject and subject.isupper():

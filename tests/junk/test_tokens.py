@@ -125,3 +125,8 @@ def test_a_text_takes_no_room_from_the_other() -> None:
 @pytest.mark.parametrize("word", ["ｍｏｎｅｙ", "mo\u200bney", "𝗺𝗼𝗻𝗲𝘆", "mo\u00adney", "MONEY"])
 def test_a_word_in_other_letters_is_the_same_word(word: str) -> None:
     assert "money" in tokens_in(f"Subject: x\r\n\r\nfree {word} now\r\n".encode()).names
+
+
+def test_the_subject_is_the_one_that_is_shown() -> None:
+    names = tokens_in(b"Subject: harmless\r\nSubject: watches\r\n\r\nx\r\n").names
+    assert ("s:watches" in names, "s:harmless" in names) == (True, False)
