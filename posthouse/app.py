@@ -46,7 +46,6 @@ from posthouse.net.connection import Connection
 from posthouse.net.endpoint import UNIX
 from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
-from posthouse.net.tls import ServerContext, server_end_point
 from posthouse.operations.administration import Administration
 from posthouse.operations.certificates import load_pair
 from posthouse.operations.control import ControlServer, socket_path
@@ -380,15 +379,17 @@ class App:
         config, fixed = keeping_fixed(config, self.config)
         if fixed:
             log.warning("reload keys=%s need a restart", ",".join(fixed))
-        await asyncio.to_thread(self._load_certificate, config)  # both must fit before anything changes
-        if isinstance(self._tls, ServerContext):
-            paths = Paths(config.data)
-            certificate = paths.certificate(config)
-            self._tls.load_cert_chain(certificate, paths.key(config))
-            self._tls.server_end_point = server_end_point(certificate.read_bytes())
+        # Both may find that the configuration cannot be used, and then all stays as it is.
+        context = await asyncio.to_thread(self._load_certificate, config)
+        self.house.furnish(config)
+        # A context of its own: into the old one OpenSSL would load a certificate of another kind of key (RSA after
+        # ECDSA) beside the first, and go on showing that one.
+        self._tls = context
+        for listener in self._listeners.values():
+            if listener.tls is not None:
+                listener.tls = context
         self._gate.total = config.limits.connections
         self._gate.per_address = config.limits.connections_per_address
-        self.house.furnish(config)
         self._build_servers(config)
         self.config = config
         if self._runner is not None:

@@ -85,8 +85,15 @@ class ConfigReader:
         if isinstance(value, dict):
             value = self._secret(value, key)
         if kind is Path or (isinstance(kind, types.UnionType) and Path in get_args(kind)):
-            return Path(self._leaf(str, value, key)).expanduser()
+            return self._path_of(self._leaf(str, value, key), key)
         return self._leaf(kind, value, key)
+
+    def _path_of(self, text: str, key: str) -> Path:
+        try:
+            return Path(text).expanduser()
+        except RuntimeError:
+            self.fail(key, f"{key}: no user {text.partition('/')[0]} on this machine")
+            raise
 
     def _leaf(self, kind: Any, value: Any, key: str) -> Any:
         try:
@@ -106,7 +113,7 @@ class ConfigReader:
             case {"file": str(name), **rest} if not rest:
                 try:
                     return (self._path.parent / name).read_text("utf-8").strip()
-                except OSError as fault:
+                except (OSError, UnicodeDecodeError) as fault:
                     self.fail(key, f"{key}: {fault}")
             case {"env": str(name), **rest} if not rest:
                 if name not in self._environment:

@@ -133,15 +133,16 @@ class House:
             raise
 
     def furnish(self, config: Config) -> None:
-        """Build what depends on the configuration; what is in use stays with whoever uses it."""
+        """Build what depends on the configuration; who uses the old keeps it. After ConfigError nothing has changed."""
+        resolver = DnsResolver(config.dns)
+        ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
+        self.courier = make_courier(
+            config, self.store, resolver, ourselves, tell=self.tallies.note_session, now=self.clock
+        )
+        self.resolver, self.ourselves = resolver, ourselves
         self.config = config
         self.directory.default_domain = config.auth.default_domain.lower()
         self.directory.default_quota = config.limits.account_quota
-        self.resolver = DnsResolver(config.dns)
-        self.ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
-        self.courier = make_courier(
-            config, self.store, self.resolver, self.ourselves, tell=self.tallies.note_session, now=self.clock
-        )
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )

@@ -17,7 +17,7 @@ from posthouse.config import Junk, MsgAuth
 from posthouse.errors import Permanent, Temporary
 from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.checks import Examination, Refused, examine
-from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.inbound.mail import Mail, Via, new_trace_id, our_mail
 from posthouse.inbound.received import received_field
 from posthouse.inbound.rulings import Leave, LeaveFor, Place, RuleFor, Ruling
 from posthouse.junk.judge import Judge
@@ -30,7 +30,7 @@ from posthouse.message.date import format_date
 from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op
-from posthouse.store.model import Account, Content
+from posthouse.store.model import Account
 
 log: Final = logging.getLogger(__name__)
 
@@ -51,6 +51,11 @@ class Judging:
         """Who rules about one message."""
 
         async def rule(accounts: Sequence[Account]) -> dict[int, Ruling]:
+            if (
+                not accounts
+            ):  # it is handed on, by an alias or as a backup: whether it is wanted is said there
+                await self._scan(letter_of(examination))
+                return {}
             try:
                 return await judged(accounts)
             except (Refused, Temporary, Permanent):
@@ -196,15 +201,8 @@ class Alarm:
             ("Auto-Submitted", "auto-generated"),
         ]
         text = _WORDS.format(address=account.address, why=why)
-        mail = Mail(
-            trace_id=trace_id,
-            reverse_path="",
-            recipients=tuple(map(MailRecipient, dict.fromkeys((account.address, postmaster)))),
-            content=Content.of(compose(fields, text_body(text), utf8=not account.address.isascii())),
-            received_at=now,
-            via=Via.LOCAL,
-            protocol="local",
-        )
+        raw = compose(fields, text_body(text))
+        mail = our_mail(raw, *dict.fromkeys((account.address, postmaster)), trace_id=trace_id, at=now)
         return await self._operations(mail, received_field(mail, self._hostname, show_client=False))
 
 

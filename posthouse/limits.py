@@ -277,7 +277,7 @@ STAGE_BLOCK: Final = 1 * MB
 """Octets read at a time from a staged message that is rewritten without Bcc."""
 
 SENDMAIL_PIECE: Final = 256 * KB
-"""Octets of a message of `sendmail` whose line ends are made at once (under 1 ms); larger ones are made in a thread."""
+"""Octets of a message of `sendmail` or JMAP whose line ends are made at once (under 1 ms), not in a thread."""
 
 BACKUP_UNVERIFIED: Final = 5
 """Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
@@ -1738,7 +1738,7 @@ TOKEN_TEXT: Final = 4 * KB
 hundred. What the reader sees first decides; harmless text in front of it, beside it or behind it takes no more room."""
 
 TOKEN_HTML: Final = 48 * KB
-"""Characters of HTML source that are read for one message."""
+"""Characters of HTML source that are read for one message, without styles, scripts and comments."""
 
 TOKEN_PAIRS: Final = 64
 """Words of one text that also count together with their neighbour."""

@@ -156,5 +156,5 @@ async def _open_cluster(
         probe_objects=store.probe_objects,
         may_do=store.maildrop_locks().take_duty,
         leave=leave,
-        keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping"),
+        keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping", store.mend),
     )

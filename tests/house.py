@@ -17,6 +17,7 @@ from posthouse.config import Config, Listen
 from posthouse.store.interface import AddAccount, AddEmail, PutAlias, PutDomain
 from posthouse.store.model import Account, Alias, Content, Domain, DomainKind
 
+GIGABYTE = 2**30
 PASSWORDS = {
     "alice@example.test": "wonderland",
     "bob@example.test": "builder",
@@ -88,6 +89,7 @@ class TestHouse:
                     address=address,
                     password=CHEAP.hash(password),
                     admin=address.startswith("admin"),
+                    quota=GIGABYTE if address.startswith("bob") else 0,
                     created_at=now,
                 )
             )

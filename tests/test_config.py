@@ -63,6 +63,14 @@ def test_the_hostname_is_enough() -> None:
     assert config.auth.plaintext == "loopback"
 
 
+def test_what_an_administrator_may_raise_is_bounded_until_then() -> None:
+    config = read('hostname = "mx.test"')
+    doors = config.limits
+    assert (doors.connections, doors.connections_per_address, doors.recipients) == (20_000, 200, 1_000)
+    assert (config.outbound.concurrency, config.outbound.per_destination) == (100, 10)
+    assert (config.junk.rate, config.dns.timeout) == (600, 10)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -129,6 +137,7 @@ def test_the_hostname_is_enough() -> None:
         ),
         ('hostname = {env = "NONE"}', "the environment has no NONE"),
         ('hostname = {file = "none"}', "hostname"),
+        ('hostname = "mx.test"\ndata = "~nobody-of-this-name/data"', "posthouse.toml:2: data: no user"),
         ('hostname = {file = "none", env = "x"}', "a table here is"),
     ],
 )
@@ -137,6 +146,13 @@ def test_mistakes_are_named(text: str, complaint: str) -> None:
         read(text)
     assert complaint in error.value.public
     assert error.value.public.startswith("/etc/posthouse/posthouse.toml")
+
+
+def test_a_secret_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "relay").write_bytes(b"\x80\x81")
+    text = 'hostname = "mx.test"\n[outbound]\nrelay = {file = "relay"}'
+    with pytest.raises(ConfigError, match=r"posthouse.toml:3: outbound.relay: 'utf-8'"):
+        parse(text, tmp_path / "posthouse.toml", {})
 
 
 @pytest.mark.parametrize(

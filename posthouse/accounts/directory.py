@@ -21,7 +21,7 @@ from posthouse.accounts.factors import is_second_factor
 from posthouse.accounts.logins import Clock, Logins
 from posthouse.accounts.model import Destination, DestinationKind, Login, LoginFailed
 from posthouse.accounts.open_logins import OpenLogins
-from posthouse.accounts.throttle import peer_key
+from posthouse.accounts.throttle import peer_key, stand_in
 from posthouse.errors import Permanent, PosthouseError
 from posthouse.sasl.model import ScramKeys
 from posthouse.store.credentials import Credential, live
@@ -284,7 +284,8 @@ class Directory:
     ) -> Login:
         """Prove an identity by password or app password; `peer` is the client's address, `door` one of DOORS.
 
-        With an empty `door` (the login page) app passwords are not taken, and a second factor may be still to come.
+        With an empty `door` (the login page) app passwords are not taken, and a second factor may be still to come;
+        then `succeeded` is to be called.
 
         Raises LoginFailed (after a delay when it is not the first time), LoginDelayed, or what the store raises.
         """
@@ -306,12 +307,16 @@ class Directory:
         """Note a failed SASL exchange; raises LoginFailed or LoginDelayed."""
         await self._logins.refused(login, peer)
 
+    def succeeded(self, account: Account, peer: str) -> None:
+        """The second proof that `authenticate` left to its caller has come: failures are forgiven."""
+        self._logins.succeeded(account.address, peer_key(peer))
+
     async def with_token(self, login: str, token: str, peer: str, mechanism: str, door: str) -> Login:
         """The identity that a bearer token proves at a door; `login`: whose it is said to be, or empty.
 
         LoginFailed, LoginDelayed.
         """
-        name = login or f"@{peer}"  # without a name its address stands for it
+        name = login or stand_in(peer)
         self.admit(name, peer)
         found = await self.bearers.token(token, peer, door)
         if found is None or (login and not await self._is_login_of(login, found.account)):

@@ -26,7 +26,7 @@ from posthouse.accounts.passwords import (
     verify_password,
 )
 from posthouse.accounts.slots import Slots
-from posthouse.accounts.throttle import Throttle, peer_key
+from posthouse.accounts.throttle import NOBODY, Throttle, peer_key
 from posthouse.sasl.model import ScramKeys
 from posthouse.sasl.scram import parse_keys
 from posthouse.store.model import Account, AppPassword
@@ -107,7 +107,7 @@ class Logins:
         if account is not None and looks_like_app_password(password):
             used = await self._app_password(account, password, door)
             if used is not None and not account.disabled:
-                self._succeeded(name, address)
+                self.succeeded(name, address)
                 self._remember(digest, used.app_password_id)
                 self._people.app_password_used(used, address)
                 return Login(account=account, mechanism=mechanism, app_password_id=used.app_password_id)
@@ -116,9 +116,12 @@ class Logins:
             # the right password of a disabled account is no guess, and will be right again
             await self.failed(name, address, again=right or self._seen_wrong(digest))
         assert account is not None
-        if door and await self._people.second_factor(account):
-            await self.failed(name, address, again=True, fault=AppPasswordNeeded(APP_PASSWORD))
-        self._succeeded(name, address)
+        if await self._people.second_factor(account):
+            if door:
+                await self.failed(name, address, again=True, fault=AppPasswordNeeded(APP_PASSWORD))
+            # Half a proof forgives nothing: whoever has the password would guess at the other half without end.
+        else:
+            self.succeeded(name, address)
         self._remember(digest, 0)
         return Login(account=account, mechanism=mechanism)
 
@@ -240,8 +243,9 @@ class Logins:
 
     def _count(self, name: str, address: str) -> None:
         now = self._clock.now()
-        self._names.fail(name, now)
-        self._pairs.fail(f"{name} {address}", now)
+        if name != NOBODY:
+            self._names.fail(name, now)
+            self._pairs.fail(f"{name} {address}", now)
         if address:
             self._addresses.fail(address, now)
 
@@ -261,7 +265,8 @@ class Logins:
             del self._wrong[next(iter(self._wrong))]
         return seen
 
-    def _succeeded(self, name: str, address: str) -> None:
+    def succeeded(self, name: str, address: str) -> None:
+        """The identity is wholly proved: what failed before is forgiven."""
         if self._names.level(name, self._clock.now()) > 0 or f"{name} {address}" not in self._known:
             self.tell("succeeded", name, address)
         self._forgive(name, address)
@@ -307,7 +312,7 @@ class Logins:
         assert account is not None
         if door and await self._people.second_factor(account):
             await self.failed(name, address, again=True, fault=AppPasswordNeeded(APP_PASSWORD))
-        self._succeeded(name, address)
+        self.succeeded(name, address)
         return Login(account=account, mechanism=mechanism)
 
     async def refused(self, login: str, peer: str) -> None:

@@ -7,6 +7,7 @@ until it has sunk again. The table forgets the longest untouched key first, so a
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 
 
 class Throttle:
@@ -44,6 +45,15 @@ class Throttle:
 
     def __len__(self) -> int:
         return len(self._levels)
+
+
+NOBODY: Final = "@"
+"""In place of a login name where neither a name nor an address is known: nothing is counted for it."""
+
+
+def stand_in(peer: str) -> str:
+    """What is counted in place of a login name where none is known (a passkey, a token): the peer's address."""
+    return f"{NOBODY}{peer_key(peer)}"
 
 
 def peer_key(peer: str) -> str:

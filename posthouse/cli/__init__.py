@@ -7,6 +7,7 @@ codes: 0 fine, 1 a finding or a refusal, 2 wrong usage or configuration.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any, Final, NoReturn
 
@@ -94,12 +95,13 @@ class Menu(click.Group):
 
 
 def _fail(ctx: click.Context, fault: Exception) -> NoReturn:
+    from posthouse.cli.session import say
     from posthouse.config import ConfigError
     from posthouse.errors import PosthouseError, told_to_administrators
 
     if not isinstance(fault, PosthouseError | ValueError | OSError):
         raise fault
-    click.echo(f"posthouse: {told_to_administrators(fault)}", err=True)
+    say(f"posthouse: {told_to_administrators(fault)}", err=True)
     usage = isinstance(fault, ConfigError | ValueError) or getattr(fault, "kind", "") == "Usage"
     ctx.exit(2 if usage else 1)
 
@@ -115,4 +117,7 @@ def main(ctx: click.Context, config: str | None) -> None:
     """
     from posthouse.cli.session import Session
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another character set shows what it can
+            stream.reconfigure(errors="backslashreplace")
     ctx.obj = Session(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,6 @@ from typing import Any
 import click
 
 from posthouse.cli.session import Session, Verb, moment, octets, plain, take_session
-
-CONFIGURATION = "posthouse.toml"
-"""The configuration's name in a backup."""
 
 
 @click.command(cls=Verb)
@@ -33,11 +30,21 @@ def backup(session: Session, folder: Path | None) -> None:
     with _Line() as line:
         for last in session.each("backup.make", folder=str(folder)):
             line.say(f"{octets(last['octets'])} of {octets(last['total'])}")
-    shutil.copy2(session.configuration, folder / CONFIGURATION)
-    (folder / CONFIGURATION).chmod(0o600)
+    copy_configuration(session.configuration, folder)
     result = {"folder": str(folder), "octets": last["octets"], "written": last["written"]}
     text = f"{folder}: {octets(last['octets'])}, of which {octets(last['written'])} were written now"
     session.show(result, lambda: click.echo(text))
+
+
+def copy_configuration(source: Path, folder: Path) -> None:
+    """By whoever gave the command; also root's copy is the folder's owner's, who renews it every night."""
+    from posthouse.durable import write_private
+    from posthouse.operations.backup import CONFIGURATION
+
+    write_private(folder / CONFIGURATION, source.read_bytes())
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(folder / CONFIGURATION, owner.st_uid, owner.st_gid)
 
 
 @click.command(cls=Verb)

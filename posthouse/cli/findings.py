@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from posthouse.cli.session import Session
+from posthouse.operations.logs import without_controls
 
 SIGNS = {"fine": ("✓", "green"), "look": ("!", "yellow"), "wrong": ("✗", "red")}
 
@@ -23,4 +24,5 @@ def print_findings(findings: list[dict[str, Any]]) -> None:
     for finding in findings:
         sign, colour = SIGNS[finding["level"]]
         fix = f"  → {finding['fix']}" if finding["fix"] else ""
-        click.echo(f"{click.style(sign, fg=colour)} {finding['subject']}: {finding['text']}{fix}")
+        words = without_controls(f"{finding['subject']}: {finding['text']}{fix}")
+        click.echo(f"{click.style(sign, fg=colour)} {words}")

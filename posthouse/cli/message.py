@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Noun, Session, moment, take_session
+from posthouse.cli.session import Noun, Session, moment, say, take_session
 
 
 @click.group(cls=Noun)
@@ -29,4 +29,4 @@ def _print(stories: list[dict[str, Any]]) -> None:
         click.secho(story["trace_id"], bold=True)
         for event in story["events"]:
             address = event["address"] or "<>"
-            click.echo(f"  {moment(event['at'])}  {event['kind']:<10}  {address}  {event['detail']}".rstrip())
+            say(f"  {moment(event['at'])}  {event['kind']:<10}  {address}  {event['detail']}".rstrip())

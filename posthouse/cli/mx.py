@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from posthouse.cli.session import Session, Verb, plain, take_session
+from posthouse.cli.session import Session, Verb, plain, say, take_session
 
 
 @click.command(cls=Verb)
@@ -18,6 +18,6 @@ def mx(session: Session, domain: str) -> None:
     else:
         session.table(route["hosts"], dict.fromkeys(("preference", "host", "addresses", "note"), plain))
         if route["note"]:
-            click.echo(route["note"])
+            say(route["note"])
     if not route["usable"]:
         click.get_current_context().exit(1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Noun, Session, moment, octets, plain, take_session
+from posthouse.cli.session import Noun, Session, moment, octets, plain, say, take_session
 
 
 @click.group(cls=Noun)
@@ -56,13 +56,13 @@ def show(session: Session, id: int) -> None:
 
 
 def _detail(row: dict[str, Any]) -> None:
-    click.echo(f"{row['id']}  {row['trace_id']}  from <{row['sender']}>  {octets(row['size'])}")
+    say(f"{row['id']}  {row['trace_id']}  from <{row['sender']}>  {octets(row['size'])}")
     click.echo(f"queued {moment(row['created_at'])}")
     for recipient in row["recipients"]:
-        click.echo(f"  {recipient['address']}: {recipient['state']}, {recipient['attempts']} attempts")
+        say(f"  {recipient['address']}: {recipient['state']}, {recipient['attempts']} attempts")
         if recipient["last_at"]:
             where = " ".join(filter(None, (recipient["last_host"], recipient["last_tls"])))
-            click.echo(f"    {moment(recipient['last_at'])}  {where}  {recipient['last_reply']}")
+            say(f"    {moment(recipient['last_at'])}  {where}  {recipient['last_reply']}")
         if recipient["state"] == "waiting":
             click.echo(f"    next attempt {moment(recipient['next_attempt_at'])}")
 

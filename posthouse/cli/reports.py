@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Noun, Session, moment, plain, take_session
+from posthouse.cli.session import Noun, Session, moment, plain, say, take_session
 
 COLUMNS = {
     "id": plain,
@@ -19,6 +19,9 @@ COLUMNS = {
     "failures": plain,
 }
 ROW_COLUMNS = dict.fromkeys(("from", "source", "count", "dkim", "spf", "disposition"), plain)
+FAILURE_COLUMNS = dict.fromkeys(
+    ("result-type", "sending-mta-ip", "receiving-mx-hostname", "failed-session-count"), plain
+)
 
 
 @click.group(cls=Noun)
@@ -45,20 +48,23 @@ def show(session: Session, id: int) -> None:
         session.show(report, lambda: None)
         return
     row, content = report["row"], report["content"]
-    click.echo(f"{row['kind']} report of {row['organization']} about {row['domain']}, {row['direction']}")
+    say(f"{row['kind']} report of {row['organization']} about {row['domain']}, {row['direction']}")
     click.echo(f"{moment(row['begin'])} to {moment(row['end'])}: {row['messages']}, {row['failures']} failed")
     if row["kind"] == "aggregate":
         session.table([_aggregate_row(one) for one in content["rows"]], ROW_COLUMNS)
     elif row["kind"] == "tls":
         session.table(
-            [one for policy in content["policies"] for one in policy["failure-details"]],
-            dict.fromkeys(
-                ("result-type", "sending-mta-ip", "receiving-mx-hostname", "failed-session-count"), plain
-            ),
+            # RFC 8460 §4.4: what is not known is left out, and where nothing failed there are no details.
+            [
+                {key: one.get(key, "") for key in FAILURE_COLUMNS}
+                for policy in content["policies"]
+                for one in policy.get("failure-details", ())
+            ],
+            FAILURE_COLUMNS,
         )
     else:
         for name, value in content.get("fields", {}).items():
-            click.echo(f"{name}: {value}")
+            say(f"{name}: {value}")
 
 
 def _aggregate_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
-from posthouse.cli.session import Session, take_session
+from posthouse.cli.session import Session, say, take_session
 
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
 EX_TEMPFAIL = 75
 """sysexits.h: what a program that calls sendmail understands."""
+
+
+IGNORED: Final = "ABCDLMNORVXehp"
+"""Sendmail's further options with a value: it goes with them, and is neither a recipient nor options of its own."""
+
+
+def _ignored(function: Callable[..., Any]) -> Callable[..., Any]:
+    for letter in IGNORED:
+        function = click.option(f"-{letter}", f"ignored_{letter}", hidden=True, expose_value=False)(function)
+    return function
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -26,6 +38,7 @@ EX_TEMPFAIL = 75
 @click.option("-o", "options", multiple=True, metavar="X", help="Sendmail's options: -oi is -i.")
 @click.option("-b", "mode", metavar="X", default="m", help="Only -bm, from standard input.")
 @click.argument("recipients", nargs=-1)
+@_ignored
 @take_session
 def sendmail(
     session: Session,
@@ -58,7 +71,7 @@ def sendmail(
     )
     refused = [one for one in answer["recipients"] if not one["accepted"]]
     for one in refused:
-        click.echo(f"{one['address']}: {one['reply']}", err=True)
+        say(f"{one['address']}: {one['reply']}", err=True)
     if refused:
         context.exit(EX_TEMPFAIL if all(one["reply"].startswith("4") for one in refused) else EX_UNAVAILABLE)
 

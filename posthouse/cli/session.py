@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posthouse import limits
+from posthouse.operations.logs import without_controls
 
 if TYPE_CHECKING:
     from posthouse.cli.local import LocalHouse
@@ -129,7 +130,7 @@ class Session:
             click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
             return
         heads = [key.replace("_", " ") for key in columns]
-        cells = [[write(row[key]) for key, write in columns.items()] for row in rows]
+        cells = [[without_controls(write(row[key])) for key, write in columns.items()] for row in rows]
         if sys.stdout.isatty():
             _rich_table(heads, cells)
         elif cells:
@@ -193,6 +194,11 @@ def _want_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 take_session = click.make_pass_decorator(Session)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """A line with words of strangers in it: what would steer the terminal is shown, not done."""
+    click.echo(without_controls(text), err=err)
 
 
 # --- how values are written ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from posthouse.cli.session import Noun, Session, moment, octets, plain, take_session
+from posthouse.cli.session import Noun, Session, moment, octets, plain, say, take_session
 
 
 @click.group(cls=Noun)
@@ -56,14 +56,14 @@ def explain(session: Session, file: Any, account: str, peer: str, helo: str, sen
 def _show(verdict: dict[str, Any]) -> None:
     click.echo(f"{verdict['decision']}: {verdict['score']:.1f} of {verdict['junk_at']:.1f}")
     for check in verdict["checks"]:
-        click.echo(f"  {check.get('weight', 0.0):+5.1f}  {check['check']}: {check.get('evidence', '')}")
+        say(f"  {check.get('weight', 0.0):+5.1f}  {check['check']}: {check.get('evidence', '')}")
     for fact in verdict["facts"]:
         words = " ".join(
             filter(None, (fact.get("value", ""), f"like {fact['of']}" if fact.get("of") else ""))
         )
-        click.echo(f"  fact   {fact['fact']}{': ' if words else ''}{words}")
+        say(f"  fact   {fact['fact']}{': ' if words else ''}{words}")
     for change in verdict["would_change"]:
-        click.echo(f"  if     {change}")
+        say(f"  if     {change}")
 
 
 @spam.command("rejects")

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from posthouse.cli.session import Session, Verb, take_session
+from posthouse.cli.session import Session, Verb, say, take_session
 
 
 @click.command(cls=Verb)
@@ -24,6 +24,6 @@ def trace(session: Session, address: str, send: bool) -> None:
         if session.as_json:
             click.echo(json.dumps(step, ensure_ascii=False))
         else:
-            click.echo(step["text"])
+            say(step["text"])
     if not fine:
         click.get_current_context().exit(1)

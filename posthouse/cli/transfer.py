@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posthouse.cli.session import Session, Verb, take_session
+from posthouse.cli.session import Session, Verb, say, take_session
 
 if TYPE_CHECKING:
     from posthouse.operations.transfer.carry import Step
@@ -159,9 +159,9 @@ def show_steps(session: Session, steps: Iterator[Step], word: str, **more: Any) 
     else:
         for step in last.values():
             before = f" ({step.before} were taken before)" if step.before else ""
-            click.echo(f"{step.folder}: {step.done}{before}")
+            say(f"{step.folder}: {step.done}{before}")
         for each in refused:
-            click.echo(f"left out: {each}", err=True)
+            say(f"left out: {each}", err=True)
         click.echo(f"{word} {count} messages")
     if refused:
         click.get_current_context().exit(1)

@@ -16,6 +16,7 @@ import msgspec
 
 from posthouse.accounts.directory import POSTMASTER, Directory
 from posthouse.errors import Conflict, OverQuota, Temporary
+from posthouse.inbound.bounceable import Standing
 from posthouse.inbound.checks import Refused
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
@@ -38,6 +39,7 @@ Notify = Callable[[Mail, tuple[Notice, ...]], Awaitable[None]]
 
 _ACCEPTED: Final = Reply(250, "2.0.0", "Delivered")
 _FULL: Final = Reply(452, "4.2.2", "The mailbox is full, try again later")
+_NOT_TOLD: Final = "nothing: it is probably not who sent this"
 INBOX: Final = "INBOX"
 
 
@@ -71,6 +73,8 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     """Lines for the timeline."""
     junk: bool = False
     """It goes to Junk, not to the inbox."""
+    reverse_path: Standing = Standing.PROVED
+    """Whether notices about it would go to its sender."""
     end: bytes = b""
     """What must stand between our fields and a text that begins without a header."""
     rule: RuleFor | None = None
@@ -91,6 +95,8 @@ class Decided(msgspec.Struct, frozen=True):
     rulings: Mapping[int, Ruling] = {}
     """By account."""
     leave: Leave | None = None
+    silent: bool = False
+    """Nobody is told what becomes of it: its reverse-path is probably somebody else's."""
 
     def ruling(self, box: Box) -> Ruling:
         """Of an account's copy."""
@@ -123,21 +129,25 @@ class Deliverer:
             if not plan.boxes and not plan.remote and report is None:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
             boxes = [box.account for box in plan.boxes.values()]
-            rulings = await handling.rule(boxes) if handling.rule is not None and boxes else {}
+            asked = handling.rule if boxes or plan.remote else None
+            rulings = await asked(boxes) if asked is not None else {}
             alone = not plan.remote and report is None
             refused = common_reply(list(rulings.values())) if alone else None
-            if refused is not None and not await self._kept_refused(rulings):
+            if refused is not None and not await self._kept_refused(refused, rulings):
                 raise Refused(refused)
             leave = leave or await self._ask_leave(plan, handling)
-            if refused is None:
+            silent = _is_silent(handling, rulings)
+            if refused is None and not silent:
                 await self._tell_failures(mail, plan, told)
+            decided = Decided(report, rulings, leave, silent)
             try:
-                result = await self._commit(mail, prefix, plan, handling, Decided(report, rulings, leave))
+                result = await self._commit(mail, prefix, plan, handling, decided)
             except OverQuota:
                 continue  # somebody filled an account between our question and the commit
             if refused is not None:  # it is kept to be looked at, and nobody hears that it was delivered
                 return DeliverResult(replies=(refused,) * len(mail.recipients))
-            await self._tell_successes(mail, plan)
+            if not silent:
+                await self._tell_successes(mail, plan)
             self._tell_of(mail, result, handling, rulings)
             return result
         raise Temporary("a mailbox is filling up, try again later")
@@ -162,9 +172,12 @@ class Deliverer:
             raise Refused(leave.reply)
         return leave
 
-    async def _kept_refused(self, rulings: Mapping[int, Ruling]) -> bool:
-        """Whether a message that nobody takes is still kept to be looked at; else what it left behind is noted."""
-        if any(one.keep for one in rulings.values()):
+    async def _kept_refused(self, reply: Reply, rulings: Mapping[int, Ruling]) -> bool:
+        """Whether a message that nobody takes is still kept to be looked at; else what it left behind is noted.
+
+        Not one that is to come again because of some accounts: they would get it twice.
+        """
+        if reply.permanent and any(one.keep for one in rulings.values()):
             return True
         ops = [op for one in rulings.values() for op in one.ops]
         if ops:
@@ -231,14 +244,14 @@ class Deliverer:
         )
         if signed.note:
             notes.append(_line(mail, "signed", mail.reverse_path, signed.note))
+        if decided.silent and any(target.failure is not None for target in plan.targets):
+            notes.append(_line(mail, "told", mail.reverse_path, _NOT_TOLD))
         if report is not None:
             notes.append(_line(mail, "reported", plan.reports[0].address, in_words(report)))
         ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
         ops += [await self._add(mail, prefix, box, handling, ruling) for box, ruling in ruled]
         if plan.remote:
-            ops.append(
-                _enqueue(mail, signed.fields + prefix + handling.end, plan, held=bool(leave and leave.held))
-            )
+            ops.append(_enqueue(mail, signed.fields + prefix + handling.end, plan, decided))
         if report is not None:
             ops.append(AddReport(report=report))
         ops += leave.ops if leave is not None else ()
@@ -313,10 +326,18 @@ class Deliverer:
             log.exception("fault while writing a delivery notice id=%s", mail.trace_id)
 
 
-def _enqueue(mail: Mail, prefix: bytes, plan: Plan, *, held: bool) -> Enqueue:
+def _is_silent(handling: Handling, rulings: Mapping[int, Ruling]) -> bool:
+    if handling.reverse_path is not Standing.UNKNOWN:
+        return handling.reverse_path is Standing.DOUBTFUL
+    return bool(rulings) and all(one.place is not Place.INBOX for one in rulings.values())
+
+
+def _enqueue(mail: Mail, prefix: bytes, plan: Plan, decided: Decided) -> Enqueue:
     recipients = tuple(plan.remote.values())
-    if held:
+    if decided.leave is not None and decided.leave.held:
         recipients = tuple(msgspec.structs.replace(one, held=True) for one in recipients)
+    if decided.silent:
+        recipients = tuple(msgspec.structs.replace(one, notify="NEVER") for one in recipients)
     message = NewQueued(
         trace_id=mail.trace_id,
         reverse_path=mail.reverse_path,

@@ -13,6 +13,7 @@ import secrets
 import msgspec
 
 from posthouse.accounts.model import Login
+from posthouse.message.compose import needs
 from posthouse.store.model import Content
 
 
@@ -59,6 +60,22 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """The word behind "with" in the Received field (RFC 3848, RFC 6531 §4.3)."""
     tls: str = ""
     """Version and cipher; empty: no TLS."""
+
+
+def our_mail(raw: bytes, *to: str, trace_id: str, at: float, notify: str = "") -> Mail:
+    """A message that we write ourselves, from the null reverse-path: nobody need hear that it failed."""
+    asks = needs(raw)
+    return Mail(
+        trace_id=trace_id,
+        reverse_path="",
+        recipients=tuple(MailRecipient(address, notify) for address in to),
+        content=Content.of(raw),
+        received_at=at,
+        smtputf8=asks.smtputf8,
+        body=asks.body,
+        via=Via.LOCAL,
+        protocol="local",
+    )
 
 
 def new_trace_id(now: float) -> str:

@@ -20,8 +20,10 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.errors import Conflict, NotFound, PosthouseError
+from posthouse.inbound.line_ends import with_crlf
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.pipeline import Pipeline
+from posthouse.message.address import ascii_domain
 from posthouse.smtp.replies import Reply
 from posthouse.store.account_model import SUBMISSIONS, Item
 from posthouse.store.interface import PutItem, RemoveUpload, Store
@@ -113,6 +115,8 @@ class Outbox:
         envelope = record.envelope
         parameters = {k.upper(): v for k, v in (envelope.mail_from.parameters or {}).items()}
         recipients = tuple(_recipient(each) for each in envelope.rcpt_to)
+        # It may be an import, or a draft that a mail program put there: signed and sent are lines that end as in SMTP.
+        content = Content.of(await with_crlf(content.beginning()))
         head = content.head.partition(b"\r\n\r\n")[0]
         mail = Mail(
             trace_id=record.trace_id,
@@ -179,8 +183,9 @@ class Outbox:
         await self._settle(marked, record)
 
     async def _taken(self, record: Submission) -> bool:
-        """Whether a crash came between sending and noting that it was sent."""
-        return bool(await self._store.events(trace_id=record.trace_id, limit=1))
+        """Whether a crash came between sending and noting that it was sent: what takes it says "received"."""
+        events = await self._store.events(trace_id=record.trace_id, limit=limits.OUTBOX_EVENTS)
+        return any(event.kind == "received" for event in events)
 
     async def _settle(self, item: Item, record: Submission) -> None:
         upload_id, record.upload_id = record.upload_id, 0
@@ -241,8 +246,10 @@ def first_status(record: Submission, replies: tuple[Reply, ...]) -> dict[str, De
 def status_of(record: Submission, events: list[Event]) -> dict[str, DeliveryStatus]:
     """What the timeline tells of each recipient (RFC 8621 §7 deliveryStatus)."""
     found = dict(record.delivery_status or first_status(record, ()))
+    # The timeline has domains in A-labels.
+    names = {ascii_domain(each).casefold(): each for each in found}
     for event in events:
-        name = next((each for each in found if each.casefold() == event.address.casefold()), None)
+        name = names.get(event.address.casefold())
         delivered = _DELIVERED.get(event.kind)
         if name is None or delivered is None:
             continue

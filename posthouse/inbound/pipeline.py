@@ -17,6 +17,7 @@ import msgspec
 
 from posthouse.accounts.directory import Directory
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
+from posthouse.inbound.bounceable import Standing, standing_of
 from posthouse.inbound.checks import (
     Check,
     Examination,
@@ -110,10 +111,12 @@ class Pipeline:
             mail = msgspec.structs.replace(mail, content=content)
         # What a host of ours hands on for others is judged as anything else; its own mail is not.
         ours = examination.trusted and examination.client is None and examination.authentication is None
-        judged = self._judge is not None and mail.via is Via.MX and not ours
+        strange = mail.via is Via.MX and not ours
+        judged = self._judge is not None and strange
         handling = Handling(
             notes=tuple(self._event(mail, *line) for line in examination.story),
             junk=bool(examination.junk),
+            reverse_path=standing_of(examination) if strange else Standing.PROVED,
             end=b"\r\n" if _headless(examination) else b"",
             rule=self._judge(examination) if judged and self._judge is not None else None,
             leave=self._outgoing(mail) if mail.login is not None and self._outgoing is not None else None,

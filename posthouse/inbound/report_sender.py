@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.errors import NotFound, Temporary
-from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.inbound.mail import Mail, new_trace_id, our_mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.received import received_field
 from posthouse.inbound.report_letters import (
@@ -39,7 +39,7 @@ from posthouse.msgauth.spf_record import is_spf
 from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, Wanted, reports_wanted, write_tls_report
 from posthouse.resolver import Resolver, Status
 from posthouse.store.interface import Op, Store
-from posthouse.store.model import Content, DomainKind
+from posthouse.store.model import DomainKind
 from posthouse.store.trust import AddReport, DmarcTally, ForgetTallies, PruneReports, Report
 
 log: Final = logging.getLogger(__name__)
@@ -241,16 +241,7 @@ class ReportSender:
 
     async def _post(self, raw: bytes, head: Letterhead) -> list[Op[Any]]:
         """The operations that deliver a letter, from the null reverse-path: nobody need hear that it failed."""
-        mail = Mail(
-            trace_id=new_trace_id(head.at),
-            reverse_path="",
-            recipients=(MailRecipient(head.to),),
-            content=Content.of(raw),
-            received_at=head.at,
-            body="7BIT" if raw.isascii() else "8BITMIME",
-            via=Via.LOCAL,
-            protocol="local",
-        )
+        mail = our_mail(raw, head.to, trace_id=new_trace_id(head.at), at=head.at)
         return await self._operations(mail, received_field(mail, self._hostname, show_client=False))
 
     async def _head(self, to: str) -> Letterhead:

@@ -46,7 +46,8 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RuleFor = Callable[[Sequence[Account]], Awaitable[dict[int, Ruling]]]
-"""Rules about one message: account id → ruling. May raise `Refused` (for everybody) and Temporary."""
+"""Rules about one message: account id → ruling; asked for nobody when it is only handed on. May raise `Refused` (for
+everybody) and Temporary."""
 Judge = Callable[[Examination], RuleFor]
 
 

@@ -7,7 +7,7 @@ pipeline takes out).
 
 from __future__ import annotations
 
-import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import Final
@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from posthouse.accounts.addresses import normalize_address
+from posthouse.inbound.line_ends import with_crlf
 from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
 from posthouse.inbound.pipeline import Pipeline
-from posthouse.limits import SENDMAIL_PIECE, SMTP_RECIPIENTS
-from posthouse.message.compose import crlf
+from posthouse.limits import SMTP_RECIPIENTS
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.smtp.replies import Reply
@@ -26,6 +26,8 @@ from posthouse.store.model import Content
 
 _RECIPIENT_FIELDS: Final = ("to", "cc", "bcc")
 _RESENT_FIELDS: Final = ("resent-to", "resent-cc", "resent-bcc")
+_FROM_LINE: Final = re.compile(rb">?From (?![ \t]*:)[^\r\n]*(?:\r\n|\n|\r)?")
+"""The envelope line of an mbox, which procmail and its kin leave in front. "From :" is a field, though an old one."""
 
 
 class RecipientResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +76,8 @@ class Sendmail:
 
         `sender`: the reverse-path, "" or "<>" for the null one; None: the user's own address.
         """
-        large = len(body) > SENDMAIL_PIECE
-        raw = await asyncio.to_thread(_with_crlf, body) if large else _with_crlf(body)
+        envelope = _FROM_LINE.match(body)
+        raw = await with_crlf(body if envelope is None else body[envelope.end() :])
         if len(raw) > self._message_size:
             raise ValueError(f"the message is larger than {self._message_size} octets")
         headers = Headers.scan(raw)
@@ -134,19 +136,6 @@ class Sendmail:
             for value in headers.all(name)
             for mailbox in flat(parse_mailbox_list(value))
         ]
-
-
-def _with_crlf(body: bytes) -> bytes:
-    """Lines ended by CR LF, whatever they were; piece by piece, between which other threads have their turn."""
-    pieces = []
-    start = 0
-    while start < len(body):
-        end = start + SENDMAIL_PIECE
-        if body[end - 1 : end + 1] == b"\r\n":
-            end += 1
-        pieces.append(crlf(body[start:end]))
-        start = end
-    return b"".join(pieces)
 
 
 def _from_field(full_name: str, address: str) -> bytes:

@@ -24,6 +24,7 @@ from posthouse.limits import DKIM_KEYS_REREAD, DKIM_SIGNERS, MESSAGE_HEADER, STA
 from posthouse.message.headers import Headers
 from posthouse.msgauth.arc_seal import Sealing, seal
 from posthouse.msgauth.authres import NAME as AUTHENTICATION_RESULTS
+from posthouse.msgauth.authres import AuthResultsError, parse_authres
 from posthouse.msgauth.dkim_canon import raw_fields
 from posthouse.msgauth.dkim_sign import FORM, SigningKey, load_private_key, sign
 from posthouse.store.model import Content
@@ -101,7 +102,7 @@ class Signer:
         found = Headers.scan(prefix).first(AUTHENTICATION_RESULTS)
         keys = await self._keys_for(self._hostname) or next(iter(self._keys.values()), ())
         key = next((one for one in keys if one.algorithm == "rsa-sha256"), None)
-        if found is None or key is None or b"arc=fail" in found:
+        if found is None or key is None or not _may_continue(found):
             return UNSIGNED
         headers = Headers.scan(prefix + mail.content.beginning()[:MESSAGE_HEADER])
         sealing = Sealing(results=found.decode("ascii", "replace"), key=key, now=int(mail.received_at))
@@ -131,6 +132,15 @@ class Signer:
         found = await self._read_keys()
         self._keys = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded, tuple(found))
         self._read_at = begun
+
+
+def _may_continue(results: bytes) -> bool:
+    """RFC 8617 §5.1: a seal says of the chain before it that it is good, so one that could not be checked gets none."""
+    try:
+        said = (one.result for one in parse_authres(results).results if one.method == "arc")
+    except AuthResultsError:  # so many signatures that its end is not read
+        return False
+    return next(said, "none") in ("none", "pass")
 
 
 class _Work(msgspec.Struct, frozen=True):

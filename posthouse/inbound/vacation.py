@@ -22,14 +22,15 @@ from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.errors import Conflict, NotFound, PosthouseError
 from posthouse.inbound.authors import claimed_addresses
-from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.inbound.mail import Mail, Via, new_trace_id, our_mail
+from posthouse.message.address import ascii_domain
 from posthouse.message.compose import Body, compose, format_mailbox, multipart, text_body
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.threading import message_ids
 from posthouse.store.interface import Op, PutItem, RemoveItem, Store
-from posthouse.store.model import Account, Content
+from posthouse.store.model import Account
 
 log: Final = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ class VacationResponder:
         references = [*message_ids(headers.first("references")), *asked][-limits.THREAD_IDS :]
         fields = [
             ("From", format_mailbox(account.display_name, local, domain)),
-            ("To", f"<{mail.reverse_path}>"),
+            ("To", f"<{ascii_domain(mail.reverse_path)}>"),
             ("Subject", subject[:250]),
             ("Date", format_date(int(now))),
             ("Message-ID", f"<{trace_id}@{self._hostname}>"),
@@ -216,16 +217,8 @@ class VacationResponder:
         if asked:
             fields.append(("In-Reply-To", f"<{asked[0].decode('ascii', 'replace')}>"))
             fields.append(("References", " ".join(f"<{i.decode('ascii', 'replace')}>" for i in references)))
-        addresses = account.address + mail.reverse_path
-        raw = compose(fields, _body(vacation), utf8=not addresses.isascii())
-        return Mail(
-            trace_id=trace_id,
-            reverse_path="",
-            recipients=(MailRecipient(mail.reverse_path, "NEVER"),),
-            content=Content.of(raw),
-            received_at=now,
-            via=Via.LOCAL,
-        )
+        raw = compose(fields, _body(vacation))
+        return our_mail(raw, mail.reverse_path, trace_id=trace_id, at=now, notify="NEVER")
 
 
 def _body(vacation: Vacation) -> Body:

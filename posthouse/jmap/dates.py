@@ -33,6 +33,11 @@ def parse_utc(text: object, name: str) -> int:
     return seconds
 
 
+def parse_bound(text: object, name: str) -> int:
+    """The first whole second that is not before a UTCDate: what whole seconds are compared with."""
+    return parse_utc(text, name) + ("." in str(text))  # a fraction is never zero
+
+
 def parse(text: object, name: str) -> tuple[int, int]:
     """(POSIX seconds, minutes east of UTC) of a Date. Rejected invalidProperties."""
     match = _DATE.fullmatch(text) if isinstance(text, str) else None

@@ -277,6 +277,8 @@ class _Body:
             self._count(len(value.value))
             return
         entity.charset = given.get("charset")
+        if entity.charset is not None and not isinstance(entity.charset, str):
+            raise invalid("a string is wanted", f"{where}/charset")
         await self._blob(entity, str(blob_id))
 
     async def _blob(self, entity: Entity, blob_id: str) -> None:

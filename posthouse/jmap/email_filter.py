@@ -194,11 +194,11 @@ class Matcher:
         return [i for i in positions if email_ids[i] in others]
 
     async def _before(self, value: str, positions: Positions) -> Positions:
-        moment, received = dates.parse_utc(value, "before"), self._columns.received
+        moment, received = dates.parse_bound(value, "before"), self._columns.received
         return [i for i in positions if received[i] < moment]
 
     async def _after(self, value: str, positions: Positions) -> Positions:
-        moment, received = dates.parse_utc(value, "after"), self._columns.received
+        moment, received = dates.parse_bound(value, "after"), self._columns.received
         return [i for i in positions if received[i] >= moment]
 
     async def _min_size(self, value: int, positions: Positions) -> Positions:
@@ -251,7 +251,7 @@ class Matcher:
 
     async def _header(self, value: list[str], positions: Positions) -> Positions:
         field = f"header:{value[0].lower()}"
-        if len(value) == 1:
+        if len(value) == 1 or not tokens(value[1]):
             return await self._search_one(field, "", positions)
         return await self._search(field, value[1], positions)
 

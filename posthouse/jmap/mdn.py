@@ -22,6 +22,7 @@ from posthouse.jmap.ids import CreationId
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer
 from posthouse.jmap.submission_set import is_too_much
+from posthouse.message.address import ascii_domain
 from posthouse.message.compose import (
     Body,
     compose,
@@ -217,12 +218,12 @@ def _written(
     if wanted.include_original_message:
         parts.append(message_body(raw))
     body = multipart("report", parts, f"=_{secrets.token_hex(16)}", "; report-type=disposition-notification")
-    local, _, domain = email.rpartition("@")
+    local, _, domain = ascii_domain(email).rpartition("@")
     subject = wanted.subject or f"Read: {decode_value(headers.first('subject') or b'')}"
     now = context.services.now()
     head = [
         ("From", format_mailbox(str(sender["name"]), local, domain)),
-        ("To", ", ".join(f"<{each}>" for each in to)),
+        ("To", ", ".join(f"<{ascii_domain(each)}>" for each in to)),
         ("Subject", subject),
         ("Date", format_date(int(now))),
         ("Message-ID", f"<{secrets.token_hex(16)}@{context.services.hostname}>"),
@@ -233,7 +234,7 @@ def _written(
         "originalMessageId": f"<{original.decode('ascii', 'replace')}>" if original else None,
         "subject": subject,
     }
-    return compose(head, body, utf8=not all(each.isascii() for each in (email, *to))), told
+    return compose(head, body), told
 
 
 # --- MDN/parse ------------------------------------------------------------------------------------------------

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
 from posthouse.message.compose import crlf, format_field, text_body
+from posthouse.message.parameters import extended_value, parameter, parse_media_type
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
+"""RFC 2045 §5.1: a value that needs no quotes."""
 
 Fields = list[tuple[str, str]]
 
@@ -35,31 +41,50 @@ def render(entity: Entity) -> bytes:
         for child in entity.children:
             pieces += (b"--", boundary.encode(), b"\r\n", render(child), b"\r\n")
         pieces += (b"--", boundary.encode(), b"--\r\n")
-        content_type = f'{entity.type}; boundary="{boundary}"'
         body = b"".join(pieces)
-        encoding = "7bit" if body.isascii() else "8bit"
-        return _header(entity, content_type, encoding) + body
+        return _header(entity, ("boundary", boundary), "7bit" if body.isascii() else "8bit") + body
     if entity.text is not None:
         made = text_body(entity.text, entity.type)
-        return _header(entity, made.content_type, made.encoding) + made.octets
-    content_type = entity.type
-    if entity.charset:
-        content_type += f'; charset="{entity.charset}"'
+        charset = made.content_type.rpartition("=")[2]
+        return _header(entity, ("charset", charset), made.encoding) + made.octets
+    charset = entity.charset or ""
     if entity.type in {"message/rfc822", "message/global"}:
         # RFC 2046 §5.2.1: a message within a message is never encoded.
         octets = crlf(entity.octets)
-        return _header(entity, content_type, "7bit" if octets.isascii() else "8bit") + octets
+        return _header(entity, ("charset", charset), "7bit" if octets.isascii() else "8bit") + octets
     encoded = base64.encodebytes(entity.octets).replace(b"\n", b"\r\n")
-    return _header(entity, content_type, "base64") + encoded
+    return _header(entity, ("charset", charset), "base64") + encoded
 
 
-def _header(entity: Entity, content_type: str, encoding: str) -> bytes:
-    fields = [*entity.fields]
-    if not any(name.lower() == "content-type" for name, _ in fields):
-        fields.insert(0, ("Content-Type", content_type))
+def _header(entity: Entity, parameter_: tuple[str, str], encoding: str) -> bytes:
+    """The header section. `parameter_`: what Content-Type must say of a body that is written here."""
+    given = [value for name, value in entity.fields if name.lower() == "content-type"]
+    fields = [pair for pair in entity.fields if pair[0].lower() != "content-type"]
+    content_type = _with_parameter(given[0] if given else entity.type, *parameter_)
+    fields.insert(0, ("Content-Type", content_type))
     if encoding != "7bit":
         fields.append(("Content-Transfer-Encoding", encoding))
     return b"".join([*(format_field(name, value) for name, value in fields), b"\r\n"])
+
+
+def _with_parameter(content_type: str, name: str, value: str) -> str:
+    """A media type whose parameter has this value (empty: whichever it has), its others as they are."""
+    type_, subtype, parameters = parse_media_type(content_type.encode())
+    present = parameter(parameters, name)
+    if not value or present == value or ((present or "").lower() == "utf-8" and value == "us-ascii"):
+        return content_type
+    if present is None:
+        return f"{content_type.rstrip('; ')}; {name}={_quoted(name, value)}"
+    others = [(key, each) for key, each in parameters if key.removesuffix("*") != name]
+    written = [f"{key}={_quoted(key, each)}" for key, each in [(name, value), *others]]
+    return "; ".join((f"{type_}/{subtype}", *written))
+
+
+def _quoted(name: str, value: str) -> str:
+    """A parameter's value as it is written (RFC 2045 §5.1; RFC 2231 §4 where the name says so)."""
+    if name.endswith("*"):
+        return extended_value(value)
+    return value if _TOKEN.fullmatch(value) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def disposition_field(disposition: str | None, name: str | None) -> str | None:

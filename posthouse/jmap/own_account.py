@@ -143,7 +143,7 @@ def _story(trace_id: str, events: list[Event], waiting: list[QueuedMessage]) -> 
     for event in events:
         if event.kind in {"queued", "attempted", "delivered", "deferred", "failed", "dropped", "held"}:
             recipients.setdefault(event.address, []).append(event)
-    queued = {r.address: r for message in waiting for r in message.recipients}
+    queued = {r.address.lower(): r for message in waiting for r in message.recipients}
     return {
         "traceId": trace_id,
         "at": events[0].at,

@@ -102,13 +102,14 @@ def _matches(tree: dict[str, Any] | None, found: dict[str, Any]) -> bool:
             return not any(results)
         return all(results) if tree["operator"] == "AND" else any(results)
     wanted = _condition(tree)
+    send_at = dates.parse_utc(found["sendAt"], "sendAt")
     return (
         (wanted.identity_ids is None or found["identityId"] in wanted.identity_ids)
         and (wanted.email_ids is None or found["emailId"] in wanted.email_ids)
         and (wanted.thread_ids is None or found["threadId"] in wanted.thread_ids)
         and (wanted.undo_status is None or found["undoStatus"] == wanted.undo_status)
-        and (wanted.before is None or found["sendAt"] < wanted.before)
-        and (wanted.after is None or found["sendAt"] >= wanted.after)
+        and (wanted.before is None or send_at < dates.parse_bound(wanted.before, "before"))
+        and (wanted.after is None or send_at >= dates.parse_bound(wanted.after, "after"))
     )
 
 

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from posthouse.ip_addresses import read_ip
+from posthouse.junk.look_alike import registrable
 from posthouse.limits import (
     BLOCK_LIST_CACHE,
     BLOCK_LIST_CACHED,
@@ -116,10 +117,9 @@ class BlockLists:
         if why:
             return [], why
         codes = await asyncio.gather(*(self._ask(f"{name}.{one.zone}") for _, name in asked))
+        listed = {what: code for (what, _), code in zip(asked, codes, strict=True) if code}
         return [
-            Listing(zone=one.zone, kind=one.kind, what=what, code=code)
-            for (what, _), code in zip(asked, codes, strict=True)
-            if code
+            Listing(zone=one.zone, kind=one.kind, what=what, code=code) for what, code in listed.items()
         ], ""
 
     def _late(self, one: BlockList) -> str:
@@ -191,7 +191,7 @@ def _in_turn(
 def _questions(
     kind: ListKind, address: str, domains: Sequence[str], mail_addresses: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """(what, the name in front of the zone)."""
+    """(what, the name in front of the zone): of a host its own and its domain's, for some lists have only those."""
     if kind is ListKind.ADDRESS:
         name = reversed_address(address)
         return [(address, name)] if name else []
@@ -204,11 +204,13 @@ def _questions(
     for domain in domains:
         try:
             name = normalize_domain(domain.rstrip("."))
+            base = normalize_domain(registrable(name))
         except ValueError:
             continue
-        if "." in name:
-            found.append((domain, name))
-    return found
+        # An address is no domain; some lists answer such a question with an error that looks like a listing.
+        if "." in name and not name.rpartition(".")[2].isdigit():
+            found += [(base, name), (base, base)]
+    return list(dict.fromkeys(found))
 
 
 def reversed_address(address: str) -> str:

@@ -114,5 +114,5 @@ def messages_of(body: bytes) -> Iterator[bytes]:
     with tempfile.NamedTemporaryFile(prefix="posthouse-") as file:
         file.write(body)
         file.flush()
-        for message in mailbox.mbox(file.name, create=False):
-            yield message.as_bytes()
+        box = mailbox.mbox(file.name, create=False)
+        yield from map(box.get_bytes, box.keys())

@@ -17,6 +17,29 @@ _FOREIGN: Final = str.maketrans(
 )
 _SHAPES: Final = str.maketrans("0135l|i", "oiesiii")
 _PAIRS: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+_SHARED: Final = frozenset({"co", "com", "net", "org", "gov", "edu", "ac"})
+"""Second labels under which a country registers names."""
+_SHARED_IN: Final = {
+    country: frozenset(labels.split())
+    for country, labels in {
+        "at": "or gv",
+        "au": "id asn",
+        "br": "adv art blog eco eng ind inf leg med mus pro tur tv",
+        "hk": "idv",
+        "id": "biz desa go mil my or sch web",
+        "il": "idf k12 muni",
+        "in": "firm gen ind nic res",
+        "jp": "ad ed go gr lg ne or",
+        "kr": "es go hs kg mil ms ne or pe re sc",
+        "nz": "geek gen govt iwi kiwi maori mil school",
+        "th": "go in mi or",
+        "tr": "av bel bbs biz dr gen info k12 name pol tel tv web",
+        "tw": "club ebiz game idv mil",
+        "uk": "ltd me nhs plc police sch",
+        "za": "law nom school web",
+    }.items()
+}
+"""More of them, in single countries."""
 _SHORT: Final = 5
 """Names with fewer characters differ by one from half the world."""
 
@@ -46,21 +69,24 @@ def skeleton(domain: str) -> str:
 
 
 def registrable(domain: str) -> str:
-    """The last two labels, three where the second is one of those that many share (co.uk, com.cn)."""
-    labels = domain.lower().rstrip(".").split(".")
+    """The last two labels as people read them, three where the second is one that many share (co.uk, ne.jp)."""
+    labels = [_unicode(label) for label in domain.lower().rstrip(".").split(".")[-3:]]
+    country = labels[-1]
     shared = (
         len(labels) > 2
-        and len(labels[-1]) == 2
-        and labels[-2] in {"co", "com", "net", "org", "gov", "edu", "ac"}
+        and len(country) == 2
+        and (labels[-2] in _SHARED or labels[-2] in _SHARED_IN.get(country, ()))
     )
-    return ".".join(labels[-3 if shared else -2 :])
+    return ".".join(labels if shared else labels[-2:])
 
 
 def _unicode(label: str) -> str:
     if not label.startswith("xn--"):
         return label
     try:
-        return label.removeprefix("xn--").encode("ascii").decode("punycode")
+        text = label.removeprefix("xn--").encode("ascii").decode("punycode")
+        text.encode("utf-8")  # punycode can spell half a surrogate pair
+        return text
     except UnicodeError:
         return label
 

@@ -12,14 +12,41 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from posthouse.junk.look_alike import registrable
 from posthouse.limits import MARKUP_LINKS, MARKUP_TAGS
 
 _LINK: Final = re.compile(r"(?<=://)(?:[^/\s\"'<>@]{1,64}@)?([\w.-]{1,100})")
 _SCHEMES: Final = ("http", "https")
+_UNSEEN: Final = re.compile(r"<(?:(!--)|(style|script)\b)")
 _TAG: Final = re.compile(r"<([a-z][a-z0-9]{0,9})\b")
-_ANCHOR: Final = re.compile(
-    r"<a\b[^>]{0,300}?href\s*=\s*[\"']?https?://([\w.-]{1,100})[^>]{0,500}>\s*(?:https?://)?([\w-]+(?:\.[\w-]+)+)"
+_ANCHOR: Final = re.compile(  # a link, and what stands first in it, be it in elements of its own
+    r"<a\b[^>]{0,300}?href\s*=\s*[\"']?https?://(?:[^/\s\"'<>@]{0,64}@)?([\w.-]{1,100})[^>]{0,500}>"
+    r"\s*+(?:<(?!a\b)[a-z][^<>]{0,200}>\s*+){0,4}+(https?://)?([\w-]++(?:\.[\w-]++)++)(?!@)"
 )
+_FILES: Final = frozenset(
+    {
+        *(
+            "avi",
+            "csv",
+            "doc",
+            "docx",
+            "gif",
+            "htm",
+            "html",
+            "ics",
+            "jpeg",
+            "jpg",
+            "js",
+            "json",
+            "key",
+            "mp3",
+            "mp4",
+        ),
+        *("odp", "ods", "odt", "pdf", "png", "ppt", "pptx", "rar", "rtf", "svg", "txt", "xls", "xlsx", "xml"),
+    }
+)
+"""Endings of names of files: `invoice.pdf` in a link is no host."""
+_COUNT: Final = re.compile(r"\d{1,2}")
 _HIDING: Final = tuple(
     (name, re.compile(name + rest))
     for name, rest in (
@@ -29,6 +56,18 @@ _HIDING: Final = tuple(
         ("opacity", r"\s*:\s*0\s*[;\"']"),
     )
 )
+
+
+def without_unseen(lower: str) -> str:
+    """A source (lower case) without comments and what stands in styles and scripts: no reader meets them."""
+    out: list[str] = []
+    position = 0
+    while (found := _UNSEEN.search(lower, position)) is not None:
+        out.append(lower[position : found.start() if found[1] else found.end()])
+        end = lower.find("-->" if found[1] else f"</{found[2]}", found.end())
+        position = len(lower) if end < 0 else end + (3 if found[1] else 0)
+    out.append(lower[position:])
+    return "".join(out)
 
 
 def hosts_linked(lower: str) -> Iterator[str]:
@@ -46,8 +85,8 @@ def hosts_linked(lower: str) -> Iterator[str]:
 def misleading_links(lower: str) -> Iterator[str]:
     """Links that show one host and lead to another, as "shown > real"."""
     for found in itertools.islice(_ANCHOR.finditer(lower), MARKUP_LINKS):
-        real, shown = found[1], found[2]
-        if _organisation(real) != _organisation(shown) and shown.rpartition(".")[2].isalpha():
+        real, scheme, shown = found.groups()
+        if _is_host(shown, bool(scheme)) and registrable(real) != registrable(shown):
             yield f"{shown} > {real}"
 
 
@@ -65,5 +104,9 @@ def tag_tokens(lower: str) -> Iterator[str]:
         yield "t:picture-only"
 
 
-def _organisation(host: str) -> str:
-    return ".".join(host.removeprefix("www.").split(".")[-2:])
+def _is_host(shown: str, has_scheme: bool) -> bool:
+    """Whether a reader takes it for a host: not the name of a file, nor a number before a word (`1.Read`)."""
+    name, _, ending = shown.rpartition(".")
+    if has_scheme or not ending.isalpha():
+        return ending.isalpha()
+    return ending.isascii() and len(ending) > 1 and ending not in _FILES and not _COUNT.fullmatch(name)

@@ -81,7 +81,7 @@ class Surveyor:
         checks += _form(letter)
         if trapped:
             checks.append(Evidence(check="trap", weight=6.0, evidence=trapped))
-        if self._lists.asks(ListKind.DOMAIN) or _has_html(letter):
+        if self._lists.asks(ListKind.DOMAIN) or _has_form(letter):
             await self.read(survey)
         if survey.tokens is not None:
             checks += _content(survey.tokens)
@@ -214,7 +214,9 @@ def _content(tokens: Tokens) -> list[Evidence]:
     return checks
 
 
-def _has_html(letter: Letter) -> bool:
-    """Whether its form is worth a look: other than plain text alone."""
+def _has_form(letter: Letter) -> bool:
+    """Whether its form is worth a look: other than plain text alone, which no name makes a file."""
     kind = letter.headers.first("content-type")
-    return kind is not None and not kind[:10].lower().startswith(b"text/plain")
+    if kind is None or kind[:10].lower().startswith(b"text/plain"):
+        return "content-disposition" in letter.headers or (kind is not None and b"name" in kind.lower())
+    return True

@@ -16,14 +16,16 @@ from functools import cached_property
 from typing import Final
 
 from posthouse.junk.letter import whole_text
-from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens
+from posthouse.junk.look_alike import registrable
+from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens, without_unseen
 from posthouse.limits import TOKEN_HTML, TOKEN_PAIRS, TOKEN_PARTS, TOKEN_TEXT, TOKENS
-from posthouse.message.headers import Headers
+from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox
 from posthouse.message.mime import Part, scan
 from posthouse.message.parameters import parameter
 from posthouse.message.text import part_text
+from posthouse.message.words import fold
 
 _IN_WORDS: Final = "'$%!-"
 """Marks that belong to words, beside letters and digits."""
@@ -34,6 +36,10 @@ _PUNCTUATION: Final = "“”„‘’«»…–—·\xa0、。，！？：；�
 _LONGEST: Final = 25
 """Characters: what is longer is no word of any language but a part of some code."""
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,40}")
+_UNSPACED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{4,80}")
+"""Thai, Lao, Burmese, Khmer: words without spaces between them, of letters that say little in pairs."""
+_SYLLABLES: Final = 4
+"""Characters of such writing that make a token."""
 _ADDRESS: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _DIGITS: Final = re.compile(r"\d+")
 _MARKED_FIELDS: Final = (
@@ -86,7 +92,7 @@ class Tokens:
             found["t:misleading-link"] = None
         for host in itertools.islice(self.links, _LINKS):
             found["u:" + host] = None
-            found["u:" + ".".join(host.split(".")[-2:])] = None
+            found["u:" + registrable(host)] = None
         return tuple(itertools.islice(dict.fromkeys([*found, *_tokens_of(self.texts)]), TOKENS))
 
     @cached_property
@@ -98,11 +104,12 @@ class Tokens:
     def read(self, raw: bytes, child: Part, left: int) -> int:
         """Look at one part; the octets of its HTML source, of `left` that may be read."""
         self._marks[whole_text(f"m:{child.type}/{child.subtype}")] = None
+        # Windows opens `a.exe. ` as `a.exe`, and a client saves a text under its name too.
+        name = decode_value((child.file_name or "").encode()).rstrip(" .")
+        if "." in name:
+            ending = whole_text(name.rpartition(".")[2].lower()[:8])
+            self.files[ending] = self._marks["m:file:" + ending] = None
         if child.type != "text" or child.disposition == "attachment":
-            name = child.file_name or ""
-            if "." in name:
-                ending = whole_text(name.rpartition(".")[2].lower()[:8])
-                self.files[ending] = self._marks["m:file:" + ending] = None
             return 0
         charset = parameter(child.parameters, "charset")
         if charset:
@@ -115,7 +122,7 @@ class Tokens:
             return 0
         if left <= 0:
             return 0
-        source = part_text(raw, child, left).lower()
+        source = without_unseen(part_text(raw, child).lower())[:left]
         self._html.append(source)
         self.hidden = self.hidden or hides(source)
         self.links.update(dict.fromkeys(map(whole_text, hosts_linked(source))))
@@ -133,7 +140,7 @@ def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tok
 
 
 def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str]:
-    subject = headers.text("subject") or ""
+    subject = decode_value(headers.last("subject") or b"")  # the one that is shown
     for word in _tokens_of([subject[:500]]):
         yield "s:" + word
     if subject and subject.isupper():
@@ -160,8 +167,8 @@ def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str
 
 
 def _words(text: str) -> list[str]:
-    """Its words, in order, short ones and codes too."""
-    lower = text.lower()
+    """Its words, in order, short ones and codes too; letters of other widths and shapes as what they are."""
+    lower = fold(text)
     if not lower.isascii():
         for mark in _PUNCTUATION:
             lower = lower.replace(mark, " ")
@@ -172,13 +179,25 @@ def _tokens_of(texts: Iterable[str]) -> Iterator[str]:
     """Words of texts, then pairs of neighbours and of characters in writing that has no spaces."""
     taken = list(map(_words, texts))
     words = [[word for word in some if 3 <= len(word) <= _LONGEST] for some in taken]
-    yield from itertools.chain(*words)
+    yield from _in_turn(words)
     for some in words:
         # Only of the first ones: most pairs never come again, and phrases stand in front.
         yield from map(" ".join, itertools.pairwise(some[:TOKEN_PAIRS]))
-    for some in taken:
-        for run in _CJK.findall(" ".join([word for word in some if not word.isascii()])):
-            yield from map("".join, itertools.pairwise(run))
+    yield from _in_turn(map(_pieces_of, taken))
+
+
+def _pieces_of(words: list[str]) -> Iterator[str]:
+    """Of writing that has no spaces: pairs of characters, or a few where characters are but letters."""
+    foreign = " ".join([word for word in words if not word.isascii()])
+    for run in _CJK.findall(foreign):
+        yield from map("".join, itertools.pairwise(run))
+    for run in _UNSPACED.findall(foreign):
+        yield from [run[i : i + _SYLLABLES] for i in range(len(run) - _SYLLABLES + 1)]
+
+
+def _in_turn(texts: Iterable[Iterable[str]]) -> Iterator[str]:
+    """One of each text after the other, so that none takes another's room."""
+    return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*texts)))
 
 
 def _leaves(part: Part) -> Iterator[Part]:

@@ -100,7 +100,16 @@ class Trainer:
         """Learn some of what waits; how many lessons."""
         lessons = await self._store.lessons(LESSONS_AT_ONCE)
         for account_id, some in itertools.groupby(lessons, key=lambda lesson: lesson.account_id):
-            await self._learn(account_id, list(some))
+            mine = list(some)
+            try:
+                await self._learn(account_id, mine)
+            except Exception as fault:
+                self._history.forget(account_id)  # what it noted is not kept, and is to be noted again
+                if isinstance(fault, PosthouseError):
+                    raise
+                # A fault of ours; but one message must not keep everybody's lessons waiting.
+                log.exception("account %d: %d lessons cannot be learnt", account_id, len(mine))
+                await self._store.commit(*(_ended(lesson, lesson.learnt) for lesson in mine))
         return len(lessons)
 
     async def _learn(self, account_id: int, lessons: list[Lesson]) -> None:
@@ -115,11 +124,7 @@ class Trainer:
                         has_taught = True
                         await self._teach(school, letter, learnt, lesson.learnt)
                     ops += await self._note(account_id, letter, lesson)
-                ops.append(
-                    EndLesson(
-                        account_id=account_id, email_id=lesson.email_id, kind=lesson.kind, learnt=learnt
-                    )
-                )
+                ops.append(_ended(lesson, learnt))
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
                 examples = await self._examples(account_id, school, {lesson.email_id for lesson in lessons})
                 has_taught = has_taught or bool(examples)
@@ -190,6 +195,10 @@ class Trainer:
                 await self._teach(school, letter, "good", "")
                 ops.append(EndLesson(account_id=account_id, email_id=email_id, kind=None, learnt="good"))
         return ops
+
+
+def _ended(lesson: Lesson, learnt: str) -> EndLesson:
+    return EndLesson(account_id=lesson.account_id, email_id=lesson.email_id, kind=lesson.kind, learnt=learnt)
 
 
 def _nobody(_: int) -> None:

@@ -1,8 +1,9 @@
 """Mail addresses as SMTP knows them: paths, local parts, domains (RFC 5321 §4.1.2, RFC 6531 §3.3, RFC 5890).
 
-Strict: what the grammar does not allow is an `AddressError`. Address lists of header fields are another, far
-more tolerant grammar: `message.mailboxes`, whose names are offered here too. Of address literals only the
-IPv4 and IPv6 forms are known, since nothing else can be delivered to.
+Strict: what the grammar does not allow is an `AddressError`, but for what the DNS has and other mail hosts take: `_` in
+a domain, and in paths the dot at its end. Address lists of header fields are another, far more tolerant grammar:
+`message.mailboxes`, whose names are offered here too. Of address literals only the IPv4 and IPv6 forms are known, since
+nothing else can be delivered to.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ __all__ = [
     "Group",
     "Mailbox",
     "Path",
+    "ascii_domain",
     "normalize_domain",
     "parse_address",
     "parse_mailbox_list",
     "parse_path",
 ]
 
-_LDH_DOMAIN: Final = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*+"
-)
+# RFC 5321 §4.1.2 sub-domain, and "_": such names are in the DNS, and people have addresses there.
+_LABEL: Final = r"\w(?:[\w-]{0,61}\w)?"
+_DOMAIN_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+", re.ASCII)
 _ATEXT: Final = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _WIDE: Final = r"\u0080-\U0010ffff"
 _DOT_STRING: Final = re.compile(rf"[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+")
@@ -88,7 +90,7 @@ def normalize_domain(domain: str) -> str:
     RFC 5890 §2.3.2.1; non-ASCII names are mapped by UTS 46 (case, width) first.
     """
     if domain.isascii() and "xn--" not in (lower := domain.lower()):
-        if _LDH_DOMAIN.fullmatch(lower) and len(lower) <= DOMAIN:
+        if _DOMAIN_NAME.fullmatch(lower) and len(lower) <= DOMAIN:
             return lower
         if lower.startswith("["):
             return _normal_literal(domain)
@@ -99,9 +101,22 @@ def normalize_domain(domain: str) -> str:
         name = idna.encode(domain, uts46=True).decode("ascii").lower()
     except (UnicodeError, ValueError, IndexError) as error:  # idna's own errors are UnicodeErrors
         raise AddressError("not a domain name") from error
-    if not _LDH_DOMAIN.fullmatch(name) or len(name) > DOMAIN:
+    if not _DOMAIN_NAME.fullmatch(name) or len(name) > DOMAIN:
         raise AddressError("not a domain name")
     return name
+
+
+def ascii_domain(address: str) -> str:
+    """An address with its domain in A-labels, when that makes it ASCII (RFC 6531 §3.2); else as it is."""
+    if address.isascii():
+        return address
+    local, _, domain = address.rpartition("@")
+    if not local.isascii():
+        return address
+    try:
+        return f"{local}@{normalize_domain(domain)}"
+    except ValueError:
+        return address
 
 
 def _normal_literal(literal: str) -> str:
@@ -139,18 +154,18 @@ def parse_path(text: str, start: int = 0, *, utf8: bool = False) -> Path:
     postmaster = _POSTMASTER.match(text, position)
     if postmaster is not None:  # RFC 5321 §4.1.1.3: RCPT TO:<Postmaster> stands without a domain.
         return Path(Address(postmaster[0], ""), postmaster.end() + 1)
-    address, end = _mailbox(text, position, utf8)
+    address, end = _mailbox(text, position, utf8, final_dot=True)
     if not text.startswith(">", end):
         raise AddressError("path must end with >", end)
     return Path(address, end + 1)
 
 
-def _mailbox(text: str, start: int, utf8: bool) -> tuple[Address, int]:
+def _mailbox(text: str, start: int, utf8: bool, *, final_dot: bool = False) -> tuple[Address, int]:
     """RFC 5321 §4.1.2 Mailbox at an offset."""
     local, position = _local_part(text, start, utf8)
     if not text.startswith("@", position):
         raise AddressError("@ and a domain are missing", position)
-    domain, end = _domain(text, position + 1, utf8)
+    domain, end = _domain(text, position + 1, utf8, final_dot)
     return Address(local, domain), end
 
 
@@ -169,14 +184,16 @@ def _local_part(text: str, start: int, utf8: bool) -> tuple[str, int]:
     return local, match.end()
 
 
-def _domain(text: str, start: int, utf8: bool) -> tuple[str, int]:
+def _domain(text: str, start: int, utf8: bool, final_dot: bool) -> tuple[str, int]:
+    """`final_dot`: it may end with the dot of the root (RFC 1034 §3.1), which is left out."""
     match = _LITERAL.match(text, start) or _DOMAIN_TEXT.match(text, start)
     if match is None:
         raise AddressError("not a domain name", start)
     if not utf8 and not match[0].isascii():
         raise AddressError("non-ASCII domain without SMTPUTF8", start)
+    domain = match[0].removesuffix(".") if final_dot else match[0]
     try:
-        normalize_domain(match[0])
+        normalize_domain(domain)
     except AddressError as error:
         raise AddressError(str(error), start) from error.__cause__
-    return match[0], match.end()
+    return domain, match.end()

@@ -14,9 +14,39 @@ from types import MappingProxyType
 from typing import Final
 
 from posthouse.limits import CHARSET_SAMPLE
+from posthouse.message.guessing import guess
+
+# Other names for them: IANA's registry of character sets, the WHATWG's labels, and what programs made up.
+_ALIASES: Final = {
+    "utf-8": "unicode20utf8 xunicode20utf8 cp65001 windows65001",
+    "gb18030": "chinese csiso58gb231280 isoir58 gb2312charset gb180302005 gb180302022",
+    "cp932": "csshiftjis ms932",
+    "euc_jp": "cseucpkdfmtjapanese",
+    "cp949": "cseuckr csksc56011987 isoir149 xwindows949",
+    "iso2022_kr": "csiso2022kr",
+    "cp1252": "csisolatin1 ibm819 isoir100 iso885911987 isolatin1 88591 win1252",
+    "iso8859-2": "csisolatin2 isoir101 iso885921987 l2",
+    "iso8859-3": "csisolatin3 isoir109 iso885931988 latin3 l3",
+    "iso8859-4": "csisolatin4 isoir110 iso885941988 latin4 l4",
+    "iso8859-5": "csisolatincyrillic isoir144 iso885951988 cyrillic",
+    "iso8859-6": "csisolatinarabic isoir127 iso885961987 arabic asmo708 ecma114 iso88596e iso88596i",
+    "iso8859-7": "csisolatingreek isoir126 iso885971987 greek greek8 elot928 ecma118 suneugreek",
+    "iso8859-8": "csisolatinhebrew isoir138 iso885981988 hebrew visual logical csiso88598e csiso88598i",
+    "cp1254": "csisolatin5 isoir148 iso885991989 l5",
+    "iso8859-10": "csisolatin6 isoir157 latin6 l6",
+    "iso8859-15": "csisolatin9 l9",
+    "cp874": "dos874",
+    "cp1251": "win1251",
+    "cp866": "csibm866 866",
+    "koi8-r": "koi",
+    "koi8-u": "koi8ru",
+    "mac_roman": "csmacintosh mac",
+    "mac_cyrillic": "xmacukrainian",
+}
 
 CODECS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **{alias: codec for codec, aliases in _ALIASES.items() for alias in aliases.split()},
         "usascii": "ascii",
         "ascii": "ascii",
         "ansix341968": "ascii",
@@ -127,22 +157,15 @@ CODECS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """From a label in lower case without punctuation to Python's codec."""
 
-_PAIR: Final = re.compile(rb"[\x80-\xff]{2}")
-
-_GUESSES: Final = [
-    "gb18030",
-    "big5",
-    "cp932",
-    "euc_jp",
-    "cp949",
-    "cp1251",
-    "koi8_r",
-    "cp1252",
-    "cp1250",
-    "cp1253",
-    "cp1255",
-    "cp1256",
-]
+JIS: Final = b"\x1b$"
+"""What among ASCII octets only ISO-2022-JP has: Japanese mail sends it without a word about its charset too."""
+_ESCAPE: Final = re.compile(rb"\x1b(\$\([A-Z]|\$[@-B]|\([A-Z]|\.[AF])")
+_EUC: Final = re.compile(
+    rb"((?:[\xa1-\xfe]{2})++)|((?:[\x00-\x7f]|\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2})++|[\x80-\xff])"
+)
+_WITH_HIGH_BIT: Final = bytes(octet | 0x80 if 0x21 <= octet <= 0x7E else octet for octet in range(256))
+_IN_SEVEN_BITS: Final = frozenset({"iso2022_jp_ext", "iso2022_jp_2", "iso2022_jp_3", "iso2022_kr", "hz"})
+"""Codecs of octets that are ASCII to the eye: that they can be read as UTF-8 says nothing."""
 
 
 def codec_for(label: str) -> str | None:
@@ -165,15 +188,64 @@ def decode(octets: bytes, label: str | None) -> str:
         pass
     if codec == "cp1252":  # five octets of Windows-1252 mean nothing; ISO 8859-1 has a control there
         return octets.decode("latin-1")
-    if codec != "utf-8":
+    if codec != "utf-8" and not (codec in _IN_SEVEN_BITS and octets.isascii()):
         try:
             return octets.decode("utf-8")  # the label lies: by far the commonest lie
+        except UnicodeDecodeError:
+            pass
+    if codec.startswith("iso2022_jp"):
+        return _decode_iso2022_jp(octets)
+    if codec == "euc_jp":
+        return _decode_euc_jp(octets)
+    if codec == "cp950":
+        try:
+            return octets.decode("big5hkscs")  # Hong Kong calls it Big5 too, as do browsers
         except UnicodeDecodeError:
             pass
     try:
         return octets.decode(codec, "replace")
     except (UnicodeError, ValueError):  # some multibyte codecs refuse even so
         return octets.decode("utf-8", "replace")
+
+
+def _decode_iso2022_jp(octets: bytes) -> str:
+    """ISO-2022-JP as mail has it: with the rows of NEC and IBM (Windows calls that CP50221), or cut in a character."""
+    text, *rest = _ESCAPE.split(octets)
+    out = [text.decode("utf-8", "replace")]
+    for escape, text in zip(rest[::2], rest[1::2], strict=True):
+        if escape in {b"$@", b"$B"}:
+            out.append(_decode_jis(text))
+        elif escape in {b"(B", b"(J"}:
+            out.append(text.decode("utf-8", "replace"))
+        else:
+            codec = "iso2022_jp_ext" if escape == b"(I" else "iso2022_jp_2"
+            out.append((b"\x1b" + escape + text).decode(codec, "replace"))
+    return "".join(out)
+
+
+def _decode_jis(octets: bytes) -> str:
+    """JIS X 0208 in seven bits. Line ends within are left alone."""
+    return _decode_euc_jp(octets.translate(_WITH_HIGH_BIT))
+
+
+def _decode_euc_jp(octets: bytes) -> str:
+    """EUC-JP. What Windows added to JIS X 0208 stands in the rows that are free there, in mail as in Shift_JIS."""
+    out = []
+    for pairs, others in _EUC.findall(octets):
+        out.append(
+            _shifted(pairs).decode("cp932", "replace") if pairs else others.decode("euc_jp", "replace")
+        )
+    return "".join(out)
+
+
+def _shifted(pairs: bytes) -> bytes:
+    """Pairs of EUC-JP in Shift_JIS."""
+    out = bytearray()
+    for first, second in zip(pairs[::2], pairs[1::2], strict=True):
+        row = first - 0xA1
+        out.append((row >> 1) + (0x81 if row < 62 else 0xC1))
+        out.append(second - (0x02 if row % 2 else 0x61 if second < 0xE0 else 0x60))
+    return bytes(out)
 
 
 def _decode_utf7(octets: bytes) -> str:
@@ -184,6 +256,8 @@ def _decode_utf7(octets: bytes) -> str:
 
 def decode_unlabelled(octets: bytes) -> str:
     """Text of octets whose charset nobody told: ASCII, UTF-8, or a guess by the look of the first of them."""
+    if JIS in octets and octets.isascii():
+        return _decode_iso2022_jp(octets)
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -192,29 +266,5 @@ def decode_unlabelled(octets: bytes) -> str:
             return octets.decode("utf-8", "replace")  # cut off in a character
     # A sample round the first octet that is not UTF-8: the text before it may be long and plain.
     start = max(0, first - CHARSET_SAMPLE // 2)
-    codec = _guess(octets[start : start + CHARSET_SAMPLE])
+    codec = guess(octets[start : start + CHARSET_SAMPLE])
     return octets.decode(codec, "replace")
-
-
-def _guess(sample: bytes) -> str:
-    if not _PAIR.search(sample):  # single accented letters among ASCII: Western
-        return "cp1252"
-    if _looks_like_gb(sample):
-        return "gb18030"
-    from charset_normalizer import from_bytes  # slow to load and seldom needed
-
-    best = from_bytes(
-        sample, steps=2, chunk_size=512, cp_isolation=_GUESSES, preemptive_behaviour=False
-    ).best()
-    return best.encoding if best is not None else "cp1252"
-
-
-def _looks_like_gb(sample: bytes) -> bool:
-    """Whether nearly all 8-bit octets make pairs in GB2312's two levels of common Hanzi (0xB0A1-0xF7FE)."""
-    high = sum(octet >= 0x80 for octet in sample)
-    try:
-        text = sample.decode("gb2312", "ignore")
-    except ValueError:
-        return False
-    hanzi = sum("\u4e00" <= character <= "\u9fff" for character in text)
-    return high >= 8 and hanzi * 2 >= high * 0.9

@@ -27,6 +27,8 @@ LONGEST_WORD: Final = 900
 _WORD_OCTETS: Final = 36
 """Octets of UTF-8 in one encoded word: 60 characters with what is around them, so a field's name fits before it."""
 
+_ADDRESSES: Final = frozenset({"From", "Sender", "Reply-To", "To", "Cc"})
+
 Fields = Sequence[tuple[str, str]]
 """Header fields: (name, text)."""
 
@@ -41,12 +43,29 @@ class Body(msgspec.Struct, frozen=True):
     """More fields of its header: Content-Description and such."""
 
 
-def compose(fields: Fields, body: Body, *, utf8: bool = False) -> bytes:
+class Needs(msgspec.Struct, frozen=True):
+    """What a message asks of the hosts on its way."""
+
+    body: str
+    """"7BIT" or "8BITMIME" (RFC 6152)."""
+    smtputf8: bool
+    """Its header is in UTF-8 (RFC 6531 §3.2)."""
+
+
+def needs(raw: bytes) -> Needs:
+    """What a whole message asks."""
+    if raw.isascii():
+        return Needs("7BIT", smtputf8=False)
+    return Needs("8BITMIME", smtputf8=not raw.partition(b"\r\n\r\n")[0].isascii())
+
+
+def compose(fields: Fields, body: Body) -> bytes:
     """A whole message: the fields as given, then the MIME fields, then the body.
 
-    `utf8`: write header text in UTF-8 (RFC 6532) instead of encoded words, which RFC 2047 §5 forbids in addresses;
-    such mail needs SMTPUTF8.
+    What is not ASCII stands in encoded words. RFC 2047 §5 forbids them in addresses: where one of those is not ASCII
+    the header is in UTF-8 (RFC 6532).
     """
+    utf8 = any(name in _ADDRESSES and not value.isascii() for name, value in fields)
     head = b"".join([format_field(name, value, utf8=utf8) for name, value in fields])
     return b"".join((head, b"MIME-Version: 1.0\r\n", _part(body)))
 

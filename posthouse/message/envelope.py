@@ -55,7 +55,8 @@ def envelope(headers: Headers) -> bytes:
 
 
 def _text(headers: Headers, name: bytes) -> str:
-    value = headers.first(name)
+    # RFC 8621 §4.1.3: the last of several, so that mail programs and the webmail show the same.
+    value = headers.last(name)
     return "NIL" if value is None else nstring(value.decode("utf-8", "surrogateescape"))
 
 

@@ -19,13 +19,13 @@ from typing import Final
 import msgspec
 
 from posthouse.limits import HEADER_FIELDS, HEADER_NAMES_KEPT, HEADER_VALUE
-from posthouse.message.charsets import decode, decode_unlabelled
+from posthouse.message.charsets import JIS, decode, decode_unlabelled
 
 _FIELD: Final = re.compile(rb"^([^\x00-\x20:\x7f]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 # RFC 2047 §2; the `*language` is RFC 2231 §5. Spaces in the text are forbidden there and common in mail.
-_ENCODED_WORD: Final = re.compile(r"=\?([^\s?*=]++)(?:\*[^\s?]*+)?\?([BbQq])\?([^?]*+)\?=")
-_NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]+")
+_ENCODED_WORD: Final = re.compile(rb"=\?([^\s?*=]++)(?:\*[^\s?]*+)?\?([BbQq])\?([^?]*+)\?=")
+_NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -85,6 +85,11 @@ class Headers:
         matches = self._by_name.get(_key(name))
         return unfold(matches[0][2]) if matches else None
 
+    def last(self, name: str | bytes) -> bytes | None:
+        """The same of the last one: the oldest, which a signature of the whole header covers."""
+        matches = self._by_name.get(_key(name))
+        return unfold(matches[-1][2]) if matches else None
+
     def all(self, name: str | bytes) -> list[bytes]:
         """The unfolded raw values of all fields of that name, in order."""
         return [unfold(match[2]) for match in self._by_name.get(_key(name), ())]
@@ -141,43 +146,42 @@ def unfold(value: bytes) -> bytes:
 
 def decode_value(raw: bytes) -> str:
     """The text of an unfolded header value: RFC 2047 words decoded, 8-bit text read as UTF-8 or guessed."""
-    try:
-        text = raw.decode("ascii")
-    except UnicodeDecodeError:
-        text = decode_unlabelled(raw)
-    return decode_words(text) if "=?" in text else text
+    return _decode_words(raw) if b"=?" in raw else _plain_text(raw)
 
 
-def decode_words(text: str) -> str:
-    """Replace the encoded words of a text by what they stand for; all else stays as it is."""
+def _plain_text(raw: bytes) -> str:
+    return raw.decode("ascii") if raw.isascii() and JIS not in raw else decode_unlabelled(raw)
+
+
+def _decode_words(raw: bytes) -> str:
+    """Replace encoded words by what they stand for. (8-bit octets within one are in its charset too.)"""
     out: list[str] = []
-    pending: list[
-        bytes
-    ] = []  # octets of neighbouring words of one charset: characters may be cut between them
-    charset = ""
+    # Octets of neighbouring words of one charset: characters may be cut between them.
+    pending: list[bytes] = []
+    charset = b""
     position = 0
-    for match in _ENCODED_WORD.finditer(text):
-        gap = text[position : match.start()]
+    for match in _ENCODED_WORD.finditer(raw):
+        gap = raw[position : match.start()]
         # RFC 2047 §6.2: white space between neighbouring encoded words is not shown.
         joined = bool(pending) and (not gap or gap.isspace())
         if pending and not (joined and match[1].lower() == charset):
-            out.append(decode(b"".join(pending), charset))
+            out.append(decode(b"".join(pending), charset.decode("latin-1")))
             pending = []
         if not joined:
-            out.append(gap)
+            out.append(_plain_text(gap))
         charset = match[1].lower()
         pending.append(_word_octets(match[2], match[3]))
         position = match.end()
     if pending:
-        out.append(decode(b"".join(pending), charset))
-    out.append(text[position:])
+        out.append(decode(b"".join(pending), charset.decode("latin-1")))
+    out.append(_plain_text(raw[position:]))
     return "".join(out)
 
 
-def _word_octets(encoding: str, text: str) -> bytes:
-    if encoding in "Qq":
-        return binascii.a2b_qp(text.encode("utf-8", "surrogateescape"), header=True)
-    letters = _NOT_BASE64.sub("", text)
+def _word_octets(encoding: bytes, text: bytes) -> bytes:
+    if encoding in b"Qq":
+        return binascii.a2b_qp(text, header=True)
+    letters = _NOT_BASE64.sub(b"", text)
     if len(letters) % 4 == 1:
         letters = letters[:-1]
-    return binascii.a2b_base64(letters + "=" * (-len(letters) % 4))
+    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))

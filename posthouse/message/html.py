@@ -10,7 +10,9 @@ import html
 import re
 from typing import Final
 
-_MARK: Final = re.compile(r"<(?:(!--)|/?([A-Za-z][A-Za-z0-9]*+)[^<>]*+>?|[!?][^<>]*+>?)")
+# A value in quotes may hold `>`: `<img alt="Shop now >">`.
+_WITHIN: Final = r"""(?:[^<>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+)*+"""
+_MARK: Final = re.compile(rf"<(?:(!--)|/?([A-Za-z][A-Za-z0-9]*+){_WITHIN}>?|[!?][^<>]*+>?)")
 _DIGITS: Final = 7
 """Of the highest character's number."""
 _LONG_NUMBER: Final = re.compile(rf"&#([0-9]{{{_DIGITS + 1},}}+)")
@@ -78,7 +80,7 @@ def html_text(source: str, enough: int | None = None) -> str:
             left -= len(piece)
         position = match.end()
         if match[1] is not None:
-            end = source.find("-->", position)
+            end = source.find("-->", position - 2)  # `<!-->` is one too
             position = len(source) if end < 0 else end + 3
             continue
         name = match[2].lower() if match[2] else ""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from posthouse.limits import PREVIEW_CHARACTERS, PREVIEW_SOURCE, SEARCH_TEXT
-from posthouse.message.charsets import codec_for, decode
+from posthouse.message.charsets import JIS, codec_for, decode
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mime import Part
@@ -25,6 +25,9 @@ SEPARATOR: Final = "\0"
 _META_CHARSET: Final = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE
 )
+_JOINERS: Final = "\u200c\u200d"
+"""Persian and Indic words are spelt with them, and emoji joined; mass mail pads its first line with them too."""
+_LOOSE_JOINERS: Final = re.compile(f"(?<!\\S)[{_JOINERS}]+|[{_JOINERS}]+(?!\\S)")
 _META_WITHIN: Final = 2048
 """Octets of an HTML part in which its own charset declaration is looked for (HTML asks for 1,024)."""
 
@@ -34,7 +37,7 @@ def text_of(raw: bytes, part: Part) -> tuple[str, str]:
 
     Header text holds the message's own fields and those of its parts. Body text holds every text part decoded (of
     HTML the source and what a reader sees; the first SEARCH_TEXT octets of all together), embedded messages with
-    their headers, and file names.
+    their headers, what reports say of deliveries and readings (RFC 3464, RFC 8098), and file names.
     """
     headers = [_header_text(raw, part)]
     bodies: list[str] = []
@@ -47,7 +50,7 @@ def text_of(raw: bytes, part: Part) -> tuple[str, str]:
             headers.append(embedded)
             bodies.append(embedded)
         bodies += _searchable(raw, child, left)
-        left -= min(left, child.size if child.type == "text" else 0)
+        left -= min(left, child.size if _is_text(child) else 0)
     return SEPARATOR.join(headers), SEPARATOR.join(bodies)
 
 
@@ -94,7 +97,7 @@ def _header_text(raw: bytes, part: Part) -> str:
     """A header section's fields, one a line, decoded."""
     section = raw[part.header_start : part.body_start]
     # Most header sections are ASCII without encoded words: then the unfolded octets are the text.
-    if section.isascii() and b"=?" not in section:
+    if section.isascii() and b"=?" not in section and JIS not in section:
         text = section.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b"\t").decode("ascii")
         return text.strip("\n").replace(SEPARATOR, " ").replace("\n", SEPARATOR)
     headers = Headers(raw, part.header_start, part.body_start)
@@ -102,13 +105,18 @@ def _header_text(raw: bytes, part: Part) -> str:
     return SEPARATOR.join([line.replace(SEPARATOR, " ") for line in lines])
 
 
+def _is_text(part: Part) -> bool:
+    """Whether people can read it as it stands: text, and of message/… what is no message, such as delivery-status."""
+    return part.type == "text" or (part.type == "message" and part.message is None)
+
+
 def _searchable(raw: bytes, part: Part, limit: int) -> list[str]:
     """What the body text has of one part that is not made of others: of its text the first `limit` octets."""
     found = []
-    if part.type == "text":
+    if _is_text(part):
         text = part_text(raw, part, limit).replace(SEPARATOR, " ")
         found.append(text)
-        if part.subtype == "html":
+        if part.type == "text" and part.subtype == "html":
             found.append(html_text(text).replace(SEPARATOR, " "))
     for parameters, name in ((part.disposition_parameters, "filename"), (part.parameters, "name")):
         value = parameter_text(parameters, name) if parameters else None
@@ -119,5 +127,8 @@ def _searchable(raw: bytes, part: Part, limit: int) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Without control characters: a preview is shown as it is."""
-    return text if text.isprintable() else "".join([c for c in text if c.isprintable()])
+    """Without control characters: a preview is shown as it is. Joiners within words are letters' business."""
+    if text.isprintable():
+        return text
+    kept = "".join([c for c in text if c.isprintable() or c in _JOINERS])
+    return _LOOSE_JOINERS.sub("", kept).rstrip() if not kept.isprintable() else kept

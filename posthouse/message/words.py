@@ -1,7 +1,8 @@
 """How text is compared and cut into terms for full-text search; one rule for storing and for asking.
 
-Comparing (`fold`): NFKC, then case folding, and any run of white space counts as one space. A needle matches
-a text when the folded needle is a substring of the folded text.
+Comparing (`fold`): what nobody sees is left out (soft hyphens, joiners, marks of direction), then NFKC, then case
+folding, and any run of white space counts as one space. The i of Turkish is an i with its dot or without, in either
+case. A needle matches a text when the folded needle is a substring of the folded text.
 
 Terms (`terms`): runs of letters and digits; of Chinese, Japanese and Korean runs all overlapping pairs of
 characters (a lone character stands for itself); of other symbols (emoji) each run. Runs longer than TERM_SIZE
@@ -38,6 +39,10 @@ _SYMBOLS: Final = "\u2190-\u2bff\U0001f000-\U0001faff"
 _RUN: Final = re.compile(f"([{_PAIRED}]+)|([^\\W_{_PAIRED}]+)|([{_SYMBOLS}]+)")
 _ASCII_ENDS: Final = bytes(c if c >= 0x80 or chr(c).isalnum() else 0x20 for c in range(256))
 """Blanks in place of the ASCII octets that end a run; what is left between blanks holds one run or several."""
+_UNSEEN: Final = re.compile(
+    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]+"
+)
+"""Characters that Unicode's NFKC_Casefold leaves out too (UAX #31 §5.3), as far as mail has them."""
 _LONG_MARKS: Final = re.compile(rf"[^\x00-\x7f\w\s]{{{_COMBINING_RUN + 1},}}")
 
 
@@ -70,14 +75,15 @@ def fold(text: str) -> str:
     """A text in the form that is compared."""
     if text.isascii():
         return " ".join(text.lower().split())
-    return " ".join(unicodedata.normalize("NFKC", _stream_safe(text)).casefold().split())
+    folded = unicodedata.normalize("NFKC", _stream_safe(_UNSEEN.sub("", text))).casefold()
+    return " ".join(folded.replace("\u0131", "i").replace("i\u0307", "i").split())
 
 
 def fold_needle(text: str) -> str:
     """A needle in the form that is compared: like `fold`, but white space at its ends counts."""
     folded = fold(text)
     if not folded:
-        return " " if text else ""
+        return " " if text.isspace() else ""
     return (" " if text[0].isspace() else "") + folded + (" " if text[-1].isspace() else "")
 
 

@@ -21,6 +21,7 @@ from posthouse.msgauth.dkim_signature import (
     ALGORITHMS,
     Signature,
     SignatureProblem,
+    added_field,
     header_digest,
     key_of,
     signature_from,
@@ -114,6 +115,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
             raise Broken("the body was changed")
         if signature.body.length is not None and signature.body.length < body.size:
             raise Broken("only a part of the body is signed")
+        if added := added_field(self.fields, signature.names):
+            raise Broken(f"not every {added} field is signed")
         digest = header_digest(
             self.fields, signature.names, signature.field, relaxed=signature.header_relaxed
         )

@@ -220,6 +220,25 @@ def header_digest(
     return hashlib.sha256(CRLF.join(pieces)).digest()
 
 
+_ONCE: Final = frozenset(
+    {b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date"}
+    | {b"content-type", b"content-transfer-encoding"}
+)
+"""Fields that stand once in a message (RFC 5322 §3.6, RFC 2045) and decide what its reader sees."""
+
+
+def added_field(fields: Sequence[RawField], names: Sequence[bytes]) -> str:
+    """The name of a field of which the message has more than the signature covers; "": there is none.
+
+    RFC 6376 §8.15: who has a genuine message can add a second Subject above the signed one, and the signature
+    still fits. Programs differ in which of the two they show.
+    """
+    for name in _ONCE.intersection(names):
+        if sum(field.name == name for field in fields) > names.count(name):
+            return name.decode().title()
+    return ""
+
+
 def without_value(field: RawField) -> bytes:
     """A signature field with an empty b=."""
     head = len(field.raw) - len(field.value)

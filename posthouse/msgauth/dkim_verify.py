@@ -2,7 +2,7 @@
 
 In three steps, so that a large body may be hashed elsewhere: `Signatures.of` reads the header, the caller feeds the
 body to `BodyHashes(signatures.forms)`, `verify` asks for the keys. Our own rules on top: short keys, SHA-1, and
-signatures that leave a part of the body open (`l=`) prove nothing.
+signatures that leave a part of the body open (`l=`), or a field beside the one that they sign, prove nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from posthouse.msgauth.dkim_signature import (
     ALGORITHMS,
     Signature,
     SignatureProblem,
+    added_field,
     header_digest,
     identity_domain,
     read_signature,
@@ -112,6 +113,10 @@ async def _checked(
         # RFC 6376 §8.2: anything may have been appended.
         open_part = f"only the first {length} of {body.size} octets are signed"
         return msgspec.structs.replace(found, result=Result.POLICY, reason=open_part)
+    if added := added_field(fields, signature.names):
+        return msgspec.structs.replace(
+            found, result=Result.POLICY, reason=f"not every {added} field is signed"
+        )
     return found
 
 

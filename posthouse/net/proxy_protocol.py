@@ -8,8 +8,8 @@ addresses that the administrator named, and those must.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 import msgspec
@@ -69,12 +69,18 @@ def _parse_v1(data: bytes) -> ProxyHeader | None:
 
 def _endpoint_v1(host: bytes, port: bytes, family: int) -> Endpoint:
     try:
-        address = ipaddress.ip_address(host.decode("ascii"))
+        address = ip_address(host.decode("ascii"))
     except ValueError as error:
         raise ProxyHeaderError("broken PROXY header") from error
     if address.version != family or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise ProxyHeaderError("broken PROXY header")
-    return Endpoint(str(address), int(port))
+    return _endpoint(address, int(port))
+
+
+def _endpoint(address: IPv4Address | IPv6Address, port: int) -> Endpoint:
+    """A proxy that takes IPv4 on its IPv6 socket tells it so (RFC 4291 §2.5.5.2); to us it is the IPv4 address."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return Endpoint(str(mapped or address), port)
 
 
 def _parse_v2(data: bytes) -> ProxyHeader | None:
@@ -100,7 +106,7 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
 
 
 def _endpoint_v2(host: bytes, port: bytes) -> Endpoint:
-    return Endpoint(str(ipaddress.ip_address(host)), int.from_bytes(port, "big"))
+    return _endpoint(ip_address(host), int.from_bytes(port, "big"))
 
 
 async def receive_header(sock: socket.socket) -> ProxyHeader:

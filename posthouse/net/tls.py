@@ -40,7 +40,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # RFC 8446 §4.6.1: any number; the default of two doubles what tickets add to a handshake (a fifth of it).
     context.num_tickets = 1
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, key, _no_passphrase)
     context.sni_callback = _note_server_name
     context.server_end_point = server_end_point(certificate.read_bytes())
     return context
@@ -68,6 +68,11 @@ def server_end_point(pem: bytes) -> bytes | None:
     if isinstance(algorithm, hashes.MD5 | hashes.SHA1):
         algorithm = hashes.SHA256()
     return leaf.fingerprint(algorithm)
+
+
+def _no_passphrase() -> str:
+    # Else OpenSSL would ask for it on the terminal, if there is one: at a service's start there is none.
+    raise ValueError("the key is under a passphrase: keep it here without one")
 
 
 def _note_server_name(ssl_object: Any, server_name: str | None, _context: ssl.SSLContext) -> None:

@@ -177,7 +177,8 @@ class Wire(asyncio.Protocol):
             )
             if transport is None:
                 raise ConnectionResetError("connection lost in the TLS handshake")
-        except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
+        except (OSError, EOFError, ValueError) as error:
+            # ssl.SSLError is an OSError; a host's name that TLS cannot ask for gives a ValueError.
             self.abort()
             self.connection_lost(None)  # a loop tells it only to a protocol whose handshake was finished
             raise TlsFailed(f"TLS handshake failed: {error}") from error

@@ -22,6 +22,8 @@ from posthouse.store.keeper import Keeper
 
 MANIFEST: Final = "backup.json"
 FILES: Final = "files"
+CONFIGURATION: Final = "posthouse.toml"
+"""The configuration, which the command copies: it may be where the house itself cannot read."""
 FORM: Final = 1
 _KIND: Final = "backup"
 
@@ -108,8 +110,9 @@ class Backups:
             raise Conflict(f"{place} is in the data folder: what is lost with that is no backup")
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            others = {path.name for path in place.iterdir()} - {MANIFEST, FILES, "blobs", "posthouse.toml"}
-            others = {name for name in others if not name.startswith(("mail.db", MANIFEST, f".{MANIFEST}"))}
+            others = {path.name for path in place.iterdir()} - {MANIFEST, FILES, "blobs", CONFIGURATION}
+            unfinished = (f".{MANIFEST}", f".{CONFIGURATION}")
+            others = {name for name in others if not name.startswith(("mail.db", MANIFEST, *unfinished))}
         except OSError as fault:
             raise StoreUnavailable(f"{place}: {fault.strerror or fault}") from fault
         if others:

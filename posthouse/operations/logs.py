@@ -21,6 +21,13 @@ LEVELS: Final = {
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)}
 
 
+def without_controls(text: str) -> str:
+    """Text on one line, what steers a terminal or ends a line written out: `\\x1b`."""
+    return (
+        text if text.isprintable() else text.translate(_ESCAPES)
+    )  # every character of _ESCAPES is not printable
+
+
 class LineFormatter(logging.Formatter):
     """One line for a record; a traceback follows it, each of its lines set in."""
 
@@ -33,15 +40,12 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as text without the final newline."""
         name = record.name.removeprefix("posthouse.")
-        message = record.getMessage()
-        if not message.isprintable():  # every character of _ESCAPES is none
-            message = message.translate(_ESCAPES)
-        line = f"{record.levelname.lower()} {name} {message}"
+        line = f"{record.levelname.lower()} {name} {without_controls(record.getMessage())}"
         if self._with_time:
             line = f"{self._moment(int(record.created))}.{int(record.msecs):03d}Z {line}"
         if record.exc_info:
             trace = self.formatException(record.exc_info)
-            line += "".join(f"\n    {part.translate(_ESCAPES)}" for part in trace.splitlines())
+            line += "".join(f"\n    {without_controls(part)}" for part in trace.splitlines())
         return line
 
     def _moment(self, second: int) -> str:

@@ -36,13 +36,14 @@ def restore_all(backup: Path, places: Places, *, same: bool, replace: bool, now:
     manifest = read_manifest(backup)
     data = places.data
     try:
+        owner = next(place for place in (data, *data.parents) if place.exists()).stat()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = StoreLock(places.database.with_name(places.database.name + ".lock"))
         try:
             _make_room(data, lock_file=places.database.name + ".lock", replace=replace, now=now)
             restore_files(backup, manifest, data)
             copy_back(backup, places.database, places.blobs, same=same, now=int(now))
-            _give_to_owner(data)
+            _give(data, owner)
         finally:
             lock.release()
     except OSError as fault:
@@ -71,11 +72,11 @@ def _make_room(data: Path, *, lock_file: str, replace: bool, now: float) -> None
         path.rename(aside / path.name)
 
 
-def _give_to_owner(data: Path) -> None:
-    """What root restores must be the house's, whose folder it is."""
-    owner = data.stat()
+def _give(data: Path, owner: os.stat_result) -> None:
+    """What root restores must be the house's, whose folder it is, or stands in."""
     if os.geteuid() != 0 or owner.st_uid == 0:
         return
+    os.chown(data, owner.st_uid, owner.st_gid)
     for place, folders, files in os.walk(data):
         for name in (*folders, *files):
             os.chown(os.path.join(place, name), owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -48,7 +48,7 @@ class Timeline:
             if not events:
                 raise NotFound(f"no message {what} in the timeline")
             return [_story(what, events)]
-        found = await self._store.events(address=what.strip("<>").lower())
+        found = await self._store.events(address=what.strip("<>"))
         ids = list(dict.fromkeys(event.trace_id for event in reversed(found)))[:messages]
         if not ids:
             raise NotFound(f"nothing about {what} in the timeline")

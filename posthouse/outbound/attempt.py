@@ -19,9 +19,10 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
+from posthouse.message.address import ascii_domain
 from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.mx import Host, Route, RouteKind, route_to_host, select_hosts
-from posthouse.outbound.parcel import Delivery, Disposition, Parcel, ascii_domain
+from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
@@ -279,7 +280,7 @@ class _Walk:
         reply = result.reply
         if reply.accepted:
             self._settle(_delivery(session, recipient, result, Disposition.DELIVERED))
-        elif reply.permanent and not result.local and not _wants_tls(session, reply):
+        elif reply.permanent and not result.local and not session.wanted_tls(reply):
             self._settle(_delivery(session, recipient, result, Disposition.FAILED))
         elif reply.permanent and result.local:
             refusal = _delivery(session, recipient, result, Disposition.FAILED)
@@ -388,13 +389,6 @@ def _divide(
     return todo[:most], todo[most:]
 
 
-def _wants_tls(session: Session, reply: Reply) -> bool:
-    """Whether a server demands TLS (RFC 3207 §4: 530) which it offers, and which did not come about this time."""
-    return bool(session.tls_problem) and reply.code == 530
-
-
 def _by_family(sources: Iterable[str]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for source in sources:
-        found.setdefault(6 if ":" in source else 4, source.strip("[]"))
-    return found
+    """The first of each IP version counts."""
+    return {6 if ":" in source else 4: source.strip("[]") for source in reversed([*sources])}

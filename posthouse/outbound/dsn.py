@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
+from posthouse.message.address import ascii_domain
 from posthouse.message.compose import (
     Body,
     compose,
@@ -21,6 +22,7 @@ from posthouse.message.compose import (
     format_mailbox,
     message_body,
     multipart,
+    needs,
     text_body,
 )
 from posthouse.message.date import format_date
@@ -102,7 +104,7 @@ _KEYWORDS: Final = {
 
 def compose_dsn(request: DsnRequest) -> Notification:
     """The notice as a message."""
-    utf8_path = not request.to.isascii()
+    utf8_path = not ascii_domain(request.to).isascii()
     status = _status_part(request, utf8_path)
     returned = _returned_part(request, utf8_path)
     boundary = f"=_posthouse_{request.unique}"
@@ -110,13 +112,15 @@ def compose_dsn(request: DsnRequest) -> Notification:
     body = multipart(
         "report", [text_body(_text(request)), status, returned], boundary, "; report-type=delivery-status"
     )
+    raw = compose(_header(request), body)
+    asks = needs(raw)
     return Notification(
         to=request.to,
-        raw=compose(_header(request), body, utf8=utf8_path),
+        raw=raw,
         trace_id=request.unique,
         at=request.at,
-        body="7BIT" if body.encoding == "7bit" else "8BITMIME",
-        smtputf8=utf8_path,
+        body=asks.body,
+        smtputf8=asks.smtputf8,
     )
 
 
@@ -133,7 +137,7 @@ def _header(request: DsnRequest) -> list[tuple[str, str]]:
     fields = [
         ("Date", format_date(int(request.at))),
         ("From", format_mailbox("Mail Delivery System", "MAILER-DAEMON", request.hostname)),
-        ("To", f"<{request.to}>"),
+        ("To", f"<{ascii_domain(request.to)}>"),
         ("Subject", subject[:_SUBJECT]),
         ("Message-ID", f"<{request.unique}@{request.hostname}>"),
         # RFC 3834 §5: so that no automatic reply is made to it.

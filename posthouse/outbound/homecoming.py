@@ -13,7 +13,7 @@ from posthouse.outbound.attempt import Report
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.parcel import Delivery, Disposition
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import Op, Store
+from posthouse.store.interface import AddEmail, Op, Store
 from posthouse.store.model import Lease
 
 Carry = Callable[[Notification], Awaitable[Sequence[Op[Any]]]]
@@ -33,6 +33,7 @@ async def bring_home(lease: Lease, store: Store, carry: Carry, now: float) -> tu
     message = lease.message
     raw = await store.read(message.stored, 0, message.stored.size)
     operations: list[Op[Any]] = []
+    reached = set[int]()
     deliveries = []
     for one in message.recipients:
         found = await carry(
@@ -46,7 +47,10 @@ async def bring_home(lease: Lease, store: Store, carry: Carry, now: float) -> tu
                 reverse_path=message.reverse_path,
             )
         )
-        operations += found
+        copies = {op.account_id for op in found if isinstance(op, AddEmail)}
+        # Elsewhere they were two, or in another spelling; here an account that both lead to gets one copy.
+        operations += [op for op in found if not (isinstance(op, AddEmail) and op.account_id in reached)]
+        reached |= copies
         disposition = Disposition.DELIVERED if found else Disposition.DEFERRED
         reply = _HERE if found else _NOT_NOW
         deliveries.append(Delivery(recipient=one, disposition=disposition, reply=reply, here=True))

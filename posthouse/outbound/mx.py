@@ -111,6 +111,12 @@ NO_PRIMARY: Final = Failure(
     status="4.4.6",
     text="This server is backup for the domain, but no better mail server (MX) is in its list",
 )
+PRIMARY_WITHOUT_ADDRESS: Final = Failure(
+    permanent=False,
+    code=451,
+    status="4.4.4",
+    text="This server is backup for the domain, but no better mail server (MX) has a usable address",
+)
 BAD_LITERAL: Final = Failure(permanent=True, code=501, status="5.1.3", text="Not a valid address literal")
 
 
@@ -293,10 +299,12 @@ def _why_none(
     waiting = next((host for host in unusable if host.temporary), None)
     if waiting is not None:
         return _dns_failed("address of", waiting.name, waiting.problem.partition(": ")[2])
+    if backup:
+        # What the DNS says of the primary is wrong and will be mended: to hold the mail until then is what we are for.
+        return PRIMARY_WITHOUT_ADDRESS if unusable else NO_PRIMARY
     if not unusable and dropped:
-        # RFC 5321 §5.1: nothing left means that the message must be returned as undeliverable; where we are
-        # the backup, the list is wrong and will be mended: wait.
-        return NO_PRIMARY if backup else LOOP
+        # RFC 5321 §5.1: nothing left means that the message must be returned as undeliverable.
+        return LOOP
     # RFC 5321 §5.1: MX records exist but none is usable, so no address fallback; nor for an implicit MX.
     return NO_ADDRESS if kind is RouteKind.IMPLICIT else NO_USABLE_MX
 

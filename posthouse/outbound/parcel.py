@@ -8,7 +8,7 @@ from io import IncrementalNewlineDecoder
 import msgspec
 
 from posthouse import limits
-from posthouse.message.address import normalize_domain
+from posthouse.message.address import ascii_domain
 from posthouse.message.headers import Headers
 from posthouse.outbound.dsn import LONG_LINE
 from posthouse.outbound.session import ContentReader
@@ -146,19 +146,6 @@ class _Look:
         """Whether it is lines that any transport takes (RFC 2045 §2.8): not too long, ended by CRLF alone, no NUL."""
         self._newlines.decode("", final=True)  # a CR at the very end stands alone
         return self._short and self._newlines.newlines in (None, "\r\n")
-
-
-def ascii_domain(address: str) -> str:
-    """An address with its domain in A-labels, when that makes it ASCII (RFC 6531 §3.2); else as it is."""
-    if address.isascii():
-        return address
-    local, _, domain = address.rpartition("@")
-    if not local.isascii():
-        return address
-    try:
-        return f"{local}@{normalize_domain(domain)}"
-    except ValueError:
-        return address
 
 
 def shortened(reply: Reply) -> str:

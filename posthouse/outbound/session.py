@@ -149,6 +149,9 @@ class Session:
             await self._hear()
         if core.want is Want.CLOSED:
             assert core.problem is not None
+            if self.tls and core.problem_is_ours and self.target.policy.fallback is not None:
+                # With TLS 1.3 a server may find fault with a handshake that for us is over.
+                raise TlsFailed(f"TLS broke off: {core.problem.text}")
             raise SessionFailed(core.problem, local=core.problem_is_ours)
 
     async def _start_tls(self, contexts: TlsContexts) -> None:
@@ -260,6 +263,10 @@ class Session:
         return " ".join([*line.split()[:2], "…"]) if line.startswith("AUTH ") else "…"
 
     # --- the end ------------------------------------------------------------------------------------------
+
+    def wanted_tls(self, reply: Reply) -> bool:
+        """Whether a reply demands TLS (RFC 3207 §4: 530) which the server offered, and which did not come about."""
+        return bool(self.tls_problem) and reply.code == 530
 
     @property
     def final(self) -> bool:

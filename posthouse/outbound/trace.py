@@ -20,12 +20,12 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import Permanent, PosthouseError
+from posthouse.message.address import ascii_domain
 from posthouse.message.compose import compose, format_mailbox, text_body
 from posthouse.message.date import format_date
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dns_walk import walk
 from posthouse.outbound.mx import Host, Route, RouteKind
-from posthouse.outbound.parcel import ascii_domain
 from posthouse.outbound.session import Session, SessionFailed, Target
 from posthouse.outbound.tls_policy import VERIFIED, TlsPolicy
 from posthouse.smtp.client_states import Result
@@ -185,7 +185,7 @@ class Tracer:
             ("Auto-Submitted", "auto-generated"),  # RFC 3834 §5
         ]
         text = f"The postmaster of {hostname} tests the way of mail to {address}. You need not do anything.\n"
-        return compose(fields, text_body(text), utf8=not address.isascii())
+        return compose(fields, text_body(text))
 
 
 class _Talk:

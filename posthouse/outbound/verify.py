@@ -18,11 +18,11 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
-from posthouse.errors import PosthouseError
+from posthouse.errors import PosthouseError, Temporary
+from posthouse.message.address import ascii_domain
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.mx import Route
-from posthouse.outbound.parcel import ascii_domain
-from posthouse.outbound.session import SessionFailed, Target
+from posthouse.outbound.session import Session, SessionFailed, Target
 from posthouse.smtp.client_states import Result
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient
 from posthouse.smtp.replies import Reply
@@ -129,34 +129,51 @@ class RecipientVerifier:
 
     async def _probe(self, domain: str, address: str) -> Result | None:
         """The word of the first server that answers; None: nobody does."""
+        # RFC 5321 §4.5.5: like every notice the question has the null reverse-path: it can bounce to nobody.
+        envelope = Envelope(
+            reverse_path="",
+            recipients=(EnvelopeRecipient(ascii_domain(address)),),
+            size=0,
+            smtputf8=not ascii_domain(address).isascii(),
+        )
         route = await self._courier.route(domain, backup=True)
         for target in await self._targets(route):
-            session = self._courier.pool.take(target)
-            try:
-                session = session or await self._courier.open(target, "verify")
-            except SessionFailed:
-                continue
-            # RFC 5321 §4.5.5: like every notice the question has the null reverse-path: it can bounce to nobody.
-            envelope = Envelope(
-                reverse_path="",
-                recipients=(EnvelopeRecipient(ascii_domain(address)),),
-                size=0,
-                smtputf8=not ascii_domain(address).isascii(),
-            )
-            try:
-                (result,) = await session.probe(envelope)
-            except BaseException:
-                session.abort()
-                raise
-            self._courier.pool.give(session)
-            if not result.local:
+            result = await self._ask_at(target, envelope)
+            if result is not None:
                 return result
         return None
 
+    async def _ask_at(self, target: Target, envelope: Envelope) -> Result | None:
+        """One server's word; None: it says nothing."""
+        session = self._courier.pool.take(target)
+        if session is not None:
+            result = await self._ask_in(session, envelope)
+            if not result.local:
+                return result
+            # It was dead already: that says nothing of the server.
+        try:
+            session = await self._courier.open(target, "verify")
+        except SessionFailed:
+            return None
+        result = await self._ask_in(session, envelope)
+        return None if result.local else result
+
+    async def _ask_in(self, session: Session, envelope: Envelope) -> Result:
+        try:
+            (result,) = await session.probe(envelope)
+        except BaseException:
+            session.abort()
+            raise
+        self._courier.pool.give(session)
+        return result
+
     async def _targets(self, route: Route) -> list[Target]:
-        found = []
+        found: list[Target] = []
         for host in route.hosts:
-            policy = await self._courier.policy(route, host)
+            try:
+                policy = await self._courier.policy(route, host)
+            except Temporary:  # this one must not be asked now; another one may
+                continue
             found += [self._courier.target(host, address, policy) for address in host.addresses]
         return found[: limits.OUTBOUND_ADDRESSES]
 

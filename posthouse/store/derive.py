@@ -36,6 +36,6 @@ def derive(raw: bytes, received_at: int) -> Derived:
 
 
 def _sent_at(headers: Headers, received_at: int) -> int:
-    value = headers.first("date")
+    value = headers.last("date")  # as in ENVELOPE
     date = parse_date(value) if value else None
     return date.seconds if date is not None and 0 <= date.seconds < _LATEST else received_at

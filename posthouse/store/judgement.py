@@ -118,6 +118,11 @@ class Judgements(Protocol):
 
 _JUNK_KEYWORDS: Final = frozenset({"$junk", "junk"})
 _GOOD_KEYWORDS: Final = frozenset({"$notjunk", "notjunk", "nonjunk"})
+_TELLING: Final = {
+    LessonKind.JUNK: _JUNK_KEYWORDS,
+    LessonKind.GOOD: _GOOD_KEYWORDS,
+    LessonKind.ANSWERED: frozenset({"\\answered"}),
+}
 
 
 def lesson_of_move(
@@ -133,11 +138,10 @@ def lesson_of_move(
     return LessonKind.GOOD if from_junk and target is not Role.TRASH else None
 
 
-def lesson_of_flags(flags: Collection[str]) -> LessonKind | None:
-    """What setting these flags says (the keywords: IANA's registry, and what Thunderbird sets)."""
-    names = {flag.lower() for flag in flags}
-    if names & _JUNK_KEYWORDS:
-        return LessonKind.JUNK
-    if names & _GOOD_KEYWORDS:
-        return LessonKind.GOOD
-    return LessonKind.ANSWERED if "\\answered" in names else None
+def lesson_of_flags(flags: Collection[str]) -> tuple[LessonKind, frozenset[str]] | None:
+    """What setting these flags says, and which of them say it (the keywords: IANA's registry, and Thunderbird's)."""
+    for kind, telling in _TELLING.items():
+        said = frozenset(flag for flag in flags if flag.lower() in telling)
+        if said:
+            return kind, said
+    return None

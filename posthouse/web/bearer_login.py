@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 from posthouse.accounts.bearers import Bearers
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginFailed
+from posthouse.accounts.throttle import stand_in
 from posthouse.web import cookies
 from posthouse.web.login import Caller, peer_of
 from posthouse.web.origin import from_our_page, is_secure, site_of
@@ -52,6 +53,6 @@ class BearerToken:
         peer = peer_of(request).host
         found = await self._bearers.token(token.strip(), peer, "jmap")
         if found is None:
-            await self._directory.refused(f"@{peer}", peer)  # no name: its address stands for it
+            await self._directory.refused(stand_in(peer), peer)
             raise LoginFailed("the token is not good")
         return Caller(account=found.account, mechanism="BEARER", credential_id=found.credential.credential_id)

@@ -13,10 +13,20 @@ import pytest
 
 from posthouse import limits
 from posthouse.accounts import logins
+from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginDelayed, LoginFailed
-from posthouse.accounts.passwords import generate_app_password, hash_app_password, hash_password
+from posthouse.accounts.passwords import (
+    SCRAM,
+    generate_app_password,
+    hash_app_password,
+    hash_password,
+    is_kept_form,
+)
 from posthouse.errors import StoreUnavailable
+from posthouse.sasl.model import Facts, Failed
+from posthouse.sasl.plain import LoginExchange, PlainExchange
+from posthouse.sasl.scram import derive_keys, format_keys
 from posthouse.store.credentials import TouchCredential
 from posthouse.store.interface import AddAppPassword, PutAccount, RemoveAppPassword, TouchAppPassword
 from posthouse.store.model import Account
@@ -298,3 +308,40 @@ async def test_a_use_that_cannot_be_noted_is_noted_the_next_time(
     await asyncio.wait([*directory._background, *directory.bearers._background])
     assert (await store.app_passwords(alice.account_id))[0].last_used_at == 1_000_000
     assert (await store.credentials(alice.account_id))[0].last_used_at == 1_000_000
+
+
+@pytest.mark.slow
+async def test_names_and_addresses_that_are_remembered_are_bounded(directory: Directory) -> None:
+    """A guesser makes names up, and has a /32 of IPv6 addresses to do it from."""
+    counted = directory._logins
+    for number in range(60_000):
+        counted._count(f"n{number}@north.test", f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::")
+        counted.succeeded(f"n{number}@north.test", f"192.0.{number >> 8}.{number & 0xFF}")
+        counted._seen_wrong(number.to_bytes(16, "big"))
+        counted._remember(number.to_bytes(16, "big"), 0)
+    tables = (counted._addresses, counted._known, counted._wrong, counted._right)
+    assert [len(table) for table in tables] == [50_000, 50_000, 20_000, 20_000]
+    for number in range(60_000):
+        counted._count(f"n{number}@north.test", "")
+    assert [len(table) for table in (counted._names, counted._pairs)] == [50_000, 50_000]
+
+
+async def test_a_name_or_password_of_a_kilobyte_is_nobodys(directory: Directory, alice: Account) -> None:
+    """Whoever may send a password of a megabyte has it hashed."""
+    assert hash_password("p" * 1024)
+    with pytest.raises(ValueError, match="longer"):
+        hash_password("p" * 1025)
+    with pytest.raises(ValueError, match="local@domain"):
+        normalize_address("a" * 1024 + "@north.test")
+    name, _ = await directory.login_account("x" * 100_000)
+    assert len(name) == 1024
+    for door in (PlainExchange, LoginExchange):
+        long = door(Facts()).begin(b"\0alice\0" + b"p" * 1025 if door is PlainExchange else b"a" * 1025)
+        assert isinstance(long, Failed)
+
+
+@pytest.mark.parametrize(("iterations", "taken"), [(4_096, True), (4_095, False)])
+def test_a_hash_from_elsewhere_costs_so_much_at_least(iterations: int, taken: bool) -> None:
+    """RFC 7677 §4: at least 4096 iterations."""
+    kept = SCRAM + format_keys(derive_keys("secret", b"salt" * 4, iterations))
+    assert is_kept_form(kept) is taken

@@ -12,10 +12,13 @@ import stat
 import sys
 import sysconfig
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from posthouse.config import ConfigError
 from posthouse.net.certificates import make_pair
@@ -90,6 +93,52 @@ def test_hanging_up_takes_new_limits_and_certificate(house: Served) -> None:
     assert shown == ssl.PEM_cert_to_DER_cert(pair.certificate.decode())
 
 
+def rsa_pair(hostname: str) -> tuple[bytes, bytes]:
+    """A self-signed certificate with an RSA key, as some authorities' clients still ask for; and the key. PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hostname)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    encoding = serialization.Encoding.PEM
+    return certificate.public_bytes(encoding), key.private_bytes(encoding, *form)
+
+
+def shown_from_the_first_octet(port: int) -> bytes | None:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        TRUSTING.wrap_socket(plain, server_hostname="mx.north.test") as sock,
+    ):
+        return sock.getpeercert(binary_form=True)
+
+
+def test_a_certificate_with_another_kind_of_key_takes_the_place_of_the_first(house: Served) -> None:
+    """What we make is ECDSA: a client that can do both must not go on being shown it when an RSA one has come."""
+    house.start()
+    before = shown_from_the_first_octet(house.port("imaps"))
+    certificate, key = rsa_pair("mx.north.test")
+    (house.folder / "cert.pem").write_bytes(certificate)
+    (house.folder / "key.pem").write_bytes(key)
+    house.configure(more='[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n')
+    house.send_signal(signal.SIGHUP)
+    house.await_log("app reloaded")
+    given = ssl.PEM_cert_to_DER_cert(certificate.decode())
+    assert before != given
+    assert shown_from_the_first_octet(house.port("imaps")) == given
+    with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
+        client.starttls(context=TRUSTING)
+        assert client.sock.getpeercert(binary_form=True) == given  # type: ignore[union-attr]
+
+
 def test_a_broken_file_changes_nothing(house: Served) -> None:
     house.start()
     house.file.write_text("hostname = ")
@@ -97,6 +146,21 @@ def test_a_broken_file_changes_nothing(house: Served) -> None:
     house.await_log("reload failed")
     with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
         assert client.noop()[0] == 250
+
+
+def test_a_file_that_cannot_be_used_changes_nothing(house: Served) -> None:
+    """Its values are of the right form; that they are none is found when they are put to use."""
+    house.fine("domain", "add", "north.test")
+    house.fine("account", "add", "alice@north.test", "--password", "secret")
+    house.start()
+    house.configure(more='[limits]\nconnections = 1\n[outbound]\nrelay = "smtp://host:587?tls=maybe"\n')
+    house.file.write_text(house.file.read_text().replace('domain = "north.test"', 'domain = "other.test"'))
+    house.send_signal(signal.SIGHUP)
+    house.await_log("reload failed")
+    with smtplib.SMTP("127.0.0.1", house.port("submission")) as first:
+        assert first.noop()[0] == 250
+        with smtplib.SMTP("127.0.0.1", house.port("submission")) as second:
+            assert second.login("alice", "secret")[0] == 235
 
 
 def test_what_needs_a_restart_is_named(house: Served) -> None:

@@ -90,6 +90,13 @@ def genuine(victim: str) -> bytes:
     return signed(letter(f"info@{victim}"), owner(victim))
 
 
+def plain(victim: str) -> bytes:
+    """The same, signed as most do: each field once, so that further ones can be added."""
+    return crafted(
+        letter(f"info@{victim}", "Content-Type: text/plain"), owner(victim), h="from:to:subject:content-type"
+    )
+
+
 KINDS: dict[str, Forge] = {
     "nothing but the name": lambda v: letter(f"Bank <info@{v}>"),
     "signed by the forger": lambda v: signed(letter(f"info@{v}"), EVIL),
@@ -145,6 +152,12 @@ KINDS: dict[str, Forge] = {
     "replayed with another To": lambda v: genuine(v).replace(b"To: ", b"To: x@elsewhere.test\r\nTo: "),
     "replayed with a Reply-To": lambda v: b"Reply-To: eve@elsewhere.test\r\n" + genuine(v),
     "replayed with another Content-Type": lambda v: b"Content-Type: text/html\r\n" + genuine(v),
+    "replayed with a Subject that its signature does not guard": lambda v: b"Subject: win\r\n" + plain(v),
+    "replayed with a To that its signature does not guard": lambda v: b"To: you@example.test\r\n" + plain(v),
+    "replayed with a Content-Type that its signature does not guard": lambda v: (
+        b"Content-Type: text/html\r\n" + plain(v)
+    ),
+    "replayed with a Subject below": lambda v: plain(v).replace(b"\r\n\r\n", b"\r\nSubject: win\r\n\r\n"),
     "replayed with another text": lambda v: genuine(v).replace(b"pay now", b"pay eve"),
     "text behind the part that l= covers": lambda v: crafted(
         letter(f"info@{v}", body="pay now\r\n<b>evil</b>\r\n"), owner(v), covered=9

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
 from rich.cells import cell_len
 
 from posthouse import limits
 from posthouse.cli import COMMANDS, main
+from posthouse.net.certificates import make_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,6 +132,42 @@ def test_queue(shell: Shell) -> None:
     assert "nothing about" in shell("message", "log", "nobody@far.test", code=1)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-N", "failure,delay", "-R", "hdrs", "-V", "id1"),
+        ("-Nnever", "-Rfull"),
+        ("-B8BITMIME", "-oi", "-oem", "-h", "17"),
+        ("-B", "8bitmime", "-O", "DeliveryMode=b", "-L", "tag", "-X", "log", "-em", "-v", "-G"),
+    ],
+)
+def test_options_of_sendmail_that_mean_nothing_here_take_their_values_along(
+    shell: Shell, words: tuple[str, ...]
+) -> None:
+    shell("domain", "add", "north.test")
+    shell("sendmail", "-f", "alice@north.test", *words, "bob@far.test", text="Subject: x\n\nhello\n")
+    (row,) = shell.json("queue", "list")  # type: ignore[misc]
+    assert row["sender"] == "alice@north.test"
+    assert [one["address"] for one in row["recipients"]] == ["bob@far.test"]
+
+
+def test_a_message_is_found_by_its_address_however_that_is_written(shell: Shell) -> None:
+    for name in ("north.test", "邮局.test"):
+        shell("domain", "add", name)
+    shell("account", "add", "我@邮局.test", "--password", "secret")
+    people = ("John.Smith@Far.test", "我@邮局.test", "bob@例子.test")
+    shell("sendmail", "-f", "Alice@North.test", *people, text="Subject: x\n\nhello\n")
+    spellings = ("John.Smith@Far.test", "john.smith@far.test", "我@邮局.test", "我@xn--dgtz33j.test")
+    for address in (
+        *spellings,
+        "bob@例子.test",
+        "BOB@xn--fsqu00a.test",
+        "alice@north.test",
+        "<ALICE@north.test>",
+    ):
+        assert "received" in shell("message", "log", address), address
+
+
 def test_suppressions(shell: Shell) -> None:
     assert shell("queue", "suppress") == ""
     assert shell("queue", "suppress", "Old@Far.test", "b@far.test", "--reason", "left us") == "added 2\n"
@@ -166,6 +205,18 @@ def test_a_certificate_that_is_not_there_is_found_before_the_start(shell: Shell)
     (shell.file.parent / "cert.pem").write_text("nonsense")
     (shell.file.parent / "key.pem").write_text("nonsense")
     assert "cannot be used" in shell("config", "check", code=2)
+
+
+def test_a_key_under_a_passphrase_is_found_before_the_start(shell: Shell) -> None:
+    """Whoever checks on a terminal could give it; the service that starts at night can not."""
+    pair = make_pair("mx.test", datetime.now(UTC))
+    secret = serialization.BestAvailableEncryption(b"hush")
+    form = serialization.PrivateFormat.PKCS8
+    key = serialization.load_pem_private_key(pair.key, None)
+    (shell.file.parent / "cert.pem").write_bytes(pair.certificate)
+    (shell.file.parent / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, secret))
+    shell.file.write_text('hostname = "mx.test"\n\n[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n')
+    assert "the key is under a passphrase" in shell("config", "check", code=2)
 
 
 def test_the_relay_password_is_not_shown(shell: Shell) -> None:
@@ -292,6 +343,23 @@ def test_help_comes_at_once() -> None:
         return used.ru_utime + used.ru_stime
 
     assert min(once() for _ in range(3)) < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1"])
+def test_a_terminal_of_another_character_set_shows_what_it_can(shell: Shell, encoding: str) -> None:
+    shell("domain", "add", "north.test")
+    shell("account", "add", "e@north.test", "--password", "secret", "--name", "李雷 Müller")
+    words = [sys.executable, "-m", "posthouse", "-c", str(shell.file)]
+    elsewhere = environment() | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([*words, "status"], capture_output=True, env=elsewhere, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "server: is not running" in done.stdout.decode(encoding)
+    done = subprocess.run(
+        [*words, "account", "list", "--json"], capture_output=True, env=elsewhere, check=True
+    )
+    shown = json.loads(done.stdout.decode(encoding))
+    assert shown[0]["name"] == "李雷 Müller"
 
 
 @pytest.mark.slow

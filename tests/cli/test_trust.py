@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
+from posthouse.config import Config
+from posthouse.house import House
+from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, write_tls_report
+from posthouse.store.trust import AddReport, Report
 from tests.cli.test_commands import Shell, shell  # noqa: F401  # a fixture
 from tests.msgauth.vectors import folder
 
@@ -91,3 +97,79 @@ def wrapped(path: Path) -> bytes:
 
 def test_sending_now(office: Shell) -> None:
     assert office("reports", "send") == "sent 0 reports\n"
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown"),
+    [
+        (TlsSeen(mx="mx.far.test"), ""),
+        (TlsSeen(result="certificate-expired", reason="long ago"), "certificate-expired"),
+    ],
+)
+def test_a_tls_report_of_ours_is_shown(office: Shell, seen: TlsSeen, shown: str) -> None:
+    """Also where nothing failed, or nothing is known of the hosts (RFC 8460 §4.4: then it is left out)."""
+    period = TlsPeriod(
+        hostname="mx.north.test", domain="far.test", report_id="1@mx.north.test", begin=1, end=86_400
+    )
+    report = Report(
+        sent=True,
+        kind="tls",
+        domain="far.test",
+        organization="tls@far.test",
+        name=period.report_id,
+        begin=period.begin,
+        end=period.end,
+        at=period.end,
+        messages=7,
+        failures=7 if shown else 0,
+        content=json.dumps(write_tls_report(period, [(7, seen)])),
+    )
+
+    async def keep() -> None:
+        house = await House.open(Config(hostname="mx.north.test", data=office.file.parent / "data"))
+        try:
+            await house.store.apply(AddReport(report=report))
+        finally:
+            await house.close()
+
+    asyncio.run(keep())
+    [row] = office.json("reports", "list")  # type: ignore[misc]
+    text = office("reports", "show", str(row["id"]))
+    assert "tls report of tls@far.test about far.test, sent" in text
+    assert shown in text
+
+
+STEERING = "\x1b]0;owned\x07\x9b2J"
+"""What gives a terminal another title and empties it."""
+
+
+def test_what_strangers_write_does_not_steer_the_terminal(office: Shell) -> None:
+    report = {
+        "organization-name": f"Far {STEERING}",
+        "date-range": {"start-datetime": "2026-01-01T00:00:00Z", "end-datetime": "2026-01-01T23:59:59Z"},
+        "report-id": "1",
+        "policies": [
+            {
+                "policy": {"policy-type": "sts", "policy-domain": "north.test"},
+                "failure-details": [{"result-type": STEERING, "failed-session-count": 1}],
+            }
+        ],
+    }
+    message = EmailMessage()
+    message["From"] = "reports@far.test"
+    message["Subject"] = "Report"
+    message.set_content("a report")
+    message.add_attachment(
+        json.dumps(report).encode(), maintype="application", subtype="tlsrpt+json", filename="r.json"
+    )
+    office("sendmail", "tls-reports@north.test", text=message.as_bytes().decode())
+    [row] = office.json("reports", "list")  # type: ignore[misc]
+    assert row["organization"] == f"Far {STEERING}", "whoever asks for JSON has it as it came"
+    for words in (
+        ("reports", "list"),
+        ("reports", "show", str(row["id"])),
+        ("message", "log", "tls-reports@north.test"),
+    ):
+        text = office(*words)
+        assert "\\x1b]0;owned" in text, words
+        assert all(character.isprintable() or character == "\n" for character in text), words

@@ -8,21 +8,25 @@ from typing import Any
 
 import pytest
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
-from posthouse.store.interface import Expunge
+from posthouse.store.interface import Expunge, PlaceEmails
 from posthouse.store.moving.keeping import ClusterKeeper, restore_into_cluster
 from posthouse.store.sqlite.verify import Flaw
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
+from tests.cluster.nodes import nodes
 from tests.cluster.test_move import everything, in_thread
+from tests.cluster.test_nodes import Node
 from tests.kits.engine import Desk, furnish
 from tests.kits.queue import enqueue
 from tests.store.conftest import SqliteEngine
+from tests.waiting import until
 
 
 def keeper(engine: PostgresEngine, tmp_path: Path) -> ClusterKeeper:
-    return ClusterKeeper(engine.place.url, "", tmp_path / "cache")
+    return ClusterKeeper(engine.place.url, "", tmp_path / "cache", engine.store.mend)
 
 
 async def back_up(engine: PostgresEngine, tmp_path: Path) -> Path:
@@ -128,3 +132,41 @@ async def test_verify_finds_and_mends(server: Database, engine: PostgresEngine, 
     await desk.add(inbox, "after")  # the running node reads again what was mended
     box = await desk.box()
     assert box.total == 20
+
+
+async def test_verify_expunges_messages_of_which_only_the_place_is_left(
+    server: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a client would: whoever has the mailbox open at another node is told, and the history knows."""
+    monkeypatch.setattr(limits, "PIECE_ROWS", 2)
+    async with nodes(url, tmp_path) as (one, other):
+        desk = await furnish(Node(one))
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        _, broken, twice = await desk.add(inbox, "one", "two", "three")
+        await desk.store.apply(
+            PlaceEmails(
+                account_id=desk.id,
+                source_id=inbox.mailbox_id,
+                uids=Ranges.parse("3"),
+                target_id=archive.mailbox_id,
+            )
+        )
+        index = await other.index(desk.id, inbox.mailbox_id)
+        before = (await other.states(desk.id)).mail
+        lost = f"{broken.email_id}, {twice.email_id}"
+        server.sql(
+            f"DELETE FROM email WHERE account_id = {desk.id} AND email_id IN ({lost})", url.rpartition("/")[2]
+        )
+
+        async def kinds(*, fix: bool) -> list[tuple[str, bool]]:
+            found = ClusterKeeper(url, "", tmp_path / "cache", one.mend).verify(fix=fix)
+            return [(each.kind, each.mended) async for each in found if isinstance(each, Flaw)]
+
+        # The octets stay: nobody can tell whether they are of use.
+        assert await kinds(fix=True) == [("placement without email", True)] * 3
+        await until(lambda: list(index.uids) == [1])
+        for mailbox, gone in ((inbox, "2:3"), (archive, "1")):
+            assert str(await other.vanished_since(desk.id, mailbox.mailbox_id, before)) == gone
+        counts = {each.name: each.total for each in await other.mailboxes(desk.id)}
+        assert (counts["INBOX"], counts["Archive"]) == (1, 0)
+        assert await kinds(fix=False) == []

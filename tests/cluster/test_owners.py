@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from posthouse import limits
 from posthouse.ranges import Ranges
 from posthouse.store.interface import ChangeQueued, CopyEmails, Enqueue, Expunge
 from posthouse.store.model import Content, Mailbox, NewQueued, NewRecipient
+from posthouse.store.moving.keeping import ClusterKeeper
 from posthouse.store.postgres import PostgresStore, queue, upkeep
+from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql import copying
+from posthouse.store.sqlite.verify import Flaw
 from tests.cluster.database import Database
 from tests.cluster.nodes import nodes
 from tests.cluster.test_nodes import Node
@@ -134,3 +139,38 @@ async def test_two_copies_that_are_swept_at_once_leave_nothing(
         await meeting(server, url, other, upkeep.sweep, one)
         await sweep(one)
         assert server.sql("SELECT count(*) FROM blob", url.rpartition("/")[2]).strip() == "0"
+
+
+async def test_owners_that_are_mended_while_a_copy_is_swept_come_out_right(
+    server: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(url, tmp_path, jobs=False) as (one, other):
+        desk = await furnish(Node(one))
+        inbox, archive = await desk.box(), await desk.box("Archive")
+        await desk.add(inbox, "x", content=BODY)
+        await copy(desk, inbox, archive)
+        await expunge(desk, inbox)
+        name, loop, fetch = url.rpartition("/")[2], asyncio.get_running_loop(), Connection.fetch
+        server.sql("UPDATE blob_share SET owners = 9", name)
+        waits = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"
+        sweeping: list[Future[None]] = []
+
+        def in_between(db: Connection, statement: str, *values: Any) -> Any:
+            rows = fetch(db, statement, *values)
+            if statement.startswith("DELETE FROM blob_share WHERE") and not sweeping:
+                sweeping.append(asyncio.run_coroutine_threadsafe(sweep(other), loop))
+                while not sweeping[0].done() and not server.sql(waits, name):
+                    time.sleep(0.01)
+            return rows
+
+        monkeypatch.setattr(Connection, "fetch", in_between)
+        found = ClusterKeeper(url, "", tmp_path / "cache", one.mend).verify(fix=True)
+        assert [each.kind async for each in found if isinstance(each, Flaw)] == ["wrong owners of bytes"]
+        await asyncio.wrap_future(sweeping[0])
+        index = await one.index(desk.id, archive.mailbox_id)
+        (stored,) = await one.stored(desk.id, list(index.email_ids))
+        assert stored is not None
+        assert await one.whole(stored) == BODY.beginning()
+        await expunge(desk, archive)
+        await sweep(one)
+        assert server.sql("SELECT count(*) FROM blob", name).strip() == "0"

@@ -245,7 +245,7 @@ async def test_what_is_damaged_in_the_database_is_not_packed(house: House) -> No
 
 def keeper(house: House, tmp_path: Path) -> ClusterKeeper:
     place = house.engine.place
-    return ClusterKeeper(place.url, place.objects, tmp_path / "cache")
+    return ClusterKeeper(place.url, place.objects, tmp_path / "cache", house.engine.store.mend)
 
 
 async def flaws(house: House, tmp_path: Path, *, fix: bool = False) -> list[tuple[str, bool]]:

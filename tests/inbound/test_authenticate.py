@@ -131,6 +131,34 @@ async def test_the_timeline_tells_what_was_found(house):
     assert [kind for kind, _, _ in story] == ["received", "checked", "delivered"]
 
 
+@pytest.mark.parametrize(
+    ("reverse_path", "author", "by_bank", "told"),
+    [
+        ("eve@elsewhere.test", "eve@elsewhere.test", False, True),  # SPF lets it
+        ("x@bank.test", "eve@elsewhere.test", False, False),  # SPF forbids it
+        ("x@bank.test", "info@bank.test", True, True),  # but the bank signed it: somebody forwards
+        ("x@unknown.test", "eve@elsewhere.test", False, True),  # nothing is known
+        ("x@unknown.test", "x@soft.test", False, False),  # DMARC says that From is forged
+        ("eve@elsewhere.test", "x@soft.test", False, True),  # a mailing list wants to know
+    ],
+)
+async def test_nobody_is_told_at_an_address_that_is_probably_forged(
+    house, reverse_path, author, by_bank, told
+):
+    """A dead end behind an alias cannot be refused any more, and another host may refuse it later."""
+    raw = signed(letter(author), KEY) if by_bank else letter(author)
+    mail = house.mail("mixed", raw=raw, reverse_path=reverse_path)
+    [reply] = await house.pipeline.accept(mail)
+    assert reply.accepted
+    assert [n.address for _, notices in house.notices for n in notices] == ["off@example.test"] * told
+    [message] = await house.real_store.queue()
+    assert [(one.address, one.notify) for one in message.recipients] == [
+        ("friend@elsewhere.test", "" if told else "NEVER")
+    ]
+    said = [detail for kind, _, detail in await house.story(mail.trace_id) if kind == "told"]
+    assert len(said) == (not told)
+
+
 async def test_silence_of_the_dns_is_not_held_against_anybody(house):
     reply, told, folder = await take(house, letter("x@away.test"), reverse_path="x@away.test")
     assert (reply[:3], folder) == ("250", "INBOX")

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
+from posthouse.inbound.bounceable import Standing
 from posthouse.inbound.deliver import Handling
 from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
@@ -166,6 +167,25 @@ async def test_junk_gets_no_answer_and_what_is_refused_no_notice(house, ruling, 
     assert heard_of == heard
 
 
+@pytest.mark.parametrize(
+    ("standing", "place", "told"),
+    [
+        (Standing.UNKNOWN, Place.INBOX, ["off@example.test", "mixed@example.test"]),
+        (Standing.UNKNOWN, Place.JUNK, []),
+        (Standing.PROVED, Place.JUNK, ["off@example.test", "mixed@example.test"]),
+        (Standing.DOUBTFUL, Place.INBOX, []),
+    ],
+)
+async def test_junk_makes_no_notices_to_whom_it_only_names(house, standing, place, told):
+    async def rule(accounts):
+        return {one.account_id: Ruling(place=place) for one in accounts}
+
+    mail = house.mail(MailRecipient("mixed@example.test", "SUCCESS,FAILURE"))
+    result = await house.deliverer.deliver(mail, b"", Handling(rule=rule, reverse_path=standing))
+    assert [reply.code for reply in result.replies] == [250]
+    assert [n.address for _, notices in house.notices for n in notices] == told
+
+
 async def test_an_expanded_alias_answers_success_itself(house):
     await deliver(house, MailRecipient("mixed@example.test", "SUCCESS,FAILURE"))
     kinds = [(n.kind, n.address) for _, notices in house.notices for n in notices]
@@ -220,6 +240,20 @@ async def test_a_mailbox_that_never_settles_defers(house):
         await deliver(house, "alice", "off")
     # The failure was told once, not once for each try.
     assert [n.address for _, notices in house.notices for n in notices] == ["off@example.test"]
+
+
+async def test_a_mailbox_that_never_settles_is_tried_three_times(house):
+    tries = 0
+
+    async def never(*ops):
+        nonlocal tries
+        tries += 1
+        raise OverQuota("full")
+
+    house.real_store.commit = never
+    with pytest.raises(Temporary):
+        await deliver(house, "alice")
+    assert tries == 3
 
 
 async def test_a_fault_in_the_notice_of_a_failure_keeps_nothing(house):

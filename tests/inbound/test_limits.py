@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse.errors import NotFound
 from posthouse.inbound import authenticate, questions, report_door, report_sender, tally
 from posthouse.inbound.authenticate import hash_body
+from posthouse.inbound.learnt_addresses import LearntAddresses
+from posthouse.inbound.mail import MailRecipient
 from posthouse.inbound.questions import Questions
 from posthouse.inbound.report_door import report_in
 from posthouse.inbound.tally import DAY
@@ -20,10 +23,11 @@ from posthouse.msgauth.dkim_canon import BodyForm
 from posthouse.msgauth.report_unpack import ReportError
 from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.resolver import AddressAnswer, Status
+from posthouse.smtp.reception import MemoryBudget
 from posthouse.store.model import Content
 from posthouse.store.trust import Report
 from tests.fakes.resolver import FakeResolver
-from tests.inbound.small_house import SmallHouse
+from tests.inbound.small_house import NOW, SmallHouse
 from tests.inbound.test_authenticate import letter
 from tests.inbound.test_reports import Office
 
@@ -194,3 +198,47 @@ async def test_reports_are_kept_for_their_time(house: SmallHouse, monkeypatch: p
 
     assert len(await after(9.9)) == 1
     assert await after(0.2) == ()
+
+
+@pytest.mark.slow
+async def test_addresses_that_are_learnt_are_bounded(house: SmallHouse) -> None:
+    """Of one account some thousand, the least of them going first; in memory those of many accounts together."""
+    account = house.accounts["alice"]
+    learnt = LearntAddresses(house.real_store, lambda: NOW)
+
+    async def write(*numbers: int) -> None:
+        mail = house.mail("friend@elsewhere.test")
+        people = tuple(MailRecipient(f"p{number}@far.test") for number in numbers)
+        mail = msgspec.structs.replace(mail, recipients=people)
+        await house.real_store.commit(*await learnt.operations(account.account_id, mail))
+
+    for _ in range(3):
+        await write(0)
+    for start in range(1, 2_501, 50):
+        await write(*range(start, start + 50))
+    kept = await learnt.of(account.account_id)
+    assert 1_800 < len(kept) <= 2_000
+    assert kept[0].email == "p0@far.test", "who is written to often stays"
+    assert (
+        await learnt.operations(account.account_id, house.mail(*(f"q{n}@far.test" for n in range(51)))) == []
+    )
+    for number in range(25_000):
+        learnt._known[number, ""] = kept[0]
+    await write(9_999)
+    assert len(learnt._known) == 20_000
+
+
+async def test_a_name_that_is_learnt_has_so_many_characters(house: SmallHouse) -> None:
+    account = house.accounts["alice"]
+    learnt = LearntAddresses(house.real_store, lambda: NOW)
+    head = f'To: "{"n" * 1_000}" <p@far.test>\r\nSubject: x\r\n\r\ntext\r\n'
+    mail = msgspec.structs.replace(house.mail("p@far.test"), content=Content.of(head.encode()))
+    await house.real_store.commit(*await learnt.operations(account.account_id, mail))
+    (kept,) = await learnt.of(account.account_id)
+    assert kept.name == "n" * 200
+
+
+def test_what_sessions_hold_in_memory_is_bounded() -> None:
+    budget = MemoryBudget()
+    assert budget.take(256 * 1024 * 1024)
+    assert not budget.take(1), "the next message goes to staging"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from posthouse.inbound import sendmail
+from posthouse.inbound import line_ends
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.limits import MB, SENDMAIL_PIECE
@@ -45,13 +45,13 @@ async def hand_in(body: bytes) -> Pipeline:
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, SENDMAIL_PIECE])
 async def test_line_ends_become_cr_lf(monkeypatch: pytest.MonkeyPatch, end: bytes, piece: int) -> None:
-    monkeypatch.setattr(sendmail, "SENDMAIL_PIECE", piece)
+    monkeypatch.setattr(line_ends, "SENDMAIL_PIECE", piece)
     lines = [b"From: a@north.test", b"Subject: x", b"", b"one", b"", b"", b"two", b""]
     assert (await hand_in(end.join(lines))).raw == b"\r\n".join(lines)
 
 
 async def test_mixed_line_ends_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sendmail, "SENDMAIL_PIECE", 5)
+    monkeypatch.setattr(line_ends, "SENDMAIL_PIECE", 5)
     raw = (await hand_in(b"From: a@north.test\n\nx\r\r\ny\n\r\nz\r")).raw
     assert raw == b"From: a@north.test\r\n\r\nx\r\n\r\ny\r\n\r\nz\r\n"
 
@@ -60,3 +60,16 @@ async def test_a_large_message_leaves_the_others_their_turns() -> None:
     pipeline = await hand_in(b"From: a@north.test\n\n" + b"x" * 70 + b"\n" * (8 * MB))
     assert pipeline.before > 10, "they go on while its line ends are made"
     assert (await hand_in(b"From: a@north.test\n\nx\n")).before == 0, "a small one needs no thread"
+
+
+@pytest.mark.parametrize("line", [b"From ann@far.test Sun Sep  9 01:46:40 2001", b">From x y"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+async def test_the_envelope_line_of_an_mbox_is_no_part_of_the_message(line: bytes, end: bytes) -> None:
+    lines = [b"From: a@north.test", b"Subject: x", b"", b"From here on it is text", b""]
+    assert (await hand_in(end.join([line, *lines]))).raw == b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize("first", [b"From : a@north.test", b"From\t : a@north.test", b"from: a@north.test"])
+async def test_the_field_from_stays_in_every_spelling(first: bytes) -> None:
+    raw = first + b"\r\nSubject: x\r\n\r\ntext\r\n"
+    assert (await hand_in(raw)).raw.endswith(raw)

@@ -193,9 +193,9 @@ AUTHRES = (
 )
 
 
-async def forwarded(signing: Signing, raw: bytes) -> bytes:
+async def forwarded(signing: Signing, raw: bytes, results: bytes = AUTHRES) -> bytes:
     async def found(examination: Examination) -> None:
-        examination.fields.append(AUTHRES)
+        examination.fields.append(results)
 
     signing.house.pipeline._checks = {Via.MX: (found,)}
     signing.signer._may_seal = lambda: True
@@ -228,6 +228,22 @@ async def test_a_broken_chain_is_not_continued(signing: Signing):
     first = await forwarded(signing, b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n")
     broken = first.replace(b"ARC-Seal", b"X-Seal")
     assert (await forwarded(signing, broken)).count(b"ARC-Message-Signature") == 1
+
+
+@pytest.mark.parametrize(
+    ("arc", "seals"),
+    [
+        (b"arc=pass", 2),
+        (b"spf=none (arc=fail)", 2),  # what strangers publish stands in comments
+        (b"arc=fail", 1),
+        (b"arc=temperror (no answer)", 1),
+    ],
+)
+async def test_a_chain_that_was_not_found_good_is_not_said_to_be(signing: Signing, arc: bytes, seals: int):
+    """RFC 8617 §5.1: cv= of a new seal is what the chain came to."""
+    first = await forwarded(signing, b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n")
+    second = await forwarded(signing, first, AUTHRES.replace(b"\tdmarc", b"\t" + arc + b";\r\n\tdmarc"))
+    assert second.count(b"ARC-Seal: ") == seals
 
 
 async def test_nothing_is_sealed_unless_configured(signing: Signing):

@@ -10,7 +10,8 @@ import msgspec
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.vacation import KIND, Operations, Vacation, VacationResponder
 from posthouse.store.account_model import States
-from posthouse.store.interface import PutItem
+from posthouse.store.interface import AddAccount, PutItem
+from posthouse.store.model import Account
 from tests.inbound.small_house import SmallHouse
 
 
@@ -43,9 +44,9 @@ async def test_a_flood_of_mail_is_looked_at_so_many_at_once(house: SmallHouse) -
     assert asked == 51
 
 
-async def test_who_has_an_address_outside_ascii_is_answered_at_it(house: SmallHouse) -> None:
-    """RFC 2047 §5 (3): no encoded word stands in an address."""
-    account = house.accounts["alice"]
+async def answer_to(house: SmallHouse, reverse_path: str, account: Account | None = None) -> Mail:
+    """What somebody who is away answers."""
+    account = account or house.accounts["alice"]
     vacation = Vacation(is_enabled=True, text_body="Away.")
     await house.real_store.apply(
         PutItem(
@@ -59,8 +60,29 @@ async def test_who_has_an_address_outside_ascii_is_answered_at_it(house: SmallHo
         return []
 
     responder = VacationResponder(house.real_store, house.directory, lambda: operations, "mx.example.test")
-    raw = b"From: x@far.test\r\nTo: alice@example.test\r\n\r\nAre you there?\r\n"
-    mail = house.mail("alice", raw=raw, reverse_path="weiß@far.test")
-    responder.delivered(mail, [account.account_id])
+    raw = f"From: x@far.test\r\nTo: {account.address}\r\n\r\nAre you there?\r\n".encode()
+    responder.delivered(house.mail(account.address, raw=raw, reverse_path=reverse_path), [account.account_id])
     await responder.close()
-    assert "\r\nTo: <weiß@far.test>\r\n".encode() in written[0].content.head
+    (answer,) = written
+    return answer
+
+
+async def test_who_has_an_address_outside_ascii_is_answered_at_it(house: SmallHouse) -> None:
+    """RFC 2047 §5 (3): no encoded word stands in an address."""
+    answer = await answer_to(house, "weiß@far.test")
+    assert "\r\nTo: <weiß@far.test>\r\n".encode() in answer.content.head
+    assert answer.smtputf8
+
+
+async def test_who_is_away_and_has_an_address_outside_ascii_needs_smtputf8(house: SmallHouse) -> None:
+    """RFC 6531 §3.2: also when the envelope is ASCII."""
+    user = await house.real_store.apply(AddAccount(address="用户@example.test", password="", created_at=0))
+    answer = await answer_to(house, "x@far.test", user)
+    assert "From: 用户@example.test\r\n".encode() in answer.content.head
+    assert (answer.smtputf8, answer.body) == (True, "8BITMIME")
+
+
+async def test_a_domain_outside_ascii_is_answered_by_its_a_label(house: SmallHouse) -> None:
+    answer = await answer_to(house, "x@bücher.test")
+    assert b"\r\nTo: <x@xn--bcher-kva.test>\r\n" in answer.content.head
+    assert not answer.smtputf8

@@ -55,6 +55,8 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["large", "sent", "file", "answer", "first", "old"]),
     ({"before": "2026-11-02T06:13:20Z"}, ["old"]),
     ({"after": "2026-11-02T06:13:50Z"}, ["large", "sent"]),
+    ({"before": "2026-11-02T06:13:20.001Z"}, ["first", "old"]),
+    ({"after": "2026-11-02T06:13:50.001Z"}, ["large"]),
     ({"minSize": 1500}, ["large"]),
     ({"maxSize": 1500}, ["sent", "file", "answer", "first", "old"]),
     ({"hasKeyword": "$seen"}, ["sent", "answer"]),
@@ -76,6 +78,7 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"body": '"haystack needle"'}, []),
     ({"body": '"needle in a"'}, ["old"]),
     ({"header": ["In-Reply-To"]}, ["sent", "answer"]),
+    ({"header": ["In-Reply-To", ""]}, ["sent", "answer"]),
     ({"header": ["Message-ID", "mine"]}, ["sent"]),
     ({"hasKeyword": "$seen", "text": "word"}, ["sent"]),
     ({"operator": "OR", "conditions": [{"subject": "zebra"}, {"subject": "aardvark"}]}, ["large", "old"]),
@@ -314,6 +317,25 @@ async def test_snippets_mark_what_was_found(alice: Client) -> None:
     assert (await alice.call("SearchSnippet/get", emailIds=[name]))["list"][0]["subject"] is None
     many = [f"M{i}" for i in range(201)]
     assert await alice.error("SearchSnippet/get", emailIds=many) == "requestTooLarge"
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "shown"),
+    [
+        ("Die STRASSE ist größer", "straße", "Die <mark>STRASSE</mark> ist größer"),
+        ("in der Straße", "strasse", "in der <mark>Straße</mark>"),
+        ("ＦＡＸ　番号 & more", "fax", "<mark>ＦＡＸ</mark>　番号 &amp; more"),
+        ("Donau\u00addampf fährt", "donaudampf", "<mark>Donau\u00addampf</mark> fährt"),
+        ("İSTANBUL'da", "istanbul", "<mark>İSTANBUL</mark>'da"),
+    ],
+)
+async def test_snippets_mark_what_search_takes_for_the_same(
+    alice: Client, text: str, word: str, shown: str
+) -> None:
+    name = await alice.add(letter(text, "ä " + text))
+    answer = await alice.call("SearchSnippet/get", filter={"text": word}, emailIds=[name])
+    assert answer["list"][0]["subject"] == shown
+    assert answer["list"][0]["preview"] == "ä " + " ".join(shown.split())
 
 
 async def test_the_first_page_reads_the_threads_of_few_emails(

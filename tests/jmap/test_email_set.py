@@ -253,6 +253,33 @@ async def test_a_long_file_name_is_whole_for_every_program(alice: Client, name: 
     assert [part.get_filename() for part in message.walk()][-1] == name
 
 
+async def test_a_content_type_of_the_clients_gets_what_only_we_know(alice: Client) -> None:
+    """Without its boundary a multipart has no parts; without its charset a text is read as ASCII."""
+    made = await create(
+        alice,
+        bodyStructure={
+            "header:Content-Type": ' multipart/signed; protocol="application/pgp-signature"; boundary=mine',
+            "type": "multipart/signed",
+            "subParts": [
+                {"partId": "t", "type": "text/plain", "header:Content-Type": " text/plain; format=flowed;"},
+                {"partId": "h", "type": "text/html", "header:Content-Type": "text/html; charset=iso-8859-1"},
+                {"partId": "a", "type": "text/plain", "header:Content-Type": "text/plain; charset=UTF-8"},
+            ],
+        },
+        bodyValues={"t": {"value": "Grüße"}, "h": {"value": "<p>Grüße"}, "a": {"value": "plain"}},
+    )
+    (email,) = await alice.get(made["id"], properties=["blobId"])
+    path = f"/jmap/download/{alice.account_id}/{email['blobId']}/x.eml"
+    raw = (await alice.http.get(path)).content
+    message = message_from_bytes(raw, policy=policy.default)
+    assert message.get_param("protocol") == "application/pgp-signature"
+    parts = list(message.iter_parts())
+    assert [part.get_content_type() for part in parts] == ["text/plain", "text/html", "text/plain"]
+    assert [part.get_content().rstrip() for part in parts] == ["Grüße", "<p>Grüße", "plain"]
+    assert parts[0].get_param("format") == "flowed"
+    assert raw.count(b"boundary=") == 1
+
+
 async def test_an_empty_draft_is_a_message(alice: Client) -> None:
     made = await create(alice)
     (email,) = await alice.get(made["id"])

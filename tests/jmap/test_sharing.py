@@ -543,3 +543,22 @@ async def test_who_saw_a_mailbox_is_told_that_it_is_gone_and_nothing_of_those_ab
     (last,) = (await bob.call("ShareNotification/get"))["list"]
     assert (last["name"], last["objectId"], last["newRights"]) == ("Club", club, None)
     assert (await session(bob))["state"] != state
+
+
+@pytest.mark.slow
+async def test_notifications_of_shares_are_bounded(alice: Client, bob: Client, visitor: Visitor) -> None:
+    """RFC 9670 §3: who shares mailbox after mailbox must not fill the account of the other."""
+    made = {
+        f"m{number}": {"name": f"Shared {number:03}", "shareWith": {principal(bob): READ}}
+        for number in range(230)
+    }
+    answer = await alice.call("Mailbox/set", create=made)
+    assert answer["notCreated"] is None
+    notes = (await bob.call("ShareNotification/get"))["list"]
+    assert len(notes) == 200
+    assert {note["name"] for note in notes} == {f"Shared {number:03}" for number in range(30, 230)}, (
+        "the oldest went"
+    )
+    gone = await alice.call("Mailbox/set", destroy=[each["id"] for each in answer["created"].values()])
+    assert gone["notDestroyed"] is None
+    assert len((await bob.call("ShareNotification/get"))["list"]) == 200

@@ -369,11 +369,21 @@ async def test_submission_states_and_queries(alice: Client, bob: Client) -> None
     assert sorted(answer["created"]) == sorted([one["id"], two["id"]])
     queried = await alice.call("EmailSubmission/query", sort=[{"property": "sentAt"}], calculateTotal=True)
     assert queried["total"] == 2
-    filtered = await alice.call(
-        "EmailSubmission/query", filter={"emailIds": [(await until(alice, one["id"]))["emailId"]]}
-    )
+    filtered_by = [(await until(alice, one["id"]))["emailId"]]
+    filtered = await alice.call("EmailSubmission/query", filter={"emailIds": filtered_by})
     assert filtered["ids"] == [one["id"]]
     assert (await alice.call("EmailSubmission/query", filter={"before": "2020-01-02T03:04:05Z"}))["ids"] == []
+    sent_at = (await until(alice, one["id"]))["sendAt"]
+    later = f"{sent_at[:-1]}.5Z"  # a fraction as text stands before the Z of a whole second
+    for name, moment, found in (
+        ("before", sent_at, 0),
+        ("before", later, 1),
+        ("after", sent_at, 1),
+        ("after", later, 0),
+    ):
+        condition = {"operator": "AND", "conditions": [{"emailIds": filtered_by}, {name: moment}]}
+        answer = await alice.call("EmailSubmission/query", filter=condition)
+        assert len(answer["ids"]) == found, (name, moment)
     assert await alice.error("EmailSubmission/query", filter={"colour": 1}) == "unsupportedFilter"
     assert await alice.error("EmailSubmission/query", sort=[{"property": "x"}]) == "unsupportedSort"
     assert (await bob.call("EmailSubmission/get", ids=[one["id"]]))["notFound"] == [one["id"]]

@@ -47,6 +47,19 @@ async def test_domains_and_hashes() -> None:
     }
 
 
+async def test_a_domain_is_listed_whatever_stands_before_it_and_an_address_is_none() -> None:
+    asking, resolver, _ = lists(GOOD + "192.0.2.7.dbl.test A 127.0.1.255", ("dbl.test", ListKind.DOMAIN))
+    found, _ = await asking.look(
+        "", ["x1.bad.example", "x2.y.bad.example", "192.0.2.7", "xn--bcher-kva.example"], []
+    )
+    assert [(one.what, one.code) for one in found] == [("bad.example", "127.0.1.5")], (
+        "once, not for each host"
+    )
+    asked = {name for _, name in resolver.asked}
+    assert {"x2.y.bad.example.dbl.test", "bad.example.dbl.test", "xn--bcher-kva.example.dbl.test"} <= asked
+    assert not any(name.startswith("192.0.2.7") for name in asked)
+
+
 @pytest.mark.parametrize(
     ("zone", "why"),
     [

@@ -15,7 +15,8 @@ from posthouse.config import Inbound, Junk
 from posthouse.junk.guard import Counters, Guard, single_of, wide_of
 from posthouse.junk.rejects import expire_rejects
 from posthouse.junk.rspamd import Rspamd
-from posthouse.store.model import Content
+from posthouse.store.interface import PutAlias
+from posthouse.store.model import Alias, Content
 from tests.junk.conftest import ALICE, BOB, JunkHouse, letter, open_house
 
 pytestmark = pytest.mark.slow
@@ -78,6 +79,24 @@ async def test_refused_junk_is_kept_in_rejects_and_can_be_rescued(tmp_path: Path
         assert await expire_rejects(house.store, -10.0) == await house.total("Rejects") + 1
 
 
+async def test_what_its_owner_put_into_rejects_stays(tmp_path: Path) -> None:
+    """Somebody who comes from another server may have a mailbox of that name, with old mail."""
+    async with house_with(tmp_path, junk_at=0.5, refuse_at=0.5, rejects=True) as house:
+
+        def fill(client: imaplib.IMAP4) -> None:
+            client.create("Rejects")
+            client.append("Rejects", "", '"01-Jan-2001 00:00:00 +0000"', letter(EVE, "of the publisher"))
+            client.append("INBOX", "", '"01-Jan-2001 00:00:00 +0000"', letter(EVE, "moved"))
+            client.select("INBOX")
+            client._simple_command("MOVE", "1", "Rejects")
+
+        await house.by_imap(fill)
+        assert (await house.comes(letter(EVE, "unwanted"))).startswith("550")
+        assert await house.total("Rejects") == 3
+        assert await expire_rejects(house.store, -10.0) == 1
+        assert await house.total("Rejects") == 2
+
+
 async def test_without_rejects_it_is_only_refused_and_reporting_refuses_nothing(tmp_path: Path) -> None:
     async with house_with(tmp_path / "a", junk_at=0.5, refuse_at=0.5) as house:
         assert (await house.comes(letter(EVE, "unwanted"))).startswith("550")
@@ -98,6 +117,20 @@ async def test_a_greylisted_stranger_comes_again(tmp_path: Path) -> None:
         house.house.app.house.clock.advance(120)
         assert (await house.comes(letter(EVE, "first try"))).startswith("250")
         assert (await house.comes(letter("new@new.test", "a"), "new@new.test", (BOB,))).startswith("250")
+
+
+async def test_what_is_put_off_for_one_is_kept_for_nobody(tmp_path: Path) -> None:
+    """One is asked to come again, the other refuses and would keep it: it comes again as a whole."""
+    async with house_with(tmp_path, greylist="strangers", junk_at=5.0, refuse_at=5.0, rejects=True) as house:
+        bob = house.house.accounts[BOB].account_id
+        await house.store.commit(
+            *await house.junk.history.judged(bob, "eve@elsewhere.test", junk=True, before="")
+        )
+        assert (await house.comes(letter(EVE, "to both"), to=(ALICE, BOB))).startswith("451")
+        assert [await house.total("INBOX"), await house.total("Rejects", BOB)] == [0, 0]
+        house.house.app.house.clock.advance(120)
+        assert (await house.comes(letter(EVE, "to both"), to=(ALICE, BOB))).startswith("250")
+        assert [await house.total("INBOX"), await house.total("Rejects", BOB)] == [1, 1]
 
 
 async def test_who_steps_into_a_trap_is_suspected(tmp_path: Path) -> None:
@@ -257,6 +290,23 @@ async def test_no_fault_of_the_filter_leads_past_clamav(
     async with clamd.serving() as port, house_with(tmp_path, clamav=f"127.0.0.1:{port}") as house:
         monkeypatch.setattr(house.junk.judge.surveyor, "look", broken)
         assert (await house.comes(letter(EVE, "hello"))).startswith(reply)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply", "queued"),
+    [(b"stream: OK\0", "250", 1), (b"stream: Eicar-Test FOUND\0", "554", 0), (b"", "451", 0)],
+)
+async def test_what_an_alias_hands_on_passes_clamav_too(
+    tmp_path: Path, answer: bytes, reply: str, queued: int
+) -> None:
+    clamd = Answering(answer, bytes(4))
+    async with clamd.serving() as port, house_with(tmp_path, clamav=f"127.0.0.1:{port}") as house:
+        alias = Alias(address="away@example.test", targets=("friend@far.test",))
+        await house.store.apply(PutAlias(alias=alias, new=True))
+        got = await house.comes(letter(EVE, "hello", "something attached"), to=(alias.address,))
+        assert got.startswith(reply), got
+        assert len(await house.store.queue()) == queued
+    assert b"something attached" in clamd.heard
 
 
 async def test_while_clamav_is_away_mail_is_put_off(tmp_path: Path) -> None:

@@ -7,6 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from posthouse import limits
+from posthouse.errors import StoreUnavailable
+from posthouse.junk.classifier import Model
+from posthouse.junk.models import Models
+from posthouse.store.interface import PutItem
+from posthouse.store.judgement import HOUSE, Memo, PruneMemos, PutMemo
 from tests.house import PASSWORDS
 from tests.jmap.conftest import Client
 from tests.junk.conftest import ALICE, JunkHouse, letter
@@ -220,3 +226,113 @@ async def test_examples_are_kept_also_when_the_junk_itself_was_known(house: Junk
     model = await house.junk.models.of(house.alice.account_id)
     assert model is not None
     assert (model.junk, model.good) == (1, 1)
+
+
+async def test_taking_one_out_of_junk_overrules_what_was_said_of_others(house: JunkHouse) -> None:
+    """Its sender is judged by what was moved before; the next one must not go to Junk for the same reason again."""
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.comes(letter(EVE, "The minutes", "A wholly different text about gardens and rain in spring"))
+    assert (await house.checks("Junk"))["moved-to-junk"] > 5
+
+    def rescue(client: imaplib.IMAP4) -> None:
+        client.select("Junk")
+        client._simple_command("MOVE", "2", "INBOX")
+
+    await house.by_imap(rescue)
+    await house.comes(
+        letter(EVE, "The agenda", "Yet another text, of chairs and tables for the hall in summer")
+    )
+    assert "moved-to-junk" not in await house.checks()
+    assert (await house.verdict())["decision"] == "accept"
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "among others"])
+async def test_a_keyword_that_is_only_kept_says_nothing_again(house: JunkHouse, alone: bool) -> None:
+    """A client that writes all flags anew does not call the message junk that was rescued since."""
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    if not alone:
+        await house.comes(letter(MAL, "Best offer", OFFER))
+    await house.by_imap(mark("$Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("Junk", "INBOX"))  # type: ignore[arg-type]
+
+    def read(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        assert b"$Junk" in client.fetch("1", "(FLAGS)")[1][0]  # type: ignore[operator]
+        client.store("1:*", "FLAGS", "(\\Seen $Junk)")
+
+    await house.by_imap(read)
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert (model.junk, model.good) == (0, 1 if alone else 2)
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 0
+
+
+async def test_a_lesson_that_could_not_be_kept_counts_once(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.junk.trainer.stop()
+    await house.comes(letter(EVE, "Best offer", OFFER))
+
+    def act(client: imaplib.IMAP4) -> None:
+        client.select("INBOX")
+        client._simple_command("MOVE", "1:*", "Junk")
+
+    house.junk.trainer._idle.set()
+    await house.by_imap(act)
+
+    async def full(*_: object) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(house.store), "commit", full)
+        with pytest.raises(StoreUnavailable):
+            await house.junk.trainer.round()
+    assert await house.junk.trainer.round() == 1
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 1
+
+
+async def test_what_cannot_be_learnt_keeps_nobody_waiting(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER), to=(ALICE, "bob@example.test"))
+
+    async def faulty(self: Models, account_id: int, model: Model) -> PutMemo:
+        if account_id == house.alice.account_id:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return await packed(self, account_id, model)
+
+    packed = Models.packed
+    monkeypatch.setattr(Models, "packed", faulty)
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    await house.by_imap(move("INBOX", "Junk"), "bob@example.test")  # type: ignore[arg-type]
+    assert await house.store.lessons(10) == []
+    bob = await house.junk.models.of(house.house.accounts["bob@example.test"].account_id)
+    assert bob is not None
+    assert bob.junk == 1
+
+
+async def test_all_memos_that_have_ended_are_forgotten(
+    house: JunkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of strangers that are greylisted leaves more of them in an hour than one piece takes."""
+    monkeypatch.setattr(limits, "PIECE_ROWS", 5)
+    now = house.house.app.house.clock()
+    memos = [Memo(account_id=HOUSE, kind="grey", key=str(n), data=b"", until=now - 1) for n in range(23)]
+    await house.store.commit(*(PutMemo(memo=memo) for memo in memos))
+    await house.junk.tidy()
+    assert await house.store.apply(PruneMemos(now=now)) == 0
+
+
+async def test_an_umlaut_domain_is_known_in_either_form(house: JunkHouse) -> None:
+    """People write bücher.test in their contacts, and mail comes from xn--bcher-kva.test."""
+    history, account_id = house.junk.history, house.alice.account_id
+    card = '{"emails":{"e":{"address":"Post@Bücher.test"}}}'.encode()
+    await house.store.apply(PutItem(account_id=account_id, kind="ContactCard", data=card))
+    assert await history.in_contacts(account_id, "post@xn--bcher-kva.test")
+    assert await history.in_contacts(account_id, "post@bücher.test")
+    await house.store.commit(*await history.written(account_id, ["jörg@bücher.test"]))
+    history.forget(account_id)
+    assert (await history.of(account_id, "jörg@xn--bcher-kva.test")).written == 1
+    assert await history.domains_written_to(account_id) == {"xn--bcher-kva.test"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse.config import Sending as Settings
@@ -16,9 +18,10 @@ from posthouse.errors import Temporary
 from posthouse.junk import block_lists, clamav, greylist, guard, markup, rspamd, sending, tokens
 from posthouse.junk.block_lists import BlockList, BlockLists, ListKind
 from posthouse.junk.clamav import ClamAv
+from posthouse.junk.classifier import Model, _Kept
 from posthouse.junk.greylist import Greylist
 from posthouse.junk.guard import Counters, Guard
-from posthouse.junk.history import History
+from posthouse.junk.history import STRANGER, History
 from posthouse.junk.rspamd import Rspamd
 from posthouse.junk.sending import Sending
 from posthouse.junk.tokens import Tokens, read_tokens
@@ -451,3 +454,31 @@ async def test_an_endless_answer_of_rspamd_is_not_read(monkeypatch: pytest.Monke
         with pytest.raises(Temporary, match="too long"):
             await client.ask(LETTER, {}, ())
         await client.close()
+
+
+# --- what is remembered of people ---------------------------------------------------------------------------
+
+
+async def test_histories_in_memory_and_domains_written_to_are_bounded(
+    store: SqliteStore, clock: FakeClock
+) -> None:
+    """Strangers choose the addresses that they write from; whose filter looks, keeps what it found."""
+    await store.apply(PutDomain(domain=Domain(name="us.test"), new=True))
+    account = await store.apply(AddAccount(address="a@us.test", password="", created_at=0))
+    history = History(store, clock)
+    for start in range(0, 3_000, 100):
+        people = [f"p@d{number}.test" for number in range(start, start + 100)]
+        await store.commit(*await history.written(account.account_id, people))
+    assert len(await history.domains_written_to(account.account_id)) == 2_000
+    for number in range(60_000):
+        history._remember((account.account_id, f"{number}@far.test"), STRANGER)
+    assert len(history._known) == 50_000
+
+
+def test_a_model_that_somebody_has_blown_up_is_an_empty_one() -> None:
+    """A kept filter is unpacked so far: ten kilobytes of zeros can be ten megabytes."""
+    large = _Kept(1, 3, 3, {"x" * 9_000_000: 1}, [])
+    packed = zlib.compress(msgspec.msgpack.encode(large))
+    assert len(packed) < 20_000
+    assert Model.unpack(packed).empty
+    assert not Model.unpack(zlib.compress(msgspec.msgpack.encode(_Kept(1, 3, 3, {"x": 1}, [])))).empty

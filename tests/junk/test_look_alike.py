@@ -36,3 +36,8 @@ def test_look_alikes(domain: str, other: str) -> None:
 def test_the_part_that_is_registered() -> None:
     assert registrable("a.b.example.test.") == "example.test"
     assert registrable("a.b.co.uk") == "b.co.uk"
+    assert registrable("mail.b.ne.jp") == "b.ne.jp"
+    assert registrable("www.b.or.th") == "b.or.th"
+    assert registrable("a.or.example") == "or.example"
+    assert registrable("a.xn--a-qc4g.test") == "xn--a-qc4g.test", "half a surrogate pair is no letter"
+    assert registrable("mail.xn--mller-kva.de") == registrable("Müller.de")

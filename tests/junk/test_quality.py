@@ -61,6 +61,7 @@ def test_a_model_is_bounded_and_forgets() -> None:
         model.learn([f"word{number}-{i}" for i in range(30)], junk=bool(number % 2))
     assert len(model._tokens) <= 40_000
     assert model.junk + model.good <= 4_000
+    assert len(model._likenesses) == 128
     packed = model.pack()
     again = Model.unpack(packed)
     assert (again.junk, again.good, again._tokens) == (model.junk, model.good, model._tokens)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.limits import DOMAIN, LOCAL_PART
-from posthouse.message.address import Address, AddressError, normalize_domain, parse_address, parse_path
+from posthouse.message.address import Address, AddressError, Path, normalize_domain, parse_address, parse_path
 from tests.message.vectors import vectors
 
 
@@ -22,6 +22,7 @@ from tests.message.vectors import vectors
         ('"a b"@x.test', "a b", "x.test"),
         (r'"a\"\\b"@x.test', 'a"\\b', "x.test"),
         ('""@x.test', "", "x.test"),
+        ("a@b_c._d_.test", "a", "b_c._d_.test"),
         ("a@[127.0.0.1]", "a", "[127.0.0.1]"),
         ("a@[IPv6:2001:db8::1]", "a", "[IPv6:2001:db8::1]"),
         ("用户@例え.テスト", "用户", "例え.テスト"),
@@ -35,7 +36,7 @@ def test_addresses(text: str, local: str, domain: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "@b", "a@", "a..b@c", ".a@c", "a.@c", "a b@c", "a@b..c", "a@-b", "a@b-", "a@b_c", "a@b c", "a@[1.2.3]",
+    ["", "a", "@b", "a@", "a..b@c", ".a@c", "a.@c", "a b@c", "a@b..c", "a@-b", "a@b-", "a@b c", "a@[1.2.3]",
      "a@[IPv6:g::]", "a@[x:y]", '"a@b', 'a"b"@c', "a@b>", "a@b\r", "a\0@b", "a@" + "x" * 64, "a@b."],
 )  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
@@ -56,7 +57,10 @@ def test_paths() -> None:
     # RFC 5321 Appendix C: a source route is read and ignored.
     assert parse_path("<@x.test,@y.test:a@b>").address == Address("a", "b")
     assert parse_path("<PostMaster>").address == Address("PostMaster", "")
-    for text in ("", "a@b", "<a@b", "<a@b >", "< a@b>", "<a>", "<a@b>"[1:], "<@x.test a@b>", "<a@b\0>"):
+    # RFC 1034 §3.1: the dot of the root. Other hosts take it, and whose address it is, is plain.
+    assert parse_path("<a@B.test.> SIZE=1") == Path(Address("a", "B.test"), 11)
+    for text in ("", "a@b", "<a@b", "<a@b >", "< a@b>", "<a>", "<a@b>"[1:], "<@x.test a@b>", "<a@b\0>",
+                 "<a@.>", "<a@b..>", "<a@[127.0.0.1].>"):  # fmt: skip
         with pytest.raises(AddressError):
             parse_path(text)
 

@@ -17,6 +17,7 @@ from posthouse.message.section import (
 )
 from posthouse.message.structure import body, body_structure, envelope
 from posthouse.message.transfer import decode_transfer
+from posthouse.store.derive import derive
 
 
 def crlf(text: str) -> bytes:
@@ -62,6 +63,14 @@ DATE, SUBJECT, FROM, SENDER, REPLY_TO, TO, CC, BCC, IN_REPLY_TO, MESSAGE_ID = ra
 
 def test_nothing_is_nil() -> None:
     assert envelope_of("X: y") == "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
+
+
+def test_of_several_the_last_counts() -> None:
+    """RFC 8621 §4.1.3 says so for JMAP, and one mailbox must not show two subjects."""
+    added = "Subject: added\nDate: Fri, 1 Jan 2027 00:00:00 +0000"
+    twice = f"{added}\nSubject: signed\nDate: Mon, 7 Feb 1994 21:52:25 -0800"
+    assert envelope_of(twice).startswith('("Mon, 7 Feb 1994 21:52:25 -0800" "signed" ')
+    assert derive(crlf(f"{twice}\n\n"), 1).sent_at == 760_686_745
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
+import unicodedata
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -56,6 +57,16 @@ def test_every_codec_exists() -> None:
         ("镕".encode("gbk"), "GB2312", "镕"),  # not in GB 2312 itself
         ("郵局".encode("big5"), "Big5", "郵局"),
         ("東京".encode("iso2022_jp"), "ISO-2022-JP", "東京"),
+        (b"\x1b$B-!\x1b(B (\x1b$BEl5~\x1b(B)", "ISO-2022-JP", "① (東京)"),  # a row of NEC's
+        (b"\x1b$B|b\x1b(B", "ISO-2022-JP", "髙"),  # a row of IBM's
+        (b"abc \x1b$BEl5~E", "ISO-2022-JP", "abc 東京\ufffd"),
+        (b"\x1b$BEl5~\r\n\x1b(I1\x1b(B.", "ISO-2022-JP-MS", "東京\r\nｱ."),
+        (b"\x1b$BEl5~\x1b(B", None, "東京"),
+        (b"\x1b$BEl5~\x1b(B", "us-ascii", "東京"),
+        (b"~{VPND~", "HZ-GB-2312", "中文\ufffd"),
+        (b"\xad\xa1 " + "東京ﾃｽﾄ".encode("euc_jp"), "EUC-JP", "① 東京ﾃｽﾄ"),
+        ("東京".encode(), "EUC-JP", "東京"),
+        ("我哋嘅".encode("big5hkscs"), "Big5", "我哋嘅"),
         ("똠방".encode("cp949"), "ks_c_5601-1987", "똠방"),
         ("Größe".encode(), "iso-8859-1", "GrÃ¶ÃŸe"),
         ("“x”".encode("cp1252"), "iso-8859-1", "“x”"),
@@ -71,6 +82,34 @@ def test_every_codec_exists() -> None:
 )
 def test_charsets(octets: bytes, label: str | None, text: str) -> None:
     assert decode(octets, label) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"),
+    [
+        ("ISO_8859-1:1987", "latin1"),
+        ("csISOLatin1", "latin1"),
+        ("csShiftJIS", "shift_jis"),
+        ("MS932", "shift_jis"),
+        ("x-windows-949", "euc_kr"),
+        ("ASMO-708", "iso8859-6"),
+        ("ELOT_928", "iso8859-7"),
+        ("ISO-8859-8-I", "iso8859-8"),
+        ("win-1251", "cp1251"),
+        ("l5", "iso8859-9"),
+    ],
+)
+def test_charsets_have_many_names(label: str, codec: str) -> None:
+    assert codec_for(label) is not None
+    texts = {
+        "shift_jis": "東京",
+        "euc_kr": "안녕",
+        "iso8859-6": "سلام",
+        "iso8859-7": "Γειά",
+        "iso8859-8": "שלום",
+    }
+    text = texts.get(codec, "Привет" if codec == "cp1251" else "Größe")
+    assert decode(text.encode(codec), label) == text
 
 
 def test_python_codecs_out_of_reach() -> None:
@@ -93,6 +132,29 @@ def test_python_codecs_out_of_reach() -> None:
 @given(st.binary(max_size=300), st.sampled_from([*sorted(set(CODECS)), "unknown", ""]))
 def test_decoding_never_fails(octets: bytes, label: str) -> None:
     assert decode(octets, label).encode("utf-8") is not None, "text that can be written"
+
+
+def test_every_pair_of_jis_is_what_shift_jis_has_there() -> None:
+    rows = [row for row in range(0x21, 0x7F) if row not in range(0x75, 0x79)]
+    pairs = {bytes((row, cell)): row for row in rows for cell in range(0x21, 0x7F)}
+    for pair in pairs:
+        try:
+            wanted = (b"\x1b$B" + pair + b"\x1b(B").decode("iso2022_jp")
+        except UnicodeDecodeError:
+            continue
+        # A pair of NEC's before it makes Python's codec give up: ours has to read both.
+        found = decode(b"\x1b$B-!" + pair + b"\x1b(B", "iso-2022-jp")
+        assert found[0] == "①"
+        assert (
+            unicodedata.normalize("NFKC", found[1:]) == unicodedata.normalize("NFKC", wanted)
+            or wanted in "〜‖−¢£¬"
+        )
+
+
+def test_headers_in_bare_japanese() -> None:
+    raw = b"Subject: \x1b$BEl5~\x1b(B\r\n\r\n"
+    assert Headers.scan(raw).text("subject") == "東京"
+    assert "東京" in text_of(raw, scan(raw))[0]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +193,9 @@ def test_the_sample_lies_where_the_8_bit_text_is() -> None:
         (b"=?utf-8?b?!?=", ""),
         (b"=?gb2312?B?08q+1g==?=", "邮局"),
         ("raw Größe".encode(), "raw Größe"),
+        (b"=?iso-8859-1?Q?Gr\xfc\xdfe?=", "Grüße"),  # octets that should have been encoded
+        ("=?utf-8?Q?Grüße?= an Jürgen".encode(), "Grüße an Jürgen"),
+        (b"=?iso-8859-1?Q?a?= =?iso-8859-1?Q?\xe4?= \xfcber", "aä über"),
     ],
 )
 def test_header_values(raw: bytes, text: str) -> None:
@@ -200,6 +265,9 @@ def test_mailboxes_as_text() -> None:
         ("a < b and <x@y.test>", "a < b and"),
         ("<b>邮</b>局&#65;&nbsp;", "邮局A"),
         ("<HEAD><p>shown", "shown"),
+        ("Hi<img alt=\"Shop now >\" src = 'a>b' width=3> there", "Hi there"),
+        ("<p title=Bob's>it's</p><a href=x?a=\"b>c</a>", "it's c"),
+        ("<!-->shown<!-- not -->", "shown"),
     ],
 )
 def test_html(source: str, text: str) -> None:
@@ -215,6 +283,11 @@ def test_previews() -> None:
     assert of(b"Content-Type: image/png\r\n\r\nx") == ""
     assert of(b"\r\n" + b"word " * 100) == ("word " * 40).rstrip()
     assert of("\r\n\u200f\x07你".encode()) == "你"
+    assert of("\r\nمی\u200cخواهم 👩\u200d💻".encode()) == "می\u200cخواهم 👩\u200d💻"
+    padded = "<p>Sale" + "&zwnj;&nbsp;" * 300
+    assert of(b"Content-Type: text/html\r\n\r\n" + padded.encode()) == "Sale"
+    long = "\r\n".join(["東京都" * 10] * 2000).encode("iso2022_jp")
+    assert of(b"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n" + long).startswith("東京都東京都")
     style = b"<style>" + b"x" * PREVIEW_SOURCE + b"</style>late"
     assert of(b"Content-Type: text/html\r\n\r\n" + style) == "", "only the beginning of a part is looked at"
     mixed = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -225,6 +298,18 @@ def test_previews() -> None:
 def test_texts_of_parts_are_kept_apart() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nend\r\n--b\r\n\r\nstart\r\n--b--\r\n"
     assert text_of(raw, scan(raw))[1] == "end\0start"
+
+
+def test_what_a_bounce_says_of_a_delivery_is_searched() -> None:
+    raw = (
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nIt came back.\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.test\r\n\r\n"
+        b"Final-Recipient: rfc822; gone@elsewhere.test\r\nDiagnostic-Code: smtp; 550 no such user\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: lost\r\n\r\nletter\r\n--b--\r\n"
+    )
+    body = text_of(raw, scan(raw))[1]
+    assert "no such user" in body
+    assert body.count("letter") == 1, "a message that came along is still read as one"
 
 
 def test_text_beyond_the_limit_is_not_searched() -> None:

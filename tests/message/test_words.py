@@ -31,7 +31,16 @@ def satisfied(wanted: Requirement, found: set[str]) -> bool:
 
 
 LETTERS = st.sampled_from(
-    [*"abcAB019_ .,-@\t\nßİééﬁＡ中文字邮局がっこうカ漢한국어😀🎉—“”ａ1²𠀀ั กำ", "\u0301", "xyz" * 20, "中" * 9]
+    [
+        *"abcAB019_ .,-@\t\nßİééﬁＡ中文字邮局がっこうカ漢한국어😀🎉—“”ａ1²𠀀ั กำ",
+        "\u0301",
+        "\u0307",
+        "ı",
+        "\u00ad",
+        "\u200c",
+        "xyz" * 20,
+        "中" * 9,
+    ]
 )
 TEXTS = st.lists(LETTERS, max_size=30).map("".join)
 
@@ -72,6 +81,13 @@ def test_exact_requirements_are_enough(text: str, needle: str) -> None:
         ("swimming", "wimm"),
         ("a line\r\n  break", "line break"),
         ("🎉 party", "🎉"),
+        ("Donau\u00addampf\u00adschiff", "dampfschiff"),
+        ("Donaudampfschiff", "Donau\u00addampf"),
+        ("می\u200cخواهم", "میخواهم"),
+        ("\u200fשלום\u200e עולם", "שלום עולם"),
+        ("❤\ufe0f you", "❤ you"),
+        ("İSTANBUL DIŞ", "istanbul dış"),
+        ("ısı", "ISI"),
     ],
 )
 def test_found(text: str, needle: str) -> None:
@@ -90,6 +106,7 @@ def test_blanks_at_the_ends_of_a_needle_count() -> None:
     assert fold_needle(" cat ") == " cat "
     assert fold_needle(" \t ") == " "
     assert fold_needle("") == ""
+    assert fold_needle("\u200b") == "", "nothing to see"
     assert " cat " not in fold("concatenate")
 
 

@@ -195,6 +195,28 @@ def test_a_tls_report_has_so_many_policies(policies: int) -> None:
             read_tls_report(document)
 
 
+@pytest.mark.parametrize(("count", "taken"), [(10**12, True), (10**12 + 1, False)])
+def test_a_report_counts_so_many(count: int, taken: bool) -> None:
+    """Sums of what strangers write must fit 64 bits."""
+    failure = f'"failure-details":[{{"failed-session-count":{count}}}]'
+    for part in (f'"summary":{{"total-successful-session-count":{count}}}', failure):
+        document = (
+            f'{{"report-id":"1","policies":[{{"policy":{{"policy-domain":"a.test"}},{part}}}]}}'.encode()
+        )
+        if taken:
+            assert read_tls_report(document).report_id == "1"
+        else:
+            with pytest.raises(ReportError):
+                read_tls_report(document)
+    row = f"<source_ip>192.0.2.1</source_ip><count>{count}</count>"
+    text = (
+        "<feedback><report_metadata><org_name>o</org_name><report_id>1</report_id></report_metadata>"
+        "<policy_published><domain>a.test</domain></policy_published>"
+        f"<record><row>{row}</row><identifiers><header_from>a.test</header_from></identifiers></record></feedback>"
+    )
+    assert read_aggregate(text.encode()).messages == 10**12
+
+
 def test_a_failure_report_is_cut_in_fields_and_texts() -> None:
     more = "".join(f"X-{number}: {'x' * (REPORT_TEXT + 1)}\r\n" for number in range(FAILURE_REPORT_FIELDS))
     raw = (

@@ -10,6 +10,9 @@ from posthouse.net.proxy_protocol import ProxyHeader, ProxyHeaderError, parse_he
 V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 V4 = bytes([192, 0, 2, 7, 192, 0, 2, 1]) + b"\x0f\xa0\x00\x19"
 V6 = bytes.fromhex("20010db800000000000000000000000720010db8000000000000000000000001") + b"\x0f\xa0\x00\x19"
+MAPPED = (
+    bytes.fromhex("00000000000000000000ffffc000020700000000000000000000ffffc0000201") + b"\x0f\xa0\x00\x19"
+)
 FOUR = {"peer": Endpoint("192.0.2.7", 4000), "local": Endpoint("192.0.2.1", 25)}
 SIX = {"peer": Endpoint("2001:db8::7", 4000), "local": Endpoint("2001:db8::1", 25)}
 
@@ -19,10 +22,13 @@ SIX = {"peer": Endpoint("2001:db8::7", 4000), "local": Endpoint("2001:db8::1", 2
     [
         (b"PROXY TCP4 192.0.2.7 192.0.2.1 4000 25\r\n", FOUR),
         (b"PROXY TCP6 2001:db8::7 2001:db8::1 4000 25\r\n", SIX),
+        # RFC 4291 §2.5.5.2: from a proxy that takes IPv4 on its IPv6 socket
+        (b"PROXY TCP6 ::ffff:192.0.2.7 ::ffff:192.0.2.1 4000 25\r\n", FOUR),
         (b"PROXY UNKNOWN\r\n", {}),
         (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", {}),
         (V2 + b"\x21\x11\x00\x0c" + V4, FOUR),
         (V2 + b"\x21\x21\x00\x24" + V6, SIX),
+        (V2 + b"\x21\x21\x00\x24" + MAPPED, FOUR),
         (V2 + b"\x21\x11\x00\x10" + V4 + b"\x04\x00\x01x", FOUR),
         (V2 + b"\x20\x00\x00\x00", {}),
         (V2 + b"\x21\x31\x00\x00", {}),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import apsw
@@ -14,6 +15,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.accounts.factors import Factors, is_second_factor
+from posthouse.cli.backup import copy_configuration
 from posthouse.config import Config
 from posthouse.errors import StoreUnavailable
 from posthouse.house import House
@@ -449,3 +451,38 @@ def test_an_export_names_messages_whose_segment_or_email_is_gone(
     assert "exported 5 messages" in said
     assert "left out: INBOX uid 1: only its place in the mailbox is left" in said
     assert all(f"left out: {name} uid {uid}: " in said for name in ("INBOX", "Work") for uid in (2, 4, 6))
+
+
+def test_a_copy_of_the_configuration_that_was_cut_off_is_no_hindrance(shell: Shell, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    shell("backup", str(backup))
+    (backup / ".posthouse.toml.4711").write_text("host")  # what a command that was killed leaves
+    shell("backup", str(backup))
+    assert (backup / "posthouse.toml").read_bytes() == shell.file.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give the command for somebody else")
+def test_what_root_copies_its_owner_can_renew(tmp_path: Path) -> None:
+    """docs/install.md: root makes a backup before an upgrade, the house's own user one every night."""
+    made = tmp_path / "backup"
+    made.mkdir()
+    os.chown(made, 12_345, 12_345)
+    configuration = tmp_path / "posthouse.toml"
+    configuration.write_text('hostname = "mx.north.test"\n')
+    copy_configuration(configuration, made)
+    copy = (made / "posthouse.toml").stat()
+    assert (copy.st_uid, copy.st_gid, stat.S_IMODE(copy.st_mode)) == (12_345, 12_345, 0o600)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give the command for somebody else")
+def test_what_root_restores_on_a_new_machine_is_its_owners(shell: Shell, tmp_path: Path) -> None:
+    """The folder of the house is there, as docs/install.md makes it; that of its data is not."""
+    backup, house = tmp_path / "backup", tmp_path / "srv"
+    shell("backup", str(backup))
+    house.mkdir()
+    os.chown(house, 12_345, 12_345)
+    shell.file = house / "posthouse.toml"
+    shutil.copy(backup / "posthouse.toml", shell.file)
+    shell("restore", str(backup))
+    places = [house / "data", *(house / "data").rglob("*")]
+    assert {place.lstat().st_uid for place in places} == {12_345}

@@ -24,8 +24,9 @@ from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, Level
 from posthouse.operations.status import HouseFacts, HouseStatus
-from posthouse.store.interface import Enqueue
-from posthouse.store.model import Content, NewQueued, NewRecipient
+from posthouse.operations.timeline import Timeline
+from posthouse.store.interface import Enqueue, PutDomain, RecordEvents
+from posthouse.store.model import Content, Domain, Event, NewQueued, NewRecipient
 from posthouse.store.trust import DkimKey, PutDkimKey
 from tests.fakes.resolver import FakeResolver
 
@@ -508,3 +509,24 @@ def test_the_webmail_has_words_for_every_reason() -> None:
     known = set(re.findall(r"'admin\.why\.[\w-]+': ['\"](.*)['\"],", words))
     assert known <= texts, known - texts
     assert len(known) == 15
+
+
+async def test_status_looks_at_so_many_domains(fixture: Fixture) -> None:
+    """A house of a thousand domains would ask the DNS ten thousand questions each time."""
+    for number in range(40):
+        domain = Domain(name=f"d{number:02}.test")
+        await fixture.house.store.apply(PutDomain(domain=domain, new=True))
+    subjects = await fixture.levels()
+    assert sum(subject.startswith("MX ") for subject in subjects) == 20
+
+
+async def test_the_latest_lines_of_the_timeline_are_bounded(house: House) -> None:
+    line = Event(trace_id="t", at=1.0, kind="k", address="a", detail="d")
+    for _ in range(12):
+        await house.store.apply(RecordEvents(events=(line,) * 100))
+    assert len(await Timeline(house.store).message_latest(limit=10**6)) == 1_000
+
+
+async def test_a_message_to_be_explained_has_a_size(house: House) -> None:
+    with pytest.raises(ValueError, match="larger than 52428800 octets"):
+        await house.junk.desk.explain(body=bytes(50 * 1024 * 1024 + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import stat
@@ -68,6 +69,35 @@ async def test_errors_keep_their_kind(control: Path) -> None:
         with pytest.raises(ControlFailed) as failed:
             await ask(control, command, name="no domain" if command == "domain.add" else "none.test")
         assert failed.value.kind == kind
+
+
+async def test_so_many_may_ask_at_once(control: Path) -> None:
+    """A script that never hangs up must not take all descriptors of the server."""
+
+    def connect() -> tuple[list[socket.socket], list[socket.socket]]:
+        socks = []
+        for _ in range(50):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(5)
+            sock.connect(str(control / "run" / "control"))
+            socks.append(sock)
+        served = []
+        for sock in socks:
+            with contextlib.suppress(OSError):
+                sock.sendall(b'{"command": "domain.list"}\r\n')
+                if sock.recv(100):
+                    served.append(sock)
+        return socks, served
+
+    socks, served = await asyncio.to_thread(connect)
+    assert len(served) == 32
+    for sock in socks:
+        sock.close()
+    async with asyncio.timeout(10):
+        while True:  # who has gone makes room
+            with contextlib.suppress(ConnectionError):
+                assert await ask(control, "domain.list") == [[]]
+                break
 
 
 async def test_several_requests_on_one_connection(control: Path) -> None:

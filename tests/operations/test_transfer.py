@@ -284,6 +284,23 @@ def test_names_and_keywords_that_imap_cannot_show(shell: Shell, tmp_path: Path) 
     assert not set('"()\\{') & set(keywords)
 
 
+def test_names_that_are_no_text_keep_no_mail_out(shell: Shell, tmp_path: Path) -> None:
+    """Folders of twenty years ago have names in Latin-1."""
+    for number, name in enumerate((b".Entw\xfcrfe", b"Gesch\xe4ft")):
+        folder = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path / "md"), name)))
+        for part in ("cur", "new", "tmp"):
+            (folder / part).mkdir(parents=True)
+        (folder / "cur" / f"{number}.\udcff:2,S").write_bytes(b"Subject: %d\n\nx\n" % number)
+    assert "imported 2 messages" in shell("import", str(tmp_path / "md"), ALICE)
+    assert "imported 0 messages" in shell("import", str(tmp_path / "md"), ALICE)
+    assert shell.counts(ALICE) == {"Entw_rfe": 1, "Gesch_ft": 1}
+    files = tmp_path / "files"
+    files.mkdir()
+    Path(os.fsdecode(os.path.join(os.fsencode(files), b"Gesch\xe4ft.mbox"))).write_bytes(MBOX)
+    assert "imported 3 messages" in shell("import", str(files), BOB)
+    assert shell.counts(BOB) == {"Gesch_ft": 3}
+
+
 def test_more_keywords_than_there_is_room_for(shell: Shell, tmp_path: Path) -> None:
     text = b"".join(
         b"From x Sun Sep  9 01:46:40 2001\nX-Keywords: %s\nSubject: s\n\n%d\n\n"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from posthouse import limits
 from posthouse.msgauth.tls_report_writer import TlsSeen
+from posthouse.net.certificates import make_pair
+from posthouse.net.tls import server_context
 from posthouse.outbound.attempt import Report
 from posthouse.outbound.parcel import Disposition
 from posthouse.smtp import client_core
@@ -437,6 +441,35 @@ class Counted:
 
     def __call__(self, domain: str, seen: TlsSeen) -> None:
         self.seen.append((domain, seen))
+
+
+async def test_tls_that_breaks_behind_the_handshake_is_followed_by_one_try_in_clear(
+    make_courier: MakeCourier, tmp_path: Path
+) -> None:
+    """That a server wants a certificate of ours is seen in TLS 1.3 only when it should speak."""
+    pair = make_pair("mx.far.test", datetime.now(UTC))
+    (tmp_path / "cert.pem").write_bytes(pair.certificate)
+    (tmp_path / "key.pem").write_bytes(pair.key)
+    demanding = server_context(tmp_path / "cert.pem", tmp_path / "key.pem")
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    counted = Counted()
+    async with FakeMailServer(tls=demanding) as mx1:
+        report = await make_courier(ZONE, mx1.port, tell=counted).deliver(parcel("b@far.test"))
+    assert told(report) == ["b@far.test delivered 250"]
+    assert not mx1.messages[0].tls
+    assert [seen.result for _, seen in counted.seen] == ["validation-failure"]
+
+
+async def test_a_host_whose_name_tls_cannot_ask_for_gets_it_in_clear(
+    make_courier: MakeCourier, far_tls: ssl.SSLContext
+) -> None:
+    """A label of 20 octets that are no letters, as the DNS writes them: longer than TLS lets a label be."""
+    odd = "\\195" * 20
+    zone = f"far.test. MX 10 {odd}.far.test.\n{odd}.far.test. A 127.0.0.1"
+    async with FakeMailServer(tls=far_tls) as mx1:
+        report = await make_courier(zone, mx1.port).deliver(parcel("b@far.test"))
+    assert told(report) == ["b@far.test delivered 250"]
+    assert not mx1.messages[0].tls
 
 
 async def test_every_fresh_session_is_counted_for_the_domains_tls_report(

@@ -222,6 +222,14 @@ def test_addresses_outside_ascii(to: str, encoding: str) -> None:
     assert "Original-Recipient: utf-8; \u00fc@far.test\r\n".encode() in fields
 
 
+def test_an_internationalized_domain_alone_needs_no_smtputf8() -> None:
+    """RFC 6531 §3.2: its A-label does as well, and hosts without SMTPUTF8 take it."""
+    notice = compose_dsn(request(to="a@b\u00fccher.test"))
+    assert (notice.to, notice.smtputf8) == ("a@b\u00fccher.test", False)
+    assert b"\r\nTo: <a@xn--bcher-kva.test>\r\n" in notice.raw
+    assert notice.raw.isascii()
+
+
 WANTED = [
     # (reverse-path, NOTIFY, actions that are told)
     ("", "", set()),

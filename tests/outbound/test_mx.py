@@ -176,11 +176,20 @@ async def test_no_route(zone: str, permanent: bool, codes: str) -> None:
     assert found.failure.text
 
 
-async def test_a_backup_without_a_better_host_waits() -> None:
-    found = await route("d.test. MX 10 mx.us.test.", backup=True)
+@pytest.mark.parametrize(
+    ("zone", "status"),
+    [
+        ("d.test. MX 10 mx.us.test.", "4.4.6"),
+        ("d.test. MX 10 gone.test.\nd.test. MX 20 mx.us.test.", "4.4.4"),
+        ("d.test. MX 10 txt.test.\nd.test. MX 20 mx.us.test.", "4.4.4"),
+        ("d.test. MX 10 gone.test.", "4.4.4"),
+    ],
+)
+async def test_a_backup_waits_while_the_dns_leads_to_no_better_host(zone: str, status: str) -> None:
+    found = await route(zone, backup=True)
     assert found.failure is not None
-    assert not found.failure.permanent
-    assert [mx.host for mx in found.dropped] == ["mx.us.test"]
+    assert (found.failure.permanent, found.failure.status) == (False, status)
+    assert [mx.host for mx in found.dropped] == ["mx.us.test"] * ("mx.us.test" in zone)
 
 
 async def test_a_backup_sends_to_the_better_hosts_only() -> None:

@@ -22,12 +22,13 @@ from posthouse.store.interface import (
     AddAccount,
     ChangeQueued,
     Op,
+    PutAlias,
     PutDomain,
     RecordOutcomes,
     RemoveAccount,
     WakeDestination,
 )
-from posthouse.store.model import Domain, NewRecipient
+from posthouse.store.model import Alias, Domain, NewRecipient
 from tests.fakes.mail_server import KEEP_AND_CLOSE, FakeMailServer
 from tests.outbound.office import Office
 
@@ -388,6 +389,25 @@ async def test_mail_for_a_domain_that_has_moved_here_is_delivered_here(
     assert [b"Action: delivered" in notice for notice in await office.inbox()] == [True]
     assert list(await office.waiting()) == ["no@far.test"]
     assert len(office.resolver.asked) == asked
+
+
+async def test_recipients_who_are_the_same_here_get_one_copy(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    """Elsewhere local parts that differ in case are two; and an alias may lead to an account that is named too."""
+    office = await open_office()
+    far.say("RCPT", "450 later")
+    await office.enqueue("b@far.test", "B@far.test", "us@far.test", trace_id="t1")
+    await office.settled()
+    await office.store.apply(PutDomain(domain=Domain(name="far.test"), new=True))
+    for name in ("b", "c"):
+        await office.store.apply(AddAccount(address=f"{name}@far.test", password="", created_at=0))
+    alias = Alias(address="us@far.test", targets=("b@far.test", "c@far.test"))
+    await office.store.apply(PutAlias(alias=alias, new=True))
+    office.clock.advance(120)
+    await office.settled()
+    assert [len(await office.inbox(f"{name}@far.test")) for name in ("b", "c")] == [1, 1]
+    assert await office.waiting() == {}
 
 
 # --- limits, stopping, faults ---------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from posthouse import limits
+from posthouse.msgauth.tls_report_writer import TlsSeen
+from posthouse.outbound.mx import Host, Route
+from posthouse.outbound.tls_policy import OPPORTUNISTIC, HostUntrusted, TlsPolicy
 from posthouse.outbound.verify import Known, RecipientVerifier
 from posthouse.store.interface import PutDomain, RememberRecipient
 from posthouse.store.model import Domain, DomainKind
@@ -128,6 +131,30 @@ async def test_a_slow_primary_does_not_hold_the_sender(
     monkeypatch.setattr(limits, "VERIFY_TIMEOUT", 0.05)
     far.say("RCPT", None)
     assert await verifier.verify("a@theirs.test") is Known.UNKNOWN
+
+
+async def test_a_connection_that_has_died_says_nothing_of_the_primary(
+    far: FakeMailServer, verifier: RecipientVerifier
+) -> None:
+    assert await verifier.verify("yes@theirs.test") is Known.VALID
+    far.say("MAIL", CLOSE, times=1)
+    assert await verifier.verify("other@theirs.test") is Known.VALID
+    assert far.connections == 2
+
+
+async def test_a_host_that_must_not_be_trusted_now_keeps_nobody_from_another(
+    office: Office, verifier: RecipientVerifier
+) -> None:
+    office.resolver.add("theirs.test. MX 5 mx0.far.test.\nmx0.far.test. A 127.0.0.1")
+
+    class Pickers:
+        async def for_host(self, route: Route, host: Host) -> TlsPolicy:
+            if host.name == "mx0.far.test":
+                raise HostUntrusted("its TLSA records cannot be looked up", TlsSeen())
+            return OPPORTUNISTIC
+
+    office.courier._policies = Pickers()
+    assert await verifier.verify("yes@theirs.test") is Known.VALID
 
 
 async def test_equal_questions_are_asked_once(far: FakeMailServer, verifier: RecipientVerifier) -> None:

@@ -14,7 +14,7 @@ import pytest
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound
 from posthouse.ranges import Ranges
-from posthouse.store.interface import DeleteMailbox, Expunge, LeaseDue, RecordEvents, SetFlags
+from posthouse.store.interface import DeleteMailbox, Expunge, LeaseDue, MoveEmails, RecordEvents, SetFlags
 from posthouse.store.memory import indexes
 from posthouse.store.memory.cache import Recent, RecentBytes
 from posthouse.store.model import Content, Event
@@ -325,3 +325,63 @@ async def test_one_message_costs_the_same_in_a_large_mailbox(engine: SqliteEngin
         assert seconds < 3 * small[name] + 0.001 * slowness(), (
             f"{name}: {small[name] * 1e6:.0f} → {seconds * 1e6:.0f} us"
         )
+
+
+# --- what a process keeps in memory ---------------------------------------------------------------------------
+
+
+async def test_messages_that_are_received_at_once_do_not_all_wait_in_memory(engine: SqliteEngine) -> None:
+    """Forty clients with three megabytes each: what is beyond 64 MB in all goes to files."""
+    piece = bytes(1024 * 1024)
+    stagings = [engine.store.stage() for _ in range(40)]
+    for staging in stagings:
+        for _ in range(3):
+            await staging.write(piece)
+    held = sum(staging._held for staging in stagings)  # type: ignore[attr-defined]
+    assert held <= 64 * 1024 * 1024
+    assert held + engine.store._engine.budget.left == 64 * 1024 * 1024
+    for staging in stagings:
+        await staging.discard()
+    assert engine.store._engine.budget.left == 64 * 1024 * 1024, "who goes gives back what they had"
+
+
+async def test_what_a_store_keeps_of_many_accounts_is_bounded(engine: SqliteEngine) -> None:
+    """Messages, places, mailboxes, people: each in octets or entries that one machine has."""
+    live = engine.store._live
+    cache = RecentBytes()
+    item = bytes(limits.MESSAGE_CACHE_ITEM)
+    for number in range(100 * 1024 * 1024 // len(item)):
+        cache.put(number, item)
+    assert cache.octets <= 64 * 1024 * 1024
+    assert live.bytes._limit <= 64 * 1024 * 1024
+    assert live.indexes._limit <= 128 * 1024 * 1024
+    known: Recent[int, int] = Recent(live.places._limit)
+    for kept in (known, Recent(live.people._known._limit)):
+        for key in range(60_000):
+            kept.put(key, key)
+        assert sum(key in kept for key in range(60_000)) <= 50_000
+
+
+async def test_mailboxes_in_memory_are_bounded_in_number(engine: SqliteEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    held = engine.store._live.indexes
+    index = await desk.store.index(desk.id, inbox.mailbox_id)
+    for number in range(10_100):
+        held._keep((10**6, number), index)
+    assert len(held._indexes) == 10_000
+    for number in range(10_100):
+        held._indexes.pop((10**6, number), None)
+
+
+async def test_one_command_teaches_the_filter_so_much(engine: SqliteEngine) -> None:
+    """A folder of a hundred thousand that goes to Junk is no hour of reading."""
+    desk = await furnish(engine)
+    inbox, junk = await desk.box(), await desk.box("Junk")
+    await desk.add(inbox, *("filler",) * 1_200)
+    everything = Ranges([(1, 1_200)])
+    moved = MoveEmails(
+        account_id=desk.id, source_id=inbox.mailbox_id, uids=everything, target_id=junk.mailbox_id
+    )
+    await desk.store.apply(moved)
+    assert len(await desk.store.lessons(5_000)) == 1_000

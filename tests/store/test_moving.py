@@ -149,8 +149,11 @@ class Keeper(ClusterKeeper):
     """Makes a backup of an embedded store in the way a cluster's is made."""
 
     def __init__(self, engine: SqliteEngine) -> None:
-        super().__init__("", "", engine.folder)
+        super().__init__("", "", engine.folder, self._none)
         self._engine = engine
+
+    async def _none(self, work: object) -> bool:
+        raise AssertionError("a backup mends nothing")
 
     def _open(self) -> Any:
         return _Moment(self._engine.path, self._engine.folder / "blobs")

@@ -458,6 +458,10 @@ def test_needles_match_decoded_text() -> None:
         ("header:mime-version", "", True), ("header:x-none", "", False),
     ]:  # fmt: skip
         assert contains(raw, field, fold_needle(needle)) is wanted, (field, needle)
+    named = b'Content-Disposition: attachment; filename="Offer \\"New\\".pdf"\r\n\r\nx'
+    assert contains(named, "body", fold_needle('Offer "New"')), "quoted pairs hide what they stand for"
+    hyphens = b"Content-Type: text/html\r\n\r\nDonau&shy;dampf&#8203;schiff"
+    assert contains(hyphens, "body", fold_needle("Donaudampfschiff")), "nobody sees where a word may break"
 
 
 async def test_a_search_under_way_when_the_file_is_made_anew_misleads_no_later_one(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 from pathlib import Path
 
 import apsw
@@ -127,3 +129,34 @@ async def test_files_that_cannot_be_opened_are_the_stores_fault(tmp_path: Path) 
 
     with pytest.raises(StoreUnavailable):
         list(SqliteMessages(full).read(1, [1]))
+
+
+async def test_a_damaged_message_hides_no_other_and_is_not_waited_for(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    store = await house.open()
+    await store.apply(PutDomain(domain=Domain(name="b.test"), new=True))
+    account = await store.apply(AddAccount(address="a@b.test", password="x", created_at=1))
+    inbox = await store.mailbox(account.account_id, "INBOX")
+    assert inbox is not None
+
+    async def add(text: str) -> None:
+        content = Content.of(f"Subject: letter\r\n\r\n{text}\r\n".encode() + random.randbytes(300_000))
+        key = {"account_id": account.account_id, "mailbox_id": inbox.mailbox_id}
+        await store.apply(AddEmail(**key, content=content, received_at=1))
+
+    await add("first word")
+    await house.settled(1)
+    assert house.search is not None
+    await house.search.close()
+    await add("lost word")
+    await store.close()
+    (segment,) = (tmp_path / "blobs").glob("*.seg")
+    os.truncate(segment, segment.stat().st_size - 100_000)
+    store = await house.open()
+    await add("third word")
+    await house.settled(2)
+    index = await store.index(account.account_id, inbox.mailbox_id)
+    first, _, third = index.email_ids
+    found = await store.search_text(account.account_id, list(index.email_ids), "body", "word")
+    assert found == {first, third}
+    await store.close()

@@ -9,9 +9,15 @@ import pytest
 
 from posthouse import limits
 from posthouse.store import settler
+from posthouse.store.foreground import Foreground
+from posthouse.store.postgres import digesting, sweeping
+from posthouse.store.postgres.digesting import Digester
+from posthouse.store.postgres.packing import Packer
+from posthouse.store.postgres.sweeping import Sweeper
 from posthouse.store.sqlite import compaction, deriving
 from tests.kits.engine import furnish
 from tests.store.conftest import SqliteEngine
+from tests.waiting import until
 
 
 class Once:
@@ -30,7 +36,7 @@ class Once:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (compaction, deriving, settler):
+    for module in (compaction, deriving, settler, digesting, sweeping):
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
 
 
@@ -81,3 +87,42 @@ async def test_compaction_goes_on_after_a_fault(
     async with asyncio.timeout(10):
         while once.calls < 2:
             await asyncio.sleep(0.01)
+
+
+# --- a cluster's -------------------------------------------------------------------------------------------------
+
+
+async def nothing_to_do(*_: Any) -> bool:
+    return False
+
+
+async def goes_on(job: Any, once: Once) -> None:
+    """Until it has been at work again after its fault."""
+    running = asyncio.create_task(job.run())
+    await until(lambda: once.calls > 1 or running.done(), 10)
+    assert not running.done()
+    running.cancel()
+
+
+async def test_sweeping_goes_on_after_a_fault() -> None:
+    once = Once(nothing_to_do)
+    sweeper = Sweeper(once, None, lambda: 0.0)
+    sweeper.wake()
+    await goes_on(sweeper, once)
+
+
+async def test_deriving_in_a_cluster_goes_on_after_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    unused: Any = None
+    digester = Digester(unused, unused, nothing_to_do, Foreground())
+    once = Once(nothing_to_do)
+    monkeypatch.setattr(digester, "_step", once)
+    await goes_on(digester, once)
+
+
+async def test_packing_goes_on_after_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PACK_LOOK", 0.01)
+    unused: Any = None
+    packer = Packer(unused, unused, nothing_to_do, Foreground())
+    once = Once(nothing_to_do)
+    monkeypatch.setattr(packer, "look", once)
+    await goes_on(packer, once)

@@ -305,6 +305,56 @@ async def test_guessed_codes_are_counted(house: TestHouse, monkeypatch: pytest.M
     assert last == 429
 
 
+async def test_a_step_and_a_form_are_good_for_their_time(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in a browser that somebody left is not good for days."""
+    totp, _ = await with_totp(house)
+    tickets, now = house.app.house.security.tickets, house.app.house.clock
+    for later, status in ((310, 401), (3_590, 401), (3_610, 403), (290, 303)):
+        browser = Browser(house)
+        step = await browser.get((await browser.sign_in(*ALICE)).first("location"))
+        monkeypatch.setattr(tickets, "_now", lambda later=later: now() + later)
+        code = {"form": step.form, "code": totp.at(house.app.house.security.factors._now())}
+        assert (await browser.submit("/login/code", code)).status == status, later
+        monkeypatch.setattr(tickets, "_now", now)
+
+
+async def test_the_right_password_forgives_no_guessed_codes(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOGIN_DELAY", 0.0)
+    monkeypatch.setattr(limits, "LOGIN_MEMORY", -1.0)  # as if minutes had gone by from one to the next
+    await with_totp(house)
+    statuses = []
+    for each in range(6):
+        browser = Browser(house)
+        entered = await browser.sign_in(*ALICE)
+        if entered.status != 303:
+            break
+        step = await browser.get(entered.first("location"))
+        for number in range(5):
+            page = await browser.submit("/login/code", {"form": step.form, "code": f"{each}{number:05d}"})
+            statuses.append(page.status)
+    assert statuses[:19] == [401] * 19
+    assert statuses.count(401) < 25, "as many as of a guesser without the password"
+    assert entered.status == 429
+
+
+async def test_whoever_is_nobody_yet_does_not_keep_the_others_behind_a_proxy_out(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web server on this machine speaks for many: what one of them guesses is counted by name, and here is none."""
+    monkeypatch.setattr(limits, "LOGIN_DELAY", 0.0)
+    browser = Browser(house)
+    kind = {"content_type": "application/json"}
+    for number in range(25):
+        page = await browser.get(SESSION, authorization=f"Bearer pht_{number}")
+        assert page.status == 401
+        page = await browser.post("/login/passkey", b'{"ticket":"x","answer":{}}', **kind)
+        assert page.status == 401
+
+
 async def test_programs_need_an_app_password_then(house: TestHouse) -> None:
     import asyncio
     import imaplib

@@ -91,6 +91,24 @@ async def test_new_mail_is_told_at_once(house: TestHouse) -> None:
     await stream.close()
 
 
+async def test_what_is_sent_on_behind_a_stream_is_not_read_for_ever(house: TestHouse) -> None:
+    """Whoever pipelines a request behind a stream that stays open would have it wait in our memory."""
+    stream = await Stream.open(house)
+    head = b"POST /nothing.js HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    stream._writer.write(head % ALL_BUFFERS)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            for _ in range(0, ALL_BUFFERS, 2**20):
+                stream._writer.write(bytes(2**20))
+                await stream._writer.drain()
+    await house.fill("alice@example.test", 1)
+    assert "Email" in changed(await stream.event()), "the stream goes on"
+    stream._writer.transport.abort()
+    async with asyncio.timeout(10):
+        while house.app._gate.open:  # who is not read from is missed when something is to be said
+            await house.fill("alice@example.test", 1)
+
+
 async def test_email_delivery_is_for_new_mail_in_any_mailbox_and_nothing_else(house: TestHouse) -> None:
     """RFC 8621 §1.5."""
     alice = house.accounts["alice@example.test"].account_id

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -13,9 +15,12 @@ import pytest
 from posthouse import limits
 from posthouse.errors import Temporary
 from posthouse.ip_addresses import is_public
+from posthouse.web import reading
 from posthouse.web.image_proxy import ImageProxy, NoPicture
+from posthouse.web.mail_html import SafeHtml, make_safe
 from tests.fakes.resolver import FakeResolver
 from tests.house import TestHouse
+from tests.waiting import until
 from tests.web.conftest import answer_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 10
@@ -155,6 +160,57 @@ async def test_a_host_that_says_nothing_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with pytest.raises(Temporary):
             await make_proxy().fetch(f"http://pics.test:{silent.getsockname()[1]}/a")
+
+
+async def test_so_many_pictures_are_fetched_at_once(make_proxy: Callable[..., ImageProxy]) -> None:
+    """A newsletter of a thousand pictures, or a reader who is none, takes no more connections."""
+    go, open_now, most = asyncio.Event(), 0, 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now, most
+        await reader.readuntil(b"\r\n\r\n")
+        open_now += 1
+        most = max(most, open_now)
+        await go.wait()
+        open_now -= 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(PNG) + PNG)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    proxy = make_proxy()
+    fetched = [asyncio.ensure_future(proxy.fetch(f"http://pics.test:{port}/{n}.png")) for n in range(40)]
+    await until(lambda: most >= 16)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await asyncio.gather(*fetched)
+    go.set()
+    assert most == 16
+    server.close()
+
+
+async def test_so_many_texts_are_made_safe_at_once(house: TestHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a core for as long as it lasts."""
+    go, under_way, most = threading.Event(), 0, 0
+
+    def slow(source: str, proxied: object) -> SafeHtml:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        go.wait(10)
+        under_way -= 1
+        return make_safe("", lambda address: address)
+
+    monkeypatch.setattr(reading, "make_safe", slow)
+    raw = b"POST /mail/safe HTTP/1.1\r\n" + CLOSE + ALICE + b"Content-Length: 1\r\n\r\nx"
+    asked = [asyncio.ensure_future(answer_of(house.port("http"), raw)) for _ in range(8)]
+    await until(lambda: most >= 2)
+    done, _ = await asyncio.wait(asked, timeout=0.2)
+    assert not done
+    go.set()
+    assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
+    assert most == 2
 
 
 async def test_what_is_kept_is_bounded(

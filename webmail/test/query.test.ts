@@ -9,8 +9,11 @@ describe('search', () => {
   it.each([
     ['from:alice', { from: 'alice' }],
     ['发件人：王小明', { from: '王小明' }],
-    ['subject:"quarterly report"', { subject: 'quarterly report' }],
-    ['主题:“季度 报告”', { subject: '季度 报告' }],
+    ['subject:"quarterly report"', { subject: '"quarterly report"' }],
+    ['主题:“季度 报告”', { subject: '"季度 报告"' }],
+    ['"quarterly report"', { text: '"quarterly report"' }],
+    ['“back\\slash said "no"”', { text: '"back\\\\slash said \\"no\\""' }],
+    ['"report"', { text: 'report' }],
     ['has:attachment', { hasAttachment: true }],
     ['有:附件', { hasAttachment: true }],
     ['is:unread', { notKeyword: '$seen' }],

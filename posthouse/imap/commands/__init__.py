@@ -19,8 +19,10 @@ from posthouse.imap.commands import (
     list,
     login,
     mailboxes,
+    quota,
     search,
     select,
+    status,
     store,
 )
 from posthouse.imap.commands.row import Command
@@ -30,6 +32,8 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *login.ROWS,
     *mailboxes.ROWS,
     *list.ROWS,
+    *status.ROWS,
+    *quota.ROWS,
     *append.ROWS,
     *select.ROWS,
     *idle.ROWS,

@@ -1,24 +1,24 @@
-"""LIST, basic and extended (RFC 9051 §6.3.9, RFC 5258), LSUB (RFC 3501 §6.3.9), NAMESPACE, STATUS.
+"""LIST, basic and extended (RFC 9051 §6.3.9, RFC 5258), LSUB (RFC 3501 §6.3.9), NAMESPACE.
 
 With return options SUBSCRIBED, CHILDREN, SPECIAL-USE (RFC 6154) and STATUS (RFC 5819). Children and special
 use are always told, since they cost nothing here. Levels above a mailbox need not exist; they are shown as
-\\NonExistent where a pattern ends in `%`. STATUS is polled all day: it reads only the counts that the store
-keeps in memory.
+\\NonExistent where a pattern ends in `%`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from posthouse import limits
 from posthouse.imap import encode
-from posthouse.imap.commands.row import AUTHENTICATED, Command, No, no_arguments
+from posthouse.imap.commands.row import AUTHENTICATED, Command, no_arguments
+from posthouse.imap.commands.status import status_items, status_line
 from posthouse.imap.grammar import Reader
 from posthouse.imap.list_pattern import Matcher, matcher
-from posthouse.imap.session import Services, Session
+from posthouse.imap.session import Session
 from posthouse.store.model import SEPARATOR, Mailbox, Role
 
 SPECIAL_USE: Final = {
@@ -33,67 +33,6 @@ SPECIAL_USE: Final = {
 
 _SELECTION: Final = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
 _RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
-
-
-# --- STATUS ------------------------------------------------------------------------------------------------
-
-StatusItem = Callable[[Mailbox, Services], bytes]
-
-_STATUS: Final[dict[bytes, StatusItem]] = {
-    b"MESSAGES": lambda mailbox, _: b"%d" % mailbox.total,
-    b"RECENT": lambda mailbox, _: b"0",
-    b"UIDNEXT": lambda mailbox, _: b"%d" % mailbox.uid_next,
-    b"UIDVALIDITY": lambda mailbox, _: b"%d" % mailbox.uid_validity,
-    b"UNSEEN": lambda mailbox, _: b"%d" % mailbox.unseen,
-    b"DELETED": lambda mailbox, _: b"%d" % mailbox.deleted,
-    b"SIZE": lambda mailbox, _: b"%d" % mailbox.size,
-    b"HIGHESTMODSEQ": lambda mailbox, _: b"%d" % mailbox.highest_modseq,
-    b"MAILBOXID": lambda mailbox, _: b"(%b)" % encode.mailbox_id(mailbox.mailbox_id),
-    b"APPENDLIMIT": lambda mailbox, services: b"%d" % services.message_size,
-}
-"""RFC 9051 §6.3.11; RECENT 3501, HIGHESTMODSEQ 7162, SIZE 8438, MAILBOXID 8474, APPENDLIMIT 7889."""
-
-
-class StatusArgs(msgspec.Struct, frozen=True):
-    """A mailbox and what to tell of it."""
-
-    mailbox: str
-    items: tuple[bytes, ...]
-
-
-def parse_status(reader: Reader, uid: bool) -> StatusArgs:
-    """`SP mailbox SP "(" item … ")"`."""
-    reader.sp()
-    mailbox = reader.mailbox()
-    reader.sp()
-    items = _status_items(reader)
-    reader.end()
-    return StatusArgs(mailbox, items)
-
-
-def _status_items(reader: Reader) -> tuple[bytes, ...]:
-    items = tuple(dict.fromkeys(reader.parenthesized(reader.keyword)))
-    for item in items:
-        if item not in _STATUS:
-            raise reader.fail(f"Unknown status item {item.decode('ascii')}")
-    return items
-
-
-async def run_status(session: Session, args: StatusArgs) -> None:
-    """Tell a mailbox's counts."""
-    mailbox = await session.store.mailbox(session.account_id, args.mailbox)
-    if mailbox is None:
-        raise No(b"NONEXISTENT", "No such mailbox")
-    if b"HIGHESTMODSEQ" in args.items:
-        session.enable_condstore()
-    session.send(_status_line(session, mailbox, args.items))
-
-
-def _status_line(session: Session, mailbox: Mailbox, items: tuple[bytes, ...]) -> bytes:
-    services = session.services
-    pairs = [b"%b %b" % (item, _STATUS[item](mailbox, services)) for item in items]
-    name = encode.mailbox(mailbox.name, utf8=session.utf8)
-    return b"* STATUS %b (%b)\r\n" % (name, b" ".join(pairs))
 
 
 # --- LIST --------------------------------------------------------------------------------------------------
@@ -163,7 +102,7 @@ def _return_options(reader: Reader) -> tuple[frozenset[bytes], tuple[bytes, ...]
         option = reader.keyword()
         if option == b"STATUS":
             reader.sp()
-            status = _status_items(reader)
+            status = status_items(reader)
         elif option in _RETURN:
             options.add(option)
         else:
@@ -237,7 +176,7 @@ async def run_list(session: Session, args: ListArgs) -> None:
         session.send(_list_line(session, listing, args, name, below))
         mailbox = listing.existing.get(name)
         if args.status and mailbox is not None:
-            session.send(_status_line(session, mailbox, args.status))
+            session.send(await status_line(session, mailbox, args.status))
         if session.full:
             await session.flush()
     if b"HIGHESTMODSEQ" in args.status:
@@ -350,12 +289,4 @@ NAMESPACE: Command[None] = Command(
     capabilities=(b"NAMESPACE",),
     rfc="RFC 9051 §6.3.10, RFC 2342",
 )
-STATUS: Command[StatusArgs] = Command(
-    name=b"STATUS",
-    states=AUTHENTICATED,
-    parse=parse_status,
-    run=run_status,
-    capabilities=(b"STATUS=SIZE",),
-    rfc="RFC 9051 §6.3.11, RFC 8438",
-)
-ROWS = (LIST, LSUB, NAMESPACE, STATUS)
+ROWS = (LIST, LSUB, NAMESPACE)

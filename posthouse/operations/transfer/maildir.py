@@ -23,6 +23,7 @@ from posthouse.operations.transfer.model import (
     Names,
     TransferFault,
     open_plain,
+    readable,
     with_crlf,
     with_lf,
 )
@@ -67,13 +68,13 @@ class MaildirSource:
                 yield from self._walk(path)
 
     def _info(self, path: Path) -> FolderInfo:
-        parts = path.relative_to(self._place).parts
+        parts = map(readable, path.relative_to(self._place).parts)
         levels: list[str] = []
         for part in parts:
             if part.startswith("."):  # Maildir++: the whole path in one name
                 levels += [mailbox_name.decode(level.encode(), utf8=False) for level in part[1:].split(".")]
             else:
-                levels.append(mailbox_name.decode(part.encode("utf-8", "surrogateescape"), utf8=True))
+                levels.append(mailbox_name.decode(part.encode(), utf8=True))
         name = "/".join(levels) or "INBOX"
         validity, _ = _uid_list(path)
         count = sum(1 for _ in _files(path))

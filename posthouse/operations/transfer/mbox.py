@@ -29,6 +29,7 @@ from posthouse.operations.transfer.model import (
     Names,
     TransferFault,
     open_plain,
+    readable,
     with_crlf,
     with_lf,
 )
@@ -67,7 +68,7 @@ class MboxSource:
         return [FolderInfo(name=self._named(path), place=str(path)) for path in files]
 
     def _named(self, path: Path) -> str:
-        name = path.relative_to(self._place).as_posix()
+        name = readable(path.relative_to(self._place).as_posix())
         name = name.removesuffix(SUFFIX)
         return "INBOX" if name.lower() == "inbox" else name
 

@@ -129,6 +129,11 @@ def mark(source: str, folder: str, key: str) -> str:
     ]
 
 
+def readable(name: str) -> str:
+    """A file's name as text: octets in it that are no UTF-8 are shown as such."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def open_plain(path: Path) -> BinaryIO:
     """A file to be read. OSError for others: a link may lead to what its owner may not read, a pipe never ends."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -20,7 +20,8 @@ from posthouse.errors import StoreUnavailable
 from posthouse.store.moving.cluster import ClusterSource, ClusterTarget, objects_of
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
 from posthouse.store.moving.move import Moved, Mover
-from posthouse.store.moving.verify import verified
+from posthouse.store.moving.verify import Mend, verified
+from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sqlite.backup import BLOBS, DATABASE, Copied, copy_back, put_in_place, segments_of
 from posthouse.store.sqlite.migrate import migrate
 from posthouse.store.sqlite.segments import SegmentFolder
@@ -47,8 +48,15 @@ class MomentSource(ClusterSource):
 class ClusterKeeper:
     """See `store.keeper.Keeper`."""
 
-    def __init__(self, url: str, objects: str, cache: Path) -> None:
-        """`objects`: s3://… or empty; `cache`: a folder for what is read of it."""
+    def __init__(
+        self,
+        url: str,
+        objects: str,
+        cache: Path,
+        mend: Callable[[Callable[[Transaction], bool]], Awaitable[bool]],
+    ) -> None:
+        """`objects`: s3://… or empty; `cache`: a folder for what is read of it; `mend`: the store's."""
+        self._mend = mend
         self._url = url
         self._objects = objects
         self._cache = cache
@@ -111,7 +119,11 @@ class ClusterKeeper:
             found = verified(source.reader, fix=fix)
             try:
                 while (one := await loop.run_in_executor(thread, next, found, None)) is not None:
-                    yield one
+                    if isinstance(one, Mend):
+                        while await self._mend(one.work):
+                            pass
+                    else:
+                        yield one
             finally:
                 thread.submit(source.close)
 

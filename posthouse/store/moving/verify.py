@@ -1,34 +1,45 @@
 """Reads a cluster's whole store and tells what is not as it should be: `posthouse verify` on one of its nodes.
 
 Account by account, each question one statement, so that nodes go on meanwhile and no statement is long. Mended, if
-wanted, is what follows from the rest: counts and owners of bytes, with the account locked and its mod-sequence moved
-on, so that all nodes read it again. Bytes that are gone stay gone: such messages are named.
+wanted, is what follows from the rest: counts and owners of bytes, in transactions of the node, with the account locked
+and its mod-sequence moved on, so that all nodes read it again. What others change without that lock (sweeping, the
+queue) is locked before it is counted anew. Bytes that are gone stay gone: such messages are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
+from posthouse import limits
 from posthouse.errors import Damaged, NotFound
 from posthouse.store.model import Stored
 from posthouse.store.postgres.bodies import read_whole
 from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.readers import Reader
+from posthouse.store.postgres.transaction import Transaction
+from posthouse.store.sql import bodiless
 from posthouse.store.sqlite.verify import Checked, Flaw
 
 BLOBS_AT_ONCE: Final = 500
 """Numbers of message bytes read with one statement; the bytes come one by one."""
 
 
+class Mend(msgspec.Struct, frozen=True):
+    """To be done within transactions before it goes on, until there is no more."""
+
+    work: Callable[[Transaction], bool]
+
+
 class _Rule(msgspec.Struct, frozen=True):
-    """Rows of an account ($1) that should not be there, as one text each, and how to mend them."""
+    """Rows of an account ($1) that should not be there, as one text each, and what mends them."""
 
     kind: str
     find: str
-    mend: tuple[str, ...] = ()
+    by: Callable[[Transaction, int], bool] | None = None
+    """Whether there may be more is its result."""
 
 
 _COUNTED: Final = (
@@ -50,11 +61,72 @@ _LIVING: Final = (
     "(SELECT pack, sum(pack_octets)::bigint AS living FROM blob WHERE account_id = $1 AND pack IS NOT NULL"
     " GROUP BY pack) AS l"
 )
+_BODILESS: Final = (
+    "FROM placement p WHERE account_id = $1"
+    " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account_id = p.account_id AND e.email_id = p.email_id)"
+)
+_RECOUNT: Final = (
+    "UPDATE mailbox m SET total = c.total, unseen = c.unseen, deleted = c.deleted, size = c.size"
+    f" FROM {_COUNTED} WHERE {_MISCOUNTED}"
+)
+_WRONGLY_OWNED: Final = (
+    f"FROM {_OWNED} LEFT JOIN blob_share s ON s.account_id = $1 AND s.blob_id = o.blob_id"
+    " WHERE coalesce(s.owners, 1) <> o.owners"
+)
+_THESE: Final = "account_id = $1 AND blob_id = ANY($2::bigint[])"
+_LOCK_BLOBS: Final = f"SELECT 1 FROM blob WHERE {_THESE} ORDER BY blob_id FOR UPDATE"
+_LOCK_OWNERS: Final = f"SELECT 1 FROM blob_share WHERE {_THESE} ORDER BY blob_id FOR UPDATE"
+_OWNED_ONCE: Final = f"DELETE FROM blob_share WHERE {_THESE}"
+_OWNED_MORE: Final = (
+    f"INSERT INTO blob_share SELECT $1, o.blob_id, o.owners FROM {_OWNED}"
+    " WHERE o.owners > 1 AND o.blob_id = ANY($2::bigint[])"
+)
+_LOCK_PACKS: Final = "SELECT 1 FROM pack WHERE account_id = $1 ORDER BY blob_id FOR UPDATE"
+_REWEIGH: Final = (
+    "UPDATE pack p SET living = coalesce((SELECT sum(b.pack_octets)::bigint FROM blob b"
+    " WHERE b.account_id = $1 AND b.pack = p.blob_id), 0) WHERE p.account_id = $1"
+)
+
+
+def _expunge(tx: Transaction, account_id: int) -> bool:
+    rows = tx.fetch(
+        f"SELECT account_id, mailbox_id, uid {_BODILESS} ORDER BY mailbox_id, uid LIMIT $2",
+        *(account_id, limits.PIECE_ROWS),
+    )
+    bodiless.expunge(tx, [(account, mailbox, uid) for account, mailbox, uid in rows])
+    return len(rows) == limits.PIECE_ROWS
+
+
+def _recount(tx: Transaction, account_id: int) -> bool:
+    tx.fetch(_RECOUNT, account_id)
+    return _move_on(tx, account_id)
+
+
+def _set_owners(tx: Transaction, account_id: int) -> bool:
+    """Who takes an owner away holds both locks before it looks (`Blobs.disown_pairs`)."""
+    wrong = [row[0] for row in tx.fetch(f"SELECT o.blob_id {_WRONGLY_OWNED}", account_id)]
+    for statement in (_LOCK_BLOBS, _LOCK_OWNERS, _OWNED_ONCE, _OWNED_MORE):
+        tx.fetch(statement, account_id, wrong)
+    return _move_on(tx, account_id)
+
+
+def _reweigh(tx: Transaction, account_id: int) -> bool:
+    tx.fetch(_LOCK_PACKS, account_id)
+    tx.fetch(_REWEIGH, account_id)
+    return False
+
+
+def _move_on(tx: Transaction, account_id: int) -> bool:
+    """What nodes have of the account in memory is of the past; and this is all."""
+    tx.fetch("UPDATE account_state SET modseq = modseq + 1 WHERE account_id = $1", account_id)
+    return False
+
+
 _RULES: Final = (
     _Rule(
         "placement without email",
-        "SELECT 'mailbox ' || mailbox_id || ' uid ' || uid FROM placement p WHERE account_id = $1"
-        " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account_id = p.account_id AND e.email_id = p.email_id)",
+        f"SELECT 'mailbox ' || mailbox_id || ' uid ' || uid {_BODILESS} ORDER BY mailbox_id, uid",
+        _expunge,
     ),
     _Rule(
         "email without bytes",
@@ -64,28 +136,14 @@ _RULES: Final = (
     _Rule(
         "wrong counts",
         f"SELECT 'mailbox ' || m.mailbox_id FROM mailbox m, {_COUNTED} WHERE {_MISCOUNTED}",
-        (
-            "UPDATE mailbox m SET total = c.total, unseen = c.unseen, deleted = c.deleted, size = c.size"
-            f" FROM {_COUNTED} WHERE {_MISCOUNTED}",
-        ),
+        _recount,
     ),
-    _Rule(
-        "wrong owners of bytes",
-        f"SELECT 'bytes ' || o.blob_id FROM {_OWNED} LEFT JOIN blob_share s"
-        " ON s.account_id = $1 AND s.blob_id = o.blob_id WHERE coalesce(s.owners, 1) <> o.owners",
-        (
-            "DELETE FROM blob_share WHERE account_id = $1",
-            f"INSERT INTO blob_share SELECT $1, o.blob_id, o.owners FROM {_OWNED} WHERE o.owners > 1",
-        ),
-    ),
+    _Rule("wrong owners of bytes", f"SELECT 'bytes ' || o.blob_id {_WRONGLY_OWNED}", _set_owners),
     _Rule(
         "wrong octets of a pack",
         f"SELECT 'pack ' || p.blob_id FROM pack p LEFT JOIN {_LIVING} ON l.pack = p.blob_id"
         " WHERE p.account_id = $1 AND p.living <> coalesce(l.living, 0)",
-        (
-            "UPDATE pack p SET living = coalesce((SELECT sum(b.pack_octets)::bigint FROM blob b"
-            " WHERE b.account_id = $1 AND b.pack = p.blob_id), 0) WHERE p.account_id = $1",
-        ),
+        _reweigh,
     ),
 )
 _BLOBS: Final = (
@@ -96,8 +154,8 @@ _BLOBS: Final = (
 _WHOSE: Final = "SELECT email_id FROM email WHERE account_id = $1 AND blob_id = $2"
 
 
-def verified(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw]:
-    """Flaws as they are found, and after each account how far it has come."""
+def verified(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw | Mend]:
+    """Flaws as they are found, what mends them (before they are told), and after each account how far it has come."""
     db = reader.db
     ((total,),) = db.fetch("SELECT coalesce(sum(total), 0)::bigint FROM mailbox")
     done = 0
@@ -113,21 +171,18 @@ def verified(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw]:
     yield from _damaged(reader, 0)  # of the queue alone
 
 
-def _looked_at(db: Connection, account_id: int, rule: _Rule, *, fix: bool) -> Iterator[Flaw]:
+def _looked_at(db: Connection, account_id: int, rule: _Rule, *, fix: bool) -> Iterator[Flaw | Mend]:
     found = [row[0] for row in db.fetch(rule.find, account_id)]
-    if found and fix and rule.mend:
-        db.begin(bounded=True)
-        try:
-            db.fetch("SELECT 1 FROM account_state WHERE account_id = $1 FOR UPDATE", account_id)
-            for statement in rule.mend:
-                db.fetch(statement, account_id)
-            db.fetch("UPDATE account_state SET modseq = modseq + 1 WHERE account_id = $1", account_id)
-            db.commit()
-        except BaseException:
-            db.rollback()
-            raise
+    by = rule.by if found and fix else None
+    if by is not None:
+        yield Mend(lambda tx: _mend(tx, account_id, by))
     for what in found:
-        yield Flaw(kind=rule.kind, what=f"account {account_id} {what}", mended=fix and bool(rule.mend))
+        yield Flaw(kind=rule.kind, what=f"account {account_id} {what}", mended=by is not None)
+
+
+def _mend(tx: Transaction, account_id: int, by: Callable[[Transaction, int], bool]) -> bool:
+    tx.lock([account_id])
+    return by(tx, account_id)
 
 
 def _damaged(reader: Reader, account_id: int) -> Iterator[Flaw]:

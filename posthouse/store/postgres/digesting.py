@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
 from posthouse.store.foreground import Foreground
 from posthouse.store.memory.engine import Derive, NewDerived
 from posthouse.store.memory.readers import Readers
@@ -27,6 +26,7 @@ from posthouse.store.postgres.search import index_documents
 from posthouse.store.postgres.term_sweep import KnownTerms, Learnt
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.search.document import Document, analyse, writable
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -87,8 +87,8 @@ class Digester:
                     pass
                 if not self._woken.is_set():
                     self.done.set()
-            except PosthouseError as fault:
-                log.warning("deriving is put off: %s", fault)
+            except Exception as fault:
+                told(log, "deriving is put off", fault)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._woken.set()
 

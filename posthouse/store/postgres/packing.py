@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import NotFound, PosthouseError
+from posthouse.errors import NotFound
 from posthouse.store.compression import compressed
 from posthouse.store.foreground import Foreground
 from posthouse.store.memory.readers import Readers
@@ -28,6 +28,7 @@ from posthouse.store.postgres.packs import NewPack, Part
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.s3 import Objects, new_key
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -100,8 +101,8 @@ class Packer:
         while True:
             try:
                 await self.look()
-            except PosthouseError as fault:
-                log.warning("packing is put off: %s", fault)
+            except Exception as fault:
+                told(log, "packing is put off", fault)
             await asyncio.sleep(limits.PACK_LOOK)
 
     async def look(self) -> int:

@@ -16,6 +16,7 @@ from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.reading import PostgresReading
 from posthouse.store.postgres.search import Search
 from posthouse.store.postgres.staging import BufferStaging
+from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.transaction import Settings
 
 
@@ -50,6 +51,11 @@ class PostgresStore(LiveStore[Reader]):
     def healthy(self) -> bool:
         """Whether the database is there."""
         return self._engine.notices.connected.is_set()
+
+    async def mend(self, work: Callable[[Transaction], bool]) -> bool:
+        """Have something mended that was found wrong, within a transaction of upkeep; whether there may be more."""
+        more: bool = await self._engine.background(work)
+        return more
 
     async def probe_objects(self) -> str | None:
         """Why the object store cannot be used; empty: it can be; None: there is none."""

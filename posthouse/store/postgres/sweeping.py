@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from posthouse import limits
-from posthouse.errors import PosthouseError
 from posthouse.store.postgres import strays, upkeep
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.s3 import Objects
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -65,8 +65,8 @@ class Sweeper:
                 if self._objects is not None and self._now() >= self._next_listing:
                     await self.find_strays(self._now() - limits.OBJECT_GRACE)
                     self._next_listing = self._now() + LISTED_EVERY
-            except PosthouseError as fault:
-                log.warning("sweeping is put off: %s", fault)
+            except Exception as fault:
+                told(log, "sweeping is put off", fault)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wanted.set()
             if not self._wanted.is_set():

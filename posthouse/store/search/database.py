@@ -20,7 +20,7 @@ import msgspec
 from posthouse.message.words import Requirement
 from posthouse.store.search.document import HEADS, Document
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Raised whenever terms, folding or tables change; an index of another number is made anew."""
 ID_BITS: Final = 40
 """A document's number is the account's, shifted, and the email's: more than 10^12 emails, 8 million accounts."""

@@ -40,6 +40,8 @@ _VEILS: Final = (
     b"utf-16",
     b"utf-32",
     b"hz-gb",
+    b"\x1b",
+    b"\\",
     b"*",
 )
 

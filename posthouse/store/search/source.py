@@ -25,7 +25,7 @@ class Source(Protocol):
         ...
 
     def read(self, account_id: int, email_ids: Sequence[int]) -> Iterator[bytes | None]:
-        """Whole messages one by one, in order; None for one that is gone or another account's."""
+        """Whole messages one by one, in order; None for one that is gone, damaged or another account's."""
         ...
 
     def close(self) -> None:

@@ -166,24 +166,35 @@ def _flag_pieces(tx: Transaction, op: SetFlags, change: _FlagChange) -> Iterator
     lesson = None if op.action == "remove" else lesson_of_flags(op.flags)
     for selection in unsettled(tx, account, mailbox, op.uids):
         some = None
-        if op.unchanged_since is None and not account.has_twins:
+        news: Sequence[int] = ()
+        if lesson is None and op.unchanged_since is None and not account.has_twins:
             some = _flag_logged(tx, account, mailbox, selection, change)
         if some is None:
             tx.settle_flags(op.account_id, op.mailbox_id, selection.first, selection.last)
             if op.unchanged_since is not None:
                 modified += _modified(tx, selection, op.unchanged_since)
                 selection = narrowed(selection, "modseq <= ?", op.unchanged_since)
+            if lesson is not None:
+                news = _lacking(tx, account, selection, lesson[1])
             some = _flag_piece(tx, account, mailbox, selection, change)
         if some:
             modseq = account.modseq
             changed += some
-            if lesson is not None:
-                condition, these = tx.among("uid", some)
-                where = f"account_id = ? AND mailbox_id = ? AND {condition}"
-                note_lessons(tx, lesson, where, (op.account_id, op.mailbox_id, these))
+        if news and lesson is not None:
+            condition, these = tx.among("uid", news)
+            where = f"account_id = ? AND mailbox_id = ? AND {condition}"
+            note_lessons(tx, lesson[0], where, (op.account_id, op.mailbox_id, these))
         yield None
         account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
     yield FlagsSet(modseq=modseq, changed=Ranges.of_sorted(changed), modified=Ranges.of_sorted(modified))
+
+
+def _lacking(tx: Transaction, account: AccountState, chosen: Selection, flags: frozenset[str]) -> list[int]:
+    """Those that do not have all of these flags yet: a flag that is only kept says nothing new."""
+    bits = flag_bits(tx, account, flags, make=False)
+    lacking = narrowed(chosen, "flags & ? != ?", bits, bits)
+    ((found,),) = tx.query(f"SELECT {tx.uid_list} FROM placement WHERE {lacking.where}", lacking.bindings)
+    return tx.uids_of(found)
 
 
 def _modified(tx: Transaction, selection: Selection, unchanged_since: int) -> list[int]:

@@ -96,24 +96,27 @@ def move(tx: Transaction, account: AccountState, email_id: int, source_id: int, 
         tx.execute("DELETE FROM twin WHERE account_id = ? AND email_id = ?", key)
 
 
-def set_flags(tx: Transaction, account: AccountState, place: Place, keep: int, add: int) -> None:
-    """Make one placement's flags `flags & keep | add`."""
-    mailbox = account.mailboxes.get(place[0])
-    if mailbox is None:
-        return
+def _flags(tx: Transaction, account: AccountState, place: Place) -> int | None:
+    """One placement's flags; None: there is none."""
     key = (account.account_id, *place)
     tx.settle_flags(*key, place[1])
     rows = tx.query("SELECT flags FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", key)
-    if not rows:
+    return rows[0][0] if rows else None
+
+
+def set_flags(tx: Transaction, account: AccountState, place: Place, keep: int, add: int) -> None:
+    """Make one placement's flags `flags & keep | add`."""
+    mailbox = account.mailboxes.get(place[0])
+    old = _flags(tx, account, place) if mailbox is not None else None
+    if mailbox is None or old is None:
         return
-    old = rows[0][0]
     new = old & keep | add
     if new == old:
         return
     modseq = tx.bump_mailbox(account, mailbox)
     tx.execute(
         "UPDATE placement SET flags = ?, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
-        (new, modseq, *key),
+        (new, modseq, account.account_id, *place),
     )
     unseen = (not new & SEEN) - (not old & SEEN)
     count(account, mailbox, 0, 0, unseen, bool(new & DELETED) - bool(old & DELETED))
@@ -143,12 +146,8 @@ def restored(
         for place in places(tx, account, email[0]):
             (here if place[0] == mailbox_id else elsewhere).append(place)
         for place in elsewhere:
-            key = (account.account_id, *place)
-            tx.settle_flags(*key, place[1])
-            rows = tx.query(
-                "SELECT flags FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid = ?", key
-            )
-            shown = shown or any(not flags & DELETED for (flags,) in rows)
+            flags = _flags(tx, account, place)
+            shown = shown or (flags is not None and not flags & DELETED)
         for place in here if shown else elsewhere:
             tx.execute(
                 "UPDATE placement SET created_modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",

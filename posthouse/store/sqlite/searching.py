@@ -5,9 +5,12 @@ Each of the index's threads reads with a connection and segment files of its own
 
 from __future__ import annotations
 
+import errno
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import apsw
 
@@ -17,6 +20,10 @@ from posthouse.store.search import SearchIndex
 from posthouse.store.sqlite.connection import columns, integer, members, unavailable
 from posthouse.store.sqlite.emails import read_blob, read_stored
 from posthouse.store.sqlite.readers import Reader
+
+log: Final = logging.getLogger("posthouse.store")
+_DAMAGE: Final = frozenset({None, errno.ENOENT, errno.EIO})
+"""Of an OSError: the octets are lost (None: they are not what they should be); any other passes."""
 
 OpenReader = Callable[[], Reader]
 
@@ -61,7 +68,7 @@ class SqliteMessages:
         return int(rows[0][0]) if rows else 0
 
     def read(self, account_id: int, email_ids: Sequence[int]) -> Iterator[bytes | None]:
-        """Whole messages one by one; None for one that is gone. StoreUnavailable."""
+        """Whole messages one by one; None for one that is gone or damaged. StoreUnavailable."""
         for email_id in email_ids:
             try:
                 yield _whole(self._reader(), account_id, email_id)
@@ -90,4 +97,10 @@ def _whole(reader: Reader, account_id: int, email_id: int) -> bytes | None:
     try:
         return stored.prefix + read_blob(reader, stored.blob_id)
     except NotFound:
+        return None
+    except OSError as fault:
+        if fault.errno not in _DAMAGE:
+            raise
+        # One damaged message must neither hide the others nor keep what came after it out of the index.
+        log.error("message bytes %d cannot be read: %s", stored.blob_id, fault)
         return None

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
 from posthouse import limits
 from posthouse.errors import Damaged, NotFound
-from posthouse.store.sql.placements import Selection, leave
+from posthouse.store.sql import bodiless
 from posthouse.store.sqlite.emails import read_whole
 from posthouse.store.sqlite.flag_log import FLAGS_NOW
 from posthouse.store.sqlite.readers import Reader
@@ -57,19 +55,7 @@ _BODILESS: Final = (
 
 
 def _expunge_bodiless(tx: Transaction) -> None:
-    """Messages of which only the place is left are expunged as by a client, so that every client is told."""
-    rows = tx.query(f"SELECT account_id, mailbox_id, uid {_BODILESS}")
-    for key, some in groupby(rows, key=itemgetter(0, 1)):
-        uids = [uid for _, _, uid in some]
-        condition, these = tx.among("uid", uids)
-        where, bindings = f"account_id = ? AND mailbox_id = ? AND {condition}", (*key, these)
-        try:
-            account, mailbox = tx.mailbox(*key)
-        except NotFound:  # of a mailbox that was deleted
-            tx.execute(f"DELETE FROM placement WHERE {where}", bindings)
-            continue
-        tx.settle_flags(account.account_id, mailbox.mailbox_id, uids[0], uids[-1])
-        leave(tx, account, mailbox, Selection(where, bindings, uids[0], uids[-1]), keep_emails=False)
+    bodiless.expunge(tx, tx.query(f"SELECT account_id, mailbox_id, uid {_BODILESS}"))
 
 
 _NOWHERE: Final = (

@@ -23,6 +23,7 @@ from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginDelayed, LoginFailed
 from posthouse.accounts.security import Security
+from posthouse.accounts.throttle import stand_in
 from posthouse.errors import StoreUnavailable, Temporary
 from posthouse.store.model import Account
 from posthouse.web import cookies
@@ -164,6 +165,7 @@ class Entrance:
         try:
             self._directory.admit(account.address, peer)
             if await self._security.factors.check_code(account, fields.get("code", "")[:40]):
+                self._directory.succeeded(account, peer)
                 return await self._enter(request, account, onward, "password+code")
             await self._directory.refused(account.address, peer)
         except LoginDelayed:
@@ -200,7 +202,7 @@ class Entrance:
         peer = peer_of(request).host
         try:
             sent = msgspec.json.decode(await _body(request), type=PasskeyAnswer)
-            self._directory.admit(f"@{peer}", peer)
+            self._directory.admit(stand_in(peer), peer)
             account = await self._security.passkeys.prove(site, ticket=sent.ticket, answer=sent.answer)
         except (msgspec.DecodeError, RecursionError, _TooLong):
             return JSONResponse({"fault": "wrong-passkey"}, HTTPStatus.BAD_REQUEST)
@@ -214,7 +216,7 @@ class Entrance:
     async def _passkey_refused(self, peer: str) -> Response:
         """No name is known: the address stands for it in the count."""
         try:
-            await self._directory.refused(f"@{peer}", peer)
+            await self._directory.refused(stand_in(peer), peer)
         except LoginDelayed:
             return JSONResponse({"fault": "delayed"}, HTTPStatus.TOO_MANY_REQUESTS)
         except LoginFailed:

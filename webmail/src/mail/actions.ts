@@ -7,12 +7,13 @@ import { Unreachable } from '../jmap/client'
 import type { Email, Id, Mailbox, Patch, Role } from '../jmap/types'
 import type { MessageList } from '../store/list.svelte'
 import { mail, type MailStore } from '../store/mail.svelte'
-import { at, patched } from '../store/patch'
+import { at } from '../store/patch'
 import { labelName, membersIn } from './conversation'
 import { across } from './across'
 import { allowedIn } from './allowed'
 import { keywordOf } from './labels'
 import { folderName, type Place } from './place'
+import { saidOfJunk } from './sorting'
 
 export interface Target {
   place: Place
@@ -69,13 +70,11 @@ export function moveTo(target: Target, mailboxId: Id, said: Key = 'done.moved', 
   if (!mailbox) return
   if (store !== target.place.store) return void across(target, store, mailbox)
   if (!allowedIn(target.place).take) return
-  const junk = store.role('junk')?.id
+  const folders = { junk: store.role('junk')?.id, trash: store.role('trash')?.id }
   const updates: Record<Id, Patch> = {}
   for (const email of movable(target)) {
     const patch = moving(email, target.place, mailbox)
-    if (mailboxId === junk) Object.assign(patch, { [at('keywords', '$junk')]: true, [at('keywords', '$notjunk')]: null })
-    else if (junk && email.mailboxIds[junk] && !patched(email, patch).mailboxIds[junk]) Object.assign(patch, { [at('keywords', '$junk')]: null, [at('keywords', '$notjunk')]: true })
-    updates[email.id] = patch
+    updates[email.id] = { ...patch, ...saidOfJunk(email, patch, mailboxId, folders) }
   }
   const leaves = !target.place.mailbox || target.place.mailbox.id !== mailboxId
   perform(target, updates, t(said, { n: target.ids.length, folder: folderName(mailbox) }), leaves && (target.place.search === undefined || isHidden(mailbox.role)))

@@ -48,7 +48,7 @@ export function isUnderstood(term: Term, find: (name: string) => Id | undefined)
 /** The filter of all terms together. `find` knows mailboxes by name or role; without `in:` the `otherwise` ones are left out. */
 export function toFilter(terms: Term[], find: (name: string) => Id | undefined, otherwise: Id[]): Filter {
   const conditions = terms.map((term): Filter => {
-    const made = condition(term, find) ?? { text: term.value || term.text }
+    const made = condition(term, find) ?? { text: phrase(term.value || term.text) }
     return term.not ? { operator: 'NOT', conditions: [made] } : made
   })
   if (!terms.some((term) => term.operator === 'in' && !term.not && isUnderstood(term, find)) && otherwise.length) conditions.push({ inMailboxOtherThan: otherwise })
@@ -59,7 +59,7 @@ function condition(term: Term, find: (name: string) => Id | undefined): Conditio
   const { operator, value } = term
   switch (operator) {
     case undefined:
-      return { text: value }
+      return { text: phrase(value) }
     case 'has':
     case 'is':
       return VALUES[value.toLowerCase()]
@@ -80,9 +80,12 @@ function condition(term: Term, find: (name: string) => Id | undefined): Conditio
     case 'label':
       return value ? { hasKeyword: keywordOf(value) } : undefined
     default:
-      return value ? { [operator]: value } : undefined
+      return value ? { [operator]: phrase(value) } : undefined
   }
 }
+
+/** Words that were written together are to be found together (RFC 8621 §4.4.1). */
+const phrase = (value: string) => (/\s/.test(value) ? `"${value.replace(/[\\"]/g, '\\$&')}"` : value)
 
 /** Beginning of a day as UTCDate: 2026-11-25, 2026/11/25, 2026年11月25日, 2026-11, today, 昨天, 7d. */
 export function parseDay(text: string, now = new Date()): string | undefined {
