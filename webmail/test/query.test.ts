@@ -30,6 +30,7 @@ describe('search', () => {
     ['in:nowhere', { text: 'nowhere' }],
     ['from: bob', { from: 'bob' }],
     ['主题： 报告', { subject: '报告' }],
+    ['subject:"come in: now"', { subject: '"come in: now"' }],
     ['10: 30', { operator: 'AND', conditions: [{ text: '10:' }, { text: '30' }] }],
     ['-from:bob', { operator: 'NOT', conditions: [{ from: 'bob' }] }],
   ])('%s', (text, wanted) => {

@@ -23,13 +23,13 @@ const VALUES: Record<string, Condition> = {
 }
 const UNITS: Record<string, number> = { '': 1, k: 1e3, kb: 1e3, m: 1e6, mb: 1e6, g: 1e9, gb: 1e9 }
 const PIECE = /(-?)(?:([\p{L}]+)[:：])?("[^"]*"?|“[^”]*”?|[^\s　]+)/gu
-const SPACED = /(^|[\s　]|-)([\p{L}]+)[:：][\s　]+(?=[^\s　])/gu
+const SPACED = /("[^"]*"?|“[^”]*”?)|(^|[\s　]|-)([\p{L}]+)[:：][\s　]+(?=[^\s　])/gu
 
 /** The terms of a text, in order. An operator nobody knows is a word like any other. */
 export function parseQuery(text: string): Term[] {
   const terms: Term[] = []
   // Many write a space after the colon.
-  const joined = text.replace(SPACED, (whole, before: string, name: string) => (NAMES[name.toLowerCase()] ? `${before}${name}:` : whole))
+  const joined = text.replace(SPACED, (whole, phrase: string | undefined, before: string, name: string) => (phrase === undefined && NAMES[name.toLowerCase()] ? `${before}${name}:` : whole))
   for (const match of joined.matchAll(PIECE)) {
     const [whole, minus, name, quoted] = match as unknown as [string, string, string | undefined, string]
     const operator = name === undefined ? undefined : NAMES[name.toLowerCase()]
