@@ -7,6 +7,7 @@ codes: 0 fine, 1 a finding or a refusal, 2 wrong usage or configuration.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any, Final, NoReturn
 
@@ -116,4 +117,7 @@ def main(ctx: click.Context, config: str | None) -> None:
     """
     from posthouse.cli.session import Session
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another character set shows what it can
+            stream.reconfigure(errors="backslashreplace")
     ctx.obj = Session(config)

@@ -10,9 +10,6 @@ from posthouse.message.compose import crlf
 
 async def with_crlf(octets: bytes) -> bytes:
     """Lines ended by CR LF, whatever they were; many octets in a thread."""
-    pairs = octets.count(b"\r\n")
-    if octets.count(b"\n") == pairs == octets.count(b"\r"):
-        return octets
     return await asyncio.to_thread(_converted, octets) if len(octets) > SENDMAIL_PIECE else crlf(octets)
 
 

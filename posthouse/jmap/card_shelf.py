@@ -29,7 +29,10 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
     cards: dict[int, Object]
     uids: dict[str, int]
     """uid → number."""
+    sizes: dict[int, int]
+    """Number → octets as they are kept."""
     octets: int
+    """Their sum."""
 
 
 class CardShelves:
@@ -57,20 +60,22 @@ class CardShelves:
             changes = await self._store.item_changes(account_id, KIND, held.state)
         if held is None or changes is None:
             items = await self._store.items(account_id, KIND)
-            return await asyncio.to_thread(_shelf, state, {}, items, 0)
+            return await asyncio.to_thread(_shelf, state, {}, {}, items)
         living = [change.item_id for change in changes if not change.gone]
         items = await self._store.items(account_id, KIND, living)
         changed = {change.item_id for change in changes}
         kept = {number: card for number, card in held.cards.items() if number not in changed}
-        return _shelf(state, kept, items, held.octets)
+        return _shelf(state, kept, {number: held.sizes[number] for number in kept}, items)
 
 
-def _shelf(state: int, kept: dict[int, Object], items: Iterable[Item], octets: int) -> Shelf:
+def _shelf(state: int, kept: dict[int, Object], sizes: dict[int, int], items: Iterable[Item]) -> Shelf:
     for item in items:
         card: Object = msgspec.json.decode(item.data)
         card["id"] = ids.encode(CARD, item.item_id)
         card.pop("media", None)
         kept[item.item_id] = card
-        octets += len(item.data)
+        sizes[item.item_id] = len(item.data)
     uids = {str(card.get("uid")): number for number, card in kept.items()}
-    return Shelf(state=state, cards=dict(sorted(kept.items())), uids=uids, octets=octets)
+    return Shelf(
+        state=state, cards=dict(sorted(kept.items())), uids=uids, sizes=sizes, octets=sum(sizes.values())
+    )

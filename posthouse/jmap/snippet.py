@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import unicodedata
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mime import scan
 from posthouse.message.text import part_text
+from posthouse.message.words import fold
 
 _BEFORE: Final = 40
 """Characters shown before the first match."""
@@ -83,7 +85,7 @@ async def get(context: Context, arguments: SnippetArguments) -> SnippetAnswer:
 
 def _snippets(raw: bytes, subject_words: list[str], body_words: list[str]) -> tuple[str | None, str | None]:
     headers = Headers.scan(raw)
-    subject = decode_value(headers.first("subject") or b"")
+    subject = unicodedata.normalize("NFC", decode_value(headers.last("subject") or b""))
     shown = marked(subject, subject_words) if subject_words else None
     if not body_words:
         return shown, None
@@ -94,7 +96,7 @@ def _snippets(raw: bytes, subject_words: list[str], body_words: list[str]) -> tu
         text = part_text(raw, leaf.part)
         if leaf.part.subtype == "html":
             text = html_text(text)
-        preview = excerpt(" ".join(text.split()), body_words)
+        preview = excerpt(unicodedata.normalize("NFC", " ".join(text.split())), body_words)
         if preview is not None:
             return shown, preview
     return shown, None
@@ -110,27 +112,41 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _places(text: str, words: list[str]) -> list[tuple[int, int]]:
+    """Where the words stand: as they are written, or else as search compares them (`message.words`)."""
+    found = [match.span() for match in _pattern(words).finditer(text)]
+    if found or text.isascii():
+        return found
+    pieces = [" " if character.isspace() else fold(character) for character in text]
+    owners = [place for place, piece in enumerate(pieces) for _ in piece]
+    matches = _pattern([fold(word) for word in words]).finditer("".join(pieces))
+    return [(owners[match.start()], owners[match.end() - 1] + 1) for match in matches if match[0]]
+
+
 def marked(text: str, words: list[str]) -> str | None:
     """The text with its matches marked and everything else escaped; None when nothing matches."""
     pieces: list[str] = []
     position = 0
-    for match in _pattern(words).finditer(text):
-        pieces += (_escaped(text[position : match.start()]), _MARK, _escaped(match[0]), _END)
-        position = match.end()
+    for start, end in _places(text, words):
+        if start < position:
+            continue  # a letter that is two in the form compared, like ß
+        pieces += (_escaped(text[position:start]), _MARK, _escaped(text[start:end]), _END)
+        position = end
     return None if not pieces else "".join((*pieces, _escaped(text[position:])))
 
 
 def excerpt(text: str, words: list[str]) -> str | None:
     """What stands around the first match, marked, at most 255 octets; None when nothing matches."""
-    match = _pattern(words).search(text)
-    if match is None:
+    places = _places(text, words)
+    if not places:
         return None
-    start = max(0, match.start() - _BEFORE)
+    first, last = places[0]
+    start = max(0, first - _BEFORE)
     end = len(text) if len(text) - start < _OCTETS else start + _OCTETS
-    while end > match.end():
+    while end >= last:
         shown = marked(text[start:end], words)
         if shown is not None and len(shown.encode()) <= _OCTETS:
             return shown
-        end -= max(1, (end - match.end()) // 8)
-    whole = marked(match[0], words)
+        end -= max(1, (end - last) // 8)
+    whole = marked(text[first:last], words)
     return whole if whole is not None and len(whole.encode()) <= _OCTETS else None

@@ -22,7 +22,7 @@ import msgspec
 
 from posthouse.config import Sending as Settings
 from posthouse.ip_addresses import read_ip
-from posthouse.junk.history import History
+from posthouse.junk.history import History, canonical
 from posthouse.limits import SENDING_CACHED, SENDING_NETWORKS, SENDING_SAVED
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op, Store
@@ -112,7 +112,7 @@ class Sending:
         new = {op.memo.key for op in written if isinstance(op, PutMemo)}
         strangers = 0
         for address in elsewhere:
-            if address.lower() in new:
+            if canonical(address.lower()) in new:
                 before = await self._history.of(account.account_id, address.lower())
                 strangers += before.written <= 1 and not before.received
         state = await self._state(account)

@@ -140,7 +140,7 @@ def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tok
 
 
 def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str]:
-    subject = headers.text("subject") or ""
+    subject = decode_value(headers.last("subject") or b"")  # the one that is shown
     for word in _tokens_of([subject[:500]]):
         yield "s:" + word
     if subject and subject.isupper():
@@ -179,17 +179,25 @@ def _tokens_of(texts: Iterable[str]) -> Iterator[str]:
     """Words of texts, then pairs of neighbours and of characters in writing that has no spaces."""
     taken = list(map(_words, texts))
     words = [[word for word in some if 3 <= len(word) <= _LONGEST] for some in taken]
-    # In turn, so that no text takes the other's room.
-    yield from filter(None, itertools.chain.from_iterable(itertools.zip_longest(*words)))
+    yield from _in_turn(words)
     for some in words:
         # Only of the first ones: most pairs never come again, and phrases stand in front.
         yield from map(" ".join, itertools.pairwise(some[:TOKEN_PAIRS]))
-    for some in taken:
-        foreign = " ".join([word for word in some if not word.isascii()])
-        for run in _CJK.findall(foreign):
-            yield from map("".join, itertools.pairwise(run))
-        for run in _UNSPACED.findall(foreign):
-            yield from [run[i : i + _SYLLABLES] for i in range(len(run) - _SYLLABLES + 1)]
+    yield from _in_turn(map(_pieces_of, taken))
+
+
+def _pieces_of(words: list[str]) -> Iterator[str]:
+    """Of writing that has no spaces: pairs of characters, or a few where characters are but letters."""
+    foreign = " ".join([word for word in words if not word.isascii()])
+    for run in _CJK.findall(foreign):
+        yield from map("".join, itertools.pairwise(run))
+    for run in _UNSPACED.findall(foreign):
+        yield from [run[i : i + _SYLLABLES] for i in range(len(run) - _SYLLABLES + 1)]
+
+
+def _in_turn(texts: Iterable[Iterable[str]]) -> Iterator[str]:
+    """One of each text after the other, so that none takes another's room."""
+    return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*texts)))
 
 
 def _leaves(part: Part) -> Iterator[Part]:

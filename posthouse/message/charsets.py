@@ -16,8 +16,37 @@ from typing import Final
 from posthouse.limits import CHARSET_SAMPLE
 from posthouse.message.guessing import guess
 
+# Other names for them: IANA's registry of character sets, the WHATWG's labels, and what programs made up.
+_ALIASES: Final = {
+    "utf-8": "unicode20utf8 xunicode20utf8 cp65001 windows65001",
+    "gb18030": "chinese csiso58gb231280 isoir58 gb2312charset gb180302005 gb180302022",
+    "cp932": "csshiftjis ms932",
+    "euc_jp": "cseucpkdfmtjapanese",
+    "cp949": "cseuckr csksc56011987 isoir149 xwindows949",
+    "iso2022_kr": "csiso2022kr",
+    "cp1252": "csisolatin1 ibm819 isoir100 iso885911987 isolatin1 88591 win1252",
+    "iso8859-2": "csisolatin2 isoir101 iso885921987 l2",
+    "iso8859-3": "csisolatin3 isoir109 iso885931988 latin3 l3",
+    "iso8859-4": "csisolatin4 isoir110 iso885941988 latin4 l4",
+    "iso8859-5": "csisolatincyrillic isoir144 iso885951988 cyrillic",
+    "iso8859-6": "csisolatinarabic isoir127 iso885961987 arabic asmo708 ecma114 iso88596e iso88596i",
+    "iso8859-7": "csisolatingreek isoir126 iso885971987 greek greek8 elot928 ecma118 suneugreek",
+    "iso8859-8": "csisolatinhebrew isoir138 iso885981988 hebrew visual logical csiso88598e csiso88598i",
+    "cp1254": "csisolatin5 isoir148 iso885991989 l5",
+    "iso8859-10": "csisolatin6 isoir157 latin6 l6",
+    "iso8859-15": "csisolatin9 l9",
+    "cp874": "dos874",
+    "cp1251": "win1251",
+    "cp866": "csibm866 866",
+    "koi8-r": "koi",
+    "koi8-u": "koi8ru",
+    "mac_roman": "csmacintosh mac",
+    "mac_cyrillic": "xmacukrainian",
+}
+
 CODECS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        **{alias: codec for codec, aliases in _ALIASES.items() for alias in aliases.split()},
         "usascii": "ascii",
         "ascii": "ascii",
         "ansix341968": "ascii",
@@ -235,6 +264,10 @@ def decode_unlabelled(octets: bytes) -> str:
         first = error.start
         if error.reason == "unexpected end of data" and not octets[:first].isascii():
             return octets.decode("utf-8", "replace")  # cut off in a character
+    text = octets.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if broken * 3 <= len(text) - len(text.encode("ascii", "ignore")):
+        return text  # UTF-8 nevertheless: cut in its midst, or with something strange behind it
     # A sample round the first octet that is not UTF-8: the text before it may be long and plain.
     start = max(0, first - CHARSET_SAMPLE // 2)
     codec = guess(octets[start : start + CHARSET_SAMPLE])

@@ -15,6 +15,7 @@ import dns.message
 import dns.rdatatype
 
 from posthouse import limits
+from posthouse.errors import Temporary
 from posthouse.playground.zones import Fault, Level, Zones, address_of
 
 Asked = Callable[[Level, str, str], None]
@@ -32,17 +33,18 @@ class NameServer:
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        """Listen on 127.0.0.1, .2 and .3. With port 0 one is chosen and kept in `port`."""
+        """Listen on 127.0.0.1, .2 and .3. With port 0 one is chosen and kept in `port`. Temporary: a port is taken."""
         chosen = self.port
         for _ in range(limits.PLAYGROUND_PORT_TRIES - 1):
             try:
                 return await self._listen()
-            except OSError:
+            except OSError as fault:
                 # A port that is free for datagrams may be taken by somebody's connection: then another.
                 await self.stop()
                 self.port = chosen
                 if chosen:
-                    raise
+                    reason = fault.strerror or fault
+                    raise Temporary(f"the name server cannot listen on port {chosen}: {reason}") from fault
         return await self._listen()
 
     async def _listen(self) -> None:

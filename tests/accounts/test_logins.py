@@ -16,10 +16,17 @@ from posthouse.accounts import logins
 from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginDelayed, LoginFailed
-from posthouse.accounts.passwords import generate_app_password, hash_app_password, hash_password
+from posthouse.accounts.passwords import (
+    SCRAM,
+    generate_app_password,
+    hash_app_password,
+    hash_password,
+    is_kept_form,
+)
 from posthouse.errors import StoreUnavailable
 from posthouse.sasl.model import Facts, Failed
 from posthouse.sasl.plain import LoginExchange, PlainExchange
+from posthouse.sasl.scram import derive_keys, format_keys
 from posthouse.store.credentials import TouchCredential
 from posthouse.store.interface import AddAppPassword, PutAccount, RemoveAppPassword, TouchAppPassword
 from posthouse.store.model import Account
@@ -331,3 +338,10 @@ async def test_a_name_or_password_of_a_kilobyte_is_nobodys(directory: Directory,
     for door in (PlainExchange, LoginExchange):
         long = door(Facts()).begin(b"\0alice\0" + b"p" * 1025 if door is PlainExchange else b"a" * 1025)
         assert isinstance(long, Failed)
+
+
+@pytest.mark.parametrize(("iterations", "taken"), [(4_096, True), (4_095, False)])
+def test_a_hash_from_elsewhere_costs_so_much_at_least(iterations: int, taken: bool) -> None:
+    """RFC 7677 §4: at least 4096 iterations."""
+    kept = SCRAM + format_keys(derive_keys("secret", b"salt" * 4, iterations))
+    assert is_kept_form(kept) is taken

@@ -21,6 +21,7 @@ from posthouse.errors import Conflict
 from posthouse.store.credentials import CredentialKind, RemoveCredentials
 from posthouse.store.interface import PutAccount
 from posthouse.store.model import Account
+from tests.accounts.conftest import MovableClock
 
 SITE = Site(origin="https://mail.north.test", host="mail.north.test")
 PRESENT_AND_VERIFIED = 0b101
@@ -146,3 +147,17 @@ async def test_spent_challenges_that_are_remembered_are_bounded(store: Any) -> N
     for number in range(60_000):
         passkeys._spend("passkey-login", tickets.seal("passkey-login", str(number), 300))
     assert len(passkeys._used) == 50_000
+
+
+async def test_a_challenge_is_good_for_minutes(store: Any, alice: Account, clock: MovableClock) -> None:
+    passkeys, device = Passkeys(store, Tickets(b"s" * 32, clock.now), clock.now), Device()
+    await keep(passkeys, alice, device)
+    for seconds, good in ((299, True), (301, False)):
+        asked = passkeys.ask(SITE)
+        answer = device.prove(asked.options)
+        clock.time += seconds
+        if good:
+            assert (await passkeys.prove(SITE, ticket=asked.ticket, answer=answer)).address == alice.address
+        else:
+            with pytest.raises(LoginFailed):
+                await passkeys.prove(SITE, ticket=asked.ticket, answer=answer)

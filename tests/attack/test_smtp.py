@@ -320,7 +320,8 @@ RELAYS = [
     '"|/bin/sh"@example.test',
     '"alice "@example.test',
     "alice@example.test@elsewhere.test",
-    "alice@example.test.",
+    "x@elsewhere.test.",
+    "alice@example.test..",
     "alice@example..test",
     "alice@.example.test",
     "alice@example.test\u3002elsewhere.test",
@@ -340,6 +341,7 @@ def test_no_address_trick_relays(besieged: Besieged, address: str) -> None:
 
 OURS = [
     "alice@example.test",
+    "alice@example.test.",
     "ALICE@EXAMPLE.TEST",
     "nobody@example.test",
     '"alice"@example.test',

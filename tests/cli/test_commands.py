@@ -346,6 +346,23 @@ def test_help_comes_at_once() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1"])
+def test_a_terminal_of_another_character_set_shows_what_it_can(shell: Shell, encoding: str) -> None:
+    shell("domain", "add", "north.test")
+    shell("account", "add", "e@north.test", "--password", "secret", "--name", "李雷 Müller")
+    words = [sys.executable, "-m", "posthouse", "-c", str(shell.file)]
+    elsewhere = environment() | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([*words, "status"], capture_output=True, env=elsewhere, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "server: is not running" in done.stdout.decode(encoding)
+    done = subprocess.run(
+        [*words, "account", "list", "--json"], capture_output=True, env=elsewhere, check=True
+    )
+    shown = json.loads(done.stdout.decode(encoding))
+    assert shown[0]["name"] == "李雷 Müller"
+
+
+@pytest.mark.slow
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from posthouse.cli import main;"

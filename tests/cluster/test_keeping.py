@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import Expunge, PlaceEmails
@@ -134,9 +135,10 @@ async def test_verify_finds_and_mends(server: Database, engine: PostgresEngine, 
 
 
 async def test_verify_expunges_messages_of_which_only_the_place_is_left(
-    server: Database, url: str, tmp_path: Path
+    server: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a client would: whoever has the mailbox open at another node is told, and the history knows."""
+    monkeypatch.setattr(limits, "PIECE_ROWS", 2)
     async with nodes(url, tmp_path) as (one, other):
         desk = await furnish(Node(one))
         inbox, archive = await desk.box(), await desk.box("Archive")

@@ -242,6 +242,20 @@ async def test_a_mailbox_that_never_settles_defers(house):
     assert [n.address for _, notices in house.notices for n in notices] == ["off@example.test"]
 
 
+async def test_a_mailbox_that_never_settles_is_tried_three_times(house):
+    tries = 0
+
+    async def never(*ops):
+        nonlocal tries
+        tries += 1
+        raise OverQuota("full")
+
+    house.real_store.commit = never
+    with pytest.raises(Temporary):
+        await deliver(house, "alice")
+    assert tries == 3
+
+
 async def test_a_fault_in_the_notice_of_a_failure_keeps_nothing(house):
     house.break_at("notify")
     with pytest.raises(RuntimeError):

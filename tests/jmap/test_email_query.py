@@ -319,6 +319,25 @@ async def test_snippets_mark_what_was_found(alice: Client) -> None:
     assert await alice.error("SearchSnippet/get", emailIds=many) == "requestTooLarge"
 
 
+@pytest.mark.parametrize(
+    ("text", "word", "shown"),
+    [
+        ("Die STRASSE ist größer", "straße", "Die <mark>STRASSE</mark> ist größer"),
+        ("in der Straße", "strasse", "in der <mark>Straße</mark>"),
+        ("ＦＡＸ　番号 & more", "fax", "<mark>ＦＡＸ</mark>　番号 &amp; more"),
+        ("Donau\u00addampf fährt", "donaudampf", "<mark>Donau\u00addampf</mark> fährt"),
+        ("İSTANBUL'da", "istanbul", "<mark>İSTANBUL</mark>'da"),
+    ],
+)
+async def test_snippets_mark_what_search_takes_for_the_same(
+    alice: Client, text: str, word: str, shown: str
+) -> None:
+    name = await alice.add(letter(text, "ä " + text))
+    answer = await alice.call("SearchSnippet/get", filter={"text": word}, emailIds=[name])
+    assert answer["list"][0]["subject"] == shown
+    assert answer["list"][0]["preview"] == "ä " + " ".join(shown.split())
+
+
 async def test_the_first_page_reads_the_threads_of_few_emails(
     house: TestHouse, bob: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

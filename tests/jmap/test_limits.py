@@ -466,6 +466,22 @@ async def test_contacts_in_memory_are_bounded(alice: Client) -> None:
     shelves = CardShelves(alice.house.app.store)
     for number in range(100):
         octets = 10 * 1024 * 1024
-        shelves._held[10**6 + number] = Shelf(state=1, cards={}, uids={}, octets=octets)
+        shelves._held[10**6 + number] = Shelf(state=1, cards={}, uids={}, sizes={1: octets}, octets=octets)
     await shelves.of(alice.number)
     assert sum(shelf.octets for shelf in shelves._held.values()) <= 64 * 1024 * 1024
+
+
+async def test_a_contact_that_is_changed_again_and_again_takes_its_room_once(alice: Client) -> None:
+    """Else the contacts of all others would be read anew at each look, for the sake of one."""
+    (book, *_) = (await alice.call("AddressBook/get", ids=None))["list"]
+    made = {"addressBookIds": {book["id"]: True}, "name": {"full": "x" * 5_000}}
+    card = (await alice.call("ContactCard/set", create={"c": made}))["created"]["c"]["id"]
+    shelves = alice.house.app._jmap.cards
+    before = (await shelves.of(alice.number)).octets
+    for number in range(20):
+        await alice.call("ContactCard/set", update={card: {"name/full": "y" * 5_000 + str(number)}})
+        await shelves.of(alice.number)
+    assert before > 5_000
+    assert (await shelves.of(alice.number)).octets < before + 100
+    await alice.call("ContactCard/set", destroy=[card])
+    assert (await shelves.of(alice.number)).octets < before - 5_000

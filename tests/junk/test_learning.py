@@ -11,6 +11,7 @@ from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.junk.classifier import Model
 from posthouse.junk.models import Models
+from posthouse.store.interface import PutItem
 from posthouse.store.judgement import HOUSE, Memo, PruneMemos, PutMemo
 from tests.house import PASSWORDS
 from tests.jmap.conftest import Client
@@ -322,3 +323,16 @@ async def test_all_memos_that_have_ended_are_forgotten(
     await house.store.commit(*(PutMemo(memo=memo) for memo in memos))
     await house.junk.tidy()
     assert await house.store.apply(PruneMemos(now=now)) == 0
+
+
+async def test_an_umlaut_domain_is_known_in_either_form(house: JunkHouse) -> None:
+    """People write bücher.test in their contacts, and mail comes from xn--bcher-kva.test."""
+    history, account_id = house.junk.history, house.alice.account_id
+    card = '{"emails":{"e":{"address":"Post@Bücher.test"}}}'.encode()
+    await house.store.apply(PutItem(account_id=account_id, kind="ContactCard", data=card))
+    assert await history.in_contacts(account_id, "post@xn--bcher-kva.test")
+    assert await history.in_contacts(account_id, "post@bücher.test")
+    await house.store.commit(*await history.written(account_id, ["jörg@bücher.test"]))
+    history.forget(account_id)
+    assert (await history.of(account_id, "jörg@xn--bcher-kva.test")).written == 1
+    assert await history.domains_written_to(account_id) == {"xn--bcher-kva.test"}

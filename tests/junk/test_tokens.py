@@ -113,15 +113,30 @@ def test_what_no_reader_meets_takes_no_room(padding: str) -> None:
     assert "harmless" not in found.names
 
 
-def test_a_text_takes_no_room_from_the_other() -> None:
+@pytest.mark.parametrize(
+    ("plain", "shown", "wanted"),
+    [
+        (
+            " ".join(f"{number:03x}" for number in range(1000)),
+            " ".join(f"word{number}" for number in range(300)),
+            {"word0", "word299", "000"},
+        ),
+        ("".join(map(chr, range(0x4E00, 0x4E00 + 3000))), "中奖发票优惠", {"中奖", "优惠", "一丁"}),
+    ],
+)
+def test_a_text_takes_no_room_from_the_other(plain: str, shown: str, wanted: set[str]) -> None:
     """The plain text that nobody sees beside the HTML may have more words than are taken."""
-    plain = " ".join(f"{number:03x}" for number in range(1000))
-    head = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n"
-    shown = " ".join(f"word{number}" for number in range(300))
-    found = tokens_in(head + plain.encode() + b"\r\n--b\r\n" + html(f"<p>{shown}") + b"\r\n--b--\r\n")
-    assert {"word0", "word299", "000"} <= set(found.names)
+    head = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8"
+    part = html(f"<p>{shown}").replace(b"html", b"html; charset=utf-8", 1)
+    found = tokens_in(head + b"\r\n\r\n" + plain.encode() + b"\r\n--b\r\n" + part + b"\r\n--b--\r\n")
+    assert wanted <= set(found.names)
 
 
 @pytest.mark.parametrize("word", ["ｍｏｎｅｙ", "mo\u200bney", "𝗺𝗼𝗻𝗲𝘆", "mo\u00adney", "MONEY"])
 def test_a_word_in_other_letters_is_the_same_word(word: str) -> None:
     assert "money" in tokens_in(f"Subject: x\r\n\r\nfree {word} now\r\n".encode()).names
+
+
+def test_the_subject_is_the_one_that_is_shown() -> None:
+    names = tokens_in(b"Subject: harmless\r\nSubject: watches\r\n\r\nx\r\n").names
+    assert ("s:watches" in names, "s:harmless" in names) == (True, False)

@@ -100,6 +100,24 @@ class JudgementKit:
         await desk.flag(inbox, "1", flag, action=action)
         assert len(await lessons(desk)) <= 1
 
+    async def test_what_is_flagged_and_copied_teaches_once(self, engine: EngineUnderTest) -> None:
+        """As clients without MOVE do it, before the filter has learnt what the flag says."""
+        desk = await furnish(engine)
+        inbox, junk = await desk.box(), await desk.box("Junk")
+        await desk.add(inbox, "one", "two")
+        await desk.flag(inbox, "1:2", "$Junk")
+        await desk.store.apply(
+            CopyEmails(
+                account_id=desk.id,
+                source_id=inbox.mailbox_id,
+                uids=Ranges([(1, 1)]),
+                target_id=junk.mailbox_id,
+            )
+        )
+        (_, other) = (await desk.store.index(desk.id, inbox.mailbox_id)).email_ids
+        (copied,) = (await desk.store.index(desk.id, junk.mailbox_id)).email_ids
+        assert await lessons(desk) == [(other, "junk", ""), (copied, "junk", "")]
+
     async def test_what_is_put_into_sent_teaches_unless_it_was_delivered(
         self, engine: EngineUnderTest
     ) -> None:

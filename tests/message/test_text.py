@@ -76,12 +76,42 @@ def test_every_codec_exists() -> None:
         ("你好".encode(), "gb2312x", "你好"),
         (b"abc\xff", "utf-8", "abc\ufffd"),
         ("你好".encode()[:5], None, "你\ufffd"),
+        ("关于明天会".encode()[:-1] + b"...", None, "关于明天\ufffd..."),
+        ("Grüße aus Köln".encode() + b", -- \xdcber uns", None, "Grüße aus Köln, -- \ufffdber uns"),
         (b"caf\xe9", None, "café"),
         ("我们在邮局门口见面".encode("gb18030"), None, "我们在邮局门口见面"),
     ],
 )
 def test_charsets(octets: bytes, label: str | None, text: str) -> None:
     assert decode(octets, label) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"),
+    [
+        ("ISO_8859-1:1987", "latin1"),
+        ("csISOLatin1", "latin1"),
+        ("csShiftJIS", "shift_jis"),
+        ("MS932", "shift_jis"),
+        ("x-windows-949", "euc_kr"),
+        ("ASMO-708", "iso8859-6"),
+        ("ELOT_928", "iso8859-7"),
+        ("ISO-8859-8-I", "iso8859-8"),
+        ("win-1251", "cp1251"),
+        ("l5", "iso8859-9"),
+    ],
+)
+def test_charsets_have_many_names(label: str, codec: str) -> None:
+    assert codec_for(label) is not None
+    texts = {
+        "shift_jis": "東京",
+        "euc_kr": "안녕",
+        "iso8859-6": "سلام",
+        "iso8859-7": "Γειά",
+        "iso8859-8": "שלום",
+    }
+    text = texts.get(codec, "Привет" if codec == "cp1251" else "Größe")
+    assert decode(text.encode(codec), label) == text
 
 
 def test_python_codecs_out_of_reach() -> None:

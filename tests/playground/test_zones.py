@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import dns.asyncquery
 import dns.flags
 import dns.message
@@ -9,7 +11,7 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from posthouse.errors import NotFound
+from posthouse.errors import NotFound, Temporary
 from posthouse.playground import SCENARIOS, Playground
 from posthouse.playground.name_server import NameServer
 from posthouse.playground.zones import Fault, Level, Zones
@@ -111,3 +113,13 @@ def test_every_scenario_publishes_what_its_hosts_are_for(name: str) -> None:
 def test_an_unknown_scenario_is_refused() -> None:
     with pytest.raises(NotFound, match="standard"):
         Playground(scenario="west")
+
+
+async def test_a_port_that_somebody_else_has_is_named() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        server = NameServer(Zones(), port)
+        with pytest.raises(Temporary, match=f"port {port}: .*in use"):
+            await server.start()
+        assert not server._transports

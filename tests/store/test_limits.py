@@ -14,7 +14,7 @@ import pytest
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound
 from posthouse.ranges import Ranges
-from posthouse.store.interface import DeleteMailbox, Expunge, LeaseDue, RecordEvents, SetFlags
+from posthouse.store.interface import DeleteMailbox, Expunge, LeaseDue, MoveEmails, RecordEvents, SetFlags
 from posthouse.store.memory import indexes
 from posthouse.store.memory.cache import Recent, RecentBytes
 from posthouse.store.model import Content, Event
@@ -372,3 +372,16 @@ async def test_mailboxes_in_memory_are_bounded_in_number(engine: SqliteEngine) -
     assert len(held._indexes) == 10_000
     for number in range(10_100):
         held._indexes.pop((10**6, number), None)
+
+
+async def test_one_command_teaches_the_filter_so_much(engine: SqliteEngine) -> None:
+    """A folder of a hundred thousand that goes to Junk is no hour of reading."""
+    desk = await furnish(engine)
+    inbox, junk = await desk.box(), await desk.box("Junk")
+    await desk.add(inbox, *("filler",) * 1_200)
+    everything = Ranges([(1, 1_200)])
+    moved = MoveEmails(
+        account_id=desk.id, source_id=inbox.mailbox_id, uids=everything, target_id=junk.mailbox_id
+    )
+    await desk.store.apply(moved)
+    assert len(await desk.store.lessons(5_000)) == 1_000

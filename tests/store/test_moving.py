@@ -152,7 +152,7 @@ class Keeper(ClusterKeeper):
         super().__init__("", "", engine.folder, self._none)
         self._engine = engine
 
-    async def _none(self, work: object) -> None:
+    async def _none(self, work: object) -> bool:
         raise AssertionError("a backup mends nothing")
 
     def _open(self) -> Any:

@@ -305,6 +305,21 @@ async def test_guessed_codes_are_counted(house: TestHouse, monkeypatch: pytest.M
     assert last == 429
 
 
+async def test_a_step_and_a_form_are_good_for_their_time(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in a browser that somebody left is not good for days."""
+    totp, _ = await with_totp(house)
+    tickets, now = house.app.house.security.tickets, house.app.house.clock
+    for later, status in ((310, 401), (3_590, 401), (3_610, 403), (290, 303)):
+        browser = Browser(house)
+        step = await browser.get((await browser.sign_in(*ALICE)).first("location"))
+        monkeypatch.setattr(tickets, "_now", lambda later=later: now() + later)
+        code = {"form": step.form, "code": totp.at(house.app.house.security.factors._now())}
+        assert (await browser.submit("/login/code", code)).status == status, later
+        monkeypatch.setattr(tickets, "_now", now)
+
+
 async def test_the_right_password_forgives_no_guessed_codes(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ class ClusterKeeper:
         url: str,
         objects: str,
         cache: Path,
-        mend: Callable[[Callable[[Transaction], None]], Awaitable[None]],
+        mend: Callable[[Callable[[Transaction], bool]], Awaitable[bool]],
     ) -> None:
         """`objects`: s3://… or empty; `cache`: a folder for what is read of it; `mend`: the store's."""
         self._mend = mend
@@ -120,7 +120,8 @@ class ClusterKeeper:
             try:
                 while (one := await loop.run_in_executor(thread, next, found, None)) is not None:
                     if isinstance(one, Mend):
-                        await self._mend(one.work)
+                        while await self._mend(one.work):
+                            pass
                     else:
                         yield one
             finally:

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse import limits
 from posthouse.errors import Damaged, NotFound
 from posthouse.store.model import Stored
 from posthouse.store.postgres.bodies import read_whole
@@ -27,9 +28,9 @@ BLOBS_AT_ONCE: Final = 500
 
 
 class Mend(msgspec.Struct, frozen=True):
-    """To be done within a transaction before it goes on."""
+    """To be done within transactions before it goes on, until there is no more."""
 
-    work: Callable[[Transaction], None]
+    work: Callable[[Transaction], bool]
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -37,7 +38,8 @@ class _Rule(msgspec.Struct, frozen=True):
 
     kind: str
     find: str
-    by: Callable[[Transaction, int], None] | None = None
+    by: Callable[[Transaction, int], bool] | None = None
+    """Whether there may be more is its result."""
 
 
 _COUNTED: Final = (
@@ -86,32 +88,38 @@ _REWEIGH: Final = (
 )
 
 
-def _expunge(tx: Transaction, account_id: int) -> None:
-    rows = tx.fetch(f"SELECT account_id, mailbox_id, uid {_BODILESS} ORDER BY mailbox_id, uid", account_id)
+def _expunge(tx: Transaction, account_id: int) -> bool:
+    rows = tx.fetch(
+        f"SELECT account_id, mailbox_id, uid {_BODILESS} ORDER BY mailbox_id, uid LIMIT $2",
+        *(account_id, limits.PIECE_ROWS),
+    )
     bodiless.expunge(tx, [(account, mailbox, uid) for account, mailbox, uid in rows])
+    return len(rows) == limits.PIECE_ROWS
 
 
-def _recount(tx: Transaction, account_id: int) -> None:
+def _recount(tx: Transaction, account_id: int) -> bool:
     tx.fetch(_RECOUNT, account_id)
-    _move_on(tx, account_id)
+    return _move_on(tx, account_id)
 
 
-def _set_owners(tx: Transaction, account_id: int) -> None:
+def _set_owners(tx: Transaction, account_id: int) -> bool:
     """Who takes an owner away holds both locks before it looks (`Blobs.disown_pairs`)."""
     wrong = [row[0] for row in tx.fetch(f"SELECT o.blob_id {_WRONGLY_OWNED}", account_id)]
     for statement in (_LOCK_BLOBS, _LOCK_OWNERS, _OWNED_ONCE, _OWNED_MORE):
         tx.fetch(statement, account_id, wrong)
-    _move_on(tx, account_id)
+    return _move_on(tx, account_id)
 
 
-def _reweigh(tx: Transaction, account_id: int) -> None:
+def _reweigh(tx: Transaction, account_id: int) -> bool:
     tx.fetch(_LOCK_PACKS, account_id)
     tx.fetch(_REWEIGH, account_id)
+    return False
 
 
-def _move_on(tx: Transaction, account_id: int) -> None:
-    """What nodes have of the account in memory is of the past."""
+def _move_on(tx: Transaction, account_id: int) -> bool:
+    """What nodes have of the account in memory is of the past; and this is all."""
     tx.fetch("UPDATE account_state SET modseq = modseq + 1 WHERE account_id = $1", account_id)
+    return False
 
 
 _RULES: Final = (
@@ -172,9 +180,9 @@ def _looked_at(db: Connection, account_id: int, rule: _Rule, *, fix: bool) -> It
         yield Flaw(kind=rule.kind, what=f"account {account_id} {what}", mended=by is not None)
 
 
-def _mend(tx: Transaction, account_id: int, by: Callable[[Transaction, int], None]) -> None:
+def _mend(tx: Transaction, account_id: int, by: Callable[[Transaction, int], bool]) -> bool:
     tx.lock([account_id])
-    by(tx, account_id)
+    return by(tx, account_id)
 
 
 def _damaged(reader: Reader, account_id: int) -> Iterator[Flaw]:

@@ -52,9 +52,10 @@ class PostgresStore(LiveStore[Reader]):
         """Whether the database is there."""
         return self._engine.notices.connected.is_set()
 
-    async def mend(self, work: Callable[[Transaction], None]) -> None:
-        """Have something mended that was found wrong, within a transaction of upkeep."""
-        await self._engine.background(work)
+    async def mend(self, work: Callable[[Transaction], bool]) -> bool:
+        """Have something mended that was found wrong, within a transaction of upkeep; whether there may be more."""
+        more: bool = await self._engine.background(work)
+        return more
 
     async def probe_objects(self) -> str | None:
         """Why the object store cannot be used; empty: it can be; None: there is none."""

@@ -16,10 +16,10 @@ from posthouse.store.interface import (
     MoveEmails,
     PlaceEmails,
 )
-from posthouse.store.judgement import lesson_of_move
+from posthouse.store.judgement import LessonKind, lesson_of_move
 from posthouse.store.model import RECEIVED_MAX
 from posthouse.store.sql import shared, twins
-from posthouse.store.sql.judgement import note_lessons
+from posthouse.store.sql.judgement import note_lessons, pass_on_lessons
 from posthouse.store.sql.messages import refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.placements import (
@@ -89,7 +89,9 @@ def _copy_pieces(tx: Transaction, op: CopyEmails | MoveEmails, moving: bool) -> 
         left += some
         arrived += range(first, first + len(some))
         if some:
-            _teach(tx, op.account_id, source, target, first)
+            kind = _teach(tx, op.account_id, source, target, first)
+            if kind is not None and not moving:
+                pass_on_lessons(tx, kind, op.account_id, selection.where, selection.bindings)
         yield None
         account, source = tx.mailbox(op.account_id, op.source_id)
         _, target = tx.mailbox(op.account_id, op.target_id)
@@ -234,12 +236,15 @@ def _arrive(
     return uids
 
 
-def _teach(tx: Transaction, account_id: int, source: MailboxState, target: MailboxState, first: int) -> None:
+def _teach(
+    tx: Transaction, account_id: int, source: MailboxState, target: MailboxState, first: int
+) -> LessonKind | None:
     """What the arrival of messages says to the junk filter; they are the target's from UID `first` on."""
     kind = lesson_of_move(source.role, source.name, target.role, target.name)
     if kind is not None:
         where = "account_id = ? AND mailbox_id = ? AND uid >= ?"
         note_lessons(tx, kind, where, (account_id, target.mailbox_id, first))
+    return kind
 
 
 def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, messages: int) -> int:

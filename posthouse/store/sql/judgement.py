@@ -30,6 +30,17 @@ def note_lessons(tx: Transaction, kind: LessonKind, where: str, bindings: Sequen
     tx.publish_once(LessonsCame())
 
 
+def pass_on_lessons(
+    tx: Transaction, kind: LessonKind, account_id: int, where: str, bindings: Sequence[Any]
+) -> None:
+    """Emails whose copies are to be learnt from need not be: clients without MOVE flag, copy and delete."""
+    tx.execute(
+        "DELETE FROM lesson WHERE account_id = ? AND kind = ? AND email_id IN"
+        f" (SELECT email_id FROM placement WHERE {where})",
+        (account_id, kind.value, *bindings),
+    )
+
+
 def note_lesson(tx: Transaction, kind: LessonKind, account_id: int, email_id: int) -> None:
     """One email is to be learnt from."""
     tx.execute(
