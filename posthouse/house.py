@@ -90,7 +90,7 @@ class House:
         self.junk = JunkOffice(self.store, self._alarm, clock, storage.may_do)
         if storage.gossip is not None:
             self.junk.share(storage.gossip.tell, storage.gossip.hear)
-        self.outbox = Outbox(store, lambda: self.pipeline, clock)
+        self.outbox = Outbox(store, lambda: self.pipeline, self._notify, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
         self.waker = Waker(store, clock)
         self.vacation = VacationResponder(

@@ -816,6 +816,9 @@ OUTBOX_PAUSE: Final = 30.0
 OUTBOX_RETRY: Final = 60.0
 """Seconds until a submission whose message could not be taken now is tried again."""
 
+OUTBOX_GIVE_UP: Final = 5 * 86_400.0
+"""Seconds after its time for which that is done; then its sender is told that it failed."""
+
 OUTBOX_FIRST_LOOK: Final = 1.0
 """Seconds after sending until what became of the recipients is looked up; each further look waits twice as long."""
 

@@ -3,6 +3,7 @@
 A record is an item of the account (kind `EmailSubmission`). While it is held, its message is kept beside it, so it is
 sent as it was when it was submitted. After a crash the timeline tells whether a message was already taken: then it
 is not sent twice. What becomes of each recipient is read from the timeline, ever less often, until all is settled.
+Of one that is refused when its time has come its sender gets a notice, since nobody is there any more to be told.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.model import Login
-from posthouse.errors import Conflict, NotFound, PosthouseError
+from posthouse.errors import Conflict, NotFound, OverQuota, PosthouseError
+from posthouse.inbound.deliver import Notify
 from posthouse.inbound.line_ends import with_crlf
 from posthouse.inbound.mail import Mail, MailRecipient, Via
+from posthouse.inbound.notices import Notice, NoticeKind, wanted
 from posthouse.inbound.pipeline import Pipeline
 from posthouse.message.address import ascii_domain
 from posthouse.smtp.replies import Reply
@@ -84,9 +87,14 @@ class Outbox:
     """Sends what is due. `start`, then `stop`; one per process."""
 
     def __init__(
-        self, store: Store, pipeline: Callable[[], Pipeline], now: Callable[[], float] = time.time
+        self,
+        store: Store,
+        pipeline: Callable[[], Pipeline],
+        notify: Notify,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """`pipeline`: the one in force (a reload makes another)."""
+        """`pipeline`: the one in force (a reload makes another); `notify`: as `Deliverer` has it."""
+        self._notify = notify
         self._store = store
         self._pipeline = pipeline
         self._now = now
@@ -112,13 +120,16 @@ class Outbox:
 
     async def send(self, account: Account, record: Submission, content: Content) -> tuple[Reply, ...]:
         """Hand a message to the pipeline, as port 587 does: one reply for each recipient."""
+        return await self._pipeline().accept(await self._mail(account, record, content))
+
+    async def _mail(self, account: Account, record: Submission, content: Content) -> Mail:
         envelope = record.envelope
         parameters = {k.upper(): v for k, v in (envelope.mail_from.parameters or {}).items()}
         recipients = tuple(_recipient(each) for each in envelope.rcpt_to)
         # It may be an import, or a draft that a mail program put there: signed and sent are lines that end as in SMTP.
         content = Content.of(await with_crlf(content.beginning()))
         head = content.head.partition(b"\r\n\r\n")[0]
-        mail = Mail(
+        return Mail(
             trace_id=record.trace_id,
             reverse_path=envelope.mail_from.email,
             recipients=recipients,
@@ -132,7 +143,6 @@ class Outbox:
             via=Via.SUBMISSION,
             protocol="JMAP",
         )
-        return await self._pipeline().accept(mail)
 
     async def _run(self) -> None:
         while True:
@@ -174,13 +184,30 @@ class Outbox:
         replies: tuple[Reply, ...] = ()
         if account is not None and upload is not None and not await self._taken(record):
             octets = await self._store.read(upload.stored)
-            replies = await self.send(account, record, Content.of(octets))
-            if replies and all(not reply.accepted and reply.code < 500 for reply in replies):
+            mail = await self._mail(account, record, Content.of(octets))
+            replies = await self._pipeline().accept(mail)
+            temporary = all(reply.temporary for reply in replies)
+            if temporary and self._now() < record.send_at + limits.OUTBOX_GIVE_UP:
                 record.undo_status = "pending"  # a fault of ours: it is tried again
                 await self._put(marked, record, self._now() + limits.OUTBOX_RETRY)
                 return
+            if not any(reply.accepted for reply in replies):
+                await self._tell(mail, replies)
         record.delivery_status = first_status(record, replies)
         await self._settle(marked, record)
+
+    async def _tell(self, mail: Mail, replies: tuple[Reply, ...]) -> None:
+        """Where somebody is served, delivery itself tells of the others."""
+        notices = tuple(
+            Notice(kind=NoticeKind.FAILED, recipient=recipient, address=recipient.address, reply=reply)
+            for recipient, reply in zip(mail.recipients, replies, strict=True)
+        )
+        told = tuple(notice for notice in notices if wanted(mail, notice))
+        try:
+            if told:
+                await self._notify(mail, told)
+        except (OverQuota, NotFound) as fault:
+            log.warning("notice not possible id=%s: %s", mail.trace_id, fault.public)
 
     async def _taken(self, record: Submission) -> bool:
         """Whether a crash came between sending and noting that it was sent: what takes it says "received"."""

@@ -7,6 +7,7 @@ import msgspec
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission, decode, status_of
 from posthouse.inbound.sign import UNSIGNED, Signed
+from posthouse.limits import OUTBOX_GIVE_UP
 from posthouse.store.interface import AddUpload, PutAccount, PutItem
 from posthouse.store.model import Content, Event
 from tests.inbound.small_house import NOW, SMALL_QUOTA, SmallHouse
@@ -15,49 +16,97 @@ FAR = "friend@elsewhere.test"
 LETTER = b"From: alice@example.test\r\nSubject: held\r\n\r\n" + b"x" * SMALL_QUOTA
 
 
-async def test_what_was_refused_for_now_is_sent_later(house: SmallHouse) -> None:
-    """The refusal stands in the timeline by then, and is no sign that it was taken."""
-    store, alice, small = house.real_store, house.accounts["alice"], house.accounts["small"]
-    upload = await store.apply(
-        AddUpload(
-            account_id=alice.account_id,
-            content=Content.of(LETTER),
-            media_type="message/rfc822",
-            created_at=int(NOW),
-            kept=True,
-        )
-    )
-    record = Submission(
-        identity_id="I0",
-        email_id="E1",
-        thread_id="T1",
-        envelope=Envelope(mail_from=Address(email=alice.address), rcpt_to=[Address(email=small.address)]),
-        send_at=NOW,
-        undo_status="pending",
-        trace_id="t1",
-        upload_id=upload.upload_id,
-    )
-    kept = PutItem(account_id=alice.account_id, kind=KIND, data=msgspec.json.encode(record), due_at=NOW)
-    await store.apply(kept)
-    now = NOW
-    outbox = Outbox(store, lambda: house.pipeline, lambda: now)
+class Held:
+    """A message of alice's that is held until NOW."""
 
-    async def due() -> Submission:
-        (item,) = await store.items_due(KIND, now, 10)
-        await outbox._due(item)
-        await house.refusals.flush()
-        (item,) = await store.items(alice.account_id, KIND)
+    def __init__(self, house: SmallHouse) -> None:
+        self.house = house
+        self.now = NOW
+        self.outbox = Outbox(
+            house.real_store, lambda: house.pipeline, house.deliverer._notify, lambda: self.now
+        )
+
+    async def hold(self, to: str, sender: str = "alice@example.test") -> None:
+        store, account_id = self.house.real_store, self.house.accounts["alice"].account_id
+        upload = await store.apply(
+            AddUpload(
+                account_id=account_id,
+                content=Content.of(LETTER),
+                media_type="message/rfc822",
+                created_at=int(NOW),
+                kept=True,
+            )
+        )
+        record = Submission(
+            identity_id="I0",
+            email_id="E1",
+            thread_id="T1",
+            envelope=Envelope(mail_from=Address(email=sender), rcpt_to=[Address(email=to)]),
+            send_at=NOW,
+            undo_status="pending",
+            trace_id="t1",
+            upload_id=upload.upload_id,
+        )
+        data = msgspec.json.encode(record)
+        await store.apply(PutItem(account_id=account_id, kind=KIND, data=data, due_at=NOW))
+
+    async def due(self, later: float = 0.0) -> Submission:
+        """What has become of it, so many seconds later."""
+        self.now += later
+        store = self.house.real_store
+        (item,) = await store.items_due(KIND, self.now, 10)
+        await self.outbox._due(item)
+        await self.house.refusals.flush()
+        (item,) = await store.items(item.account_id, KIND)
         return decode(item)
 
-    assert (await due()).undo_status == "pending"
+    @property
+    def told(self) -> list[str]:
+        """Which failures the sender was told of."""
+        return [f"{one.address} {one.reply.code}" for _, notices in self.house.notices for one in notices]
+
+
+async def test_what_was_refused_for_now_is_sent_later(house: SmallHouse) -> None:
+    """The refusal stands in the timeline by then, and is no sign that it was taken."""
+    held, small = Held(house), house.accounts["small"]
+    await held.hold(small.address)
+    assert (await held.due()).undo_status == "pending"
     assert [kind for kind, *_ in await house.story("t1")] == ["refused", "refused"]
-    await store.apply(PutAccount(account=msgspec.structs.replace(small, quota=0)))
-    now += 3600
-    assert (await due()).undo_status == "final"
+    await house.real_store.apply(PutAccount(account=msgspec.structs.replace(small, quota=0)))
+    assert (await held.due(3600)).undo_status == "final"
     assert len(await house.inbox("small")) == 1
-    now += 3600
-    await due()
+    await held.due(3600)
     assert len(await house.inbox("small")) == 1
+    assert held.told == []
+
+
+async def test_of_what_is_refused_at_its_time_the_sender_is_told_once(house: SmallHouse) -> None:
+    """Nobody waits for the answer any more; so it is with every message of the webmail, which can be taken back."""
+    held = Held(house)
+    await held.hold("nobody@example.test")
+    record = await held.due()
+    assert record.undo_status == "final"
+    assert [one.delivered for one in (record.delivery_status or {}).values()] == ["no"]
+    assert held.told == ["nobody@example.test 550"]
+    await held.due(3600)
+    assert held.told == ["nobody@example.test 550"]
+
+
+async def test_what_cannot_be_sent_for_days_is_given_up(house: SmallHouse) -> None:
+    held = Held(house)
+    await held.hold("small@example.test")
+    assert (await held.due(OUTBOX_GIVE_UP - 1)).undo_status == "pending"
+    assert held.told == []
+    assert (await held.due(3600)).undo_status == "final"
+    assert held.told == ["small@example.test 452"]
+
+
+async def test_a_receipt_that_is_refused_is_told_to_nobody(house: SmallHouse) -> None:
+    """It has no sender to be told, and the house goes on."""
+    held = Held(house)
+    await held.hold("nobody@example.test", sender="")
+    assert (await held.due()).undo_status == "final"
+    assert held.told == []
 
 
 def test_what_became_of_a_recipient_is_found_by_its_a_label() -> None:
@@ -100,7 +149,7 @@ async def test_lines_that_do_not_end_as_in_smtp_are_sent_as_such(house: SmallHou
         undo_status="final",
         trace_id="t1",
     )
-    outbox = Outbox(house.real_store, lambda: house.pipeline, lambda: NOW)
+    outbox = Outbox(house.real_store, lambda: house.pipeline, house.deliverer._notify, lambda: NOW)
     raw = b"From: alice@example.test\nSubject: x\n\none\ntwo\r\nthree\rend\n"
     [reply] = await outbox.send(alice, record, Content.of(raw))
     assert reply.accepted
