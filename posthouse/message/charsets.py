@@ -264,6 +264,10 @@ def decode_unlabelled(octets: bytes) -> str:
         first = error.start
         if error.reason == "unexpected end of data" and not octets[:first].isascii():
             return octets.decode("utf-8", "replace")  # cut off in a character
+    text = octets.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if broken * 3 <= len(text) - len(text.encode("ascii", "ignore")):
+        return text  # UTF-8 nevertheless: cut in its midst, or with something strange behind it
     # A sample round the first octet that is not UTF-8: the text before it may be long and plain.
     start = max(0, first - CHARSET_SAMPLE // 2)
     codec = guess(octets[start : start + CHARSET_SAMPLE])

@@ -76,6 +76,8 @@ def test_every_codec_exists() -> None:
         ("你好".encode(), "gb2312x", "你好"),
         (b"abc\xff", "utf-8", "abc\ufffd"),
         ("你好".encode()[:5], None, "你\ufffd"),
+        ("关于明天会".encode()[:-1] + b"...", None, "关于明天\ufffd..."),
+        ("Grüße aus Köln".encode() + b", -- \xdcber uns", None, "Grüße aus Köln, -- \ufffdber uns"),
         (b"caf\xe9", None, "café"),
         ("我们在邮局门口见面".encode("gb18030"), None, "我们在邮局门口见面"),
     ],
