@@ -51,6 +51,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 def supervise(run: Run) -> int:
     """Serve until told to stop. The result is the exit code."""
+    early = Early()  # before all that takes time
     start_logging(run.config.log, os.environ)
     tune_allocator()
     raise_file_limit(run.config.limits.connections + limits.SPARE_FILES)
@@ -61,11 +62,22 @@ def supervise(run: Run) -> int:
             privileges.lay_down(run.config.data)
             os.umask(0o077)
             runner = ended.enter_context(asyncio.Runner(loop_factory=loop_factory()))
-            runner.run(_serve(run, privileges, pid_file))
+            runner.run(_serve(run, privileges, pid_file, early))
         except (PosthouseError, OSError) as fault:
             log.error("not started: %s", told_to_administrators(fault))
             return 2 if isinstance(fault, ConfigError) else 1
     return 0
+
+
+class Early:
+    """Whether a SIGHUP came while we start: a renewed certificate may be there that was not read any more."""
+
+    def __init__(self) -> None:
+        self.hung_up = False
+        signal.signal(signal.SIGHUP, self._heard)
+
+    def _heard(self, _number: int, _frame: object) -> None:
+        self.hung_up = True
 
 
 class PidFile:
@@ -108,7 +120,7 @@ def _stop_at_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
         ended.set()
 
 
-async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> None:
+async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None, early: Early) -> None:
     app = App(run.config, roles=run.roles, privileges=privileges)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -121,7 +133,6 @@ async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> 
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
     if run.until_eof:
         loop.add_reader(0, _stop_at_eof, loop, ended)
     await app.start()
@@ -129,6 +140,9 @@ async def _serve(run: Run, privileges: Privileges, pid_file: PidFile | None) -> 
         if pid_file is not None:
             pid_file.write()
         tune_collector()
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        if early.hung_up:
+            hang_up()
         _tell_ready(run, app)
         await ended.wait()
     finally:

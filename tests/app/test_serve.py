@@ -11,6 +11,8 @@ import ssl
 import stat
 import sys
 import sysconfig
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,6 +139,23 @@ def test_a_certificate_with_another_kind_of_key_takes_the_place_of_the_first(hou
     with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
         client.starttls(context=TRUSTING)
         assert client.sock.getpeercert(binary_form=True) == given  # type: ignore[union-attr]
+
+
+def test_hanging_up_while_it_starts_is_heard_when_it_has_started(house: Served) -> None:
+    """A certificate is renewed at boot: neither ends the server, nor is it the old one that is shown for months."""
+
+    def hang_up() -> None:
+        while not (house.folder / "data").exists() or house.process is None:
+            time.sleep(0.001)
+        house.send_signal(signal.SIGHUP)
+
+    caller = threading.Thread(target=hang_up)
+    caller.start()
+    house.start()
+    caller.join()
+    house.await_log("app reloaded")
+    assert "Traceback" not in house.log
+    assert house.stop() == 0
 
 
 def test_a_broken_file_changes_nothing(house: Served) -> None:
