@@ -50,20 +50,31 @@ export async function visit(page, address) {
   }, address)
 }
 
+/** Open an address. A network interface that comes or goes on this machine, as other tests make them, stops what Chromium loads. */
+async function load(page, address) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await page.goto(address)
+    } catch (error) {
+      if (tries === 5 || !String(error).includes('ERR_NETWORK_CHANGED')) throw error
+    }
+  }
+}
+
 /** By the sign-in page. */
 export async function signIn(page, base, address, password = 'posthouse') {
-  await page.goto(`${base}/login?to=%2Fmail%2Finbox`)
+  await load(page, `${base}/login?to=%2Fmail%2Finbox`)
   const name = page.locator('input[autocomplete~=username]')
   if ((await name.count()) === 0) {
     // A house without a sign-in page takes name and password with every request (RFC 7617).
     await page.context().setExtraHTTPHeaders({ authorization: `Basic ${Buffer.from(`${address}:${password}`).toString('base64')}` })
-    await page.goto(`${base}/mail/inbox`)
+    await load(page, `${base}/mail/inbox`)
   } else {
     await name.fill(address)
     await page.locator('input[type=password]').fill(password)
     await page.locator('button[type=submit]').first().click()
     await page.waitForURL((url) => url.pathname !== '/login')
-    if (!page.url().includes('/mail')) await page.goto(`${base}/mail/inbox`)
+    if (!page.url().includes('/mail')) await load(page, `${base}/mail/inbox`)
   }
   await page.locator('.pane-list').waitFor()
 }

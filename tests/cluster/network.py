@@ -39,6 +39,7 @@ class Network:
         self._hosts: list[Namespace] = []
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("addr", "add", f"{self.address(1)}/24", "dev", self._bridge)
+        _without_more_addresses(self._bridge)
         _ip("link", "set", self._bridge, "up")
 
     def address(self, number: int) -> str:
@@ -51,6 +52,7 @@ class Network:
         self._hosts.append(made)
         end = self._ends[made.name] = f"{self._bridge}n{number}"
         _ip("link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", made.name)
+        _without_more_addresses(end)
         _ip("link", "set", end, "master", self._bridge, "up")
         _ip("-n", made.name, "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
         _ip("-n", made.name, "link", "set", "eth0", "up")
@@ -68,6 +70,11 @@ class Network:
         for host in self._hosts:
             host.remove()
         _ip("link", "del", self._bridge)
+
+
+def _without_more_addresses(device: str) -> None:
+    """A link-local address that comes a second later makes browsers on this machine break off what they load."""
+    _ip("link", "set", device, "addrgenmode", "none")
 
 
 def _free_net() -> int:
