@@ -51,9 +51,8 @@ class Judging:
         """Who rules about one message."""
 
         async def rule(accounts: Sequence[Account]) -> dict[int, Ruling]:
-            if (
-                not accounts
-            ):  # it is handed on, by an alias or as a backup: whether it is wanted is said there
+            if not accounts:
+                # It is handed on, by an alias or as a backup: whether it is wanted is said there.
                 await self._scan(letter_of(examination))
                 return {}
             try:

@@ -548,6 +548,9 @@ IMAP_HEADER_READ: Final = 4 * MB
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
 
+IMAP_SORT_KEYS: Final = 16
+"""Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
+
 IMAP_SEARCH_STEP: Final = 20_000
 """Messages after which a SEARCH key lets other connections have a turn: about 1 ms of work."""
 

@@ -134,6 +134,35 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     """The charset is none that we know: the answer is NO [BADCHARSET]."""
 
 
+class SortKey(enum.Enum):
+    """sort-key (RFC 5256 §5; the two of what is shown RFC 5957)."""
+
+    ARRIVAL = b"ARRIVAL"
+    CC = b"CC"
+    DATE = b"DATE"
+    DISPLAYFROM = b"DISPLAYFROM"
+    DISPLAYTO = b"DISPLAYTO"
+    FROM = b"FROM"
+    SIZE = b"SIZE"
+    SUBJECT = b"SUBJECT"
+    TO = b"TO"
+
+
+class SortBy(msgspec.Struct, frozen=True, kw_only=True):
+    """sort-criterion."""
+
+    key: SortKey
+    reverse: bool
+
+
+class SortArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a SORT or UID SORT asks for."""
+
+    criteria: tuple[SortBy, ...]
+    """The most important first."""
+    search: SearchArgs
+
+
 def cost(key: Key) -> int:
     """0: arrays decide; 1: a column is read; 2: a header is searched; 3: bodies are."""
     match key:

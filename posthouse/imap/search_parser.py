@@ -1,4 +1,4 @@
-"""SEARCH's arguments read into a tree of keys (RFC 9051 §9 search-program; RFC 4466, RFC 5032, RFC 7162 §7). Pure.
+"""The arguments of SEARCH and SORT read into a tree of keys (RFC 9051 §9, RFC 4466, 5032, 5256, RFC 7162 §7). Pure.
 
 One method for each kind of argument and one table row for each key. Nesting, the number of keys and the number of text
 keys are bounded. A long chain of ORs, as offline clients build it, is read in a loop and becomes one key.
@@ -30,6 +30,9 @@ from posthouse.imap.search_keys import (
     Return,
     SearchArgs,
     Sent,
+    SortArgs,
+    SortBy,
+    SortKey,
     TextIn,
 )
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
@@ -45,18 +48,19 @@ def parse_search(reader: Reader, uid: bool) -> SearchArgs:
     """Everything behind `SEARCH`. Raises BadSyntax."""
     parser = _Parser(reader)
     returns = parser.return_options()
-    charset = parser.charset()
-    keys = parser.keys()
-    reader.end()
-    return SearchArgs(
-        key=keys[0] if len(keys) == 1 else And(keys=tuple(keys)),
-        uid=uid,
-        returns=returns,
-        modseq=parser.modseq,
-        numbers=parser.numbers,
-        charset=charset or "utf-8",
-        unknown_charset=charset is None,
-    )
+    return parser.program(uid, returns, parser.charset())
+
+
+def parse_sort(reader: Reader, uid: bool) -> SortArgs:
+    """Everything behind `SORT` (RFC 5256 §5, RFC 5267 §3.1). Raises BadSyntax."""
+    parser = _Parser(reader)
+    returns = parser.return_options()
+    reader.sp()
+    criteria = tuple(reader.parenthesized(parser.criterion))
+    if len(criteria) > limits.IMAP_SORT_KEYS:
+        raise reader.fail("Too many sort criteria")
+    reader.sp()
+    return SortArgs(criteria=criteria, search=parser.program(uid, returns, parser.named_charset()))
 
 
 class _Parser:
@@ -87,12 +91,41 @@ class _Parser:
     def charset(self) -> str | None:
         """`CHARSET name`; None: unknown. Without it UTF-8 (RFC 9051 §6.4.4)."""
         reader = self.reader
-        if not reader.accept(b" CHARSET "):
-            return self.codec
+        return self.named_charset() if reader.accept(b" CHARSET ") else self.codec
+
+    def named_charset(self) -> str | None:
+        """The name of a charset; None: unknown."""
         # Only charsets of mail: Python's other codecs compress, encode or worse.
-        codec = codec_for(reader.astring().decode("ascii", "replace"))
+        codec = codec_for(self.reader.astring().decode("ascii", "replace"))
         self.codec = codec or "utf-8"
         return codec
+
+    def criterion(self) -> SortBy:
+        """sort-criterion: `["REVERSE" SP] sort-key`."""
+        reader = self.reader
+        name = reader.keyword()
+        reverse = name == b"REVERSE"
+        if reverse:
+            reader.sp()
+            name = reader.keyword()
+        try:
+            return SortBy(key=SortKey(name), reverse=reverse)
+        except ValueError:
+            raise reader.fail("Unknown sort criterion") from None
+
+    def program(self, uid: bool, returns: frozenset[Return] | None, charset: str | None) -> SearchArgs:
+        """The search keys, up to the command's end."""
+        keys = self.keys()
+        self.reader.end()
+        return SearchArgs(
+            key=keys[0] if len(keys) == 1 else And(keys=tuple(keys)),
+            uid=uid,
+            returns=returns,
+            modseq=self.modseq,
+            numbers=self.numbers,
+            charset=charset or "utf-8",
+            unknown_charset=charset is None,
+        )
 
     def keys(self) -> list[Key]:
         """`1*(SP search-key)`."""

@@ -8,13 +8,10 @@ beside others, another host that does not take it.
 from __future__ import annotations
 
 import enum
-from typing import Final
 
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.policy import normal_domain
 from posthouse.msgauth.results import Authentication, Result
-
-_DENIED: Final = (Result.FAIL, Result.SOFTFAIL)
 
 
 class Standing(enum.Enum):
@@ -45,6 +42,9 @@ def _is_proved(found: Authentication, reverse_path: str) -> bool:
 
 
 def _is_denied(found: Authentication) -> bool:
-    """A forwarder that keeps the reverse-path fails SPF too; then the signature mostly still proves it."""
-    by_spf = found.spf.scope == "mailfrom" and found.spf.result in _DENIED
+    """A forwarder that keeps the reverse-path fails SPF too; then the signature mostly still proves it.
+
+    RFC 7208 §8.5: softfail is weak, and a notice too many is better than mail that vanishes.
+    """
+    by_spf = found.spf.scope == "mailfrom" and found.spf.result is Result.FAIL
     return by_spf or any(one.result is Result.FAIL for one in found.dmarc)

@@ -18,6 +18,8 @@ from posthouse.limits import MARKUP_LINKS, MARKUP_TAGS
 _LINK: Final = re.compile(r"(?<=://)(?:[^/\s\"'<>@]{1,64}@)?([\w.-]{1,100})")
 _SCHEMES: Final = ("http", "https")
 _UNSEEN: Final = re.compile(r"<(?:(!--)|(style|script)\b)")
+_NUMBERED: Final = re.compile(r"&#(?:x([0-9a-f]{1,6}+)|([0-9]{1,7}+));?")
+_IN_LINKS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.:/@-_")
 _TAG: Final = re.compile(r"<([a-z][a-z0-9]{0,9})\b")
 _ANCHOR: Final = re.compile(  # a link, and what stands first in it, be it in elements of its own
     r"<a\b[^>]{0,300}?href\s*=\s*[\"']?https?://(?:[^/\s\"'<>@]{0,64}@)?([\w.-]{1,100})[^>]{0,500}>"
@@ -68,6 +70,17 @@ def without_unseen(lower: str) -> str:
         position = len(lower) if end < 0 else end + (3 if found[1] else 0)
     out.append(lower[position:])
     return "".join(out)
+
+
+def without_numbers(lower: str) -> str:
+    """A source (lower case) with characters by number as themselves, as far as links are made of them."""
+    return _NUMBERED.sub(_letter, lower) if "&#" in lower else lower
+
+
+def _letter(found: re.Match[str]) -> str:
+    number = int(found[1], 16) if found[1] else int(found[2])
+    letter = chr(number).lower() if number < 128 else ""
+    return letter if letter in _IN_LINKS else found[0]
 
 
 def hosts_linked(lower: str) -> Iterator[str]:

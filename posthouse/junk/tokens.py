@@ -17,7 +17,14 @@ from typing import Final
 
 from posthouse.junk.letter import whole_text
 from posthouse.junk.look_alike import registrable
-from posthouse.junk.markup import hides, hosts_linked, misleading_links, tag_tokens, without_unseen
+from posthouse.junk.markup import (
+    hides,
+    hosts_linked,
+    misleading_links,
+    tag_tokens,
+    without_numbers,
+    without_unseen,
+)
 from posthouse.limits import TOKEN_HTML, TOKEN_PAIRS, TOKEN_PARTS, TOKEN_TEXT, TOKENS
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
@@ -122,7 +129,7 @@ class Tokens:
             return 0
         if left <= 0:
             return 0
-        source = without_unseen(part_text(raw, child).lower())[:left]
+        source = without_numbers(without_unseen(part_text(raw, child).lower())[:left])
         self._html.append(source)
         self.hidden = self.hidden or hides(source)
         self.links.update(dict.fromkeys(map(whole_text, hosts_linked(source))))

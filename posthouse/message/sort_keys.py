@@ -9,20 +9,38 @@ from posthouse.message.headers import decode_value
 from posthouse.message.threading import base_subject
 
 _TOKEN: Final = re.compile(rb"\s*(?:(\()|(\))|\"((?:[^\"\\]|\\.)*)\"|\{(\d+)\}\r\n|([^\s()\"{]+))", re.DOTALL)
-_FIELDS: Final = {"subject": 1, "from": 2, "to": 5}
+_FIELDS: Final = {"subject": 1, "from": 2, "to": 5, "cc": 6}
 
 
 def envelope_key(envelope: bytes, name: str) -> str:
     """The key by `subject`, `from` or `to`: base subject, or the first address' name, else the address itself."""
-    fields = _read(envelope)
-    value = fields[_FIELDS[name]] if len(fields) > _FIELDS[name] else None
     if name == "subject":
-        return base_subject(_text(value))
-    for address in value if isinstance(value, list) else ():
-        if isinstance(address, list) and len(address) == 4 and address[3] is not None:
-            shown = _text(address[0]) or f"{_text(address[2])}@{_text(address[3])}"
-            return shown.casefold()
+        return base_subject(_text(_field(envelope, name)))
+    for address in _addresses(envelope, name):
+        return (_text(address[0]) or f"{_text(address[2])}@{_text(address[3])}").casefold()
     return ""
+
+
+def mailbox_key(envelope: bytes, name: str) -> str:
+    """The local part of the first address of `from`, `to` or `cc`, as SORT wants it (RFC 5256 §3)."""
+    for address in _addresses(envelope, name):
+        return _text(address[2]).casefold()
+    return ""
+
+
+def _field(envelope: bytes, name: str) -> Any:
+    fields = _read(envelope)
+    return fields[_FIELDS[name]] if len(fields) > _FIELDS[name] else None
+
+
+def _addresses(envelope: bytes, name: str) -> list[list[Any]]:
+    """The addresses of a field, without the marks of groups."""
+    value = _field(envelope, name)
+    return [
+        address
+        for address in (value if isinstance(value, list) else ())
+        if isinstance(address, list) and len(address) == 4 and address[3] is not None
+    ]
 
 
 def _text(value: Any) -> str:

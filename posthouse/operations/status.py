@@ -6,6 +6,7 @@ Every check is isolated: one that fails by itself says so in its own line and hi
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import resource
 import shutil
 import stat
@@ -67,6 +68,8 @@ class HouseStatus:
         self._probe_objects = probe_objects
         self._started_at = started_at
         self._now = now
+        # Made anew whenever the certificate is loaded: what stands there later is not what is shown.
+        self._shown = _digest(facts.certificate) if facts.own_certificate else b""
 
     async def status(self) -> list[Finding]:
         """All checks, in a fixed order."""
@@ -145,6 +148,11 @@ class HouseStatus:
         leaf = x509.load_pem_x509_certificate(path.read_bytes())
         days = (leaf.not_valid_after_utc - datetime.fromtimestamp(self._now(), UTC)).days
         names = names_of(leaf)
+        if self._shown and self._listening() and _digest(path) != self._shown:
+            return wrong("certificate", f"{path} is new, the old one is still shown", "send SIGHUP")
+        if leaf.not_valid_before_utc.timestamp() > self._now():
+            text = f"{path} is not good before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            return wrong("certificate", text, "is the clock right?")
         if days < 0:
             return wrong("certificate", f"{path} ended {-days} days ago", "renew it, then send SIGHUP")
         if not _covers(names, self._facts.hostname):
@@ -209,6 +217,14 @@ class HouseStatus:
                 seen.setdefault((finding.subject, finding.text), finding)
         order = (Level.WRONG, Level.LOOK, Level.FINE)
         return sorted(seen.values(), key=lambda finding: order.index(finding.level))
+
+
+def _digest(path: Path) -> bytes:
+    """Of a file; empty: it is not there, or not to be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def _covers(names: tuple[str, ...], hostname: str) -> bool:

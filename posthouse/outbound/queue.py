@@ -108,6 +108,7 @@ class QueueRunner:
         """Use another courier from now on (a reload); attempts under way end with the one they have."""
         before, self._courier, self._settings = self._courier, courier, courier.settings
         self.backups.refit(courier)
+        self._destinations.refit(courier.settings)
         closing = asyncio.get_running_loop().create_task(before.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

@@ -65,6 +65,10 @@ class Destinations:
         self._random = random
         self._away: OrderedDict[str, Away] = OrderedDict()
 
+    def refit(self, settings: Outbound) -> None:
+        """Leave destinations alone by another schedule from now on."""
+        self._settings = settings
+
     def away(self, destination: str) -> Away | None:
         """What is known of a destination that is away."""
         return self._away.get(destination)

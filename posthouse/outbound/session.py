@@ -149,7 +149,8 @@ class Session:
             await self._hear()
         if core.want is Want.CLOSED:
             assert core.problem is not None
-            if self.tls and core.problem_is_ours and self.target.policy.fallback is not None:
+            broken = core.problem_is_ours and core.problem.code == 421
+            if self.tls and broken and self.target.policy.fallback is not None:
                 # With TLS 1.3 a server may find fault with a handshake that for us is over.
                 raise TlsFailed(f"TLS broke off: {core.problem.text}")
             raise SessionFailed(core.problem, local=core.problem_is_ours)

@@ -459,6 +459,7 @@ async def test_an_endless_answer_of_rspamd_is_not_read(monkeypatch: pytest.Monke
 # --- what is remembered of people ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_histories_in_memory_and_domains_written_to_are_bounded(
     store: SqliteStore, clock: FakeClock
 ) -> None:

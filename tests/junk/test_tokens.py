@@ -51,6 +51,15 @@ def html(source: str) -> bytes:
     return b"Content-Type: text/html\r\n\r\n" + source.encode()
 
 
+def test_a_link_in_numbers_is_a_link() -> None:
+    found = tokens_in(
+        html("<a href='&#104;ttps&#x3A;//evil&#46;far.test/&#x1f600;'>bank&#46;near.test</a> &#60;b&#62;")
+    )
+    assert list(found.links) == ["evil.far.test"]
+    assert list(found.misleading) == ["bank.near.test > evil.far.test"]
+    assert "t:b:1" not in found.names, "what is no letter stays a number"
+
+
 PROGRAM = base64.b64encode(b"MZ" * 40).decode()
 
 

@@ -389,7 +389,7 @@ class Fixture:
     async def probe_objects(self) -> str | None:
         return self.objects
 
-    async def levels(self, *, connections: int = 10, own: bool = True) -> dict[str, Finding]:
+    def status(self, *, connections: int = 10, own: bool = True) -> HouseStatus:
         facts = HouseFacts(
             hostname="mx.north.test",
             data=self.house.config.data,
@@ -398,7 +398,7 @@ class Fixture:
             connections=connections,
             reserved=("http",),
         )
-        status = HouseStatus(
+        return HouseStatus(
             self.house.store,
             records(self.house, self.zone),
             facts,
@@ -408,6 +408,9 @@ class Fixture:
             started_at=self.now - 100,
             now=lambda: self.now,
         )
+
+    async def levels(self, *, connections: int = 10, own: bool = True) -> dict[str, Finding]:
+        status = self.status(connections=connections, own=own)
         return {finding.subject: finding for finding in await status.status()}
 
 
@@ -438,12 +441,30 @@ async def test_reserved_listeners_and_missing_ones_are_named(fixture: Fixture) -
         ("mx.north.test", 0, False, Level.LOOK),
         ("mx.other.test", 0, True, Level.WRONG),
         ("mx.north.test", 10_000, True, Level.WRONG),
+        ("mx.north.test", -10, True, Level.WRONG),
     ],
 )
 async def test_certificate(fixture: Fixture, hostname: str, age_days: int, own: bool, level: Level) -> None:
     made = datetime.fromtimestamp(fixture.now - age_days * 86400, UTC)
     fixture.certificate.write_bytes(make_pair(hostname, made).certificate)
     assert (await fixture.levels(own=own))["certificate"].level is level
+
+
+async def test_a_certificate_that_was_renewed_and_is_not_shown_is_seen(fixture: Fixture) -> None:
+    """The tool that renews it did not tell the server, which will show the old one to its end."""
+    made = datetime.fromtimestamp(fixture.now, UTC)
+    fixture.certificate.write_bytes(make_pair("mx.north.test", made).certificate)
+    status = fixture.status()
+
+    async def certificate() -> Finding:
+        return next(one for one in await status.status() if one.subject == "certificate")
+
+    assert (await certificate()).level is Level.FINE
+    fixture.certificate.write_bytes(make_pair("mx.north.test", made).certificate)
+    found = await certificate()
+    assert (found.level, found.fix) == (Level.WRONG, "send SIGHUP")
+    fixture.listening = {}
+    assert (await certificate()).level is Level.FINE, "no server: the next one shows it"
 
 
 async def test_a_check_that_fails_by_itself_hides_no_other(fixture: Fixture) -> None:

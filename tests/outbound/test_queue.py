@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse import limits
@@ -317,6 +318,22 @@ async def test_after_a_reload_the_new_courier_is_used(open_office: OpenOffice, f
         await far.heard("QUIT")
         assert [got.recipients for got in relay.messages] == [["c@far.test"]]
     assert len(far.messages) == 1
+
+
+async def test_after_a_reload_destinations_that_are_away_are_tried_by_the_new_schedule(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    office = await open_office(retry=(600,))
+    await far.stop()
+    settings = msgspec.structs.replace(office.settings, retry=(20,))
+    office.runner.refit(
+        Courier(settings, hostname="mx.us.test", resolver=office.resolver, ourselves=Ourselves([]))
+    )
+    await office.enqueue("b@far.test")
+    await office.settled()
+    away = office.runner._destinations.away("far.test")
+    assert away is not None
+    assert 18 <= away.until - office.clock() <= 22
 
 
 async def test_when_it_is_back_everything_for_it_goes_at_once(

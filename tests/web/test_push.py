@@ -91,6 +91,7 @@ async def test_new_mail_is_told_at_once(house: TestHouse) -> None:
     await stream.close()
 
 
+@pytest.mark.slow
 async def test_what_is_sent_on_behind_a_stream_is_not_read_for_ever(house: TestHouse) -> None:
     """Whoever pipelines a request behind a stream that stays open would have it wait in our memory."""
     stream = await Stream.open(house)

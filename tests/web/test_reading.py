@@ -162,6 +162,7 @@ async def test_a_host_that_says_nothing_is_given_up(
             await make_proxy().fetch(f"http://pics.test:{silent.getsockname()[1]}/a")
 
 
+@pytest.mark.slow
 async def test_so_many_pictures_are_fetched_at_once(make_proxy: Callable[..., ImageProxy]) -> None:
     """A newsletter of a thousand pictures, or a reader who is none, takes no more connections."""
     go, open_now, most = asyncio.Event(), 0, 0
@@ -190,6 +191,7 @@ async def test_so_many_pictures_are_fetched_at_once(make_proxy: Callable[..., Im
     server.close()
 
 
+@pytest.mark.slow
 async def test_so_many_texts_are_made_safe_at_once(house: TestHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a core for as long as it lasts."""
     go, under_way, most = threading.Event(), 0, 0

@@ -22,6 +22,7 @@ from posthouse.imap.commands import (
     quota,
     search,
     select,
+    sort,
     status,
     store,
 )
@@ -40,6 +41,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *fetch.ROWS,
     *store.ROWS,
     *search.ROWS,
+    *sort.ROWS,
     *copy.ROWS,
     *expunge.ROWS,
 )

@@ -213,6 +213,19 @@ def _sent_within(sent_at: int, envelope: bytes, least: int, bound: int) -> bool:
 
 async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     """Find, and answer with SEARCH or ESEARCH."""
+    search, places = await look(session, args)
+    modseq = highest_modseq(search, _shown(places, args), args)
+    found = numbers_of(search, places, args)
+    save(session, search, places, args)
+    if args.returns is not None or session.rev2:
+        _send_esearch(session, args, found, modseq)
+    else:
+        _send_search(session, found, modseq)
+    return None
+
+
+async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
+    """Find. No for a charset that nobody knows; what goes wrong empties the variable that it would have set."""
     view = session.view
     assert view is not None
     saves = args.returns is not None and Return.SAVE in args.returns
@@ -235,17 +248,24 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
         if saves:
             view.saved = EMPTY
         raise
-    snapshot = search.snapshot
-    modseq = max((snapshot.modseqs[place] for place in _shown(places, args)), default=0) if args.modseq else 0
-    numbers = snapshot.uids if args.uid else snapshot.numbers
-    found = [numbers[place] for place in places]
-    if saves and args.returns is not None:
-        view.saved = _saved([snapshot.uids[place] for place in places], args.returns)
-    if args.returns is not None or session.rev2:
-        _send_esearch(session, args, found, modseq)
-    else:
-        _send_search(session, found, modseq)
-    return None
+    return search, places
+
+
+def numbers_of(search: Search, places: Sequence[int], args: SearchArgs) -> list[int]:
+    """What is told of messages: UIDs or numbers, in the order given."""
+    numbers = search.snapshot.uids if args.uid else search.snapshot.numbers
+    return [numbers[place] for place in places]
+
+
+def highest_modseq(search: Search, places: Sequence[int], args: SearchArgs) -> int:
+    """The highest mod-sequence of messages, where it was asked for; else 0."""
+    return max((search.snapshot.modseqs[place] for place in places), default=0) if args.modseq else 0
+
+
+def save(session: Session, search: Search, places: Sequence[int], args: SearchArgs) -> None:
+    """Set the variable `$`, where that was asked for."""
+    if args.returns is not None and Return.SAVE in args.returns and session.view is not None:
+        session.view.saved = _saved([search.snapshot.uids[place] for place in places], args.returns)
 
 
 def _shown(places: Places, args: SearchArgs) -> Places:
@@ -260,7 +280,7 @@ def _shown(places: Places, args: SearchArgs) -> Places:
 def _saved(uids: list[int], returns: frozenset[Return]) -> Ranges:
     """RFC 9051 §6.4.4.1, table 4: with MIN or MAX alone only those are saved."""
     if not uids or Return.ALL in returns or Return.COUNT in returns or returns == {Return.SAVE}:
-        return Ranges.of_sorted(uids)
+        return Ranges.of(uids)
     ends = []
     if Return.MIN in returns:
         ends.append(uids[0])
