@@ -13,18 +13,27 @@ _FIELDS: Final = {"subject": 1, "from": 2, "to": 5, "cc": 6}
 
 
 def envelope_key(envelope: bytes, name: str) -> str:
-    """The key by `subject`, `from` or `to`: base subject, or the first address' name, else the address itself."""
+    """JMAP's key by `subject`, `from` or `to`: base subject, or the first person's name, else their address."""
     if name == "subject":
         return base_subject(_text(_field(envelope, name)))
     for address in _addresses(envelope, name):
-        return (_text(address[0]) or f"{_text(address[2])}@{_text(address[3])}").casefold()
+        if address[3] is not None:  # else the mark of a group
+            return (_text(address[0]) or f"{_text(address[2])}@{_text(address[3])}").casefold()
     return ""
 
 
 def mailbox_key(envelope: bytes, name: str) -> str:
-    """The local part of the first address of `from`, `to` or `cc`, as SORT wants it (RFC 5256 §3)."""
+    """SORT's key by `from`, `to` or `cc`: the local part of the first address, or its group's name (RFC 5256 §3)."""
     for address in _addresses(envelope, name):
         return _text(address[2]).casefold()
+    return ""
+
+
+def display_key(envelope: bytes, name: str) -> str:
+    """SORT=DISPLAY's key: the name of the first address, else the address, or its group's name (RFC 5957 §3)."""
+    for address in _addresses(envelope, name):
+        host = "" if address[3] is None else f"@{_text(address[3])}"
+        return (_text(address[0]) or f"{_text(address[2])}{host}").casefold()
     return ""
 
 
@@ -34,13 +43,10 @@ def _field(envelope: bytes, name: str) -> Any:
 
 
 def _addresses(envelope: bytes, name: str) -> list[list[Any]]:
-    """The addresses of a field, without the marks of groups."""
+    """The address structures of a field, with those that mark groups."""
     value = _field(envelope, name)
-    return [
-        address
-        for address in (value if isinstance(value, list) else ())
-        if isinstance(address, list) and len(address) == 4 and address[3] is not None
-    ]
+    found = value if isinstance(value, list) else []
+    return [address for address in found if isinstance(address, list) and len(address) == 4]
 
 
 def _text(value: Any) -> str:

@@ -24,6 +24,7 @@ _REPLY: Final = re.compile(
 )
 _TAG: Final = re.compile(r"^\s*\[[^\[\]]{0,60}\]")
 _TRAILER: Final = re.compile(r"(?:\(fwd\)|\s)+$", re.IGNORECASE)
+_FORWARDED: Final = re.compile(r"\[fwd:(.*)\]$", re.IGNORECASE)
 _SPACE: Final = re.compile(r"\s+")
 _ROUNDS: Final = 32
 """Prefixes taken off at most; a subject of nothing but "Re:" keeps the rest."""
@@ -33,6 +34,10 @@ def base_subject(subject: str) -> str:
     """A subject without reply and forward marks, list tags and differences of white space or case."""
     text = _TRAILER.sub("", _SPACE.sub(" ", subject)).strip()
     for _ in range(_ROUNDS):
+        forwarded = _FORWARDED.match(text)
+        if forwarded is not None:  # RFC 5256 §2.1, step 6: what stands within, from the beginning
+            text = _TRAILER.sub("", forwarded[1]).strip()
+            continue
         match = _REPLY.match(text)
         if match is None:
             tag = _TAG.match(text)

@@ -44,12 +44,12 @@ async def alice(post: Post) -> Client:
         (b"REVERSE ARRIVAL", [1, 2, 3, 4]),  # which REVERSE leaves alone
         (b"FROM", [1, 3, 4, 2]),  # anna, bob, bob, zack
         (b"REVERSE FROM", [2, 3, 4, 1]),
-        (b"TO", [4, 3, 2, 1]),  # none, b (of a group), c, x
+        (b"TO", [2, 3, 4, 1]),  # c, friends (a group), undisclosed (an empty one), x
         (b"CC", [1, 4, 3, 2]),  # none, none, k, m
         (b"SUBJECT", [2, 4, 1, 3]),  # apples, apples, bananas, Bananas: without marks, without case
         (b"DATE", [4, 3, 2, 1]),  # by the moment, not the clock; without one that of its arrival
         (b"DISPLAYFROM", [2, 3, 1, 4]),  # anton, bob@a.test, zoe, änne
-        (b"DISPLAYTO", [4, 3, 2, 1]),
+        (b"DISPLAYTO", [2, 3, 4, 1]),
         (b"SUBJECT DATE", [4, 2, 3, 1]),
         (b"SUBJECT REVERSE DATE", [2, 4, 1, 3]),
     ],

@@ -17,14 +17,14 @@ from posthouse.imap.commands.search import Places, Search, highest_modseq, look,
 from posthouse.imap.search_keys import Return, SearchArgs, SortArgs, SortBy, SortKey
 from posthouse.imap.search_parser import parse_sort
 from posthouse.imap.session import Session
-from posthouse.message.sort_keys import envelope_key, mailbox_key
+from posthouse.message.sort_keys import display_key, envelope_key, mailbox_key
 
 _FROM_ENVELOPE: Final[dict[SortKey, tuple[Callable[[bytes, str], str], str]]] = {
     SortKey.CC: (mailbox_key, "cc"),
     SortKey.FROM: (mailbox_key, "from"),
     SortKey.TO: (mailbox_key, "to"),
-    SortKey.DISPLAYFROM: (envelope_key, "from"),
-    SortKey.DISPLAYTO: (envelope_key, "to"),
+    SortKey.DISPLAYFROM: (display_key, "from"),
+    SortKey.DISPLAYTO: (display_key, "to"),
     SortKey.SUBJECT: (envelope_key, "subject"),
 }
 
