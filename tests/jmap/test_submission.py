@@ -319,7 +319,7 @@ async def test_what_is_refused_in_its_time_comes_back_as_a_notice(alice: Client)
     shown = await until(alice, made["id"], undoStatus="final")
     assert [one["delivered"] for one in shown["deliveryStatus"].values()] == ["no"]
     notices = {"subject": "Could not be delivered", "inMailbox": await alice.mailbox("inbox")}
-    for _ in range(200):
+    for _ in range(1_000):
         if names := (await alice.call("Email/query", filter=notices))["ids"]:
             break
         await asyncio.sleep(0.02)
