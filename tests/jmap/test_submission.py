@@ -314,17 +314,20 @@ async def test_what_is_held_is_sent_in_its_time_though_the_draft_is_gone(alice: 
 
 async def test_what_is_refused_in_its_time_comes_back_as_a_notice(alice: Client) -> None:
     """The webmail holds every message for some seconds, so that it can be taken back: its answer comes to nobody."""
-    email = await draft(alice)
+    email = await draft(alice, subject="Refused in its time")
     made = await submit(alice, email, envelope=held("1", "nobody-here@example.test"))
     shown = await until(alice, made["id"], undoStatus="final")
     assert [one["delivered"] for one in shown["deliveryStatus"].values()] == ["no"]
-    notices = {"subject": "Could not be delivered", "inMailbox": await alice.mailbox("inbox")}
-    for _ in range(1_000):
-        if names := (await alice.call("Email/query", filter=notices))["ids"]:
-            break
-        await asyncio.sleep(0.02)
-    (notice,) = await alice.get(*names)
-    assert notice["subject"] == "Could not be delivered: Hello"
+    wanted = {
+        "subject": "Could not be delivered: Refused in its time",
+        "inMailbox": await alice.mailbox("inbox"),
+    }
+    names: list[str] = []
+    async with asyncio.timeout(30):
+        while not names:
+            names = (await alice.call("Email/query", filter=wanted))["ids"]
+            await asyncio.sleep(0.02)
+    assert len(names) == 1
     await alice.call("Email/set", destroy=names)
 
 
