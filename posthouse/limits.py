@@ -201,6 +201,13 @@ COMPOSED_LINE: Final = 76
 THREAD_IDS: Final = 24
 """Message-IDs of one message that can tie it to a conversation: its own, what it answers, its latest references."""
 
+THREAD_DEPTH: Final = 1_000
+"""Generations looked up before a message is put below another, whether that would make a circle (RFC 5256 §3); whoever
+would come deeper with answers of their own begins a conversation."""
+
+THREAD_REFERENCES: Final = 100
+"""Message-IDs of one message's ancestry that THREAD looks at, the latest: mail programs keep about twenty."""
+
 # --- SMTP in (smtp, inbound) ---------------------------------------------------------------------
 
 SMTP_RECIPIENTS: Final = 1000

@@ -163,6 +163,20 @@ class SortArgs(msgspec.Struct, frozen=True, kw_only=True):
     search: SearchArgs
 
 
+class Threading(enum.Enum):
+    """thread-alg."""
+
+    ORDEREDSUBJECT = b"ORDEREDSUBJECT"
+    REFERENCES = b"REFERENCES"
+
+
+class ThreadArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a THREAD or UID THREAD asks for."""
+
+    algorithm: Threading
+    search: SearchArgs
+
+
 def cost(key: Key) -> int:
     """0: arrays decide; 1: a column is read; 2: a header is searched; 3: bodies are."""
     match key:

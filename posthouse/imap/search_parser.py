@@ -1,4 +1,4 @@
-"""The arguments of SEARCH and SORT read into a tree of keys (RFC 9051 §9, RFC 4466, 5032, 5256, RFC 7162 §7). Pure.
+"""The arguments of SEARCH, SORT and THREAD read into a tree of keys (RFC 9051 §9, 4466, 5032, 5256, 7162 §7). Pure.
 
 One method for each kind of argument and one table row for each key. Nesting, the number of keys and the number of text
 keys are bounded. A long chain of ORs, as offline clients build it, is read in a loop and becomes one key.
@@ -34,6 +34,8 @@ from posthouse.imap.search_keys import (
     SortBy,
     SortKey,
     TextIn,
+    ThreadArgs,
+    Threading,
 )
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
 from posthouse.message.charsets import codec_for
@@ -61,6 +63,18 @@ def parse_sort(reader: Reader, uid: bool) -> SortArgs:
         raise reader.fail("Too many sort criteria")
     reader.sp()
     return SortArgs(criteria=criteria, search=parser.program(uid, returns, parser.named_charset()))
+
+
+def parse_thread(reader: Reader, uid: bool) -> ThreadArgs:
+    """Everything behind `THREAD` (RFC 5256 §5). Raises BadSyntax."""
+    parser = _Parser(reader)
+    reader.sp()
+    try:
+        algorithm = Threading(reader.keyword())
+    except ValueError:
+        raise reader.fail("Unknown threading algorithm") from None
+    reader.sp()
+    return ThreadArgs(algorithm=algorithm, search=parser.program(uid, None, parser.named_charset()))
 
 
 class _Parser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any, Final
 
 from posthouse.message.headers import decode_value
@@ -35,6 +36,11 @@ def display_key(envelope: bytes, name: str) -> str:
         host = "" if address[3] is None else f"@{_text(address[3])}"
         return (_text(address[0]) or f"{_text(address[2])}{host}").casefold()
     return ""
+
+
+def unicode_casemap(text: str) -> str:
+    """What `i;unicode-casemap` compares, which SORT must (RFC 5051 §2, RFC 5256 §3): without case, taken apart."""
+    return unicodedata.normalize("NFKD", "".join([character.title() for character in text]))
 
 
 def _field(envelope: bytes, name: str) -> Any:

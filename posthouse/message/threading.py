@@ -32,10 +32,18 @@ _ROUNDS: Final = 32
 
 def base_subject(subject: str) -> str:
     """A subject without reply and forward marks, list tags and differences of white space or case."""
-    text = _TRAILER.sub("", _SPACE.sub(" ", subject)).strip()
+    return marked_subject(subject)[0]
+
+
+def marked_subject(subject: str) -> tuple[str, bool]:
+    """The base subject, and whether it was marked as that of a reply or forward (RFC 5256 §2.1, §3)."""
+    plain = _SPACE.sub(" ", subject).strip()
+    text = _TRAILER.sub("", plain)
+    marked = text != plain
     for _ in range(_ROUNDS):
         forwarded = _FORWARDED.match(text)
         if forwarded is not None:  # RFC 5256 §2.1, step 6: what stands within, from the beginning
+            marked = True
             text = _TRAILER.sub("", forwarded[1]).strip()
             continue
         match = _REPLY.match(text)
@@ -44,8 +52,10 @@ def base_subject(subject: str) -> str:
             if tag is None or not text[tag.end() :].strip():
                 break
             match = tag
+        else:
+            marked = True
         text = text[match.end() :].strip()
-    return text.casefold()
+    return text.casefold(), marked
 
 
 def message_ids(value: bytes | None) -> list[bytes]:

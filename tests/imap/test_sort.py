@@ -48,7 +48,7 @@ async def alice(post: Post) -> Client:
         (b"CC", [1, 4, 3, 2]),  # none, none, k, m
         (b"SUBJECT", [2, 4, 1, 3]),  # apples, apples, bananas, Bananas: without marks, without case
         (b"DATE", [4, 3, 2, 1]),  # by the moment, not the clock; without one that of its arrival
-        (b"DISPLAYFROM", [2, 3, 1, 4]),  # anton, bob@a.test, zoe, änne
+        (b"DISPLAYFROM", [2, 4, 3, 1]),  # anton, änne, bob@a.test, zoe
         (b"DISPLAYTO", [2, 3, 4, 1]),
         (b"SUBJECT DATE", [4, 2, 3, 1]),
         (b"SUBJECT REVERSE DATE", [2, 4, 1, 3]),

@@ -25,6 +25,7 @@ from posthouse.imap.commands import (
     sort,
     status,
     store,
+    thread,
 )
 from posthouse.imap.commands.row import Command
 
@@ -42,6 +43,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *store.ROWS,
     *search.ROWS,
     *sort.ROWS,
+    *thread.ROWS,
     *copy.ROWS,
     *expunge.ROWS,
 )

@@ -1,7 +1,7 @@
 """SORT and UID SORT (RFC 5256), by what is shown too (RFC 5957), with result options (RFC 5267 §3.1).
 
-What is found is sorted once for each criterion, the least important first. Strings compare without case; where all is
-equal the order of the mailbox stays, also in reverse.
+What is found is sorted once for each criterion, the least important first. Strings compare by `i;unicode-casemap`;
+where all is equal the order of the mailbox stays, also in reverse.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from posthouse.imap.commands.search import Places, Search, highest_modseq, look,
 from posthouse.imap.search_keys import Return, SearchArgs, SortArgs, SortBy, SortKey
 from posthouse.imap.search_parser import parse_sort
 from posthouse.imap.session import Session
-from posthouse.message.sort_keys import display_key, envelope_key, mailbox_key
+from posthouse.message.sort_keys import display_key, envelope_key, mailbox_key, unicode_casemap
 
 _FROM_ENVELOPE: Final[dict[SortKey, tuple[Callable[[bytes, str], str], str]]] = {
     SortKey.CC: (mailbox_key, "cc"),
@@ -78,7 +78,7 @@ async def _values(session: Session, search: Search, places: Places, key: SortKey
 
 def _texts(envelopes: list[bytes | None], key: SortKey) -> list[str]:
     read, field = _FROM_ENVELOPE[key]
-    return ["" if each is None else read(each, field).casefold() for each in envelopes]
+    return ["" if each is None else unicode_casemap(read(each, field)) for each in envelopes]
 
 
 def _shown(places: Places, returns: frozenset[Return]) -> Places:
