@@ -354,6 +354,21 @@ export const checks = {
     assert.match(page.url(), /\/contacts\/all\/new/)
     await done(page)
   },
+  async what_is_typed_into_a_menu_stays_when_mail_comes(world) {
+    const page = await enter(world)
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: To be moved\n\nText.\n`)
+    await page.locator('.row', { hasText: 'To be moved' }).locator('.open').click()
+    await page.locator('.conversation h1', { hasText: 'To be moved' }).waitFor()
+    await page.keyboard.press('m')
+    const filter = page.getByLabel('Find a folder')
+    await filter.fill('ar')
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Comes meanwhile\n\nText.\n`)
+    await page.locator('.row', { hasText: 'Comes meanwhile' }).waitFor()
+    assert.equal(await filter.inputValue(), 'ar')
+    await page.keyboard.press('Enter')
+    await toast(page, 'moved to Archive').waitFor()
+    await done(page)
+  },
   async a_contact_that_is_saved_while_others_are_read_is_there(world) {
     const page = await go(world, '/contacts/all')
     await page.getByRole('button', { name: 'New contact' }).first().waitFor()
