@@ -27,24 +27,9 @@ _ANCHOR: Final = re.compile(  # a link, and what stands first in it, be it in el
 )
 _FILES: Final = frozenset(
     {
-        *(
-            "avi",
-            "csv",
-            "doc",
-            "docx",
-            "gif",
-            "htm",
-            "html",
-            "ics",
-            "jpeg",
-            "jpg",
-            "js",
-            "json",
-            "key",
-            "mp3",
-            "mp4",
-        ),
-        *("odp", "ods", "odt", "pdf", "png", "ppt", "pptx", "rar", "rtf", "svg", "txt", "xls", "xlsx", "xml"),
+        *("avi", "csv", "doc", "docx", "gif", "htm", "html", "ics", "jpeg", "jpg", "js"),
+        *("json", "key", "mp3", "mp4", "odp", "ods", "odt", "pdf", "png", "ppt", "pptx"),
+        *("rar", "rtf", "svg", "txt", "xls", "xlsx", "xml"),
     }
 )
 """Endings of names of files: `invoice.pdf` in a link is no host."""
