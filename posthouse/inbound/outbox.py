@@ -26,7 +26,7 @@ from posthouse.inbound.line_ends import with_crlf
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.notices import Notice, NoticeKind, wanted
 from posthouse.inbound.pipeline import Pipeline
-from posthouse.message.address import ascii_domain
+from posthouse.message.address import found_as
 from posthouse.smtp.replies import Reply
 from posthouse.store.account_model import SUBMISSIONS, Item
 from posthouse.store.interface import PutItem, RemoveUpload, Store
@@ -273,10 +273,9 @@ def first_status(record: Submission, replies: tuple[Reply, ...]) -> dict[str, De
 def status_of(record: Submission, events: list[Event]) -> dict[str, DeliveryStatus]:
     """What the timeline tells of each recipient (RFC 8621 §7 deliveryStatus)."""
     found = dict(record.delivery_status or first_status(record, ()))
-    # The timeline has domains in A-labels.
-    names = {ascii_domain(each).casefold(): each for each in found}
+    names = {found_as(each): each for each in found}  # as the timeline has them
     for event in events:
-        name = names.get(event.address.casefold())
+        name = names.get(event.address)
         delivered = _DELIVERED.get(event.kind)
         if name is None or delivered is None:
             continue

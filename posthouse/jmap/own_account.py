@@ -15,6 +15,7 @@ from posthouse.jmap.errors import MethodError
 from posthouse.jmap.ids import EMAIL, decode
 from posthouse.jmap.method import Arguments
 from posthouse.jmap.security import qr_code
+from posthouse.message.address import found_as
 from posthouse.store.account_model import SUBMISSIONS
 from posthouse.store.interface import PutItem
 from posthouse.store.model import Event, QueuedMessage, QueuedRecipient
@@ -143,7 +144,7 @@ def _story(trace_id: str, events: list[Event], waiting: list[QueuedMessage]) -> 
     for event in events:
         if event.kind in {"queued", "attempted", "delivered", "deferred", "failed", "dropped", "held"}:
             recipients.setdefault(event.address, []).append(event)
-    queued = {r.address.lower(): r for message in waiting for r in message.recipients}
+    queued = {found_as(r.address): r for message in waiting for r in message.recipients}
     return {
         "traceId": trace_id,
         "at": events[0].at,

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.limits import CONTACTS, CORRESPONDENTS_CACHED, DOMAINS_WRITTEN_TO, HISTORY_CACHE
-from posthouse.message.address import normalize_domain
+from posthouse.message.address import found_as
 from posthouse.store.interface import Op, Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo
 
@@ -65,7 +65,7 @@ class History:
 
     async def of(self, account_id: int, address: str) -> Correspondent:
         """The account's history with an address (lower case)."""
-        key = (account_id, canonical(address))
+        key = (account_id, found_as(address))
         known = self._known.get(key)
         if known is not None and known[0] > self._now():
             self._known.move_to_end(key)
@@ -126,13 +126,13 @@ class History:
         if known is None or known[0] != state:
             items = (await self._store.items(account_id, CONTACT_KIND))[:CONTACTS]
             addresses = frozenset(
-                canonical(found.decode("utf-8", "replace").lower())
+                found_as(found.decode("utf-8", "replace"))
                 for item in items
                 for found in _EMAIL.findall(item.data)
             )
             known = self._contacts[account_id] = (state, addresses)
             _shorten(self._contacts, 200)
-        return canonical(address) in known[1]
+        return found_as(address) in known[1]
 
     def forget(self, account_id: int) -> None:
         """Read it anew: another process has changed it."""
@@ -156,7 +156,7 @@ class History:
         now = self._now()
         domains = await self.domains_written_to(account_id)
         new: set[str] = set()
-        for address in dict.fromkeys(map(canonical, addresses)):
+        for address in dict.fromkeys(map(found_as, addresses)):
             before = await self.of(account_id, address)
             if before.written >= _COUNTED and now - before.at < _DAY:
                 continue
@@ -181,7 +181,7 @@ class History:
         return [self._put(account_id, address, _with(new, at=self._now()))]
 
     def _put(self, account_id: int, address: str, value: Correspondent) -> PutMemo:
-        address = canonical(address)
+        address = found_as(address)
         self._remember((account_id, address), value)
         until = None if value.written else self._now() + _KEPT
         data = msgspec.json.encode(value)
@@ -192,17 +192,6 @@ class History:
         self._known[key] = (self._now() + HISTORY_CACHE, value)
         self._known.move_to_end(key)
         _shorten(self._known, CORRESPONDENTS_CACHED)
-
-
-def canonical(address: str) -> str:
-    """An address (lower case) with its domain as A-labels: people write it as they read it, mail mostly has these."""
-    if address.isascii():
-        return address
-    local, at, domain = address.rpartition("@")
-    try:
-        return f"{local}{at}{normalize_domain(domain)}"
-    except ValueError:
-        return address
 
 
 def _with(value: Correspondent, **changes: Any) -> Correspondent:

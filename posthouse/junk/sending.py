@@ -22,8 +22,9 @@ import msgspec
 
 from posthouse.config import Sending as Settings
 from posthouse.ip_addresses import read_ip
-from posthouse.junk.history import History, canonical
+from posthouse.junk.history import History
 from posthouse.limits import SENDING_CACHED, SENDING_NETWORKS, SENDING_SAVED
+from posthouse.message.address import found_as
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op, Store
 from posthouse.store.judgement import HOUSE, Memo, PutMemo, RemoveMemo
@@ -112,7 +113,7 @@ class Sending:
         new = {op.memo.key for op in written if isinstance(op, PutMemo)}
         strangers = 0
         for address in elsewhere:
-            if canonical(address.lower()) in new:
+            if found_as(address) in new:
                 before = await self._history.of(account.account_id, address.lower())
                 strangers += before.written <= 1 and not before.received
         state = await self._state(account)

@@ -25,6 +25,7 @@ __all__ = [
     "Mailbox",
     "Path",
     "ascii_domain",
+    "found_as",
     "normalize_domain",
     "parse_address",
     "parse_mailbox_list",
@@ -117,6 +118,21 @@ def ascii_domain(address: str) -> str:
         return f"{local}@{normalize_domain(domain)}"
     except ValueError:
         return address
+
+
+def found_as(address: str) -> str:
+    """The spelling by which notes about an address are found, however it was written: no case, A-labels.
+
+    What is no address has a spelling too.
+    """
+    lower = address.lower()
+    local, at, domain = lower.rpartition("@")
+    if domain.isascii():
+        return lower
+    try:
+        return f"{local}{at}{normalize_domain(domain)}"
+    except ValueError:
+        return lower
 
 
 def _normal_literal(literal: str) -> str:

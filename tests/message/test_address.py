@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.limits import DOMAIN, LOCAL_PART
-from posthouse.message.address import Address, AddressError, Path, normalize_domain, parse_address, parse_path
+from posthouse.message.address import (
+    Address,
+    AddressError,
+    Path,
+    found_as,
+    normalize_domain,
+    parse_address,
+    parse_path,
+)
 from tests.message.vectors import vectors
 
 
@@ -144,3 +152,21 @@ def test_nothing_but_address_errors(text: str) -> None:
             parse(text)
         except AddressError:
             pass
+
+
+@pytest.mark.parametrize(
+    ("address", "spelling"),
+    [
+        ("Bob@Example.TEST", "bob@example.test"),
+        ("bob@bücher.test", "bob@xn--bcher-kva.test"),
+        (
+            "Jürgen@BÜCHER.test",
+            "jürgen@xn--bcher-kva.test",
+        ),  # also beside a local part that no server may know
+        ("nobody", "nobody"),
+        ("x@a..ü", "x@a..ü"),
+        ("", ""),
+    ],
+)
+def test_notes_are_found_by_one_spelling(address: str, spelling: str) -> None:
+    assert found_as(address) == spelling == found_as(spelling)

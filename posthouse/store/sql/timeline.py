@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from posthouse import limits
 from posthouse.errors import Conflict
-from posthouse.message.address import normalize_domain
+from posthouse.message.address import found_as
 from posthouse.store.interface import RecordEvents
 from posthouse.store.model import Event
 from posthouse.store.sql.database import Database
@@ -19,27 +19,16 @@ def record(tx: Transaction, op: RecordEvents) -> None:
         return
     first = tx.take_numbers("event", len(op.events))
     for event_id, event in enumerate(op.events, first):
-        whom = _spelling(event.address)
+        whom = found_as(event.address)
         tx.add_row("event", (event_id, event.trace_id, event.at, event.kind, whom, event.detail))
 
 
 def record_added(tx: Transaction, event: Event, uid: int) -> None:
     """The line that goes with a new message, naming its UID."""
     detail = f"{event.detail} uid {uid}"
-    whom = _spelling(event.address)
+    whom = found_as(event.address)
     row = (tx.take_numbers("event"), event.trace_id, event.at, event.kind, whom, detail)
     tx.add_row("event", row)
-
-
-def _spelling(address: str) -> str:
-    """The one by which lines are found, however an address was written: without case, its domain as A-label."""
-    if address.isascii():
-        return address.lower()
-    local, at, domain = address.rpartition("@")
-    try:
-        return f"{local.lower()}{at}{normalize_domain(domain)}"
-    except ValueError:
-        return address.lower()
 
 
 def read_events(
@@ -50,7 +39,7 @@ def read_events(
     `newest`: how the engine finds the latest ones.
     """
     where = ["trace_id = ?"] * bool(trace_id) + ["address = ?"] * bool(address)
-    bindings = [text for text in (trace_id, _spelling(address)) if text]
+    bindings = [text for text in (trace_id, found_as(address)) if text]
     rows = db.rows(
         f"SELECT trace_id, at, kind, address, detail FROM event WHERE {' AND '.join(where) or 'true'}"
         f" ORDER BY {newest} LIMIT ?",
