@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Final
 
@@ -214,13 +214,13 @@ def _sent_within(sent_at: int, envelope: bytes, least: int, bound: int) -> bool:
 async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     """Find, and answer with SEARCH or ESEARCH."""
     search, places = await look(session, args)
-    modseq = highest_modseq(search, _shown(places, args), args)
+    modseq = highest_modseq(search, shown(places, args), args)
     found = numbers_of(search, places, args)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
-        _send_esearch(session, args, found, modseq)
+        send_esearch(session, args, found, modseq, lambda: str(Ranges.of_sorted(found)).encode("ascii"))
     else:
-        _send_search(session, found, modseq)
+        send_numbers(session, b"SEARCH", found, modseq)
     return None
 
 
@@ -268,7 +268,7 @@ def save(session: Session, search: Search, places: Sequence[int], args: SearchAr
         session.view.saved = _saved([search.snapshot.uids[place] for place in places], args.returns)
 
 
-def _shown(places: Places, args: SearchArgs) -> Places:
+def shown(places: Places, args: SearchArgs) -> Places:
     """The messages of which the answer tells the highest mod-sequence."""
     returns = (args.returns or frozenset()) - {Return.SAVE}
     if not places or not returns or returns - {Return.MIN, Return.MAX}:
@@ -289,14 +289,18 @@ def _saved(uids: list[int], returns: frozenset[Return]) -> Ranges:
     return Ranges.of(ends)
 
 
-def _send_search(session: Session, found: list[int], modseq: int) -> None:
-    line = b"* SEARCH" + b"".join(map(b" %d".__mod__, found))
+def send_numbers(session: Session, name: bytes, found: list[int], modseq: int) -> None:
+    """The untagged response that is numbers alone."""
+    line = b"* " + name + b"".join(map(b" %d".__mod__, found))
     if found and modseq:
         line += b" (MODSEQ %d)" % modseq  # RFC 7162 §3.1.6
     session.send(line + b"\r\n")
 
 
-def _send_esearch(session: Session, args: SearchArgs, found: list[int], modseq: int) -> None:
+def send_esearch(
+    session: Session, args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[], bytes]
+) -> None:
+    """ESEARCH about what was found, in the order told. `as_set`: how ALL is written."""
     # RFC 9051 §6.4.4: without RETURN, ALL is assumed; SAVE alone suppresses the response.
     returns = args.returns if args.returns is not None else frozenset({Return.ALL})
     if returns == {Return.SAVE}:
@@ -310,7 +314,7 @@ def _send_esearch(session: Session, args: SearchArgs, found: list[int], modseq: 
         if Return.MAX in returns:
             words.append(b"MAX %d" % found[-1])
         if Return.ALL in returns:
-            words.append(b"ALL " + str(Ranges.of_sorted(found)).encode("ascii"))
+            words.append(b"ALL " + as_set())
     if Return.COUNT in returns:
         words.append(b"COUNT %d" % len(found))
     if found and modseq:

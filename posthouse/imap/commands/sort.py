@@ -11,10 +11,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from posthouse import limits
-from posthouse.imap import encode
 from posthouse.imap.commands.row import SELECTED, Command
-from posthouse.imap.commands.search import Places, Search, highest_modseq, look, numbers_of, save
-from posthouse.imap.search_keys import Return, SearchArgs, SortArgs, SortBy, SortKey
+from posthouse.imap.commands.search import (
+    Places,
+    Search,
+    highest_modseq,
+    look,
+    numbers_of,
+    save,
+    send_esearch,
+    send_numbers,
+    shown,
+)
+from posthouse.imap.search_keys import SortArgs, SortBy, SortKey
 from posthouse.imap.search_parser import parse_sort
 from posthouse.imap.session import Session
 from posthouse.message.sort_keys import display_key, envelope_key, mailbox_key, unicode_casemap
@@ -35,12 +44,11 @@ async def run_sort(session: Session, args: SortArgs) -> None:
     places = await _sorted(session, search, places, args.criteria)
     found = numbers_of(search, places, args.search)
     save(session, search, places, args.search)
+    modseq = highest_modseq(search, shown(places, args.search), args.search)
     if args.search.returns is None:
-        modseq = highest_modseq(search, places, args.search)
-        _send_sort(session, found, modseq)
+        send_numbers(session, b"SORT", found, modseq)
     else:
-        modseq = highest_modseq(search, _shown(places, args.search.returns), args.search)
-        _send_esearch(session, args.search, found, modseq)
+        send_esearch(session, args.search, found, modseq, lambda: _in_order(found))
 
 
 async def _sorted(session: Session, search: Search, places: Places, criteria: Sequence[SortBy]) -> Places:
@@ -81,45 +89,8 @@ def _texts(envelopes: list[bytes | None], key: SortKey) -> list[str]:
     return ["" if each is None else unicode_casemap(read(each, field)) for each in envelopes]
 
 
-def _shown(places: Places, returns: frozenset[Return]) -> Places:
-    """The messages of which the answer tells the highest mod-sequence (RFC 4731 §3.2), in the order sorted."""
-    told = returns - {Return.SAVE}
-    if not places or not told or told - {Return.MIN, Return.MAX}:
-        return places
-    return places[:1] * (Return.MIN in told) + places[-1:] * (Return.MAX in told)
-
-
-def _send_sort(session: Session, found: list[int], modseq: int) -> None:
-    line = b"* SORT" + b"".join(map(b" %d".__mod__, found))
-    if found and modseq:
-        line += b" (MODSEQ %d)" % modseq  # RFC 7162 §3.1.6
-    session.send(line + b"\r\n")
-
-
-def _send_esearch(session: Session, args: SearchArgs, found: list[int], modseq: int) -> None:
-    returns = args.returns or frozenset()
-    if returns == {Return.SAVE}:
-        return
-    words = [b"* ESEARCH (TAG %b)" % encode.string(session.tag)]
-    if args.uid:
-        words.append(b"UID")
-    if found:
-        # RFC 5267 §3.1: first and last, and the set itself, are those of the order.
-        if Return.MIN in returns:
-            words.append(b"MIN %d" % found[0])
-        if Return.MAX in returns:
-            words.append(b"MAX %d" % found[-1])
-        if Return.ALL in returns:
-            words.append(b"ALL " + _in_order(found))
-    if Return.COUNT in returns:
-        words.append(b"COUNT %d" % len(found))
-    if found and modseq:
-        words.append(b"MODSEQ %d" % modseq)
-    session.send(b" ".join(words) + b"\r\n")
-
-
 def _in_order(found: list[int]) -> bytes:
-    """A sequence set whose order means something: only what ascends one by one becomes a range."""
+    """RFC 5267 §3.1: a sequence set in the order sorted, so only what ascends one by one becomes a range."""
     runs: list[list[int]] = []
     for number in found:
         if runs and number == runs[-1][1] + 1:
