@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from posthouse.limits import THREAD_IDS
-from posthouse.message.headers import Headers
+from posthouse.message.headers import Headers, decode_value
 
 _ID: Final = re.compile(rb"<([^<>\s]{1,998})>")
 # RFC 5256 §2.1, and the words that programs of other languages put there.
@@ -64,12 +64,15 @@ def message_ids(value: bytes | None) -> list[bytes]:
 
 
 def thread_keys(headers: Headers) -> tuple[int, ...]:
-    """The keys of a message, at most THREAD_IDS: its own id, what it answers, and the latest of its references."""
+    """The keys of a message, at most THREAD_IDS: its own id, what it answers, and the latest of its references.
+
+    Of a field that stands several times the last counts, as in ENVELOPE.
+    """
     found: dict[bytes, None] = {}
     for name in ("message-id", "in-reply-to", "references"):
-        for message_id in reversed(message_ids(headers.first(name))):
+        for message_id in reversed(message_ids(headers.last(name))):
             found.setdefault(message_id)
-    subject = base_subject(headers.text("subject") or "").encode("utf-8", "replace")
+    subject = base_subject(decode_value(headers.last("subject") or b"")).encode("utf-8", "replace")
     return tuple(
         int.from_bytes(
             hashlib.blake2b(message_id + b"\0" + subject, digest_size=8).digest(), "big", signed=True

@@ -36,6 +36,13 @@ async def test_one_subject_is_one_conversation(post: Post) -> None:
     assert found == "(2 (1)(3)(4))"
 
 
+async def test_of_two_subjects_the_last_counts_as_in_envelope(post: Post) -> None:
+    found = await threads(
+        post, raw("Subject: lamp"), raw("Subject: added", "Subject: Re: lamp"), raw("Subject: added")
+    )
+    assert found == "(1 2)(3)"
+
+
 async def test_by_subject_alone(post: Post) -> None:
     dated = [("b", 3), ("a", 9), ("Re: b", 4), ("b", 1)]
     letters = (raw(f"Subject: {subject}", f"Date: {day} Jan 2025 10:00:00 +0000") for subject, day in dated)

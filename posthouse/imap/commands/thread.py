@@ -16,7 +16,7 @@ from posthouse.imap.commands.search import Places, Search, highest_modseq, look,
 from posthouse.imap.search_keys import ThreadArgs, Threading
 from posthouse.imap.search_parser import parse_thread
 from posthouse.imap.session import Session
-from posthouse.message.headers import Headers
+from posthouse.message.headers import Headers, decode_value
 from posthouse.message.thread_tree import Letter, Node, by_references, by_subject
 from posthouse.message.threading import marked_subject, message_ids
 
@@ -80,7 +80,7 @@ def _read(raws: list[bytes | None], moments: list[int]) -> list[Letter]:
 
 
 def _letter(headers: Headers, sent_at: int) -> Letter:
-    subject, is_answer = marked_subject(headers.text("subject") or "")
+    subject, is_answer = marked_subject(decode_value(headers.last("subject") or b""))
     references = _ids(headers, "references")[-limits.THREAD_REFERENCES :] or _ids(headers, "in-reply-to")[:1]
     return Letter(
         message_id=next(iter(_ids(headers, "message-id")), b""),
