@@ -27,6 +27,7 @@ from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.notices import Notice, NoticeKind, wanted
 from posthouse.inbound.pipeline import Pipeline
 from posthouse.message.address import found_as
+from posthouse.message.compose import needs
 from posthouse.smtp.replies import Reply
 from posthouse.store.account_model import SUBMISSIONS, Item
 from posthouse.store.interface import PutItem, RemoveUpload, Store
@@ -118,25 +119,24 @@ class Outbox:
 
     # --- sending -------------------------------------------------------------------------------------
 
-    async def send(self, account: Account, record: Submission, content: Content) -> tuple[Reply, ...]:
-        """Hand a message to the pipeline, as port 587 does: one reply for each recipient."""
-        return await self._pipeline().accept(await self._mail(account, record, content))
+    async def send(self, account: Account, record: Submission, raw: bytes) -> tuple[Reply, ...]:
+        """Hand a whole message to the pipeline, as port 587 does: one reply for each recipient."""
+        return await self._pipeline().accept(await self._mail(account, record, raw))
 
-    async def _mail(self, account: Account, record: Submission, content: Content) -> Mail:
+    async def _mail(self, account: Account, record: Submission, raw: bytes) -> Mail:
         envelope = record.envelope
         parameters = {k.upper(): v for k, v in (envelope.mail_from.parameters or {}).items()}
         recipients = tuple(_recipient(each) for each in envelope.rcpt_to)
         # It may be an import, or a draft that a mail program put there: signed and sent are lines that end as in SMTP.
-        content = Content.of(await with_crlf(content.beginning()))
-        head = content.head.partition(b"\r\n\r\n")[0]
+        raw = await with_crlf(raw)
         return Mail(
             trace_id=record.trace_id,
             reverse_path=envelope.mail_from.email,
             recipients=recipients,
-            content=content,
+            content=Content.of(raw),
             received_at=self._now(),
             login=Login(account=account, mechanism="JMAP"),
-            smtputf8=not head.isascii() or not all(r.address.isascii() for r in recipients),
+            smtputf8=needs(raw).smtputf8 or not all(r.address.isascii() for r in recipients),
             body="8BITMIME",
             ret=(parameters.get("RET") or "").upper(),
             envid=parameters.get("ENVID") or "",
@@ -184,7 +184,7 @@ class Outbox:
         replies: tuple[Reply, ...] = ()
         if account is not None and upload is not None and not await self._taken(record):
             octets = await self._store.read(upload.stored)
-            mail = await self._mail(account, record, Content.of(octets))
+            mail = await self._mail(account, record, octets)
             replies = await self._pipeline().accept(mail)
             temporary = all(reply.temporary for reply in replies)
             if temporary and self._now() < record.send_at + limits.OUTBOX_GIVE_UP:

@@ -38,7 +38,6 @@ from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.message.mime import Part, scan
 from posthouse.message.text import part_text
 from posthouse.message.threading import message_ids
-from posthouse.store.model import Content
 
 Object = dict[str, Any]
 SENT: Final = "$mdnsent"
@@ -157,7 +156,7 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
         undo_status="final",
         trace_id=new_trace_id(context.services.now()),
     )
-    replies = await context.services.outbox.send(context.account, record, Content.of(message))
+    replies = await context.services.outbox.send(context.account, record, message)
     if not any(reply.accepted for reply in replies):
         text = str(replies[0]) if replies else "refused"
         raise Rejected("rateLimit" if is_too_much(replies) else "forbidden", text)

@@ -165,7 +165,7 @@ class _Setter:
     async def _send(self, record: Submission, raw: bytes) -> int:
         """Now. What the pipeline refuses is a SetError, and nothing was kept."""
         context = self._context
-        replies = await context.services.outbox.send(context.account, record, Content.of(raw))
+        replies = await context.services.outbox.send(context.account, record, raw)
         if not any(reply.accepted for reply in replies):
             raise _refusal(record, replies)
         record.undo_status = "final"

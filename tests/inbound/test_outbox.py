@@ -151,7 +151,7 @@ async def test_lines_that_do_not_end_as_in_smtp_are_sent_as_such(house: SmallHou
     )
     outbox = Outbox(house.real_store, lambda: house.pipeline, house.deliverer._notify, lambda: NOW)
     raw = b"From: alice@example.test\nSubject: x\n\none\ntwo\r\nthree\rend\n"
-    [reply] = await outbox.send(alice, record, Content.of(raw))
+    [reply] = await outbox.send(alice, record, raw)
     assert reply.accepted
     [queued] = await house.real_store.queue()
     sent = await house.real_store.read(queued.stored)
