@@ -273,9 +273,9 @@ def first_status(record: Submission, replies: tuple[Reply, ...]) -> dict[str, De
 def status_of(record: Submission, events: list[Event]) -> dict[str, DeliveryStatus]:
     """What the timeline tells of each recipient (RFC 8621 §7 deliveryStatus)."""
     found = dict(record.delivery_status or first_status(record, ()))
-    names = {found_as(each): each for each in found}  # as the timeline has them
+    names = {found_as(each): each for each in found}
     for event in events:
-        name = names.get(event.address)
+        name = names.get(found_as(event.address))
         delivered = _DELIVERED.get(event.kind)
         if name is None or delivered is None:
             continue
