@@ -1114,6 +1114,9 @@ HASH_WAITING: Final = 500
 LOGIN_LOOK_GAP: Final = 0.3
 """Seconds between two looks at all open logins, however often people change: a revoked one ends within a second."""
 
+LOGIN_END_STEP: Final = 600.0
+"""Seconds after which an open login looks at the wall's clock again, when it waits for what it came with to end."""
+
 LOGIN_LOOK_BACK: Final = 60.0
 """Seconds after a change of people in which new logins are looked at again: they may have begun before it."""
 

@@ -24,6 +24,7 @@ BY_MODULE = {
     "smtp.server": 6,
     "smtp.reception": 6,
     "smtp.login_refusals": 6,
+    "smtp.stay": 6,
     "pop3.server": 6,
     "pop3.entrance": 6,
 }
