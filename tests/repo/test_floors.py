@@ -16,6 +16,8 @@ BY_MODULE = {
     "imap.capabilities": 5,
     "imap.commands": 5,
     "imap.rows": 5,
+    "imap.notices": 5,
+    "imap.metadata_news": 5,
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.fetch_plan": 5,
