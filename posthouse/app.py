@@ -346,7 +346,7 @@ class App:
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
         facts = ClientFacts(
-            hostname=config.hostname,
+            household=self.house.household,
             public_url=config.web.url,
             own_certificate=config.tls.certificate is not None,
             backups=config.inbound.backups,

@@ -1472,6 +1472,9 @@ NODE_BEAT: Final = 5.0
 NODE_SILENCE: Final = 60.0
 """Seconds without one after which others take over a node's leases; a delivery in time ends before."""
 
+HOST_REMEMBERED: Final = 7 * 86_400
+"""Seconds that the DNS plan, the MTA-STS policy and the cleaning of forged results know a host that fell silent."""
+
 NODE_PATIENCE: Final = 15.0
 """Seconds that a node gives signs of life before it takes over from others: after an outage all have been silent."""
 
