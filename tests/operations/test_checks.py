@@ -380,13 +380,14 @@ class Fixture:
         self.zone = GOOD
         self.backups = house.backups
         self.objects: str | None = None
+        self.public_name = ""
 
     async def probe_objects(self) -> str | None:
         return self.objects
 
     def status(self, *, connections: int = 10, own: bool = True) -> HouseStatus:
         facts = HouseFacts(
-            household=Household("mx.north.test", {}),
+            household=Household("mx.north.test", {}, public_name=self.public_name),
             data=self.house.config.data,
             certificate=self.certificate,
             own_certificate=own,
@@ -443,6 +444,26 @@ async def test_certificate(fixture: Fixture, hostname: str, age_days: int, own: 
     made = datetime.fromtimestamp(fixture.now - age_days * 86400, UTC)
     fixture.certificate.write_bytes(make_pair(hostname, made).certificate)
     assert (await fixture.levels(own=own))["certificate"].level is level
+
+
+@pytest.mark.parametrize(
+    ("doors", "names", "level"),
+    [
+        (("smtp", "submissions"), ("mx.north.test", "mail.north.test"), Level.FINE),
+        (("smtp", "submissions"), ("mx.north.test",), Level.WRONG),
+        (("smtp", "lmtp", "health"), ("mx.north.test",), Level.FINE),
+        (("imaps", "https"), ("mail.north.test",), Level.FINE),
+        (("imaps", "https"), ("mx.north.test",), Level.WRONG),
+    ],
+)
+async def test_a_certificate_has_the_names_by_which_others_come(
+    fixture: Fixture, doors: tuple[str, ...], names: tuple[str, ...], level: Level
+) -> None:
+    fixture.public_name = "mail.north.test"
+    fixture.listening = dict.fromkeys(doors, [":1"])
+    made = make_pair(names[0], datetime.fromtimestamp(fixture.now, UTC), also=names[1:])
+    fixture.certificate.write_bytes(made.certificate)
+    assert (await fixture.levels())["certificate"].level is level
 
 
 async def test_a_certificate_that_was_renewed_and_is_not_shown_is_seen(fixture: Fixture) -> None:
