@@ -480,6 +480,8 @@ IMAP_APPEND_MEMORY: Final = 256 * KB
 IMAP_APPEND_MESSAGES: Final = 1000
 """Messages of one APPEND (MULTIAPPEND), which is one commit."""
 
+IMAP_COPY_ACROSS: Final = 500
+"""Messages of a COPY or MOVE between accounts that are one commit: more would keep new mail waiting."""
 IMAP_BAD: Final = 100
 """BAD answers in a row after which a client that logged in is closed: it is looping."""
 

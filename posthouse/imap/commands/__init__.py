@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from posthouse.imap.commands import (
+    acl,
     any_state,
     append,
     copy,
@@ -36,6 +37,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *list.ROWS,
     *status.ROWS,
     *quota.ROWS,
+    *acl.ROWS,
     *append.ROWS,
     *select.ROWS,
     *idle.ROWS,
