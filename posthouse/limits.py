@@ -34,6 +34,15 @@ TRANSFER_GRACE: Final = 300.0
 TRANSFER_RATE: Final = 200
 """Octets a second that a transfer must reach after its grace: a 50 MB message has three days, a drip a minute."""
 
+DEFLATE_STEP: Final = 64 * KB
+"""Octets of a compressed connection that one turn of the loop compresses, or inflates at most: 1-2 ms, 0.2 ms."""
+
+DEFLATE_INPUT: Final = 16 * KB
+"""Compressed octets that one turn of the loop inflates: the most laborious ones take 3 ms."""
+
+DEFLATE_REST: Final = 0.5
+"""Seconds without a word after which a compressed connection lets go of its windows (170 KB): a round trip and more."""
+
 WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a peer must read at least TRANSFER_RATE of what we have for it, each time anew."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from posthouse.imap.commands import (
     any_state,
     append,
+    compress,
     copy,
     expunge,
     fetch,
@@ -32,6 +33,7 @@ from posthouse.imap.commands.row import Command
 ROWS: Final[tuple[Command[Any], ...]] = (
     *any_state.ROWS,
     *login.ROWS,
+    *compress.ROWS,
     *mailboxes.ROWS,
     *list.ROWS,
     *status.ROWS,
