@@ -99,7 +99,7 @@ class ImapServer:
             log.exception("fault id=%s session=%s", fault, connection.session_id)
             _bye(session, b"SERVERBUG", f"Internal fault {fault}")
         finally:
-            session.close_view()
+            session.close()
             session.log_out()
 
 
