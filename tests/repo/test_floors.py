@@ -20,6 +20,8 @@ BY_MODULE = {
     "imap.capabilities": 5,
     "imap.commands": 5,
     "imap.rows": 5,
+    "imap.notices": 5,
+    "imap.metadata_news": 5,
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.fetch_plan": 5,
@@ -28,6 +30,7 @@ BY_MODULE = {
     "smtp.server": 6,
     "smtp.reception": 6,
     "smtp.login_refusals": 6,
+    "smtp.stay": 6,
     "pop3.server": 6,
     "pop3.entrance": 6,
 }

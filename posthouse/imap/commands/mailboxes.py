@@ -17,6 +17,7 @@ from posthouse.errors import Conflict, Temporary
 from posthouse.imap import encode
 from posthouse.imap.commands import mailboxes_shared
 from posthouse.imap.commands.list import SPECIAL_USE
+from posthouse.imap.commands.metadata import copy_metadata
 from posthouse.imap.commands.row import AUTHENTICATED, Command, Completion, No
 from posthouse.imap.grammar import Reader
 from posthouse.imap.mailbox_name import BadName, canonical, check_new
@@ -244,6 +245,7 @@ async def _empty_inbox(session: Session, inbox: Mailbox, new: str, missing: list
         *(CreateMailbox(account_id=account_id, name=level) for level in missing),
         CreateMailbox(account_id=account_id, name=new),
     )
+    await copy_metadata(session, inbox.mailbox_id, made.mailbox_id)
     index = await session.store.index(account_id, inbox.mailbox_id)
     uids = index.uid_set()
     if uids:
