@@ -211,3 +211,23 @@ async def test_permanentflags_are_those_that_may_be_set(
     told = [line for line in await bob.ok(f"SELECT {CLUB}") if "PERMANENTFLAGS" in line]
     assert len(told) == 1
     assert f"[PERMANENTFLAGS ({permanent})]" in told[0]
+
+
+async def test_annotations_that_are_private_stay_so(people: Neighbours) -> None:
+    """RFC 5464 §3.3."""
+    alice, bob = await shared_club(people, "lr")
+    await alice.ok('SETMETADATA Club (/private/comment "mine" /shared/comment "ours")')
+    asked = f"GETMETADATA {CLUB} (/private/comment /shared/comment)"
+    told = [f'* METADATA {CLUB} (/private/comment NIL /shared/comment "ours")']
+    assert await bob.ok(asked) == told
+    assert await bob.ok(f"GETMETADATA (DEPTH infinity) {CLUB} (/private)") == []
+    assert await bob.no(f'SETMETADATA {CLUB} (/shared/comment "his")') == "NOPERM"
+    await alice.ok(f"SETACL Club {BOB} +w")
+    assert await bob.no(f'SETMETADATA {CLUB} (/private/comment "his")') == "METADATA NOPRIVATE"
+    assert await bob.ok(asked) == told
+    await bob.ok(f'SETMETADATA {CLUB} (/shared/comment "his")')
+    assert await alice.ok("GETMETADATA Club (/private/comment /shared/comment)") == [
+        '* METADATA Club (/private/comment "mine" /shared/comment "his")'
+    ]
+    await alice.ok(f"DELETEACL Club {BOB}")
+    assert await bob.no(asked) == "NONEXISTENT"
