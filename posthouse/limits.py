@@ -34,6 +34,15 @@ TRANSFER_GRACE: Final = 300.0
 TRANSFER_RATE: Final = 200
 """Octets a second that a transfer must reach after its grace: a 50 MB message has three days, a drip a minute."""
 
+DEFLATE_STEP: Final = 64 * KB
+"""Octets of a compressed connection that one turn of the loop compresses, or inflates at most: 1-2 ms, 0.2 ms."""
+
+DEFLATE_INPUT: Final = 16 * KB
+"""Compressed octets that one turn of the loop inflates: the most laborious ones take 3 ms."""
+
+DEFLATE_REST: Final = 0.5
+"""Seconds without a word after which a compressed connection lets go of its windows (170 KB): a round trip and more."""
+
 WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a peer must read at least TRANSFER_RATE of what we have for it, each time anew."""
 
@@ -480,6 +489,8 @@ IMAP_APPEND_MEMORY: Final = 256 * KB
 IMAP_APPEND_MESSAGES: Final = 1000
 """Messages of one APPEND (MULTIAPPEND), which is one commit."""
 
+IMAP_COPY_ACROSS: Final = 500
+"""Messages of a COPY or MOVE between accounts that are one commit: more would keep new mail waiting."""
 IMAP_BAD: Final = 100
 """BAD answers in a row after which a client that logged in is closed: it is looping."""
 
@@ -512,6 +523,21 @@ LIST_WILDCARDS: Final = 32
 
 MAILBOXES: Final = 10_000
 """Mailboxes of one account: a LIST of all of them stays under a tenth of a second."""
+
+METADATA_ENTRIES: Final = 100
+"""Annotations of one mailbox, or of an account as a whole (RFC 5464 §4.1 asks for 10 at least)."""
+
+METADATA_VALUE: Final = 32 * KB
+"""Octets of one annotation (RFC 5464 §4.1 asks for 1,024 at least): comments, colours, a small picture."""
+
+METADATA_NAME: Final = 255
+"""Octets of an annotation's name: the longest registered ones have about 60."""
+
+METADATA_OCTETS: Final = 4 * MB
+"""Octets of all annotations of an account; they count in no quota."""
+
+METADATA_NAMES_GONE: Final = 100
+"""Names of removed annotations that a mailbox keeps, so that sessions which were away are told of them."""
 
 IMAP_NESTING: Final = 64
 """Levels of parentheses in a command: SEARCH keys; RFC 9051 sets no bound, people write a handful."""
@@ -1098,6 +1124,9 @@ HASH_WAITING: Final = 500
 
 LOGIN_LOOK_GAP: Final = 0.3
 """Seconds between two looks at all open logins, however often people change: a revoked one ends within a second."""
+
+LOGIN_END_STEP: Final = 600.0
+"""Seconds after which an open login looks at the wall's clock again, when it waits for what it came with to end."""
 
 LOGIN_LOOK_BACK: Final = 60.0
 """Seconds after a change of people in which new logins are looked at again: they may have begun before it."""

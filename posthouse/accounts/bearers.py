@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.model import DOORS
+from posthouse.accounts.model import DOORS, Login
 from posthouse.errors import PosthouseError
 from posthouse.store.credentials import (
     AddCredential,
@@ -197,6 +197,17 @@ class Bearers:
         except PosthouseError as fault:
             log.warning("that a credential was used could not be noted: %s", fault)
             self._known.pop(key, None)  # the next use is noted
+
+
+def by_bearer(found: Bearer, mechanism: str) -> Login:
+    """The login that a good secret proves."""
+    credential = found.credential
+    return Login(
+        account=found.account,
+        mechanism=mechanism,
+        credential_id=credential.credential_id,
+        expires_at=credential.expires_at,
+    )
 
 
 def token_scope(credential: Credential) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address, normalize_login, split_tag
-from posthouse.accounts.bearers import Bearers
+from posthouse.accounts.bearers import Bearers, by_bearer
 from posthouse.accounts.factors import is_second_factor
 from posthouse.accounts.logins import Clock, Logins
 from posthouse.accounts.model import Destination, DestinationKind, Login, LoginFailed
@@ -322,8 +322,7 @@ class Directory:
         if found is None or (login and not await self._is_login_of(login, found.account)):
             await self.refused(name, peer)
             raise LoginFailed("the token is not good")
-        credential_id = found.credential.credential_id
-        return Login(account=found.account, mechanism=mechanism, credential_id=credential_id)
+        return by_bearer(found, mechanism)
 
     async def _is_login_of(self, login: str, account: Account) -> bool:
         _, named = await self.login_account(login)

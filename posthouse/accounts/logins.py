@@ -102,15 +102,17 @@ class Logins:
         address = peer_key(peer)
         self.admit(name, address)
         digest = self._digest(name, password, account)
-        if account is not None and (remembered := await self._remembered(digest, account, door)) is not None:
-            return Login(account=account, mechanism=mechanism, app_password_id=remembered or None)
+        if account is not None:
+            remembered = await self._remembered(digest, account, mechanism, door)
+            if remembered is not None:
+                return remembered
         if account is not None and looks_like_app_password(password):
             used = await self._app_password(account, password, door)
             if used is not None and not account.disabled:
                 self.succeeded(name, address)
                 self._remember(digest, used.app_password_id)
                 self._people.app_password_used(used, address)
-                return Login(account=account, mechanism=mechanism, app_password_id=used.app_password_id)
+                return _by_app_password(account, mechanism, used)
         right = await self._verify(digest, name, address, password, account)
         if not right or account is None or account.disabled:
             # the right password of a disabled account is no guess, and will be right again
@@ -132,8 +134,8 @@ class Logins:
         text = "\0".join((name, account.password if account is not None else "", password))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
 
-    async def _remembered(self, digest: bytes, account: Account, door: str) -> int | None:
-        """The app password's number, 0 for the account's own password, None when nothing is remembered."""
+    async def _remembered(self, digest: bytes, account: Account, mechanism: str, door: str) -> Login | None:
+        """The login that this guess proved lately, when it still would."""
         entry = self._right.get(digest)
         if entry is None or account.disabled:
             return None
@@ -142,12 +144,13 @@ class Logins:
             del self._right[digest]
             return None
         if app_password_id:
-            known = await self._people.app_passwords(account)
-            if not any(item.app_password_id == app_password_id and opens(item, door) for item in known):
-                return None  # revoked, ended, or for another door
-        elif door and await self._people.second_factor(account):
+            for item in await self._people.app_passwords(account):
+                if item.app_password_id == app_password_id and opens(item, door):
+                    return _by_app_password(account, mechanism, item)
+            return None  # revoked, ended, or for another door
+        if door and await self._people.second_factor(account):
             return None
-        return app_password_id
+        return Login(account=account, mechanism=mechanism)
 
     def _remember(self, digest: bytes, app_password_id: int) -> None:
         self._right.pop(digest, None)
@@ -330,6 +333,15 @@ class Logins:
 def opens(item: AppPassword, door: str) -> bool:
     """Whether an app password is for this door. The page where people log in takes none."""
     return bool(door) and (not item.scope or door in item.scope)
+
+
+def _by_app_password(account: Account, mechanism: str, item: AppPassword) -> Login:
+    return Login(
+        account=account,
+        mechanism=mechanism,
+        app_password_id=item.app_password_id,
+        expires_at=item.expires_at,
+    )
 
 
 def _nobody(_what: str, _name: str, _address: str) -> None:

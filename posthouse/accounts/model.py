@@ -50,7 +50,9 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     """"LOGIN", "PLAIN", "SCRAM-SHA-256", …"""
     app_password_id: int | None = None
     credential_id: int | None = None
-    """The token."""
+    """The token, or a browser's session."""
+    expires_at: int = 0
+    """POSIX seconds at which that ends, as far as is known; 0: never."""
 
 
 DOORS: Final = ("imap", "pop3", "smtp", "jmap")

@@ -93,6 +93,11 @@ async def _refuse(session: Session, line: bytes, literal: Literal | None) -> Non
         session.message = literal
         await skip_messages(session)
     # RFC 9051 §4.3: a literal refused gets no continuation but a tagged answer
+    words = line.split(b" ", 2)
+    row = TABLE.get(words[1].upper()) if len(words) > 1 else None
+    if row is not None and row.too_large and session.state in row.states:
+        session.send(_tagged(tag_of(line), b"NO", row.too_large, "The value is too large"))
+        return
     _reject(session, tag_of(line), b"TOOBIG", "The command is too long")
 
 
@@ -108,7 +113,10 @@ async def _answer(session: Session, raw: bytes) -> None:
         name, row, uid = _find_row(reader)
         if session.state not in row.states:
             raise Bad(f"{name.decode('ascii')} is not valid when {session.state.value}")
-        completion = await row.run(session, row.parse(reader, uid)) or Completion()
+        arguments = row.parse(reader, uid)
+        if session.view is not None and session.view.in_doubt:
+            await session.view.look()  # RFC 4314 §5.1.1: rights are as they are now
+        completion = await row.run(session, arguments) or Completion()
         words = completion.text or f"{name.decode('ascii')} completed"
         reply = _tagged(tag, b"OK", completion.code, words)
         then = completion.then
@@ -125,10 +133,10 @@ async def _answer(session: Session, raw: bytes) -> None:
         reply = _fault(session, tag, name, error)
     if session.message is not None:
         await skip_messages(session)  # nobody took the messages of a refused APPEND
-    if row is not None and session.view is not None:
+    if row is not None:
         # RFC 9051 §7.5.1: no EXPUNGE while FETCH, STORE or SEARCH by sequence number is being answered
         try:
-            await session.view.tell(session, row.expunges or name.startswith(b"UID "))
+            await session.tell(row.expunges or name.startswith(b"UID "))
         except Temporary:
             pass  # the updates wait in the view; the command itself is done
     session.send(reply)

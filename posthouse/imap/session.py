@@ -24,6 +24,7 @@ from posthouse.store.model import Account
 
 if TYPE_CHECKING:
     from posthouse.accounts.directory import Directory
+    from posthouse.imap.notices import Notices
     from posthouse.imap.view import View
     from posthouse.net.connection import Connection
 
@@ -68,6 +69,7 @@ class Session:
         "log_out",
         "login",
         "message",
+        "notices",
         "qresync",
         "rev2",
         "services",
@@ -86,6 +88,8 @@ class Session:
         """To be called when the session ends."""
         self.view: View | None = None
         """The selected mailbox; set and cleared by the commands that select."""
+        self.notices: Notices | None = None
+        """What the client asked to be told beyond that; None, as for most: nothing."""
         self.condstore = False
         """RFC 7162 §3.1: the client has shown that it knows mod-sequences."""
         self.qresync = False
@@ -166,6 +170,27 @@ class Session:
         if self.view is not None:
             self.view.close()
             self.view = None
+
+    def close(self) -> None:
+        """The connection ends: watch nothing any more."""
+        self.close_view()
+        if self.notices is not None:
+            self.notices.close()
+            self.notices = None
+
+    # --- telling what changed -------------------------------------------------------------------------
+
+    def behind(self, expunges: bool) -> bool:
+        """Whether there may be something to tell; expunges count only when they may be told."""
+        view, notices = self.view, self.notices
+        return (view is not None and view.behind(expunges)) or (notices is not None and notices.stirred)
+
+    async def tell(self, expunges: bool) -> None:
+        """Send what the client does not know yet, of the selected mailbox and of all that it asked for."""
+        if self.notices is not None:
+            await self.notices.tell(self)
+        if self.view is not None:
+            await self.view.tell(self, expunges)
 
     # --- output ---------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
 from posthouse.inbound.report_door import in_words, report_in
+from posthouse.inbound.room import look_for_room, put_off
 from posthouse.inbound.rulings import Leave, LeaveFor, Place, RuleFor, Ruling, common_reply
 from posthouse.inbound.sign import UNSIGNED, Sign
 from posthouse.limits import DELIVERY_RETRIES
@@ -38,7 +39,6 @@ Notify = Callable[[Mail, tuple[Notice, ...]], Awaitable[None]]
 """Writes delivery status notifications to the sender; returns when they are durable."""
 
 _ACCEPTED: Final = Reply(250, "2.0.0", "Delivered")
-_FULL: Final = Reply(452, "4.2.2", "The mailbox is full, try again later")
 _NOT_TOLD: Final = "nothing: it is probably not who sent this"
 INBOX: Final = "INBOX"
 
@@ -125,16 +125,17 @@ class Deliverer:
         for _ in range(DELIVERY_RETRIES):
             plan = await make_plan(mail, self._directory)
             report = await self._read_report(mail, plan)
-            await self._look_for_room(mail, plan, len(prefix))
+            await look_for_room(mail, plan, len(prefix), self._directory)
             if not plan.boxes and not plan.remote and report is None:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
-            boxes = [box.account for box in plan.boxes.values()]
+            boxes = [box.account for box in (*plan.boxes.values(), *plan.full.values())]
             asked = handling.rule if boxes or plan.remote else None
             rulings = await asked(boxes) if asked is not None else {}
             alone = not plan.remote and report is None
             refused = common_reply(list(rulings.values())) if alone else None
             if refused is not None and not await self._kept_refused(refused, rulings):
                 raise Refused(refused)
+            put_off(mail, plan, handling.junk, rulings)
             leave = leave or await self._ask_leave(plan, handling)
             silent = _is_silent(handling, rulings)
             if refused is None and not silent:
@@ -184,12 +185,6 @@ class Deliverer:
             await self._store.commit(*ops)
         return False
 
-    async def _look_for_room(self, mail: Mail, plan: Plan, prefix_size: int) -> None:
-        for box in tuple(plan.boxes.values()):
-            room = await self._directory.room(box.account)
-            if room is not None and room < mail.content.size + prefix_size + len(box.prefix):
-                plan.drop(box, _FULL)
-
     async def _tell_failures(self, mail: Mail, plan: Plan, told: set[tuple[int, str]]) -> None:
         # Before the commit: a notice too many after a crash is better than a message lost in silence.
         # RFC 2033 §4.2: over LMTP, as inside this program, every recipient has its own reply.
@@ -209,7 +204,7 @@ class Deliverer:
         """
         plan = await make_plan(mail, self._directory)
         report = await self._read_report(mail, plan)
-        await self._look_for_room(mail, plan, len(prefix))
+        await look_for_room(mail, plan, len(prefix), self._directory)
         if not plan.boxes and not plan.remote and report is None:
             return []
         return await self._operations(mail, prefix, plan, PLAIN, Decided(report))
@@ -250,12 +245,13 @@ class Deliverer:
             notes.append(_line(mail, "reported", plan.reports[0].address, in_words(report)))
         ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
         ops += [await self._add(mail, prefix, box, handling, ruling) for box, ruling in ruled]
-        if plan.remote:
+        if plan.remote or plan.later:
             ops.append(_enqueue(mail, signed.fields + prefix + handling.end, plan, decided))
         if report is not None:
             ops.append(AddReport(report=report))
         ops += leave.ops if leave is not None else ()
-        return [*ops, *(op for _, ruling in ruled for op in ruling.ops)]
+        late = (decided.rulings.get(account_id, _NO_RULING) for account_id in plan.later)
+        return [*ops, *(op for ruling in (*(each for _, each in ruled), *late) for op in ruling.ops)]
 
     async def _commit(
         self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling, decided: Decided
@@ -268,10 +264,11 @@ class Deliverer:
             for box, op, added in zip(boxes, ops[1:], results[1:], strict=False)
             if isinstance(op, AddEmail) and isinstance(added, Added)
         )
-        queue_id = results[1 + len(boxes)] if plan.remote else None
+        queued = len(plan.remote) + len(plan.later)
+        queue_id = results[1 + len(boxes)] if queued else None
         log.info(
             "accepted id=%s via=%s from=<%s> size=%d mailboxes=%d queued=%d",
-            *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), len(plan.remote)),
+            *(mail.trace_id, mail.via, mail.reverse_path, mail.content.size, len(boxes), queued),
         )
         accepted = Reply(250, "2.0.0", f"Accepted, id {mail.trace_id}")
         return DeliverResult(replies=plan.replies(accepted), delivered=delivered, queue_id=queue_id)
@@ -336,6 +333,7 @@ def _enqueue(mail: Mail, prefix: bytes, plan: Plan, decided: Decided) -> Enqueue
     recipients = tuple(plan.remote.values())
     if decided.leave is not None and decided.leave.held:
         recipients = tuple(msgspec.structs.replace(one, held=True) for one in recipients)
+    recipients += tuple(plan.later.values())
     if decided.silent:
         recipients = tuple(msgspec.structs.replace(one, notify="NEVER") for one in recipients)
     message = NewQueued(
@@ -361,6 +359,7 @@ def _story(mail: Mail, plan: Plan) -> tuple[Event, ...]:
     return (
         _line(mail, "received", mail.reverse_path, detail),
         *(_line(mail, "queued", one.address, "for its mail host") for one in plan.remote.values()),
+        *(_line(mail, "queued", one.address, "its mailbox is full") for one in plan.later.values()),
         *(_line(mail, "failed", t.address, str(t.failure)) for t in plan.targets if t.failure is not None),
     )
 

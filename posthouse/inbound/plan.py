@@ -54,6 +54,10 @@ class Plan:
         """By account id."""
         self.remote: dict[str, NewRecipient] = {}
         """By address, as it is written: what makes local parts equal is for their host to say (RFC 5321 §2.4)."""
+        self.full: dict[int, Box] = {}
+        """Accounts that have no room now, by id."""
+        self.later: dict[int, NewRecipient] = {}
+        """Those of them whose copy waits in the queue."""
         self.reports: list[Target] = []
         """Those at which a report is read; they are among the targets too."""
         self.targets: list[Target] = []
@@ -91,19 +95,48 @@ class Plan:
         self.targets.append(Target(position=position, address=address, failure=reply))
 
     def _queue(self, recipient: MailRecipient, target: Target) -> None:
+        self.remote.setdefault(target.address, self._queued(recipient, target))
+
+    def _queued(self, recipient: MailRecipient, target: Target) -> NewRecipient:
         notify = recipient.notify
         if target.position in self.expanded and "SUCCESS" in notify:
             # RFC 3461 §5.2.7.3 (c): behind an alias of several, SUCCESS is answered here, by "expanded".
             notify = ",".join(word for word in notify.split(",") if word != "SUCCESS") or "NEVER"
-        new = NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
-        self.remote.setdefault(target.address, new)
+        return NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
 
     def drop(self, box: Box, reply: Reply) -> None:
         """An account can't take its copy after all."""
         del self.boxes[box.account.account_id]
-        for target in self.targets:
-            if target.account is not None and target.account.account_id == box.account.account_id:
-                target.failure = reply
+        for target in self._leading_to(box):
+            target.failure = reply
+
+    def set_aside(self, box: Box, reply: Reply) -> None:
+        """An account can't take its copy now; unless it is put off, that is the answer."""
+        self.drop(box, reply)
+        self.full[box.account.account_id] = box
+
+    def is_ours_to_try(self, box: Box, *, own_replies: bool) -> bool:
+        """Whether nobody would try again to bring an account its copy, because the message is taken for others.
+
+        `own_replies`: every recipient has a reply of its own.
+        """
+        served = {target.position for target in self.targets if target.failure is None}
+        if not own_replies:
+            return bool(served)
+        return all(target.position in served for target in self._leading_to(box))
+
+    def put_off(self, box: Box) -> None:
+        """An account's copy waits in the queue."""
+        targets = self._leading_to(box)
+        self.later[box.account.account_id] = self._queued(
+            self.mail.recipients[targets[0].position], targets[0]
+        )
+        for target in targets:
+            target.failure = None
+
+    def _leading_to(self, box: Box) -> list[Target]:
+        number = box.account.account_id
+        return [one for one in self.targets if one.account is not None and one.account.account_id == number]
 
     def replies(self, accepted: Reply) -> tuple[Reply, ...]:
         """One for each recipient: accepted when any of its addresses is, else why not, temporary reasons first."""
@@ -139,7 +172,7 @@ class Plan:
             if target.failure is not None:
                 continue
             if target.position not in self.expanded:
-                if target.account is not None:
+                if target.account is not None and target.account.account_id not in self.later:
                     notices.append(self._notice(NoticeKind.DELIVERED, target, accepted))
             elif target.position not in expanded:
                 expanded.add(target.position)

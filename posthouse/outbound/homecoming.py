@@ -1,7 +1,8 @@
-"""Mail in the queue for a domain whose mailboxes have come here meanwhile: no other host is needed any more.
+"""Mail in the queue for a domain whose mailboxes are here: no other host is needed.
 
 So it is when a domain moves to this server while mail for it still waits to be sent to the old one. Its MX records
-lead to us now, and by RFC 5321 §5.1 that would be a loop.
+lead to us now, and by RFC 5321 §5.1 that would be a loop. And so it is with the copy for a mailbox that was full when
+the message came (`inbound.room`).
 """
 
 from __future__ import annotations

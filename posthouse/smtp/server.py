@@ -32,6 +32,7 @@ from posthouse.net.connection import (
     ConnectionFault,
     IdleTimeout,
     LineTooLong,
+    SentAway,
     ShuttingDown,
     TotalTimeout,
 )
@@ -42,6 +43,7 @@ from posthouse.smtp.reception import MemoryBudget, Reception
 from posthouse.smtp.replies import CommandError, Reply
 from posthouse.smtp.server_core import ServerCore
 from posthouse.smtp.states import State
+from posthouse.smtp.stay import SENT_AWAY, Stay, facts_of
 from posthouse.store.interface import Store
 from posthouse.store.model import Content, Event
 
@@ -104,6 +106,7 @@ class Session:
         self._peer = Peer(via=self._via, address=connection.peer.host)
         self._transaction = Transaction(reverse_path="")
         self._trace_id = ""
+        self._stay = Stay(server.services.directory.open_logins, connection)
         self._reception: Reception | None = None
         self._out: list[bytes] = []
 
@@ -118,12 +121,15 @@ class Session:
         except (IdleTimeout, TotalTimeout):
             # RFC 5321 §4.2.3, §4.5.3.2: a server that gives up waiting says so.
             self._say(Reply(421, "4.4.2", f"{self._server.settings.hostname} Timed out"))
+        except SentAway:
+            self._say(SENT_AWAY)
         except ConnectionFault:
             pass  # a session that dies in the middle leaves nothing behind
         except Exception:
             self._say(Reply(421, "4.3.0", f"{self._server.settings.hostname} Fault here, try again later"))
             raise
         finally:
+            self._stay.end()
             if self._reception is not None:
                 await self._reception.discard()
             self._flush()
@@ -293,7 +299,7 @@ class Session:
         except Exception as fault:
             replies = (reply_to_fault(fault, self._trace_id),) * len(envelope.recipients)
         else:
-            replies = await self._services.pipeline.accept(mail)
+            replies = await self._stay.answered(self._services.pipeline.accept(mail))
         if self._via is Via.LMTP:
             return replies
         accepted = next((reply for reply in replies if reply.accepted), None)
@@ -337,20 +343,12 @@ class Session:
         await self._connection.start_tls(context)
         self._core.tls_started()
         self._login = None
+        self._stay.end()
         self._peer = Peer(via=self._via, address=self._connection.peer.host)
         self._offer_login()
 
     def _facts(self) -> ConnectionFacts:
-        connection = self._connection
-        return ConnectionFacts(
-            door="smtp",
-            peer=connection.peer.host,
-            tls=connection.tls is not None,
-            loopback=connection.is_loopback,
-            plaintext_policy=self._server.plaintext_policy,
-            server_end_point=connection.server_end_point,
-            exporter=connection.exporter,
-        )
+        return facts_of(self._connection, self._server.plaintext_policy)
 
     def _offer_login(self) -> None:
         if self._server.settings.login_required:
@@ -371,6 +369,7 @@ class Session:
             return reply
         self._connection.set_total_timeout(None)
         self._login = login
+        self._stay.begin(login)
         self._peer = Peer(via=self._via, address=self._peer.address, login=login)
         log.info(
             *("login peer=%s account=%s mechanism=%s", self._peer.address),

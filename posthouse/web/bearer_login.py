@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
-from posthouse.accounts.bearers import Bearers
+from posthouse.accounts.bearers import Bearers, by_bearer
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import LoginFailed
 from posthouse.accounts.throttle import stand_in
 from posthouse.web import cookies
-from posthouse.web.login import Caller, peer_of
+from posthouse.web.login import Caller, caller_of, peer_of
 from posthouse.web.origin import from_our_page, is_secure, site_of
 
 
@@ -29,11 +29,7 @@ class SessionCookie:
         if not secret or "authorization" in request.headers or not from_our_page(request, site):
             return None
         found = await self._bearers.session(secret, peer_of(request).host)
-        if found is None:
-            return None
-        return Caller(
-            account=found.account, mechanism="SESSION", credential_id=found.credential.credential_id
-        )
+        return None if found is None else caller_of(by_bearer(found, "SESSION"))
 
 
 class BearerToken:
@@ -55,4 +51,4 @@ class BearerToken:
         if found is None:
             await self._directory.refused(stand_in(peer), peer)
             raise LoginFailed("the token is not good")
-        return Caller(account=found.account, mechanism="BEARER", credential_id=found.credential.credential_id)
+        return caller_of(by_bearer(found, "BEARER"))

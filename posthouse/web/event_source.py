@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from posthouse import limits
+from posthouse.accounts.model import Login
 from posthouse.jmap.context import Services
 from posthouse.jmap.push import Watched, state_change
 from posthouse.web.busy import Busy, TooBusy
@@ -56,8 +57,9 @@ class EventSourcePages:
         async def is_known() -> bool:
             return await self._gate.again(request, caller) is not None
 
+        visit = Visit(login=caller.login(), is_known=is_known)
         interval = _interval(int(ping))
-        return EventStream(self._services, watched, is_known, interval, close_after == "state", self._busy)
+        return EventStream(self._services, watched, visit, interval, close_after == "state", self._busy)
 
 
 def _interval(asked: int) -> float:
@@ -67,6 +69,14 @@ def _interval(asked: int) -> float:
     return float(min(max(asked, limits.JMAP_PING_LEAST), limits.JMAP_PING_MOST))
 
 
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose stream it is."""
+
+    login: Login
+    is_known: Callable[[], Awaitable[bool]]
+    """Whether the credentials that the stream began with are still good."""
+
+
 class EventStream(Response):
     """The response."""
 
@@ -74,21 +84,21 @@ class EventStream(Response):
         self,
         services: Services,
         watched: Watched,
-        is_known: Callable[[], Awaitable[bool]],
+        visit: Visit,
         interval: float,
         close_after: bool,
         busy: Busy,
     ) -> None:
-        """`is_known`: whether the credentials that the stream began with are still good."""
         self.background = None
         self._services = services
         self._watched = watched
-        self._is_known = is_known
+        self._visit = visit
         self._interval = interval
         self._close_after = close_after
         self._busy = busy
         self._wake: asyncio.Future[None] | None = None
         self._changed = True
+        self._sent_away = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Tell until the client goes away."""
@@ -106,21 +116,23 @@ class EventStream(Response):
         gone = asyncio.ensure_future(_until_gone(receive))
         gone.add_done_callback(self._note)
         self._watched.watch(self._heard)
+        log_out = self._services.directory.open_logins.add(self._visit.login, "jmap", self._send_away)
         try:
-            while not gone.done():
+            while not gone.done() and not self._sent_away:
                 if self._changed:
                     self._changed = False
-                    if not await self._is_known():
+                    if not await self._visit.is_known():
                         break  # nothing more is told to who was logged out
                     if await self._tell_news(send) and self._close_after:
                         break
-                elif not await self._wait() and not gone.done():
+                elif not await self._wait() and not gone.done() and not self._sent_away:
                     await self._send(send, "ping", {"interval": int(self._interval)})
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except OSError:
             pass  # the client is gone
         finally:
+            log_out()
             self._watched.end()
             gone.cancel()
 
@@ -150,6 +162,11 @@ class EventStream(Response):
 
     def _heard(self) -> None:
         self._changed = True
+        self._note()
+
+    def _send_away(self) -> None:
+        """The login is good no more."""
+        self._sent_away = True
         self._note()
 
     def _note(self, _done: object = None) -> None:

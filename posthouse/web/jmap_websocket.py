@@ -101,7 +101,8 @@ class _Visit:
         """WebSocketDisconnect when the credentials are good no more; the socket is closed then."""
         found = await self._gate.again(self.socket, self.caller)
         if found is None:
-            await self.socket.close(LOGGED_OUT)
+            with contextlib.suppress(RuntimeError):  # closed already, by whoever saw it first
+                await self.socket.close(LOGGED_OUT)
             raise WebSocketDisconnect(LOGGED_OUT)
         self.caller = found
 
@@ -122,9 +123,12 @@ class _Talk:
         self._types = types
         self._turn = asyncio.Lock()
         self._pusher: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Answer messages in order."""
+        """Answer messages in order, until the client leaves or its login is good no more."""
+        logins = self._services.directory.open_logins
+        log_out = logins.add(self._visit.caller.login(), "jmap", self._send_away)
         try:
             while True:
                 message = await self._socket.receive()
@@ -133,7 +137,16 @@ class _Talk:
                 await self._visit.check()
                 await self._message(message.get("text"))
         finally:
+            log_out()
             await self._end_push()
+
+    def _send_away(self) -> None:
+        self._closing = asyncio.create_task(self._close())
+
+    async def _close(self) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            async with self._turn:
+                await self._socket.close(LOGGED_OUT)
 
     async def _message(self, text: str | None) -> None:
         request_id = None
@@ -181,6 +194,8 @@ class _Talk:
 
     async def _send(self, value: Any) -> None:
         async with self._turn:
+            if self._closing is not None:
+                raise WebSocketDisconnect(LOGGED_OUT)
             await self._socket.send_text(msgspec.json.encode(value).decode())
 
     async def _push(self, watched: Watched) -> None:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.model import LoginDelayed, LoginFailed
+from posthouse.accounts.model import Login, LoginDelayed, LoginFailed
 from posthouse.errors import PosthouseError, Temporary
 from posthouse.net.endpoint import Endpoint
 from posthouse.store.model import Account
@@ -33,6 +33,29 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     app_password_id: int | None = None
     credential_id: int | None = None
     """The session or token."""
+    expires_at: int = 0
+    """POSIX seconds at which what was shown ends; 0: never."""
+
+    def login(self) -> Login:
+        """The same as other doors know it, for a connection that stays open."""
+        return Login(
+            account=self.account,
+            mechanism=self.mechanism,
+            app_password_id=self.app_password_id,
+            credential_id=self.credential_id,
+            expires_at=self.expires_at,
+        )
+
+
+def caller_of(login: Login) -> Caller:
+    """Who has logged in so."""
+    return Caller(
+        account=login.account,
+        mechanism=login.mechanism,
+        app_password_id=login.app_password_id,
+        credential_id=login.credential_id,
+        expires_at=login.expires_at,
+    )
 
 
 class Refused(PosthouseError):
@@ -85,7 +108,7 @@ class Basic:
         if not colon or len(token) > limits.HTTP_HEAD:
             raise LoginFailed("the credentials cannot be read")
         login = await self._directory.authenticate(name, password, peer.host, "BASIC", "jmap")
-        return Caller(account=login.account, mechanism=login.mechanism, app_password_id=login.app_password_id)
+        return caller_of(login)
 
 
 def peer_of(request: HTTPConnection) -> Endpoint:

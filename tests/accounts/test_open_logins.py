@@ -1,4 +1,4 @@
-"""Whoever is no longer let in is sent away from open IMAP and POP3 sessions, within a second and nobody else."""
+"""Whoever is no longer let in is sent away from open sessions, within a second and nobody else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from posthouse.accounts import open_logins
+from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.accounts.open_logins import OpenLogins
 from posthouse.errors import StoreUnavailable
@@ -183,7 +183,7 @@ async def test_a_login_during_the_change_is_looked_at_too(house: TestHouse) -> N
 async def test_a_fault_of_the_store_sends_nobody_away(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    monkeypatch.setattr(open_logins.limits, "LOGIN_LOOK_GAP", 0.01)
+    monkeypatch.setattr(limits, "LOGIN_LOOK_GAP", 0.01)
     store, asked = house.app.store, 0
     proofs = store.login_proofs
 
@@ -214,3 +214,126 @@ async def test_who_has_left_is_forgotten(house: TestHouse) -> None:
             break
         await asyncio.sleep(0.01)
     assert len(logins) == 0
+
+
+# --- what ends by itself ------------------------------------------------------------------------------------
+
+
+async def submission(house: TestHouse, password: str = PASSWORDS[ALICE]) -> Talk:
+    talk = await Talk.open(house, "submissions", tls=client_context(False))
+    talk.writer.write(b"EHLO laptop.test\r\n")
+    while (await talk.line())[3:4] == b"-":
+        pass
+    response = base64.b64encode(f"\0{ALICE}\0{password}".encode()).decode()
+    assert (await talk.say(f"AUTH PLAIN {response}")).startswith(b"235")
+    return talk
+
+
+async def test_sessions_end_when_their_app_password_does(house: TestHouse) -> None:
+    """At its very time, not when people change the next time; whoever's has not ended stays."""
+    end = int(time.time()) + 2
+    ends = await call(house, "app-password.add", address=ALICE, name="one", expires_at=end)
+    later = await call(house, "app-password.add", address=ALICE, name="two", expires_at=end + 1000)
+    sessions = [await door(house, ends["password"]) for door in (idling, pop3, submission)]
+    stays = [await idling(house, later["password"]), await idling(house)]
+    said = [await talk.rest() for talk in sessions]
+    assert end <= time.time() < end + slowness()
+    assert said == [
+        b"* BYE The login is not good any more\r\n",
+        b"",
+        b"421 4.7.0 The login is not good any more\r\n",
+    ]
+    for talk in stays:
+        assert b"b OK" in await talk.say("DONE")
+
+
+async def test_a_remembered_password_and_a_token_end_in_time_too(house: TestHouse) -> None:
+    end = int(time.time()) + 2
+    made = await call(house, "app-password.add", address=ALICE, name="one", expires_at=end)
+    await (await imap(house, made["password"])).say("c LOGOUT")
+    remembered = await idling(house, made["password"])
+    bearers = house.app.house.directory.bearers
+    _, secret = await bearers.add_token(house.accounts[ALICE], name="x", scope=("imap",), expires_at=end)
+    token = await Talk.open(house, "imaps", tls=client_context(False))
+    response = base64.b64encode(f"n,a={ALICE},\1auth=Bearer {secret}\1\1".encode()).decode()
+    assert b"a OK" in await token.say(f"a AUTHENTICATE OAUTHBEARER {response}")
+    for talk in (remembered, token):
+        assert (await talk.rest()).startswith(b"* BYE")
+    assert end <= time.time() < end + slowness()
+
+
+@pytest.mark.parametrize("change", [password, disabled, removed])
+async def test_submission_ends_with_what_it_came_with(house: TestHouse, change: Change) -> None:
+    talk = await submission(house)
+    assert (await talk.say(f"MAIL FROM:<{ALICE}>")).startswith(b"250")
+    await change(house)
+    assert await talk.rest() == b"421 4.7.0 The login is not good any more\r\n"
+
+
+async def test_a_message_that_is_whole_is_answered_first(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who never heard of the 250 would send it again."""
+    talk = await submission(house)
+    for line in (f"MAIL FROM:<{ALICE}>", "RCPT TO:<bob@example.test>", "DATA"):
+        assert (await talk.say(line))[:1] in b"23"
+    here, go = asyncio.Event(), asyncio.Event()
+    pipeline = house.app.house.pipeline
+    accept = pipeline.accept
+
+    async def slowly(mail: Any) -> Any:
+        here.set()
+        await go.wait()
+        return await accept(mail)
+
+    monkeypatch.setattr(pipeline, "accept", slowly)
+    talk.writer.write(b"From: alice@example.test\r\n\r\nHello\r\n.\r\n")
+    await here.wait()
+    await password(house)
+    await asyncio.sleep(limits.LOGIN_LOOK_GAP + 2 * limits.SENT_AWAY_TIME)
+    go.set()
+    said = await talk.rest()
+    assert said.startswith(b"250 2.0.0")
+    assert said.endswith(b"\r\n421 4.7.0 The login is not good any more\r\n")
+    assert await house.total("bob@example.test") == 1
+
+
+async def test_a_login_whose_end_was_put_off_stays(house: TestHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser's session lives longer each time it is used; what the stream knew of it is old."""
+    bearers, logins = house.app.house.directory.bearers, house.app.house.directory.open_logins
+    account = house.accounts[ALICE]
+    end = int(time.time()) + 2
+    made, _ = await bearers.add_token(account, name="x", scope=(), expires_at=end)
+    sent = asyncio.Event()
+    now = end - 0.5
+    monkeypatch.setattr(logins, "_wall", lambda: now)
+    login = Login(account=account, mechanism="SESSION", credential_id=made.credential_id, expires_at=end - 1)
+    ended = logins.add(login, "jmap", sent.set)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sent.wait(), 0.3)
+    now = float(end)
+    await asyncio.wait_for(sent.wait(), 5)
+    assert len(logins) == 0
+    ended()
+
+
+async def test_a_wait_for_the_end_looks_at_the_clock_between(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a machine that slept, or whose clock was set, is not behind by as much; ten minutes are the most."""
+    assert limits.LOGIN_END_STEP == 600
+    monkeypatch.setattr(limits, "LOGIN_END_STEP", 0.05)
+    logins = house.app.house.directory.open_logins
+    now = time.time()
+    monkeypatch.setattr(logins, "_wall", lambda: now)
+    sent = asyncio.Event()
+    end = int(now) + 10_000
+    made = await call(house, "app-password.add", address=ALICE, name="one", expires_at=end)
+    login = Login(
+        account=house.accounts[ALICE], mechanism="PLAIN", app_password_id=made["id"], expires_at=end
+    )
+    logins.add(login, "imap", sent.set)
+    await asyncio.sleep(0.2)
+    assert not sent.is_set()
+    now += 20_000
+    await asyncio.wait_for(sent.wait(), 5)

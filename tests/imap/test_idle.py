@@ -165,7 +165,7 @@ async def test_stopping_waits_for_the_push_under_way(monkeypatch: pytest.MonkeyP
     await talk("SELECT INBOX")
     view = talk.session.view
     assert view is not None
-    pusher = Pusher(talk.session, view)
+    pusher = Pusher(talk.session)
     store.add("INBOX", RAW)
     pusher.heard()
     await pusher.stop()

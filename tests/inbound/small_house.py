@@ -36,7 +36,7 @@ from posthouse.smtp.extensions import Role
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.smtp.server import Services, SmtpServer
 from posthouse.store.derive import derive
-from posthouse.store.interface import AddAccount, PutAccount, PutAlias, PutDomain
+from posthouse.store.interface import AddAccount, AddEmail, PutAccount, PutAlias, PutDomain
 from posthouse.store.model import Account, Alias, Content, Domain, DomainKind
 from posthouse.store.sqlite.store import SqliteStore
 
@@ -184,6 +184,22 @@ class SmallHouse:
         assert mailbox is not None
         index = await self.real_store.index(account, mailbox.mailbox_id)
         return [m for m in await self.real_store.messages(account, list(index.email_ids)) if m is not None]
+
+    async def fill_up(self, name: str, room: int = 100) -> None:
+        """Leave an account room for so many octets only, with room for much more in its quota."""
+        account = msgspec.structs.replace(self.accounts[name], quota=100_000)
+        mailbox = await self.real_store.mailbox(account.account_id, "INBOX")
+        assert mailbox is not None
+        content = Content.of(b"From: eve@elsewhere.test\r\n\r\n".ljust(account.quota - room, b"x"))
+        await self.real_store.commit(
+            PutAccount(account=account),
+            AddEmail(
+                account_id=account.account_id,
+                mailbox_id=mailbox.mailbox_id,
+                content=content,
+                received_at=int(NOW),
+            ),
+        )
 
     async def story(self, trace_id: str) -> list[tuple[str, str, str]]:
         """The timeline of a message as (kind, address, detail)."""

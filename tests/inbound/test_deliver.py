@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
@@ -12,7 +11,7 @@ from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
 from posthouse.inbound.rulings import Place, Ruling
 from posthouse.smtp.replies import Reply
-from posthouse.store.interface import PutAccount, PutAlias
+from posthouse.store.interface import PutAlias
 from posthouse.store.model import Alias
 from tests.inbound.small_house import SmallHouse
 
@@ -202,36 +201,6 @@ async def test_an_alias_of_one_passes_the_wish_on(house):
     [message] = await house.real_store.queue()
     assert [(r.notify, r.orcpt) for r in message.recipients] == [("SUCCESS", "rfc822;x")]
     assert house.notices == []
-
-
-async def test_a_full_mailbox_fails_alone(house):
-    raw = b"From: eve@elsewhere.test\r\n\r\n" + b"x" * 3000
-    _, result = await deliver(house, "small", "alice", raw=raw)
-    assert [str(r)[:9] for r in result.replies] == ["452 4.2.2", "250 2.0.0"]
-    assert len(await house.inbox("alice")) == 1
-    assert [n.address for _, notices in house.notices for n in notices] == ["small@example.test"]
-
-
-async def test_a_mailbox_that_fills_between_question_and_commit_fails_alone(house):
-    # The directory still thinks that there is room; the store knows better.
-    await house.directory.destination("small@example.test")
-    raw = b"From: eve@elsewhere.test\r\n\r\n" + b"x" * 1000
-    commit, rounds = house.real_store.commit, []
-
-    async def overtaken(*ops):
-        rounds.append(len(ops))
-        if len(rounds) == 1:
-            less = msgspec.structs.replace(house.accounts["small"], quota=100)
-            await house.real_store.apply(PutAccount(account=less))
-            raise OverQuota("full")
-        return await commit(*ops)
-
-    house.real_store.commit = overtaken
-    house.directory.forget()
-    _, result = await deliver(house, "small", "alice", raw=raw)
-    assert len(rounds) == 2
-    assert len(await house.inbox("alice")) == 1
-    assert [r.code for r in result.replies] in ([452, 250],)
 
 
 async def test_a_mailbox_that_never_settles_defers(house):

@@ -31,9 +31,14 @@ userdb {{
   args = uid={uid} gid={gid} home={folder}/home/%n
 }}
 mail_location = maildir:{folder}/home/%n/Maildir
+mail_server_admin = mailto:postmaster@example.test
+mail_attribute_dict = file:{folder}/home/%n/attributes
 first_valid_uid = 1
 first_valid_gid = 1
 ssl = no
+protocol imap {{
+  imap_metadata = yes
+}}
 namespace inbox {{
   inbox = yes
   mailbox Gesendet {{

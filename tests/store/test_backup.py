@@ -11,10 +11,12 @@ from posthouse import limits
 from posthouse.inbound import outbox
 from posthouse.store.account_model import SUBMISSIONS
 from posthouse.store.interface import AddEmail, Expunge, PutItem
+from posthouse.store.metadata import SetMetadata
 from posthouse.store.model import Content
 from posthouse.store.sqlite.archive import Archive
 from posthouse.store.sqlite.backup import copy_back
 from tests.kits.engine import NOW, Desk, furnish
+from tests.kits.metadata import values_of
 from tests.store.conftest import SqliteEngine
 
 
@@ -154,5 +156,20 @@ async def test_what_was_to_be_sent_since_is_not_sent_again(
         assert await again.store.item_count(desk.id, SUBMISSIONS) == 2
         assert len(await again.store.items_due(SUBMISSIONS, NOW + 1000, 10)) == 1 + same
         assert len(await again.store.items_due("Snooze", NOW + 100, 10)) == 1
+    finally:
+        await again.store.close()
+
+
+async def test_annotations_come_back(engine: SqliteEngine, tmp_path: Path) -> None:
+    desk = await furnish(engine)
+    inbox = (await desk.box()).mailbox_id
+    await desk.store.apply(SetMetadata(account_id=desk.id, mailbox_id=inbox, values={"/private/a": b"1"}))
+    await back_up(engine, tmp_path / "backup")
+    await desk.store.apply(SetMetadata(account_id=desk.id, mailbox_id=inbox, values={"/private/a": b"2"}))
+    again = SqliteEngine(tmp_path / "again")
+    copy_back(tmp_path / "backup", again.path, again.folder / "blobs", same=True, now=NOW)
+    await again.open()
+    try:
+        assert await values_of(again.store, desk.id, inbox) == {"/private/a": b"1"}
     finally:
         await again.store.close()

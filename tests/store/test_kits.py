@@ -15,6 +15,7 @@ from tests.kits.changes import (
 from tests.kits.credentials import CredentialKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
+from tests.kits.metadata import MetadataKit
 from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
@@ -104,4 +105,8 @@ class TestUploads(UploadKit):
 
 
 class TestItemNumbers(ItemNumberKit):
+    pass
+
+
+class TestMetadata(MetadataKit):
     pass

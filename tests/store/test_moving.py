@@ -15,6 +15,7 @@ import pytest
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import AddUpload, CreateMailbox, DeleteMailbox, Expunge, RemoveUpload
+from posthouse.store.metadata import ACCOUNT_WIDE, SetMetadata
 from posthouse.store.model import Content
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
 from posthouse.store.moving.keeping import ClusterKeeper
@@ -23,6 +24,7 @@ from posthouse.store.sqlite import upkeep
 from posthouse.store.sqlite.archive import Archive
 from posthouse.store.sqlite.verify import Flaw
 from tests.kits.engine import NOW, Desk, furnish
+from tests.kits.metadata import values_of
 from tests.store.conftest import SqliteEngine
 
 
@@ -62,6 +64,27 @@ async def upload(desk: Desk, text: bytes) -> int:
         account_id=desk.id, content=Content.of(text), media_type="text/plain", created_at=NOW, kept=True
     )
     return (await desk.store.apply(op)).upload_id
+
+
+async def test_annotations_are_moved(engine: SqliteEngine, moving: Move) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.store.apply(
+        SetMetadata(account_id=desk.id, mailbox_id=inbox.mailbox_id, values={"/private/a": b"\0"})
+    )
+    mover = moving.mover()
+    mover.copy_while_serving()
+    await desk.store.apply(SetMetadata(account_id=desk.id, values={"/private/b": b"later"}))
+    await engine.store.freeze()
+    mover.finish()
+    moving.end()
+    store = await moving.target.open()
+    try:
+        assert await values_of(store, desk.id, inbox.mailbox_id) == {"/private/a": b"\0"}
+        assert await values_of(store, desk.id, ACCOUNT_WIDE) == {"/private/b": b"later"}
+    finally:
+        await store.close()
+        engine.store.thaw()
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -8,6 +8,7 @@ import contextlib
 import imaplib
 import json
 import os
+import time
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from posthouse.web.http_reader import Head
 from posthouse.web.websocket import WebSocketExchange
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
+from tests.machine import slowness
 
 ALL_BUFFERS = 32 * 2**20
 """Octets: more than the system keeps for both directions of a connection."""
@@ -361,6 +363,30 @@ async def test_who_is_logged_out_hears_and_does_nothing_more(house: TestHouse) -
     await talking.send(request)
     for socket in (talking, listening):
         assert await socket.ended() == 1008
+    await stream.close()
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+async def test_streams_end_with_what_opened_them_though_nothing_happens(
+    house: TestHouse, revoked: bool
+) -> None:
+    """Revoked or over: within a second, as in the other protocols, not when there is news."""
+    alice = house.accounts["alice@example.test"]
+    bearers = house.app.house.security.bearers
+    end = int(time.time()) + 2
+    _, token = await bearers.add_token(alice, name="x", scope=(), expires_at=0 if revoked else end)
+    bearer = {"Authorization": f"Bearer {token}"}
+    socket, _ = await Socket.open(house, subprotocols=["jmap"], **bearer)
+    stream, stays = await Stream.open(house, **bearer), await opened(house)
+    if revoked:
+        end = int(time.time())
+        removal = RemoveCredentials(account_id=alice.account_id, kind=CredentialKind.TOKEN)
+        await house.app.store.apply(removal)
+    assert await stream.event() == {}
+    assert await socket.ended() == 1008
+    assert end <= time.time() < end + 1 + slowness()
+    assert len(house.app.house.directory.open_logins) == 1
+    await stays.close()
     await stream.close()
 
 

@@ -13,7 +13,6 @@ from typing import Final
 from posthouse.errors import Temporary
 from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, Completion, no_arguments
 from posthouse.imap.session import Session
-from posthouse.imap.view import View
 from posthouse.net.faults import ConnectionFault
 
 log = logging.getLogger("posthouse.imap")
@@ -22,11 +21,10 @@ log = logging.getLogger("posthouse.imap")
 class Pusher:
     """Tells an idle client what changes, one task at a time."""
 
-    __slots__ = ("_again", "_session", "_task", "_view")
+    __slots__ = ("_again", "_session", "_task")
 
-    def __init__(self, session: Session, view: View) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._view = view
         self._task: asyncio.Task[None] | None = None
         self._again = False
 
@@ -34,7 +32,7 @@ class Pusher:
         """Something may have changed."""
         if self._task is not None:
             self._again = True
-        elif self._view.behind(expunges=True):
+        elif self._session.behind(expunges=True):
             self._task = asyncio.get_running_loop().create_task(self._push())
 
     async def _push(self) -> None:
@@ -43,7 +41,7 @@ class Pusher:
             while self._again:
                 self._again = False
                 # RFC 2177 §3: all updates may come during IDLE, EXPUNGE too: the command is in progress.
-                await self._view.tell(self._session, expunges=True)
+                await self._session.tell(expunges=True)
                 await self._session.flush()
         except Temporary:
             pass  # what could not be read now is told with the next change or command
@@ -62,20 +60,21 @@ class Pusher:
 
 async def run_idle(session: Session, args: None) -> Completion:
     """Push until DONE."""
-    view = session.view
+    sources = [each for each in (session.view, session.notices) if each is not None]
     session.send(b"+ idling\r\n")
     await session.flush()  # before anything is pushed: two tasks must not wait for one slow client at once
     pusher = None
-    if view is not None:
-        pusher = Pusher(session, view)
-        view.rest()
-        view.on_change = pusher.heard
+    if sources:
+        pusher = Pusher(session)
+        for source in sources:
+            source.rest()
+            source.on_change = pusher.heard
         pusher.heard()
     try:
         line = await session.read_line()
     finally:
-        if view is not None:
-            view.on_change = None
+        for source in sources:
+            source.on_change = None
         if pusher is not None:
             await pusher.stop()
     if line.strip().upper() != b"DONE":

@@ -25,6 +25,7 @@ from posthouse.imap.commands.row import (
     no_arguments,
 )
 from posthouse.imap.grammar import Reader
+from posthouse.imap.notices import enable_metadata
 from posthouse.imap.session import Session
 
 log = logging.getLogger("posthouse.imap")
@@ -198,6 +199,8 @@ async def run_enable(session: Session, names: list[bytes]) -> None:
             name = b"IMAP4rev2"
         elif name == b"UTF8=ACCEPT":
             session.utf8_accept = True
+        elif name == b"METADATA":
+            await enable_metadata(session)
         else:
             continue
         enabled.append(b" " + name)

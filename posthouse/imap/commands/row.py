@@ -69,6 +69,8 @@ class Command(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     """Whether EXPUNGE may be announced with the plain form; with `UID` it always may (RFC 9051 §7.5.1)."""
     waits: bool = False
     """Whether it waits for the client by its nature, so that long is not slow."""
+    too_large: bytes = b""
+    """The response code of the NO for a literal over the limit; empty: that is answered BAD [TOOBIG]."""
     capabilities: tuple[bytes, ...] = ()
     """What CAPABILITY says because this command is here."""
     rfc: str

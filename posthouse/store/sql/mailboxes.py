@@ -24,7 +24,7 @@ from posthouse.store.model import (
     Mailbox,
     Role,
 )
-from posthouse.store.sql import gone, shared
+from posthouse.store.sql import gone, metadata, shared
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.placements import Selection, leave
 from posthouse.store.sql.state import AccountState, MailboxState
@@ -153,6 +153,7 @@ def _delete_pieces(tx: Transaction, op: DeleteMailbox) -> Iterator[None]:
     account.messages -= mailbox.total
     doom(tx, account.account_id, mailbox.mailbox_id, account.modseq)
     shared.forget_mailbox(tx, account, mailbox.mailbox_id)
+    metadata.forget_mailbox(tx, account, mailbox.mailbox_id)
 
 
 def _leave_twins(tx: Transaction, account: AccountState, mailbox: MailboxState) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from posthouse.store import care, judgement
 from posthouse.store import credentials as proofs
 from posthouse.store import interface as ops
+from posthouse.store import metadata as mailbox_metadata
 from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     copying,
@@ -15,6 +16,7 @@ from posthouse.store.sql import (
     items,
     mailboxes,
     messages,
+    metadata,
     people,
     placements,
     queue,
@@ -38,6 +40,7 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.ArrangeMailbox: mailboxes.arrange,
     ops.PutItem: items.put,
     ops.RemoveItem: items.remove,
+    mailbox_metadata.SetMetadata: metadata.put,
     ops.AddUpload: uploads.add,
     ops.RemoveUpload: uploads.remove,
     ops.PruneUploads: uploads.prune,
