@@ -58,7 +58,8 @@ def ensure_pair(
 ) -> bool:
     """Make a self-signed pair at these places unless a good one is there. Says whether it made one. OSError.
 
-    Not good: a file is missing, the hostname or one of its other names (`also`) is not in it, or it ends within `CERTIFICATE_RENEW_DAYS`.
+    Not good: a file is missing, the hostname or another of its names (`also`) is not in it, or it ends within
+    `CERTIFICATE_RENEW_DAYS`.
     """
     if key.exists() and _still_good(certificate, (hostname, *also), now):
         return False

@@ -460,7 +460,7 @@ async def test_a_certificate_has_the_names_by_which_others_come(
     fixture: Fixture, doors: tuple[str, ...], names: tuple[str, ...], level: Level
 ) -> None:
     fixture.public_name = "mail.north.test"
-    fixture.listening = dict.fromkeys(doors, [":1"])
+    fixture.listening = {name: [":1"] for name in doors}
     made = make_pair(names[0], datetime.fromtimestamp(fixture.now, UTC), also=names[1:])
     fixture.certificate.write_bytes(made.certificate)
     assert (await fixture.levels())["certificate"].level is level
