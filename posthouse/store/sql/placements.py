@@ -1,4 +1,4 @@
-"""Operations on many messages of a mailbox: flags and expunge; `copying.py` has copy and move.
+"""Operations on many messages of a mailbox: flags, and leaving it (`copying.py`, `expunging.py`).
 
 All work is done by the database over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows
 are cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
@@ -14,12 +14,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
-from posthouse.store.interface import (
-    Expunge,
-    Expunged,
-    FlagsSet,
-    SetFlags,
-)
+from posthouse.store.interface import FlagsSet, SetFlags
 from posthouse.store.judgement import lesson_of_flags
 from posthouse.store.memory import changes
 from posthouse.store.model import DELETED, SEEN
@@ -310,31 +305,7 @@ def twins_among(
     ]
 
 
-# --- expunge ----------------------------------------------------------------------------------------------
-
-
-def expunge(tx: Transaction, op: Expunge) -> Expunged | Pieces:
-    """Expunge."""
-    _, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    found: Expunged | Pieces = carry_out(tx, mailbox, op.uids, _expunge_pieces(tx, op))
-    return found
-
-
-def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged | None]:
-    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    gone: list[int] = []
-    modseq = mailbox.highest_modseq
-    nothing = not op.force and not mailbox.deleted
-    for selection in () if nothing else selections(tx, account, mailbox, op.uids):
-        if not op.force:
-            selection = narrowed(selection, "flags & 8 != 0")
-        some = leave(tx, account, mailbox, selection, keep_emails=False)
-        if some:
-            modseq = account.modseq
-            gone += some
-        yield None
-        account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    yield Expunged(uids=Ranges.of_sorted(gone), modseq=modseq)
+# --- leaving ----------------------------------------------------------------------------------------------
 
 
 def leave(
