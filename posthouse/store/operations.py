@@ -197,6 +197,8 @@ class Expunge(Op[Expunged], frozen=True, kw_only=True):
     mailbox_id: int
     uids: Ranges | None = None
     force: bool = False
+    complete: bool = False
+    """All of `uids` or none (RFC 8508): NotFound when one of them is not there any more."""
 
 
 # --- the outbound queue ---------------------------------------------------------------------------------
