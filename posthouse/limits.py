@@ -489,6 +489,8 @@ IMAP_APPEND_MEMORY: Final = 256 * KB
 IMAP_APPEND_MESSAGES: Final = 1000
 """Messages of one APPEND (MULTIAPPEND), which is one commit."""
 
+IMAP_COPY_ACROSS: Final = 500
+"""Messages of a COPY or MOVE between accounts that are one commit: more would keep new mail waiting."""
 IMAP_BAD: Final = 100
 """BAD answers in a row after which a client that logged in is closed: it is looping."""
 
@@ -1498,6 +1500,9 @@ NODE_BEAT: Final = 5.0
 
 NODE_SILENCE: Final = 60.0
 """Seconds without one after which others take over a node's leases; a delivery in time ends before."""
+
+HOST_REMEMBERED: Final = 7 * 86_400
+"""Seconds that the DNS plan, the MTA-STS policy and the cleaning of forged results know a host that fell silent."""
 
 NODE_PATIENCE: Final = 15.0
 """Seconds that a node gives signs of life before it takes over from others: after an outage all have been silent."""

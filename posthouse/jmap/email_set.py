@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.mailbox_rights import NONE, MailboxRights
 from posthouse.errors import Conflict, NotFound, OverQuota
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context, Opened
@@ -22,7 +23,6 @@ from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.mail import Standing
 from posthouse.jmap.mail_rights import check_additions, check_flags, check_removals, rights_of
 from posthouse.jmap.patch import apply_patch
-from posthouse.jmap.rights import NONE, MailboxRights
 from posthouse.jmap.snoozed import snooze_of, snooze_operations
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.ranges import Ranges

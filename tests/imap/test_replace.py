@@ -77,11 +77,8 @@ async def test_who_is_replaced_during_an_upload_is_refused_and_adds_nothing(post
     assert (await quick.until(b"b "))[-1].startswith(b"b OK ")
     slow.send(text[500:] + b"\r\n")
     lines = await slow.until(b"a ")
-    assert lines == [
-        b"* 1 EXPUNGE\r\n",
-        b"* 1 EXISTS\r\n",
-        b"a NO [EXPUNGEISSUED] The message has been expunged or replaced meanwhile\r\n",
-    ]
+    assert lines[:-1] == [b"* 1 EXPUNGE\r\n", b"* 1 EXISTS\r\n"]
+    assert lines[-1].startswith(b"a NO [EXPUNGEISSUED] ")
     assert await subjects(quick, b"INBOX") == [b"quick"]
 
 

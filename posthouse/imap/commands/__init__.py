@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from posthouse.imap.commands import (
+    acl,
     any_state,
     append,
     compress,
@@ -40,6 +41,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *list.ROWS,
     *status.ROWS,
     *quota.ROWS,
+    *acl.ROWS,
     *metadata.ROWS,
     *append.ROWS,
     *replace.ROWS,

@@ -16,16 +16,18 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import Temporary
+from posthouse.imap.acl import SEEN as SEEN_RIGHT
 from posthouse.imap.commands.row import SELECTED, Bad, Command, No
 from posthouse.imap.commands.select import changed_since
 from posthouse.imap.fetch_args import Attribute, FetchArgs, Item, parse_fetch
 from posthouse.imap.fetch_large import send_large
 from posthouse.imap.fetch_plan import Batch, Plan, fill, plan_of
+from posthouse.imap.flag_rights import Change, set_flags
 from posthouse.imap.rows import FlagTexts, flag_lines
 from posthouse.imap.session import Session
 from posthouse.imap.view import View, give_way
 from posthouse.ranges import Ranges
-from posthouse.store.interface import FlagsSet, SetFlags
+from posthouse.store.interface import FlagsSet
 from posthouse.store.model import SEEN
 
 
@@ -48,7 +50,7 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
         if Attribute.FLAGS in args.items:
             session.send(view.new_keywords(texts))
         fetch = Fetch(session, view, plan_of(args.items), texts, uids)
-        await (fetch.run_and_mark_seen() if args.sets_seen and not view.read_only else fetch.run())
+        await (fetch.run_and_mark_seen() if args.sets_seen and view.may(SEEN_RIGHT) else fetch.run())
         if not args.uid and fetch.count < len(uids):
             # RFC 2180 §4.1.2: what is there was sent; the rest has been expunged by others.
             raise No(b"EXPUNGEISSUED", "Some of the messages no longer exist")
@@ -57,6 +59,8 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
 async def _send_vanished(session: Session, view: View, args: FetchArgs, since: int) -> None:
     """RFC 7162 §3.2.6: what of the set asked for has vanished, before any FETCH response."""
     index = view.index
+    if index.removed:
+        return
     vanished = await session.store.vanished_since(index.account_id, index.mailbox_id, since)
     asked = view.saved if args.messages.saved else args.messages.resolve(max(view.uid_next - 1, 1))
     # What this client still believes to be there is told by VANISHED without EARLIER.
@@ -138,18 +142,12 @@ class Fetch:
         ]
 
     async def _mark_seen(self, uids: Ranges) -> FlagsSet | None:
-        index = self._view.index
-        change = SetFlags(
-            account_id=index.account_id,
-            mailbox_id=index.mailbox_id,
-            uids=uids,
-            action="add",
-            flags=frozenset({"\\Seen"}),
-        )
+        view, change = self._view, Change(action="add", flags=frozenset({"\\Seen"}))
         try:
-            return await self._session.store.apply(change)
-        except Temporary:
+            return await set_flags(view, self._session.account_id, uids, change)
+        except (Temporary, No):
             # A full disk must not keep anybody from reading: the message stays unseen, and nothing else is said.
+            # RFC 4314 §4: nor must it be set without the right to it.
             return None
 
     async def _tell_seen(self, uids: Ranges) -> None:

@@ -15,6 +15,7 @@ from posthouse.errors import NotFound
 from posthouse.imap.commands.append import MessageHead, Upload, message_head
 from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
 from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import opened
 from posthouse.imap.sequence import STAR, SequenceSet
 from posthouse.imap.session import Session
 from posthouse.imap.view import View
@@ -45,21 +46,19 @@ async def run_replace(session: Session, args: ReplaceArgs) -> Completion:
     """Take the message, put it in the old one's place, and tell both."""
     view = session.view
     assert view is not None
-    if view.read_only:
-        raise No(b"READ-ONLY", "The mailbox is open for reading only")
+    view.need("te")  # RFC 8508 §4.1: what STORE \\Deleted and EXPUNGE need here, and APPEND there
     old = view.select(SequenceSet(((args.number, args.number),)), uid=args.uid)
     freed = _octets(view, old)
-    target = await session.store.mailbox(session.account_id, args.mailbox)
-    if target is None:
-        # RFC 8508 §3.4: response codes as with APPEND
-        raise No(b"TRYCREATE", "No such mailbox")
-    room = await session.services.directory.room(session.account)
-    # RFC 8508 §3.4: the quota sees the message against what its removal frees.
-    upload = Upload(session, target, None if room is None else room + freed)
+    # RFC 8508 §3.4: response codes as with APPEND
+    target = await opened(session, args.mailbox, "i", otherwise=b"TRYCREATE")
+    room = await session.services.directory.room(target.owner or session.account)
+    if room is not None and target.mailbox.account_id == view.index.account_id:
+        room += freed  # RFC 8508 §3.4: the quota sees the message against what its removal frees
+    upload = Upload(session, target, room)
     try:
         if await upload.take(args.head) is not None:
             raise Bad("REPLACE takes one message")  # RFC 8508 §4.7
-        added = await _commit(session, view, old, upload, freed)
+        added = await _commit(session, view, old, upload, args.mailbox)
     except BaseException:
         await upload.discard()
         raise
@@ -83,9 +82,13 @@ def _octets(view: View, old: Ranges) -> int:
     return view.index.sizes[place]
 
 
-async def _commit(session: Session, view: View, old: Ranges, upload: Upload, freed: int) -> Added:
-    add, name, index = upload.ops[0], upload.target.name, view.index
-    if add.content.size <= freed:
+async def _commit(session: Session, view: View, old: Ranges, upload: Upload, name: str) -> Added:
+    (add,) = await upload.allowed(name)
+    if view.in_doubt:
+        await view.look()
+    view.need("te")  # an upload may take long
+    index = view.index
+    if add.account_id == index.account_id and add.content.size <= _octets(view, old):
         # RFC 8508 §3.4: what needs no more room is no matter of the quota, not even of one that is exceeded.
         add = msgspec.structs.replace(add, check_quota=False)
     gone = Expunge(
@@ -95,8 +98,7 @@ async def _commit(session: Session, view: View, old: Ranges, upload: Upload, fre
         # First what frees room. Both or none: a second REPLACE of the same message finds it gone, and adds nothing.
         _, added = await session.store.commit(gone, add)
     except NotFound:
-        if await session.store.mailbox(session.account_id, name) is None:
-            raise No(b"TRYCREATE", "The mailbox has just been deleted") from None
+        await opened(session, name, "i", otherwise=b"TRYCREATE")
         raise No(b"EXPUNGEISSUED", "The message has been expunged or replaced meanwhile") from None
     found: Added = added
     return found

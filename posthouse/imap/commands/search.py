@@ -76,7 +76,7 @@ class Snapshot:
 class Search:
     """One search under way."""
 
-    __slots__ = ("_account_id", "_keywords", "_now", "_session", "_view", "snapshot")
+    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "snapshot")
 
     def __init__(self, session: Session, view: View, keywords: tuple[str, ...]) -> None:
         known = view.known
@@ -84,7 +84,8 @@ class Search:
         self.snapshot = Snapshot(rows, view)
         self._session = session
         self._view = view
-        self._account_id = view.index.account_id
+        self.account_id = view.index.account_id
+        """Whose mailbox it is."""
         self._keywords = keywords
         self._now = session.now()
 
@@ -156,7 +157,7 @@ class Search:
     async def _text(self, field: str, needle: str, places: Places) -> Places:
         email_ids = self.snapshot.email_ids
         asked = [email_ids[place] for place in places]
-        found = await self._session.store.search_text(self._account_id, asked, field, needle)
+        found = await self._session.store.search_text(self.account_id, asked, field, needle)
         return [place for place in places if email_ids[place] in found]
 
     async def _sent(self, least: int, bound: int, places: Places) -> Places:
@@ -165,7 +166,7 @@ class Search:
         for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
             part = places[first : first + limits.IMAP_FETCH_ROWS]
             ids = [self.snapshot.email_ids[place] for place in part]
-            rows = await self._session.store.emails(self._account_id, ids, ("sent_at", "envelope"))
+            rows = await self._session.store.emails(self.account_id, ids, ("sent_at", "envelope"))
             for place, row in zip(part, rows, strict=True):
                 if row is not None and _sent_within(row[0], row[1], least, bound):
                     found.append(place)
@@ -178,9 +179,9 @@ class Search:
             ids = [self.snapshot.email_ids[place] for place in part]
             store = self._session.store
             numbers: Sequence[int | None] = (
-                await store.threads(self._account_id, ids)
+                await store.threads(self.account_id, ids)
                 if thread
-                else await store.origins(self._account_id, ids)
+                else await store.origins(self.account_id, ids)
             )
             found += [place for place, one in zip(part, numbers, strict=True) if one == wanted]
         return found
@@ -238,7 +239,7 @@ async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
     if args.numbers:
         # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
         view.hold_expunges = True
-    keywords = await session.store.keywords(session.account_id)
+    keywords = await session.store.keywords(view.index.account_id)
     search = Search(session, view, keywords)
     try:
         places = await search.find(args.key)

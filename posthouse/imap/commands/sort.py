@@ -75,7 +75,7 @@ async def _values(session: Session, search: Search, places: Places, key: SortKey
         numbers = [search.snapshot.email_ids[place] for place in part]
         # RFC 5256 §2.2: without a Date that can be read it is the internal date, as `sent_at` has it.
         column = "sent_at" if key is SortKey.DATE else "envelope"
-        rows = await session.store.emails(session.account_id, numbers, [column])
+        rows = await session.store.emails(search.account_id, numbers, [column])
         values = [None if row is None else row[0] for row in rows]
         if key is SortKey.DATE:
             found.update(zip(part, [value or 0 for value in values], strict=True))
