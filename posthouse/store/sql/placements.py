@@ -1,4 +1,4 @@
-"""Operations on many messages of a mailbox: flags, and leaving it (`copying.py`, `expunging.py`).
+"""Operations on many messages of a mailbox: flags and expunge; `copying.py` has copy and move.
 
 All work is done by the database over whole ranges of UIDs; Python sees lists of UIDs only. More than PIECE_ROWS rows
 are cut into pieces, each consistent by itself: its own mod-sequence, journal row and counts, so that a crash between
@@ -14,7 +14,10 @@ import msgspec
 
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
-from posthouse.store.interface import FlagsSet, SetFlags
+from posthouse.store.interface import (
+    FlagsSet,
+    SetFlags,
+)
 from posthouse.store.judgement import lesson_of_flags
 from posthouse.store.memory import changes
 from posthouse.store.model import DELETED, SEEN
@@ -305,7 +308,7 @@ def twins_among(
     ]
 
 
-# --- leaving ----------------------------------------------------------------------------------------------
+# --- expunge ----------------------------------------------------------------------------------------------
 
 
 def leave(
