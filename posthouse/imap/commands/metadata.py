@@ -215,11 +215,9 @@ async def run_set(session: Session, args: SetArgs) -> None:
         raise No(b"LIMIT", f"The name of an entry may have at most {limits.METADATA_NAME} octets")
     change = SetMetadata(account_id=session.account_id, mailbox_id=number, values=args.values)
     try:
-        modseq = await session.store.apply(change)
+        await session.store.apply(change)
     except Conflict:
         raise No(b"METADATA TOOMANY", "There are too many annotations") from None
-    if session.notices is not None:
-        session.notices.note_own_metadata(modseq)
 
 
 async def copy_metadata(session: Session, source_id: int, target_id: int) -> None:
