@@ -540,6 +540,9 @@ NOTIFY_MAILBOXES: Final = 10_000
 NOTIFY_WAITING: Final = 2_000
 """Notifications told at once, of mailboxes other than the selected one; when more wait it is NOTIFICATIONOVERFLOW."""
 
+NOTIFY_RENAMES: Final = 32
+"""Renames told as such at once: each looks at all names; further ones are told as names that went and came."""
+
 NOTIFY_PAUSE: Final = 0.1
 """Seconds between two pushes to a NOTIFY session: the first change is told at once, a storm ten times a second."""
 

@@ -7,11 +7,14 @@ the subscriptions. So changes that nobody was told of yet take no room, however 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import is_not
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.imap.notify_args import MESSAGE_EVENTS, Event, Group, Scope
+from posthouse.imap.notify_names import NameNews, above
 from posthouse.store.interface import (
     AddEmail,
     CopyEmails,
@@ -26,12 +29,6 @@ from posthouse.store.interface import (
 from posthouse.store.model import SEPARATOR, Mailbox
 
 _NOTHING: Final[frozenset[Event]] = frozenset()
-
-
-def above(name: str) -> list[str]:
-    """All levels above a name, the nearest last."""
-    levels = name.split(SEPARATOR)
-    return [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
 
 
 class Filter:
@@ -75,6 +72,16 @@ class Change(msgspec.Struct, frozen=True):
     after: Mailbox
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A name to be told."""
+
+    name: str
+    old: str | None = None
+    """The name that it had before."""
+    gone: bool = False
+    """Whatever stands there now, what the client knows there is no more."""
+
+
 class Difference(msgspec.Struct, frozen=True):
     """What happened to the account since the client was told."""
 
@@ -84,66 +91,96 @@ class Difference(msgspec.Struct, frozen=True):
     """Subscriptions as the client knows them."""
     resubscribed: frozenset[str]
     """Names that were subscribed or unsubscribed."""
+    names: NameNews | None
+    """How names changed, when some mailbox has another than before."""
+
+    def is_same(self, change: Change) -> bool:
+        """Whether the client knows that the mailbox is what it was, under whatever name."""
+        before, after = change.before, change.after
+        if before is None or before.name == after.name:
+            return before is not None
+        return self.names is not None and after.mailbox_id in self.names.carried
 
 
 class Watch:
     """The account as one client knows it."""
 
-    __slots__ = ("filter", "known", "subscribed")
+    __slots__ = ("_apart", "_list", "filter", "known", "subscribed")
 
     def __init__(self, filter_: Filter, mailboxes: Iterable[Mailbox], subscribed: frozenset[str]) -> None:
         self.filter = filter_
         self.known = {mailbox.mailbox_id: mailbox for mailbox in mailboxes}
         self.subscribed = subscribed
+        self._list: Sequence[Mailbox] = ()
+        """The store's list as it was compared last."""
+        self._apart = True
+        """Some mailbox is known otherwise than it stands there."""
+
+    def note(self, mailbox: Mailbox) -> None:
+        """The client knows it like this."""
+        if self.known.get(mailbox.mailbox_id) is not mailbox:
+            self.known[mailbox.mailbox_id] = mailbox
+            self._apart = True
+
+    def _fresh(self, mailboxes: Sequence[Mailbox]) -> list[Mailbox]:
+        """Those that are not the very values that are known."""
+        before, self._list = self._list, mailboxes
+        if self._apart or len(before) != len(mailboxes):
+            self._apart = False
+            return [each for each in mailboxes if self.known.get(each.mailbox_id) is not each]
+        return list(compress(mailboxes, map(is_not, mailboxes, before)))
 
     def difference(self, mailboxes: Sequence[Mailbox], subscribed: frozenset[str]) -> Difference:
         """What the client does not know; from now on it does."""
         known = self.known
-        fresh = [each for each in mailboxes if known.get(each.mailbox_id) is not each]
-        changed = []
-        for each in fresh:
-            before = known.get(each.mailbox_id)
-            known[each.mailbox_id] = each
-            if before != each:
-                changed.append(Change(before, each))
+        fresh = self._fresh(mailboxes)
+        changed = [Change(known.get(each.mailbox_id), each) for each in fresh]
+        renamed = any(each.before is not None and each.before.name != each.after.name for each in changed)
+        names_before = {number: each.name for number, each in known.items()} if renamed else {}
+        known.update((each.mailbox_id, each) for each in fresh)
         gone: list[Mailbox] = []
         if len(known) > len(mailboxes):
             gone = [known.pop(number) for number in known.keys() - {each.mailbox_id for each in mailboxes}]
-        before_subscribed, self.subscribed = self.subscribed, subscribed
-        return Difference(changed, gone, before_subscribed, before_subscribed ^ subscribed)
+        before, self.subscribed = self.subscribed, subscribed
+        names = None
+        if renamed:
+            names = NameNews(
+                names_before,
+                {number: each.name for number, each in known.items()},
+                lambda name: self._wants_name(name, before),
+            )
+        changed = [each for each in changed if each.before is not each.after and each.before != each.after]
+        return Difference(changed, gone, before, before ^ subscribed, names)
 
     # --- names --------------------------------------------------------------------------------------------
 
-    def names(self, difference: Difference) -> dict[str, str | None]:
-        """The names to be told by LIST (RFC 5465 §5.4, §5.5), each with the one it had before if it was renamed."""
-        found: dict[str, str | None] = {}
-        renamed = {
-            change.before.name: change.after.name
-            for change in difference.changed
-            if change.before is not None and change.before.name != change.after.name
+    def names(self, difference: Difference) -> list[Named]:
+        """The names to be told by LIST (RFC 5465 §5.4, §5.5), in order."""
+        gone = {mailbox.name for mailbox in difference.gone}
+        affected = {change.after.name for change in difference.changed if change.before is None} | gone
+        # RFC 5465 §5.4: the mailbox itself and its direct parent are affected, whether that exists or not
+        affected |= {level for name in affected for level in above(name)[-1:]}
+        before = difference.subscribed
+        told = [Named(name, gone=True) for name in sorted(gone) if self._wants_name(name, before)]
+        if difference.names is not None:
+            told += [Named(name, old) for name, old in difference.names.renames]
+            affected |= difference.names.moved()
+            done = {name for name, _ in difference.names.renames}
+        else:
+            there = {mailbox.name for mailbox in self.known.values()} if gone else set()
+            told = [each for each in told if each.name not in there]
+            done = gone - there
+        rest = {name for name in affected - done if self._wants_name(name, before)}
+        # The subscription changes the list itself (RFC 5465 §6.4), so it counts before and after.
+        rest |= {
+            name
+            for name in difference.resubscribed - done
+            if Event.SUBSCRIPTION_CHANGE in self.filter.events(name, True)
         }
-        for old, new in renamed.items():
-            # RFC 5465 §5.4: children are renamed with it, and not told
-            moved = any(
-                above_old in renamed and new == renamed[above_old] + old[len(above_old) :]
-                for above_old in above(old)
-            )
-            if not moved and (self._wants_name(old, difference) or self._wants_name(new, difference)):
-                found[new] = old
-        made = [change.after.name for change in difference.changed if change.before is None]
-        for name in (*made, *(mailbox.name for mailbox in difference.gone)):
-            # RFC 5465 §5.4: the mailbox itself and its direct parent are affected, whether that exists or not
-            for affected in (name, *above(name)[-1:]):
-                if self._wants_name(affected, difference):
-                    found.setdefault(affected, None)
-        for name in difference.resubscribed:
-            # The subscription changes the list itself (RFC 5465 §6.4), so it counts before and after.
-            if Event.SUBSCRIPTION_CHANGE in self.filter.events(name, True):
-                found.setdefault(name, None)
-        return found
+        return told + [Named(name) for name in sorted(rest)]
 
-    def _wants_name(self, name: str, difference: Difference) -> bool:
-        subscribed = name in self.subscribed or name in difference.subscribed
+    def _wants_name(self, name: str, subscribed_before: frozenset[str]) -> bool:
+        subscribed = name in self.subscribed or name in subscribed_before
         return Event.MAILBOX_NAME in self.filter.events(name, subscribed)
 
     # --- messages -----------------------------------------------------------------------------------------
@@ -159,14 +196,14 @@ class Watch:
         if not events:
             return ()
         flags = Event.FLAG_CHANGE in events
-        if before is not None and not self._watched_before(before, difference):
-            before = None  # RFC 5465 §6.4: it belongs to the list only now
-        if before is None:
-            # What took the place of another has another UIDVALIDITY (RFC 5465 §5.1).
-            replaced = any(mailbox.name == after.name for mailbox in difference.gone)
-            moved = replaced or after.uid_next > 1
-        else:
-            moved = (before.total, before.uid_next) != (after.total, after.uid_next)
+        if before is not None and not (
+            difference.is_same(change) and self._watched_before(before, difference)
+        ):
+            before = (
+                None  # RFC 5465 §6.4: it belongs to the list only now, or nobody told that it was renamed
+            )
+        # RFC 5465 §5.1: what stands newly under this name may have another UIDVALIDITY than what was there.
+        moved = before is None or (before.total, before.uid_next) != (after.total, after.uid_next)
         items = [b"UIDVALIDITY"]
         if moved:
             items = [b"MESSAGES", b"UIDNEXT", *items]
@@ -177,7 +214,7 @@ class Watch:
         ):
             # RFC 5465 §5.1-5.3: once CONDSTORE or QRESYNC is on
             items.append(b"HIGHESTMODSEQ")
-        return tuple(items) if moved or (before is not None and len(items) > 1) else ()
+        return tuple(items) if len(items) > 1 else ()
 
     def _watched_before(self, before: Mailbox, difference: Difference) -> bool:
         events = self.filter.events(before.name, before.name in difference.subscribed)
@@ -189,7 +226,7 @@ class Watch:
         """The client knows what it did (RFC 5465 §5), as long as nobody else did something before it there."""
         known = self.known
         if isinstance(op, CreateMailbox):
-            known[result.mailbox_id] = result
+            self.note(result)
         elif isinstance(op, DeleteMailbox):
             known.pop(op.mailbox_id, None)
         elif isinstance(op, RenameMailbox):
@@ -202,24 +239,26 @@ class Watch:
             self._came(op.target_id, result.target.first, len(result.target), seen=None)
         elif isinstance(op, Expunge) and op.mailbox_id in known:
             mailbox = known[op.mailbox_id]
-            known[op.mailbox_id] = msgspec.structs.replace(mailbox, total=mailbox.total - len(result.uids))
+            self.note(msgspec.structs.replace(mailbox, total=mailbox.total - len(result.uids)))
 
     def _renamed(self, op: RenameMailbox) -> None:
         mailbox = self.known.get(op.mailbox_id)
         if mailbox is None:
             return
         old = mailbox.name
-        for number, each in tuple(self.known.items()):
+        for each in tuple(self.known.values()):
             if each.name == old or each.name.startswith(old + SEPARATOR):
-                self.known[number] = msgspec.structs.replace(each, name=op.name + each.name[len(old) :])
+                self.note(msgspec.structs.replace(each, name=op.name + each.name[len(old) :]))
 
     def _came(self, mailbox_id: int, uid: int, count: int, *, seen: bool | None) -> None:
         mailbox = self.known.get(mailbox_id)
         if mailbox is None or mailbox.uid_next != uid:
             return  # what came before it is to be told, and this with it
-        self.known[mailbox_id] = msgspec.structs.replace(
-            mailbox,
-            total=mailbox.total + count,
-            uid_next=uid + count,
-            unseen=mailbox.unseen + (seen is False),
+        self.note(
+            msgspec.structs.replace(
+                mailbox,
+                total=mailbox.total + count,
+                uid_next=uid + count,
+                unseen=mailbox.unseen + (seen is False),
+            )
         )

@@ -358,7 +358,8 @@ class View:
             return
         session.send(self.new_keywords(texts))
         # RFC 9051 §7.5.2: unsolicited FETCH responses must include UID; RFC 7162 §3.2.4: and MODSEQ with CONDSTORE.
-        uid = session.rev2 or session.condstore
+        # RFC 5465 §5.1: and with NOTIFY.
+        uid = session.rev2 or session.condstore or self.heeds is not None
         for rows in self.rows(flagged, limits.IMAP_FLAG_ROWS):
             session.send(flag_lines(rows, self.index, texts, uid=uid, modseq=session.condstore))
             await give_way(session)

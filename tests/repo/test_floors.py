@@ -19,6 +19,7 @@ BY_MODULE = {
     "imap.notices": 5,
     "imap.metadata_news": 5,
     "imap.noted_store": 5,
+    "imap.notify_names": 5,
     "imap.notify_watch": 5,
     "imap.pusher": 5,
     "imap.search_keys": 5,

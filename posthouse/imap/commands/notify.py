@@ -21,7 +21,8 @@ from posthouse.imap.fetch_plan import plan_of
 from posthouse.imap.metadata_news import MetadataNews
 from posthouse.imap.notices import Notices
 from posthouse.imap.notify_args import Event, Selected, Wish, parse_notify
-from posthouse.imap.notify_watch import Filter, Watch, above
+from posthouse.imap.notify_names import above
+from posthouse.imap.notify_watch import Filter, Named, Watch
 from posthouse.imap.session import Session
 from posthouse.imap.view import Heeds, View, give_way
 from posthouse.ranges import EMPTY, Ranges
@@ -158,7 +159,7 @@ class Watching(Notices):
         number = view.index.mailbox_id
         if self._watch is not None and number in self._watch.known:
             # RFC 5465 §3.1: of it SELECTED alone decides; what is not told by then, is told when it has been left.
-            self._watch.known[number] = view.as_told(self._watch.known[number])
+            self._watch.note(view.as_told(self._watch.known[number]))
 
     def _turn_to(self, view: View | None) -> None:
         """Another mailbox is selected, or none."""
@@ -240,21 +241,27 @@ def _selected_id(session: Session) -> int:
 
 
 def _name_lines(
-    names: dict[str, str | None], mailboxes: tuple[Mailbox, ...], subscribed: frozenset[str], utf8: bool
+    names: list[Named],
+    mailboxes: tuple[Mailbox, ...],
+    subscribed: frozenset[str],
+    utf8: bool,
 ) -> list[bytes]:
     """RFC 5465 §5.4, §5.5: a LIST response for each name, with all attributes as they are now."""
     existing = {mailbox.name: mailbox for mailbox in mailboxes}
     parents = {level for name in existing for level in above(name)}
     lines = []
-    for name, old in sorted(names.items()):
-        mailbox = existing.get(name)
+    for named in names:
+        name = named.name
+        mailbox = None if named.gone else existing.get(name)
         attributes = [b"\\NonExistent", b"\\Noselect"] if mailbox is None else []
         attributes.append(b"\\HasChildren" if name in parents else b"\\HasNoChildren")
         if mailbox is not None and mailbox.role not in (None, Role.INBOX):
             attributes.append(SPECIAL_USE[mailbox.role])
         if name in subscribed:
             attributes.append(b"\\Subscribed")
-        extended = b"" if old is None else b' ("OLDNAME" (%b))' % encode.mailbox(old, utf8=utf8)
+        extended = b""
+        if named.old is not None:
+            extended = b' ("OLDNAME" (%b))' % encode.mailbox(named.old, utf8=utf8)
         shown = encode.mailbox(name, utf8=utf8)
         lines.append(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), shown, extended))
     return lines
