@@ -25,6 +25,7 @@ from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.findings import Finding, Level, fine, look, wrong
 from posthouse.operations.host_check import check_hosts
 from posthouse.operations.household import Household
+from posthouse.smtp.replies import DAMAGED
 from posthouse.store.interface import Store
 from posthouse.store.model import RecipientState
 
@@ -198,6 +199,10 @@ class HouseStatus:
         findings = [fine("queue", text)]
         if hours > 4 or more:
             findings = [look("queue", text, "posthouse queue list shows the last replies")]
+        damaged = sum(DAMAGED.text in r.last_reply for message in waiting for r in message.recipients)
+        if damaged:
+            text = f"messages for {damaged} recipients are damaged in the store"
+            findings.append(wrong("queue", text, "posthouse verify says more; are all disks there?"))
         if held:
             findings.append(look("queue", f"{held} recipients are held", "posthouse queue release ID"))
         return findings

@@ -26,8 +26,9 @@ from posthouse.operations.findings import Finding, Level
 from posthouse.operations.household import Household
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.timeline import Timeline
-from posthouse.store.interface import Enqueue, PutDomain, RecordEvents
-from posthouse.store.model import Content, Domain, Event, NewQueued, NewRecipient
+from posthouse.smtp.replies import DAMAGED
+from posthouse.store.interface import Enqueue, LeaseDue, PutDomain, RecordEvents, RecordOutcomes
+from posthouse.store.model import Content, Domain, Event, NewQueued, NewRecipient, Outcome, RecipientState
 from posthouse.store.trust import DkimKey, PutDkimKey
 from tests.fakes.resolver import FakeResolver
 
@@ -507,6 +508,33 @@ async def test_open_folder_and_old_queue_are_seen(fixture: Fixture) -> None:
     found = await fixture.levels()
     assert found["data folder"].level is Level.WRONG
     assert found["queue"].level is Level.LOOK
+
+
+async def test_damaged_messages_in_the_queue_are_seen(fixture: Fixture) -> None:
+    store = fixture.house.store
+    queue_id = await store.apply(
+        Enqueue(
+            message=NewQueued(
+                trace_id="t",
+                reverse_path="a@north.test",
+                recipients=(NewRecipient(address="b@far.test"),),
+                created_at=fixture.now,
+            ),
+            content=Content.of(b"Subject: x\r\n\r\n"),
+        )
+    )
+    [lease] = await store.apply(LeaseDue(holder="x", now=fixture.now, until=fixture.now + 60, limit=1))
+    outcome = Outcome(
+        recipient_id=lease.message.recipients[0].recipient_id,
+        state=RecipientState.WAITING,
+        at=fixture.now,
+        next_attempt_at=fixture.now + 60,
+        reply=str(DAMAGED),
+    )
+    await store.apply(RecordOutcomes(queue_id=queue_id, token=lease.token, outcomes=(outcome,)))
+    found = await fixture.levels()
+    assert found["queue"].level is Level.WRONG
+    assert found["queue"].text == "messages for 1 recipients are damaged in the store"
 
 
 async def test_too_few_open_files_are_seen(fixture: Fixture) -> None:
