@@ -34,6 +34,15 @@ TRANSFER_GRACE: Final = 300.0
 TRANSFER_RATE: Final = 200
 """Octets a second that a transfer must reach after its grace: a 50 MB message has three days, a drip a minute."""
 
+DEFLATE_STEP: Final = 64 * KB
+"""Octets of a compressed connection that one turn of the loop compresses, or inflates at most: 1-2 ms, 0.2 ms."""
+
+DEFLATE_INPUT: Final = 16 * KB
+"""Compressed octets that one turn of the loop inflates: the most laborious ones take 3 ms."""
+
+DEFLATE_REST: Final = 0.5
+"""Seconds without a word after which a compressed connection lets go of its windows (170 KB): a round trip and more."""
+
 WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a peer must read at least TRANSFER_RATE of what we have for it, each time anew."""
 
@@ -480,6 +489,8 @@ IMAP_APPEND_MEMORY: Final = 256 * KB
 IMAP_APPEND_MESSAGES: Final = 1000
 """Messages of one APPEND (MULTIAPPEND), which is one commit."""
 
+IMAP_COPY_ACROSS: Final = 500
+"""Messages of a COPY or MOVE between accounts that are one commit: more would keep new mail waiting."""
 IMAP_BAD: Final = 100
 """BAD answers in a row after which a client that logged in is closed: it is looping."""
 
@@ -1507,6 +1518,9 @@ NODE_BEAT: Final = 5.0
 
 NODE_SILENCE: Final = 60.0
 """Seconds without one after which others take over a node's leases; a delivery in time ends before."""
+
+HOST_REMEMBERED: Final = 7 * 86_400
+"""Seconds that the DNS plan, the MTA-STS policy and the cleaning of forged results know a host that fell silent."""
 
 NODE_PATIENCE: Final = 15.0
 """Seconds that a node gives signs of life before it takes over from others: after an outage all have been silent."""

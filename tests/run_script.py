@@ -18,13 +18,14 @@ import asyncio
 import re
 import ssl
 import sys
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 WAIT = 10.0
 """Seconds that one expected line may take."""
 
-STEP = re.compile(r"^(C!|C|S\?|S~|S|X|T|TLS)(\d*):(?: (.*)|)$")
+STEP = re.compile(r"^(C!|C|S\?|S~|S|X|T|TLS|DEFLATE)(\d*):(?: (.*)|)$")
 VARIABLE = re.compile(r"\$\*|\$\$|\$([a-z][a-z0-9_]*)")
 
 
@@ -126,15 +127,35 @@ def substitute(text: str, bound: dict[str, str]) -> str:
     )
 
 
+class Inflating:
+    """Lines out of a stream that is compressed from here on (RFC 4978)."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._below = reader
+        self._state = zlib.decompressobj(-15)
+        self._text = b""
+
+    async def readline(self) -> bytes:
+        """The next line, or b"" when the server has closed."""
+        while b"\n" not in self._text:
+            raw = await self._below.read(2**16)
+            if not raw:
+                return b""
+            self._text += self._state.decompress(raw)
+        line, newline, self._text = self._text.partition(b"\n")
+        return line + newline
+
+
 @dataclass
 class Client:
     """One connection of a conversation."""
 
-    reader: asyncio.StreamReader
+    reader: asyncio.StreamReader | Inflating
     writer: asyncio.StreamWriter
     chunk: int = 0
     """Octets per write: 0 sends each line whole, 1 sends octet by octet."""
     heard: list[str] = field(default_factory=list)
+    compressor: zlib._Compress | None = None
 
     @classmethod
     async def connect(cls, host: str, port: int, chunk: int = 0) -> Client:
@@ -144,6 +165,8 @@ class Client:
 
     async def send(self, data: bytes) -> None:
         """Send octets, whole or in small pieces."""
+        if self.compressor is not None:
+            data = self.compressor.compress(data) + self.compressor.flush(zlib.Z_SYNC_FLUSH)
         if not self.chunk:
             self.writer.write(data)
         else:
@@ -168,6 +191,12 @@ class Client:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         await self.writer.start_tls(context, server_hostname="localhost")
+
+    def deflate(self) -> None:
+        """Compress from here on, both ways."""
+        assert isinstance(self.reader, asyncio.StreamReader)
+        self.reader = Inflating(self.reader)
+        self.compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
 
     def close(self) -> None:
         """Drop the connection."""
@@ -214,6 +243,8 @@ class Player:
                 await self._closed(client, step)
             elif step.kind == "TLS":
                 await client.upgrade()
+            elif step.kind == "DEFLATE":
+                client.deflate()
             else:
                 self._fail(step, "this runner has no clock to move")
         except EOFError:

@@ -113,7 +113,10 @@ async def _answer(session: Session, raw: bytes) -> None:
         name, row, uid = _find_row(reader)
         if session.state not in row.states:
             raise Bad(f"{name.decode('ascii')} is not valid when {session.state.value}")
-        completion = await row.run(session, row.parse(reader, uid)) or Completion()
+        arguments = row.parse(reader, uid)
+        if session.view is not None and session.view.in_doubt:
+            await session.view.look()  # RFC 4314 §5.1.1: rights are as they are now
+        completion = await row.run(session, arguments) or Completion()
         words = completion.text or f"{name.decode('ascii')} completed"
         reply = _tagged(tag, b"OK", completion.code, words)
         then = completion.then

@@ -22,10 +22,11 @@ from posthouse.store.model import Mailbox
 class Notices:
     """What one session has asked to be told of its account."""
 
-    __slots__ = ("_end_watch", "enabled_metadata", "metadata", "on_change", "stirred", "store")
+    __slots__ = ("_end_watch", "account_id", "enabled_metadata", "metadata", "on_change", "stirred", "store")
 
     def __init__(self, session: Session, metadata: MetadataNews | None) -> None:
         """`metadata`: None where nobody wants to hear of it."""
+        self.account_id = session.account_id
         self.metadata = metadata
         self.enabled_metadata = False
         self.stirred = False
@@ -61,7 +62,7 @@ class Notices:
 
     def note_own(self, op: Op[Any], result: Any) -> None:
         """This session has committed something itself."""
-        if isinstance(op, SetMetadata) and self.metadata is not None:
+        if isinstance(op, SetMetadata) and op.account_id == self.account_id and self.metadata is not None:
             self.metadata.note_own(result)
 
     def behind(self, session: Session, expunges: bool) -> bool:

@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final
 
-from posthouse.imap import encode
+from posthouse.imap import acl, encode
 from posthouse.ranges import Ranges
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import KEYWORD_SHIFT, SYSTEM_FLAGS
 
 DAY: Final = 86_400
+_FLAGS_LISTED: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 LOWEST_OCTET: Final = 0 if sys.byteorder == "little" else 7
 """Where the system flags' octet stands in the eight of a message's bits."""
 
@@ -86,6 +87,20 @@ def batches(index: MailboxIndex, known: Ranges, selected: Ranges, size: int) -> 
         rows = rows_of(index, known, selected, first, size)
         if rows.positions:
             yield rows
+
+
+def flags_response(keywords: Sequence[str], rights: acl.Rights) -> bytes:
+    """`* FLAGS (…)` and PERMANENTFLAGS: what the rights allow (RFC 4314 §5.1.1); of none the mailbox is read-only."""
+    listed = (*_FLAGS_LISTED, *keywords)
+    names = " ".join(listed).encode("ascii", "replace")
+    if rights >= acl.FLAGS:
+        permanent = b"%b \\*" % names
+    else:
+        # a new keyword needs the right that the others need
+        allowed = [flag for flag in (*listed, "\\*") if acl.right_for(flag) in rights]
+        permanent = " ".join(allowed).encode("ascii", "replace")
+    words = b"Flags permitted" if permanent else b"Read-only mailbox"
+    return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] %b\r\n" % (names, permanent, words)
 
 
 class FlagTexts(dict[int, bytes]):

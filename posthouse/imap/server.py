@@ -27,7 +27,14 @@ from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Services, Session, State
 from posthouse.net.buffer import LineTooLong
 from posthouse.net.connection import Connection
-from posthouse.net.faults import ConnectionFault, IdleTimeout, SentAway, ShuttingDown, TotalTimeout
+from posthouse.net.faults import (
+    BadlyCompressed,
+    ConnectionFault,
+    IdleTimeout,
+    SentAway,
+    ShuttingDown,
+    TotalTimeout,
+)
 from posthouse.store.interface import Store
 
 log = logging.getLogger("posthouse.imap")
@@ -81,6 +88,8 @@ class ImapServer:
             _bye(session, b"UNAVAILABLE", "The server is shutting down")
         except SentAway:
             _bye(session, b"", "The login is not good any more")
+        except BadlyCompressed:
+            _bye(session, b"", "What you send is not compressed by DEFLATE")
         except ConnectionFault:
             pass
         except LocalProtocolError:

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from posthouse import limits
-from posthouse.imap.refusal import Bad
-from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, rows_of
+from posthouse.imap import acl
+from posthouse.imap.refusal import Bad, No
+from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, flags_response, rows_of
 from posthouse.imap.sequence import SequenceSet
+from posthouse.imap.told import Gap, Heeds, Told
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import Store
 from posthouse.store.mailbox_index import MailboxIndex
@@ -27,38 +29,6 @@ from posthouse.store.model import Mailbox
 
 if TYPE_CHECKING:
     from posthouse.imap.session import Session
-
-_FLAGS_LISTED: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
-
-
-class Told(msgspec.Struct, frozen=True):
-    """Flag changes that need no report: those to `uids` with first ≤ mod-sequence ≤ last."""
-
-    uids: Ranges
-    first: int
-    last: int
-    alone: bool
-    """No other change lies between: then these need no report even where only the present state can be looked at."""
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """What happened since the client was last told."""
-
-    flagged: Ranges
-    vanished: Ranges
-
-
-class Heeds:
-    """What a client wants to hear of the selected mailbox (RFC 5465 §3.1)."""
-
-    __slots__ = ("flags", "messages", "own_gone")
-
-    def __init__(self, *, messages: bool, flags: bool) -> None:
-        self.messages = messages
-        """New messages and expunges; False: of nothing but the answers to its own commands."""
-        self.flags = flags
-        self.own_gone = EMPTY
-        """What the client has expunged itself and was not told of yet."""
 
 
 class View:
@@ -118,6 +88,33 @@ class View:
     def _heard(self) -> None:
         if self.on_change is not None:
             self.on_change()
+
+    @property
+    def rights(self) -> acl.Rights:
+        """What the client may do here; of one's own mailbox everything."""
+        return acl.ALL
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the rights may have changed since they were looked at; then `look` comes before anything else."""
+        return False
+
+    async def look(self) -> None:
+        """Look at the rights again."""
+
+    def need(self, letters: str) -> None:
+        """Raises No where the mailbox is open for reading only, or a right is missing (RFC 5530)."""
+        if self.index.removed:
+            raise No(b"NONEXISTENT", "No such mailbox")
+        missing = [letter for letter in letters if letter not in self.rights]
+        if missing:
+            raise No(b"NOPERM", f"This needs the right {' and '.join(missing)}")
+        if self.read_only and not acl.WRITES.isdisjoint(letters):
+            raise No(b"READ-ONLY", "The mailbox is open for reading only")
+
+    def may(self, letter: str) -> bool:
+        """Whether the client may change something for which this right is needed."""
+        return not self.read_only and letter in self.rights
 
     def rest(self) -> None:
         """Drop what can be had again, before a long IDLE."""
@@ -192,17 +189,20 @@ class View:
 
     def flags_line(self, keywords: tuple[str, ...]) -> bytes:
         """`* FLAGS (…)` and PERMANENTFLAGS; notes what the client was told."""
-        self._keywords_told = len(keywords)
-        names = " ".join((*_FLAGS_LISTED, *keywords)).encode("ascii", "replace")
-        if self.read_only:
-            permanent = b"* OK [PERMANENTFLAGS ()] Read-only mailbox\r\n"
-        else:
-            permanent = b"* OK [PERMANENTFLAGS (%b \\*)] Flags permitted\r\n" % names
-        return b"* FLAGS (%b)\r\n%b" % (names, permanent)
+        self._keywords_told = self._known_by(keywords)
+        return flags_response(self._shown(keywords), acl.NONE if self.read_only else self.rights)
+
+    def _shown(self, keywords: tuple[str, ...]) -> Sequence[str]:
+        """Those of the account's keywords that the client may know of."""
+        return keywords
+
+    def _known_by(self, keywords: tuple[str, ...]) -> int:
+        """A number that changes when there is another keyword to know of."""
+        return len(keywords)
 
     def new_keywords(self, texts: FlagTexts) -> bytes:
         """Announces keywords that came into use since the client heard of them, or is empty."""
-        if len(texts.keywords) == self._keywords_told:
+        if self._known_by(texts.keywords) == self._keywords_told:
             return b""
         return self.flags_line(texts.keywords)
 
@@ -243,6 +243,9 @@ class View:
 
     def behind(self, expunges: bool) -> bool:
         """Whether there is something to tell; expunges count only when they may be told."""
+        return self._lags(expunges)
+
+    def _lags(self, expunges: bool) -> bool:
         if self.index.removed:
             return bool(self.known if expunges else self.known - self.held)
         return self.modseq != self.index.highest_modseq or (expunges and bool(self.held))
@@ -253,7 +256,7 @@ class View:
         if self.heeds is not None and not self.heeds.messages:
             self._tell_own(session, self.heeds, expunges)
             return
-        while self.behind(expunges):
+        while self._lags(expunges):
             texts = await self.texts()
             gap = self._gap()
             since, self.modseq, self._own = self.modseq, self.index.highest_modseq, ()

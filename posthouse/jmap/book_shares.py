@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.sharing import Thing
 from posthouse.errors import Conflict, NotFound, Temporary
 from posthouse.jmap import ids, sharing
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import Rejected
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.shared_contacts import ADDRESS_BOOKS, LETTER, without_path
-from posthouse.jmap.sharing import Thing
 from posthouse.jmap.standard import SetAnswer
 from posthouse.store.interface import PutItem
 

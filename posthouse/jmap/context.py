@@ -12,6 +12,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.accounts.shared_mailboxes import granted
 from posthouse.accounts.throttle import Throttle
 from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.outbox import Outbox
@@ -105,15 +106,6 @@ class Opened(enum.Enum):
         """Whether a grant has something of it."""
         mail = bool(grant.mailboxes) and self in {Opened.MAILBOXES, Opened.EITHER}
         return mail or (bool(grant.address_books) and self in {Opened.ADDRESS_BOOKS, Opened.EITHER})
-
-
-async def granted(store: Store, owner: int, account_id: int) -> Item | None:
-    """What an account lets another do, as the store has it now; None: nothing."""
-    items = await store.items(owner, grants.KIND, [account_id])
-    if not items or grants.decode(items[0].data).is_empty:
-        return None
-    account = await store.account_by_id(owner)
-    return None if account is None or account.disabled else items[0]
 
 
 class Context:

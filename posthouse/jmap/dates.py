@@ -7,15 +7,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from posthouse.jmap.errors import invalid
+from posthouse.message.date import utc_date
+
+__all__ = ["date", "parse", "parse_bound", "parse_utc", "utc_date"]
 
 _DATE: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d*[1-9])?(Z|[+-]\d\d:\d\d)"
 )  # RFC 8620 §1.4: letters in upper case, a fraction only when it is not zero
-
-
-def utc_date(seconds: float) -> str:
-    """A moment as UTCDate, whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def date(seconds: int, offset: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.mailbox_rights import NONE, MailboxRights
 from posthouse.errors import Conflict, NotFound, OverQuota
 from posthouse.jmap import ids
 from posthouse.jmap.context import Context, Opened
@@ -22,7 +23,6 @@ from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.mail import Standing
 from posthouse.jmap.mail_rights import check_additions, check_flags, check_removals, rights_of
 from posthouse.jmap.patch import apply_patch
-from posthouse.jmap.rights import NONE, MailboxRights
 from posthouse.jmap.snoozed import snooze_of, snooze_operations
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.ranges import Ranges
@@ -245,7 +245,10 @@ def _operations(account_id: int, changes: list[Change]) -> list[Op[Any]]:
     come, go = sorted(first.mailboxes - here), sorted(here - first.mailboxes)
     source, target = (go.pop(), come.pop()) if come and go else (home, None)
     # What leaves goes first: each mailbox counts against the quota.
-    ops += [Expunge(account_id=account_id, mailbox_id=box, uids=uids[box], force=True) for box in go]
+    ops += [
+        Expunge(account_id=account_id, mailbox_id=box, uids=uids[box], force=True, taken_out=True)
+        for box in go
+    ]
     ops += [_place(account_id, source, uids[source], box) for box in come]
     if target is not None:  # a move keeps it one step
         ops.append(MoveEmails(account_id=account_id, source_id=source, uids=uids[source], target_id=target))

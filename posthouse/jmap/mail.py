@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
-from posthouse.jmap import rights
-from posthouse.jmap.rights import MailboxRights
+from posthouse.accounts import mailbox_rights
+from posthouse.accounts.mailbox_rights import MailboxRights
 from posthouse.jmap.states import Since, parse_state
 from posthouse.message.body_parts import body_parts
 from posthouse.message.mime import decode_parts
@@ -92,7 +92,7 @@ class AccountMail:
 
     def rights(self, box: Mailbox) -> MailboxRights:
         """What whoever asks may do with a mailbox."""
-        return rights.of_owner(box)
+        return mailbox_rights.of_owner(box)
 
     def changed_at(self, box: Mailbox) -> int:
         """The mod-sequence of a mailbox's latest change."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from posthouse.accounts.mailbox_rights import NONE, MailboxRights
 from posthouse.jmap.errors import Rejected
 from posthouse.jmap.mail import AccountMail
-from posthouse.jmap.rights import NONE, MailboxRights
 
 SEEN = "\\Seen"
 

@@ -6,14 +6,14 @@ from typing import Final
 
 import msgspec
 
-from posthouse.jmap import ids, rights, sharing
+from posthouse.accounts.mailbox_rights import MailboxRights
+from posthouse.accounts.sharing import MAILBOXES
+from posthouse.jmap import ids, sharing
 from posthouse.jmap.capabilities import PRINCIPALS
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import Counts
-from posthouse.jmap.rights import MailboxRights
-from posthouse.jmap.sharing import Shareable
 from posthouse.jmap.standard import (
     ChangesAnswer,
     ChangesArguments,
@@ -46,14 +46,6 @@ class Mailbox(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 PROPERTIES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Mailbox))
-MAILBOXES: Final = Shareable(
-    name="Mailbox",
-    field="mailboxes",
-    letter=ids.MAILBOX,
-    rights=frozenset(rights.NAMES),
-    reads=rights.READ,
-    withheld=rights.NOT_GIVEN,
-)
 COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
 NO_MAIL: Final = Counts(total_emails=0, unread_emails=0, total_threads=0, unread_threads=0)
 _STANDARD_ORDER: Final = {

@@ -8,15 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.sharing import MAILBOXES, mailbox_thing
 from posthouse.errors import Conflict, NotFound, OverQuota, Temporary
 from posthouse.jmap import ids, sharing
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.errors import Rejected, invalid
-from posthouse.jmap.mailbox import MAILBOXES, mailbox_object, parent_of, properties_of, shown_name, sort_order
+from posthouse.jmap.mailbox import mailbox_object, parent_of, properties_of, shown_name, sort_order
 from posthouse.jmap.mailbox_names import checked_name, path_below
 from posthouse.jmap.patch import apply_patch
 from posthouse.jmap.shared_mailbox_set import SharedMailboxes
-from posthouse.jmap.sharing import Thing
 from posthouse.jmap.standard import SetAnswer, SetArguments, check_set
 from posthouse.store.interface import (
     ArrangeMailbox,
@@ -133,7 +133,7 @@ class _Setter:
 
     async def _shared(self, box: Stored, shares: dict[int, frozenset[str]]) -> None:
         """Share a mailbox that was just made, or that is about to go, with these and nobody else."""
-        thing = _thing(box)
+        thing = mailbox_thing(box)
         for _ in range(limits.JMAP_RETRIES):
             try:
                 await self._context.store.commit(*await sharing.operations(self._context, thing, shares))
@@ -245,7 +245,7 @@ class _Setter:
         ops = await self._operations(box, by_name, wanted)
         if "shareWith" in names and new.get("shareWith") != old["shareWith"]:
             shares = await sharing.wanted_shares(self._context, MAILBOXES, wanted.share_with)
-            thing = _thing(box)
+            thing = mailbox_thing(box)
             ops += await sharing.operations(self._context, thing, shares)
         return ops
 
@@ -306,11 +306,6 @@ class _Setter:
         await self._applied(DeleteMailbox(account_id=self._account_id, mailbox_id=box.mailbox_id))
         if box.subscribed:
             await self._applied(Subscribe(account_id=self._account_id, name=box.name, subscribed=False))
-
-
-def _thing(box: Stored) -> Thing:
-    """What others are told of a mailbox: its name without those above it, which they may not know."""
-    return Thing(MAILBOXES, box.mailbox_id, box.name.rpartition(SEPARATOR)[2])
 
 
 def _taken() -> Rejected:

@@ -13,8 +13,10 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.shared_mailboxes import granted
+from posthouse.accounts.sharing import domain_of
 from posthouse.jmap import ids
-from posthouse.jmap.context import Context, granted
+from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.session import shared_account
 from posthouse.jmap.standard import (
@@ -57,11 +59,6 @@ class Principal(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 PROPERTIES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Principal))
-
-
-def domain_of(account: Account) -> str:
-    """The domain of an account's address."""
-    return account.address.rpartition("@")[2]
 
 
 async def account_of(context: Context, name: str) -> Account | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from posthouse.accounts.shared_mailboxes import received
 from posthouse.jmap import ids
 from posthouse.jmap.mail import AccountMail
-from posthouse.jmap.session import received, subscribes
+from posthouse.jmap.session import subscribes
 from posthouse.jmap.shared_contacts import SharedContacts
 from posthouse.jmap.shared_mail import SharedMail
 from posthouse.store import grants

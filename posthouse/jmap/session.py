@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from posthouse import limits
-from posthouse.jmap import capabilities, ids, rights
-from posthouse.jmap.context import Services, granted
+from posthouse.accounts import mailbox_rights
+from posthouse.accounts.shared_mailboxes import received
+from posthouse.jmap import capabilities, ids
+from posthouse.jmap.context import Services
 from posthouse.store import grants
 from posthouse.store.account_model import Item
 from posthouse.store.grants import Grant
@@ -94,19 +96,6 @@ async def _shared_accounts(services: Services, account: Account) -> dict[str, Ac
     return found
 
 
-async def received(store: Store, account_id: int) -> list[tuple[Account, Item]]:
-    """Who shares something with an account, and the grant."""
-    if not (await store.states(account_id)).kinds.get(grants.RECEIVED):
-        return []
-    found: list[tuple[Account, Item]] = []
-    for item in await store.items(account_id, grants.RECEIVED):
-        grant = await granted(store, item.item_id, account_id)
-        owner = await store.account_by_id(item.item_id)
-        if grant is not None and owner is not None:
-            found.append((owner, grant))
-    return found
-
-
 def subscribes(grant: Grant) -> bool:
     """Whether anything of a grant is subscribed to."""
     return any(share.subscribed for share in (*grant.mailboxes.values(), *grant.address_books.values()))
@@ -136,7 +125,7 @@ async def shared_account(
     return AccountObject(
         name=owner.address,
         is_personal=False,
-        is_read_only=not any(set(share.rights) - {rights.READ} for share in given.mailboxes.values()),
+        is_read_only=not any(set(share.rights) - {mailbox_rights.READ} for share in given.mailboxes.values()),
         account_capabilities=able | _owned(owner, caller),
     )
 

@@ -1,8 +1,4 @@
-"""ShareNotification (RFC 9670 §3): what tells somebody that their rights to something have changed.
-
-One for each object: a new one takes the place of an older one about the same object, with the rights that were before
-that (RFC 9670 §6.3 advises it), so that nobody can bury a notification under others.
-"""
+"""ShareNotification's methods (RFC 9670 §3): `accounts.share_notices` makes them, and they can only be dismissed."""
 
 from __future__ import annotations
 
@@ -11,10 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
-from posthouse.jmap import dates, ids
+from posthouse.accounts.share_notices import KIND, ShareNotification
+from posthouse.jmap import ids
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError
-from posthouse.jmap.item_type import ItemType, encoded
+from posthouse.jmap.item_type import ItemType
 from posthouse.jmap.standard import (
     QueryAnswer,
     QueryArguments,
@@ -29,80 +26,13 @@ from posthouse.jmap.standard import (
     query_changes_answer,
 )
 from posthouse.jmap.states import parse_state
-from posthouse.store.interface import Op, PutItem, RemoveItem
-from posthouse.store.model import Account
 
 Object = dict[str, Any]
 LETTER: Final = "N"
 _SORTS: Final = ("created",)
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed, for whom it concerns."""
-
-    object_type: str
-    object_id: str
-    name: str
-    old_rights: dict[str, bool] | None
-    new_rights: dict[str, bool] | None
-
-
-class Entity(msgspec.Struct, kw_only=True, rename="camel"):
-    """RFC 9670 §3."""
-
-    name: str
-    email: str | None
-    principal_id: str | None
-
-
-class ShareNotification(msgspec.Struct, kw_only=True, rename="camel"):
-    """RFC 9670 §3."""
-
-    created: str
-    changed_by: Entity
-    object_type: str
-    object_account_id: str
-    object_id: str
-    old_rights: dict[str, bool] | None
-    new_rights: dict[str, bool] | None
-    name: str
-
-
-TYPE: Final = ItemType("ShareNotification", LETTER, ShareNotification, most=limits.SHARE_NOTIFICATIONS)
-
-
-async def operations(context: Context, owner: Account, other: int, told: Told) -> list[Op[Any]]:
-    """What tells another account that `owner` has changed its rights; the oldest goes when there are too many."""
-    account_id = ids.encode(ids.ACCOUNT, owner.account_id)
-    items = await context.store.items(other, TYPE.kind)
-    old_rights = told.old_rights
-    gone = items[: max(0, len(items) + 1 - TYPE.most)]
-    for item in items:
-        each = TYPE.object_of(item)
-        if (each["objectAccountId"], each["objectType"], each["objectId"]) == (
-            account_id,
-            told.object_type,
-            told.object_id,
-        ):
-            old_rights = each["oldRights"]
-            gone = [item]
-    notification = ShareNotification(
-        created=dates.utc_date(context.services.now()),
-        changed_by=Entity(
-            name=owner.display_name or owner.address,
-            email=owner.address,
-            principal_id=ids.encode(ids.PRINCIPAL, owner.account_id),
-        ),
-        object_type=told.object_type,
-        object_account_id=account_id,
-        object_id=told.object_id,
-        old_rights=old_rights,
-        new_rights=told.new_rights,
-        name=told.name,
-    )
-    ops: list[Op[Any]] = [RemoveItem(account_id=other, kind=TYPE.kind, item_id=item.item_id) for item in gone]
-    data = encoded(msgspec.to_builtins(notification))
-    return [*ops, PutItem(account_id=other, kind=TYPE.kind, data=data)]
+TYPE: Final = ItemType(KIND, LETTER, ShareNotification, most=limits.SHARE_NOTIFICATIONS)
 
 
 async def set_notifications(context: Context, arguments: SetArguments) -> SetAnswer:

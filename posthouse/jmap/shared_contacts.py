@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.sharing import Shareable, Thing
 from posthouse.errors import Conflict, Temporary
 from posthouse.jmap import card_media, ids, sharing
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected, invalid
 from posthouse.jmap.patch import apply_patch
-from posthouse.jmap.sharing import Shareable
 from posthouse.jmap.standard import ChangesAnswer, ChangesArguments, SetAnswer, SetArguments, check_set
 from posthouse.store import grants
 from posthouse.store.account_model import Item
@@ -139,7 +139,8 @@ async def _subscribe(context: Context, account_id: int, name: str, patch: Object
         if wanted == old["isSubscribed"]:
             return
         try:
-            ops = await sharing.subscription(context, account_id, ADDRESS_BOOKS, number, wanted)
+            thing = Thing(ADDRESS_BOOKS, number, str(old["name"]))
+            ops = await sharing.subscription(context, account_id, thing, wanted)
             await context.store.commit(*ops)
         except Conflict:
             await context.learn(ids.encode(ids.ACCOUNT, account_id))

@@ -12,16 +12,17 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from posthouse.jmap import rights
+from posthouse.accounts import mailbox_rights
+from posthouse.accounts.mailbox_rights import MailboxRights
+from posthouse.accounts.shared_mailboxes import visible_names
 from posthouse.jmap.errors import MethodError
 from posthouse.jmap.mail import AccountMail, standing_of
-from posthouse.jmap.rights import MailboxRights
 from posthouse.jmap.states import Since, parse_state
 from posthouse.store import grants
 from posthouse.store.account_model import EmailChange, Item, MailboxGone, Passage
 from posthouse.store.interface import Store
 from posthouse.store.mailbox_index import MailboxIndex
-from posthouse.store.model import SEPARATOR, Mailbox
+from posthouse.store.model import Mailbox
 
 
 class SharedMail(AccountMail):
@@ -52,7 +53,7 @@ class SharedMail(AccountMail):
 
     def rights(self, box: Mailbox) -> MailboxRights:
         """What the grant says of a mailbox."""
-        return rights.of_share(self._grant.mailboxes.get(box.mailbox_id), box)
+        return mailbox_rights.of_share(self._grant.mailboxes.get(box.mailbox_id), box)
 
     async def indexes(self, mailbox_ids: Iterable[int] | None = None) -> dict[int, MailboxIndex]:
         """The indexes of shared mailboxes; others are passed over."""
@@ -191,22 +192,3 @@ def _modseqs(indexes: dict[int, MailboxIndex], since: int) -> dict[int, int]:
             if modseq > since:
                 found[number] = max(modseq, found.get(number, 0))
     return found
-
-
-def visible_names(boxes: Sequence[Mailbox]) -> dict[int, str]:
-    """Paths of some mailboxes as if there were no others; two that would be called the same get numbers."""
-    by_name = {box.name: box for box in boxes}
-    paths: dict[int, str] = {}
-    taken: set[str] = set()
-    for box in sorted(boxes, key=lambda each: (each.name.count(SEPARATOR), each.mailbox_id)):
-        above, _, leaf = box.name.rpartition(SEPARATOR)
-        while above and above not in by_name:
-            above = above.rpartition(SEPARATOR)[0]
-        head = f"{paths[by_name[above].mailbox_id]}{SEPARATOR}" if above else ""
-        name, nth = f"{head}{leaf}", 1
-        while name.casefold() in taken:
-            nth += 1
-            name = f"{head}{leaf} ({nth})"
-        taken.add(name.casefold())
-        paths[box.mailbox_id] = name
-    return paths

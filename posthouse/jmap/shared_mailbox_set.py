@@ -13,15 +13,16 @@ from typing import Any
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.sharing import inheritance, mailbox_thing
 from posthouse.errors import Conflict, NotFound, OverQuota, Temporary
 from posthouse.jmap import ids, sharing
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected, invalid
-from posthouse.jmap.mailbox import MAILBOXES, mailbox_object, properties_of
+from posthouse.jmap.mailbox import mailbox_object, properties_of
 from posthouse.jmap.mailbox_names import checked_name, path_below
 from posthouse.jmap.patch import apply_patch
 from posthouse.store import grants
-from posthouse.store.interface import CreateMailbox, DeleteMailbox, Op, PutItem, RenameMailbox
+from posthouse.store.interface import CreateMailbox, DeleteMailbox, Op, RenameMailbox
 from posthouse.store.model import SEPARATOR, Mailbox
 
 Object = dict[str, Any]
@@ -122,24 +123,14 @@ class SharedMailboxes:
         """Share a new mailbox with all with whom its parent is shared."""
         caller = self._context.account.account_id
         for _ in range(limits.JMAP_RETRIES):
-            ops: list[Op[Any]] = []
-            for item in await self._context.store.items(self._account_id, grants.KIND):
-                grant = grants.decode(item.data)
-                if parent not in grant.mailboxes:
-                    continue
-                wanted = subscribed if item.item_id == caller else grant.mailboxes[parent].subscribed
-                share = msgspec.structs.replace(grant.mailboxes[parent], subscribed=wanted)
-                after = msgspec.structs.replace(
-                    grant, mailboxes=grant.mailboxes | {child: share}, rights_since=0
-                )
-                put = PutItem(
-                    account_id=self._account_id,
-                    kind=grants.KIND,
-                    item_id=item.item_id,
-                    data=grants.encode(after),
-                    unchanged_since=item.modseq,
-                )
-                ops.append(put)
+            ops = await inheritance(
+                self._context.store,
+                self._account_id,
+                parent,
+                child,
+                caller=caller,
+                subscribed=subscribed,
+            )
             try:
                 await self._commit(*ops)
                 return
@@ -188,9 +179,7 @@ class SharedMailboxes:
             wanted = new.get("isSubscribed", False)
             if not isinstance(wanted, bool):
                 raise invalid("it is true or false", "isSubscribed")
-            ops += await sharing.subscription(
-                self._context, self._account_id, MAILBOXES, box.mailbox_id, wanted
-            )
+            ops += await sharing.subscription(self._context, self._account_id, mailbox_thing(box), wanted)
         return ops
 
     async def _rename(self, box: Mailbox, old: Object, new: Object) -> RenameMailbox:

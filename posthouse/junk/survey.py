@@ -21,6 +21,7 @@ from posthouse.junk.tokens import Tokens, read_tokens
 from posthouse.junk.verdict import Evidence
 from posthouse.limits import TOKEN_SOURCE, TOKENS_INLINE
 from posthouse.msgauth.results import Result
+from posthouse.smtp.grammar import HELO_ODD
 from posthouse.store.model import Content
 
 _LISTED: Final = {ListKind.ADDRESS: 4.0, ListKind.DOMAIN: 3.5, ListKind.HASH: 4.0}
@@ -174,6 +175,10 @@ def _origin(letter: Letter) -> list[Evidence]:
     """What SPF, DKIM, DMARC and the peer's name say."""
     found = letter.authentication
     checks = [Evidence(check="policy", weight=5.0, evidence=why) for why in letter.suspected[:1]]
+    if HELO_ODD in letter.helo:
+        # Printers and laptops do so with their own server; a host that sends to others has a name (RFC 5321 §4.1.1.1).
+        words = f"the peer calls itself {letter.helo}, which names no host"
+        checks.append(Evidence(check="no-name", weight=0.5, evidence=words))
     if found is None:
         return checks
     dmarc = next((one for one in found.dmarc if one.result is Result.FAIL), None)

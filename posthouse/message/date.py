@@ -7,7 +7,7 @@ raises; writing is exact. Times are POSIX seconds in UTC; offsets are minutes ea
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
@@ -155,3 +155,8 @@ def parse_internal_date(text: str) -> Date | None:
         return None
     day, month, year, hour, minute, second, zone = match.groups()
     return _moment((int(year), _MONTH_NUMBERS.get(month.lower(), 0), int(day)), (hour, minute, second), zone)
+
+
+def utc_date(seconds: float) -> str:
+    """A moment as RFC 3339 has it in UTC, whole seconds."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

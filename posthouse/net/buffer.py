@@ -86,6 +86,12 @@ class ReceiveBuffer:
         self._passing_over = False
         self._newlines = None
 
+    def take_all(self) -> bytes:
+        """Everything that is there, as it came."""
+        if self._later:
+            self._join()
+        return self._cut(len(self._data))
+
     def take_line(self, limit: int) -> bytes | None:
         """One line without its CR LF; `limit` counts octets with CR LF. Raises LineTooLong, BareLineFeed."""
         end = self._data.find(b"\n", self._start)

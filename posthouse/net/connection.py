@@ -4,7 +4,7 @@ A Protocol of our own on any event loop (uvloop in service), no streams. Reads t
 return without suspending. Reading stops above READ_HIGH_WATER; `drain` waits above WRITE_HIGH_WATER. A read
 waits at most the idle limit (for a whole line: since the read began, so a drip does not help), a transfer
 must also keep TRANSFER_RATE, and everything ends at the total limit. One task reads and one writes; they may
-be two. Octets pass in at `data_received` and out at `write` alone: a compression layer would stand there.
+be two. Compression (`start_deflate`) stands below, between this and the transport.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from posthouse.limits import TRANSFER_GRACE, TRANSFER_RATE
 from posthouse.net.buffer import BareLineFeed, LineTooLong
 from posthouse.net.endpoint import Endpoint
 from posthouse.net.faults import (
+    BadlyCompressed,
     ConnectionClosed,
     ConnectionFault,
     IdleTimeout,
@@ -31,6 +32,7 @@ from posthouse.net.tls import TlsInfo, peer_chain
 from posthouse.net.wire import ANY, Wire
 
 __all__ = [
+    "BadlyCompressed",
     "BareLineFeed",
     "Connection",
     "ConnectionClosed",

@@ -1,7 +1,7 @@
 """Why a connection did not give what was asked of it. All are ConnectionError, so one clause catches them.
 
-After IdleTimeout, TotalTimeout, TooSlow, ShuttingDown and SentAway the connection can still be written to: a last
-reply, then `close()`. After the others it is gone.
+After IdleTimeout, TotalTimeout, TooSlow, ShuttingDown, SentAway and BadlyCompressed the connection can still be
+written to: a last reply, then `close()`. After the others it is gone.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class TotalTimeout(ConnectionFault):
 
 class TooSlow(TotalTimeout):
     """A transfer fell below the least data rate (`limits.TRANSFER_RATE`)."""
+
+
+class BadlyCompressed(ConnectionFault):
+    """What the peer sends is not the compressed stream that was agreed on."""
 
 
 class WriteTimeout(ConnectionClosed):

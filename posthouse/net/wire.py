@@ -23,6 +23,7 @@ from posthouse.limits import (
     WRITE_TIMEOUT,
 )
 from posthouse.net.buffer import ReceiveBuffer
+from posthouse.net.deflate_layer import DeflateLayer
 from posthouse.net.endpoint import NOWHERE, endpoint_of
 from posthouse.net.faults import (
     ConnectionClosed,
@@ -162,6 +163,8 @@ class Wire(asyncio.Protocol):
     async def _upgrade(self, context: ssl.SSLContext, *, server_side: bool, server_name: str | None) -> None:
         if self._transport is None or self._fault is not None:
             raise self._fault or ConnectionClosed("connection closed")
+        if self.deflated:
+            raise LocalProtocolError("TLS cannot begin below compression")
         # RFC 3207 §4.2: what came in clear text before the handshake is never interpreted.
         self._buffer.clear()
         below = self._transport
@@ -199,6 +202,29 @@ class Wire(asyncio.Protocol):
         ssl_object = transport.get_extra_info("ssl_object")
         if ssl_object is not None:
             self.tls = tls_info(ssl_object, server_name)
+
+    @property
+    def deflated(self) -> bool:
+        """Whether both directions are compressed."""
+        return isinstance(self._transport, DeflateLayer)
+
+    def start_deflate(self) -> None:
+        """From here on both sides send raw DEFLATE (RFC 1951). Write the go-ahead before.
+
+        What is buffered came behind the request: it is compressed already.
+        """
+        if self._transport is None:
+            raise self._fault or ConnectionClosed("connection closed")
+        if self.deflated:
+            raise LocalProtocolError("compressed already")
+        received = self._buffer.take_all()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        layer = DeflateLayer(self, self._transport, writable=self._writable, failed=self._end_reads)
+        self._transport = layer
+        if received:
+            layer.data_received(received)
 
     # --- what the loop tells us ------------------------------------------------------------------
 
@@ -343,7 +369,8 @@ class Wire(asyncio.Protocol):
         self._closing = True
         # To close with octets unread would make the system reset the connection, and our last reply with it:
         # then end our side first, and pass over what still comes until the peer ends its own.
-        unread = still_coming or self._paused or len(self._buffer) > 0
+        # Of a compressed command the last octets, a flush, may still be under way when it has been read whole.
+        unread = still_coming or self._paused or self.deflated or len(self._buffer) > 0
         linger = self._fault is None and self.tls is None and unread
         self._end_reads(ConnectionClosed("closed by us"))
         self._buffer.clear()

@@ -18,7 +18,11 @@ from posthouse.message.address import AddressError, parse_address, parse_path
 from posthouse.smtp.replies import CommandError
 
 _WIDE: Final = "\u00a0-\ud7ff\ue000-\U0010fffd"
-_HELO_NAME: Final = re.compile(r"[A-Za-z0-9_.:+%~/\[\]-]{1,255}")
+_HELO: Final = 255
+_HELO_ODD: Final = re.compile(r"[^A-Za-z0-9_.:+%~/\[\]-]")
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
+HELO_ODD: Final = "?"
+"""Stands in a peer's name for what no host's name has."""
 _PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~{_WIDE}]+))?")
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _XTEXT_PAIR: Final = re.compile(r"\+([0-9A-F]{2})")
@@ -102,15 +106,16 @@ def _path(text: str, enhanced: str, what: str) -> Path:
 
 
 def parse_helo(argument: bytes) -> str:
-    """The name behind HELO, EHLO or LHLO.
+    """The name behind HELO, EHLO or LHLO, with "?" for each character that no host's name has.
 
-    RFC 5321 §4.1.4: the server must not refuse mail because the name is not the peer's; many clients send
-    a name that is no domain at all, so only what could garble a Received field is refused.
+    RFC 5321 §4.1.4: the server must not refuse mail because the name is not the peer's. Printers, cameras and
+    computers named by their owners say "(none)", "Anna's laptop" or something beyond ASCII, and have never heard of
+    501. So only what is no name at all is refused, and what is left can stand in Received as one atom (RFC 5322
+    §3.2.3), in logs and in questions to the DNS: no space, quote, parenthesis or line end.
     """
-    text = decode(argument)
-    if not _HELO_NAME.fullmatch(text):
+    if not argument or len(argument) > _HELO or _CONTROL.search(argument):
         raise CommandError(501, "5.5.4", "Syntax: a domain name or an address literal is needed")
-    return text
+    return _HELO_ODD.sub(HELO_ODD, argument.decode("utf-8", "replace"))
 
 
 def _parameters(text: str) -> tuple[tuple[str, str | None], ...]:

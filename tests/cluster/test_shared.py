@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posthouse.jmap.context import granted
+from posthouse.accounts.shared_mailboxes import granted
 from posthouse.ranges import Ranges
 from posthouse.store import grants
 from posthouse.store.grants import Grant, Share

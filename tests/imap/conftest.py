@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import argon2
 import pytest
@@ -22,6 +23,7 @@ from posthouse.store.interface import AddAccount, AddEmail, PutDomain, Store
 from posthouse.store.model import Account, Content, Domain
 from posthouse.store.sqlite.searching import text_search
 from posthouse.store.sqlite.store import SqliteStore
+from tests.house import TestHouse
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "wonderland"
@@ -136,3 +138,15 @@ async def post(tmp_path: Path, tls: ssl.SSLContext) -> AsyncIterator[Post]:
     await listener.stop(0.1)
     directory.close()
     await store.close()
+
+
+@pytest.fixture
+async def people(tmp_path: Path) -> AsyncIterator[Any]:
+    """A whole house for people who share with one another."""
+    from tests.imap.shared import Neighbours  # it needs Client from here
+
+    house = await TestHouse.open(tmp_path)
+    made = Neighbours(house)
+    yield made
+    made.close()
+    await house.close()

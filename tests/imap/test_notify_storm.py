@@ -22,7 +22,8 @@ from posthouse.imap.notify_args import Event, Group, Scope
 from posthouse.imap.notify_watch import Filter, Watch
 from posthouse.imap.pusher import PacedPusher
 from posthouse.imap.session import Session
-from posthouse.imap.view import Heeds, View
+from posthouse.imap.told import Heeds
+from posthouse.imap.view import View
 from posthouse.store.interface import (
     AddEmail,
     CreateMailbox,

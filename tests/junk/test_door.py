@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +44,42 @@ async def test_a_verdict_is_in_the_header_in_the_store_and_in_the_timeline(house
     assert verdict["decision"] == "accept"
     assert verdict["would_change"]
     assert any(event.kind == "judged" for event in await house.store.events(address=ALICE))
+
+
+async def test_a_name_that_names_no_host_is_recorded_and_not_refused(house: JunkHouse) -> None:
+    """RFC 5321 §4.1.4; what it is worth stands in the verdict."""
+
+    def send(name: bytes) -> None:
+        with socket.create_connection(("127.0.0.1", house.house.port("smtp"))) as peer:
+            lines = (
+                b"EHLO %b" % name,
+                b"MAIL FROM:<eve@elsewhere.test>",
+                b"RCPT TO:<alice@example.test>",
+                b"DATA",
+                letter(EVE, "scanned") + b".",
+                b"QUIT",
+            )
+            replies = peer.makefile("rb")
+            replies.readline()
+            for line in lines:
+                peer.sendall(line + b"\r\n")
+                while (reply := replies.readline())[3:4] == b"-":
+                    pass
+                assert reply[:1] in b"23", (line, reply)
+
+    await asyncio.to_thread(send, b"mail.elsewhere.test")
+    before = (await house.verdict())["checks"]
+    await asyncio.to_thread(send, b'(none) by evil.test; "x')
+    said = {"check": "no-name", "weight": 0.5}
+    words = "the peer calls itself ?none??by?evil.test???x, which names no host"
+    assert [one for one in (await house.verdict())["checks"] if one not in before] == [
+        said | {"evidence": words}
+    ]
+    [first, second] = await house.by_imap(
+        lambda c: (c.select("INBOX"), c.fetch("1:2", "(BODY.PEEK[HEADER])"))[1][1][::2]
+    )
+    assert b"Received: from mail.elsewhere.test ([127.0.0.1])\r\n" in first[1]
+    assert b"Received: from ?none??by?evil.test???x ([127.0.0.1])\r\n" in second[1]
 
 
 async def test_facts_for_the_reader(house: JunkHouse) -> None:
@@ -124,7 +161,7 @@ async def test_what_is_put_off_for_one_is_kept_for_nobody(tmp_path: Path) -> Non
     async with house_with(tmp_path, greylist="strangers", junk_at=5.0, refuse_at=5.0, rejects=True) as house:
         bob = house.house.accounts[BOB].account_id
         await house.store.commit(
-            *await house.junk.history.judged(bob, "eve@elsewhere.test", junk=True, before="")
+            *await house.junk.history.judged(bob, "eve@elsewhere.test", junk=True, before="", proved=False)
         )
         assert (await house.comes(letter(EVE, "to both"), to=(ALICE, BOB))).startswith("451")
         assert [await house.total("INBOX"), await house.total("Rejects", BOB)] == [0, 0]

@@ -12,6 +12,10 @@ PACKAGE = ROOT / "posthouse"
 BY_MODULE = {
     "imap.session": 5,
     "imap.view": 5,
+    "imap.shared_view": 5,
+    "imap.mailboxes_seen": 5,
+    "imap.flag_rights": 5,
+    "imap.copy_across": 5,
     "imap.dispatch": 5,
     "imap.capabilities": 5,
     "imap.commands": 5,

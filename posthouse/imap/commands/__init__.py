@@ -10,8 +10,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from posthouse.imap.commands import (
+    acl,
     any_state,
     append,
+    compress,
     copy,
     expunge,
     fetch,
@@ -22,6 +24,7 @@ from posthouse.imap.commands import (
     metadata,
     notify,
     quota,
+    replace,
     search,
     select,
     sort,
@@ -34,12 +37,15 @@ from posthouse.imap.commands.row import Command
 ROWS: Final[tuple[Command[Any], ...]] = (
     *any_state.ROWS,
     *login.ROWS,
+    *compress.ROWS,
     *mailboxes.ROWS,
     *list.ROWS,
     *status.ROWS,
     *quota.ROWS,
+    *acl.ROWS,
     *metadata.ROWS,
     *append.ROWS,
+    *replace.ROWS,
     *select.ROWS,
     *idle.ROWS,
     *notify.ROWS,

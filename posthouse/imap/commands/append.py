@@ -15,15 +15,17 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import NotFound
+from posthouse.imap import acl
 from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, Completion, No
 from posthouse.imap.framing import Literal, announced_literal
 from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import Seen, opened
 from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Session, State
 from posthouse.net.buffer import LineTooLong
 from posthouse.ranges import Ranges
 from posthouse.store.interface import AddEmail, Staging
-from posthouse.store.model import Content, Mailbox
+from posthouse.store.model import Content
 
 _LITERAL_HEADER = re.compile(rb"~?\{[0-9]{1,20}\+?\}\Z")
 
@@ -49,10 +51,11 @@ def parse_append(reader: Reader, uid: bool) -> AppendArgs:
     """`SP mailbox` and what stands before the first message."""
     reader.sp()
     mailbox = reader.mailbox()
-    return AppendArgs(mailbox, _message_head(reader))
+    return AppendArgs(mailbox, message_head(reader))
 
 
-def _message_head(reader: Reader) -> MessageHead:
+def message_head(reader: Reader) -> MessageHead:
+    """append-message (RFC 4466 §3), up to its literal."""
     reader.sp()
     flags: frozenset[str] = frozenset()
     received_at = None
@@ -67,12 +70,13 @@ def _message_head(reader: Reader) -> MessageHead:
     return MessageHead(flags, received_at, utf8)
 
 
-class _Upload:
-    """The messages of one APPEND as they come in."""
+class Upload:
+    """The messages of one APPEND, or the one of a REPLACE, as they come in."""
 
     __slots__ = ("in_memory", "ops", "room", "session", "staged", "target")
 
-    def __init__(self, session: Session, target: Mailbox, room: int | None) -> None:
+    def __init__(self, session: Session, target: Seen, room: int | None) -> None:
+        """`room`: octets that may be stored; None: any number."""
         self.session = session
         self.target = target
         self.room = room
@@ -92,10 +96,11 @@ class _Upload:
         content = await self._receive(literal)
         self.ops.append(
             AddEmail(
-                account_id=session.account_id,
-                mailbox_id=self.target.mailbox_id,
+                account_id=self.target.mailbox.account_id,
+                mailbox_id=self.target.mailbox.mailbox_id,
                 content=content,
-                flags=head.flags,
+                # RFC 4314 §4: flags for which there is no right are left out
+                flags=acl.settable(self.target.rights, head.flags),
                 received_at=int(session.now()) if head.received_at is None else head.received_at,
             )
         )
@@ -107,7 +112,7 @@ class _Upload:
             reader.expect(b")")
         if reader.at_end():
             return None
-        return _message_head(reader)
+        return message_head(reader)
 
     def _check(self, literal: Literal, head: MessageHead) -> None:
         if head.utf8 and not self.session.utf8:
@@ -143,6 +148,15 @@ class _Upload:
             await staging.write(chunk)
         return await staging.finish()
 
+    async def allowed(self, name: str) -> list[AddEmail]:
+        """What is to be kept, when the rights to another's mailbox are still there: an upload may take long."""
+        if self.target.owner is None:
+            return self.ops
+        now = await opened(self.session, name, "i")
+        if now.mailbox.mailbox_id != self.target.mailbox.mailbox_id:
+            raise No(b"NONEXISTENT", "No such mailbox")
+        return [msgspec.structs.replace(op, flags=acl.settable(now.rights, op.flags)) for op in self.ops]
+
     async def discard(self) -> None:
         """Forget what was staged."""
         for staging in self.staged:
@@ -162,17 +176,15 @@ def _check_octets(raw: bytes) -> None:
 
 async def run_append(session: Session, args: AppendArgs) -> Completion:
     """Store the messages; the OK tells their UIDs."""
-    target = await session.store.mailbox(session.account_id, args.mailbox)
-    if target is None:
-        # RFC 9051 §6.3.12: the client may create it and try again
-        raise No(b"TRYCREATE", "No such mailbox")
-    upload = _Upload(session, target, await session.services.directory.room(session.account))
+    # RFC 9051 §6.3.12: the client may create it and try again
+    target = await opened(session, args.mailbox, "i", otherwise=b"TRYCREATE")
+    upload = Upload(session, target, await session.services.directory.room(target.owner or session.account))
     try:
         head: MessageHead | None = args.head
         while head is not None:
             head = await upload.take(head)
         try:
-            added = await session.store.commit(*upload.ops)
+            added = await session.store.commit(*await upload.allowed(args.mailbox))
         except NotFound:
             raise No(b"TRYCREATE", "No such mailbox") from None
     except BaseException:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from posthouse.imap.commands.row import SELECTED, Command, Completion, No
+from posthouse.imap.commands.row import SELECTED, Command, Completion
 from posthouse.imap.grammar import Reader
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
 from posthouse.imap.session import Session
@@ -32,8 +32,7 @@ async def run_expunge(session: Session, messages: SequenceSet | None) -> Complet
     """Remove for good, and tell."""
     view = session.view
     assert view is not None
-    if view.read_only:
-        raise No(b"READ-ONLY", "The mailbox is open for reading only")
+    view.need("e")
     uids = None if messages is None else view.select(messages, uid=True)
     expunged = await session.store.apply(
         Expunge(account_id=view.index.account_id, mailbox_id=view.index.mailbox_id, uids=uids)

@@ -1,4 +1,4 @@
-r"""FETCH and UID FETCH (RFC 9051 §6.4.5; RFC 7162 §3.1.4, §3.2.6).
+r"""FETCH and UID FETCH (RFC 9051 §6.4.5; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3).
 
 The set is walked in batches: taken from the mailbox's arrays, read, rendered by the command's plan and sent, with the
 next batch's reading under way while this one is written. A large message is a batch of its own and streams by
@@ -16,16 +16,19 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import Temporary
+from posthouse.imap.acl import SEEN as SEEN_RIGHT
 from posthouse.imap.commands.row import SELECTED, Bad, Command, No
 from posthouse.imap.commands.select import changed_since
 from posthouse.imap.fetch_args import Attribute, FetchArgs, Item, parse_fetch
 from posthouse.imap.fetch_large import send_large
 from posthouse.imap.fetch_plan import Batch, Plan, fill, plan_of
+from posthouse.imap.flag_rights import Change, set_flags
+from posthouse.imap.partial_range import PartialRange
 from posthouse.imap.rows import FlagTexts, flag_lines
 from posthouse.imap.session import Session
 from posthouse.imap.view import View, give_way
-from posthouse.ranges import Ranges
-from posthouse.store.interface import FlagsSet, SetFlags
+from posthouse.ranges import EMPTY, Ranges
+from posthouse.store.interface import FlagsSet
 from posthouse.store.model import SEEN
 
 
@@ -39,6 +42,9 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
     if Attribute.MODSEQ in args.items:
         session.enable_condstore()
     uids = view.select(args.messages, uid=args.uid)
+    if args.partial is not None:
+        # RFC 9394 §3.3, §3.4: first the part of what is there, then what of it has changed.
+        uids = _part(uids & view.index.uid_set(), args.partial)
     if args.vanished and args.changed_since is not None:
         await _send_vanished(session, view, args, args.changed_since)
     if args.changed_since is not None:
@@ -48,15 +54,24 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
         if Attribute.FLAGS in args.items:
             session.send(view.new_keywords(texts))
         fetch = Fetch(session, view, plan_of(args.items), texts, uids)
-        await (fetch.run_and_mark_seen() if args.sets_seen and not view.read_only else fetch.run())
+        await (fetch.run_and_mark_seen() if args.sets_seen and view.may(SEEN_RIGHT) else fetch.run())
         if not args.uid and fetch.count < len(uids):
             # RFC 2180 §4.1.2: what is there was sent; the rest has been expunged by others.
             raise No(b"EXPUNGEISSUED", "Some of the messages no longer exist")
 
 
+def _part(uids: Ranges, wanted: PartialRange) -> Ranges:
+    part = wanted.among(len(uids))
+    if part.start >= part.stop:
+        return EMPTY
+    return uids & Ranges.between(uids.nth(part.start + 1), uids.nth(part.stop))
+
+
 async def _send_vanished(session: Session, view: View, args: FetchArgs, since: int) -> None:
     """RFC 7162 §3.2.6: what of the set asked for has vanished, before any FETCH response."""
     index = view.index
+    if index.removed:
+        return
     vanished = await session.store.vanished_since(index.account_id, index.mailbox_id, since)
     asked = view.saved if args.messages.saved else args.messages.resolve(max(view.uid_next - 1, 1))
     # What this client still believes to be there is told by VANISHED without EARLIER.
@@ -138,18 +153,12 @@ class Fetch:
         ]
 
     async def _mark_seen(self, uids: Ranges) -> FlagsSet | None:
-        index = self._view.index
-        change = SetFlags(
-            account_id=index.account_id,
-            mailbox_id=index.mailbox_id,
-            uids=uids,
-            action="add",
-            flags=frozenset({"\\Seen"}),
-        )
+        view, change = self._view, Change(action="add", flags=frozenset({"\\Seen"}))
         try:
-            return await self._session.store.apply(change)
-        except Temporary:
+            return await set_flags(view, self._session.account_id, uids, change)
+        except (Temporary, No):
             # A full disk must not keep anybody from reading: the message stays unseen, and nothing else is said.
+            # RFC 4314 §4: nor must it be set without the right to it.
             return None
 
     async def _tell_seen(self, uids: Ranges) -> None:

@@ -1,7 +1,7 @@
 """LIST, basic and extended (RFC 9051 §6.3.9, RFC 5258), LSUB (RFC 3501 §6.3.9), NAMESPACE.
 
-With return options SUBSCRIBED, CHILDREN, SPECIAL-USE (RFC 6154) and STATUS (RFC 5819). Children and special
-use are always told, since they cost nothing here. Levels above a mailbox need not exist; they are shown as
+With return options SUBSCRIBED, CHILDREN, SPECIAL-USE (RFC 6154), STATUS (RFC 5819) and MYRIGHTS (RFC 8440). Children
+and special use are always told, since they cost nothing here. Levels above a mailbox need not exist; they are shown as
 \\NonExistent where a pattern ends in `%`.
 """
 
@@ -13,13 +13,14 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
-from posthouse.imap import encode
+from posthouse.imap import acl, encode
 from posthouse.imap.commands.row import AUTHENTICATED, Command, no_arguments
 from posthouse.imap.commands.status import status_items, status_line
 from posthouse.imap.grammar import Reader
 from posthouse.imap.list_pattern import Matcher, matcher
+from posthouse.imap.mailboxes_seen import OTHERS, Seen, all_seen, shared
 from posthouse.imap.session import Session
-from posthouse.store.model import SEPARATOR, Mailbox, Role
+from posthouse.store.model import SEPARATOR, Role
 
 SPECIAL_USE: Final = {
     Role.DRAFTS: b"\\Drafts",
@@ -32,7 +33,7 @@ SPECIAL_USE: Final = {
 """RFC 6154 §2 and IANA's registry: those that we know; the others (\\All, \\Flagged, \\Important) would be virtual."""
 
 _SELECTION: Final = frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"})
-_RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"})
+_RETURN: Final = frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE", b"MYRIGHTS"})
 
 
 # --- LIST --------------------------------------------------------------------------------------------------
@@ -47,6 +48,7 @@ class ListArgs(msgspec.Struct, frozen=True, kw_only=True):
     selection: frozenset[bytes] = frozenset()
     returns: frozenset[bytes] = frozenset()
     status: tuple[bytes, ...] = ()
+    my_rights: bool = False
 
 
 def parse_list(reader: Reader, uid: bool) -> ListArgs:
@@ -66,10 +68,12 @@ def parse_list(reader: Reader, uid: bool) -> ListArgs:
         patterns = (reader.list_mailbox(),)
     returns: frozenset[bytes] = frozenset()
     status: tuple[bytes, ...] = ()
+    my_rights = False
     if reader.accept_sp():
         extended = True
         reader.expect(b"RETURN (")
         returns, status = _return_options(reader)
+        my_rights = b"MYRIGHTS" in returns
     reader.end()
     if b"RECURSIVEMATCH" in selection and not selection - {b"RECURSIVEMATCH", b"REMOTE"}:
         # RFC 9051 §6.3.9.1: RECURSIVEMATCH must not stand alone
@@ -83,6 +87,7 @@ def parse_list(reader: Reader, uid: bool) -> ListArgs:
         selection=selection,
         returns=returns | (selection & {b"SUBSCRIBED"}),
         status=status,
+        my_rights=my_rights,
     )
 
 
@@ -111,13 +116,14 @@ def _return_options(reader: Reader) -> tuple[frozenset[bytes], tuple[bytes, ...]
 
 
 class _Listing:
-    """The names of one account as LIST and LSUB see them."""
+    """The names that a login sees, as LIST and LSUB see them."""
 
     __slots__ = ("existing", "parents", "subscribed")
 
-    def __init__(self, mailboxes: Iterable[Mailbox], subscribed: frozenset[str]) -> None:
-        self.existing = {mailbox.name: mailbox for mailbox in mailboxes}
-        self.subscribed = subscribed
+    def __init__(self, mailboxes: Iterable[Seen], subscribed: frozenset[str]) -> None:
+        self.existing = {seen.name: seen for seen in mailboxes}
+        others = (seen for seen in self.existing.values() if seen.owner is not None)
+        self.subscribed = subscribed | {seen.name for seen in others if seen.mailbox.subscribed}
         self.parents: set[str] = set()
         """Every name that has an existing mailbox below it."""
         for name in self.existing:
@@ -136,8 +142,8 @@ class _Listing:
 
     def special_use(self, name: str) -> bytes | None:
         """The special-use attribute of a mailbox, if it has one."""
-        mailbox = self.existing.get(name)
-        return None if mailbox is None or mailbox.role is None else SPECIAL_USE.get(mailbox.role)
+        seen = self.existing.get(name)
+        return None if seen is None or seen.mailbox.role is None else SPECIAL_USE.get(seen.mailbox.role)
 
     def attributes(self, name: str, *, subscribed: bool) -> list[bytes]:
         """RFC 9051 §7.3.1, for one name."""
@@ -172,21 +178,31 @@ async def run_list(session: Session, args: ListArgs) -> None:
         return
     listing = await _listing(session, b"SUBSCRIBED" in args.returns)
     patterns = [args.reference + pattern for pattern in args.patterns if pattern]
+    # RFC 8440 §4: not of a mailbox that is told only for what is below it
+    rights_of = frozenset(listing.chosen(args.selection)) if args.my_rights else frozenset()
     for name, below in sorted(_matches(listing, args, patterns).items(), key=lambda item: _order(item[0])):
         session.send(_list_line(session, listing, args, name, below))
-        mailbox = listing.existing.get(name)
-        if args.status and mailbox is not None:
-            session.send(await status_line(session, mailbox, args.status))
+        seen = listing.existing.get(name)
+        if seen is not None and name in rights_of:
+            session.send(my_rights_line(session, seen))
+        if args.status and seen is not None:
+            session.send(await status_line(session, seen.mailbox, args.status))
         if session.full:
             await session.flush()
     if b"HIGHESTMODSEQ" in args.status:
         session.enable_condstore()
 
 
+def my_rights_line(session: Session, seen: Seen) -> bytes:
+    """The untagged MYRIGHTS of a mailbox (RFC 4314 §3.8)."""
+    name = encode.mailbox(seen.name, utf8=session.utf8)
+    return b"* MYRIGHTS %b %b\r\n" % (name, acl.shown(seen.rights))
+
+
 async def _listing(session: Session, subscribed: bool) -> _Listing:
     store, account_id = session.store, session.account_id
     names = await store.subscriptions(account_id) if subscribed else frozenset()
-    return _Listing(await store.mailboxes(account_id), names)
+    return _Listing(await all_seen(session), names)
 
 
 def _matches(listing: _Listing, args: ListArgs, patterns: list[str]) -> dict[str, bool]:
@@ -266,8 +282,9 @@ async def run_lsub(session: Session, args: ListArgs) -> None:
 
 
 async def run_namespace(session: Session, args: None) -> None:
-    """One personal namespace, at the root (RFC 9051 §6.3.10)."""
-    session.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    """The personal namespace, at the root, and that of others where somebody shares something (RFC 9051 §6.3.10)."""
+    others = b'(("%b" "/"))' % OTHERS.encode("ascii") if await shared(session) else b"NIL"
+    session.send(b'* NAMESPACE (("" "/")) %b NIL\r\n' % others)
 
 
 LIST: Command[ListArgs] = Command(
@@ -275,8 +292,8 @@ LIST: Command[ListArgs] = Command(
     states=AUTHENTICATED,
     parse=parse_list,
     run=run_list,
-    capabilities=(b"CHILDREN", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE"),
-    rfc="RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348",
+    capabilities=(b"CHILDREN", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE", b"LIST-MYRIGHTS"),
+    rfc="RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348, RFC 8440",
 )
 LSUB: Command[ListArgs] = Command(
     name=b"LSUB", states=AUTHENTICATED, parse=parse_lsub, run=run_lsub, rfc="RFC 3501 §6.3.9"

@@ -12,13 +12,16 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import Conflict
+from posthouse.accounts.sharing import MAILBOXES, Sharer, mailbox_thing, operations, shares_of
+from posthouse.errors import Conflict, Temporary
 from posthouse.imap import encode
+from posthouse.imap.commands import mailboxes_shared
 from posthouse.imap.commands.list import SPECIAL_USE
 from posthouse.imap.commands.metadata import copy_metadata
 from posthouse.imap.commands.row import AUTHENTICATED, Command, Completion, No
 from posthouse.imap.grammar import Reader
 from posthouse.imap.mailbox_name import BadName, canonical, check_new
+from posthouse.imap.mailboxes_seen import find, is_shared_name
 from posthouse.imap.session import Session
 from posthouse.store.interface import CreateMailbox, DeleteMailbox, MoveEmails, RenameMailbox, Subscribe
 from posthouse.store.model import SEPARATOR, Mailbox, Role
@@ -64,6 +67,10 @@ async def run_create(session: Session, args: CreateArgs) -> Completion:
     if name in existing:
         # RFC 9051 §6.3.4: INBOX or an extant mailbox
         raise No(b"ALREADYEXISTS", "The mailbox exists already")
+    if is_shared_name(name):
+        if role is not None:
+            raise No(b"USEATTR", "Special uses are the owner's to give")
+        return await mailboxes_shared.create(session, name, _fit)
     missing = _missing_levels(name, existing)
     _refuse_too_many(len(existing), len(missing) + 1)
     *_, made = await session.store.commit(
@@ -130,13 +137,31 @@ async def run_delete(session: Session, name: str) -> None:
         # RFC 9051 §6.3.5: INBOX cannot be deleted
         raise No(b"CANNOT", "INBOX cannot be deleted")
     mailbox = await session.store.mailbox(session.account_id, name)
+    if mailbox is None and is_shared_name(name):
+        await mailboxes_shared.delete(session, name)
+        return
     if mailbox is None:
         below = name + SEPARATOR
         for other in await session.store.mailboxes(session.account_id):
             if other.name.startswith(below):
                 raise No(b"HASCHILDREN", "It is no mailbox, but has mailboxes below it")
         raise No(b"NONEXISTENT", "No such mailbox")
-    await session.store.apply(DeleteMailbox(account_id=session.account_id, mailbox_id=mailbox.mailbox_id))
+    await _delete(session, mailbox)
+
+
+async def _delete(session: Session, mailbox: Mailbox) -> None:
+    """With what others may do with it, of which they are told (RFC 4314 §4, RFC 9670 §3)."""
+    gone = DeleteMailbox(account_id=session.account_id, mailbox_id=mailbox.mailbox_id)
+    sharer = Sharer(session.store, session.account, session.now())
+    for _ in range(limits.JMAP_RETRIES):
+        shares = await shares_of(session.store, session.account_id, MAILBOXES)
+        ops = await operations(sharer, mailbox_thing(mailbox), {}) if mailbox.mailbox_id in shares else []
+        try:
+            await session.store.commit(*ops, gone)
+            return
+        except Conflict:
+            continue
+    raise Temporary("Rights are being changed by somebody else, try again.")
 
 
 # --- RENAME ------------------------------------------------------------------------------------------------
@@ -167,6 +192,11 @@ async def run_rename(session: Session, args: RenameArgs) -> None:
     existing = {mailbox.name: mailbox for mailbox in mailboxes}
     if new in existing:
         raise No(b"ALREADYEXISTS", "A mailbox of the new name exists already")
+    if is_shared_name(old) and old not in existing:
+        await mailboxes_shared.rename(session, old, new, _fit)
+        return
+    if is_shared_name(new):
+        raise No(b"CANNOT", "A mailbox cannot be moved into another's account")
     missing = _missing_levels(new, set(existing))
     _refuse_too_many(len(existing), len(missing) + (old == INBOX))
     if old == INBOX:
@@ -232,6 +262,9 @@ async def _empty_inbox(session: Session, inbox: Mailbox, new: str, missing: list
 async def run_subscribe(session: Session, name: str) -> None:
     """Add a name to the subscription list, whether or not such a mailbox exists (RFC 9051 §6.3.7)."""
     name = _fit(name)
+    if is_shared_name(name) and await session.store.mailbox(session.account_id, name) is None:
+        await mailboxes_shared.subscribe(session, name, True)
+        return
     listed = await session.store.subscriptions(session.account_id)
     if name in listed:
         return
@@ -243,6 +276,10 @@ async def run_subscribe(session: Session, name: str) -> None:
 async def run_unsubscribe(session: Session, name: str) -> None:
     """Take a name off the subscription list; it need not be there."""
     name = name.removesuffix(SEPARATOR)
+    seen = await find(session, name) if is_shared_name(name) else None
+    if seen is not None and seen.owner is not None:
+        await mailboxes_shared.subscribe(session, name, False)
+        return
     if name in await session.store.subscriptions(session.account_id):
         await session.store.apply(Subscribe(account_id=session.account_id, name=name, subscribed=False))
 

@@ -1,6 +1,6 @@
 """GETMETADATA and SETMETADATA (RFC 5464): annotations of mailboxes and, with an empty name, of the server.
 
-What is private or shared differs only by name here, since a mailbox's annotations belong to the account that owns it.
+What is private or shared differs only by name to the account that owns a mailbox; others see what is shared alone.
 The server's shared entries are the administrator's: clients read /shared/admin, and can set none of them (§3.3).
 """
 
@@ -13,9 +13,10 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import Conflict
-from posthouse.imap import encode
+from posthouse.imap import acl, encode
 from posthouse.imap.commands.row import AUTHENTICATED, Command, Completion, No
 from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import opened, refuse_without
 from posthouse.imap.session import Session
 from posthouse.store.metadata import ACCOUNT_WIDE, KIND, Entries, SetMetadata, decode
 
@@ -23,6 +24,7 @@ _DEPTHS: Final = {b"0": 0, b"1": 1, b"INFINITY": None}
 _SCOPES: Final = ("/private", "/shared")
 _VENDOR: Final = re.compile(r"/(?:private|shared)/vendor(?:/|\Z)")
 _NOT_IN_A_NAME: Final = re.compile(rb"[\x00-\x19\x80-\xff*%]")
+_PRIVATE: Final = "/private/"
 _ADMIN: Final = "/shared/admin"
 
 
@@ -138,8 +140,8 @@ def parse_set(reader: Reader, uid: bool) -> SetArgs:
 
 async def run_get(session: Session, args: GetArgs) -> Completion:
     """Tell the values that are there, and NIL for what was asked for by name and is not."""
-    number = await _number(session, args.mailbox)
-    there = await _values(session, number)
+    where = await _place(session, args.mailbox)
+    there = await _values(session, where)
     found: dict[str, bytes | None] = {}
     for entry in args.entries:
         found |= _below(there, entry, args.depth)
@@ -173,27 +175,44 @@ def _below(there: dict[str, bytes], entry: str, depth: int | None) -> dict[str, 
     return found
 
 
-async def _number(session: Session, mailbox: str) -> int:
-    """The number of the item that has a mailbox's annotations."""
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where annotations are."""
+
+    account_id: int
+    number: int
+    """Of the item."""
+    rights: acl.Rights = acl.ALL
+    is_own: bool = True
+
+
+async def _place(session: Session, mailbox: str) -> _Place:
+    """The item that has a mailbox's annotations. No."""
     if not mailbox:
-        return ACCOUNT_WIDE
-    found = await session.store.mailbox(session.account_id, mailbox)
-    if found is None:
-        # RFC 5464 §3.3: only on a mailbox that exists
-        raise No(b"NONEXISTENT", "No such mailbox")
-    return found.mailbox_id
+        return _Place(account_id=session.account_id, number=ACCOUNT_WIDE)
+    # RFC 5464 §3.3: only on a mailbox that exists, and that one may see and read
+    seen = await opened(session, mailbox, "lr")
+    return _Place(
+        account_id=seen.mailbox.account_id,
+        number=seen.mailbox.mailbox_id,
+        rights=seen.rights,
+        is_own=seen.owner is None,
+    )
 
 
-async def _entries(session: Session, number: int) -> Entries:
-    for item in await session.store.items(session.account_id, KIND, [number]):
+async def _entries(session: Session, account_id: int, number: int) -> Entries:
+    for item in await session.store.items(account_id, KIND, [number]):
         return decode(item.data)
     return {}
 
 
-async def _values(session: Session, number: int) -> dict[str, bytes]:
-    entries = await _entries(session, number)
-    values = {name: entry.value for name, entry in entries.items() if entry.value is not None}
-    if number == ACCOUNT_WIDE:
+async def _values(session: Session, where: _Place) -> dict[str, bytes]:
+    entries = await _entries(session, where.account_id, where.number)
+    values = {
+        name: entry.value
+        for name, entry in entries.items()
+        if entry.value is not None and (where.is_own or not name.startswith(_PRIVATE))
+    }
+    if where.number == ACCOUNT_WIDE:
         # RFC 5464 §6.2.2: how to reach the administrator; every domain here has a postmaster (RFC 5321 §4.5.1).
         domain = session.account.address.rpartition("@")[2]
         values[_ADMIN] = f"mailto:postmaster@{domain}".encode("ascii")
@@ -205,24 +224,33 @@ async def _values(session: Session, number: int) -> dict[str, bytes]:
 
 async def run_set(session: Session, args: SetArgs) -> None:
     """Set all of them, or none."""
-    number = await _number(session, args.mailbox)
-    if number == ACCOUNT_WIDE and any(name.startswith("/shared/") for name in args.values):
+    where = await _place(session, args.mailbox)
+    if not where.is_own:
+        _check_rights(where, args)
+    if where.number == ACCOUNT_WIDE and any(name.startswith("/shared/") for name in args.values):
         # RFC 5464 §3.3: server annotations may be restricted; §3.2.1.1: /shared/admin always is.
         raise No(b"NOPERM", "The shared annotations of the server are set by its administrator")
     if any(value is not None and len(value) > limits.METADATA_VALUE for value in args.values.values()):
         raise No(TOO_LARGE, "The value is too large")
     if any(len(name) > limits.METADATA_NAME for name in args.values):
         raise No(b"LIMIT", f"The name of an entry may have at most {limits.METADATA_NAME} octets")
-    change = SetMetadata(account_id=session.account_id, mailbox_id=number, values=args.values)
+    change = SetMetadata(account_id=where.account_id, mailbox_id=where.number, values=args.values)
     try:
         await session.store.apply(change)
     except Conflict:
         raise No(b"METADATA TOOMANY", "There are too many annotations") from None
 
 
+def _check_rights(where: _Place, args: SetArgs) -> None:
+    """Shared annotations of another's mailbox are changed as its keywords are; what is private is the owner's. No."""
+    refuse_without(where.rights, acl.OTHER_FLAGS)
+    if any(name.startswith(_PRIVATE) for name in args.values):
+        raise No(b"METADATA NOPRIVATE", "Private annotations of this mailbox are its owner's")
+
+
 async def copy_metadata(session: Session, source_id: int, target_id: int) -> None:
     """RFC 5464 §4.1: when INBOX is renamed, the new mailbox has its annotations, and it keeps them."""
-    entries = await _entries(session, source_id)
+    entries = await _entries(session, session.account_id, source_id)
     values = {name: entry.value for name, entry in entries.items() if entry.value is not None}
     if values:
         await session.store.apply(

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from posthouse import limits
-from posthouse.imap import encode
+from posthouse.imap import acl, encode
 from posthouse.imap.commands.fetch import Fetch
 from posthouse.imap.commands.list import SPECIAL_USE
 from posthouse.imap.commands.row import AUTHENTICATED, Command, No
@@ -24,7 +24,8 @@ from posthouse.imap.notify_args import Event, Selected, Wish, parse_notify
 from posthouse.imap.notify_names import above
 from posthouse.imap.notify_watch import Filter, Named, Watch
 from posthouse.imap.session import Session
-from posthouse.imap.view import Heeds, View, give_way
+from posthouse.imap.told import Heeds
+from posthouse.imap.view import View, give_way
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import AddEmail, CopyEmails, Expunge, MoveEmails, Op
 from posthouse.store.model import Mailbox, Role
@@ -151,6 +152,8 @@ class Watching(Notices):
         if view is None:
             return
         if view.uid_next > self._next:
+            if self._selected.items and view.in_doubt:
+                await view.look()  # RFC 4314 §5.1.1: rights are as they are now
             first, self._next = self._next, view.uid_next
             new = view.known & Ranges.between(first, view.uid_next - 1)
             own, self._own_new = self._own_new, EMPTY
@@ -177,7 +180,7 @@ class Watching(Notices):
             for uid in range(first, last + 1):
                 fetch = Fetch(session, view, plan, texts, Ranges.of((uid,)))
                 try:
-                    if self._selected.sets_seen and not view.read_only:
+                    if self._selected.sets_seen and view.may(acl.SEEN):
                         await fetch.run_and_mark_seen()
                     else:
                         await fetch.run()

@@ -12,7 +12,9 @@ from posthouse.imap import encode
 from posthouse.imap.commands.mailboxes import parse_name
 from posthouse.imap.commands.row import AUTHENTICATED, Command, No
 from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import is_shared_name, opened, shared
 from posthouse.imap.session import Session
+from posthouse.store.model import Account
 
 _UNIT: Final = 1024
 """RFC 9208 §5.1: octets of what STORAGE counts in."""
@@ -27,38 +29,49 @@ def parse_root(reader: Reader, uid: bool) -> bytes:
 
 
 async def run_get_quota(session: Session, name: bytes) -> None:
-    """Tell what is used and allowed of one's own root."""
-    limit = await _limit(session)
-    if not limit or name != _root(session):
-        raise No(b"NONEXISTENT", "No such quota root")
-    session.send(await _quota(session, limit))
+    """Tell what is used and allowed of one's own root, or of one into which one may put messages."""
+    for account in await _accounts(session):
+        limit = await _limit(session, account)
+        if limit and name == _root(account):
+            session.send(await _quota(session, account, limit))
+            return
+    raise No(b"NONEXISTENT", "No such quota root")
+
+
+async def _accounts(session: Session) -> list[Account]:
+    """RFC 9208 §8: how much others hold is confidential; only who adds to it has to know."""
+    others = [each.owner for each in await shared(session) if each.owner is not None and "i" in each.rights]
+    return [session.account, *others]
 
 
 async def run_get_quota_root(session: Session, mailbox: str) -> None:
     """Tell the root of a mailbox, which need not exist yet (RFC 9208 §4.1.2), and how it stands with it."""
-    limit = await _limit(session)
+    account = session.account
+    if is_shared_name(mailbox):
+        account = (await opened(session, mailbox, "i")).owner or account
+    limit = await _limit(session, account)
     name = encode.mailbox(mailbox, utf8=session.utf8)
     if not limit:
         session.send(b"* QUOTAROOT %b\r\n" % name)
         return
-    session.send(b"* QUOTAROOT %b %b\r\n" % (name, encode.astring(_root(session))))
-    session.send(await _quota(session, limit))
+    session.send(b"* QUOTAROOT %b %b\r\n" % (name, encode.astring(_root(account))))
+    session.send(await _quota(session, account, limit))
 
 
-async def _limit(session: Session) -> int:
+async def _limit(session: Session, account: Account) -> int:
     """Octets, as they are now: the administrator may have changed them since the login; 0: unlimited."""
-    account = await session.store.account_by_id(session.account_id)
-    return await session.services.directory.quota(account or session.account)
+    present = await session.store.account_by_id(account.account_id)
+    return await session.services.directory.quota(present or account)
 
 
-def _root(session: Session) -> bytes:
-    return session.account.address.encode("utf-8")
+def _root(account: Account) -> bytes:
+    return account.address.encode("utf-8")
 
 
-async def _quota(session: Session, limit: int) -> bytes:
-    usage = await session.store.usage(session.account_id)
+async def _quota(session: Session, account: Account, limit: int) -> bytes:
+    usage = await session.store.usage(account.account_id)
     used, most = -(-usage.octets // _UNIT), -(-limit // _UNIT)
-    return b"* QUOTA %b (STORAGE %d %d)\r\n" % (encode.astring(_root(session)), used, most)
+    return b"* QUOTA %b (STORAGE %d %d)\r\n" % (encode.astring(_root(account)), used, most)
 
 
 ROWS = (

@@ -1,4 +1,4 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, RFC 5182 SEARCHRES, RFC 5032 WITHIN, RFC 7162 §3.1.5).
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162 §3.1.5, 9394 PARTIAL).
 
 The tree of keys is asked about the messages that are still in question: an AND gives each key only what the cheaper
 ones left over, an OR gives each key only what the others did not find. Keys over the mailbox's arrays are evaluated on
@@ -76,7 +76,7 @@ class Snapshot:
 class Search:
     """One search under way."""
 
-    __slots__ = ("_account_id", "_keywords", "_now", "_session", "_view", "snapshot")
+    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "snapshot")
 
     def __init__(self, session: Session, view: View, keywords: tuple[str, ...]) -> None:
         known = view.known
@@ -84,7 +84,8 @@ class Search:
         self.snapshot = Snapshot(rows, view)
         self._session = session
         self._view = view
-        self._account_id = view.index.account_id
+        self.account_id = view.index.account_id
+        """Whose mailbox it is."""
         self._keywords = keywords
         self._now = session.now()
 
@@ -156,7 +157,7 @@ class Search:
     async def _text(self, field: str, needle: str, places: Places) -> Places:
         email_ids = self.snapshot.email_ids
         asked = [email_ids[place] for place in places]
-        found = await self._session.store.search_text(self._account_id, asked, field, needle)
+        found = await self._session.store.search_text(self.account_id, asked, field, needle)
         return [place for place in places if email_ids[place] in found]
 
     async def _sent(self, least: int, bound: int, places: Places) -> Places:
@@ -165,7 +166,7 @@ class Search:
         for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
             part = places[first : first + limits.IMAP_FETCH_ROWS]
             ids = [self.snapshot.email_ids[place] for place in part]
-            rows = await self._session.store.emails(self._account_id, ids, ("sent_at", "envelope"))
+            rows = await self._session.store.emails(self.account_id, ids, ("sent_at", "envelope"))
             for place, row in zip(part, rows, strict=True):
                 if row is not None and _sent_within(row[0], row[1], least, bound):
                     found.append(place)
@@ -178,9 +179,9 @@ class Search:
             ids = [self.snapshot.email_ids[place] for place in part]
             store = self._session.store
             numbers: Sequence[int | None] = (
-                await store.threads(self._account_id, ids)
+                await store.threads(self.account_id, ids)
                 if thread
-                else await store.origins(self._account_id, ids)
+                else await store.origins(self.account_id, ids)
             )
             found += [place for place, one in zip(part, numbers, strict=True) if one == wanted]
         return found
@@ -218,10 +219,14 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     found = numbers_of(search, places, args)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
-        send_esearch(session, args, found, modseq, lambda: str(Ranges.of_sorted(found)).encode("ascii"))
+        send_esearch(session, args, found, modseq, _ascending)
     else:
         send_numbers(session, b"SEARCH", found, modseq)
     return None
+
+
+def _ascending(found: list[int]) -> bytes:
+    return str(Ranges.of_sorted(found)).encode("ascii")
 
 
 async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
@@ -238,7 +243,7 @@ async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
     if args.numbers:
         # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
         view.hold_expunges = True
-    keywords = await session.store.keywords(session.account_id)
+    keywords = await session.store.keywords(view.index.account_id)
     search = Search(session, view, keywords)
     try:
         places = await search.find(args.key)
@@ -265,28 +270,38 @@ def highest_modseq(search: Search, places: Sequence[int], args: SearchArgs) -> i
 def save(session: Session, search: Search, places: Sequence[int], args: SearchArgs) -> None:
     """Set the variable `$`, where that was asked for."""
     if args.returns is not None and Return.SAVE in args.returns and session.view is not None:
-        session.view.saved = _saved([search.snapshot.uids[place] for place in places], args.returns)
+        session.view.saved = Ranges.of([search.snapshot.uids[place] for place in _saved(places, args)])
 
 
 def shown(places: Places, args: SearchArgs) -> Places:
     """The messages of which the answer tells the highest mod-sequence."""
     returns = (args.returns or frozenset()) - {Return.SAVE}
-    if not places or not returns or returns - {Return.MIN, Return.MAX}:
+    if not returns or returns - _SOME:
         return places
-    # RFC 4731 §3.2: with MIN or MAX and neither ALL nor COUNT it is that of the one or two messages told.
-    return places[:1] * (Return.MIN in returns) + places[-1:] * (Return.MAX in returns)
+    # RFC 4731 §3.2: with MIN or MAX and neither ALL nor COUNT it is that of the messages told.
+    return _some(places, args)
 
 
-def _saved(uids: list[int], returns: frozenset[Return]) -> Ranges:
-    """RFC 9051 §6.4.4.1, table 4: with MIN or MAX alone only those are saved."""
-    if not uids or Return.ALL in returns or Return.COUNT in returns or returns == {Return.SAVE}:
-        return Ranges.of(uids)
-    ends = []
+def _saved(places: Sequence[int], args: SearchArgs) -> Sequence[int]:
+    """RFC 9051 §6.4.4.1, table 4, and RFC 9394 §3.2, table 1: without ALL and COUNT only what was told is saved."""
+    returns = args.returns or frozenset()
+    if returns == {Return.SAVE} or returns - _SOME - {Return.SAVE}:
+        return places
+    return _some(places, args)
+
+
+_SOME: Final = frozenset({Return.MIN, Return.MAX, Return.PARTIAL})
+"""Options that tell of some messages only."""
+
+
+def _some(places: Sequence[int], args: SearchArgs) -> list[int]:
+    returns = args.returns or frozenset()
+    found = list(places[args.partial.among(len(places))]) if args.partial is not None else []
     if Return.MIN in returns:
-        ends.append(uids[0])
+        found += places[:1]
     if Return.MAX in returns:
-        ends.append(uids[-1])
-    return Ranges.of(ends)
+        found += places[-1:]
+    return found
 
 
 def send_numbers(session: Session, name: bytes, found: list[int], modseq: int) -> None:
@@ -298,9 +313,9 @@ def send_numbers(session: Session, name: bytes, found: list[int], modseq: int) -
 
 
 def send_esearch(
-    session: Session, args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[], bytes]
+    session: Session, args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[list[int]], bytes]
 ) -> None:
-    """ESEARCH about what was found, in the order told. `as_set`: how ALL is written."""
+    """ESEARCH about what was found, in the order told. `as_set`: how the messages of ALL and PARTIAL are written."""
     # RFC 9051 §6.4.4: without RETURN, ALL is assumed; SAVE alone suppresses the response.
     returns = args.returns if args.returns is not None else frozenset({Return.ALL})
     if returns == {Return.SAVE}:
@@ -314,7 +329,11 @@ def send_esearch(
         if Return.MAX in returns:
             words.append(b"MAX %d" % found[-1])
         if Return.ALL in returns:
-            words.append(b"ALL " + as_set())
+            words.append(b"ALL " + as_set(found))
+    if args.partial is not None:
+        # RFC 9394 §3.1: the range as it was asked for; NIL where there is nothing
+        part = found[args.partial.among(len(found))]
+        words.append(b"PARTIAL (%b %b)" % (args.partial.raw, as_set(part) if part else b"NIL"))
     if Return.COUNT in returns:
         words.append(b"COUNT %d" % len(found))
     if found and modseq:
@@ -329,7 +348,7 @@ SEARCH: Final = Command(
     run=run_search,
     uid=True,
     expunges=False,
-    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN"),
+    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL"),
     rfc="RFC 9051 §6.4.4",
 )
 ROWS: Final = (SEARCH,)

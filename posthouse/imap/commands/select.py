@@ -13,11 +13,13 @@ import msgspec
 
 from posthouse import limits
 from posthouse.imap import encode
-from posthouse.imap.commands.row import AUTHENTICATED, SELECTED, Bad, Command, Completion, No, no_arguments
+from posthouse.imap.commands.row import AUTHENTICATED, SELECTED, Bad, Command, Completion, no_arguments
 from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import Seen, all_seen, opened
 from posthouse.imap.rows import LOWEST_OCTET, flag_lines
 from posthouse.imap.sequence import uid_set
 from posthouse.imap.session import Session, State
+from posthouse.imap.shared_view import SharedView
 from posthouse.imap.view import View, give_way
 from posthouse.ranges import Ranges
 from posthouse.store.interface import Expunge
@@ -129,14 +131,14 @@ async def run_select(session: Session, args: SelectArgs) -> Completion:
         session.close_view()
         session.state = State.AUTHENTICATED
         session.send(b"* OK [CLOSED] The previous mailbox is closed\r\n")
-    mailbox = await session.store.mailbox(session.account_id, args.mailbox)
-    if mailbox is None:
-        raise No(b"NONEXISTENT", "No such mailbox")
+    seen = await opened(session, args.mailbox, "r")
+    mailbox = seen.mailbox
     list_line = await _list_line(session, mailbox) if session.rev2 else b""
-    keywords = await session.store.keywords(session.account_id)
-    index = await session.store.index(session.account_id, mailbox.mailbox_id)
-    view = View(session.store, index, mailbox_name=mailbox.name, read_only=args.read_only)
-    session.view = view
+    keywords = await session.store.keywords(mailbox.account_id)
+    index = await session.store.index(mailbox.account_id, mailbox.mailbox_id)
+    view = session.view = _view(session, seen, index, args.read_only)
+    if view.in_doubt:
+        await _look_first(session, view)
     session.state = State.SELECTED
     if args.condstore or args.resync is not None:
         session.condstore = True
@@ -146,9 +148,25 @@ async def run_select(session: Session, args: SelectArgs) -> Completion:
     if args.resync is not None and args.resync.uid_validity == index.uid_validity:
         # RFC 7162 §3.2.5: with another UIDVALIDITY the rest of the parameter is ignored.
         await _resynchronize(session, view, args.resync)
-    if args.read_only:
-        return Completion(b"READ-ONLY", "EXAMINE completed")
-    return Completion(b"READ-WRITE", "SELECT completed")
+    words = "EXAMINE completed" if args.read_only else "SELECT completed"
+    # RFC 4314 §5.2: READ-ONLY too where no right to change anything is granted
+    return Completion(b"READ-ONLY" if view.read_only else b"READ-WRITE", words)
+
+
+def _view(session: Session, seen: Seen, index: MailboxIndex, read_only: bool) -> View:
+    if seen.owner is None:
+        return View(session.store, index, mailbox_name=seen.name, read_only=read_only)
+    return SharedView(session.store, index, seen, caller=session.account_id, read_only=read_only)
+
+
+async def _look_first(session: Session, view: View) -> None:
+    """The rights may have changed while the mailbox was read."""
+    try:
+        await view.look()
+        view.need("r")
+    except BaseException:
+        session.close_view()
+        raise
 
 
 def _send_status(session: Session, view: View, mailbox: Mailbox) -> None:
@@ -180,9 +198,10 @@ def first_unseen(flags: array[int]) -> int | None:
 async def _list_line(session: Session, mailbox: Mailbox) -> bytes:
     """RFC 9051 §6.3.2: the LIST response with the mailbox's name and true attributes."""
     below = mailbox.name + SEPARATOR
-    mailboxes = await session.store.mailboxes(session.account_id)
     attributes = [
-        b"\\HasChildren" if any(m.name.startswith(below) for m in mailboxes) else b"\\HasNoChildren"
+        b"\\HasChildren"
+        if any(each.name.startswith(below) for each in await all_seen(session))
+        else b"\\HasNoChildren"
     ]
     if mailbox.subscribed:
         attributes.append(b"\\Subscribed")
@@ -236,8 +255,8 @@ async def run_close(session: Session, args: None) -> None:
     r"""Remove what is \Deleted without a word about it, and leave the mailbox."""
     view = session.view
     assert view is not None
-    if not view.read_only and not view.index.removed:
-        # RFC 9051 §6.4.1: nothing is removed from a mailbox opened by EXAMINE.
+    if view.may("e") and not view.index.removed:
+        # RFC 9051 §6.4.1: nothing is removed from a mailbox opened by EXAMINE; RFC 4314 §4: nor without a right.
         await session.store.apply(Expunge(account_id=view.index.account_id, mailbox_id=view.index.mailbox_id))
     await run_unselect(session, args)
 

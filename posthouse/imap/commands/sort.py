@@ -48,7 +48,7 @@ async def run_sort(session: Session, args: SortArgs) -> None:
     if args.search.returns is None:
         send_numbers(session, b"SORT", found, modseq)
     else:
-        send_esearch(session, args.search, found, modseq, lambda: _in_order(found))
+        send_esearch(session, args.search, found, modseq, _in_order)
 
 
 async def _sorted(session: Session, search: Search, places: Places, criteria: Sequence[SortBy]) -> Places:
@@ -75,7 +75,7 @@ async def _values(session: Session, search: Search, places: Places, key: SortKey
         numbers = [search.snapshot.email_ids[place] for place in part]
         # RFC 5256 §2.2: without a Date that can be read it is the internal date, as `sent_at` has it.
         column = "sent_at" if key is SortKey.DATE else "envelope"
-        rows = await session.store.emails(session.account_id, numbers, [column])
+        rows = await session.store.emails(search.account_id, numbers, [column])
         values = [None if row is None else row[0] for row in rows]
         if key is SortKey.DATE:
             found.update(zip(part, [value or 0 for value in values], strict=True))

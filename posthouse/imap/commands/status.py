@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from posthouse.imap import encode
-from posthouse.imap.commands.row import AUTHENTICATED, Command, No
+from posthouse.imap.commands.row import AUTHENTICATED, Command
 from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import opened
 from posthouse.imap.session import Services, Session
 from posthouse.store.model import DELETED, Mailbox
 
@@ -64,9 +65,7 @@ def status_items(reader: Reader) -> tuple[bytes, ...]:
 
 async def run_status(session: Session, args: StatusArgs) -> None:
     """Tell a mailbox's counts."""
-    mailbox = await session.store.mailbox(session.account_id, args.mailbox)
-    if mailbox is None:
-        raise No(b"NONEXISTENT", "No such mailbox")
+    mailbox = (await opened(session, args.mailbox, "r")).mailbox
     if b"HIGHESTMODSEQ" in args.items:
         session.enable_condstore()
     session.send(await status_line(session, mailbox, args.items))
@@ -92,7 +91,7 @@ async def _reclaimed(session: Session, mailbox: Mailbox) -> int:
     """RFC 9208 §4.1.4: octets that EXPUNGE would free, as the quota counts them."""
     if not mailbox.deleted:
         return 0
-    index = await session.store.index(session.account_id, mailbox.mailbox_id)
+    index = await session.store.index(mailbox.account_id, mailbox.mailbox_id)
     return sum(size for size, flags in zip(index.sizes, index.flags, strict=True) if flags & DELETED)
 
 

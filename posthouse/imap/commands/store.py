@@ -12,14 +12,16 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import Conflict
+from posthouse.imap import acl
 from posthouse.imap.commands.row import SELECTED, Command, Completion, No
+from posthouse.imap.flag_rights import Change, set_flags
 from posthouse.imap.grammar import Reader
 from posthouse.imap.rows import flag_lines
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
 from posthouse.imap.session import Session
 from posthouse.imap.view import View, give_way
 from posthouse.ranges import Ranges
-from posthouse.store.interface import FlagsSet, SetFlags
+from posthouse.store.interface import FlagsSet
 
 
 class StoreArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +92,8 @@ async def run_store(session: Session, args: StoreArgs) -> Completion | None:
     if args.unchanged_since is not None:
         session.enable_condstore()
     uids = view.select(args.messages, uid=args.uid)
+    if view.rights.isdisjoint(acl.FLAGS):
+        view.need(acl.OTHER_FLAGS)
     if view.read_only:
         raise No(b"READ-ONLY", "The mailbox is open for reading only")
     if not uids:
@@ -112,17 +116,9 @@ async def run_store(session: Session, args: StoreArgs) -> Completion | None:
 
 
 async def _apply(session: Session, view: View, args: StoreArgs, uids: Ranges) -> FlagsSet:
+    change = Change(action=args.action, flags=args.flags, unchanged_since=args.unchanged_since)
     try:
-        return await session.store.apply(
-            SetFlags(
-                account_id=view.index.account_id,
-                mailbox_id=view.index.mailbox_id,
-                uids=uids,
-                action=args.action,
-                flags=args.flags,
-                unchanged_since=args.unchanged_since,
-            )
-        )
+        return await set_flags(view, session.account_id, uids, change)
     except Conflict as error:
         raise No(b"LIMIT", "Too many different keywords") from error
 

@@ -39,12 +39,12 @@ async def run_thread(session: Session, args: ThreadArgs) -> None:
 
 
 async def _letters(session: Session, search: Search, places: Places) -> AsyncIterator[list[Letter]]:
-    account_id, snapshot = session.account_id, search.snapshot
+    account_id, snapshot = search.account_id, search.snapshot
     for some in _by_octets(places, snapshot.sizes):
         numbers = [snapshot.email_ids[place] for place in some]
         sent = await session.store.emails(account_id, numbers, ["sent_at"])
         if snapshot.sizes[some[0]] > limits.IMAP_WHOLE_FOR_HEADER:
-            raws: list[bytes | None] = [await _beginning(session, numbers[0])]
+            raws: list[bytes | None] = [await _beginning(session, account_id, numbers[0])]
         else:
             raws = await session.store.messages(account_id, numbers)
         moments = [row[0] if row is not None else 0 for row in sent]
@@ -65,8 +65,8 @@ def _by_octets(places: Places, sizes: Sequence[int]) -> list[Places]:
     return parts
 
 
-async def _beginning(session: Session, email_id: int) -> bytes | None:
-    (stored,) = await session.store.stored(session.account_id, [email_id])
+async def _beginning(session: Session, account_id: int, email_id: int) -> bytes | None:
+    (stored,) = await session.store.stored(account_id, [email_id])
     if stored is None:
         return None
     try:
