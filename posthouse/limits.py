@@ -1343,6 +1343,9 @@ BACKUP_BLOCK: Final = 1 * MB
 VERIFY_FLAWS: Final = 1_000
 """Flaws that one `verify` tells one by one; more are counted."""
 
+VERIFY_OWNERS: Final = 10
+"""Emails that it names of those which share damaged bytes; more are counted."""
+
 VERIFY_BATCH: Final = 64
 """Messages whose bytes `verify` checks between two looks at who else waits."""
 
