@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from posthouse.store.grants import Grant, Share, encode
+from posthouse.store.interface import AddAccount, CreateMailbox, PutItem
 from tests.house import message
 from tests.imap.shared import ALICE, ALL_GIVEN, BOB, THERE, Neighbours, shared_club
 
@@ -61,8 +63,6 @@ async def test_subscriptions_are_those_of_jmap(people: Neighbours) -> None:
 
 
 async def test_a_mailbox_of_ones_own_keeps_its_name(people: Neighbours) -> None:
-    from posthouse.store.interface import CreateMailbox
-
     _, bob = await shared_club(people)
     await people.house.app.store.apply(CreateMailbox(account_id=people.number(BOB), name=f"{THERE}/Club"))
     assert (await bob.ok(f"STATUS {CLUB} (MESSAGES)")) == [f"* STATUS {CLUB} (MESSAGES 0)"]
@@ -72,9 +72,6 @@ async def test_a_mailbox_of_ones_own_keeps_its_name(people: Neighbours) -> None:
 
 
 async def test_an_address_with_a_slash_is_one_level(people: Neighbours) -> None:
-    from posthouse.store.grants import Grant, Share, encode
-    from posthouse.store.interface import AddAccount, CreateMailbox, PutItem
-
     store, bob = people.house.app.store, await people.person(BOB)
     odd = await store.apply(AddAccount(address="a/b@example.test", password="!", created_at=0))
     box = await store.apply(CreateMailbox(account_id=odd.account_id, name="Club"))
