@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from posthouse.operations.transfer.imap_server import ImapSource
 from posthouse.store.grants import Grant, Share, encode
 from posthouse.store.interface import AddAccount, CreateMailbox, PutItem
-from tests.house import message
+from tests.house import PASSWORDS, message
 from tests.imap.shared import ALICE, ALL_GIVEN, BOB, THERE, Neighbours, shared_club
 
 CLUB = f'"{THERE}/Club"'
@@ -188,3 +191,23 @@ async def test_who_may_everything_changes_everything(people: Neighbours) -> None
         f'* LIST (\\HasNoChildren) "/" "{THERE}/Other"',
         f'* LIST (\\HasNoChildren) "/" "{THERE}/Sub"',
     ]
+
+
+async def test_an_import_takes_nothing_of_other_peoples(people: Neighbours) -> None:
+    _, bob = await shared_club(people)
+    assert f'* LIST (\\HasNoChildren) "/" {CLUB}' in await bob.ok('LIST "" *')
+    url = f"imap://{BOB.replace('@', '%40')}@127.0.0.1:{people.house.port('imap')}"
+
+    def names(url: str) -> set[str]:
+        source = ImapSource(url, PASSWORDS[BOB], verify=False)
+        try:
+            return {folder.name for folder in source.folders()}
+        finally:
+            source.close()
+
+    own = {box.name for box in await people.house.app.store.mailboxes(people.number(BOB))}
+    assert await asyncio.to_thread(names, url) == own
+    named = f"{THERE}/Club"
+    assert await asyncio.to_thread(names, f"{url}/{named.replace(' ', '%20')}") == {named}, (
+        "when it is asked for"
+    )
