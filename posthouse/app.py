@@ -346,7 +346,7 @@ class App:
         settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
         images = ImageProxy(self.house.storage.secret, self.house.resolver)
         facts = ClientFacts(
-            hostname=config.hostname,
+            household=self.house.household,
             public_url=config.web.url,
             own_certificate=config.tls.certificate is not None,
             backups=config.inbound.backups,
@@ -364,7 +364,8 @@ class App:
         certificate, key = paths.certificate(config), paths.key(config)
         if config.tls.certificate is None:
             certificate.parent.mkdir(mode=0o700, exist_ok=True)
-            if ensure_pair(certificate, key, config.hostname, datetime.now(UTC)):
+            also = (config.public_name,) if config.public_name else ()
+            if ensure_pair(certificate, key, config.hostname, datetime.now(UTC), also=also):
                 log.info("certificate made=%s host=%s", certificate, config.hostname)
         return load_pair(certificate, key)
 

@@ -255,6 +255,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     hostname: str
     """Our name in greetings; must lead to our addresses in the DNS. The only required key."""
+    public_name: str = ""
+    """The name that people's programs are told to come to, and under which we say what we found about senders
+    (Authentication-Results): that of the load balancer before a cluster, the same on every node. Empty: `hostname`."""
     data: Path = Path("data")
     """Everything we keep is below this folder; relative to this file."""
     workers: Count = 1

@@ -56,6 +56,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
         yield "hostname", f'hostname: "{config.hostname}" is no host name'
+    if config.public_name and not _HOST.fullmatch(config.public_name):
+        yield "public_name", f'public_name: "{config.public_name}" is no host name'
     for name in config.inbound.backups:
         if not _HOST.fullmatch(name):
             yield "inbound.backups", f'inbound.backups: "{name}" is no host name'

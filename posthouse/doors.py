@@ -46,6 +46,11 @@ RESERVED_ROLES: Final = frozenset({"sieve"})
 _BUSY: Final = {"imap": IMAP_BUSY, "pop3": POP3_BUSY, "web": HTTP_BUSY, "health": HEALTH_BUSY}
 
 
+def role_of(name: str) -> str:
+    """The role that serves a listener; empty: whatever the roles are, or none."""
+    return next((door.role for door in DOORS if door.name == name), "")
+
+
 def busy_line(protocol: str, hostname: str) -> bytes:
     """What a protocol says when there are too many connections; RFC 5321 §3.8 for SMTP."""
     return _BUSY.get(protocol) or f"421 4.3.2 {hostname} Too many connections, try later\r\n".encode()

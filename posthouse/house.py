@@ -61,7 +61,7 @@ from posthouse.outbound.ourselves import Ourselves
 from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
-from posthouse.places import Paths, file_name, ports_of
+from posthouse.places import Paths, file_name, household_of
 from posthouse.sending import make_courier, make_report_sender
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
@@ -135,11 +135,13 @@ class House:
     def furnish(self, config: Config) -> None:
         """Build what depends on the configuration; who uses the old keeps it. After ConfigError nothing has changed."""
         resolver = DnsResolver(config.dns)
-        ourselves = Ourselves.of(config.hostname, config.listen.smtp, config.outbound.port)
+        household = household_of(config, self.storage.hosts)
+        smtp, port = config.listen.smtp, config.outbound.port
+        ourselves = Ourselves.of(config.hostname, smtp, port, household.names)
         self.courier = make_courier(
             config, self.store, resolver, ourselves, tell=self.tallies.note_session, now=self.clock
         )
-        self.resolver, self.ourselves = resolver, ourselves
+        self.resolver, self.ourselves, self.household = resolver, ourselves, household
         self.config = config
         self.directory.default_domain = config.auth.default_domain.lower()
         self.directory.default_quota = config.limits.account_quota
@@ -161,6 +163,7 @@ class House:
         self.deliverer.told_of = self.vacation.delivered
         self.pipeline = Pipeline(
             hostname=config.hostname,
+            our_names=household.names,
             store=self.store,
             policy=self.policy,
             deliverer=self.deliverer,
@@ -172,6 +175,7 @@ class House:
                     self.resolver,
                     config.msgauth,
                     hostname=config.hostname,
+                    authserv=household.name,
                     tell=self.tallies.note,
                     prefetch=self.resolver.prefetch,
                 ),
@@ -182,7 +186,7 @@ class House:
         self.reports = make_report_sender(
             config, self.resolver, self.tallies, self.deliverer, self.store, self.clock
         )
-        self.client_setup = ClientSetup(config.hostname, ports_of(config))
+        self.client_setup = ClientSetup(household)
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -197,11 +201,7 @@ class House:
         )
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
-            self.store,
-            domains,
-            self.resolver,
-            hostname=config.hostname,
-            ports=ports_of(config),
+            *(self.store, domains, self.resolver, self.household),
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             backups=config.inbound.backups,
@@ -325,7 +325,7 @@ class House:
 
     def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
         facts = HouseFacts(
-            hostname=config.hostname,
+            household=self.household,
             data=config.data,
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,

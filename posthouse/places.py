@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from posthouse.config import Config, Listen
+from posthouse.operations.household import Household
+from posthouse.store.host_facts import HostFacts
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -41,3 +44,8 @@ def ports_of(config: Config) -> dict[str, int]:
         if numbers:
             ports[name] = int(numbers[0])
     return ports
+
+
+def household_of(config: Config, hosts: Callable[[], tuple[HostFacts, ...]]) -> Household:
+    """The hosts of the house, for those who tell the world about them."""
+    return Household(config.hostname, ports_of(config), public_name=config.public_name, hosts=hosts)

@@ -17,9 +17,12 @@ from typing import Protocol
 import msgspec
 
 from posthouse.config import CLUSTER_URLS, Config, ConfigError
+from posthouse.doors import role_of
 from posthouse.durable import write_private
+from posthouse.places import ports_of
 from posthouse.pop3.locks import LocalLocks, MaildropLocks
 from posthouse.store.derive import derive
+from posthouse.store.host_facts import HostFacts
 from posthouse.store.interface import Store
 from posthouse.store.keeper import Keeper
 from posthouse.store.remote.server import StoreServer
@@ -63,6 +66,8 @@ class Storage(msgspec.Struct, kw_only=True):
     """Why the object store cannot be used; empty: it can be; None: there is none."""
     may_do: Callable[[str], Awaitable[bool]] = _always
     """Whether a duty of the house is this node's to do."""
+    hosts: Callable[[], tuple[HostFacts, ...]] = tuple
+    """The hosts that serve this store, as far as they have told; empty: this one alone."""
     keeper: Keeper | None = None
     """Makes backups and verifies; None: another process of this machine does."""
     workers: StoreServer | None = None
@@ -129,6 +134,7 @@ async def _open_cluster(
         folder=folder,
         name=config.hostname,
         roles=tuple(sorted(roles)),
+        ports={name: port for name, port in ports_of(config).items() if role_of(name) in roles},
         jobs=serving and "jobs" in roles,
     )
 
@@ -155,6 +161,7 @@ async def _open_cluster(
         healthy=store.healthy,
         probe_objects=store.probe_objects,
         may_do=store.maildrop_locks().take_duty,
+        hosts=store.hosts,
         leave=leave,
         keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping", store.mend),
     )

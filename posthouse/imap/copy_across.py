@@ -122,8 +122,8 @@ class Across:
             source = [part.uids[place] for place in kept]
             if self._move and source:
                 index, gone = self._view.index, Ranges.of_sorted(source)
-                key = {"account_id": index.account_id, "mailbox_id": index.mailbox_id}
-                ops.append(Expunge(**key, uids=gone, force=True))
+                box_id = index.mailbox_id
+                ops.append(Expunge(account_id=index.account_id, mailbox_id=box_id, uids=gone, force=True))
             results = await self._session.store.commit(*ops)
         except BaseException:
             for each in staged:

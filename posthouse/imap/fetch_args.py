@@ -13,9 +13,11 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from posthouse import limits
 from posthouse.imap.grammar import BadSyntax, Reader
+from posthouse.imap.partial_range import PartialRange, parse_partial_range
 from posthouse.imap.sequence import SequenceSet, parse_sequence_set
 
 
@@ -88,6 +90,8 @@ class FetchArgs(msgspec.Struct, frozen=True, kw_only=True):
     r"""An item without PEEK is among them, so `\Seen` is set."""
     changed_since: int | None = None
     vanished: bool = False
+    partial: PartialRange | None = None
+    """Only this part of the set's messages (RFC 9394 §3.3)."""
 
 
 FAST: Final = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
@@ -114,13 +118,20 @@ _FIELDS = (Text.FIELDS, Text.FIELDS_NOT)
 _PLAIN_FIELD = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 
 
+class Modifiers(msgspec.Struct, frozen=True, kw_only=True):
+    """fetch-modifiers (RFC 4466 §2.4)."""
+
+    changed_since: int | None = None
+    vanished: bool = False
+    partial: PartialRange | None = None
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a FETCH asks for of each message."""
 
     items: tuple[Item, ...]
     sets_seen: bool
-    changed_since: int | None
-    vanished: bool
+    modifiers: Modifiers
 
 
 def parse_fetch(reader: Reader, uid: bool) -> FetchArgs:
@@ -138,8 +149,9 @@ def parse_fetch(reader: Reader, uid: bool) -> FetchArgs:
         uid=uid,
         items=wanted.items,
         sets_seen=wanted.sets_seen,
-        changed_since=wanted.changed_since,
-        vanished=wanted.vanished,
+        changed_since=wanted.modifiers.changed_since,
+        vanished=wanted.modifiers.vanished,
+        partial=wanted.modifiers.partial,
     )
 
 
@@ -155,22 +167,30 @@ def _wanted(raw: bytes, uid: bool) -> Wanted:
         _item(reader, found)
     if len(found) > limits.IMAP_FETCH_ITEMS:
         raise reader.fail("Too many data items")
-    changed_since, vanished = _modifiers(reader, uid)
+    modifiers = _modifiers(reader, uid)
     reader.end()
-    if changed_since is not None:  # RFC 7162 §3.1.4.1: it implicitly adds the MODSEQ item
+    if modifiers.changed_since is not None:  # RFC 7162 §3.1.4.1: it implicitly adds the MODSEQ item
         found.setdefault(Attribute.MODSEQ, False)
     if uid and Attribute.UID not in found:  # RFC 9051 §6.4.9: UID is implicitly included
         found = {Attribute.UID: False, **found}
     return Wanted(
         items=tuple(found),
         sets_seen=any(found.values()),
-        changed_since=changed_since,
-        vanished=vanished,
+        modifiers=modifiers,
     )
 
 
 _remembered: Final = lru_cache(limits.IMAP_FETCHES_REMEMBERED)(_wanted)
 """A client asks in the same few words all day, and parsing them is a sixth of a small FETCH."""
+
+
+def parse_items(reader: Reader) -> dict[Item, bool]:
+    r"""`"(" fetch-att *(SP fetch-att) ")"` outside of a FETCH (RFC 5465 §5.2); of each, whether it sets `\Seen`."""
+    found: dict[Item, bool] = {}
+    reader.parenthesized(lambda: _item(reader, found))
+    if len(found) > limits.IMAP_FETCH_ITEMS:
+        raise reader.fail("Too many data items")
+    return found
 
 
 def _messages(reader: Reader) -> SequenceSet:
@@ -298,25 +318,26 @@ def _partial(reader: Reader) -> Partial | None:
     return Partial(offset, length)
 
 
-def _modifiers(reader: Reader, uid: bool) -> tuple[int | None, bool]:
-    """fetch-modifiers (RFC 4466 §2.4): CHANGEDSINCE and VANISHED."""
-    changed_since: int | None = None
-    vanished = False
+def _modifiers(reader: Reader, uid: bool) -> Modifiers:
+    """fetch-modifiers: CHANGEDSINCE, VANISHED and PARTIAL, in whatever order, each once."""
+    found = Modifiers()
     if reader.accept(b" ("):
         while True:
             name = reader.keyword()
-            if name == b"CHANGEDSINCE" and changed_since is None:
+            if name == b"CHANGEDSINCE" and found.changed_since is None:
                 reader.sp()
                 # RFC 7162 §7 asks for a positive value; 0 is what a client without a cache sends, and means all.
-                changed_since = reader.mod_sequence_valzer()
-            elif name == b"VANISHED" and uid and not vanished:
-                vanished = True  # RFC 7162 §3.2.6: not allowed with FETCH
+                found = replace(found, changed_since=reader.mod_sequence_valzer())
+            elif name == b"VANISHED" and uid and not found.vanished:
+                found = replace(found, vanished=True)  # RFC 7162 §3.2.6: not allowed with FETCH
+            elif name == b"PARTIAL" and uid and found.partial is None:
+                found = replace(found, partial=parse_partial_range(reader))  # RFC 9394 §3.3: of UID FETCH
             else:
                 raise reader.fail("Unknown fetch modifier")
             if not reader.accept(b" "):
                 break
         reader.expect(b")")
-    if vanished and changed_since is None:
+    if found.vanished and found.changed_since is None:
         # RFC 7162 §3.2.6: VANISHED must come with CHANGEDSINCE.
         raise reader.fail("VANISHED needs CHANGEDSINCE")
-    return changed_since, vanished
+    return found

@@ -1,7 +1,7 @@
 """Where an IMAP command ends: lines, and the literals that tie them together (RFC 9051 §4.3, RFC 7888).
 
 Pure: the caller reads a line, gives it to a Frame, and does what the Step says: read a literal, hand the
-message literal of an APPEND to its runner, run the command, or refuse it. A Frame holds at most
+message literal of an APPEND or REPLACE to its runner, run the command, or refuse it. A Frame holds at most
 its limit of octets. Announcing a literal of the synchronising kind is refused without a
 continuation, so the client never sends it; the octets of the other kind come anyway and are to be skipped
 (`Refused.skip`).
@@ -17,7 +17,8 @@ import msgspec
 from posthouse import limits
 
 _HEADER = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\Z")
-_APPEND = re.compile(rb"[^ ]+ APPEND ", re.IGNORECASE)
+_STORES_MESSAGE = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE [^ {]+) ", re.IGNORECASE)
+"""Up to the mailbox's name (RFC 9051 §6.3.12, RFC 8508 §5)."""
 _REPLACE_TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
 
 
@@ -58,7 +59,7 @@ class Step(enum.Enum):
     LITERAL = "literal"
     """Read `frame.literal` (after a `+` when it is synchronising), then a further line."""
     MESSAGE = "message"
-    """It is an APPEND, complete up to its first message literal `frame.literal`, which the runner reads."""
+    """It is an APPEND or REPLACE, complete up to its first message literal `frame.literal`, which the runner reads."""
     REFUSE = "refuse"
     """Too large: answer so; the octets of `frame.literal` come anyway unless it is synchronising."""
 
@@ -72,7 +73,7 @@ class Frame:
         self, *, literal_limit: int, appends: bool, command_limit: int = limits.IMAP_COMMAND
     ) -> None:
         """`literal_limit`, `command_limit`: octets of one literal and of all together, lines included;
-        `appends`: whether APPEND may hand out message literals."""
+        `appends`: whether APPEND and REPLACE may hand out message literals."""
         self._limit = literal_limit
         self._command_limit = command_limit
         self._appends = appends
@@ -85,7 +86,7 @@ class Frame:
         self.literal = literal = announced_literal(line)
         first = not self._parts
         if first:
-            self._appends = self._appends and _APPEND.match(line) is not None
+            self._appends = self._appends and _STORES_MESSAGE.match(line) is not None
         self._parts.append(line)
         self._size += len(line)
         if literal is None:
@@ -107,6 +108,6 @@ class Frame:
 
     @staticmethod
     def _is_mailbox(line: bytes, literal: Literal) -> bool:
-        # APPEND's first literal may be the mailbox name; whatever comes later is a message.
-        found = _APPEND.match(line)
+        # The first literal may be the mailbox name; whatever comes later is a message.
+        found = _STORES_MESSAGE.match(line)
         return found is not None and found.end() == literal.start

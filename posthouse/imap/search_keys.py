@@ -1,4 +1,4 @@
-"""SEARCH's arguments (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 7162 §3.1.5), as a tree of values.
+"""SEARCH's arguments (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 7162 §3.1.5, RFC 9394), as a tree.
 
 Some keys are decided by the mailbox's arrays (flags, sizes, dates of receipt, mod-sequences, message sets),
 some need a column of the email (the Date header, EMAILID), and some look into its text. `cost` orders them,
@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse.imap.partial_range import PartialRange
 from posthouse.imap.sequence import SequenceSet
 
 DAY: Final = 86_400
@@ -116,6 +117,7 @@ class Return(enum.Enum):
     ALL = b"ALL"
     COUNT = b"COUNT"
     SAVE = b"SAVE"
+    PARTIAL = b"PARTIAL"
 
 
 class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +127,8 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     uid: bool
     returns: frozenset[Return] | None
     """None: no RETURN was given."""
+    partial: PartialRange | None = None
+    """Which part PARTIAL asks for (RFC 9394 §3.1)."""
     modseq: bool
     """A MODSEQ key occurs, so the answer carries the highest mod-sequence found (RFC 7162 §3.1.5)."""
     numbers: bool

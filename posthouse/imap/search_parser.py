@@ -1,4 +1,4 @@
-"""The arguments of SEARCH, SORT and THREAD read into a tree of keys (RFC 9051 §9, 4466, 5032, 5256, 7162 §7). Pure.
+"""The arguments of SEARCH, SORT and THREAD read into a tree (RFC 9051 §9, 4466, 5032, 5256, 7162 §7, 9394). Pure.
 
 One method for each kind of argument and one table row for each key. Nesting, the number of keys and the number of text
 keys are bounded. A long chain of ORs, as offline clients build it, is read in a loop and becomes one key.
@@ -12,6 +12,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.imap.grammar import Reader
+from posthouse.imap.partial_range import PartialRange, parse_partial_range
 from posthouse.imap.search_keys import (
     DAY,
     EVERY,
@@ -83,6 +84,7 @@ class _Parser:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.codec = "utf-8"
+        self.partial: PartialRange | None = None
         self.modseq = False
         self.numbers = False
         self.count = 0
@@ -93,14 +95,23 @@ class _Parser:
         reader = self.reader
         if not reader.accept(b" RETURN "):
             return None
-        names = reader.parenthesized(reader.keyword, empty=True)
+        options = reader.parenthesized(self._return_option, empty=True)
+        if self.partial is not None and (options.count(Return.PARTIAL) > 1 or Return.ALL in options):
+            # RFC 9394 §3.1: one PARTIAL, one ALL, or neither
+            raise reader.fail("PARTIAL stands alone, without ALL")
+        # RFC 9051 §6.4.4: no option, or an empty list, means ALL.
+        return frozenset(options) or frozenset({Return.ALL})
+
+    def _return_option(self) -> Return:
+        reader = self.reader
         try:
-            options = frozenset(map(Return, names))
+            option = Return(reader.keyword())
         except ValueError:
             # RFC 9051 §6.4.4: options of extensions that we do not have are answered BAD.
             raise reader.fail("Unknown result option") from None
-        # RFC 9051 §6.4.4: no option, or an empty list, means ALL.
-        return options or frozenset({Return.ALL})
+        if option is Return.PARTIAL:
+            self.partial = parse_partial_range(reader)
+        return option
 
     def charset(self) -> str | None:
         """`CHARSET name`; None: unknown. Without it UTF-8 (RFC 9051 §6.4.4)."""
@@ -135,6 +146,7 @@ class _Parser:
             key=keys[0] if len(keys) == 1 else And(keys=tuple(keys)),
             uid=uid,
             returns=returns,
+            partial=self.partial,
             modseq=self.modseq,
             numbers=self.numbers,
             charset=charset or "utf-8",

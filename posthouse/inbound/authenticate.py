@@ -64,14 +64,18 @@ class Authenticate:
         settings: MsgAuth,
         *,
         hostname: str,
+        authserv: str = "",
         tell: Tell | None = None,
         prefetch: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`prefetch`: begins a DNS question (name, type) that will be asked soon."""
+        """`authserv`: the name under which results are written (RFC 8601 §2.5), else `hostname`.
+
+        `prefetch`: begins a DNS question (name, type) that will be asked soon."""
         self._prefetch = prefetch
         self._resolver = resolver
         self._settings = settings
         self._hostname = hostname
+        self._authserv = authserv or hostname
         self._tell = tell
 
     async def __call__(self, examination: Examination) -> Reply | None:
@@ -87,7 +91,7 @@ class Authenticate:
         found, judged = await self._examine(examination, domains)
         examination.authentication = found
         examination.aligned |= found.aligned
-        examination.fields.append(write_authres(self._hostname, found))
+        examination.fields.append(write_authres(self._authserv, found))
         examination.story.append(("checked", mail.reverse_path, found.in_words()))
         reply = self._decide(examination, found)
         if self._tell is not None:
@@ -99,7 +103,7 @@ class Authenticate:
         said, client = vouched(examination.headers), first_client(examination.headers)
         examination.client = client
         if said is not None:
-            examination.fields.append(write_vouched(self._hostname, said))
+            examination.fields.append(write_vouched(self._authserv, said))
         elif client is None:
             return
         domains = author_domains(examination.claimed)[:AUTHOR_DOMAINS]

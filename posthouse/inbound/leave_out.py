@@ -7,7 +7,7 @@ memory. Signatures are checked before this, over the message as it came.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from posthouse.inbound.checks import Examination
@@ -25,8 +25,8 @@ _VERDICT: Final = "x-posthouse-verdict"
 Span = tuple[int, int]
 
 
-def spans_to_leave_out(examination: Examination, hostname: str) -> list[Span]:
-    """Where the fields lie that must go, ascending."""
+def spans_to_leave_out(examination: Examination, our_names: Iterable[str]) -> list[Span]:
+    """Where the fields lie that must go, ascending. `our_names`: of all hosts of the house."""
     headers, via = examination.headers, examination.mail.via
     spans = headers.spans(_OF_OURS) if via in (Via.SUBMISSION, Via.LOCAL) else []
     if _VERDICT in headers and via is not Via.LMTP:
@@ -34,7 +34,7 @@ def spans_to_leave_out(examination: Examination, hostname: str) -> list[Span]:
     if NAME in headers and via is not Via.LMTP:
         # RFC 8601 §5: a field in our name that we did not write is a forgery. (LMTP comes from a host of ours.)
         fields = zip(headers.all(NAME), headers.spans([NAME]), strict=True)
-        spans += [span for value, span in fields if forged(value, (hostname,))]
+        spans += [span for value, span in fields if forged(value, our_names)]
         spans.sort()
     return spans
 

@@ -20,7 +20,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.model import Login
-from posthouse.errors import Conflict, NotFound, OverQuota, PosthouseError
+from posthouse.errors import Conflict, Damaged, NotFound, OverQuota, PosthouseError
 from posthouse.inbound.deliver import Notify
 from posthouse.inbound.line_ends import with_crlf
 from posthouse.inbound.mail import Mail, MailRecipient, Via
@@ -28,10 +28,10 @@ from posthouse.inbound.notices import Notice, NoticeKind, wanted
 from posthouse.inbound.pipeline import Pipeline
 from posthouse.message.address import found_as
 from posthouse.message.compose import needs
-from posthouse.smtp.replies import Reply
+from posthouse.smtp.replies import DAMAGED, Reply
 from posthouse.store.account_model import SUBMISSIONS, Item
 from posthouse.store.interface import PutItem, RemoveUpload, Store
-from posthouse.store.model import Account, Content, Event
+from posthouse.store.model import Account, Content, Event, Stored
 
 log: Final = logging.getLogger(__name__)
 
@@ -183,9 +183,7 @@ class Outbox:
         (upload,) = await self._store.uploads(item.account_id, [record.upload_id])
         replies: tuple[Reply, ...] = ()
         if account is not None and upload is not None and not await self._taken(record):
-            octets = await self._store.read(upload.stored)
-            mail = await self._mail(account, record, octets)
-            replies = await self._pipeline().accept(mail)
+            mail, replies = await self._hand_on(account, record, upload.stored)
             temporary = all(reply.temporary for reply in replies)
             if temporary and self._now() < record.send_at + limits.OUTBOX_GIVE_UP:
                 record.undo_status = "pending"  # a fault of ours: it is tried again
@@ -195,6 +193,19 @@ class Outbox:
                 await self._tell(mail, replies)
         record.delivery_status = first_status(record, replies)
         await self._settle(marked, record)
+
+    async def _hand_on(
+        self, account: Account, record: Submission, stored: Stored
+    ) -> tuple[Mail, tuple[Reply, ...]]:
+        """What the pipeline says; a message whose octets are damaged may be brought back from a backup meanwhile."""
+        try:
+            octets = await self._store.whole(stored)
+        except (Damaged, NotFound) as fault:
+            log.error("held message is damaged id=%s: %s", record.trace_id, fault.public)
+            mail = await self._mail(account, record, b"")
+            return mail, (DAMAGED,) * len(mail.recipients)
+        mail = await self._mail(account, record, octets)
+        return mail, await self._pipeline().accept(mail)
 
     async def _tell(self, mail: Mail, replies: tuple[Reply, ...]) -> None:
         """Where somebody is served, delivery itself tells of the others."""

@@ -10,7 +10,7 @@ mail with 451 and an id that the log has too; the session goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -62,6 +62,7 @@ class Pipeline:
         self,
         *,
         hostname: str,
+        our_names: Callable[[], Iterable[str]] | None = None,
         store: Store,
         policy: Policy,
         deliverer: Deliverer,
@@ -71,9 +72,12 @@ class Pipeline:
         judge: Judge | None = None,
         outgoing: Outgoing | None = None,
     ) -> None:
-        """`show_clients`: put a submitting client's name and address into Received. `judge`: of strangers' mail;
+        """`our_names`: of all hosts of the house, else `hostname` alone.
+
+        `show_clients`: put a submitting client's name and address into Received. `judge`: of strangers' mail;
         `outgoing`: of what our accounts send."""
         self._hostname = hostname
+        self._our_names = our_names or (lambda: (hostname,))
         self._store = store
         self._policy = policy
         self._deliverer = deliverer
@@ -105,7 +109,7 @@ class Pipeline:
         fields = [*examination.fields, received_field(mail, self._hostname, show_client=self._show_clients)]
         if mail.via in (Via.SUBMISSION, Via.LOCAL):
             fields += missing_fields(examination, self._hostname)
-        spans = spans_to_leave_out(examination, self._hostname)
+        spans = spans_to_leave_out(examination, self._our_names())
         if spans:
             content = await without_spans(mail.content, spans, self._store)
             mail = msgspec.structs.replace(mail, content=content)

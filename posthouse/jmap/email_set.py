@@ -245,7 +245,10 @@ def _operations(account_id: int, changes: list[Change]) -> list[Op[Any]]:
     come, go = sorted(first.mailboxes - here), sorted(here - first.mailboxes)
     source, target = (go.pop(), come.pop()) if come and go else (home, None)
     # What leaves goes first: each mailbox counts against the quota.
-    ops += [Expunge(account_id=account_id, mailbox_id=box, uids=uids[box], force=True) for box in go]
+    ops += [
+        Expunge(account_id=account_id, mailbox_id=box, uids=uids[box], force=True, taken_out=True)
+        for box in go
+    ]
     ops += [_place(account_id, source, uids[source], box) for box in come]
     if target is not None:  # a move keeps it one step
         ops.append(MoveEmails(account_id=account_id, source_id=source, uids=uids[source], target_id=target))

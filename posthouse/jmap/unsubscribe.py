@@ -99,7 +99,7 @@ async def _is_covered(context: Context, raw: bytes, headers: Headers, stored: St
     ]
     if not covering:
         return False
-    noted = _passed_at_arrival(stored.prefix, context.services.hostname)
+    noted = _passed_at_arrival(stored.prefix)
     if noted is not None:
         return any(one.mark and one.mark in noted for one in covering)
     bodies = await asyncio.to_thread(_hashed, signatures, raw, headers.end)
@@ -115,14 +115,13 @@ def _hashed(signatures: Signatures, raw: bytes, end: int) -> dict[BodyForm, Body
     return hashes.finish()
 
 
-def _passed_at_arrival(prefix: bytes, hostname: str) -> frozenset[str] | None:
+def _passed_at_arrival(prefix: bytes) -> frozenset[str] | None:
     """The marks (RFC 6008) of signatures that passed, in the field that we ourselves wrote; None: we wrote none."""
     for value in Headers.scan(prefix).all("authentication-results"):
         try:
             found = parse_authres(value)
         except AuthResultsError:
             continue
-        if found.host == hostname.lower():
-            passed = (one for one in found.results if (one.method, one.result) == ("dkim", "pass"))
-            return frozenset(one.properties.get("header.b", "") for one in passed)
+        passed = (one for one in found.results if (one.method, one.result) == ("dkim", "pass"))
+        return frozenset(one.properties.get("header.b", "") for one in passed)
     return None

@@ -15,7 +15,7 @@ import msgspec
 from posthouse.junk.history import Correspondent
 from posthouse.junk.letter import whole_text
 from posthouse.junk.look_alike import looks_like, registrable
-from posthouse.junk.verdict import Evidence, Fact
+from posthouse.junk.verdict import NOT_ALIGNED, Evidence, Fact
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.msgauth.results import Authentication, Result
@@ -68,7 +68,7 @@ def facts_about(
             weights.append(_heavy("reply-to-elsewhere", 0.5, f"answers would go to {elsewhere}"))
     if authentication is not None and not authentication.authentic:
         failed = any(one.result is Result.FAIL for one in authentication.dmarc)
-        facts.append(Fact(fact="not-aligned", value="failed" if failed else "unproved"))
+        facts.append(Fact(fact=NOT_ALIGNED, value="failed" if failed else "unproved"))
     return facts, weights
 
 

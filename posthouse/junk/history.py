@@ -41,9 +41,11 @@ class Correspondent(msgspec.Struct, frozen=True, array_like=True):
     received: int = 0
     """Wanted messages from it (a lower bound)."""
     junk: int = 0
-    """Messages from it that the account moved to Junk, less those it took out again."""
+    """Messages proved to be from it that the account moved to Junk, less those it took out again."""
     at: float = 0.0
     """The latest of all this."""
+    forged: int = 0
+    """As `junk`, of messages that nothing proved to be from it: they say nothing of whoever has the address."""
 
 
 STRANGER: Final = Correspondent()
@@ -169,15 +171,22 @@ class History:
             self._domains[account_id] = (now + HISTORY_CACHE, domains | new)
         return ops
 
-    async def judged(self, account_id: int, address: str, *, junk: bool, before: str) -> list[Op[Any]]:
-        """What notes that the account called a message of this sender junk or good (`before`: what it was)."""
+    async def judged(
+        self, account_id: int, address: str, *, junk: bool, before: str, proved: bool
+    ) -> list[Op[Any]]:
+        """What notes that the account called a message of this sender junk or good.
+
+        `before`: what it was; `proved`: the message was its author's, or nobody asks for proof.
+        """
         history = await self.of(account_id, address)
+        said = {"junk": history.junk} if proved else {"forged": history.forged}
         if junk:
-            new = _with(history, junk=history.junk + (before != "junk"))
+            new = _with(history, **{name: count + (before != "junk") for name, count in said.items()})
         else:
             # Of a message that was not called junk itself it overrules what was said of others: those put it there.
-            called = max(0, history.junk - 1) if before == "junk" else 0
-            new = _with(history, junk=called, received=max(1, history.received))
+            less = {name: max(0, count - 1) for name, count in said.items()}
+            called = less if before == "junk" else {"junk": 0, "forged": 0}
+            new = _with(history, received=max(1, history.received), **called)
         return [self._put(account_id, address, _with(new, at=self._now()))]
 
     def _put(self, account_id: int, address: str, value: Correspondent) -> PutMemo:

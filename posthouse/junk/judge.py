@@ -18,7 +18,7 @@ from posthouse.junk.greylist import Greylist
 from posthouse.junk.history import STRANGER, History
 from posthouse.junk.models import Models
 from posthouse.junk.survey import Survey, Surveyor
-from posthouse.junk.verdict import Decision, Evidence, Fact, Thresholds, Verdict, decide
+from posthouse.junk.verdict import FAULT, Decision, Evidence, Fact, Thresholds, Verdict, decide
 from posthouse.msgauth.results import Result
 from posthouse.store.interface import Op
 from posthouse.store.model import Account
@@ -74,7 +74,7 @@ class Judge:
             checks += await self._words(survey, account.account_id)
         except PosthouseError as fault:
             log.warning("junk checks left out id=%s: %s", survey.letter.trace_id, fault)
-            checks.append(Evidence(check="fault", evidence=f"not all could be asked: {fault.public}"))
+            checks.append(Evidence(check=FAULT, evidence=f"not all could be asked: {fault.public}"))
         handed_on = survey.letter.handed_on
         forced = (Decision.JUNK if handed_on else Decision.REJECT) if survey.virus else None
         verdict = decide(tuple(checks), tuple(facts), self._limits(survey), forced=forced)
@@ -164,7 +164,9 @@ def _acquaintance(sender: Sender) -> list[Evidence]:
     """What the account has to do with the author; good words count only for proved authors."""
     history, address = sender.history, sender.author.address
     checks = []
-    if history.junk > 0 and not history.written:
+    # Forged mail was not its author's, and speaks only against more of the kind.
+    called = history.junk if sender.proved else history.junk + history.forged
+    if called > 0 and not history.written:
         words = f"mail from {address} was moved to Junk"
         checks.append(Evidence(check="moved-to-junk", weight=5.5, evidence=words))
     if not sender.proved:

@@ -20,6 +20,7 @@ from posthouse.junk.history import History
 from posthouse.junk.letter import Letter, whole_text
 from posthouse.junk.models import Models
 from posthouse.junk.tokens import read_tokens
+from posthouse.junk.verdict import author_was_proved
 from posthouse.limits import GOOD_PER_ROUND, LESSONS_AT_ONCE, LESSONS_POLL, TOKEN_SOURCE
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.store.interface import Op, Store
@@ -167,8 +168,14 @@ class Trainer:
         address = author.address.lower()
         if lesson.kind is LessonKind.ANSWERED:
             return await self._history.written(account_id, [address])
-        junk = lesson.kind is LessonKind.JUNK
-        return await self._history.judged(account_id, address, junk=junk, before=lesson.learnt)
+        (record,) = await self._store.verdict(account_id, [lesson.email_id])
+        return await self._history.judged(
+            account_id,
+            address,
+            junk=lesson.kind is LessonKind.JUNK,
+            before=lesson.learnt,
+            proved=author_was_proved(record),
+        )
 
     async def _examples(
         self, account_id: int, school: dict[int, Model], taught: Collection[int]

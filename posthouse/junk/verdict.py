@@ -13,6 +13,10 @@ from typing import Final
 import msgspec
 
 FIELD: Final = "X-Posthouse-Verdict"
+NOT_ALIGNED: Final = "not-aligned"
+"""The fact that nothing proved the author's domain."""
+FAULT: Final = "fault"
+"""The check that says that not all could be asked."""
 
 
 class Decision(enum.StrEnum):
@@ -64,7 +68,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.json.encode(self)
         except UnicodeEncodeError:  # a stranger's name of octets that are no text
-            return msgspec.json.encode(msgspec.structs.replace(self, checks=(), facts=(), would_change=()))
+            facts = tuple(Fact(fact=one.fact) for one in self.facts)
+            return msgspec.json.encode(msgspec.structs.replace(self, checks=(), facts=facts, would_change=()))
 
     def to_field(self) -> bytes:
         """The header field, CRLF-ended; of our own words only, so it needs no encoding."""
@@ -80,6 +85,29 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.decision} {self.score:.1f} of {self.junk_at:.1f}" + "".join(
             f" ({text})" for text in (why, facts) if text
         )
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """What is asked of a verdict that was kept."""
+
+    checks: tuple[Evidence, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+def author_was_proved(record: bytes | None) -> bool:
+    """Whether a message was its author's by the verdict that came with it, or nobody asks for proof.
+
+    One without a verdict came by another way, and nothing is known of it.
+    """
+    if record is None:
+        return False
+    try:
+        found = msgspec.json.decode(record, type=_Record)
+    except msgspec.MsgspecError:
+        return False
+    return not any(one.fact == NOT_ALIGNED for one in found.facts) and not any(
+        one.check == FAULT for one in found.checks
+    )
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):

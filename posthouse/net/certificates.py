@@ -8,6 +8,7 @@ it. Files are written whole or not at all, with mode 0600.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,42 +32,44 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """The certificate to trust: the authority's, or the self-signed leaf itself."""
 
 
-def make_pair(hostname: str, now: datetime, *, authority: bool = False) -> Pair:
-    """Make a new pair for a host, good for `CERTIFICATE_DAYS` from `now` (aware).
+def make_pair(hostname: str, now: datetime, *, also: Sequence[str] = (), authority: bool = False) -> Pair:
+    """Make a new pair for a host, good for `CERTIFICATE_DAYS` from `now` (aware). `also`: its other names.
 
     Under an authority if asked.
     """
+    names = (hostname, *also)
     key = ec.generate_private_key(ec.SECP256R1())
     if not authority:
         name = _name(hostname)
-        leaf = _leaf(hostname, key, name, now).sign(key, hashes.SHA256())
+        leaf = _leaf(names, key, name, now).sign(key, hashes.SHA256())
         return Pair(certificate=_pem(leaf), key=_key_pem(key), authority=_pem(leaf))
     above = ec.generate_private_key(ec.SECP256R1())
     issuer = _name(f"Posthouse authority of {hostname}")
     root = _root(above, issuer, now).sign(above, hashes.SHA256())
     signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key())
     leaf = (
-        _leaf(hostname, key, issuer, now)
-        .add_extension(signed_by, critical=False)
-        .sign(above, hashes.SHA256())
+        _leaf(names, key, issuer, now).add_extension(signed_by, critical=False).sign(above, hashes.SHA256())
     )
     return Pair(certificate=_pem(leaf) + _pem(root), key=_key_pem(key), authority=_pem(root))
 
 
-def ensure_pair(certificate: Path, key: Path, hostname: str, now: datetime) -> bool:
+def ensure_pair(
+    certificate: Path, key: Path, hostname: str, now: datetime, *, also: Sequence[str] = ()
+) -> bool:
     """Make a self-signed pair at these places unless a good one is there. Says whether it made one. OSError.
 
-    Not good: a file is missing, the hostname is not in it, or it ends within `CERTIFICATE_RENEW_DAYS`.
+    Not good: a file is missing, the hostname or another of its names (`also`) is not in it, or it ends within
+    `CERTIFICATE_RENEW_DAYS`.
     """
-    if key.exists() and _still_good(certificate, hostname, now):
+    if key.exists() and _still_good(certificate, (hostname, *also), now):
         return False
-    pair = make_pair(hostname, now)
+    pair = make_pair(hostname, now, also=also)
     write_private(key, pair.key)
     write_private(certificate, pair.certificate)
     return True
 
 
-def _still_good(path: Path, hostname: str, now: datetime) -> bool:
+def _still_good(path: Path, hostnames: Sequence[str], now: datetime) -> bool:
     try:
         leaf = x509.load_pem_x509_certificate(path.read_bytes())
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -74,14 +77,14 @@ def _still_good(path: Path, hostname: str, now: datetime) -> bool:
         return False
     if leaf.not_valid_after_utc < now + timedelta(days=CERTIFICATE_RENEW_DAYS):
         return False
-    return _general_name(hostname) in names
+    return all(_general_name(hostname) in names for hostname in hostnames)
 
 
 def _leaf(
-    hostname: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, now: datetime
+    hostnames: Sequence[str], key: ec.EllipticCurvePrivateKey, issuer: x509.Name, now: datetime
 ) -> x509.CertificateBuilder:
     names = [
-        _general_name(hostname),
+        *map(_general_name, hostnames),
         x509.DNSName("localhost"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
@@ -89,7 +92,7 @@ def _leaf(
     usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     return (
         _builder(key, now, days=CERTIFICATE_DAYS)
-        .subject_name(_name(hostname))
+        .subject_name(_name(hostnames[0]))
         .issuer_name(issuer)
         .add_extension(x509.SubjectAlternativeName(dict.fromkeys(names)), critical=False)
         # not an authority even when it signs itself: browsers refuse an authority as a server's certificate

@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from posthouse.operations.household import Household
+
 AUTODISCOVER: Final = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 OUTLOOK: Final = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 _NAMESPACE: Final = uuid.UUID("4b1f8a52-6f0e-5c1e-9a61-2a0a2c0f9d11")
@@ -44,12 +46,18 @@ _TABLE: Final = (
 
 
 class ClientSetup:
-    """The services of this house. `ports`: listener name → port, of those that are served."""
+    """The services of this house."""
 
-    def __init__(self, hostname: str, ports: dict[str, int]) -> None:
-        self._hostname = hostname
-        self.services = tuple(
-            Service(protocol=protocol, host=hostname, port=ports[listener], security=security)
+    def __init__(self, household: Household) -> None:
+        self._household = household
+        self._hostname = household.name
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Those that are served now."""
+        ports = self._household.ports()
+        return tuple(
+            Service(protocol=protocol, host=self._hostname, port=ports[listener], security=security)
             for listener, protocol, security in _TABLE
             if listener in ports
         )

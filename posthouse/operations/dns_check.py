@@ -93,21 +93,24 @@ class DnsCheck:
         fix = fix_for(self._planned("MX")[0])
         if answer.status is Status.TEMPORARY:
             return [unasked(subject, answer)]
-        ours = [mx for mx in answer.records if mx.host.lower().rstrip(".") == self._hostname]
+        house = {*self._facts.policy_hosts}
+        ours = [mx for mx in answer.records if mx.host.lower().rstrip(".") in house]
         if not answer.records:
             return [wrong(subject, "no MX record", fix)]
         listed = ", ".join(f"{mx.preference} {mx.host or '.'}" for mx in sorted(answer.records))
         if not ours:
-            return [wrong(subject, f"{self._hostname} is not among {listed}", fix)]
+            return [wrong(subject, f"{' or '.join(self._facts.mail_hosts)} is not among {listed}", fix)]
         hosts = {mx.host.lower().rstrip(".") for mx in answer.records}
-        for record in self._planned("MX")[1:]:
+        if self._facts.name in hosts:  # the load balancer, which stands for all
+            hosts |= house
+        for record in self._planned("MX"):
             host = record.value.split()[-1].rstrip(".")
             if host not in hosts:
                 return [look(subject, f"{host} is not among {listed}", fix_for(record))]
-        best = min(mx.preference for mx in answer.records)
-        if self._domain.kind is DomainKind.LOCAL and ours[0].preference > best:
+        best, own = (min(mx.preference for mx in some) for some in (answer.records, ours))
+        if self._domain.kind is DomainKind.LOCAL and own > best:
             return [look(subject, f"others come before us: {listed}", "are its mailboxes really here?")]
-        if self._domain.kind is DomainKind.BACKUP and ours[0].preference == best:
+        if self._domain.kind is DomainKind.BACKUP and own == best:
             return [wrong(subject, f"a backup must not be first: {listed}", fix)]
         return [fine(subject, listed)]
 
@@ -122,11 +125,15 @@ class DnsCheck:
         for record in self._planned("SPF"):
             name = record.name.rstrip(".")
             sender = f"postmaster@{name}" if name == self._domain.name else ""
-            findings.append(await self._spf(name, sender, fix_for(record)))
+            hosts = self._facts.senders if sender else (name,)
+            findings.append(await self._spf(name, sender, hosts, fix_for(record)))
         return findings
 
-    async def _spf(self, name: str, sender: str, fix: str) -> Finding:
-        """Whether there is one record, and whether our own addresses pass by it. `sender`: empty for a bounce."""
+    async def _spf(self, name: str, sender: str, hosts: Sequence[str], fix: str) -> Finding:
+        """Whether there is one record, and whether the addresses of these hosts of ours pass by it.
+
+        `sender`: empty for a bounce.
+        """
         subject = f"SPF {name}"
         answer = await self._resolver.txt(name)
         if answer.status is Status.TEMPORARY:
@@ -138,11 +145,14 @@ class DnsCheck:
             return look(subject, "no SPF record", fix)
         if self._facts.relay:
             return fine(subject, found[0])  # the addresses that our mail comes from are the relay's
-        own = await self._own_addresses()
-        if own is None:
-            return look(subject, f"{self._hostname} cannot be asked for its addresses", _TRY_AGAIN)
-        for address in dict.fromkeys((*own, *self._facts.sources)):
-            question = SpfQuestion(address=address, reverse_path=sender, helo=self._hostname)
+        found_at: dict[str, str] = dict.fromkeys(self._facts.sources, self._hostname)
+        for host in hosts:
+            own = await self._addresses_of(host)
+            if own is None:
+                return look(subject, f"{host} cannot be asked for its addresses", _TRY_AGAIN)
+            found_at.update(dict.fromkeys(own, host))
+        for address, host in found_at.items():
+            question = SpfQuestion(address=address, reverse_path=sender, helo=host)
             verdict = await check_spf(question, self._resolver)
             if verdict.result is Result.TEMPERROR:
                 return look(subject, f"cannot be asked: {verdict.reason}", _TRY_AGAIN)
@@ -267,7 +277,7 @@ class DnsCheck:
         return findings
 
     async def _leads_to_us(self, host: str) -> bool:
-        own = await self._own_addresses() or ()
+        own = await self._addresses_of(self._facts.name) or ()
         answers = [await self._resolver.a(host), await self._resolver.aaaa(host)]
         return any(address in own for answer in answers for address in answer.records)
 
@@ -284,9 +294,9 @@ class DnsCheck:
         tell = wrong if record.type == "TLSA" else look
         return tell(subject, f"shows {', '.join(answer.records)}", fix_for(record))
 
-    async def _own_addresses(self) -> list[str] | None:
-        """What our name leads to; None: the DNS does not answer."""
-        answers = [await self._resolver.a(self._hostname), await self._resolver.aaaa(self._hostname)]
+    async def _addresses_of(self, host: str) -> list[str] | None:
+        """What a name leads to; None: the DNS does not answer."""
+        answers = [await self._resolver.a(host), await self._resolver.aaaa(host)]
         if any(answer.status is Status.TEMPORARY for answer in answers):
             return None
         return [address for answer in answers for address in answer.records if ipaddress.ip_address(address)]

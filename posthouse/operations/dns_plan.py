@@ -61,6 +61,14 @@ class PlanFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the records are made of."""
 
     hostname: str
+    name: str
+    """By which people's programs find us: the load balancer's of a cluster, else our host name."""
+    mail_hosts: tuple[str, ...]
+    """Those that take others' mail."""
+    policy_hosts: tuple[str, ...]
+    """Those that the MTA-STS policy names."""
+    senders: tuple[str, ...]
+    """Those that send to others."""
     ports: Mapping[str, int]
     """Listener name → port, of those that are served."""
     addresses: tuple[str, ...] = ()
@@ -84,7 +92,9 @@ def plan_records(domain: Domain, facts: PlanFacts) -> tuple[DnsRecord, ...]:
     """All records for a domain, in the order in which one would explain them."""
     if domain.kind is DomainKind.BACKUP:
         why = "a number above the primary's: its mail comes to us while that is away"
-        return (_record(domain.name, "MX", f"{BACKUP_PREFERENCE} {facts.hostname}.", why, "MX"),)
+        return tuple(
+            _record(domain.name, "MX", f"{BACKUP_PREFERENCE} {host}.", why, "MX") for host in facts.mail_hosts
+        )
     return (
         *_mail(domain.name, facts),
         *_trust(domain.name, facts),
@@ -106,16 +116,19 @@ def text_value(text: str) -> str:
 
 
 def _mail(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
-    yield _record(name, "MX", f"{PREFERENCE} {facts.hostname}.", "others deliver its mail to us", "MX")
+    for host in facts.mail_hosts:
+        yield _record(name, "MX", f"{PREFERENCE} {host}.", "others deliver its mail to us", "MX")
     for host in facts.backups:
         why = "its mail waits there while we are away"
         yield _record(name, "MX", f"{BACKUP_PREFERENCE} {host}.", why, "MX")
-    yield _record(name, "TXT", text_value(_spf("mx", facts)), *_ABOUT_SPF[bool(facts.relay)])
-    if facts.hostname.endswith(f".{name}"):
-        # RFC 7208 §2.4: bounces have no sender; then the host's own name is asked.
-        yield _record(
-            facts.hostname, "TXT", text_value(_spf("a", facts)), "bounces are our host's own mail", "SPF"
-        )
+    own = ("mx", *(f"a:{host}" for host in facts.senders if host not in facts.mail_hosts))
+    yield _record(name, "TXT", text_value(_spf(own, facts)), *_ABOUT_SPF[bool(facts.relay)])
+    for host in facts.senders:
+        if host.endswith(f".{name}"):
+            # RFC 7208 §2.4: bounces have no sender; then the host's own name is asked.
+            yield _record(
+                host, "TXT", text_value(_spf(("a",), facts)), "bounces are our host's own mail", "SPF"
+            )
 
 
 _ABOUT_SPF: Final = (
@@ -124,9 +137,9 @@ _ABOUT_SPF: Final = (
 )
 
 
-def _spf(own: str, facts: PlanFacts) -> str:
+def _spf(own: tuple[str, ...], facts: PlanFacts) -> str:
     """RFC 7208: our hosts, and whatever else our mail is seen to come from."""
-    terms = [own, *(_ip_term(source) for source in facts.sources)]
+    terms = [*own, *(_ip_term(source) for source in facts.sources)]
     if not facts.relay:
         return f"v=spf1 {' '.join(terms)} -all"
     # The relay sends from addresses that only its owner knows: until they are in it, nothing may be refused (§8.5).
@@ -168,14 +181,12 @@ def _reports(name: str) -> Iterator[DnsRecord]:
 def _transport(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
     if "https" in facts.ports and facts.own_certificate:
         # RFC 8461 §3.1: another id tells senders to read the policy anew.
-        hosts = " ".join((facts.hostname, "enforce", *facts.backups))
+        hosts = " ".join((*facts.policy_hosts, "enforce", *facts.backups))
         version = hashlib.sha256(hosts.encode()).hexdigest()[:12]
         text = text_value(f"v=STSv1; id={version}")
         yield _record(f"_mta-sts.{name}", "TXT", text, "there is a policy: TLS to us must be good", "MTA-STS")
-        yield _record(
-            f"mta-sts.{name}", "CNAME", f"{facts.hostname}.", "where that policy is read", "MTA-STS"
-        )
-    if facts.certificate_digest:
+        yield _record(f"mta-sts.{name}", "CNAME", f"{facts.name}.", "where that policy is read", "MTA-STS")
+    if facts.certificate_digest and facts.hostname in facts.mail_hosts:
         place = f"_25._tcp.{facts.hostname}"
         value = f"3 1 1 {facts.certificate_digest}"
         yield _record(
@@ -191,25 +202,23 @@ def _services(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
         if (port := facts.ports.get(service)) is None:
             continue
         first = 0 if service.endswith("s") else 1  # RFC 8314 §5.1: TLS from the first byte preferred
-        value = f"{first} 1 {port} {facts.hostname}."
+        value = f"{first} 1 {port} {facts.name}."
         yield _record(
             f"_{service}._tcp.{name}", "SRV", value, "mail programs find us by the address alone", "SRV"
         )
     if (port := facts.ports.get("https")) is not None:
         # RFC 8620 §2.2
         yield _record(
-            f"_jmap._tcp.{name}", "SRV", f"0 1 {port} {facts.hostname}.", "JMAP programs find us", "SRV"
+            f"_jmap._tcp.{name}", "SRV", f"0 1 {port} {facts.name}.", "JMAP programs find us", "SRV"
         )
         yield _record(
-            f"_autodiscover._tcp.{name}", "SRV", f"0 1 {port} {facts.hostname}.", "Outlook finds us", "SRV"
+            f"_autodiscover._tcp.{name}", "SRV", f"0 1 {port} {facts.name}.", "Outlook finds us", "SRV"
         )
-        yield _record(
-            f"autoconfig.{name}", "CNAME", f"{facts.hostname}.", "Thunderbird finds us", "AUTOCONFIG"
-        )
+        yield _record(f"autoconfig.{name}", "CNAME", f"{facts.name}.", "Thunderbird finds us", "AUTOCONFIG")
 
 
 def _reverse(facts: PlanFacts) -> Iterator[DnsRecord]:
-    for address in facts.addresses:
+    for address in facts.addresses if facts.hostname in facts.senders else ():
         if not ipaddress.ip_address(address).is_loopback:
             name = ipaddress.ip_address(address).reverse_pointer
             why = "set by whoever gave you the address; large receivers insist"

@@ -24,6 +24,7 @@ from posthouse.operations.dns_check import DnsCheck
 from posthouse.operations.dns_plan import DnsRecord, KeyRecord, PlanFacts, plan_records, zone_text
 from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, fine, look, wrong
+from posthouse.operations.household import Household
 from posthouse.operations.mta_sts_check import PolicyReader, Read
 from posthouse.resolver import Status, ZoneResolver
 from posthouse.store.interface import Store
@@ -42,16 +43,15 @@ class DnsRecords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DomainRecords:
-    """Writes and checks records. `ports`: listener name → port, of those that are served."""
+    """Writes and checks records."""
 
     def __init__(
         self,
         store: Store,
         domains: Domains,
         resolver: ZoneResolver,
+        household: Household,
         *,
-        hostname: str,
-        ports: Mapping[str, int],
         certificate: Path | None = None,
         own_certificate: bool = False,
         backups: tuple[str, ...] = (),
@@ -67,8 +67,8 @@ class DomainRecords:
         self._store = store
         self._domains = domains
         self._resolver = resolver
-        self._hostname = hostname.lower().rstrip(".")
-        self._ports = ports
+        self._household = household
+        self._hostname = household.hostname
         self._certificate = certificate
         self._own_certificate = own_certificate
         self._backups = tuple(name.lower().rstrip(".") for name in backups)
@@ -93,7 +93,11 @@ class DomainRecords:
         answers = [await self._resolver.a(self._hostname), await self._resolver.aaaa(self._hostname)]
         return PlanFacts(
             hostname=self._hostname,
-            ports=self._ports,
+            name=self._household.name,
+            mail_hosts=self._household.mail_hosts(),
+            policy_hosts=self._household.policy_hosts(),
+            senders=self._household.senders(),
+            ports=self._household.ports(),
             addresses=tuple(address for answer in answers for address in answer.records),
             keys=tuple(KeyRecord(key.selector, key.record, key.state) for key in keys),
             certificate_digest=digest,
@@ -125,6 +129,8 @@ class DomainRecords:
                 return [look(subject, "cannot be asked", "check [dns] servers, try again")]
             return [wrong(subject, "has no address", f"publish an A (and AAAA) record for {self._hostname}")]
         found = [fine(subject, ", ".join(addresses))]
+        if self._hostname not in self._household.senders():
+            return found  # nobody looks where it leads back to
         public = [a for a in addresses if not ipaddress.ip_address(a).is_loopback]
         if muted is not None and "PTR" in muted:
             return [*found, *(fine(f"PTR {a}", f"not looked at: {muted['PTR']}") for a in public)]

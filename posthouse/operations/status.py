@@ -23,6 +23,9 @@ from posthouse.operations.backup import Backups
 from posthouse.operations.certificates import names_of
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.findings import Finding, Level, fine, look, wrong
+from posthouse.operations.host_check import check_hosts
+from posthouse.operations.household import Household
+from posthouse.smtp.replies import DAMAGED
 from posthouse.store.interface import Store
 from posthouse.store.model import RecipientState
 
@@ -32,7 +35,7 @@ GIB: Final = 1024**3
 class HouseFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the checks must know of the configuration."""
 
-    hostname: str
+    household: Household
     data: Path
     certificate: Path
     own_certificate: bool
@@ -75,6 +78,7 @@ class HouseStatus:
         """All checks, in a fixed order."""
         checks: tuple[tuple[str, Callable[[], Awaitable[list[Finding]]]], ...] = (
             ("server", self._server),
+            ("hosts", self._hosts),
             ("data folder", self._data),
             ("object store", self._objects),
             ("certificate", self._certificate),
@@ -106,10 +110,14 @@ class HouseStatus:
         findings += [fine(name, f"listens on {', '.join(bound)}") for name, bound in listening.items()]
         for name in self._facts.reserved:
             findings.append(look(name, "is configured but not served", f"remove listen.{name}"))
+        served = [*listening, *(name for host in self._facts.household.alive() for name in host.ports)]
         for name, why in (("smtp", "no mail comes in"), ("submission", "nobody can send")):
-            if not any(other.startswith(name) for other in listening):
+            if not any(other.startswith(name) for other in served):
                 findings.append(look(name, f"not configured: {why}", f"set listen.{name}"))
         return findings
+
+    async def _hosts(self) -> list[Finding]:
+        return check_hosts(self._facts.household)
 
     async def _data(self) -> list[Finding]:
         folder = self._facts.data
@@ -155,15 +163,22 @@ class HouseStatus:
             return wrong("certificate", text, "is the clock right?")
         if days < 0:
             return wrong("certificate", f"{path} ended {-days} days ago", "renew it, then send SIGHUP")
-        if not _covers(names, self._facts.hostname):
-            text = f"{path} is for {', '.join(names)}, not {self._facts.hostname}"
-            return wrong("certificate", text, "get one for the hostname")
+        for name in self._names_shown():
+            if not _covers(names, name):
+                text = f"{path} is for {', '.join(names)}, not {name}"
+                return wrong("certificate", text, f"get one for {name}")
         if days < limits.CERTIFICATE_LOOK_DAYS:
             return look("certificate", f"{path} ends in {days} days", "renew it, then send SIGHUP")
         if not self._facts.own_certificate:
             text = "self-signed: mail programs will ask their users"
             return look("certificate", text, "set tls.certificate and tls.key")
         return fine("certificate", f"{', '.join(names)}, {days} days left")
+
+    def _names_shown(self) -> list[str]:
+        """By which others come to the doors open here: servers by our own, people's programs by the house's."""
+        household, doors = self._facts.household, self._listening()
+        come_in = [household.hostname] if "smtp" in doors or not doors else []
+        return [*come_in, *([household.name] if set(doors) - {"smtp", "lmtp", "health"} else [])]
 
     async def _people(self) -> list[Finding]:
         domains, accounts = await self._store.domains(), await self._store.accounts()
@@ -184,6 +199,10 @@ class HouseStatus:
         findings = [fine("queue", text)]
         if hours > 4 or more:
             findings = [look("queue", text, "posthouse queue list shows the last replies")]
+        damaged = sum(DAMAGED.text in r.last_reply for message in waiting for r in message.recipients)
+        if damaged:
+            text = f"messages for {damaged} recipients are damaged in the store"
+            findings.append(wrong("queue", text, "posthouse verify says more; are all disks there?"))
         if held:
             findings.append(look("queue", f"{held} recipients are held", "posthouse queue release ID"))
         return findings

@@ -21,6 +21,7 @@ from posthouse.config import Outbound
 from posthouse.errors import Temporary
 from posthouse.message.address import ascii_domain
 from posthouse.msgauth.tls_report_writer import TlsSeen
+from posthouse.outbound.content import Unreadable
 from posthouse.outbound.mx import Host, Route, RouteKind, route_to_host, select_hosts
 from posthouse.outbound.parcel import Delivery, Disposition, Parcel
 from posthouse.outbound.pool import SessionPool
@@ -140,6 +141,8 @@ class Courier:
             walk.defer_rest(_OUT_OF_TIME)
         except asyncio.CancelledError:
             walk.defer_rest(_STOPPED)
+        except Unreadable as fault:
+            walk.defer_rest(fault.reply)
         except Exception:
             log.exception("fault in an attempt id=%s to=%s", parcel.message.trace_id, parcel.destination)
             walk.defer_rest(_OUR_FAULT)

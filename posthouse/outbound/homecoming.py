@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from posthouse.outbound.attempt import Report
+from posthouse.outbound.content import Unreadable, whole_of
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.parcel import Delivery, Disposition
 from posthouse.smtp.replies import Reply
@@ -27,12 +28,16 @@ _NOT_NOW: Final = Reply(
 
 
 async def bring_home(lease: Lease, store: Store, carry: Carry, now: float) -> tuple[Report, list[Op[Any]]]:
-    """What delivers a lease's recipients here, and what that comes to once it is committed.
-
-    Raises NotFound when the message is gone.
-    """
+    """What delivers a lease's recipients here, and what that comes to once it is committed."""
     message = lease.message
-    raw = await store.read(message.stored, 0, message.stored.size)
+    try:
+        raw = await whole_of(store, message.stored, message.trace_id)
+    except Unreadable as fault:
+        deferred = [
+            Delivery(recipient=one, disposition=Disposition.DEFERRED, reply=fault.reply, here=True)
+            for one in message.recipients
+        ]
+        return Report(deliveries=tuple(deferred), route=None, reached=True), []
     operations: list[Op[Any]] = []
     reached = set[int]()
     deliveries = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 _ANY: Final = {"0.0.0.0": 4, "::": 6, "*": 6, "": 6}
@@ -18,15 +18,23 @@ class Ourselves:
     """Tells with `in` whether a host name or an address (as text) is this server."""
 
     def __init__(
-        self, names: Iterable[str], addresses: Iterable[str] = (), families: Iterable[int] = ()
+        self,
+        names: Iterable[str],
+        addresses: Iterable[str] = (),
+        families: Iterable[int] = (),
+        also: Callable[[], Container[str]] = frozenset,
     ) -> None:
-        """`families`: 4 and 6 when every address of this machine of that family is ours."""
+        """`families`: 4 and 6 when every address of this machine of that family is ours; `also`: names of the house's
+        other hosts, lower case."""
+        self._also = also
         self._names = frozenset(name.rstrip(".").lower() for name in names)
         self._addresses = frozenset(str(ipaddress.ip_address(address)) for address in addresses)
         self._families = frozenset(families)
 
     @classmethod
-    def of(cls, hostname: str, listen: Iterable[str], port: int) -> Ourselves:
+    def of(
+        cls, hostname: str, listen: Iterable[str], port: int, also: Callable[[], Container[str]] = frozenset
+    ) -> Ourselves:
         """From our host name, where we listen for SMTP ("address:port"), and the port that mail is sent to."""
         addresses, families = set(), set()
         for text in listen:
@@ -39,7 +47,7 @@ class Ourselves:
                 families |= {4, _ANY[address]}
             else:
                 addresses |= _addresses(address)
-        return cls([hostname], addresses, families)
+        return cls([hostname], addresses, families, also)
 
     def __contains__(self, name: object) -> bool:
         """Whether a host name or an address is ours."""
@@ -48,7 +56,8 @@ class Ourselves:
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
-            return name.rstrip(".").lower() in self._names
+            plain = name.rstrip(".").lower()
+            return plain in self._names or plain in self._also()
         if str(address) in self._addresses:
             return True
         return address.version in self._families and _is_of_this_machine(address)

@@ -26,6 +26,7 @@ from posthouse import limits
 from posthouse.errors import Conflict, NotFound, OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.backup import BackupWatch
+from posthouse.outbound.content import beginning_of, content_of
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.homecoming import Carry, bring_home
 from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, without_notices
@@ -257,7 +258,7 @@ class QueueRunner:
             message,
             destination,
             recipients,
-            lambda: self._store.chunks(message.stored),
+            lambda: content_of(self._store, message.stored, message.trace_id),
             backup=backup,
         )
         attempt = asyncio.create_task(self._courier.deliver(parcel))
@@ -369,18 +370,14 @@ class QueueRunner:
 
     async def _notice(self, lease: Lease, found: Outcomes, start: int) -> Notification:
         message, now = lease.message, self._clock()
-        size = message.stored.size
-        try:
-            original = await self._store.read(message.stored, 0, min(size, limits.DSN_WHOLE_ASKED))
-        except NotFound:
-            original = b""
+        original = await beginning_of(self._store, message.stored, limits.DSN_WHOLE_ASKED, message.trace_id)
         return compose_dsn(
             DsnRequest(
                 hostname=self._courier.hostname,
                 to=message.reverse_path,
                 recipients=found.told[start : start + limits.DSN_RECIPIENTS],
                 original=original,
-                original_size=size,
+                original_size=message.stored.size,
                 arrived_at=message.created_at,
                 at=now,
                 unique=self._new_id(now),

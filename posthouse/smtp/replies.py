@@ -65,6 +65,10 @@ class Reply(msgspec.Struct, frozen=True):
         return f"{codes} {self.text}".replace("\n", " / ").rstrip()
 
 
+DAMAGED: Final = Reply(451, "4.3.0", "The message is damaged in the store here; it stays in the queue")
+"""Of a message of ours whose octets are not those that were stored, or are gone."""
+
+
 class CommandError(RemoteProtocolError):
     """A command that cannot be obeyed; `reply` tells the peer why."""
 

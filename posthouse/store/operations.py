@@ -197,6 +197,10 @@ class Expunge(Op[Expunged], frozen=True, kw_only=True):
     mailbox_id: int
     uids: Ranges | None = None
     force: bool = False
+    complete: bool = False
+    """All of `uids` or none (RFC 8508): NotFound when one of them is not there any more."""
+    taken_out: bool = False
+    """Somebody took them out of here and left them in their other mailboxes: out of Junk, they are wanted."""
 
 
 # --- the outbound queue ---------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
 from posthouse.message.address import normalize_domain
 from posthouse.operations.client_setup import OUTLOOK, ClientSetup, read_request
+from posthouse.operations.household import Household
 from posthouse.store.model import Domain, DomainKind
 from posthouse.web.origin import site_of
 
@@ -34,7 +35,7 @@ _KEPT: Final = {"cache-control": "max-age=3600"}
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says."""
 
-    hostname: str
+    household: Household
     public_url: str = ""
     own_certificate: bool = False
     """The administrator gave one: only then is TLS to us good enough to be insisted on."""
@@ -120,7 +121,7 @@ class ClientSetupPages:
 
     def _elsewhere(self, request: Request) -> Response:
         """Outlook's last try is a GET at `autodiscover.DOMAIN` without TLS: it is led where our certificate is good."""
-        ours = urlsplit(self._facts.public_url or f"https://{self._facts.hostname}")
+        ours = urlsplit(self._facts.public_url or f"https://{self._facts.household.name}")
         host = (request.url.hostname or "").lower()
         if ours.scheme == "https" and host.startswith("autodiscover.") and host != ours.hostname:
             return RedirectResponse(f"https://{ours.netloc}{_AUTODISCOVER}", HTTPStatus.FOUND)
@@ -158,7 +159,7 @@ class ClientSetupPages:
             "version: STSv1",
             "mode: enforce",
             # RFC 8461 §3.2: every host that mail may go to; a sender refuses the others.
-            *(f"mx: {host}" for host in (self._facts.hostname, *self._facts.backups)),
+            *(f"mx: {host}" for host in (*self._facts.household.policy_hosts(), *self._facts.backups)),
             f"max_age: {limits.MTA_STS_AGE}",
         )
         return PlainTextResponse("".join(f"{line}\r\n" for line in lines), 200, _KEPT)
@@ -166,7 +167,7 @@ class ClientSetupPages:
     async def security(self, request: Request) -> Response:
         """RFC 9116 §2.5: whom to tell of a hole. Every domain has a postmaster."""
         found = await self._of_host(request)
-        contact = f"postmaster@{found.name if found is not None else self._facts.hostname}"
+        contact = f"postmaster@{found.name if found is not None else self._facts.household.name}"
         until = (datetime.now(UTC) + timedelta(days=limits.SECURITY_TXT_DAYS)).strftime("%Y-%m-%dT00:00:00Z")
         text = f"Contact: mailto:{contact}\nExpires: {until}\nPreferred-Languages: en, zh\n"
         return PlainTextResponse(text, 200, {"cache-control": "max-age=86400"})

@@ -99,3 +99,12 @@ def test_the_balancer_takes_its_file_and_serves_what_is_published() -> None:
 def test_the_database_pair_s_file_can_be_read() -> None:
     found = yaml.safe_load((CONTRIB / "patroni.yml").read_text())
     assert found["bootstrap"]["dcs"]["synchronous_mode"] is True, "a 250 outlives the primary"
+
+
+def test_the_databases_let_each_other_and_the_nodes_in() -> None:
+    """What initdb writes lets in nobody from another machine: there would never be a standby."""
+    settings = yaml.safe_load((CONTRIB / "patroni.yml").read_text())["postgresql"]
+    rules = [line.split() for line in settings["pg_hba"]]
+    assert ["replication", settings["authentication"]["replication"]["username"]] in [r[1:3] for r in rules]
+    assert {"10.0.0.0/24", "127.0.0.1/32"} <= {rule[3] for rule in rules if len(rule) == 5}
+    assert {rule[-1] for rule in rules} == {"peer", "scram-sha-256"}, "nobody comes in without a password"

@@ -19,6 +19,7 @@ from tests.kits.metadata import MetadataKit
 from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
+from tests.kits.replacing import ReplaceKit
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
 from tests.kits.trust import TrustKit
@@ -49,6 +50,10 @@ class TestQueue(QueueKit):
 
 
 class TestJudgements(JudgementKit):
+    pass
+
+
+class TestReplacing(ReplaceKit):
     pass
 
 

@@ -25,10 +25,11 @@ from posthouse.store.interface import (
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.missed import Missed
 from posthouse.store.model import RECEIVED_MAX, SEEN, Content
-from posthouse.store.postgres import PostgresStore
+from posthouse.store.postgres import Place, PostgresStore
 from posthouse.store.postgres.connection import Connection, Server
 from tests.cluster.nodes import content, nodes
 from tests.kits.engine import NOW, Desk, furnish
+from tests.store.conftest import derive
 from tests.waiting import until
 
 
@@ -316,6 +317,38 @@ async def test_a_revoked_password_ends_everywhere_within_a_second(url: str, tmp_
             end()
         assert await b.store.app_passwords(b.id) == ()
         assert await b.store.account("new@example.test") is not None
+
+
+async def test_hosts_are_remembered_beyond_their_end(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the world is told of a host must not change whenever it is away."""
+    monkeypatch.setattr(limits, "NODE_BEAT", 0.1)
+    places = {
+        "mx1.north.test": {"roles": ("mx",), "ports": {"smtp": 25}},
+        "in1.north.test": {"roles": ("imap", "jobs"), "ports": {"imaps": 993}},
+        "command": {},
+    }
+    stores = {}
+    for name, place in places.items():
+        where = Place(url=url, folder=tmp_path / name, name=name, check_clock=False, **place)
+        stores[name] = await PostgresStore.open(where, derive=derive, now=lambda: NOW)
+    looking = stores["command"]
+
+    def seen() -> dict[str, tuple[tuple[str, ...], dict[str, int], bool]]:
+        return {host.name: (host.roles, dict(host.ports), host.ended) for host in looking.hosts()}
+
+    mx, reading = (("mx",), {"smtp": 25}), (("imap", "jobs"), {"imaps": 993})
+    try:
+        assert seen() == {"mx1.north.test": (*mx, False), "in1.north.test": (*reading, False)}
+        assert stores["mx1.north.test"].hosts()[0].silent < 5
+        await stores["mx1.north.test"].close()
+        await until(lambda: seen()["mx1.north.test"] == (*mx, True))
+        assert seen()["in1.north.test"] == (*reading, False)
+        monkeypatch.setattr(limits, "HOST_REMEMBERED", 0.5)
+        await until(lambda: list(seen()) == ["in1.north.test"])
+    finally:
+        await asyncio.gather(*(store.close() for store in stores.values()))
 
 
 async def test_large_mail_for_many_accounts_on_all_nodes(url: str, tmp_path: Path) -> None:

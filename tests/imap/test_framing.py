@@ -131,3 +131,15 @@ def test_any_chunking_gives_the_same_commands(
                 got.append(command.command())
                 command = frame()
     assert got == wanted
+
+
+@pytest.mark.parametrize(
+    "start", [b"a REPLACE 4 ", b"a UID REPLACE 2000 ", b"a replace * ", b"a uid replace x "]
+)
+def test_replace_hands_out_its_message_as_append_does(start: bytes) -> None:
+    assert frame().line(start + b"Drafts (\\Seen) {999999}") is Step.MESSAGE
+    command = frame()
+    assert command.line(start + b"{6}") is Step.LITERAL
+    command.take(b"Drafts")
+    assert command.line(b" {999999+}") is Step.MESSAGE
+    assert frame(appends=False).line(start + b"Drafts {999999}") is Step.REFUSE

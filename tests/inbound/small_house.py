@@ -7,6 +7,7 @@ backup MX for. Notices that would be written are only collected, since writing t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -98,6 +99,8 @@ class SmallHouse:
         show_clients: bool = False,
         resolver: Resolver | None = None,
         msgauth: MsgAuth | None = None,
+        authserv: str = "",
+        our_names: Callable[[], Iterable[str]] | None = None,
     ) -> SmallHouse:
         """`resolver`: senders are checked (SPF, DKIM, DMARC) as `msgauth` says; without one they are not."""
         real = await SqliteStore.open(folder / "mail.db", folder / "blobs", derive=derive)
@@ -120,9 +123,12 @@ class SmallHouse:
         refusals = Refusals(store)
         strangers: tuple[Check, ...] = ()
         if resolver is not None:
-            strangers = (Authenticate(resolver, msgauth or MsgAuth(), hostname="mx.example.test"),)
+            strangers = (
+                Authenticate(resolver, msgauth or MsgAuth(), hostname="mx.example.test", authserv=authserv),
+            )
         pipeline = Pipeline(
             hostname="mx.example.test",
+            our_names=our_names,
             store=store,
             policy=policy,
             deliverer=deliverer,

@@ -282,6 +282,27 @@ async def test_our_own_domain_is_put_off_while_its_key_cannot_be_asked(house):
     assert (await take(house, raw))[0][:9] == "451 4.7.0"
 
 
+async def test_results_are_the_houses_whichever_host_writes_them(tmp_path):
+    """A cluster: one name for all (RFC 8601 §2.5), and none of its hosts lets a forgery in another's name through."""
+    names = ("mx.example.test", "mx2.example.test", "mail.example.test")
+    house = await SmallHouse.open(
+        tmp_path,
+        resolver=FakeResolver(ZONE),
+        authserv="mail.example.test",
+        our_names=lambda: names,
+    )
+    try:
+        forged = [f"Authentication-Results: {name}; dkim=pass header.d=bank.test" for name in names]
+        other = "Authentication-Results: other.test; dkim=pass header.d=elsewhere.test"
+        await house.pipeline.accept(house.mail("alice", raw=letter("eve@elsewhere.test", *forged, other)))
+        [message] = await house.inbox("alice")
+    finally:
+        await house.close()
+    fields = Headers.scan(message).all("authentication-results")
+    assert [parse_authres(field).host for field in fields] == ["mail.example.test", "other.test"]
+    assert b"bank.test" not in message
+
+
 async def test_forged_results_in_our_name_are_left_out(house):
     raw = letter(
         "eve@elsewhere.test",

@@ -97,9 +97,10 @@ async def test_what_the_backup_takes_carries_its_domains_wish(opened: Open, abov
     """Two pipelines, one behind the other: p=quarantine reaches the folder, whatever a client says in their names."""
     backup, _ = await opened(trusted=())
     backup.pipeline._hostname = "backup.example.test"
+    backup.pipeline._our_names = lambda: ("backup.example.test",)
     for check in backup.pipeline._checks[Via.MX]:
-        if hasattr(check, "_hostname"):
-            check._hostname = "backup.example.test"
+        if hasattr(check, "_authserv"):
+            check._hostname = check._authserv = "backup.example.test"
     backup.primary["alice@backup.test"] = "valid"
     mail = backup.mail(
         "alice@backup.test", raw=above + letter(), peer="198.51.100.7", reverse_path="x@bank.test"

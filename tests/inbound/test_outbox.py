@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from posthouse.errors import Damaged
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission, decode, status_of
 from posthouse.inbound.sign import UNSIGNED, Signed
 from posthouse.limits import OUTBOX_GIVE_UP
+from posthouse.smtp.replies import DAMAGED
 from posthouse.store.interface import AddUpload, PutAccount, PutItem
 from posthouse.store.model import Content, Event
 from tests.inbound.small_house import NOW, SMALL_QUOTA, SmallHouse
@@ -101,6 +104,27 @@ async def test_what_cannot_be_sent_for_days_is_given_up(house: SmallHouse) -> No
     assert held.told == []
     assert (await held.due(3600)).undo_status == "final"
     assert held.told == ["small@example.test 452"]
+
+
+async def test_a_damaged_message_is_given_up_in_time(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(house)
+    await held.hold("bob@example.test")
+
+    async def damaged(*_: object) -> bytes:
+        raise Damaged("the bytes are not those that were stored")
+
+    monkeypatch.setattr(house.real_store, "whole", damaged)
+    assert (await held.due(OUTBOX_GIVE_UP - 1)).undo_status == "pending"
+    assert held.told == []
+    record = await held.due(3600)
+    assert record.undo_status == "final"
+    assert record.delivery_status is not None
+    assert record.delivery_status["bob@example.test"].smtp_reply == str(DAMAGED)
+    assert record.delivery_status["bob@example.test"].delivered == "no"
+    assert held.told == ["bob@example.test 451"]
+    assert await house.inbox("bob") == []
 
 
 async def test_a_receipt_that_is_refused_is_told_to_nobody(house: SmallHouse) -> None:

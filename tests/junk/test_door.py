@@ -161,7 +161,7 @@ async def test_what_is_put_off_for_one_is_kept_for_nobody(tmp_path: Path) -> Non
     async with house_with(tmp_path, greylist="strangers", junk_at=5.0, refuse_at=5.0, rejects=True) as house:
         bob = house.house.accounts[BOB].account_id
         await house.store.commit(
-            *await house.junk.history.judged(bob, "eve@elsewhere.test", junk=True, before="")
+            *await house.junk.history.judged(bob, "eve@elsewhere.test", junk=True, before="", proved=False)
         )
         assert (await house.comes(letter(EVE, "to both"), to=(ALICE, BOB))).startswith("451")
         assert [await house.total("INBOX"), await house.total("Rejects", BOB)] == [0, 0]

@@ -10,9 +10,14 @@ import pytest
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.junk.classifier import Model
+from posthouse.junk.facts import Sender
+from posthouse.junk.judge import _acquaintance
+from posthouse.junk.letter import Letter
 from posthouse.junk.models import Models
-from posthouse.store.interface import PutItem
+from posthouse.junk.verdict import Decision, Fact, Verdict, author_was_proved
+from posthouse.store.interface import AddEmail, PutItem
 from posthouse.store.judgement import HOUSE, Memo, PruneMemos, PutMemo
+from posthouse.store.model import Content
 from tests.house import PASSWORDS
 from tests.jmap.conftest import Client
 from tests.junk.conftest import ALICE, JunkHouse, letter
@@ -115,6 +120,73 @@ async def test_good_by_jmap_takes_it_back(house: JunkHouse, keyword: str) -> Non
     await house.comes(letter(MAL, "Best offer", OFFER))
     assert (await house.verdict("INBOX"))["decision"] == "accept"
     assert (await house.checks())["likeness"] < 0
+
+
+async def test_taking_it_out_of_junk_by_jmap_takes_it_back_though_it_stays_elsewhere(
+    house: JunkHouse,
+) -> None:
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await by_jmap(house, "inbox", lambda boxes: {f"mailboxIds/{boxes['junk']}": True})
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert (model.junk, model.good) == (1, 0)
+    await by_jmap(house, "junk", lambda boxes: {f"mailboxIds/{boxes['junk']}": None})
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert (model.junk, model.good) == (0, 1)
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).forged == 0
+
+
+async def test_forged_mail_in_junk_says_nothing_of_whoever_has_the_address(house: JunkHouse) -> None:
+    """Nothing proved it, so it was not theirs: only more of the kind is suspected."""
+    account = house.alice.account_id
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    history = await house.junk.history.of(account, "eve@elsewhere.test")
+    assert (history.junk, history.forged) == (0, 1)
+
+    def said(proved: bool) -> list[str]:
+        author = Letter.of(letter(EVE, "x")).authors[0]
+        sender = Sender(author=author, history=history, contact=False, proved=proved)
+        return [one.check for one in _acquaintance(sender)]
+
+    assert said(proved=False) == ["moved-to-junk"]
+    assert said(proved=True) == []
+    # The real owner's mail, as its verdict says, is theirs.
+    inbox = await house.store.mailbox(account, "INBOX")
+    assert inbox is not None
+    verdict = Verdict(decision=Decision.ACCEPT, score=0.0, junk_at=5.0, refuse_at=0.0).to_json()
+    raw = Content.of(letter(EVE, "Another offer", OFFER + " Really."))
+    await house.store.apply(
+        AddEmail(account_id=account, mailbox_id=inbox.mailbox_id, content=raw, received_at=1, verdict=verdict)
+    )
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    history = await house.junk.history.of(account, "eve@elsewhere.test")
+    assert (history.junk, history.forged) == (1, 1)
+    assert said(proved=True) == said(proved=False) == ["moved-to-junk"]
+    await house.by_imap(move("Junk", "INBOX"))  # type: ignore[arg-type]
+    history = await house.junk.history.of(account, "eve@elsewhere.test")
+    assert (history.junk, history.forged) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "proved"),
+    [
+        (b'{"facts":[],"checks":[{"check":"form","weight":0.5}]}', True),
+        (b'{"facts":[{"fact":"not-aligned","value":"unproved"}]}', False),
+        (b'{"checks":[{"check":"fault"}]}', False),
+        (b"{", False),
+        (None, False),
+    ],
+)
+def test_the_verdict_tells_whether_the_author_was_proved(record: bytes | None, proved: bool) -> None:
+    assert author_was_proved(record) is proved
+
+
+def test_octets_that_are_no_text_hide_no_forgery() -> None:
+    facts = (Fact(fact="not-aligned", value="failed"), Fact(fact="address-in-name", value="\udce1@bank.test"))
+    verdict = Verdict(decision=Decision.ACCEPT, score=0.0, junk_at=5.0, refuse_at=0.0, facts=facts)
+    assert not author_was_proved(verdict.to_json())
 
 
 async def test_moving_back_takes_it_back(house: JunkHouse) -> None:
@@ -290,7 +362,7 @@ async def test_a_lesson_that_could_not_be_kept_counts_once(
         with pytest.raises(StoreUnavailable):
             await house.junk.trainer.round()
     assert await house.junk.trainer.round() == 1
-    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 1
+    assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).forged == 1
 
 
 async def test_what_cannot_be_learnt_keeps_nobody_waiting(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from posthouse.ranges import Ranges
-from posthouse.store.interface import CopyEmails, CreateMailbox, Expunge, MoveEmails, RemoveAccount
+from posthouse.store.interface import (
+    CopyEmails,
+    CreateMailbox,
+    Expunge,
+    MoveEmails,
+    PlaceEmails,
+    RemoveAccount,
+)
 from posthouse.store.judgement import REJECTS, EndLesson, LessonKind, Memo, PruneMemos, PutMemo, RemoveMemo
 from tests.kits.engine import NOW, Desk, EngineUnderTest, furnish
 
@@ -75,6 +82,44 @@ class JudgementKit:
         assert bool(heard) is (kind is not None)
         if operation is MoveEmails:
             assert index.email_ids[0] == added.email_id
+
+    @pytest.mark.parametrize(
+        ("source", "others", "taken_out", "kind"),
+        [
+            ("Junk", ["INBOX"], True, "good"),
+            (REJECTS, ["Archive"], True, "good"),
+            ("Junk", ["Trash", "Archive"], True, "good"),
+            ("Junk", ["INBOX"], False, None),
+            ("Junk", ["Trash"], True, None),
+            ("Junk", [REJECTS], True, None),
+            ("Junk", [], True, None),
+            ("INBOX", ["Archive"], True, None),
+        ],
+    )
+    async def test_taking_out_of_junk_what_stays_elsewhere_teaches(
+        self, engine: EngineUnderTest, source: str, others: list[str], taken_out: bool, kind: str | None
+    ) -> None:
+        desk = await furnish(engine)
+        await desk.store.apply(CreateMailbox(account_id=desk.id, name=REJECTS))
+        start = await desk.box(source)
+        alone, both = await desk.add(start, "alone", "in both", verdict=b"{}")
+        for name in others:
+            target = (await desk.box(name)).mailbox_id
+            uids = Ranges([(both.uid, both.uid)])
+            await desk.store.apply(
+                PlaceEmails(account_id=desk.id, source_id=start.mailbox_id, uids=uids, target_id=target)
+            )
+        for email_id, was, _ in await lessons(desk):  # of the placing itself
+            end = EndLesson(account_id=desk.id, email_id=email_id, kind=LessonKind(was), learnt="junk")
+            await desk.store.apply(end)
+        await desk.store.apply(
+            Expunge(
+                account_id=desk.id, mailbox_id=start.mailbox_id, uids=ALL, force=True, taken_out=taken_out
+            )
+        )
+        found = [one for one in await lessons(desk) if one[0] == both.email_id]
+        assert [each[1] for each in found] == ([kind] if kind else [])
+        assert alone.email_id not in [each[0] for each in await lessons(desk)]
 
     @pytest.mark.parametrize(
         ("flag", "action", "kind"),

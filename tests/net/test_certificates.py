@@ -64,6 +64,16 @@ def test_a_pair_about_to_end_or_for_another_host_is_made_anew(
     assert ensure_pair(*places, hostname, NOW + later)
 
 
+def test_a_pair_has_the_name_that_hosts_share(tmp_path: Path):
+    places = tmp_path / "cert.pem", tmp_path / "key.pem"
+    ensure_pair(*places, "in1.test", NOW)
+    assert ensure_pair(*places, "in1.test", NOW, also=("mail.test",)), "the name is new"
+    leaf = x509.load_pem_x509_certificate(places[0].read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(names.get_values_for_type(x509.DNSName)) == {"in1.test", "mail.test", "localhost"}
+    assert not ensure_pair(*places, "in1.test", NOW, also=("mail.test",))
+
+
 @pytest.mark.parametrize("lost", ["cert.pem", "key.pem"])
 def test_half_a_pair_is_made_anew(tmp_path: Path, lost: str):
     places = tmp_path / "cert.pem", tmp_path / "key.pem"

@@ -23,10 +23,12 @@ from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.findings import Finding, Level
+from posthouse.operations.household import Household
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.timeline import Timeline
-from posthouse.store.interface import Enqueue, PutDomain, RecordEvents
-from posthouse.store.model import Content, Domain, Event, NewQueued, NewRecipient
+from posthouse.smtp.replies import DAMAGED
+from posthouse.store.interface import Enqueue, LeaseDue, PutDomain, RecordEvents, RecordOutcomes
+from posthouse.store.model import Content, Domain, Event, NewQueued, NewRecipient, Outcome, RecipientState
 from posthouse.store.trust import DkimKey, PutDkimKey
 from tests.fakes.resolver import FakeResolver
 
@@ -51,8 +53,7 @@ def records(house: House, zone: str, certificate: Path | None = None) -> DomainR
         house.store,
         Domains(house.store),
         FakeResolver(zone),
-        hostname="mx.north.test",
-        ports={"smtp": 25, "submission": 587, "submissions": 465, "imaps": 993},
+        Household("mx.north.test", {"smtp": 25, "submission": 587, "submissions": 465, "imaps": 993}),
         certificate=certificate,
     )
 
@@ -176,8 +177,7 @@ async def test_the_name_by_which_mail_programs_ask_leads_to_us(house: House, zon
     await Domains(house.store).domain_add(name="north.test")
     commands = DomainRecords(
         *(house.store, Domains(house.store), FakeResolver(OURS + zone)),
-        hostname="mx.north.test",
-        ports={"https": 443},
+        Household("mx.north.test", {"https": 443}),
     )
     findings = {f.subject: f for f in await commands.domain_check(name="north.test")}
     finding = findings["CNAME autoconfig.north.test"]
@@ -237,8 +237,7 @@ async def test_a_policy_for_tls_needs_a_certificate_that_others_believe(house: H
     await Domains(house.store).domain_add(name="north.test")
     commands = DomainRecords(
         *(house.store, Domains(house.store), FakeResolver()),
-        hostname="mx.north.test",
-        ports={"https": 443},
+        Household("mx.north.test", {"https": 443}),
         own_certificate=own,
     )
     kinds = {record.kind for record in (await commands.domain_dns(name="north.test")).records}
@@ -253,8 +252,7 @@ async def test_other_hosts_in_mx_are_planned_and_looked_for(house: House) -> Non
     for backups in ((), ("backup.far.test",)):
         commands = DomainRecords(
             *(house.store, Domains(house.store), FakeResolver(GOOD)),
-            hostname="mx.north.test",
-            ports={"https": 443},
+            Household("mx.north.test", {"https": 443}),
             own_certificate=True,
             backups=backups,
         )
@@ -276,8 +274,7 @@ async def test_a_policy_that_has_changed_needs_another_id(house: House) -> None:
     def serving(record: str, *backups: str) -> DomainRecords:
         return DomainRecords(
             *(house.store, Domains(house.store), FakeResolver(GOOD + record)),
-            hostname="mx.north.test",
-            ports={"https": 443},
+            Household("mx.north.test", {"https": 443}),
             own_certificate=True,
             backups=backups,
             read_policy=unreadable,
@@ -313,8 +310,7 @@ async def test_addresses_that_we_send_from_are_in_spf(house: House) -> None:
     def sending(spf: str) -> DomainRecords:
         return DomainRecords(
             *(house.store, Domains(house.store), FakeResolver(SENT.format(spf))),
-            hostname="mx.north.test",
-            ports={},
+            Household("mx.north.test", {}),
             sources=("2.0.0.7", "10.0.0.7", "2a00::7"),
         )
 
@@ -336,8 +332,7 @@ async def test_mail_through_a_relay_is_not_refused_by_our_spf(house: House, rela
     await Domains(house.store).domain_add(name="north.test")
     commands = DomainRecords(
         *(house.store, Domains(house.store), FakeResolver(SENT.format("include:relay.test"))),
-        hostname="mx.north.test",
-        ports={},
+        Household("mx.north.test", {}),
         relay=relay,
     )
     assert await planned_spf(commands) == [f'"v=spf1 mx {term} ~all"', f'"v=spf1 a {term} ~all"']
@@ -350,7 +345,8 @@ async def test_spf_that_cannot_be_asked_is_neither_fine_nor_wrong(house: House, 
     host = "" if failing.startswith("mx") else "mx.north.test. A 192.0.2.1\n"
     zone = f'north.test. TXT "v=spf1 a:relay.test -all"\n{host}{failing}\n'
     commands = DomainRecords(
-        *(house.store, Domains(house.store), FakeResolver(zone)), hostname="mx.north.test", ports={}
+        *(house.store, Domains(house.store), FakeResolver(zone)),
+        Household("mx.north.test", {}),
     )
     finding = await checked_spf(commands)
     assert (finding.level, "cannot be asked" in finding.text) == (Level.LOOK, True)
@@ -385,13 +381,14 @@ class Fixture:
         self.zone = GOOD
         self.backups = house.backups
         self.objects: str | None = None
+        self.public_name = ""
 
     async def probe_objects(self) -> str | None:
         return self.objects
 
     def status(self, *, connections: int = 10, own: bool = True) -> HouseStatus:
         facts = HouseFacts(
-            hostname="mx.north.test",
+            household=Household("mx.north.test", {}, public_name=self.public_name),
             data=self.house.config.data,
             certificate=self.certificate,
             own_certificate=own,
@@ -450,6 +447,26 @@ async def test_certificate(fixture: Fixture, hostname: str, age_days: int, own: 
     assert (await fixture.levels(own=own))["certificate"].level is level
 
 
+@pytest.mark.parametrize(
+    ("doors", "names", "level"),
+    [
+        (("smtp", "submissions"), ("mx.north.test", "mail.north.test"), Level.FINE),
+        (("smtp", "submissions"), ("mx.north.test",), Level.WRONG),
+        (("smtp", "lmtp", "health"), ("mx.north.test",), Level.FINE),
+        (("imaps", "https"), ("mail.north.test",), Level.FINE),
+        (("imaps", "https"), ("mx.north.test",), Level.WRONG),
+    ],
+)
+async def test_a_certificate_has_the_names_by_which_others_come(
+    fixture: Fixture, doors: tuple[str, ...], names: tuple[str, ...], level: Level
+) -> None:
+    fixture.public_name = "mail.north.test"
+    fixture.listening = {name: [":1"] for name in doors}
+    made = make_pair(names[0], datetime.fromtimestamp(fixture.now, UTC), also=names[1:])
+    fixture.certificate.write_bytes(made.certificate)
+    assert (await fixture.levels())["certificate"].level is level
+
+
 async def test_a_certificate_that_was_renewed_and_is_not_shown_is_seen(fixture: Fixture) -> None:
     """The tool that renews it did not tell the server, which will show the old one to its end."""
     made = datetime.fromtimestamp(fixture.now, UTC)
@@ -491,6 +508,33 @@ async def test_open_folder_and_old_queue_are_seen(fixture: Fixture) -> None:
     found = await fixture.levels()
     assert found["data folder"].level is Level.WRONG
     assert found["queue"].level is Level.LOOK
+
+
+async def test_damaged_messages_in_the_queue_are_seen(fixture: Fixture) -> None:
+    store = fixture.house.store
+    queue_id = await store.apply(
+        Enqueue(
+            message=NewQueued(
+                trace_id="t",
+                reverse_path="a@north.test",
+                recipients=(NewRecipient(address="b@far.test"),),
+                created_at=fixture.now,
+            ),
+            content=Content.of(b"Subject: x\r\n\r\n"),
+        )
+    )
+    [lease] = await store.apply(LeaseDue(holder="x", now=fixture.now, until=fixture.now + 60, limit=1))
+    outcome = Outcome(
+        recipient_id=lease.message.recipients[0].recipient_id,
+        state=RecipientState.WAITING,
+        at=fixture.now,
+        next_attempt_at=fixture.now + 60,
+        reply=str(DAMAGED),
+    )
+    await store.apply(RecordOutcomes(queue_id=queue_id, token=lease.token, outcomes=(outcome,)))
+    found = await fixture.levels()
+    assert found["queue"].level is Level.WRONG
+    assert found["queue"].text == "messages for 1 recipients are damaged in the store"
 
 
 async def test_too_few_open_files_are_seen(fixture: Fixture) -> None:

@@ -276,6 +276,19 @@ def test_ourselves_by_name_and_by_listening_address() -> None:
     assert "127.0.0.1" not in us
 
 
+async def test_the_other_hosts_of_the_house_are_ourselves() -> None:
+    """RFC 5321 §5.1: a backup MX of several hosts hands mail to better ones only, never from one to the other."""
+    us = Ourselves.of("out1.us.test", [], 25, lambda: {"mx1.us.test", "mx2.us.test"})
+    assert "MX2.us.test." in us
+    assert "mx3.us.test" not in us
+    zone = "d.test. MX 10 first.d.test.\nd.test. MX 20 mx1.us.test.\nd.test. MX 30 last.test.\n" + "".join(
+        f"{name}. A 192.0.2.{number}\n"
+        for number, name in enumerate(("first.d.test", "mx1.us.test", "last.test"))
+    )
+    found = await select_hosts("d.test", FakeResolver(zone), us, random=Random(0), backup=True)
+    assert [host.name for host in found.hosts] == ["first.d.test"]
+
+
 def test_a_listener_on_all_addresses_means_all_of_this_machine() -> None:
     us = Ourselves.of("mx.us.test", ["0.0.0.0:25"], 25)
     assert "127.0.0.1" in us

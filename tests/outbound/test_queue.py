@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.misplanned import wake_misplanned
 from posthouse.outbound.ourselves import Ourselves
+from posthouse.smtp.replies import DAMAGED
 from posthouse.store.interface import (
     AddAccount,
     ChangeQueued,
@@ -425,6 +427,94 @@ async def test_recipients_who_are_the_same_here_get_one_copy(
     await office.settled()
     assert [len(await office.inbox(f"{name}@far.test")) for name in ("b", "c")] == [1, 1]
     assert await office.waiting() == {}
+
+
+# --- damage ---------------------------------------------------------------------------------------------------
+
+BIG = b"From: <a@us.test>\r\nSubject: large\r\n\r\n" + b"all work and no play\r\n" * 20_000
+
+
+def damage(office: Office) -> None:
+    (segment,) = (office.folder / "blobs").glob("*.seg")
+    os.truncate(segment, 1000)
+
+
+async def test_a_damaged_message_has_an_end_and_its_sender_hears_of_it(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    office = await open_office(expire=5 * HOUR, delay_notice=HOUR)
+    await office.enqueue("b@far.test", content=BIG)
+    damage(office)
+    await office.settled()
+    waits = await office.only()
+    assert waits.recipients[0].last_reply == str(DAMAGED)
+    office.clock.advance(HOUR)
+    await office.settled()
+    assert [b"Action: delayed" in notice for notice in await office.inbox()] == [True]
+    office.clock.advance(4 * HOUR)
+    await office.settled()
+    assert await office.waiting() == {}
+    last = (await office.inbox())[-1]
+    assert b"Action: failed" in last
+    assert b"The message is damaged in the store here" in last
+    assert far.messages == []
+
+
+async def test_what_is_not_damaged_any_more_goes_out(open_office: OpenOffice, far: FakeMailServer) -> None:
+    office = await open_office()
+    await office.enqueue("b@far.test", content=BIG)
+    (segment,) = (office.folder / "blobs").glob("*.seg")
+    aside = segment.read_bytes()
+    damage(office)
+    await office.settled()
+    segment.write_bytes(aside)
+    office.clock.advance(HOUR)
+    await office.settled()
+    assert len(far.messages) == 1
+    assert await office.waiting() == {}
+
+
+async def test_a_damaged_message_for_a_domain_that_is_here_ends_too(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    office = await open_office(expire=HOUR, delay_notice=0)
+    await office.store.apply(PutDomain(domain=Domain(name="far.test"), new=True))
+    await office.store.apply(AddAccount(address="b@far.test", password="", created_at=0))
+    await office.enqueue("b@far.test", content=BIG)
+    damage(office)
+    await office.settled()
+    assert "damaged" in (await office.only()).recipients[0].last_reply
+    office.clock.advance(HOUR)
+    await office.settled()
+    assert await office.waiting() == {}
+    assert [b"Action: failed" in notice for notice in await office.inbox()] == [True]
+
+
+async def test_a_store_that_is_away_is_no_damage(
+    open_office: OpenOffice, far: FakeMailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its failure notice waits too, so that it can bring the message back whole."""
+    office = await open_office(expire=HOUR, delay_notice=0)
+    await office.enqueue("b@far.test", content=BIG)
+
+    async def away(*_: object) -> bytes:
+        raise StoreUnavailable("the objects are away")
+
+    async def chunks(*_: object) -> AsyncIterator[bytes]:
+        raise StoreUnavailable("the objects are away")
+        yield b""
+
+    with monkeypatch.context() as patched:
+        for name, stand_in in (("read", away), ("whole", away), ("chunks", chunks)):
+            patched.setattr(office.store, name, stand_in)
+        await office.settled()
+        assert "cannot give the message now" in (await office.only()).recipients[0].last_reply
+        office.clock.advance(HOUR)
+        await office.settled()
+        assert list(await office.waiting()) == ["b@far.test"]
+    office.clock.advance(HOUR)
+    await office.settled()
+    assert len(far.messages) == 1 or b"Subject: large" in (await office.inbox())[-1]
 
 
 # --- limits, stopping, faults ---------------------------------------------------------------------------------

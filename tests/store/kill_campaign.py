@@ -35,6 +35,8 @@ class Ledger:
         self.told: dict[str, set[str]] = {}
         self.twice: dict[str, bool] = {}
         self.uids: dict[str, int] = {}
+        self.replacing: dict[str, str] = {}
+        """Old message to new one."""
 
     def read(self, lines: list[bytes]) -> None:
         for line in lines:
@@ -43,6 +45,8 @@ class Ledger:
             fact = json.loads(line)
             name = fact.get("name", "")
             self.told.setdefault(name, set()).add(fact["kind"])
+            if fact["kind"] == "replacing":
+                self.replacing[name] = fact["by"]
             if "size" in fact:
                 self.sizes[name] = fact["size"]
             if fact["kind"] == "added":
@@ -133,11 +137,15 @@ async def check_messages(
 
 def check_promises(ledger: Ledger, found: dict[str, dict[str, int]]) -> None:
     inbox, trash, archive = found["INBOX"], found["Trash"], found["Archive"]
-    removing = ledger.named("removing")
+    removing = ledger.named("removing") | set(ledger.replacing)
     for name in ledger.named("added"):
         places = (name in inbox) + (name in trash)
         assert places == 1 or (places == 0 and name in removing), f"{name}: {places} times"
         assert (name in archive) == ledger.twice[name], f"{name}: one commit, two mailboxes"
+    for old, new in ledger.replacing.items():
+        new_is_there = new in inbox or new in trash or new in removing
+        assert (old in inbox) != new_is_there, f"{old} and {new}: one of the two"
+    assert ledger.named("replaced").isdisjoint(inbox)
     for name in set(inbox) | set(trash) | set(archive):
         assert name in ledger.sizes, "a message that nobody sent"
     assert ledger.named("removed").isdisjoint(set(inbox) | set(trash))
@@ -200,4 +208,9 @@ if __name__ == "__main__":
         seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(10**6)
         print(f"{rounds} kills, seed {seed}", flush=True)
         held = run(Path(place), rounds, seed)
-        print({kind: len(held.named(kind)) for kind in ("added", "flagged", "moved", "removed", "queued")})
+        print(
+            {
+                kind: len(held.named(kind))
+                for kind in ("added", "flagged", "moved", "removed", "replaced", "queued")
+            }
+        )

@@ -2,8 +2,9 @@
 
     python -m tests.store.killed FOLDER SEED
 
-Tasks add messages of all sizes (also one content into two mailboxes, and staged ones), set flags, move, expunge and
-queue, at the same time. A line is written only after the store answered, so whoever reads it may rely on it.
+Tasks add messages of all sizes (also one content into two mailboxes, and staged ones), set flags, move, expunge,
+replace and queue, at the same time. A line is written only after the store answered, so whoever reads it may rely
+on it.
 """
 
 from __future__ import annotations
@@ -118,11 +119,32 @@ class Load:
                 MoveEmails(source_id=self.boxes["INBOX"], target_id=self.boxes["Trash"], **one)
             )
             promise("moved", name=name)
+        elif what < 0.9:
+            await self.replace(name, uid)
         else:
             promise("removing", name=name)
             await self.store.apply(Expunge(mailbox_id=self.boxes["INBOX"], force=True, **one))
             promise("removed", name=name)
         return None
+
+    async def replace(self, old: str, uid: int) -> None:
+        """Another message for one in INBOX."""
+        name, size = self.name(), self.random.choice(SIZES)
+        promise("asked", name=name, size=size)
+        promise("replacing", name=old, by=name)
+        gone = Expunge(
+            account_id=self.account_id,
+            mailbox_id=self.boxes["INBOX"],
+            uids=Ranges([(uid, uid)]),
+            force=True,
+            complete=True,
+        )
+        event = Event(trace_id=name, at=1.0, kind="stored", address=ADDRESS, detail="-")
+        add = self.add_op(Content.of(body(name, size)), "INBOX")
+        _, added, _ = await self.store.commit(gone, add, RecordEvents(events=(event,)))
+        promise("added", name=name, size=size, uid=added.uid, twice=False)
+        promise("replaced", name=old)
+        self.mine[name] = added.uid
 
     async def enqueue(self) -> None:
         name = self.name()

@@ -15,5 +15,5 @@ KILLS = 25
 @pytest.mark.long
 def test_a_killed_store_keeps_every_promise(tmp_path: Path) -> None:
     ledger = run(tmp_path, KILLS, seed=9051)
-    for kind in ("added", "flagged", "moved", "removed", "queued"):
+    for kind in ("added", "flagged", "moved", "removed", "replaced", "queued"):
         assert len(ledger.named(kind)) > KILLS, "the load was too light to prove anything"

@@ -14,6 +14,7 @@ from posthouse import limits
 from posthouse.config import Inbound, Tls
 from posthouse.msgauth.mta_sts import parse_sts_policy
 from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, read_request
+from posthouse.operations.household import Household
 from tests.house import TestHouse
 from tests.web.browser import Browser, Page
 
@@ -87,7 +88,7 @@ async def test_outlook(house: TestHouse) -> None:
 def test_outlook_is_never_told_to_speak_in_the_clear() -> None:
     """[MS-OXDSCLI] 2.2.4.1.1.2.3: SSL is `on` whatever Encryption says, so who knows only the one is safe too."""
     root = ElementTree.fromstring(
-        ClientSetup("mx.example.test", {"imap": 143, "submission": 587}).autodiscover("a@b.test")
+        ClientSetup(Household("mx.example.test", {"imap": 143, "submission": 587})).autodiscover("a@b.test")
     )
     protocols = root.findall(f".//{{{OUTLOOK}}}Protocol")
     values = [{child.tag.rpartition("}")[2]: child.text for child in protocol} for protocol in protocols]
@@ -162,7 +163,7 @@ async def test_apple(house: TestHouse) -> None:
 
 
 def test_the_better_service_comes_first() -> None:
-    setup = ClientSetup("mx.example.test", PORTS)
+    setup = ClientSetup(Household("mx.example.test", PORTS))
     assert [(s.protocol, s.port, s.security) for s in setup.services] == [
         ("imap", 993, "tls"),
         ("imap", 143, "starttls"),
@@ -170,13 +171,15 @@ def test_the_better_service_comes_first() -> None:
         ("smtp", 465, "tls"),
         ("smtp", 587, "starttls"),
     ]
-    assert ClientSetup("mx.example.test", {"pop3": 110}).best("imap") is None
+    assert ClientSetup(Household("mx.example.test", {"pop3": 110})).best("imap") is None
     pop = plistlib.loads(
-        ClientSetup("mx.example.test", {"pop3": 110, "submission": 587}).mobileconfig("a@b.test", "")
+        ClientSetup(Household("mx.example.test", {"pop3": 110, "submission": 587})).mobileconfig(
+            "a@b.test", ""
+        )
     )
     assert pop["PayloadContent"][0]["EmailAccountType"] == "EmailTypePOP"
     with pytest.raises(ValueError, match="not offered"):
-        ClientSetup("mx.example.test", {"pop3": 110}).mobileconfig("a@b.test", "")
+        ClientSetup(Household("mx.example.test", {"pop3": 110})).mobileconfig("a@b.test", "")
 
 
 def test_the_address_is_found_in_any_namespace() -> None:

@@ -51,10 +51,11 @@ def parse_append(reader: Reader, uid: bool) -> AppendArgs:
     """`SP mailbox` and what stands before the first message."""
     reader.sp()
     mailbox = reader.mailbox()
-    return AppendArgs(mailbox, _message_head(reader))
+    return AppendArgs(mailbox, message_head(reader))
 
 
-def _message_head(reader: Reader) -> MessageHead:
+def message_head(reader: Reader) -> MessageHead:
+    """append-message (RFC 4466 §3), up to its literal."""
     reader.sp()
     flags: frozenset[str] = frozenset()
     received_at = None
@@ -69,12 +70,13 @@ def _message_head(reader: Reader) -> MessageHead:
     return MessageHead(flags, received_at, utf8)
 
 
-class _Upload:
-    """The messages of one APPEND as they come in."""
+class Upload:
+    """The messages of one APPEND, or the one of a REPLACE, as they come in."""
 
     __slots__ = ("in_memory", "ops", "room", "session", "staged", "target")
 
     def __init__(self, session: Session, target: Seen, room: int | None) -> None:
+        """`room`: octets that may be stored; None: any number."""
         self.session = session
         self.target = target
         self.room = room
@@ -110,7 +112,7 @@ class _Upload:
             reader.expect(b")")
         if reader.at_end():
             return None
-        return _message_head(reader)
+        return message_head(reader)
 
     def _check(self, literal: Literal, head: MessageHead) -> None:
         if head.utf8 and not self.session.utf8:
@@ -176,7 +178,7 @@ async def run_append(session: Session, args: AppendArgs) -> Completion:
     """Store the messages; the OK tells their UIDs."""
     # RFC 9051 §6.3.12: the client may create it and try again
     target = await opened(session, args.mailbox, "i", otherwise=b"TRYCREATE")
-    upload = _Upload(session, target, await session.services.directory.room(target.owner or session.account))
+    upload = Upload(session, target, await session.services.directory.room(target.owner or session.account))
     try:
         head: MessageHead | None = args.head
         while head is not None:

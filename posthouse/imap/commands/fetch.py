@@ -1,4 +1,4 @@
-r"""FETCH and UID FETCH (RFC 9051 §6.4.5; RFC 7162 §3.1.4, §3.2.6).
+r"""FETCH and UID FETCH (RFC 9051 §6.4.5; RFC 7162 §3.1.4, §3.2.6; RFC 9394 §3.3).
 
 The set is walked in batches: taken from the mailbox's arrays, read, rendered by the command's plan and sent, with the
 next batch's reading under way while this one is written. A large message is a batch of its own and streams by
@@ -23,10 +23,11 @@ from posthouse.imap.fetch_args import Attribute, FetchArgs, Item, parse_fetch
 from posthouse.imap.fetch_large import send_large
 from posthouse.imap.fetch_plan import Batch, Plan, fill, plan_of
 from posthouse.imap.flag_rights import Change, set_flags
+from posthouse.imap.partial_range import PartialRange
 from posthouse.imap.rows import FlagTexts, flag_lines
 from posthouse.imap.session import Session
 from posthouse.imap.view import View, give_way
-from posthouse.ranges import Ranges
+from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import FlagsSet
 from posthouse.store.model import SEEN
 
@@ -41,6 +42,9 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
     if Attribute.MODSEQ in args.items:
         session.enable_condstore()
     uids = view.select(args.messages, uid=args.uid)
+    if args.partial is not None:
+        # RFC 9394 §3.3, §3.4: first the part of what is there, then what of it has changed.
+        uids = _part(uids & view.index.uid_set(), args.partial)
     if args.vanished and args.changed_since is not None:
         await _send_vanished(session, view, args, args.changed_since)
     if args.changed_since is not None:
@@ -54,6 +58,13 @@ async def run_fetch(session: Session, args: FetchArgs) -> None:
         if not args.uid and fetch.count < len(uids):
             # RFC 2180 §4.1.2: what is there was sent; the rest has been expunged by others.
             raise No(b"EXPUNGEISSUED", "Some of the messages no longer exist")
+
+
+def _part(uids: Ranges, wanted: PartialRange) -> Ranges:
+    part = wanted.among(len(uids))
+    if part.start >= part.stop:
+        return EMPTY
+    return uids & Ranges.between(uids.nth(part.start + 1), uids.nth(part.stop))
 
 
 async def _send_vanished(session: Session, view: View, args: FetchArgs, since: int) -> None:

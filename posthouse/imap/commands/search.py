@@ -1,4 +1,4 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, RFC 5182 SEARCHRES, RFC 5032 WITHIN, RFC 7162 §3.1.5).
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162 §3.1.5, 9394 PARTIAL).
 
 The tree of keys is asked about the messages that are still in question: an AND gives each key only what the cheaper
 ones left over, an OR gives each key only what the others did not find. Keys over the mailbox's arrays are evaluated on
@@ -219,10 +219,14 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     found = numbers_of(search, places, args)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
-        send_esearch(session, args, found, modseq, lambda: str(Ranges.of_sorted(found)).encode("ascii"))
+        send_esearch(session, args, found, modseq, _ascending)
     else:
         send_numbers(session, b"SEARCH", found, modseq)
     return None
+
+
+def _ascending(found: list[int]) -> bytes:
+    return str(Ranges.of_sorted(found)).encode("ascii")
 
 
 async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
@@ -265,28 +269,38 @@ def highest_modseq(search: Search, places: Sequence[int], args: SearchArgs) -> i
 def save(session: Session, search: Search, places: Sequence[int], args: SearchArgs) -> None:
     """Set the variable `$`, where that was asked for."""
     if args.returns is not None and Return.SAVE in args.returns and session.view is not None:
-        session.view.saved = _saved([search.snapshot.uids[place] for place in places], args.returns)
+        session.view.saved = Ranges.of([search.snapshot.uids[place] for place in _saved(places, args)])
 
 
 def shown(places: Places, args: SearchArgs) -> Places:
     """The messages of which the answer tells the highest mod-sequence."""
     returns = (args.returns or frozenset()) - {Return.SAVE}
-    if not places or not returns or returns - {Return.MIN, Return.MAX}:
+    if not returns or returns - _SOME:
         return places
-    # RFC 4731 §3.2: with MIN or MAX and neither ALL nor COUNT it is that of the one or two messages told.
-    return places[:1] * (Return.MIN in returns) + places[-1:] * (Return.MAX in returns)
+    # RFC 4731 §3.2: with MIN or MAX and neither ALL nor COUNT it is that of the messages told.
+    return _some(places, args)
 
 
-def _saved(uids: list[int], returns: frozenset[Return]) -> Ranges:
-    """RFC 9051 §6.4.4.1, table 4: with MIN or MAX alone only those are saved."""
-    if not uids or Return.ALL in returns or Return.COUNT in returns or returns == {Return.SAVE}:
-        return Ranges.of(uids)
-    ends = []
+def _saved(places: Sequence[int], args: SearchArgs) -> Sequence[int]:
+    """RFC 9051 §6.4.4.1, table 4, and RFC 9394 §3.2, table 1: without ALL and COUNT only what was told is saved."""
+    returns = args.returns or frozenset()
+    if returns == {Return.SAVE} or returns - _SOME - {Return.SAVE}:
+        return places
+    return _some(places, args)
+
+
+_SOME: Final = frozenset({Return.MIN, Return.MAX, Return.PARTIAL})
+"""Options that tell of some messages only."""
+
+
+def _some(places: Sequence[int], args: SearchArgs) -> list[int]:
+    returns = args.returns or frozenset()
+    found = list(places[args.partial.among(len(places))]) if args.partial is not None else []
     if Return.MIN in returns:
-        ends.append(uids[0])
+        found += places[:1]
     if Return.MAX in returns:
-        ends.append(uids[-1])
-    return Ranges.of(ends)
+        found += places[-1:]
+    return found
 
 
 def send_numbers(session: Session, name: bytes, found: list[int], modseq: int) -> None:
@@ -298,9 +312,9 @@ def send_numbers(session: Session, name: bytes, found: list[int], modseq: int) -
 
 
 def send_esearch(
-    session: Session, args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[], bytes]
+    session: Session, args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[list[int]], bytes]
 ) -> None:
-    """ESEARCH about what was found, in the order told. `as_set`: how ALL is written."""
+    """ESEARCH about what was found, in the order told. `as_set`: how the messages of ALL and PARTIAL are written."""
     # RFC 9051 §6.4.4: without RETURN, ALL is assumed; SAVE alone suppresses the response.
     returns = args.returns if args.returns is not None else frozenset({Return.ALL})
     if returns == {Return.SAVE}:
@@ -314,7 +328,11 @@ def send_esearch(
         if Return.MAX in returns:
             words.append(b"MAX %d" % found[-1])
         if Return.ALL in returns:
-            words.append(b"ALL " + as_set())
+            words.append(b"ALL " + as_set(found))
+    if args.partial is not None:
+        # RFC 9394 §3.1: the range as it was asked for; NIL where there is nothing
+        part = found[args.partial.among(len(found))]
+        words.append(b"PARTIAL (%b %b)" % (args.partial.raw, as_set(part) if part else b"NIL"))
     if Return.COUNT in returns:
         words.append(b"COUNT %d" % len(found))
     if found and modseq:
@@ -329,7 +347,7 @@ SEARCH: Final = Command(
     run=run_search,
     uid=True,
     expunges=False,
-    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN"),
+    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL"),
     rfc="RFC 9051 §6.4.4",
 )
 ROWS: Final = (SEARCH,)

@@ -48,7 +48,7 @@ async def run_sort(session: Session, args: SortArgs) -> None:
     if args.search.returns is None:
         send_numbers(session, b"SORT", found, modseq)
     else:
-        send_esearch(session, args.search, found, modseq, lambda: _in_order(found))
+        send_esearch(session, args.search, found, modseq, _in_order)
 
 
 async def _sorted(session: Session, search: Search, places: Places, criteria: Sequence[SortBy]) -> Places:

@@ -72,6 +72,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     """Our host name, for `status`."""
     roles: tuple[str, ...] = ()
+    """Empty: this is a command beside the nodes."""
+    ports: dict[str, int] = {}
+    """Listener → port, of those that this node serves."""
     jobs: bool = True
     """Whether this node sweeps, derives and indexes."""
     check_clock: bool = True
@@ -156,7 +159,8 @@ class Engine:
         self._writer.start()
         self._upkeep.start()
         self.notices = Notices(self.server, self.live, self.name)
-        self.node = Node(self.name, self._place.name, self._place.roles, __version__)
+        place = self._place
+        self.node = Node(self.name, place.name, place.roles, __version__, place.ports)
         self.notices.beat = self.node.beat
         self.node.died = self._take_over
         self.node.agreed = self._agreed

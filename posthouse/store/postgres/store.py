@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from posthouse.store.host_facts import HostFacts
 from posthouse.store.interface import Staging
 from posthouse.store.memory.engine import Derive
 from posthouse.store.memory.store import LiveStore
@@ -51,6 +52,10 @@ class PostgresStore(LiveStore[Reader]):
     def healthy(self) -> bool:
         """Whether the database is there."""
         return self._engine.notices.connected.is_set()
+
+    def hosts(self) -> tuple[HostFacts, ...]:
+        """The hosts of the house; none while the schema before the one that remembers them is kept."""
+        return self._engine.node.hosts
 
     async def mend(self, work: Callable[[Transaction], bool]) -> bool:
         """Have something mended that was found wrong, within a transaction of upkeep; whether there may be more."""

@@ -13,6 +13,7 @@ from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     copying,
     credentials,
+    expunging,
     items,
     mailboxes,
     messages,
@@ -57,7 +58,7 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.MoveEmails: copying.move,
     ops.PlaceEmails: copying.place,
     ops.SetFlags: placements.set_flags,
-    ops.Expunge: placements.expunge,
+    ops.Expunge: expunging.expunge,
     ops.PutDomain: people.put_domain,
     ops.RemoveDomain: people.remove_domain,
     ops.AddAccount: people.add_account,

@@ -15,8 +15,6 @@ import msgspec
 from posthouse import limits
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import (
-    Expunge,
-    Expunged,
     FlagsSet,
     SetFlags,
 )
@@ -311,30 +309,6 @@ def twins_among(
 
 
 # --- expunge ----------------------------------------------------------------------------------------------
-
-
-def expunge(tx: Transaction, op: Expunge) -> Expunged | Pieces:
-    """Expunge."""
-    _, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    found: Expunged | Pieces = carry_out(tx, mailbox, op.uids, _expunge_pieces(tx, op))
-    return found
-
-
-def _expunge_pieces(tx: Transaction, op: Expunge) -> Iterator[Expunged | None]:
-    account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    gone: list[int] = []
-    modseq = mailbox.highest_modseq
-    nothing = not op.force and not mailbox.deleted
-    for selection in () if nothing else selections(tx, account, mailbox, op.uids):
-        if not op.force:
-            selection = narrowed(selection, "flags & 8 != 0")
-        some = leave(tx, account, mailbox, selection, keep_emails=False)
-        if some:
-            modseq = account.modseq
-            gone += some
-        yield None
-        account, mailbox = tx.mailbox(op.account_id, op.mailbox_id)
-    yield Expunged(uids=Ranges.of_sorted(gone), modseq=modseq)
 
 
 def leave(
