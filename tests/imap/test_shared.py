@@ -211,3 +211,19 @@ async def test_an_import_takes_nothing_of_other_peoples(people: Neighbours) -> N
     assert await asyncio.to_thread(names, f"{url}/{named.replace(' ', '%20')}") == {named}, (
         "when it is asked for"
     )
+
+
+async def test_notify_tells_nothing_of_the_owners_names(people: Neighbours) -> None:
+    """What bob makes below a shared mailbox has a path in alice's account that is hers."""
+    alice, bob = await people.person(ALICE), await people.person(BOB)
+    await alice.ok("CREATE Secret/Club")
+    await alice.ok(f"SETACL Secret/Club {BOB} {ALL_GIVEN}")
+    await bob.ok("NOTIFY SET (PERSONAL (MailboxName SubscriptionChange MessageNew MessageExpunge))")
+    told = await bob.ok(f'CREATE "{THERE}/Club/Sub"')
+    told += await bob.ok("CREATE Mine")
+    told += await bob.ok(f'RENAME "{THERE}/Club/Sub" "{THERE}/Club/Other"')
+    answer = await bob.append(f"{THERE}/Club/Other", message(1))
+    assert answer[-1].startswith("t OK ")
+    told += await bob.ok(f'DELETE "{THERE}/Club/Other"')
+    told += await bob.ok("NOOP")
+    assert told + answer[:-1] == []
