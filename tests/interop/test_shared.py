@@ -46,18 +46,18 @@ def test_mbsync_keeps_it_in_step(
 ) -> None:
     near = tmp_path / "near"
     near.mkdir()
-    mirror = Mirror(near, program("mbsync"), BOB, ACCOUNTS[BOB], patterns='"Other Users/*"')
-    mirror.run("127.0.0.1", house.ports["imap"])
+    near_side = Mirror(near, program("mbsync"), BOB, ACCOUNTS[BOB], patterns='"Other Users/*"')
+    near_side.run("127.0.0.1", house.ports["imap"])
     folder = near / "Other Users" / ALICE / "Club"
     files = {path.read_text().partition("Subject: ")[2].split()[0]: path for path in folder.glob("[cn]*/*")}
     assert sorted(files) == ["first", "second"]
     (folder / "cur").mkdir(exist_ok=True)
     files["second"].rename(folder / "cur" / f"{files['second'].name.partition(':')[0]}:2,FS")
-    mirror.run("127.0.0.1", house.ports["imap"])
+    near_side.run("127.0.0.1", house.ports["imap"])
     alice.select("Club")
     assert alice.search(None, "FLAGGED", "SEEN")[1] == [b"2"]
     alice.append("Club", None, None, b"Subject: third\r\n\r\nText.\r\n")  # type: ignore[arg-type]
-    mirror.run("127.0.0.1", house.ports["imap"])
+    near_side.run("127.0.0.1", house.ports["imap"])
     assert len(list(folder.glob("[cn]*/*"))) == 3
 
 
