@@ -120,7 +120,7 @@ class Watching(Notices):
     def note_own(self, op: Op[Any], result: Any) -> None:
         """This session has committed something itself."""
         super().note_own(op, result)
-        if self._watch is not None:
+        if self._watch is not None and getattr(op, "account_id", None) == self.account_id:
             self._watch.note_own(op, result)
         view = self._view
         if view is None or view.index.removed:
