@@ -164,3 +164,17 @@ async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the
         assert sql("SELECT DISTINCT flags FROM placement") == str(FLAGGED)
     finally:
         await engine.store.close()
+
+
+async def test_old_lines_of_the_timeline_are_found_however_they_were_written(
+    server: Database, engine: PostgresEngine
+) -> None:
+    place = engine.place.url.rpartition("/")[2]
+    for number, address in enumerate(("Ann@North.TEST", "ann@north.test", "Bob@north.test"), 1):
+        server.sql(
+            f"INSERT INTO event VALUES ({number}, 't{number}', 1.0, 'received', '{address}', '')", place
+        )
+    server.sql(migrate.steps()[16], place)
+    for written in ("ann@north.test", "Ann@North.TEST"):
+        found = await engine.store.events(address=written)
+        assert [line.trace_id for line in found] == ["t1", "t2"]
