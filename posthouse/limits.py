@@ -1343,6 +1343,9 @@ BACKUP_BLOCK: Final = 1 * MB
 VERIFY_FLAWS: Final = 1_000
 """Flaws that one `verify` tells one by one; more are counted."""
 
+VERIFY_OWNERS: Final = 10
+"""Emails that it names of those which share damaged bytes; more are counted."""
+
 VERIFY_BATCH: Final = 64
 """Messages whose bytes `verify` checks between two looks at who else waits."""
 
@@ -1485,6 +1488,9 @@ DATABASE_CONNECT_TIMEOUT: Final = 3.0
 
 DATABASE_TIMEOUT: Final = 15.0
 """Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
+
+MIGRATION_TIMEOUT: Final = 3600.0
+"""Seconds for one statement that brings the database's schema on, and for waiting while another node does it."""
 
 DATABASE_RETRY: Final = 0.5
 """Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""

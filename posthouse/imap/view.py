@@ -99,6 +99,11 @@ class View:
         """Whether the rights may have changed since they were looked at; then `look` comes before anything else."""
         return False
 
+    @property
+    def lost(self) -> bool:
+        """Whether nothing here is to be read any more."""
+        return False
+
     async def look(self) -> None:
         """Look at the rights again."""
 
