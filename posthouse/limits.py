@@ -1489,6 +1489,9 @@ DATABASE_CONNECT_TIMEOUT: Final = 3.0
 DATABASE_TIMEOUT: Final = 15.0
 """Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
 
+MIGRATION_TIMEOUT: Final = 3600.0
+"""Seconds for one statement that brings the database's schema on, and for waiting while another node does it."""
+
 DATABASE_RETRY: Final = 0.5
 """Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""
 
