@@ -545,6 +545,24 @@ METADATA_OCTETS: Final = 4 * MB
 METADATA_NAMES_GONE: Final = 100
 """Names of removed annotations that a mailbox keeps, so that sessions which were away are told of them."""
 
+NOTIFY_GROUPS: Final = 100
+"""Event groups of one NOTIFY: clients send two or three."""
+
+NOTIFY_NAMES: Final = 2_000
+"""Mailbox names in one NOTIFY, of all its groups together; whoever wants more says PERSONAL or SUBTREE."""
+
+NOTIFY_MAILBOXES: Final = 10_000
+"""Mailboxes of an account that NOTIFY compares at each change; where there are more it is NOTIFICATIONOVERFLOW."""
+
+NOTIFY_WAITING: Final = 2_000
+"""Notifications told at once, of mailboxes other than the selected one; when more wait it is NOTIFICATIONOVERFLOW."""
+
+NOTIFY_RENAMES: Final = 32
+"""Renames told as such at once: each looks at all names; further ones are told as names that went and came."""
+
+NOTIFY_PAUSE: Final = 0.1
+"""Seconds between two pushes to a NOTIFY session: the first change is told at once, a storm ten times a second."""
+
 IMAP_NESTING: Final = 64
 """Levels of parentheses in a command: SEARCH keys; RFC 9051 sets no bound, people write a handful."""
 
@@ -1331,6 +1349,9 @@ BACKUP_BLOCK: Final = 1 * MB
 VERIFY_FLAWS: Final = 1_000
 """Flaws that one `verify` tells one by one; more are counted."""
 
+VERIFY_OWNERS: Final = 10
+"""Emails that it names of those which share damaged bytes; more are counted."""
+
 VERIFY_BATCH: Final = 64
 """Messages whose bytes `verify` checks between two looks at who else waits."""
 
@@ -1473,6 +1494,9 @@ DATABASE_CONNECT_TIMEOUT: Final = 3.0
 
 DATABASE_TIMEOUT: Final = 15.0
 """Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
+
+MIGRATION_TIMEOUT: Final = 3600.0
+"""Seconds for one statement that brings the database's schema on, and for waiting while another node does it."""
 
 DATABASE_RETRY: Final = 0.5
 """Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""

@@ -119,11 +119,12 @@ async def operations_for(
 ) -> list[Op[Any]]:
     """What changes the rights of one account to one of the owner's objects, and nobody else's. OverQuota."""
     items = await _items(sharer)
-    _refuse_too_many(items.keys() | {other})
     item = items.get(other)
     before = thing.kind.shares(grants.decode(item.data)).get(thing.number) if item is not None else None
     wanted = change(frozenset(before.rights if before is not None else ()))
     others = sum(thing.number in thing.kind.shares(grants.decode(each.data)) for each in items.values())
+    if wanted:
+        _refuse_too_many(items.keys() | {other})
     if wanted and before is None and others >= limits.SHARES:
         raise OverQuota(f"At most {limits.SHARES} may share one object.")
     return await _change(sharer, thing, other, item, wanted)

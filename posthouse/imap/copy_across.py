@@ -85,6 +85,7 @@ class Across:
             async with aclosing(self._parts(uids)) as parts:
                 async for part in parts:
                     await self._transfer(part)
+            self._view.need("r")  # where it is shared no more, there were fewer
         except BaseException:
             if not self._move and self._added:
                 await self._undo()

@@ -133,7 +133,7 @@ async def _answer(session: Session, raw: bytes) -> None:
         reply = _fault(session, tag, name, error)
     if session.message is not None:
         await skip_messages(session)  # nobody took the messages of a refused APPEND
-    if row is not None:
+    if row is not None and session.state is not State.LOGOUT:
         # RFC 9051 §7.5.1: no EXPUNGE while FETCH, STORE or SEARCH by sequence number is being answered
         try:
             await session.tell(row.expunges or name.startswith(b"UID "))

@@ -184,6 +184,15 @@ _remembered: Final = lru_cache(limits.IMAP_FETCHES_REMEMBERED)(_wanted)
 """A client asks in the same few words all day, and parsing them is a sixth of a small FETCH."""
 
 
+def parse_items(reader: Reader) -> dict[Item, bool]:
+    r"""`"(" fetch-att *(SP fetch-att) ")"` outside of a FETCH (RFC 5465 §5.2); of each, whether it sets `\Seen`."""
+    found: dict[Item, bool] = {}
+    reader.parenthesized(lambda: _item(reader, found))
+    if len(found) > limits.IMAP_FETCH_ITEMS:
+        raise reader.fail("Too many data items")
+    return found
+
+
 def _messages(reader: Reader) -> SequenceSet:
     try:
         return parse_sequence_set(reader.sequence_set())

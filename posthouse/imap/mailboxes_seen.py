@@ -9,12 +9,14 @@ is called like that stays what it is.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from posthouse.accounts import mailbox_rights
 from posthouse.accounts.shared_mailboxes import received, visible_names
+from posthouse.errors import NotFound
 from posthouse.imap import acl
 from posthouse.imap.refusal import No
 from posthouse.imap.session import Session
@@ -97,7 +99,8 @@ async def shared(session: Session) -> list[Seen]:
     """Others' mailboxes, of those who share some with this login. Cheap where nobody does."""
     found: list[Seen] = []
     for owner, grant in await received(session.store, session.account_id):
-        found += _of_grant(owner, await session.store.mailboxes(owner.account_id), grant)
+        with suppress(NotFound):  # the account has just been removed
+            found += _of_grant(owner, await session.store.mailboxes(owner.account_id), grant)
     return found
 
 

@@ -23,6 +23,7 @@ from posthouse.imap import encode
 from posthouse.imap.capabilities import capabilities, from_rows
 from posthouse.imap.commands import TABLE
 from posthouse.imap.dispatch import serve_command
+from posthouse.imap.pusher import next_line
 from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Services, Session, State
 from posthouse.net.buffer import LineTooLong
@@ -113,7 +114,7 @@ async def _converse(session: Session) -> None:
     in_a_row = 0
     while session.state is not State.LOGOUT:
         try:
-            line = await session.read_line()
+            line = await next_line(session)
         except LineTooLong:
             session.bad += 1
             session.send(b"* BAD [TOOBIG] The line is too long\r\n")

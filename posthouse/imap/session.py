@@ -116,7 +116,7 @@ class Session:
     @property
     def store(self) -> Store:
         """The mail."""
-        return self.services.store
+        return self.services.store if self.notices is None else self.notices.store
 
     @property
     def account(self) -> Account:
@@ -194,14 +194,15 @@ class Session:
 
     def behind(self, expunges: bool) -> bool:
         """Whether there may be something to tell; expunges count only when they may be told."""
-        view, notices = self.view, self.notices
-        return (view is not None and view.behind(expunges)) or (notices is not None and notices.stirred)
+        if self.notices is not None:
+            return self.notices.behind(self, expunges)
+        return self.view is not None and self.view.behind(expunges)
 
     async def tell(self, expunges: bool) -> None:
         """Send what the client does not know yet, of the selected mailbox and of all that it asked for."""
         if self.notices is not None:
-            await self.notices.tell(self)
-        if self.view is not None:
+            await self.notices.tell(self, expunges)
+        elif self.view is not None:
             await self.view.tell(self, expunges)
 
     # --- output ---------------------------------------------------------------------------------------

@@ -91,10 +91,15 @@ class SharedView(View):
         """Whether the owner's account has changed since the rights were looked at."""
         return self._in_doubt
 
+    @property
+    def lost(self) -> bool:
+        """Whether nothing here is to be read any more."""
+        return "r" not in self._rights
+
     def _doubt(self) -> None:
         """The owner's account has changed: look soon, also when no command comes."""
         self._in_doubt = self._changed_since = True
-        if not self.index.removed:
+        if not self.lost:
             self._begin_to_look()
 
     def _begin_to_look(self) -> asyncio.Task[None]:
@@ -128,7 +133,7 @@ class SharedView(View):
     async def _present_rights(self) -> acl.Rights:
         store, owner = self.store, self.index.account_id
         if self.index.removed:
-            return self._rights
+            return acl.NONE  # the owner has deleted it; what is still in memory of it is not read either
         account = await store.account_by_id(owner)
         if account is None or account.disabled:
             return acl.NONE
@@ -152,7 +157,7 @@ class SharedView(View):
         self._rights = rights
         self._news = True
         self.read_only = self._examined or not rights & acl.WRITES
-        if "r" not in rights:
+        if self.lost:
             self._lose()
 
     def _lose(self) -> None:
@@ -171,7 +176,7 @@ class SharedView(View):
     def rows(self, uids: Ranges, size: int) -> Iterator[Rows]:
         """As for one's own mailbox, until it is shared no more."""
         for rows in super().rows(uids, size):
-            if self.index.removed:
+            if self.lost:
                 return
             yield rows
 

@@ -21,29 +21,14 @@ from posthouse.imap import acl
 from posthouse.imap.refusal import Bad, No
 from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, flags_response, rows_of
 from posthouse.imap.sequence import SequenceSet
+from posthouse.imap.told import Gap, Heeds, Told
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import Store
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.model import Mailbox
 
 if TYPE_CHECKING:
     from posthouse.imap.session import Session
-
-
-class Told(msgspec.Struct, frozen=True):
-    """Flag changes that need no report: those to `uids` with first ≤ mod-sequence ≤ last."""
-
-    uids: Ranges
-    first: int
-    last: int
-    alone: bool
-    """No other change lies between: then these need no report even where only the present state can be looked at."""
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """What happened since the client was last told."""
-
-    flagged: Ranges
-    vanished: Ranges
 
 
 class View:
@@ -55,6 +40,7 @@ class View:
         "_keywords_told",
         "_own",
         "_texts",
+        "heeds",
         "held",
         "hold_expunges",
         "index",
@@ -81,6 +67,8 @@ class View:
         """Gone from the mailbox, but the client was not told yet; part of `known`."""
         self.saved = EMPTY
         """UIDs of `$` (RFC 9051 §6.4.4.1); what vanished since is dropped when it is used."""
+        self.heeds: Heeds | None = None
+        """What NOTIFY says of it; None: everything is told."""
         self.hold_expunges = False
         """The command under way forbids expunges although its row allows them; cleared by `tell`."""
         self.on_change: Callable[[], None] | None = None
@@ -111,6 +99,11 @@ class View:
         """Whether the rights may have changed since they were looked at; then `look` comes before anything else."""
         return False
 
+    @property
+    def lost(self) -> bool:
+        """Whether nothing here is to be read any more."""
+        return False
+
     async def look(self) -> None:
         """Look at the rights again."""
 
@@ -131,6 +124,13 @@ class View:
     def rest(self) -> None:
         """Drop what can be had again, before a long IDLE."""
         self._texts = None
+
+    def as_told(self, mailbox: Mailbox) -> Mailbox:
+        """The mailbox's counts as far as the client was told of them."""
+        total = len(self.known)
+        if (mailbox.uid_next, mailbox.total) == (self.uid_next, total):
+            return mailbox
+        return msgspec.structs.replace(mailbox, uid_next=self.uid_next, total=total)
 
     # --- message sets -----------------------------------------------------------------------------------
 
@@ -258,6 +258,9 @@ class View:
     async def tell(self, session: Session, expunges: bool) -> None:
         """Send what the client does not know yet: EXPUNGE or VANISHED (if it may), EXISTS, FETCH with flags."""
         expunges, self.hold_expunges = expunges and not self.hold_expunges, False
+        if self.heeds is not None and not self.heeds.messages:
+            self._tell_own(session, self.heeds, expunges)
+            return
         while self._lags(expunges):
             texts = await self.texts()
             gap = self._gap()
@@ -273,6 +276,19 @@ class View:
         if session.qresync and self._floor is not None:
             # RFC 7162 §3.2: while an expunge is held back, HIGHESTMODSEQ must stay below its mod-sequence.
             session.send(b"* OK [HIGHESTMODSEQ %d] Expunges are held back\r\n" % self._floor)
+
+    def _tell_own(self, session: Session, heeds: Heeds, expunges: bool) -> None:
+        """The client heeds nothing but what it expunged itself. What is new can be asked for, and all is told later."""
+        self._own = ()
+        if not self.index.removed:
+            new = self.index.uids[bisect_left(self.index.uids, self.known.last + 1 if self.known else 1) :]
+            self.known = self.known | Ranges.of_sorted(new)
+        gone = heeds.own_gone & self.known
+        if expunges and gone:
+            heeds.own_gone = EMPTY
+            held, floor = self.held - gone, self._floor
+            self._send_expunges(session, gone)
+            self.held, self._floor = held, floor if held else None
 
     def _gap(self) -> Gap:
         """What happened to the messages that the client knows, from the log, or by comparing when it is too short."""
@@ -346,11 +362,12 @@ class View:
         session.send(b"* %d EXISTS\r\n" % len(self.known))
 
     async def _send_flags(self, session: Session, texts: FlagTexts, flagged: Ranges) -> None:
-        if not flagged:
+        if not flagged or (self.heeds is not None and not self.heeds.flags):
             return
         session.send(self.new_keywords(texts))
         # RFC 9051 §7.5.2: unsolicited FETCH responses must include UID; RFC 7162 §3.2.4: and MODSEQ with CONDSTORE.
-        uid = session.rev2 or session.condstore
+        # RFC 5465 §5.1: and with NOTIFY.
+        uid = session.rev2 or session.condstore or self.heeds is not None
         for rows in self.rows(flagged, limits.IMAP_FLAG_ROWS):
             session.send(flag_lines(rows, self.index, texts, uid=uid, modseq=session.condstore))
             await give_way(session)

@@ -21,7 +21,7 @@ from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mime import scan
 from posthouse.message.text import part_text
-from posthouse.message.words import fold
+from posthouse.message.words import fold, is_unspaced
 
 _BEFORE: Final = 40
 """Characters shown before the first match."""
@@ -117,10 +117,19 @@ def _places(text: str, words: list[str]) -> list[tuple[int, int]]:
     found = [match.span() for match in _pattern(words).finditer(text)]
     if found or text.isascii():
         return found
-    pieces = [" " if character.isspace() else fold(character) for character in text]
+    pieces = [
+        _blank(text, place) if character.isspace() else fold(character)
+        for place, character in enumerate(text)
+    ]
     owners = [place for place, piece in enumerate(pieces) for _ in piece]
     matches = _pattern([fold(word) for word in words]).finditer("".join(pieces))
     return [(owners[match.start()], owners[match.end() - 1] + 1) for match in matches if match[0]]
+
+
+def _blank(text: str, place: int) -> str:
+    """What white space is to search (one character: the text has no more in a row)."""
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    return "" if len(around) == 2 and all(map(is_unspaced, around)) else " "
 
 
 def marked(text: str, words: list[str]) -> str | None:

@@ -1,8 +1,10 @@
 """How text is compared and cut into terms for full-text search; one rule for storing and for asking.
 
 Comparing (`fold`): what nobody sees is left out (soft hyphens, joiners, marks of direction), then NFKC, then case
-folding, and any run of white space counts as one space. The i of Turkish is an i with its dot or without, in either
-case. A needle matches a text when the folded needle is a substring of the folded text.
+folding, and any run of white space counts as one space; between two Chinese or Japanese characters it counts for
+nothing, because a line that was broken there was broken within a word, and names are drawn out with it. The i of
+Turkish is an i with its dot or without, in either case. A needle matches a text when the folded needle is a substring
+of the folded text: whatever contains it as it stands (RFC 9051 §6.4.4) does.
 
 Terms (`terms`): runs of letters and digits; of Chinese, Japanese and Korean runs all overlapping pairs of
 characters (a lone character stands for itself); of other symbols (emoji) each run. Runs longer than TERM_SIZE
@@ -25,16 +27,23 @@ TERM_SIZE: Final = 40
 REACH: Final = 21
 """Any substring so long lies wholly in one piece of a cut run: TERM_SIZE minus the step, plus one."""
 
+RULES: Final = 2
+"""Another number whenever `fold` or `terms` give otherwise: what was indexed before is then indexed anew."""
+
 _STEP: Final = TERM_SIZE - REACH + 1
 _COMBINING_RUN: Final = 30
 """UAX #15 §13: combining characters in a row; sorting longer ones would take quadratic time."""
 
-# Kana, Bopomofo, Hangul, Han with extensions, iteration marks; half-width forms are gone after NFKC.
-_PAIRED: Final = (  # the commonest first: they are tried in order
-    "\u4e00-\u9fff\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\uac00-\ud7ff"
-    "\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u3105-\u312f\u3131-\u318e\u31a0-\u31bf"
-    "\u31f0-\u31ff\u3400-\u4dbf\ua960-\ua97f\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+# Han with extensions, Kana, Bopomofo, iteration marks; half-width forms are gone after NFKC.
+_UNSPACED: Final = (  # the commonest first: they are tried in order
+    "\u4e00-\u9fff\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b"
+    "\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
+_HANGUL: Final = "\uac00-\ud7ff\u1100-\u11ff\u3131-\u318e\ua960-\ua97f"
+"""Has spaces between its words."""
+_PAIRED: Final = _UNSPACED + _HANGUL
+_JOINT: Final = re.compile(f" (?<=[{_UNSPACED}] )(?=[{_UNSPACED}])")
+_IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
 _SYMBOLS: Final = "\u2190-\u2bff\U0001f000-\U0001faff"
 _RUN: Final = re.compile(f"([{_PAIRED}]+)|([^\\W_{_PAIRED}]+)|([{_SYMBOLS}]+)")
 _ASCII_ENDS: Final = bytes(c if c >= 0x80 or chr(c).isalnum() else 0x20 for c in range(256))
@@ -76,15 +85,21 @@ def fold(text: str) -> str:
     if text.isascii():
         return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", _stream_safe(_UNSEEN.sub("", text))).casefold()
-    return " ".join(folded.replace("\u0131", "i").replace("i\u0307", "i").split())
+    return _JOINT.sub("", " ".join(folded.replace("\u0131", "i").replace("i\u0307", "i").split()))
 
 
 def fold_needle(text: str) -> str:
-    """A needle in the form that is compared: like `fold`, but white space at its ends counts."""
+    """A needle in the form that is compared: like `fold`, but white space at its ends counts, beside words."""
     folded = fold(text)
     if not folded:
         return " " if text.isspace() else ""
-    return (" " if text[0].isspace() else "") + folded + (" " if text[-1].isspace() else "")
+    before = " " if text[0].isspace() and not is_unspaced(folded[0]) else ""
+    return before + folded + (" " if text[-1].isspace() and not is_unspaced(folded[-1]) else "")
+
+
+def is_unspaced(character: str) -> bool:
+    """Whether it is of a writing without spaces: those between two such count for nothing."""
+    return _IS_UNSPACED.match(character) is not None
 
 
 def _stream_safe(text: str) -> str:

@@ -14,6 +14,7 @@ from posthouse.store.interface import Expunge, RemoveAccount
 from posthouse.store.model import Content
 from posthouse.store.postgres import indexed
 from posthouse.store.postgres.connection import Connection, Server
+from posthouse.store.postgres.migrate import steps
 from posthouse.store.search.document import contains
 from tests.cluster.conftest import PostgresEngine
 from tests.kits.engine import furnish
@@ -88,6 +89,38 @@ async def test_the_index_and_looking_agree(engine: PostgresEngine) -> None:
                 wanted = {number for number, raw in messages.items() if contains(raw, field, folded)}
                 found = await desk.store.search_text(desk.id, ids, field, needle)
                 assert found == wanted, (field, needle)
+
+
+async def test_words_are_found_across_broken_lines(engine: PostgresEngine) -> None:
+    """Also in mail that was indexed by other rules, once it is indexed anew."""
+    desk = await furnish(engine)
+    box = await desk.box()
+    head = "Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    wrapped = Content.of(f"{head}今天北\r\n京下雨，我们在邮\r\n局门口见\r\n面。\r\n".encode())
+    others = Content.of(f"{head}北方的京城，邮政和局长，见人的面\r\n".encode())
+    (wanted,) = await desk.add(box, "", content=wrapped)
+    ids = [wanted.email_id]
+    for _ in range(40):
+        ids += [added.email_id for added in await desk.add(box, "", content=others)]
+    await engine.settle()
+
+    async def check() -> None:
+        for field in ("body", "text"):
+            for needle in ("北京", "邮局", "今天北京下雨", "我们在邮局门口", "北 京", "邮\r\n局"):
+                found = await desk.store.search_text(desk.id, ids, field, needle)
+                assert found == {wanted.email_id}, (field, needle)
+
+    await check()
+    db = Connection(Server(engine.place.url))
+    try:
+        await asyncio.to_thread(db.fetch, "UPDATE search_document SET terms = ''")
+        assert await desk.store.search_text(desk.id, ids, "body", "北京") == set()
+        await asyncio.to_thread(db.script, steps()[15])
+    finally:
+        await asyncio.to_thread(db.close)
+    engine.store._engine._digester.wake()
+    await engine.settle()
+    await check()
 
 
 async def test_what_is_indexed_is_read_in_portions_and_remembered(

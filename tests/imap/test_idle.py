@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from posthouse.errors import LocalProtocolError, StoreUnavailable
-from posthouse.imap.commands.idle import Pusher
+from posthouse.imap.pusher import Pusher
 from posthouse.net.faults import ConnectionClosed
 from tests.fakes.memory_store import MemoryStore
 from tests.imap.talk import Talk, settle

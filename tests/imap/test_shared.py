@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.house import message
+import asyncio
+
+from posthouse.operations.transfer.imap_server import ImapSource
+from posthouse.store.grants import Grant, Share, encode
+from posthouse.store.interface import AddAccount, CreateMailbox, PutItem
+from tests.house import PASSWORDS, message
 from tests.imap.shared import ALICE, ALL_GIVEN, BOB, THERE, Neighbours, shared_club
 
 CLUB = f'"{THERE}/Club"'
@@ -61,8 +66,6 @@ async def test_subscriptions_are_those_of_jmap(people: Neighbours) -> None:
 
 
 async def test_a_mailbox_of_ones_own_keeps_its_name(people: Neighbours) -> None:
-    from posthouse.store.interface import CreateMailbox
-
     _, bob = await shared_club(people)
     await people.house.app.store.apply(CreateMailbox(account_id=people.number(BOB), name=f"{THERE}/Club"))
     assert (await bob.ok(f"STATUS {CLUB} (MESSAGES)")) == [f"* STATUS {CLUB} (MESSAGES 0)"]
@@ -72,9 +75,6 @@ async def test_a_mailbox_of_ones_own_keeps_its_name(people: Neighbours) -> None:
 
 
 async def test_an_address_with_a_slash_is_one_level(people: Neighbours) -> None:
-    from posthouse.store.grants import Grant, Share, encode
-    from posthouse.store.interface import AddAccount, CreateMailbox, PutItem
-
     store, bob = people.house.app.store, await people.person(BOB)
     odd = await store.apply(AddAccount(address="a/b@example.test", password="!", created_at=0))
     box = await store.apply(CreateMailbox(account_id=odd.account_id, name="Club"))
@@ -191,3 +191,39 @@ async def test_who_may_everything_changes_everything(people: Neighbours) -> None
         f'* LIST (\\HasNoChildren) "/" "{THERE}/Other"',
         f'* LIST (\\HasNoChildren) "/" "{THERE}/Sub"',
     ]
+
+
+async def test_an_import_takes_nothing_of_other_peoples(people: Neighbours) -> None:
+    _, bob = await shared_club(people)
+    assert f'* LIST (\\HasNoChildren) "/" {CLUB}' in await bob.ok('LIST "" *')
+    url = f"imap://{BOB.replace('@', '%40')}@127.0.0.1:{people.house.port('imap')}"
+
+    def names(url: str) -> set[str]:
+        source = ImapSource(url, PASSWORDS[BOB], verify=False)
+        try:
+            return {folder.name for folder in source.folders()}
+        finally:
+            source.close()
+
+    own = {box.name for box in await people.house.app.store.mailboxes(people.number(BOB))}
+    assert await asyncio.to_thread(names, url) == own
+    named = f"{THERE}/Club"
+    assert await asyncio.to_thread(names, f"{url}/{named.replace(' ', '%20')}") == {named}, (
+        "when it is asked for"
+    )
+
+
+async def test_notify_tells_nothing_of_the_owners_names(people: Neighbours) -> None:
+    """What bob makes below a shared mailbox has a path in alice's account that is hers."""
+    alice, bob = await people.person(ALICE), await people.person(BOB)
+    await alice.ok("CREATE Secret/Club")
+    await alice.ok(f"SETACL Secret/Club {BOB} {ALL_GIVEN}")
+    await bob.ok("NOTIFY SET (PERSONAL (MailboxName SubscriptionChange MessageNew MessageExpunge))")
+    told = await bob.ok(f'CREATE "{THERE}/Club/Sub"')
+    told += await bob.ok("CREATE Mine")
+    told += await bob.ok(f'RENAME "{THERE}/Club/Sub" "{THERE}/Club/Other"')
+    answer = await bob.append(f"{THERE}/Club/Other", message(1))
+    assert answer[-1].startswith("t OK ")
+    told += await bob.ok(f'DELETE "{THERE}/Club/Other"')
+    told += await bob.ok("NOOP")
+    assert told + answer[:-1] == []

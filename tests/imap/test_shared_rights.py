@@ -231,3 +231,44 @@ async def test_annotations_that_are_private_stay_so(people: Neighbours) -> None:
     ]
     await alice.ok(f"DELETEACL Club {BOB}")
     assert await bob.no(asked) == "NONEXISTENT"
+
+
+@pytest.mark.parametrize(
+    ("rights", "target", "code"),
+    [
+        (without("t", "e"), f"{THERE}/Club", "NOPERM"),
+        (without("t", "e"), "INBOX", "NOPERM"),
+        (without("i"), f"{THERE}/Club", "NOPERM"),
+        (ALL_GIVEN, f"{THERE}/Secret", "NONEXISTENT"),
+        (ALL_GIVEN, "Nothing", "TRYCREATE"),
+    ],
+)
+@pytest.mark.parametrize("command", ["REPLACE 1", "UID REPLACE 1"])
+async def test_replace_needs_the_rights_of_what_it_does(
+    people: Neighbours, rights: str, target: str, code: str, command: str
+) -> None:
+    """RFC 8508 §4.1."""
+    bob = await prepared(people, rights)
+    await bob.ok(f"SELECT {CLUB}")
+    before = await people.state()
+    raw = message(9)
+    bob.send(f't {command} "{target}" () {{{len(raw)}+}}\r\n'.encode() + raw + b"\r\n")
+    assert (await bob.until(b"t "))[-1].startswith(f"t NO [{code}] ".encode())
+    assert await people.state() == before
+
+
+async def test_replace_leaves_flags_out_and_goes_from_one_account_to_another(people: Neighbours) -> None:
+    bob = await prepared(people, "lrited")
+    await bob.ok(f"SELECT {CLUB}")
+    raw = message(9)
+    for target, flags in (("INBOX", SEEN | FLAGGED), (f"{THERE}/Club", 0)):
+        bob.send(f't REPLACE 1 "{target}" (\\Seen \\Flagged) {{{len(raw)}+}}\r\n'.encode() + raw + b"\r\n")
+        assert (await bob.until(b"t "))[-1].startswith(b"t OK ")
+        if target == "INBOX":
+            inbox = await people.house.app.store.mailbox(people.number(BOB), "INBOX")
+            assert inbox is not None
+            index = await people.house.app.store.index(people.number(BOB), inbox.mailbox_id)
+            assert list(index.flags) == [flags]
+        else:
+            assert await flags_of(people, -1) == flags
+    assert await people.house.total(ALICE, "Club") == 2

@@ -327,6 +327,7 @@ async def test_snippets_mark_what_was_found(alice: Client) -> None:
         ("ＦＡＸ　番号 & more", "fax", "<mark>ＦＡＸ</mark>　番号 &amp; more"),
         ("Donau\u00addampf fährt", "donaudampf", "<mark>Donau\u00addampf</mark> fährt"),
         ("İSTANBUL'da", "istanbul", "<mark>İSTANBUL</mark>'da"),
+        ("我们在邮 局门口", "邮局", "我们在<mark>邮 局</mark>门口"),
     ],
 )
 async def test_snippets_mark_what_search_takes_for_the_same(

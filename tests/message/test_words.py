@@ -73,6 +73,16 @@ def test_exact_requirements_are_enough(text: str, needle: str) -> None:
         ("我们在邮局门口见面", "邮局"),
         ("我们在邮局门口见面", "局"),
         ("東京都に行きました", "東京"),
+        ("我们在邮\r\n局门口见面", "邮局"),
+        ("我们在邮\r\n局门口见面", "在邮局门口"),
+        ("我们在邮\r\n\t 局门口见面", "邮 局"),
+        ("我们在邮局门口见面", "邮\n局"),
+        ("张\u3000三", "张三"),
+        ("山田 太郎", "山田太郎"),
+        ("カタ\nカナ", "カタカナ"),
+        ("你 好 world", " 好 w"),
+        ("你 好 world", "你 "),
+        ("𠀀\n𠀁", "𠀀𠀁"),
         ("カタカナ", "ｶﾀ"),
         ("한국어 문장입니다", "문장"),
         ("Straße", "STRASSE"),
@@ -108,6 +118,29 @@ def test_blanks_at_the_ends_of_a_needle_count() -> None:
     assert fold_needle("") == ""
     assert fold_needle("\u200b") == "", "nothing to see"
     assert " cat " not in fold("concatenate")
+
+
+@pytest.mark.parametrize(
+    ("text", "needle"),
+    [
+        ("한국어 문장", "어문"),  # Korean has spaces between words
+        ("中 a", "中a"),
+        ("a b", "ab"),
+        ("苹果，\n香蕉", "果香"),
+        ("你\0好", "你好"),  # texts that do not belong together
+    ],
+)
+def test_white_space_between_words_still_parts_them(text: str, needle: str) -> None:
+    assert fold_needle(needle) not in fold(text)
+
+
+@settings(max_examples=600, deadline=None)
+@given(TEXTS, st.integers(0, 30), st.integers(0, 30))
+def test_whatever_stands_in_a_text_is_found_in_it(text: str, start: int, length: int) -> None:
+    """RFC 9051 §6.4.4: a substring, whatever else counts as one. But a character may be a part of one that is seen."""
+    plain = "".join(c for c in text if c in "abcAB019_ .,-@\t\n中文字邮局がっこうカ漢한국어🎉𠀀").strip()
+    needle = plain[start : start + length]
+    assert fold_needle(needle) in fold(plain) or not needle.strip()
 
 
 def test_endless_combining_marks_do_not_take_for_ever() -> None:

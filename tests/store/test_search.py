@@ -19,7 +19,7 @@ from posthouse.errors import StoreUnavailable
 from posthouse.limits import SEARCH_PATIENCE, SEARCH_TERMS, SEARCH_WAITING
 from posthouse.message.words import Requirement, fold_needle
 from posthouse.store.foreground import Foreground
-from posthouse.store.search import SearchIndex, database, query
+from posthouse.store.search import SearchIndex, database, document, query
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import Document, analyse, contains
 from posthouse.store.search.notices import Notices
@@ -147,6 +147,30 @@ async def test_exact_when_all_is_indexed(index: SearchIndex, mailboxes: Mailboxe
     assert found == expected(mailboxes, 1, "body", "邮局")
     assert mailboxes.reads == 0, "the index alone decides"
     await check_all(index, mailboxes)
+
+
+WRAPPED = "今天北\r\n京下雨，我们在邮\r\n局门口见\r\n面。"
+ACROSS_LINES = ("北京", "邮局", "见面", "今天北京下雨", "我们在邮局门口", "北 京", "邮\r\n局")
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+async def test_words_are_found_across_broken_lines(
+    index: SearchIndex, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch, opaque: bool
+) -> None:
+    """By the index, and by looking where it does not decide."""
+    if opaque:
+        monkeypatch.setattr(document, "SEARCH_TERMS", 5)
+    for number in range(40):
+        mailboxes.put(1, 1000 + number, message("x", "北方的京城，邮政和局长，见人的面"))
+    mailboxes.put(1, 2000, message("x", WRAPPED))
+    index.notify_added()
+    await settled(index)
+    asked = list(mailboxes.accounts[1])
+    for field in ("body", "text"):
+        for needle in ACROSS_LINES:
+            mailboxes.reads = 0
+            assert await index.matching(1, asked, field, needle) == {2000}, (field, needle)
+            assert opaque or mailboxes.reads <= 1, "its terms are enough to find it"
 
 
 async def test_an_address_is_found_without_listing_all_of_its_domain(

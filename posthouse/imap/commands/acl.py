@@ -22,7 +22,7 @@ from posthouse.accounts.sharing import (
     operations_for,
     shares_of,
 )
-from posthouse.errors import Conflict, NotFound, Temporary
+from posthouse.errors import Conflict, NotFound, OverQuota, Temporary
 from posthouse.imap import acl, encode
 from posthouse.imap.commands.list import my_rights_line
 from posthouse.imap.commands.mailboxes import parse_name
@@ -149,12 +149,14 @@ async def _change(session: Session, seen: Seen, other: Account, args: AclArgs) -
         return _changed(before, args, inbox=inbox)
 
     for _ in range(limits.JMAP_RETRIES):
-        ops = await operations_for(sharer, thing, other.account_id, changed)
         try:
+            ops = await operations_for(sharer, thing, other.account_id, changed)
             await session.store.commit(*ops)
             return
         except (Conflict, NotFound):
             continue  # rights or notices have changed at the same moment
+        except OverQuota as fault:
+            raise No(b"LIMIT", fault.public) from fault
     raise Temporary("Rights are being changed by somebody else, try again.")
 
 

@@ -14,7 +14,7 @@ import re
 import msgspec
 
 from posthouse import limits
-from posthouse.errors import NotFound
+from posthouse.errors import Conflict, NotFound
 from posthouse.imap import acl
 from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, Completion, No
 from posthouse.imap.framing import Literal, announced_literal
@@ -187,6 +187,8 @@ async def run_append(session: Session, args: AppendArgs) -> Completion:
             added = await session.store.commit(*await upload.allowed(args.mailbox))
         except NotFound:
             raise No(b"TRYCREATE", "No such mailbox") from None
+        except Conflict as error:
+            raise No(b"LIMIT", "Too many different keywords") from error
     except BaseException:
         await upload.discard()
         raise

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from posthouse.errors import NotFound
+from posthouse.errors import Conflict, NotFound
 from posthouse.imap import acl
 from posthouse.imap.commands.row import SELECTED, Command, Completion, No
 from posthouse.imap.copy_across import copyuid, transfer
@@ -91,6 +91,8 @@ async def _transfer(
         return await _commit(session, operation, view, uids, target.mailbox.mailbox_id)
     except NotFound as error:
         raise No(b"TRYCREATE", "The mailbox has just been deleted") from error
+    except Conflict as error:
+        raise No(b"LIMIT", "Too many different keywords") from error
 
 
 async def _commit(

@@ -243,7 +243,7 @@ class Fetch:
         ahead: asyncio.Task[Batch] | None = None
         try:
             take = next(takes, None)
-            while take is not None:
+            while take is not None and not self._view.lost:
                 batch = await (ahead if ahead is not None else self._fill(take))
                 ahead = None
                 take = next(takes, None)

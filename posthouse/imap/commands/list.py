@@ -220,7 +220,7 @@ def _matches(listing: _Listing, args: ListArgs, patterns: list[str]) -> dict[str
     elif not args.selection:
         # RFC 9051 §6.3.9: a final % also shows levels that are no mailboxes
         ending = [matcher(pattern) for pattern in patterns if pattern.endswith("%")]
-        for name in hidden:
+        for name in listing.existing if ending else ():
             for parent in _above(name):
                 if parent not in listing.existing and any(matches(parent) for matches in ending):
                     found[parent] = False

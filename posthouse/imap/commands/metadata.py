@@ -236,11 +236,9 @@ async def run_set(session: Session, args: SetArgs) -> None:
         raise No(b"LIMIT", f"The name of an entry may have at most {limits.METADATA_NAME} octets")
     change = SetMetadata(account_id=where.account_id, mailbox_id=where.number, values=args.values)
     try:
-        modseq = await session.store.apply(change)
+        await session.store.apply(change)
     except Conflict:
         raise No(b"METADATA TOOMANY", "There are too many annotations") from None
-    if session.notices is not None and where.is_own:
-        session.notices.note_own_metadata(modseq)
 
 
 def _check_rights(where: _Place, args: SetArgs) -> None:

@@ -30,18 +30,19 @@ def parse_root(reader: Reader, uid: bool) -> bytes:
 
 async def run_get_quota(session: Session, name: bytes) -> None:
     """Tell what is used and allowed of one's own root, or of one into which one may put messages."""
-    for account in await _accounts(session):
-        limit = await _limit(session, account)
-        if limit and name == _root(account):
-            session.send(await _quota(session, account, limit))
-            return
-    raise No(b"NONEXISTENT", "No such quota root")
+    account = await _account_of(session, name)
+    limit = await _limit(session, account) if account is not None else 0
+    if account is None or not limit:
+        raise No(b"NONEXISTENT", "No such quota root")
+    session.send(await _quota(session, account, limit))
 
 
-async def _accounts(session: Session) -> list[Account]:
+async def _account_of(session: Session, name: bytes) -> Account | None:
     """RFC 9208 §8: how much others hold is confidential; only who adds to it has to know."""
-    others = [each.owner for each in await shared(session) if each.owner is not None and "i" in each.rights]
-    return [session.account, *others]
+    if name == _root(session.account):
+        return session.account
+    owners = [each.owner for each in await shared(session) if "i" in each.rights]
+    return next((owner for owner in owners if owner is not None and name == _root(owner)), None)
 
 
 async def run_get_quota_root(session: Session, mailbox: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from posthouse.errors import NotFound
+from posthouse.errors import Conflict, NotFound
 from posthouse.imap.commands.append import MessageHead, Upload, message_head
 from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
 from posthouse.imap.grammar import Reader
@@ -100,6 +100,8 @@ async def _commit(session: Session, view: View, old: Ranges, upload: Upload, nam
     except NotFound:
         await opened(session, name, "i", otherwise=b"TRYCREATE")
         raise No(b"EXPUNGEISSUED", "The message has been expunged or replaced meanwhile") from None
+    except Conflict as error:
+        raise No(b"LIMIT", "Too many different keywords") from error
     found: Added = added
     return found
 

@@ -243,8 +243,7 @@ async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
     if args.numbers:
         # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
         view.hold_expunges = True
-    keywords = await session.store.keywords(view.index.account_id)
-    search = Search(session, view, keywords)
+    search = Search(session, view, (await view.texts()).keywords)
     try:
         places = await search.find(args.key)
     except Bad:

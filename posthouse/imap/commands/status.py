@@ -73,12 +73,15 @@ async def run_status(session: Session, args: StatusArgs) -> None:
 
 async def status_line(session: Session, mailbox: Mailbox, items: tuple[bytes, ...]) -> bytes:
     """The untagged STATUS of a mailbox."""
+    reclaimed = await _reclaimed(session, mailbox) if _RECLAIMED in items else 0
+    return counted_line(session, mailbox, items, reclaimed)
+
+
+def counted_line(session: Session, mailbox: Mailbox, items: tuple[bytes, ...], reclaimed: int = 0) -> bytes:
+    """The same of what is counted all the time; `reclaimed`: DELETED-STORAGE."""
     pairs = []
     for item in items:
-        if item == _RECLAIMED:
-            value = b"%d" % await _reclaimed(session, mailbox)
-        else:
-            value = _COUNTED[item](mailbox, session.services)
+        value = b"%d" % reclaimed if item == _RECLAIMED else _COUNTED[item](mailbox, session.services)
         pairs.append(b"%b %b" % (item, value))
     name = encode.mailbox(mailbox.name, utf8=session.utf8)
     return b"* STATUS %b (%b)\r\n" % (name, b" ".join(pairs))

@@ -24,6 +24,8 @@ from posthouse.operations.transfer.model import FolderInfo, Known, Message, Tran
 T = TypeVar("T")
 SCHEMES: Final = ("imap", "imaps")
 _LIST: Final = re.compile(rb'\(([^)]*)\) (NIL|"(?:[^"\\]|\\.)") (.*)', re.DOTALL)
+_NAMESPACES: Final = re.compile(rb"(?:NIL|\(\(.*?\)\)) (NIL|\(\(.*?\)\)) ", re.DOTALL)
+_PREFIX: Final = re.compile(rb'\("((?:[^"\\]|\\.)*)" ')
 _ROLES: Final = {name: name[1:] for name in ("\\drafts", "\\sent", "\\junk", "\\trash", "\\archive")}
 # RFC 6154 §2: these show what other mailboxes hold.
 _VIRTUAL: Final = {"\\all", "\\flagged", "\\noselect", "\\nonexistent"}
@@ -79,8 +81,9 @@ class _Server:
         return self._client
 
     def folders(self) -> list[FolderInfo]:
-        """All mailboxes that can be selected and are no views of others."""
+        """All mailboxes that can be selected, are no views of others and not other people's, unless it is named."""
         found = []
+        others = () if self.only else self._others()
         for line in self.ask("list mailboxes", self._client.list):
             raw = b"".join(line) if isinstance(line, tuple) else line
             match = _LIST.match(raw or b"")
@@ -91,11 +94,24 @@ class _Server:
             place = _unquoted(line, match[3])
             if flags & _VIRTUAL or (self.only and place != self.wire_name(self.only)):
                 continue
+            if place.startswith(others):
+                continue
             role = next((_ROLES[flag] for flag in flags if flag in _ROLES), "")
             found.append(FolderInfo(name=self._our_name(place), place=place, role=role))
         if self.only and not found:
             raise TransferFault(f"{self.name}: no mailbox {self.only}")
         return found
+
+    def _others(self) -> tuple[str, ...]:
+        """The prefixes of what others share with this login (RFC 2342 §5); none from a server that does not say."""
+        try:
+            kind, data = self._client.namespace()
+        except (imaplib.IMAP4.error, OSError):
+            return ()
+        match = _NAMESPACES.match(data[0] or b"") if kind == "OK" and data else None
+        prefixes = _PREFIX.findall(match[1]) if match is not None else []
+        # an empty prefix would be everything
+        return tuple(re.sub(rb"\\(.)", rb"\1", each).decode("utf-8", "replace") for each in prefixes if each)
 
     def _our_name(self, place: str) -> str:
         levels = place.split(self.separator)

@@ -40,7 +40,9 @@ _ADD: Final = (
     "INSERT INTO search_document SELECT n.a, n.e, n.o, n.s, n.f, n.t, n.c,"
     " array_to_tsvector(string_to_array(n.l, chr(1)))"
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],"
-    " $8::text[]) AS n (a, e, o, s, f, t, c, l) ON CONFLICT (account_id, email_id) DO NOTHING"
+    " $8::text[]) AS n (a, e, o, s, f, t, c, l) ON CONFLICT (account_id, email_id)"
+    " DO UPDATE SET opaque = excluded.opaque, s = excluded.s, f = excluded.f, t = excluded.t, c = excluded.c,"
+    " terms = excluded.terms"
 )
 _LEARN: Final = (
     "INSERT INTO search_term (account_id, class, term) SELECT $1, c, t FROM unnest($2::text[], $3::text[]) AS n (c, t)"

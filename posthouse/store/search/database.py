@@ -17,7 +17,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from posthouse.message.words import Requirement
+from posthouse.message.words import RULES, Requirement
 from posthouse.store.search.document import HEADS, Document
 
 SCHEMA: Final = 2
@@ -111,12 +111,13 @@ def _prepare(db: apsw.Connection) -> None:
     elif made != SCHEMA:
         raise Damaged("another schema")
     elif db.execute("SELECT versions FROM made_with").fetchall() != [(_versions(),)]:
-        raise Damaged("another version of Unicode or of the charset guesser")
+        raise Damaged("another version of the rules, of Unicode or of the charset guesser")
 
 
 def _versions() -> str:
     """What else the terms depend on: another Unicode may fold otherwise, another guesser read otherwise."""
-    return f"Unicode {unicodedata.unidata_version}, charset-normalizer {version('charset-normalizer')}"
+    guesser = version("charset-normalizer")
+    return f"rules {RULES}, Unicode {unicodedata.unidata_version}, charset-normalizer {guesser}"
 
 
 def delete_database(path: Path) -> None:
