@@ -32,6 +32,7 @@ from posthouse.imap.search_keys import (
     ObjectId,
     Or,
     Return,
+    Saved,
     SearchArgs,
     Sent,
     TextIn,
@@ -111,6 +112,8 @@ class Search:
                 return await self._text(field, needle, places)
             case Sent(least=least, bound=bound):
                 return await self._sent(least, bound, places)
+            case Saved(least=least, bound=bound):
+                return await self._saved(least, bound, places)
             case ObjectId(number=number, thread=thread):
                 return await self._objects(number, thread, places)
         if len(places) > limits.IMAP_SEARCH_STEP:
@@ -170,6 +173,20 @@ class Search:
             for place, row in zip(part, rows, strict=True):
                 if row is not None and _sent_within(row[0], row[1], least, bound):
                     found.append(place)
+        return found
+
+    async def _saved(self, least: int, bound: int, places: Places) -> Places:
+        found: Places = []
+        mailbox_id = self._view.index.mailbox_id
+        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
+            part = places[first : first + limits.IMAP_FETCH_ROWS]
+            uids = [self.snapshot.uids[place] for place in part]
+            dates = await self._session.store.saved_dates(self.account_id, mailbox_id, uids)
+            found += [
+                place
+                for place, saved in zip(part, dates, strict=True)
+                if saved is not None and least <= saved < bound
+            ]
         return found
 
     async def _objects(self, wanted: int, thread: bool, places: Places) -> Places:
