@@ -16,7 +16,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.imap import encode
-from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
+from posthouse.imap.commands.row import SELECTED, Command, Completion, No
 from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
 from posthouse.imap.search_keys import (
     DAY,
@@ -39,6 +39,7 @@ from posthouse.imap.search_keys import (
     cost,
 )
 from posthouse.imap.search_parser import parse_search
+from posthouse.imap.sequence import SequenceSet
 from posthouse.imap.session import Session
 from posthouse.imap.view import View
 from posthouse.message.date import parse_date
@@ -150,12 +151,21 @@ class Search:
                     return [place for place in places if received[place] <= then]
                 return [place for place in places if received[place] >= then]
             case Messages(messages=messages, uid=uid):
-                wanted = self._view.select(messages, uid=uid)
+                wanted = self._wanted(messages, uid)
                 if wanted == self._view.known:
                     return places
                 uids = snapshot.uids
                 return [place for place in places if uids[place] in wanted]
         raise AssertionError(f"no rule for {key!r}")
+
+    def _wanted(self, messages: SequenceSet, uid: bool) -> Ranges:
+        view = self._view
+        if uid or messages.saved:
+            return view.select(messages, uid=uid)
+        # RFC 7377 §2: in any search, numbers beyond the end of the mailbox are no error.
+        known = view.known
+        within = messages.resolve(len(known)) & Ranges.between(1, len(known)) if known else EMPTY
+        return Ranges((known.nth(first), known.nth(last)) for first, last in within.pairs()) & known
 
     async def _text(self, field: str, needle: str, places: Places) -> Places:
         email_ids = self.snapshot.email_ids
@@ -236,19 +246,23 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     found = numbers_of(search, places, args)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
-        send_esearch(session, args, found, modseq, _ascending)
+        send_esearch(session, args, found, modseq, ascending)
     else:
         send_numbers(session, b"SEARCH", found, modseq)
     return None
 
 
-def _ascending(found: list[int]) -> bytes:
+def ascending(found: list[int]) -> bytes:
+    """Messages as a set."""
     return str(Ranges.of_sorted(found)).encode("ascii")
 
 
-async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
-    """Find. No for a charset that nobody knows; what goes wrong empties the variable that it would have set."""
-    view = session.view
+async def look(session: Session, args: SearchArgs, view: View | None = None) -> tuple[Search, Places]:
+    """Find, in the selected mailbox or in `view`.
+
+    No for a charset that nobody knows; what goes wrong empties the variable that it would have set.
+    """
+    view = view or session.view
     assert view is not None
     saves = args.returns is not None and Return.SAVE in args.returns
     if args.unknown_charset:
@@ -263,8 +277,6 @@ async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
     search = Search(session, view, (await view.texts()).keywords)
     try:
         places = await search.find(args.key)
-    except Bad:
-        raise  # RFC 9051 §6.4.4.1: a search that is answered BAD leaves the variable as it was
     except Exception:
         if saves:
             view.saved = EMPTY
@@ -339,6 +351,16 @@ def send_esearch(
     words = [b"* ESEARCH (TAG %b)" % encode.string(session.tag)]
     if args.uid:
         words.append(b"UID")
+    words += result_items(args, found, modseq, as_set)
+    session.send(b" ".join(words) + b"\r\n")
+
+
+def result_items(
+    args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[list[int]], bytes]
+) -> list[bytes]:
+    """search-return-data: what the result options ask for."""
+    returns = args.returns if args.returns is not None else frozenset({Return.ALL})
+    words = []
     if found:
         if Return.MIN in returns:
             words.append(b"MIN %d" % found[0])
@@ -354,7 +376,7 @@ def send_esearch(
         words.append(b"COUNT %d" % len(found))
     if found and modseq:
         words.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
-    session.send(b" ".join(words) + b"\r\n")
+    return words
 
 
 SEARCH: Final = Command(
