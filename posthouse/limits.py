@@ -40,6 +40,12 @@ DEFLATE_STEP: Final = 64 * KB
 DEFLATE_INPUT: Final = 16 * KB
 """Compressed octets that one turn of the loop inflates: the most laborious ones take 3 ms."""
 
+DEFLATE_TURN: Final = 64
+"""Flushes of the peer that one turn of the loop inflates up to: pipelined commands have one each."""
+
+DEFLATE_END: Final = 0.2
+"""Seconds for the last octets of a flush behind which the peer compresses no more."""
+
 DEFLATE_REST: Final = 0.5
 """Seconds without a word after which a compressed connection lets go of its windows (170 KB): a round trip and more."""
 
