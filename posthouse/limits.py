@@ -40,6 +40,12 @@ DEFLATE_STEP: Final = 64 * KB
 DEFLATE_INPUT: Final = 16 * KB
 """Compressed octets that one turn of the loop inflates: the most laborious ones take 3 ms."""
 
+DEFLATE_TURN: Final = 64
+"""Flushes of the peer that one turn of the loop inflates up to: pipelined commands have one each."""
+
+DEFLATE_END: Final = 0.2
+"""Seconds for the last octets of a flush behind which the peer compresses no more."""
+
 DEFLATE_REST: Final = 0.5
 """Seconds without a word after which a compressed connection lets go of its windows (170 KB): a round trip and more."""
 
@@ -1343,6 +1349,9 @@ BACKUP_BLOCK: Final = 1 * MB
 VERIFY_FLAWS: Final = 1_000
 """Flaws that one `verify` tells one by one; more are counted."""
 
+VERIFY_OWNERS: Final = 10
+"""Emails that it names of those which share damaged bytes; more are counted."""
+
 VERIFY_BATCH: Final = 64
 """Messages whose bytes `verify` checks between two looks at who else waits."""
 
@@ -1485,6 +1494,9 @@ DATABASE_CONNECT_TIMEOUT: Final = 3.0
 
 DATABASE_TIMEOUT: Final = 15.0
 """Seconds for one statement; then its connection is torn down. The longest ones take a fraction of that."""
+
+MIGRATION_TIMEOUT: Final = 3600.0
+"""Seconds for one statement that brings the database's schema on, and for waiting while another node does it."""
 
 DATABASE_RETRY: Final = 0.5
 """Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""

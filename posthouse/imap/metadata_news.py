@@ -11,20 +11,21 @@ from posthouse.store.metadata import KIND, decode
 
 
 class MetadataNews:
-    """What one session knows of the annotations of its account."""
+    """What one session knows of the annotations of an account."""
 
-    __slots__ = ("_own", "_since")
+    __slots__ = ("_account_id", "_own", "_since")
 
-    def __init__(self, since: int) -> None:
+    def __init__(self, account_id: int, since: int) -> None:
+        self._account_id = account_id
         self._since = since
         self._own: set[int] = set()
         """Mod-sequences of what this session changed itself: only a third party's changes are told."""
 
     @classmethod
-    async def begin(cls, session: Session) -> MetadataNews:
+    async def begin(cls, session: Session, account_id: int) -> MetadataNews:
         """From now on."""
-        states = await session.store.states(session.account_id)
-        return cls(states.kinds.get(KIND, 0))
+        states = await session.store.states(account_id)
+        return cls(account_id, states.kinds.get(KIND, 0))
 
     def note_own(self, modseq: int) -> None:
         """This session has set something."""
@@ -32,7 +33,7 @@ class MetadataNews:
 
     async def changed(self, session: Session) -> dict[int, list[str]]:
         """By number of the mailbox (`ACCOUNT_WIDE`: of none), the names of the entries that changed."""
-        store, account_id = session.store, session.account_id
+        store, account_id = session.store, self._account_id
         since, now = self._since, (await store.states(account_id)).kinds.get(KIND, 0)
         if now <= since:
             return {}

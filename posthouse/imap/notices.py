@@ -7,35 +7,58 @@ NOTIFY tells more (`commands.notify`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
+
+import msgspec
 
 from posthouse.errors import NotFound
 from posthouse.imap.metadata_news import MetadataNews, metadata_line
 from posthouse.imap.noted_store import NotedStore
 from posthouse.imap.session import Session
+from posthouse.imap.sight import Sight, look
 from posthouse.store.interface import Op, Store
 from posthouse.store.metadata import ACCOUNT_WIDE, SetMetadata
-from posthouse.store.model import Mailbox
+
+
+class _Owner(msgspec.Struct, frozen=True):
+    """Somebody who shares something."""
+
+    end: Callable[[], None]
+    """Ends the watch on the account."""
+    metadata: MetadataNews
 
 
 class Notices:
-    """What one session has asked to be told of its account."""
+    """What one session has asked to be told of its account, and of what others share with it."""
 
-    __slots__ = ("_end_watch", "account_id", "enabled_metadata", "metadata", "on_change", "stirred", "store")
+    __slots__ = (
+        "_end_people",
+        "_end_watch",
+        "_owners",
+        "account_id",
+        "enabled_metadata",
+        "metadata",
+        "on_change",
+        "stirred",
+        "store",
+    )
 
     def __init__(self, session: Session, metadata: MetadataNews | None) -> None:
         """`metadata`: None where nobody wants to hear of it."""
         self.account_id = session.account_id
         self.metadata = metadata
         self.enabled_metadata = False
-        self.stirred = False
-        """Something was committed since the client was last told."""
+        self.stirred = True
+        """Something was committed since the client was last told, or nobody has looked yet."""
         self.on_change: Callable[[], None] | None = None
         """The wish to hear of every change while the client may be told of it."""
         store = session.services.store
         self.store = cast(Store, NotedStore(store, self))  # it answers all that a store does
         self._end_watch = store.watch_account(session.account_id, self._heard)
+        self._end_people: Callable[[], None] | None = None
+        self._owners: dict[int, _Owner] = {}
 
     @property
     def at_once(self) -> bool:
@@ -50,6 +73,7 @@ class Notices:
     def close(self) -> None:
         """Watch no more."""
         self._end_watch()
+        self._leave(self._owners.keys())
         self.on_change = None
 
     def rest(self) -> None:
@@ -84,15 +108,47 @@ class Notices:
             await session.view.tell(session, expunges)
 
     async def _tell_account(self, session: Session) -> None:
-        mailboxes = await session.store.mailboxes(session.account_id)
-        for line in await self._metadata_lines(session, mailboxes):
+        for line in await self._metadata_lines(session, await self._look(session)):
             session.send(line)
 
-    async def _metadata_lines(self, session: Session, mailboxes: Sequence[Mailbox]) -> list[bytes]:
-        changed = {} if self.metadata is None else await self.metadata.changed(session)
+    @property
+    def abroad(self) -> bool:
+        """Whether what others share is looked at."""
+        return True
+
+    async def _look(self, session: Session) -> Sight:
+        """What the login sees, watched from before it is looked at."""
+        sight = await look(session, abroad=self.abroad)
+        while sight.owners - self._owners.keys():
+            for owner in sight.owners - self._owners.keys():
+                end = session.services.store.watch_account(owner, self._heard)
+                self._owners[owner] = _Owner(end, await MetadataNews.begin(session, owner))
+            if self._end_people is None:
+                self._end_people = session.services.store.watch_people(self._heard)
+            sight = await look(session, abroad=self.abroad)
+        self._leave(self._owners.keys() - sight.owners)
+        return sight
+
+    def _leave(self, owners: AbstractSet[int]) -> None:
+        for owner in tuple(owners):
+            self._owners.pop(owner).end()
+        if not self._owners and self._end_people is not None:
+            self._end_people()
+            self._end_people = None
+
+    async def _metadata_lines(self, session: Session, sight: Sight) -> list[bytes]:
+        if self.metadata is None:
+            return []
+        changed = await self.metadata.changed(session)
+        for owner in tuple(self._owners.values()):
+            for number, entries in (await owner.metadata.changed(session)).items():
+                # What is private there is the owner's.
+                visible = [name for name in entries if name.startswith("/shared/")]
+                if number != ACCOUNT_WIDE and visible:
+                    changed[number] = visible
         if not changed:
             return []
-        names = {each.mailbox_id: each.name for each in mailboxes}
+        names = {each.mailbox_id: each.name for each in sight.mailboxes}
         names[ACCOUNT_WIDE] = ""
         return [
             metadata_line(session, names[number], entries)
@@ -108,7 +164,7 @@ class Notices:
 async def enable_metadata(session: Session) -> None:
     """RFC 5464 §4.1: from now on changes of annotations are told."""
     if session.notices is None:
-        session.notices = Notices(session, await MetadataNews.begin(session))
+        session.notices = Notices(session, await MetadataNews.begin(session, session.account_id))
     elif session.notices.metadata is None:
-        session.notices.metadata = await MetadataNews.begin(session)
+        session.notices.metadata = await MetadataNews.begin(session, session.account_id)
     session.notices.enabled_metadata = True

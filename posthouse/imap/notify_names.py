@@ -22,7 +22,7 @@ def above(name: str) -> list[str]:
 class NameNews:
     """The way from the names as the client knows them to those that are."""
 
-    __slots__ = ("_after", "_at", "_now", "_parents", "_wanted", "carried", "renames")
+    __slots__ = ("_after", "_at", "_lost", "_now", "_parents", "_wanted", "renames")
 
     def __init__(
         self, before: Mapping[int, str], after: Mapping[int, str], wanted: Callable[[str], bool]
@@ -37,10 +37,17 @@ class NameNews:
         """Every name that has, or had, one below it."""
         self.renames: list[tuple[str, str]] = []
         """(the new name, the one before), to be told in this order."""
-        self.carried: set[int] = set()
-        """Mailboxes of which the client knows by a rename that they are the same as before."""
+        self._lost: set[int] = set()
+        """Mailboxes that were renamed without a word."""
         self._find_renames()
-        self.carried = {number for number in self.carried if self._now[number] == after[number]}
+
+    def is_same(self, number: int) -> bool:
+        """Whether the client believes of a mailbox that was there before that it is the one of that name."""
+        return self._now.get(number) == self._after[number] and number not in self._lost
+
+    def astray(self) -> list[int]:
+        """Mailboxes that the client believes under another name than they have."""
+        return [number for number, name in self._now.items() if self._after[number] != name]
 
     def moved(self) -> set[str]:
         """Other names that went, came, or stand for another mailbox now."""
@@ -63,6 +70,8 @@ class NameNews:
     def _rename(self, number: int) -> bool:
         """Tell that a mailbox has its new name now, where that name is free; whether it could be."""
         old, new = self._now[number], self._after[number]
+        if new.startswith(old + SEPARATOR):
+            return False  # no single RENAME does that
         told = self._wanted(old) or self._wanted(new)
         moving = {number: new}
         if told and old in self._parents:
@@ -80,5 +89,6 @@ class NameNews:
             self._parents.update(above(target))
         if told:
             self.renames.append((new, old))
-            self.carried.update(moving)
+        else:
+            self._lost.add(number)
         return True

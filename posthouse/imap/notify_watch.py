@@ -6,15 +6,17 @@ the subscriptions. So changes that nobody was told of yet take no room, however 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress
 from operator import is_not
 from typing import Any, Final
 
 import msgspec
 
+from posthouse.imap.mailboxes_seen import is_shared_name
 from posthouse.imap.notify_args import MESSAGE_EVENTS, Event, Group, Scope
 from posthouse.imap.notify_names import NameNews, above
+from posthouse.imap.sight import Sight
 from posthouse.store.interface import (
     AddEmail,
     CopyEmails,
@@ -39,18 +41,30 @@ class Filter:
     def __init__(self, groups: Sequence[Group]) -> None:
         self._groups = [(group.scope, frozenset(group.names), group.events) for group in groups]
 
-    def events(self, name: str, subscribed: bool) -> frozenset[Event]:
+    def events(self, name: str, subscribed: bool, *, personal: bool | None = None) -> frozenset[Event]:
         """What is told of a mailbox: RFC 5465 §6: several groups may apply to it, and are added up.
 
-        NONE takes away what groups that name the mailbox less closely say.
+        NONE takes away what groups that name the mailbox less closely say. `personal`: whether it is one's own; None:
+        as its name tells.
         """
         found = _NOTHING
-        matching = [group for group in self._groups if _matches(group[0], group[1], name, subscribed)]
+        if personal is None:
+            personal = not is_shared_name(name)
+        matching = [
+            group
+            for group in self._groups
+            if (personal if group[0] is Scope.PERSONAL else _matches(group[0], group[1], name, subscribed))
+        ]
         nothing_below = max((scope.value for scope, _, events in matching if not events), default=0)
         for scope, _, events in matching:
             if scope.value >= nothing_below:
                 found |= events
         return found
+
+    @property
+    def abroad(self) -> bool:
+        """Whether others' mailboxes may be meant."""
+        return any(scope is not Scope.PERSONAL for scope, _, _ in self._groups)
 
     def wants(self, event: Event) -> bool:
         """Whether an event is asked for at all."""
@@ -62,7 +76,7 @@ def _matches(scope: Scope, names: frozenset[str], name: str, subscribed: bool) -
         return name in names
     if scope is Scope.SUBTREE:
         return "" in names or name in names or not names.isdisjoint(above(name))
-    return scope is Scope.PERSONAL or subscribed
+    return subscribed
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -97,20 +111,21 @@ class Difference(msgspec.Struct, frozen=True):
     def is_same(self, change: Change) -> bool:
         """Whether the client knows that the mailbox is what it was, under whatever name."""
         before, after = change.before, change.after
-        if before is None or before.name == after.name:
+        if before is None or self.names is None:
             return before is not None
-        return self.names is not None and after.mailbox_id in self.names.carried
+        return self.names.is_same(after.mailbox_id)
 
 
 class Watch:
     """The account as one client knows it."""
 
-    __slots__ = ("_apart", "_list", "filter", "known", "subscribed")
+    __slots__ = ("_account_id", "_apart", "_list", "filter", "known", "subscribed")
 
-    def __init__(self, filter_: Filter, mailboxes: Iterable[Mailbox], subscribed: frozenset[str]) -> None:
+    def __init__(self, filter_: Filter, account_id: int, sight: Sight) -> None:
         self.filter = filter_
-        self.known = {mailbox.mailbox_id: mailbox for mailbox in mailboxes}
-        self.subscribed = subscribed
+        self._account_id = account_id
+        self.known = {mailbox.mailbox_id: mailbox for mailbox in sight.mailboxes}
+        self.subscribed = sight.subscribed
         self._list: Sequence[Mailbox] = ()
         """The store's list as it was compared last."""
         self._apart = True
@@ -130,9 +145,9 @@ class Watch:
             return [each for each in mailboxes if self.known.get(each.mailbox_id) is not each]
         return list(compress(mailboxes, map(is_not, mailboxes, before)))
 
-    def difference(self, mailboxes: Sequence[Mailbox], subscribed: frozenset[str]) -> Difference:
+    def difference(self, sight: Sight) -> Difference:
         """What the client does not know; from now on it does."""
-        known = self.known
+        known, mailboxes = self.known, sight.mailboxes
         fresh = self._fresh(mailboxes)
         changed = [Change(known.get(each.mailbox_id), each) for each in fresh]
         renamed = any(each.before is not None and each.before.name != each.after.name for each in changed)
@@ -141,16 +156,19 @@ class Watch:
         gone: list[Mailbox] = []
         if len(known) > len(mailboxes):
             gone = [known.pop(number) for number in known.keys() - {each.mailbox_id for each in mailboxes}]
-        before, self.subscribed = self.subscribed, subscribed
+        subscribed, self.subscribed = self.subscribed, sight.subscribed
         names = None
         if renamed:
             names = NameNews(
                 names_before,
                 {number: each.name for number, each in known.items()},
-                lambda name: self._wants_name(name, before),
+                lambda name: self._wants_name(name, subscribed),
             )
         changed = [each for each in changed if each.before is not each.after and each.before != each.after]
-        return Difference(changed, gone, before, before ^ subscribed, names)
+        if names is not None:
+            changed_too = set(names.astray()) - {each.after.mailbox_id for each in changed}
+            changed += [Change(known[number], known[number]) for number in changed_too]
+        return Difference(changed, gone, subscribed, subscribed ^ sight.subscribed, names)
 
     # --- names --------------------------------------------------------------------------------------------
 
@@ -165,7 +183,7 @@ class Watch:
         if difference.names is not None:
             told += [Named(name, old) for name, old in difference.names.renames]
             affected |= difference.names.moved()
-            done = {name for name, _ in difference.names.renames}
+            done = {name for name, _ in difference.names.renames} - difference.names.moved()
         else:
             there = {mailbox.name for mailbox in self.known.values()} if gone else set()
             told = [each for each in told if each.name not in there]
@@ -187,7 +205,13 @@ class Watch:
 
     def message_events(self, mailbox: Mailbox) -> frozenset[Event]:
         """What is told of messages in a mailbox that is not selected."""
-        return self.filter.events(mailbox.name, mailbox.name in self.subscribed) & MESSAGE_EVENTS
+        # RFC 5465 §5 asks for the rights "l" and "r", which are given together (`imap.acl`).
+        return self.events(mailbox) & MESSAGE_EVENTS
+
+    def events(self, mailbox: Mailbox) -> frozenset[Event]:
+        """What is asked for of a mailbox."""
+        personal = mailbox.account_id == self._account_id
+        return self.filter.events(mailbox.name, mailbox.name in self.subscribed, personal=personal)
 
     def status(self, change: Change, difference: Difference, condstore: bool) -> tuple[bytes, ...]:
         """The STATUS items that tell what happened to a mailbox's messages; none: nothing that is asked for."""
@@ -217,7 +241,8 @@ class Watch:
         return tuple(items) if len(items) > 1 else ()
 
     def _watched_before(self, before: Mailbox, difference: Difference) -> bool:
-        events = self.filter.events(before.name, before.name in difference.subscribed)
+        personal = before.account_id == self._account_id
+        events = self.filter.events(before.name, before.name in difference.subscribed, personal=personal)
         return not MESSAGE_EVENTS.isdisjoint(events)
 
     # --- what the client did itself -------------------------------------------------------------------------
@@ -225,7 +250,9 @@ class Watch:
     def note_own(self, op: Op[Any], result: Any) -> None:
         """The client knows what it did (RFC 5465 §5), as long as nobody else did something before it there."""
         known = self.known
-        if isinstance(op, CreateMailbox):
+        if isinstance(op, CreateMailbox | RenameMailbox | Subscribe) and op.account_id != self._account_id:
+            pass  # under which name that shows here is known only when it is looked at
+        elif isinstance(op, CreateMailbox):
             self.note(result)
         elif isinstance(op, DeleteMailbox):
             known.pop(op.mailbox_id, None)

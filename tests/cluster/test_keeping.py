@@ -11,7 +11,7 @@ import pytest
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
-from posthouse.store.interface import Expunge, PlaceEmails
+from posthouse.store.interface import CopyEmails, Expunge, PlaceEmails
 from posthouse.store.moving.keeping import ClusterKeeper, restore_into_cluster
 from posthouse.store.sqlite.verify import Flaw
 from tests.cluster.conftest import PostgresEngine
@@ -170,3 +170,50 @@ async def test_verify_expunges_messages_of_which_only_the_place_is_left(
         counts = {each.name: each.total for each in await other.mailboxes(desk.id)}
         assert (counts["INBOX"], counts["Archive"]) == (1, 0)
         assert await kinds(fix=False) == []
+
+
+async def test_verify_tells_a_thousand_flaws_and_counts_the_others(
+    server: Database, engine: PostgresEngine, tmp_path: Path
+) -> None:
+    desk = await some_mail(engine)
+    inbox = await desk.box()
+
+    def sql(statement: str) -> Any:
+        return server.sql(statement, engine.place.url.rpartition("/")[2])
+
+    sql(
+        "INSERT INTO placement SELECT account_id, mailbox_id, 5000 + n, 900000 + n, 0, 1, 1, 10, 1, 1"
+        f" FROM mailbox, generate_series(1, 1200) AS n WHERE mailbox_id = {inbox.mailbox_id}"
+    )
+    found = await flaws(engine, tmp_path)
+    *told, last = found
+    assert len(told) == 1000
+    assert {flaw.kind for flaw in told} == {"placement without email"}
+    # 200 of the kind, and the counts of the mailbox
+    assert (last.kind, last.what, last.mended) == ("more", "201 more flaws", False)
+    mended = await flaws(engine, tmp_path, fix=True)
+    assert len(mended) == 1001
+    assert mended[-1].what == "200 more flaws", "and with the messages their wrong counts have gone"
+    assert all(flaw.mended for flaw in mended)
+    assert await flaws(engine, tmp_path) == []
+
+
+async def test_verify_names_ten_of_those_who_share_damaged_bytes(
+    server: Database, engine: PostgresEngine, tmp_path: Path
+) -> None:
+    desk = await furnish(engine)
+    inbox, archive = await desk.box(), await desk.box("Archive")
+    await desk.add(inbox, "shared")
+    for _ in range(12):
+        await desk.store.apply(
+            CopyEmails(
+                account_id=desk.id,
+                source_id=inbox.mailbox_id,
+                uids=Ranges.parse("1"),
+                target_id=archive.mailbox_id,
+            )
+        )
+    server.sql("UPDATE blob SET content = 'other'::bytea", engine.place.url.rpartition("/")[2])
+    (flaw,) = [each for each in await flaws(engine, tmp_path) if each.kind == "damaged message"]
+    assert flaw.what.count("email ") == 10
+    assert flaw.what.endswith(" and 3 more")

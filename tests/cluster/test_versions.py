@@ -100,6 +100,19 @@ async def test_nodes_of_the_version_before_go_on(server: Database, url: str, tmp
         await PostgresEngine(url, tmp_path / "too old").open()
 
 
+async def test_a_step_may_take_long_and_others_wait_for_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that looks through a large table takes longer than any other statement may."""
+    known = migrate.steps()
+    await asyncio.to_thread(upgrade, url, known)
+    monkeypatch.setattr(limits, "DATABASE_TIMEOUT", 0.5)
+    ahead = {**known, max(known) + 1: "SELECT pg_sleep(1.5)"}
+    await asyncio.gather(*(asyncio.to_thread(upgrade, url, ahead) for _ in range(2)))
+    monkeypatch.setattr(limits, "MIGRATION_TIMEOUT", 0.5)
+    ahead[max(ahead) + 1] = "SELECT pg_sleep(20)"
+    with pytest.raises(StoreUnavailable, match="schema"):
+        await asyncio.to_thread(upgrade, url, ahead)
+
+
 BEFORE = (
     "INSERT INTO node VALUES ('old-1', 'old', '', '0.1.0', extract(epoch FROM clock_timestamp())::float8)"
 )
@@ -151,3 +164,17 @@ async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the
         assert sql("SELECT DISTINCT flags FROM placement") == str(FLAGGED)
     finally:
         await engine.store.close()
+
+
+async def test_old_lines_of_the_timeline_are_found_however_they_were_written(
+    server: Database, engine: PostgresEngine
+) -> None:
+    place = engine.place.url.rpartition("/")[2]
+    for number, address in enumerate(("Ann@North.TEST", "ann@north.test", "Bob@north.test"), 1):
+        server.sql(
+            f"INSERT INTO event VALUES ('t{number}', {number}, 1.0, 'received', '{address}', '')", place
+        )
+    server.sql(migrate.steps()[16], place)
+    for written in ("ann@north.test", "Ann@North.TEST"):
+        found = await engine.store.events(address=written)
+        assert [line.trace_id for line in found] == ["t1", "t2"]

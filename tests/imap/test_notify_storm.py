@@ -22,6 +22,7 @@ from posthouse.imap.notify_args import Event, Group, Scope
 from posthouse.imap.notify_watch import Filter, Watch
 from posthouse.imap.pusher import PacedPusher
 from posthouse.imap.session import Session
+from posthouse.imap.sight import Sight
 from posthouse.imap.told import Heeds
 from posthouse.imap.view import View
 from posthouse.store.interface import (
@@ -164,17 +165,17 @@ def boxes(count: int) -> list[Mailbox]:
 
 def test_what_a_watch_weighs() -> None:
     """It shares the mailboxes with the store's memory."""
-    mailboxes = boxes(limits.NOTIFY_MAILBOXES)
+    sight = Sight(mailboxes=boxes(limits.NOTIFY_MAILBOXES), subscribed=frozenset())
     groups = (Group(Scope.PERSONAL, (), frozenset({Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE})),)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    watch = Watch(Filter(groups), mailboxes, frozenset())
+    watch = Watch(Filter(groups), 1, sight)
     weight = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert weight < 100 * limits.NOTIFY_MAILBOXES
     began = time.perf_counter()
     for _ in range(10):
-        watch.difference(mailboxes, frozenset())
+        watch.difference(sight)
     assert (time.perf_counter() - began) / 10 < 0.02
 
 
@@ -235,12 +236,10 @@ class Replica:
                 self.counts.pop(name, None)
 
     def _rename(self, old: str, new: str) -> None:
-        for name in tuple(self.names):
-            if name == old or name.startswith(old + "/"):
-                self.names.discard(name)
-                self.names.add(new + name[len(old) :])
-                if name in self.counts:
-                    self.counts[new + name[len(old) :]] = self.counts.pop(name)
+        moving = [name for name in self.names if name == old or name.startswith(old + "/")]
+        self.names = (self.names - set(moving)) | {new + name[len(old) :] for name in moving}
+        counts = {new + name[len(old) :]: self.counts.pop(name) for name in moving if name in self.counts}
+        self.counts |= counts
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -26,6 +26,7 @@ BY_MODULE = {
     "imap.notify_names": 5,
     "imap.notify_watch": 5,
     "imap.pusher": 5,
+    "imap.sight": 5,
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.fetch_plan": 5,

@@ -13,12 +13,14 @@ import apsw
 import pytest
 
 from posthouse.errors import StoreUnavailable
+from posthouse.store.derive import derive
 from posthouse.store.model import Content
 from posthouse.store.sqlite import connection, queue
 from posthouse.store.sqlite import migrate as migration
 from posthouse.store.sqlite.connection import connect
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.migrate import migrate, steps
+from posthouse.store.sqlite.store import SqliteStore
 from tests.kits.engine import furnish
 from tests.store.conftest import SqliteEngine
 
@@ -122,6 +124,23 @@ def test_the_copy_is_private_and_durable_before_anything_changes(
     assert [name for name, _ in seen] == [f"{copy.name}.part", tmp_path.name]
     assert seen[0][1] == stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert columns_of(copy, "thing") == ["a"]
+
+
+async def test_old_lines_of_the_timeline_are_found_however_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    known = steps()
+    migrate(path, 1, {number: text for number, text in known.items() if number < 12})
+    db = connect(path)
+    for number, address in enumerate(("Ann@North.TEST", "ann@north.test", "Bob@north.test"), 1):
+        db.execute("INSERT INTO event VALUES (?, ?, 1.0, 'received', ?, '')", (number, f"t{number}", address))
+    db.close()
+    store = await SqliteStore.open(path, tmp_path / "blobs", derive=derive)
+    try:
+        for written in ("ann@north.test", "Ann@North.TEST"):
+            found = await store.events(address=written)
+            assert [line.trace_id for line in found] == ["t1", "t2"]
+    finally:
+        await store.close()
 
 
 def test_a_failed_migration_changes_nothing(tmp_path: Path) -> None:

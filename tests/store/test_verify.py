@@ -48,3 +48,32 @@ async def test_a_message_of_which_only_its_place_is_left_is_expunged_for_everybo
     assert {flaw.kind for flaw in left} == {"bytes that nobody has"}
     (left,) = await desk.store.stored(desk.id, [first.email_id])
     assert left is not None
+
+
+async def test_a_thousand_flaws_are_told_and_the_others_counted(engine: SqliteEngine) -> None:
+    desk = await furnish(engine)
+    inbox = await desk.box()
+    await desk.add(inbox, "one")
+    other = apsw.Connection(str(engine.path))
+    other.execute(
+        "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 1200)"
+        " INSERT INTO placement SELECT account_id, mailbox_id, uid + n, email_id + 900000 + n, flags, modseq,"
+        " created_modseq, size, received_at, saved_at FROM placement, s WHERE mailbox_id = ?",
+        (inbox.mailbox_id,),
+    )
+    other.execute(
+        "UPDATE mailbox SET uid_next = 2000, total = total + 1200 WHERE mailbox_id = ?", (inbox.mailbox_id,)
+    )
+    other.close()
+    await engine.reopen()
+
+    async def flaws(*, fix: bool) -> list[Flaw]:
+        return [each async for each in engine.store.verify(fix=fix) if isinstance(each, Flaw)]
+
+    *told, last = await flaws(fix=False)
+    assert len(told) == 1000
+    assert (last.kind, last.mended) == ("more", False)
+    *told, last = await flaws(fix=True)
+    assert [sum(flaw.mended is done for flaw in told) for done in (False, True)] == [1000, 1000]
+    assert (last.kind, last.what, last.mended) == ("more", "201 more flaws", True)
+    assert await flaws(fix=False) == []

@@ -31,6 +31,7 @@ from posthouse.imap.commands import (
     status,
     store,
     thread,
+    unauthenticate,
 )
 from posthouse.imap.commands.row import Command
 
@@ -38,6 +39,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *any_state.ROWS,
     *login.ROWS,
     *compress.ROWS,
+    *unauthenticate.ROWS,
     *mailboxes.ROWS,
     *list.ROWS,
     *status.ROWS,

@@ -8,7 +8,6 @@ is told so, and nothing more (§5.8).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, Final
 
 from posthouse import limits
@@ -24,11 +23,12 @@ from posthouse.imap.notify_args import Event, Selected, Wish, parse_notify
 from posthouse.imap.notify_names import above
 from posthouse.imap.notify_watch import Filter, Named, Watch
 from posthouse.imap.session import Session
+from posthouse.imap.sight import Sight
 from posthouse.imap.told import Heeds
 from posthouse.imap.view import View, give_way
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import AddEmail, CopyEmails, Expunge, MoveEmails, Op
-from posthouse.store.model import Mailbox, Role
+from posthouse.store.model import Role
 
 _OVERFLOW: Final = b"NOTIFICATIONOVERFLOW"
 _WORDS: Final = "There is more to tell than is told: as after NOTIFY NONE, nothing is"
@@ -43,11 +43,12 @@ class _Overflow(Exception):
 class Watching(Notices):
     """What a session that used NOTIFY is told."""
 
-    __slots__ = ("_heeds", "_next", "_own_new", "_selected", "_view", "_watch", "wish")
+    __slots__ = ("_abroad", "_heeds", "_next", "_own_new", "_selected", "_view", "_watch", "wish")
 
     def __init__(self, session: Session, metadata: MetadataNews | None) -> None:
         super().__init__(session, metadata)
         self.wish = Wish()
+        self._abroad = False
         self._watch: Watch | None = None
         self._selected: Selected = self.wish.selected
         self._heeds = Heeds(messages=False, flags=False)
@@ -73,19 +74,27 @@ class Watching(Notices):
         """From now on this. What the last wish still has to tell must have been told. Raises _Overflow."""
         watch = None
         if wish.groups:
-            known: Iterable[Mailbox] = await session.store.mailboxes(session.account_id)
-            subscribed = await session.store.subscriptions(session.account_id)
+            filter_ = Filter(wish.groups)
+            self._abroad = filter_.abroad
+            sight = await self._look(session)
+            watch = Watch(filter_, self.account_id, sight)
             if self._watch is not None:
-                known, subscribed = self._watch.known.values(), self._watch.subscribed
-            watch = Watch(Filter(wish.groups), known, subscribed)
-            if len(watch.known) > limits.NOTIFY_MAILBOXES:
+                # What the client was told until now; of others it may know more than it was told of.
+                watch.known |= self._watch.known
+                watch.subscribed = self._watch.subscribed
+            if len(sight.mailboxes) > limits.NOTIFY_MAILBOXES:
                 raise _Overflow
         metadata_events = (Event.MAILBOX_METADATA_CHANGE, Event.SERVER_METADATA_CHANGE)
         if watch is not None and any(map(watch.filter.wants, metadata_events)):
-            self.metadata = self.metadata or await MetadataNews.begin(session)
+            self.metadata = self.metadata or await MetadataNews.begin(session, self.account_id)
         elif not self.enabled_metadata:
             self.metadata = None
         self._settle(session, wish, watch)
+
+    @property
+    def abroad(self) -> bool:
+        """Whether what others share is looked at."""
+        return self._abroad or self.enabled_metadata
 
     def _settle(self, session: Session, wish: Wish, watch: Watch | None) -> None:
         self.wish, self._watch, self._selected = wish, watch, wish.selected
@@ -120,7 +129,7 @@ class Watching(Notices):
     def note_own(self, op: Op[Any], result: Any) -> None:
         """This session has committed something itself."""
         super().note_own(op, result)
-        if self._watch is not None and getattr(op, "account_id", None) == self.account_id:
+        if self._watch is not None:
             self._watch.note_own(op, result)
         view = self._view
         if view is None or view.index.removed:
@@ -189,13 +198,11 @@ class Watching(Notices):
                 await give_way(session)
 
     async def _tell_account(self, session: Session) -> None:
-        store, account_id = session.store, session.account_id
-        mailboxes = await store.mailboxes(account_id)
-        subscribed = await store.subscriptions(account_id)
-        lines = await self._metadata_lines(session, mailboxes)
+        sight = await self._look(session)
+        lines = await self._metadata_lines(session, sight)
         # From here to the end of the lines nothing waits: what is taken for told is told.
         try:
-            lines += self._mailbox_lines(session, mailboxes, subscribed)
+            lines += self._mailbox_lines(session, sight)
         except _Overflow:
             # RFC 5465 §5.8
             self._settle(session, Wish(), None)
@@ -205,17 +212,15 @@ class Watching(Notices):
             session.send(line)
             await give_way(session)
 
-    def _mailbox_lines(
-        self, session: Session, mailboxes: tuple[Mailbox, ...], subscribed: frozenset[str]
-    ) -> list[bytes]:
+    def _mailbox_lines(self, session: Session, sight: Sight) -> list[bytes]:
         watch = self._watch
         if watch is None:
             return []
-        if len(mailboxes) > limits.NOTIFY_MAILBOXES:
+        if len(sight.mailboxes) > limits.NOTIFY_MAILBOXES:
             raise _Overflow
-        difference = watch.difference(mailboxes, subscribed)
+        difference = watch.difference(sight)
         names = watch.names(difference)
-        lines = _name_lines(names, mailboxes, subscribed, session.utf8) if names else []
+        lines = _name_lines(names, sight, session.utf8) if names else []
         selected = _selected_id(session)
         for change in difference.changed:
             if change.after.mailbox_id == selected:
@@ -243,14 +248,9 @@ def _selected_id(session: Session) -> int:
     return 0 if session.view is None else session.view.index.mailbox_id
 
 
-def _name_lines(
-    names: list[Named],
-    mailboxes: tuple[Mailbox, ...],
-    subscribed: frozenset[str],
-    utf8: bool,
-) -> list[bytes]:
+def _name_lines(names: list[Named], sight: Sight, utf8: bool) -> list[bytes]:
     """RFC 5465 §5.4, §5.5: a LIST response for each name, with all attributes as they are now."""
-    existing = {mailbox.name: mailbox for mailbox in mailboxes}
+    existing = {mailbox.name: mailbox for mailbox in sight.mailboxes}
     parents = {level for name in existing for level in above(name)}
     lines = []
     for named in names:
@@ -260,7 +260,7 @@ def _name_lines(
         attributes.append(b"\\HasChildren" if name in parents else b"\\HasNoChildren")
         if mailbox is not None and mailbox.role not in (None, Role.INBOX):
             attributes.append(SPECIAL_USE[mailbox.role])
-        if name in subscribed:
+        if name in sight.subscribed:
             attributes.append(b"\\Subscribed")
         extended = b""
         if named.old is not None:

@@ -21,7 +21,7 @@ from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.readers import Reader
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql import bodiless
-from posthouse.store.sqlite.verify import Checked, Flaw
+from posthouse.store.sqlite.verify import MORE, Checked, Flaw
 
 BLOBS_AT_ONCE: Final = 500
 """Numbers of message bytes read with one statement; the bytes come one by one."""
@@ -151,11 +151,40 @@ _BLOBS: Final = (
     " (SELECT 1 FROM pack p WHERE p.account_id = b.account_id AND p.blob_id = b.blob_id)"
     " ORDER BY blob_id LIMIT $3"
 )
-_WHOSE: Final = "SELECT email_id FROM email WHERE account_id = $1 AND blob_id = $2"
+_WHOSE: Final = (
+    "SELECT email_id, count(*) OVER () FROM email WHERE account_id = $1 AND blob_id = $2"
+    " ORDER BY email_id LIMIT $3"
+)
+
+
+class _Untold(msgspec.Struct, frozen=True):
+    """Flaws of a kind that are too many to be told one by one."""
+
+    count: int
+    mended: bool
 
 
 def verified(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw | Mend]:
-    """Flaws as they are found, what mends them (before they are told), and after each account how far it has come."""
+    """Flaws as they are found, what mends them (before they are told), and after each account how far it has come.
+
+    At most VERIFY_FLAWS flaws; the last one counts those that were not told.
+    """
+    told = untold = 0
+    mended = True
+    for each in _found(reader, fix=fix):
+        if isinstance(each, Flaw) and told < limits.VERIFY_FLAWS:
+            told += 1
+            yield each
+        elif isinstance(each, Flaw | _Untold):
+            untold += each.count if isinstance(each, _Untold) else 1
+            mended = mended and each.mended
+        else:
+            yield each
+    if untold:
+        yield Flaw(kind=MORE, what=f"{untold} more flaws", mended=mended)
+
+
+def _found(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw | Mend | _Untold]:
     db = reader.db
     ((total,),) = db.fetch("SELECT coalesce(sum(total), 0)::bigint FROM mailbox")
     done = 0
@@ -171,13 +200,19 @@ def verified(reader: Reader, *, fix: bool) -> Iterator[Checked | Flaw | Mend]:
     yield from _damaged(reader, 0)  # of the queue alone
 
 
-def _looked_at(db: Connection, account_id: int, rule: _Rule, *, fix: bool) -> Iterator[Flaw | Mend]:
-    found = [row[0] for row in db.fetch(rule.find, account_id)]
+def _looked_at(db: Connection, account_id: int, rule: _Rule, *, fix: bool) -> Iterator[Flaw | Mend | _Untold]:
+    found = [row[0] for row in db.fetch(f"{rule.find} LIMIT {limits.VERIFY_FLAWS}", account_id)]
+    untold = 0
+    if len(found) == limits.VERIFY_FLAWS:
+        ((count,),) = db.fetch(f"SELECT count(*) FROM ({rule.find}) AS found", account_id)
+        untold = count - len(found)
     by = rule.by if found and fix else None
     if by is not None:
         yield Mend(lambda tx: _mend(tx, account_id, by))
     for what in found:
         yield Flaw(kind=rule.kind, what=f"account {account_id} {what}", mended=by is not None)
+    if untold > 0:
+        yield _Untold(untold, by is not None)
 
 
 def _mend(tx: Transaction, account_id: int, by: Callable[[Transaction, int], bool]) -> bool:
@@ -187,12 +222,14 @@ def _mend(tx: Transaction, account_id: int, by: Callable[[Transaction, int], boo
 
 def _damaged(reader: Reader, account_id: int) -> Iterator[Flaw]:
     last = 0
-    while rows := reader.db.fetch(_BLOBS, account_id, last, BLOBS_AT_ONCE):
-        last = rows[-1][0]
-        for (blob_id,) in rows:
+    while batch := reader.db.fetch(_BLOBS, account_id, last, BLOBS_AT_ONCE):
+        last = batch[-1][0]
+        for (blob_id,) in batch:
             if not _whole(reader, account_id, blob_id):
-                emails = [row[0] for row in reader.db.fetch(_WHOSE, account_id, blob_id)]
-                whose = ", ".join(f"email {email_id}" for email_id in emails) or "nobody's"
+                rows = reader.db.fetch(_WHOSE, account_id, blob_id, limits.VERIFY_OWNERS)
+                whose = ", ".join(f"email {email_id}" for email_id, _ in rows) or "nobody's"
+                if rows and rows[0][1] > len(rows):
+                    whose += f" and {rows[0][1] - len(rows)} more"
                 yield Flaw(kind="damaged message", what=f"account {account_id} bytes {blob_id}: {whose}")
 
 

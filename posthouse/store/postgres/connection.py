@@ -112,11 +112,6 @@ class Server:
         self.named_statements = False
 
 
-async def _in_time(work: Coroutine[Any, Any, T]) -> T:
-    async with asyncio.timeout(limits.DATABASE_TIMEOUT):
-        return await work
-
-
 def _with_defaults(url: str) -> str:
     """The URL with what we always ask for: a server that takes writes."""
     parts = urlsplit(url)
@@ -133,6 +128,8 @@ class Connection:
         self._loop = uvloop.new_event_loop()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self.in_transaction = False
+        self.patience: float | None = None
+        """Seconds for one statement; None: DATABASE_TIMEOUT."""
         self._lost = False
         """The transaction under way is gone; until it is rolled back every statement fails."""
 
@@ -194,7 +191,7 @@ class Connection:
             raise TransactionLost
         within, fresh = self.in_transaction, self._connection is None
         try:
-            return self._loop.run_until_complete(_in_time(work()))
+            return self._loop.run_until_complete(self._in_time(work()))
         except asyncpg.FeatureNotSupportedError:
             self._server.joins = False
             raise
@@ -212,6 +209,10 @@ class Connection:
             if isinstance(fault, (*_UNNAMED, asyncpg.ReadOnlySQLTransactionError)):
                 raise NotCarriedOut(UNAVAILABLE) from fault
             raise unavailable(fault) from fault
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        async with asyncio.timeout(limits.DATABASE_TIMEOUT if self.patience is None else self.patience):
+            return await work
 
     async def _fetch(self, statement: str, bindings: Sequence[Any]) -> list[asyncpg.Record]:
         found: list[asyncpg.Record] = await (await self._opened()).fetch(statement, *bindings)

@@ -14,7 +14,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
-from posthouse.store.postgres.connection import Connection
+from posthouse.store.postgres.connection import Connection, TransactionLost
 
 log = logging.getLogger("posthouse.store")
 
@@ -41,8 +41,21 @@ def steps() -> dict[int, str]:
 
 
 def migrate(db: Connection, known: dict[int, str] | None = None) -> None:
-    """Apply what is missing and need not wait. StoreUnavailable for a database that is too new."""
+    """Apply what is missing and need not wait. StoreUnavailable for a database that is too new, or goes away.
+
+    A step that looks through a large table takes its time, and so do the nodes that wait for whoever takes it.
+    """
     known = steps() if known is None else known
+    db.patience = limits.MIGRATION_TIMEOUT
+    try:
+        _bring_on(db, known)
+    except TransactionLost as fault:
+        raise StoreUnavailable("The schema cannot be brought on: the database broke off.") from fault
+    finally:
+        db.patience = None
+
+
+def _bring_on(db: Connection, known: dict[int, str]) -> None:
     newest = max(known)
     db.begin()
     try:
@@ -58,6 +71,7 @@ def migrate(db: Connection, known: dict[int, str] | None = None) -> None:
                 names = ", ".join(sorted({row[0] for row in older}))
                 log.info("schema %d waits until older nodes have ended: %s", number, names)
                 break
+            log.info("schema %d", number)
             db.script(known[number])
             db.rows("INSERT INTO schema_version VALUES (?, now())", (number,))
     except BaseException:

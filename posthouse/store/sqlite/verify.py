@@ -38,6 +38,10 @@ class Flaw(msgspec.Struct, frozen=True, kw_only=True):
     mended: bool = False
 
 
+MORE: Final = "more"
+"""The kind that counts the flaws which are not told one by one."""
+
+
 class _Rule(msgspec.Struct, frozen=True):
     """Rows that should not be there (a statement that finds them as one text each), and how to mend them."""
 
@@ -155,13 +159,14 @@ async def verify(
             told += isinstance(each, Flaw)
             if isinstance(each, Checked) or told <= limits.VERIFY_FLAWS:
                 yield each
-        if told > limits.VERIFY_FLAWS:
-            yield Flaw(kind="more", what=f"{told - limits.VERIFY_FLAWS} more flaws")
     finally:
         await asyncio.to_thread(reader.close)
-    if fix and told:
-        for flaw in await background(_mend):
-            yield flaw
+    mended: list[Flaw] = await background(_mend) if fix and told else []
+    for flaw in mended[: limits.VERIFY_FLAWS]:
+        yield flaw
+    untold = max(told, len(mended)) - limits.VERIFY_FLAWS
+    if untold > 0:
+        yield Flaw(kind=MORE, what=f"{untold} more flaws", mended=len(mended) >= told)
 
 
 def _file(reader: Reader) -> list[Flaw]:
@@ -173,7 +178,7 @@ def _pointers(reader: Reader) -> list[Flaw]:
     return [
         Flaw(kind=rule.kind, what=what)
         for rule in _RULES
-        for (what,) in reader.db.rows(f"{rule.find} LIMIT {limits.VERIFY_FLAWS}")
+        for (what,) in reader.db.rows(f"{rule.find} LIMIT {limits.VERIFY_FLAWS + 1}")
     ]
 
 
