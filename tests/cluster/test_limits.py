@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from posthouse.store.memory.changes import AccountGone
 from posthouse.store.postgres.connection import Server
 from posthouse.store.postgres.notices import Notices
 from tests.cluster.conftest import PostgresEngine
