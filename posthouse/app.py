@@ -309,7 +309,7 @@ class App:
             directory=house.directory,
             hostname=config.hostname,
             message_size=config.limits.message_size,
-            plaintext=plaintext,
+            auth=config.auth,
             tls=self._tls,
             now=house.clock,
         ).serve

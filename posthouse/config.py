@@ -78,6 +78,9 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Login names without @ belong to this domain."""
     password_hash: Literal["argon2id", "scram-sha-256"] = "argon2id"
     """How new passwords are hashed: "argon2id" or "scram-sha-256" (PBKDF2 alone, for small machines)."""
+    unauthenticate: bool = False
+    """Whether one IMAP connection may log in again as somebody else (RFC 8437): for programs that work for many people,
+    and not behind an IMAP proxy that looks at the first login only."""
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

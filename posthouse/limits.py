@@ -40,6 +40,12 @@ DEFLATE_STEP: Final = 64 * KB
 DEFLATE_INPUT: Final = 16 * KB
 """Compressed octets that one turn of the loop inflates: the most laborious ones take 3 ms."""
 
+DEFLATE_TURN: Final = 64
+"""Flushes of the peer that one turn of the loop inflates up to: pipelined commands have one each."""
+
+DEFLATE_END: Final = 0.2
+"""Seconds for the last octets of a flush behind which the peer compresses no more."""
+
 DEFLATE_REST: Final = 0.5
 """Seconds without a word after which a compressed connection lets go of its windows (170 KB): a round trip and more."""
 
@@ -601,6 +607,9 @@ IMAP_SEARCH_KEYS: Final = 1_000
 
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
+
+IMAP_SEARCH_MAILBOXES: Final = 1_000
+"""Mailboxes of one ESEARCH, named or meant (RFC 7377 §2.4): people have dozens; each is loaded and searched."""
 
 IMAP_SEARCH_STEP: Final = 20_000
 """Messages after which a SEARCH key lets other connections have a turn: about 1 ms of work."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import argon2
 
 from posthouse.app import App
-from posthouse.config import Config, Listen
+from posthouse.config import Auth, Config, Listen
 from posthouse.store.interface import AddAccount, AddEmail, PutAlias, PutDomain
 from posthouse.store.model import Account, Alias, Content, Domain, DomainKind
 
@@ -34,6 +34,7 @@ def configuration(folder: Path, **changes: object) -> Config:
         "hostname": "mx.example.test",
         "data": folder / "data",
         "listen": Listen(**free),
+        "auth": Auth(unauthenticate=True),
     }
     return Config(**(values | changes))  # type: ignore[arg-type]
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.accounts.directory import Directory
+from posthouse.config import Auth
 from posthouse.errors import LocalProtocolError
 from posthouse.imap import encode
 from posthouse.imap.capabilities import capabilities, from_rows
@@ -39,6 +40,8 @@ from posthouse.store.interface import Store
 
 log = logging.getLogger("posthouse.imap")
 
+_AUTH: Final = Auth()
+
 BUSY: Final = b"* BYE [UNAVAILABLE] Too many connections\r\n"
 """What the listener says to a connection over the limit."""
 
@@ -53,20 +56,22 @@ class ImapServer:
         directory: Directory,
         hostname: str,
         message_size: int,
-        plaintext: str = "loopback",
+        auth: Auth = _AUTH,
         tls: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`message_size`: octets; `plaintext`: as config.Auth; `tls`: for STARTTLS; `now`: POSIX seconds."""
+        """`message_size`: octets; `tls`: for STARTTLS; `now`: POSIX seconds."""
+        offered = from_rows(tuple(row.capabilities for row in TABLE.values()), message_size)
         self._services = Services(
             store=store,
             directory=directory,
             hostname=hostname,
-            plaintext=plaintext,
+            plaintext=auth.plaintext,
             message_size=message_size,
             tls=tls,
+            unauthenticate=auth.unauthenticate,
             now=now,
-            capabilities=from_rows(tuple(row.capabilities for row in TABLE.values()), message_size),
+            capabilities=tuple(name for name in offered if auth.unauthenticate or name != b"UNAUTHENTICATE"),
         )
 
     async def serve(self, connection: Connection) -> None:

@@ -50,6 +50,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Octets of one appended message (RFC 7889 APPENDLIMIT)."""
     tls: SSLContext | None = None
     """For STARTTLS; None: not offered."""
+    unauthenticate: bool = False
+    """Whether a connection may log in again as somebody else (config.Auth)."""
     now: Callable[[], float]
     """POSIX seconds."""
     capabilities: tuple[bytes, ...] = ()
@@ -82,6 +84,20 @@ class Session:
     def __init__(self, services: Services, connection: Connection) -> None:
         self.services = services
         self.connection = connection
+        self.tag = b""
+        """The tag of the command that is being answered (ESEARCH repeats it)."""
+        self.message: Literal | None = None
+        """The message literal of an APPEND that nobody has read yet."""
+        self.bad = 0
+        """BAD answers in a row."""
+        self.failed_logins = 0
+        """Since the connection began."""
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """All that belongs to a login: as it is before there is one."""
         self.state = State.NOT_AUTHENTICATED
         self.login: Login | None = None
         self.log_out: Callable[[], None] = _nothing
@@ -96,16 +112,6 @@ class Session:
         self.rev2 = False
         """ENABLE IMAP4rev2: RFC 9051 instead of RFC 3501 where they differ."""
         self.utf8_accept = False
-        self.tag = b""
-        """The tag of the command that is being answered (ESEARCH repeats it)."""
-        self.message: Literal | None = None
-        """The message literal of an APPEND that nobody has read yet."""
-        self.bad = 0
-        """BAD answers in a row."""
-        self.failed_logins = 0
-        """Since the connection began."""
-        self._out: list[bytes] = []
-        self._out_size = 0
 
     @property
     def store(self) -> Store:
@@ -164,6 +170,12 @@ class Session:
         self.login = login
         self.state = State.AUTHENTICATED
         self.log_out = self.services.directory.open_logins.add(login, "imap", self.connection.send_away)
+
+    def forget_login(self) -> None:
+        """Nobody is logged in any more, and nothing is left of what somebody did (RFC 8437 §4.1)."""
+        self.close()
+        self.log_out()
+        self._begin()
 
     def close_view(self) -> None:
         """Let go of the selected mailbox, if any."""

@@ -2,7 +2,8 @@
 
 In three steps, so that a large body may be hashed elsewhere: `Signatures.of` reads the header, the caller feeds the
 body to `BodyHashes(signatures.forms)`, `verify` asks for the keys. Our own rules on top: short keys, SHA-1, and
-signatures that leave a part of the body open (`l=`), or a field beside the one that they sign, prove nothing.
+signatures that leave a part of the body open (`l=`), or a field beside the one that they sign, prove nothing. Nor do
+those of domains that are only testing (`t=y`).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ async def _checked(
         return _result(signature, Result.PERMERROR, "the key is not for domains below d=")
     digest = header_digest(fields, signature.names, signature.field, relaxed=signature.header_relaxed)
     found = _result(signature, Result.PASS, "")
-    found = msgspec.structs.replace(found, key_bits=key.bits, testing=key.testing)
+    found = msgspec.structs.replace(found, key_bits=key.bits)
     if not key.verifies(signature.value, digest):
         return msgspec.structs.replace(found, result=Result.FAIL, reason="the header was changed")
     length = signature.body.length
@@ -117,6 +118,10 @@ async def _checked(
         return msgspec.structs.replace(
             found, result=Result.POLICY, reason=f"not every {added} field is signed"
         )
+    if key.testing:
+        # RFC 6376 §3.6.1: not treated differently from unsigned mail, whether it verifies or not; the reader of our
+        # Authentication-Results must not take it for proof either (RFC 8601 §2.7.1: "policy").
+        return msgspec.structs.replace(found, result=Result.POLICY, reason="the domain is only testing: t=y")
     return found
 
 

@@ -62,8 +62,6 @@ class Dkim(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     mark: str = ""
     """The first characters of b=, by which RFC 6008 tells signatures apart."""
-    testing: bool = False
-    """The key says t=y: the domain is only trying."""
 
     @property
     def passed(self) -> bool:

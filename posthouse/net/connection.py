@@ -9,11 +9,13 @@ be two. Compression (`start_deflate`) stands below, between this and the transpo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from posthouse.errors import LocalProtocolError
-from posthouse.limits import TRANSFER_GRACE, TRANSFER_RATE
+from posthouse.limits import DEFLATE_END, TRANSFER_GRACE, TRANSFER_RATE
 from posthouse.net.buffer import BareLineFeed, LineTooLong
+from posthouse.net.deflate_layer import DeflateLayer
 from posthouse.net.endpoint import Endpoint
 from posthouse.net.faults import (
     BadlyCompressed,
@@ -83,6 +85,52 @@ class Connection(Wire):
         """The certificates that the peer showed (DER), its own first; nobody has verified them. Empty without TLS."""
         found = None if self._transport is None else self._transport.get_extra_info("ssl_object")
         return peer_chain(found) if found is not None else []
+
+    # --- compression --------------------------------------------------------------------------------
+
+    def start_deflate(self, may_end: Callable[[bytes], bool] | None = None) -> None:
+        """From here on both sides send raw DEFLATE (RFC 1951). Write the go-ahead before.
+
+        What is buffered came behind the request: it is compressed already. `may_end` knows a line, at the end of
+        what is inflated, behind which the peer may compress no more.
+        """
+        if self._transport is None:
+            raise self._fault or ConnectionClosed("connection closed")
+        if self.deflated:
+            raise LocalProtocolError("compressed already")
+        received = self._buffer.take_all()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        layer = DeflateLayer(self, self._transport, writable=self._writable, may_end=may_end)
+        self._transport = layer
+        if received:
+            layer.data_received(received)
+
+    async def stop_deflate(self) -> None:
+        """From here on nothing is compressed. What the peer sent behind its last line is clear text already.
+
+        Raises BadlyCompressed when it cannot be told where that begins.
+        """
+        await self.drain()
+        layer = self._transport
+        if not isinstance(layer, DeflateLayer):
+            raise self._fault or LocalProtocolError("not compressed")
+        # The last line may be here before the last octets of its flush are. (Of other flushes there are none.)
+        for _ in range(10):
+            if layer.may_be_taken_out:
+                break
+            await asyncio.sleep(DEFLATE_END / 10)
+        below, received = layer.take_out(len(self._buffer))
+        if self._fault is layer.fault:
+            self._fault = None
+        self._buffer.clear()
+        self._transport = below
+        self._paused = False
+        below.set_protocol(self)
+        below.resume_reading()
+        if received:
+            self.data_received(received)
 
     # --- reading ---------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ WINDOW_BITS: Final = -14
 
 MEMORY_LEVEL: Final = 7
 
+_FLUSH: Final = b"\x00\x00\xff\xff"
+"""How a flush ends."""
+
 _ONE_STORED: Final = b"\x00\x01\x00\xfe\xffA"
 """A stored block of one octet."""
 
@@ -51,6 +54,12 @@ class Compressor:
         out = state.compress(data)
         return out + state.flush(zlib.Z_SYNC_FLUSH) if flush else out
 
+    def end(self) -> bytes:
+        """The end of the stream, by which the peer knows that clear text follows."""
+        state = self._state or zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW_BITS, MEMORY_LEVEL)
+        self._state = None
+        return state.flush(zlib.Z_FINISH)
+
     def rest(self) -> None:
         """Let go of all memory. Only when the last call had `flush`."""
         self._state = None
@@ -59,7 +68,7 @@ class Compressor:
 class Inflater:
     """What is received: `feed` what the socket gave, `take` while it is `waiting`."""
 
-    __slots__ = ("_at", "_full", "_history", "_received", "_state", "ended")
+    __slots__ = ("_at", "_before", "_full", "_history", "_received", "_state", "ended")
 
     def __init__(self) -> None:
         self._state: zlib._Decompress | None = None
@@ -68,6 +77,8 @@ class Inflater:
         self._received = b""
         self._at = 0
         """Where in `_received` that begins which is not inflated yet."""
+        self._before = b""
+        """The three octets before that: a flush may have been cut anywhere."""
         self._full = False
         """The last step ended at its limit, so the state may hold more."""
         self.ended = False
@@ -78,6 +89,16 @@ class Inflater:
         """Whether `take` may give something."""
         return self._full or self._at < len(self._received)
 
+    @property
+    def unread(self) -> bytes:
+        """What was received and is not inflated."""
+        return self._received[self._at :]
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether clear text might follow: what was taken ends with a whole flush, or the stream has ended."""
+        return self.ended or self._state is None or (not self._full and _between_blocks(self._state))
+
     def feed(self, data: bytes) -> None:
         """Append what the socket gave."""
         self._received = self._received[self._at :] + data
@@ -86,7 +107,7 @@ class Inflater:
     def take(self) -> bytes:
         """One step: DEFLATE_INPUT octets received, or DEFLATE_STEP inflated, at most; it may give nothing yet.
 
-        Raises NotDeflated.
+        A step goes to the next flush at most, because clear text may follow one. Raises NotDeflated.
         """
         if self.ended:
             raise NotDeflated("octets behind the end of the deflated stream")
@@ -95,11 +116,16 @@ class Inflater:
             history = self._history
             state = self._state = zlib.decompressobj(-15, history) if history else zlib.decompressobj(-15)
         piece = self._received[self._at : self._at + DEFLATE_INPUT]
+        flush = (self._before + piece).find(_FLUSH)
+        if flush >= 0:
+            piece = piece[: flush + len(_FLUSH) - len(self._before)]
         try:
             out = state.decompress(piece, DEFLATE_STEP)
         except zlib.error as error:
             raise NotDeflated(f"not a deflated stream: {error}") from error
-        self._at += len(piece) - len(state.unconsumed_tail) - len(state.unused_data)
+        taken = len(piece) - len(state.unconsumed_tail) - len(state.unused_data)
+        self._at += taken
+        self._before = (self._before + piece[:taken])[-3:]
         self._full = len(out) == DEFLATE_STEP
         self.ended = state.eof
         if self._at == len(self._received):

@@ -13,12 +13,33 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final, Protocol
 
-from posthouse.limits import DEFLATE_REST, DEFLATE_STEP, WRITE_HIGH_WATER
+from posthouse.limits import DEFLATE_REST, DEFLATE_STEP, DEFLATE_TURN, READ_HIGH_WATER, WRITE_HIGH_WATER
 from posthouse.net.deflate import Compressor, Inflater, NotDeflated
-from posthouse.net.faults import BadlyCompressed, ConnectionFault
+from posthouse.net.faults import BadlyCompressed, ConnectionClosed, ConnectionFault
 from posthouse.net.timers import NEVER, TimerWheel
+
+_LINE_END: Final = 300
+"""Octets at the end of what was inflated that are kept to know a line by: a command that ends compression is short."""
+
+
+class Above(Protocol):
+    """The connection, as its layer sees it."""
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def eof_received(self) -> bool: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def end_reads(self, fault: ConnectionFault) -> None:
+        """Nothing more can be read: what is buffered, then `fault`."""
+        ...
 
 
 class DeflateLayer(asyncio.Transport, asyncio.Protocol):
@@ -27,37 +48,52 @@ class DeflateLayer(asyncio.Transport, asyncio.Protocol):
     __slots__ = (
         "_above",
         "_active",
+        "_behind",
         "_below",
         "_compressor",
         "_ending",
         "_eof",
-        "_failed",
         "_holding",
+        "_inflated_behind",
         "_inflater",
         "_inflating",
+        "_line_whole",
         "_loop",
+        "_may_end",
         "_read_paused",
         "_resting",
+        "_said",
         "_unwritten",
         "_unwritten_octets",
         "_wheel",
         "_writable",
         "_writing",
+        "fault",
         "slot",
     )
 
     def __init__(
         self,
-        above: asyncio.Protocol,
+        above: Above,
         below: asyncio.Transport,
         *,
         writable: bool,
-        failed: Callable[[ConnectionFault], None],
+        may_end: Callable[[bytes], bool] | None = None,
     ) -> None:
-        """`writable`: whether `below` takes octets now; `failed` is told when the peer sends nonsense."""
+        """`writable`: whether `below` takes octets now; `may_end`: see Connection.start_deflate."""
         self._above = above
         self._below: asyncio.Transport | None = below
-        self._failed = failed
+        self._may_end = may_end
+        self._said = b""
+        """The end of what was inflated, where `may_end` may look."""
+        self._behind: bytearray | None = None
+        """What was received behind the last line that `may_end` knew: perhaps clear text."""
+        self._inflated_behind = 0
+        """Octets that were inflated from it."""
+        self._line_whole = False
+        """That line's flush was wholly there."""
+        self.fault: ConnectionFault | None = None
+        """Why nothing is inflated any more."""
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel.of(self._loop)
         self.slot = 0
@@ -140,7 +176,13 @@ class DeflateLayer(asyncio.Transport, asyncio.Protocol):
     # --- what the loop tells us -------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._ending is not None or self._inflater.ended:
+        if self._ending is not None:
+            return
+        if self._behind is not None:
+            self._behind += data
+            if len(self._behind) > READ_HIGH_WATER:
+                self._behind = None  # it was no such line: whoever sends so much has not waited for an answer
+        if self.fault is not None:
             return
         self._wake()
         self._inflater.feed(data)
@@ -174,19 +216,24 @@ class DeflateLayer(asyncio.Transport, asyncio.Protocol):
 
     def _inflate_some(self) -> None:
         inflater, below = self._inflater, self._below
-        try:
-            out = inflater.take()
-        except NotDeflated as error:
-            self._failed(BadlyCompressed(error.public))
-            inflater.ended = True
-            if below is not None:
-                below.resume_reading()  # what still comes is passed over
-            return
-        if out:
-            self._above.data_received(out)
-        if inflater.ended:
-            self._above.eof_received()  # the stream has its own end: the same as the end of the connection
-        elif inflater.waiting:
+        octets = 0
+        for _ in range(DEFLATE_TURN):
+            try:
+                out = inflater.take()
+            except NotDeflated as error:
+                self._fail(BadlyCompressed(error.public))
+                return
+            octets += len(out)
+            self._note(out)
+            if out:
+                self._above.data_received(out)
+            if inflater.ended:
+                # The stream has its own end: as if the peer had ended its side.
+                self._fail(ConnectionClosed("the peer ended the compressed stream"))
+                return
+            if not inflater.waiting or self._read_paused or octets >= DEFLATE_STEP or not out:
+                break
+        if inflater.waiting:
             if below is not None:
                 below.pause_reading()
             if not self._read_paused:
@@ -197,6 +244,24 @@ class DeflateLayer(asyncio.Transport, asyncio.Protocol):
         elif not self._read_paused and below is not None:
             below.resume_reading()
 
+    def _note(self, out: bytes) -> None:
+        """Note where clear text may begin."""
+        if self._may_end is None:
+            return
+        self._said = (self._said + out)[-_LINE_END:]
+        again = not out and self._behind is not None and not self._line_whole  # more of that line's flush
+        if again or (out and self._may_end(self._said)):
+            self._behind, self._inflated_behind = bytearray(self._inflater.unread), 0
+            self._line_whole = self._inflater.between_blocks
+        elif self._behind is not None:
+            self._inflated_behind += len(out)
+
+    def _fail(self, fault: ConnectionFault) -> None:
+        self.fault = fault
+        self._above.end_reads(fault)
+        if self._below is not None:
+            self._below.resume_reading()  # what still comes is passed over
+
     def _inflate_soon(self) -> None:
         if not self._inflating:
             self._inflating = True
@@ -206,6 +271,35 @@ class DeflateLayer(asyncio.Transport, asyncio.Protocol):
         self._inflating = False
         if self._below is not None and self._ending is None and not self._read_paused:
             self._inflate_some()
+
+    # --- ending -------------------------------------------------------------------------------------
+
+    @property
+    def may_be_taken_out(self) -> bool:
+        """Whether the peer's last flush is wholly here."""
+        if self._below is None or self._behind is not None:
+            return self._below is None or self._line_whole
+        return self.fault is not None or self._inflater.between_blocks
+
+    def take_out(self, unread: int) -> tuple[asyncio.Transport, bytes]:
+        """End the stream that is sent; the transport below, and what was received that is not compressed.
+
+        `unread`: octets that were inflated and nobody has read. Raises BadlyCompressed when these cannot be told
+        from clear text.
+        """
+        below = self._below
+        if below is None:
+            raise ConnectionClosed("connection closed")
+        if self._behind is not None and unread == self._inflated_behind:
+            clear = bytes(self._behind)
+        elif unread or self._inflater.waiting or self.fault is not None:
+            raise BadlyCompressed("clear text does not begin behind a flush")
+        else:
+            clear = b""
+        below.write(b"".join((*self._compressed(self._unwritten_octets), self._compressor.end())))
+        self._below = None  # turns that are due do nothing any more
+        self._wheel.forget(self)
+        return below, clear
 
     # --- compressing ------------------------------------------------------------------------------
 

@@ -208,24 +208,6 @@ class Wire(asyncio.Protocol):
         """Whether both directions are compressed."""
         return isinstance(self._transport, DeflateLayer)
 
-    def start_deflate(self) -> None:
-        """From here on both sides send raw DEFLATE (RFC 1951). Write the go-ahead before.
-
-        What is buffered came behind the request: it is compressed already.
-        """
-        if self._transport is None:
-            raise self._fault or ConnectionClosed("connection closed")
-        if self.deflated:
-            raise LocalProtocolError("compressed already")
-        received = self._buffer.take_all()
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-        layer = DeflateLayer(self, self._transport, writable=self._writable, failed=self._end_reads)
-        self._transport = layer
-        if received:
-            layer.data_received(received)
-
     # --- what the loop tells us ------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -252,7 +234,7 @@ class Wire(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        self._end_reads(ConnectionClosed("the peer closed the connection"))
+        self.end_reads(ConnectionClosed("the peer closed the connection"))
         # Half-closed: lines that wait are still answered. Under TLS no event loop can do that.
         return self.tls is None and not self._closing
 
@@ -271,7 +253,7 @@ class Wire(asyncio.Protocol):
         self._transport = None
         self._wheel.forget(self)
         fault = ConnectionClosed("connection closed" if exc is None else f"connection lost: {exc}")
-        self._end_reads(fault)
+        self.end_reads(fault)
         self._wake_drainer(self._fault)
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
@@ -279,7 +261,7 @@ class Wire(asyncio.Protocol):
             self._on_lost(self)
             self._on_lost = None
 
-    def _end_reads(self, fault: ConnectionFault) -> None:
+    def end_reads(self, fault: ConnectionFault) -> None:
         """No more will come: what is buffered can still be read, then `fault` is raised."""
         if self._fault is None:
             self._fault = fault
@@ -337,7 +319,7 @@ class Wire(asyncio.Protocol):
             self._write_deadline = now + self._patience
             return
         fault = WriteTimeout("the peer does not read")
-        self._end_reads(fault)
+        self.end_reads(fault)
         self._wake_drainer(fault)
         self._transport.abort()
 
@@ -350,12 +332,12 @@ class Wire(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """Let the session end soon: the next read that would wait (or waits now) raises ShuttingDown."""
-        self._end_reads(ShuttingDown("shutting down"))
+        self.end_reads(ShuttingDown("shutting down"))
 
     def send_away(self) -> None:
         """Let the session end now: what is read from now on raises SentAway; after SENT_AWAY_TIME we close anyhow."""
         self._buffer.clear()
-        self._end_reads(SentAway("sent away"))
+        self.end_reads(SentAway("sent away"))
         self._loop.call_later(SENT_AWAY_TIME, self.abort)
 
     def close(self, *, still_coming: bool = False) -> None:
@@ -372,7 +354,7 @@ class Wire(asyncio.Protocol):
         # Of a compressed command the last octets, a flush, may still be under way when it has been read whole.
         unread = still_coming or self._paused or self.deflated or len(self._buffer) > 0
         linger = self._fault is None and self.tls is None and unread
-        self._end_reads(ConnectionClosed("closed by us"))
+        self.end_reads(ConnectionClosed("closed by us"))
         self._buffer.clear()
         self._write_deadline = self._loop.time() + CLOSE_TIMEOUT
         self._wheel.look_at(self, self._write_deadline)
@@ -386,7 +368,7 @@ class Wire(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection and everything unsent."""
         if self._transport is not None:
-            self._end_reads(ConnectionClosed("aborted by us"))
+            self.end_reads(ConnectionClosed("aborted by us"))
             self._transport.abort()
 
     async def wait_closed(self) -> None:

@@ -172,7 +172,7 @@ async def test_old_lines_of_the_timeline_are_found_however_they_were_written(
     place = engine.place.url.rpartition("/")[2]
     for number, address in enumerate(("Ann@North.TEST", "ann@north.test", "Bob@north.test"), 1):
         server.sql(
-            f"INSERT INTO event VALUES ({number}, 't{number}', 1.0, 'received', '{address}', '')", place
+            f"INSERT INTO event VALUES ('t{number}', {number}, 1.0, 'received', '{address}', '')", place
         )
     server.sql(migrate.steps()[16], place)
     for written in ("ann@north.test", "Ann@North.TEST"):

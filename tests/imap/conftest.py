@@ -14,6 +14,7 @@ import pytest
 
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.passwords import make_scram
+from posthouse.config import Auth
 from posthouse.imap.server import ImapServer
 from posthouse.net.certificates import ensure_pair
 from posthouse.net.listener import ConnectionGate, Listener
@@ -69,8 +70,9 @@ class Client:
 class Post:
     """The server, its store and alice's account."""
 
-    def __init__(self, store: Store, listener: Listener, account: Account) -> None:
+    def __init__(self, store: Store, directory: Directory, listener: Listener, account: Account) -> None:
         self.store = store
+        self.directory = directory
         self.listener = listener
         self.account = account
         self.clients: list[Client] = []
@@ -127,11 +129,16 @@ async def post(tmp_path: Path, tls: ssl.SSLContext) -> AsyncIterator[Post]:
     )
     directory = Directory(store)
     server = ImapServer(
-        store=store, directory=directory, hostname="mx.example.test", message_size=MESSAGE_SIZE, tls=tls
+        store=store,
+        directory=directory,
+        hostname="mx.example.test",
+        message_size=MESSAGE_SIZE,
+        auth=Auth(unauthenticate=True),
+        tls=tls,
     )
     listener = Listener(["127.0.0.1:0"], server.serve, gate=ConnectionGate(100, 100))
     await listener.start()
-    made = Post(store, listener, account)
+    made = Post(store, directory, listener, account)
     yield made
     for client in made.clients:
         client.writer.close()

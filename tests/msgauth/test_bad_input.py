@@ -94,6 +94,19 @@ async def test_a_key_for_the_domain_itself_signs_for_nobody_below(
         assert (found.result is Result.PASS) == expected, found
 
 
+@pytest.mark.parametrize("flags", ["t=y; ", "t=s : y; ", "t=Y; "])
+async def test_a_domain_that_is_only_testing_has_signed_nothing(flags: str) -> None:
+    """RFC 6376 §3.6.1: not treated differently from unsigned mail, whether the signature verifies or not."""
+    record = key_record(KEY.key).replace("p=", flags + "p=")
+    resolver = FakeResolver(f'{KEY.selector}._domainkey.{KEY.domain}. TXT "{record}"\n')
+    raw = crafted(RAW, KEY)
+    (found,) = await verified(raw, resolver)
+    assert (found.result, found.passed) == (Result.POLICY, False)
+    assert found.reason == "the domain is only testing: t=y"
+    (found,) = await verified(raw.replace(b"Subject: ", b"Subject: other "), resolver)
+    assert (found.result, found.passed) == (Result.FAIL, False)
+
+
 async def test_a_length_beyond_the_text_opens_nothing() -> None:
     """RFC 6376 §3.5: it should not be there; what is signed is the whole text, and nothing can be added to it."""
     raw = crafted(RAW, KEY, l="9" * 70)

@@ -80,7 +80,7 @@ async def test_organizational_domain(domain: str, organization: str) -> None:
         ("example.com", NOBODY, (dkim("mail.sub.example.com"),), "pass", "none"),
         ("example.com", spf("example.net"), (dkim("example.org"),), "fail", "reject"),
         ("example.com", spf("notexample.com"), (dkim("com"),), "fail", "reject"),
-        ("example.com", NOBODY, (dkim("example.com", testing=True),), "fail", "reject"),
+        ("example.com", NOBODY, (dkim("example.com", result=Result.POLICY),), "fail", "reject"),
         ("sub.example.com", NOBODY, (), "fail", "quarantine"),
         ("no.such.example.com", NOBODY, (), "fail", "reject"),
         ("strict.example", spf("mail.strict.example"), (dkim("mail.strict.example"),), "fail", "quarantine"),

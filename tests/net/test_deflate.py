@@ -47,14 +47,31 @@ def test_a_bomb_is_inflated_step_by_step() -> None:
 
 
 def test_a_step_takes_in_so_much_and_no_more() -> None:
-    # Empty blocks give nothing, however many they are: so what is taken in is bounded too.
+    # Blocks of nothing give nothing, however many they are: so what is taken in is bounded too.
     inflater = Inflater()
-    inflater.feed(b"\x00\x00\x00\xff\xff" * DEFLATE_INPUT)
-    steps = 0
+    inflater.feed(b"\x02\x08\x20\x80\x00" * DEFLATE_INPUT)  # four of them
+    before = len(inflater.unread)
     while inflater.waiting:
         assert inflater.take() == b""
-        steps += 1
-    assert steps == 5
+        assert before - len(inflater.unread) <= DEFLATE_INPUT
+        before = len(inflater.unread)
+
+
+def test_a_step_ends_behind_a_flush_wherever_it_was_cut() -> None:
+    client = zlib.compressobj(6, zlib.DEFLATED, -15)
+    first = client.compress(b"one\r\n") + client.flush(zlib.Z_SYNC_FLUSH)
+    second = client.compress(b"two\r\n") + client.flush(zlib.Z_SYNC_FLUSH)
+    for at in range(len(first) + 1):
+        inflater = Inflater()
+        heard = b""
+        for piece in (first[:at], first[at:] + second + b"clear text"):
+            inflater.feed(piece)
+            while inflater.waiting and not (heard == b"one\r\n" and inflater.between_blocks):
+                heard += inflater.take()
+        assert heard == b"one\r\n"
+        assert inflater.unread == second + b"clear text"
+        assert inflater.take() == b"two\r\n"
+        assert inflater.unread == b"clear text"
 
 
 @pytest.mark.parametrize(

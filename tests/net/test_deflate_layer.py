@@ -293,3 +293,76 @@ async def test_it_cannot_be_begun_twice_nor_tls_below_it(house: House, pair_file
         client.start_deflate()
     with pytest.raises(LocalProtocolError):
         await client.start_tls(server_context(*pair_files[:2]))
+
+
+# --- the end of it (RFC 8437 §4.1) ---------------------------------------------------------------------------
+
+
+async def until_bye(connection: Connection) -> None:
+    """Compressed up to `bye`, then in the clear, again and again."""
+    while True:
+        await connection.read_line(1000)
+        connection.write(b"OK\r\n")
+        connection.start_deflate(lambda said: said.endswith(b"bye\r\n"))
+        while (line := await connection.read_line(1000)) != b"bye":
+            connection.write(b"> " + line + b"\r\n")
+        connection.write(b"> bye\r\n")
+        await connection.stop_deflate()
+        assert not connection.deflated
+        connection.write(b"clear: " + await connection.read_line(1000) + b"\r\n")
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("flush", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH])
+async def test_it_ends_and_begins_again(
+    house: House, pair_files: tuple[Path, Path, Pair], flush: int, secure: bool
+):
+    trust = ssl.create_default_context(cadata=pair_files[2].authority.decode())
+    options = {"tls": server_context(*pair_files[:2])} if secure else {}
+    listener = await house.listen(until_bye, **options)
+    host, _, port = listener.bound[0].rpartition(":")
+    tls = {"ssl": trust, "server_hostname": "mx.test"} if secure else {}
+    reader, writer = await asyncio.open_connection(host, int(port), **tls)  # type: ignore[arg-type]
+    for turn in range(3):
+        writer.write(b"compress\r\n")
+        assert await reader.readline() == b"OK\r\n"
+        out, back = zlib.compressobj(6, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+        raw = out.compress(b"one\r\nbye\r\n") + out.flush(flush)
+        writer.write(raw + b"clear text\r\n" if turn else raw)
+        heard = b""
+        while not back.eof:
+            heard += back.decompress(await reader.read(1000))
+        assert heard == b"> one\r\n> bye\r\n"
+        if not turn:
+            writer.write(b"clear text\r\n")
+        rest = back.unused_data
+        while not rest.endswith(b"\n"):
+            rest += await reader.read(1000)
+        assert rest == b"clear: clear text\r\n"
+    writer.close()
+    await house.until_ended()
+
+
+async def test_what_the_peer_goes_on_to_compress_is_not_taken_for_clear_text(house: House):
+    client = await agreed(house, until_bye)
+    deflated = zlib.compressobj(6, zlib.DEFLATED, -15)
+    raw = deflated.compress(b"bye\r\none") + deflated.flush(zlib.Z_SYNC_FLUSH)  # no line ends with the flush
+    client.write(raw)
+    await house.until_ended()
+    assert isinstance(house.faults[0], BadlyCompressed)
+
+
+async def test_what_came_long_after_such_a_line_is_not_kept(house: House):
+    """A text that only looks like the end: what comes behind it takes no memory for long."""
+    client = await agreed(house, until_bye)
+    client.start_deflate()
+    client.write(b"no bye\r\n")
+    assert await client.read_line(100) == b"> no bye"
+    layer = house.sessions[0]._transport
+    assert isinstance(layer, deflate_layer.DeflateLayer)
+    assert layer._behind is not None
+    for _ in range(120):
+        client.write(os.urandom(900).replace(b"\n", b"") + b"\r\n")
+    while layer._behind is not None:  # nothing tells that all of it has come
+        assert len(layer._behind) <= READ_HIGH_WATER
+        await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from posthouse.imap.commands import (
     append,
     compress,
     copy,
+    esearch,
     expunge,
     fetch,
     idle,
@@ -31,6 +32,7 @@ from posthouse.imap.commands import (
     status,
     store,
     thread,
+    unauthenticate,
 )
 from posthouse.imap.commands.row import Command
 
@@ -38,6 +40,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *any_state.ROWS,
     *login.ROWS,
     *compress.ROWS,
+    *unauthenticate.ROWS,
     *mailboxes.ROWS,
     *list.ROWS,
     *status.ROWS,
@@ -52,6 +55,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *fetch.ROWS,
     *store.ROWS,
     *search.ROWS,
+    *esearch.ROWS,
     *sort.ROWS,
     *thread.ROWS,
     *copy.ROWS,

@@ -32,7 +32,12 @@ async def run_compress(session: Session, algorithm: bytes) -> Completion:
 
 async def _compress(session: Session) -> None:
     # RFC 4978 §3: our side begins directly behind the CRLF of the tagged OK, the client's behind its command's.
-    session.connection.start_deflate()
+    session.connection.start_deflate(_ends_compression if session.services.unauthenticate else None)
+
+
+def _ends_compression(said: bytes) -> bool:
+    """RFC 8437 §4.1: behind UNAUTHENTICATE the client compresses no more, and may have sent more already."""
+    return said.endswith(b"\n") and said.rstrip(b"\r\n").upper().endswith(b" UNAUTHENTICATE")
 
 
 COMPRESS: Final = Command(

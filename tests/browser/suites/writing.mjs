@@ -430,6 +430,30 @@ export const checks = {
     assert.equal(await world.ask('count', ALICE, 'INBOX', 'Twice thrown'), 1)
     await done(page)
   },
+  async all_can_be_ticked_also_what_was_not_looked_at(world) {
+    const page = await enter(world)
+    await row(page, 'Letter 069').waitFor()
+    const total = Number((await page.locator('.pane-list header .numbers').textContent()).replace(/\D/g, ''))
+    assert.ok(total > 60, `${total}: one page of the list`)
+    await row(page, 'Letter 069').locator('.check').click()
+    await page.getByText('1 selected').waitFor()
+    await page.getByRole('button', { name: 'Select all' }).click()
+    await page.getByText(`${total} selected`).waitFor()
+    await page.getByRole('button', { name: 'Select all' }).waitFor({ state: 'detached' })
+    await page.keyboard.press('Escape')
+    await page.getByText('selected').waitFor({ state: 'detached' })
+    await page.keyboard.press('*')
+    await page.getByText(`${total} selected`).waitFor()
+    const letters = await world.ask('count', ALICE, 'INBOX', 'Letter 0')
+    await page.keyboard.press('e')
+    await toast(page, `${total} conversations archived`).waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'INBOX', 'Letter 0', 0), 0)
+    assert.equal(await world.ask('until_count', ALICE, 'Archive', 'Letter 0', letters), letters)
+    await toast(page, `${total} conversations archived`).getByRole('button', { name: 'Undo' }).click()
+    await row(page, 'Letter 069').waitFor()
+    assert.equal(await world.ask('until_count', ALICE, 'INBOX', 'Letter 0', letters), letters)
+    await done(page)
+  },
   async what_is_ticked_is_what_is_meant(world) {
     const page = await enter(world)
     const letter = (id, more) => `From: writer@road.test\nTo: ${ALICE}\nMessage-ID: <${id}@road.test>\nSubject: ${more}`

@@ -97,6 +97,19 @@ export function tick(id: Id, range: boolean): void {
   anchor = id
 }
 
+/** Rows that can be ticked together: each is loaded, and changed on the screen at once. */
+const MOST_TICKED = 2_000
+/** Tick all rows; of a longer list those at the top. What was not looked at yet is loaded before. */
+export async function tickAll(): Promise<void> {
+  const list = listOf
+  const ids = (await list?.whole(MOST_TICKED)) ?? []
+  if (list === listOf) for (const id of ids) selection.add(id)
+}
+/** Whether there is a row that `tickAll` would tick. */
+export function mayTickMore(): boolean {
+  return listOf !== undefined && selection.size < Math.min(listOf.total, MOST_TICKED)
+}
+
 /** The list has changed: what is ticked stays so where a reply stands for its conversation now, and no longer where it has gone from here. */
 export function followTicks(): void {
   for (const id of selection) {

@@ -5,14 +5,14 @@ import { undoLast } from '../design/toasts.svelte'
 import { go } from '../router.svelte'
 
 export type Command =
-  | 'next' | 'previous' | 'open' | 'back' | 'select' | 'archive' | 'delete' | 'junk' | 'star' | 'reply' | 'reply-all' | 'forward'
+  | 'next' | 'previous' | 'open' | 'back' | 'select' | 'select-all' | 'archive' | 'delete' | 'junk' | 'star' | 'reply' | 'reply-all' | 'forward'
   | 'compose' | 'search' | 'snooze' | 'move' | 'label' | 'mute' | 'menu' | 'read' | 'unread' | 'help'
 const KEYS: Record<string, Command> = {
   j: 'next', k: 'previous', o: 'open', Enter: 'open', u: 'back', x: 'select', e: 'archive', s: 'star', r: 'reply', a: 'reply-all',
   f: 'forward', c: 'compose', b: 'snooze', m: 'move', v: 'move', l: 'label', '.': 'menu',
 }
 /** Characters whose key differs from keyboard to keyboard. */
-const CHARACTERS: Record<string, Command> = { '#': 'delete', '!': 'junk', '/': 'search', '?': 'help', I: 'read', U: 'unread', M: 'mute' }
+const CHARACTERS: Record<string, Command> = { '#': 'delete', '*': 'select-all', '!': 'junk', '/': 'search', '?': 'help', I: 'read', U: 'unread', M: 'mute' }
 const GO: Record<string, string> = { i: '/mail/inbox', s: '/mail/flagged', d: '/mail/drafts', t: '/mail/sent', a: '/mail/all', c: '/contacts' }
 const CHORD_MS = 1_000
 const OFF = 'posthouse.keys-off'

@@ -10,6 +10,8 @@ export interface ListQuery {
 const PAGE = 60
 const KEPT = 120
 const AT_ONCE = 3
+const MOST_TRIES = 50
+const TRY_AGAIN_MS = 100
 const NEWEST_FIRST: Comparator[] = [{ property: 'receivedAt', isAscending: false }]
 
 export class MessageList {
@@ -72,6 +74,21 @@ export class MessageList {
       if (!this.loading.has(page) && (this.queryState === '' || this.hasHole(page))) pages.push(page)
     }
     await Promise.all(pages.map((page) => this.load(page)))
+  }
+
+  /** The first `most` conversations, loaded where they are not known yet; fewer when the server cannot be asked. */
+  async whole(most: number): Promise<Id[]> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const end = Math.min(most, this.total)
+      let hole = 0
+      while (hole < end && this.ids[hole] !== undefined) hole++
+      if (hole >= end) break
+      const before = this.known().length
+      await this.ensure(hole, end - 1)
+      if (this.known().length > before) tries = 0
+      else await new Promise((again) => setTimeout(again, TRY_AGAIN_MS)) // pages are under way already, or the list has just changed
+    }
+    return this.known().slice(0, most)
   }
 
   /** Load the beginning, unless that is under way: what the device remembers may be old. */
