@@ -144,6 +144,10 @@ def _account(
             if into and not session.as_json:
                 click.echo(f'below the mailbox "{into}" of {target}:')
             show_steps(session, carry_in(source, session, plan), "restored", **more)
+            if fresh:
+                for mailbox, entry, value in source.annotations():
+                    noted = {"mailbox": mailbox, "entry": entry, "value": msgspec.to_builtins(value)}
+                    session.one("account.return-annotation", address=target, **noted)
     finally:
         source.close()
 

@@ -23,6 +23,8 @@ from posthouse.operations.backup import Backups, read_manifest
 from posthouse.operations.returning import Returning
 from posthouse.store.credentials import AddCredential, Credential, CredentialKind
 from posthouse.store.interface import PutItem
+from posthouse.store.metadata import SetMetadata
+from tests.kits.metadata import values_of
 from tests.operations.shell import ALICE, BOB, Shell
 
 LARGE = b"x" * 40_000
@@ -306,6 +308,36 @@ def test_an_account_comes_back_with_all_that_logs_it_in_but_browsers(shell: Shel
 
     asyncio.run(look())
     assert "is back" not in shell("restore", str(folder), "--account", ALICE), "what is there stays as it is"
+
+
+def test_what_programs_noted_of_mailboxes_comes_back_with_the_account(shell: Shell, tmp_path: Path) -> None:
+    values = {"/private/comment": b"\xff\0", "/shared/vendor/a/b": b""}
+
+    async def at(house: House, name: str) -> tuple[int, int]:
+        account = await house.store.account(ALICE)
+        assert account is not None
+        mailbox = await house.store.mailbox(account.account_id, name) if name else None
+        return account.account_id, 0 if mailbox is None else mailbox.mailbox_id
+
+    async def note() -> None:
+        house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
+        for name in ("Work", ""):
+            account_id, number = await at(house, name)
+            await house.store.apply(SetMetadata(account_id=account_id, mailbox_id=number, values={**values}))
+        await house.close()
+
+    async def look() -> None:
+        house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
+        for name in ("Work", ""):
+            assert await values_of(house.store, *await at(house, name)) == values
+        await house.close()
+
+    asyncio.run(note())
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    shell("restore", str(folder), "--account", ALICE)
+    asyncio.run(look())
 
 
 def test_an_account_whose_second_factor_cannot_come_back_does_not_come_back_without(
