@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pyotp
@@ -16,6 +17,7 @@ import pytest
 from posthouse import limits
 from posthouse.accounts.factors import Factors, is_second_factor
 from posthouse.cli.backup import copy_configuration
+from posthouse.cli.session import Session
 from posthouse.config import Config
 from posthouse.errors import StoreUnavailable
 from posthouse.house import House
@@ -359,6 +361,28 @@ def test_an_account_whose_second_factor_cannot_come_back_does_not_come_back_with
     shell("restore", str(folder), "--account", ALICE, code=1)
     assert seen == [True], "meanwhile nobody gets in"
     assert ALICE not in shell("account", "list")
+
+
+def test_an_account_whose_return_is_broken_off_does_not_stay_by_half(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next time it would be taken for one that is there, and never be let in again."""
+    asyncio.run(_furnish_logins(tmp_path))
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    one = Session.one
+
+    def cut_off(self: Session, command: str, body: bytes = b"", **arguments: Any) -> Any:
+        if command == "account.return":
+            raise KeyboardInterrupt
+        return one(self, command, body, **arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "one", cut_off)
+        shell("restore", str(folder), "--account", ALICE, code=1)
+    assert ALICE not in shell("account", "list")
+    assert f"{ALICE} is back with its password" in shell("restore", str(folder), "--account", ALICE)
 
 
 def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:
