@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from posthouse import limits
 from posthouse.errors import Conflict
 from posthouse.store.interface import LeaseDue
 from posthouse.store.model import RecipientState
-from posthouse.store.postgres import Place, PostgresStore
+from posthouse.store.postgres import Place, PostgresStore, leases
+from posthouse.store.postgres.connection import Connection
 from tests.cluster.database import Database
 from tests.cluster.nodes import nodes
 from tests.kits.queue import enqueue, lease, names, record
@@ -168,3 +170,32 @@ async def test_a_wrong_clock_neither_ends_leases_early_nor_holds_mail_up(
         assert await right.apply(LeaseDue(holder="", now=now, until=now + 60, limit=5)) == []
     finally:
         await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_a_session_that_is_cut_off_while_it_asks_for_the_maildrop_does_not_keep_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else would give it back as long as the node lives."""
+    async with nodes(url, tmp_path, 2) as (one, other):
+        began, goes_on = threading.Event(), threading.Event()
+        acquire = leases.acquire
+
+        def slowly(db: Connection, name: str, node: str, holder: str) -> int | None:
+            began.set()
+            goes_on.wait(10)
+            return acquire(db, name, node, holder)
+
+        monkeypatch.setattr(leases, "acquire", slowly)
+        asking = asyncio.create_task(one.maildrop_locks().acquire(7, "gone"))
+        await until(began.is_set)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        monkeypatch.setattr(leases, "acquire", acquire)
+        goes_on.set()
+        locks = other.maildrop_locks()
+        async with asyncio.timeout(10):
+            while not await locks.acquire(7, "next"):
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)
+            assert not await one.maildrop_locks().acquire(7, "third"), "what was given back was its own"

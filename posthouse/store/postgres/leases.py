@@ -7,9 +7,11 @@ held is free after NODE_SILENCE. Each new holder gets a higher token.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from posthouse import limits
+from posthouse.errors import StoreUnavailable
 from posthouse.store.memory.readers import Readers
 from posthouse.store.postgres.connection import Connection
 from posthouse.store.postgres.readers import Reader
@@ -34,8 +36,19 @@ class ClusterLocks:
 
     async def acquire(self, account_id: int, session_id: str) -> bool:
         """Take the lock, or say that another session has it. StoreUnavailable."""
-        token = await self._readers.run(_acquire, f"pop3 {account_id}", self._node, session_id)
-        return token is not None
+        asked = self._readers.run(_acquire, f"pop3 {account_id}", self._node, session_id)
+        try:
+            return await asyncio.shield(asked) is not None
+        except asyncio.CancelledError:
+            # The session is gone, but the lock may be its own in a moment, and nobody else would give it back.
+            asked.add_done_callback(lambda done: self._give_back(done, account_id, session_id))
+            raise
+
+    def _give_back(self, done: Any, account_id: int, session_id: str) -> None:
+        if not done.cancelled() and done.exception() is None and done.result() is not None:
+            with contextlib.suppress(StoreUnavailable):  # closed: the lease ends with the node
+                returned = self._readers.run(_release, f"pop3 {account_id}", self._node, session_id)
+                returned.add_done_callback(_seen)
 
     async def take_duty(self, duty: str) -> bool:
         """Whether a duty is this node's: the first one that asks keeps it as long as it lives."""
