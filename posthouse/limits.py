@@ -608,6 +608,9 @@ IMAP_SEARCH_KEYS: Final = 1_000
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
+IMAP_SEARCH_MAILBOXES: Final = 1_000
+"""Mailboxes of one ESEARCH, named or meant (RFC 7377 §2.4): people have dozens; each is loaded and searched."""
+
 IMAP_SEARCH_STEP: Final = 20_000
 """Messages after which a SEARCH key lets other connections have a turn: about 1 ms of work."""
 

@@ -6,7 +6,7 @@ account sees them as if there were no others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from posthouse.store import grants
 from posthouse.store.account_model import Item
@@ -23,15 +23,19 @@ async def granted(store: Store, owner: int, account_id: int) -> Item | None:
     return None if account is None or account.disabled else items[0]
 
 
-async def received(store: Store, account_id: int) -> list[tuple[Account, Item]]:
-    """Who shares something with an account, and the grant. Cheap where nobody ever did."""
+async def received(
+    store: Store, account_id: int, wanted: Callable[[Account], bool] | None = None
+) -> list[tuple[Account, Item]]:
+    """Who (of those wanted) shares something with an account, and the grant. Cheap where nobody ever did."""
     if not (await store.states(account_id)).kinds.get(grants.RECEIVED):
         return []
     found: list[tuple[Account, Item]] = []
     for item in await store.items(account_id, grants.RECEIVED):
-        grant = await granted(store, item.item_id, account_id)
         owner = await store.account_by_id(item.item_id)
-        if grant is not None and owner is not None:
+        if owner is None or (wanted is not None and not wanted(owner)):
+            continue
+        grant = await granted(store, item.item_id, account_id)
+        if grant is not None:
             found.append((owner, grant))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import time
@@ -14,7 +15,6 @@ from msgspec import structs
 
 from posthouse.cli.session import Session, Verb, take_session
 from posthouse.cli.transfer import show_steps
-from posthouse.errors import PosthouseError
 
 if TYPE_CHECKING:
     from posthouse.operations.backup import Manifest
@@ -144,6 +144,10 @@ def _account(
             if into and not session.as_json:
                 click.echo(f'below the mailbox "{into}" of {target}:')
             show_steps(session, carry_in(source, session, plan), "restored", **more)
+            if fresh:
+                for mailbox, entry, value in source.annotations():
+                    noted = {"mailbox": mailbox, "entry": entry, "value": msgspec.to_builtins(value)}
+                    session.one("account.return-annotation", address=target, **noted)
     finally:
         source.close()
 
@@ -182,8 +186,10 @@ def _bring_back(session: Session, source: ArchiveSource) -> dict[str, Any]:
             app_passwords=msgspec.to_builtins(source.app_passwords),
             credentials=msgspec.to_builtins(source.credentials),
         )
-    except PosthouseError:
-        session.one("account.remove", address=account.address)
+    except BaseException:
+        # Broken off too: half an account would be taken for a whole one the next time.
+        with contextlib.suppress(Exception):  # what went wrong first is told
+            session.one("account.remove", address=account.address)
         raise
     return returned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,8 @@ def _from_a_running_house(session: Session, mover: Mover) -> Moved:
     try:
         return mover.finish()
     except BaseException:
-        session.one("store.thaw")
+        with contextlib.suppress(Exception):  # a server that has ended is not frozen; what went wrong is told
+            session.one("store.thaw")
         raise
 
 

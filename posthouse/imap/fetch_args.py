@@ -35,6 +35,7 @@ class Attribute(enum.Enum):
     BODYSTRUCTURE = b"BODYSTRUCTURE"
     BODY = b"BODY"
     PREVIEW = b"PREVIEW"
+    SAVEDATE = b"SAVEDATE"
 
 
 class Text(enum.Enum):

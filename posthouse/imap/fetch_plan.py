@@ -34,8 +34,8 @@ class Batch:
     """Some messages with what the plan needs of them. All columns are equally long."""
 
     __slots__ = (
-        "dates", "email_ids", "emails", "flags", "modseqs", "numbers", "origins", "parts", "raws",
-        "received", "sizes", "texts", "threads", "uids", "utf8",
+        "dates", "email_ids", "emails", "flags", "mailbox_id", "modseqs", "numbers", "origins", "parts", "raws",
+        "received", "saved", "sizes", "texts", "threads", "uids", "utf8",
     )  # fmt: skip
 
     def __init__(self, rows: Rows, index: MailboxIndex, texts: FlagTexts, *, utf8: bool) -> None:
@@ -47,6 +47,8 @@ class Batch:
         self.sizes = rows.column(index.sizes)
         self.received = rows.column(index.received)
         self.email_ids = rows.column(index.email_ids)
+        self.mailbox_id = index.mailbox_id
+        self.saved: Sequence[int | None] = ()
         self.texts = texts
         self.dates = DateTexts()
         self.utf8 = utf8
@@ -67,6 +69,7 @@ class Batch:
         kept = Batch.__new__(Batch)
         for name in ("numbers", "uids", "flags", "modseqs", "sizes", "received", "email_ids"):
             setattr(kept, name, keep(getattr(self, name)))
+        kept.mailbox_id, kept.saved = self.mailbox_id, keep(self.saved)
         kept.texts, kept.dates, kept.utf8 = self.texts, self.dates, self.utf8
         kept.raws, kept.parts = keep(self.raws), list(keep(self.parts))
         kept.origins, kept.threads = keep(self.origins), keep(self.threads)
@@ -94,6 +97,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     raw: bool
     origins: bool
     threads: bool
+    saved: bool
     parts: bool
     header_only: bool
     """Of the raw message only the header is looked at."""
@@ -101,7 +105,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reads(self) -> bool:
         """Whether the store is asked at all."""
-        return bool(self.fields) or self.raw or self.origins or self.threads
+        return bool(self.fields) or self.raw or self.origins or self.threads or self.saved
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +173,7 @@ def _needs(items: tuple[Item, ...]) -> Needs:
         raw=bool(sections),
         origins=Attribute.EMAILID in items,
         threads=Attribute.THREADID in items,
+        saved=Attribute.SAVEDATE in items,
         parts=parts,
         header_only=header_only,
     )
@@ -186,6 +191,8 @@ async def fill(batch: Batch, needs: Needs, store: Store, account_id: int) -> Bat
         batch.emails = dict(zip(needs.fields, columns, strict=False))
     if needs.origins:
         batch.origins = await store.origins(account_id, ids)
+    if needs.saved:
+        batch.saved = await store.saved_dates(account_id, batch.mailbox_id, batch.uids)
     # A None among the next two is dropped just below, with its whole row.
     if needs.threads:
         threads = await store.threads(account_id, ids)
@@ -217,6 +224,11 @@ def _dates(batch: Batch) -> tuple[Column, ...]:
     return (map(batch.dates.date_time, batch.received),)
 
 
+def _saved(batch: Batch) -> tuple[Column, ...]:
+    # Of a message that was removed meanwhile nobody knows it: RFC 8514 §4.2 has NIL.
+    return ([b"NIL" if each is None else batch.dates.date_time(each) for each in batch.saved],)
+
+
 def _bodies(batch: Batch) -> tuple[Column, ...]:
     return ([body(decode_parts(kept)) for kept in batch.emails["parts"]],)
 
@@ -229,6 +241,7 @@ _ATTRIBUTES: Final[dict[Attribute, Piece]] = {
     Attribute.FLAGS: Piece(b"FLAGS (%b)", lambda batch: (map(batch.texts.__getitem__, batch.flags),)),
     Attribute.UID: Piece(b"UID %d", lambda batch: (batch.uids,)),
     Attribute.INTERNALDATE: Piece(b"INTERNALDATE %b", _dates),
+    Attribute.SAVEDATE: Piece(b"SAVEDATE %b", _saved),
     Attribute.SIZE: Piece(b"RFC822.SIZE %d", lambda batch: (batch.sizes,)),
     Attribute.MODSEQ: Piece(b"MODSEQ (%d)", lambda batch: (batch.modseqs,)),
     # RFC 8474 §5.1, §5.2: the ids of JMAP; a copy has that of what it was copied from.

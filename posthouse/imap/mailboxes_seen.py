@@ -73,7 +73,7 @@ async def find(session: Session, name: str) -> Seen | None:
         return _own(box)
     if not name.startswith(OTHERS):
         return None
-    return next((each for each in await shared(session) if each.name == name), None)
+    return next((each for each in await shared(session, name) if each.name == name), None)
 
 
 async def opened(session: Session, name: str, need: str, *, otherwise: bytes = b"NONEXISTENT") -> Seen:
@@ -95,10 +95,14 @@ async def all_seen(session: Session) -> list[Seen]:
     return own + [each for each in others if each.name not in taken]
 
 
-async def shared(session: Session) -> list[Seen]:
-    """Others' mailboxes, of those who share some with this login. Cheap where nobody does."""
+async def shared(session: Session, name: str = "") -> list[Seen]:
+    """Others' mailboxes, or with a name only those of the account that it speaks of. Cheap where nobody shares."""
+
+    def named(owner: Account) -> bool:
+        return not name or name.startswith(_head(owner))
+
     found: list[Seen] = []
-    for owner, grant in await received(session.store, session.account_id):
+    for owner, grant in await received(session.store, session.account_id, named):
         with suppress(NotFound):  # the account has just been removed
             found += _of_grant(owner, await session.store.mailboxes(owner.account_id), grant)
     return found
@@ -125,11 +129,16 @@ def _own(box: Mailbox) -> Seen:
     return Seen(box, own_rights(box), box.name)
 
 
+def _head(owner: Account) -> str:
+    """What the names of somebody's mailboxes begin with."""
+    return f"{OTHERS}{owner.address.replace(SEPARATOR, _SLASH)}{SEPARATOR}"
+
+
 def _of_grant(owner: Account, mailboxes: tuple[Mailbox, ...], grant: Item) -> list[Seen]:
     shares = grants.decode(grant.data).mailboxes
     visible = [box for box in mailboxes if box.mailbox_id in shares]
     names = visible_names(visible)
-    head = f"{OTHERS}{owner.address.replace(SEPARATOR, _SLASH)}{SEPARATOR}"
+    head = _head(owner)
     found = []
     for box in visible:
         rights = given_rights(shares[box.mailbox_id], box)

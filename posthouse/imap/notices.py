@@ -76,9 +76,6 @@ class Notices:
         self._leave(self._owners.keys())
         self.on_change = None
 
-    def rest(self) -> None:
-        """There is nothing that could be had again."""
-
     def _heard(self) -> None:
         self.stirred = True
         if self.on_change is not None:

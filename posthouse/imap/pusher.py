@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from posthouse import limits
 from posthouse.errors import Temporary
@@ -33,6 +34,20 @@ class Pusher:
     def expunges(self) -> bool:
         """Whether expunges may be told. RFC 2177 §3: in IDLE all updates may come: the command is in progress."""
         return True
+
+    def start(self) -> None:
+        """Push what is to be told now and from now on. All output must have been handed over before."""
+        if self._session.view is not None:
+            self._session.view.rest()
+        self._listen(self.heard)
+        self.heard()
+
+    def _listen(self, heard: Callable[[], None] | None) -> None:
+        session = self._session
+        if session.view is not None:
+            session.view.on_change = heard
+        if session.notices is not None:
+            session.notices.on_change = heard
 
     def heard(self) -> None:
         """Something may have changed."""
@@ -62,6 +77,7 @@ class Pusher:
 
     async def stop(self) -> None:
         """Let a push under way finish, so that lines do not mix with the next command's."""
+        self._listen(None)
         if self._task is not None:
             await asyncio.wait((self._task,))
 
@@ -105,23 +121,11 @@ class PacedPusher(Pusher):
             self._timer = None
 
 
-async def read_line(session: Session, pusher: Pusher) -> bytes:
-    """The client's next line; until it comes, changes are pushed. All output must have been handed over before."""
-    sources = [each for each in (session.view, session.notices) if each is not None]
-    for source in sources:
-        source.rest()
-        source.on_change = pusher.heard
-    pusher.heard()
+async def line_between_commands(session: Session) -> bytes:
+    """The client's next line; until it comes, it is told at once of what happens."""
+    pusher = PacedPusher(session, between=True)
+    pusher.start()
     try:
         return await session.read_line()
     finally:
-        for source in sources:
-            source.on_change = None
         await pusher.stop()
-
-
-async def next_line(session: Session) -> bytes:
-    """The client's next line between two commands; with NOTIFY it is told at once of what happens meanwhile."""
-    if session.notices is None or not session.notices.at_once:
-        return await session.read_line()
-    return await read_line(session, PacedPusher(session, between=True))

@@ -80,6 +80,13 @@ class Sent(Key, frozen=True, kw_only=True):
     bound: int
 
 
+class Saved(Key, frozen=True, kw_only=True):
+    """RFC 8514 §4.3: least ≤ the day on which it came into the mailbox < bound, as Sent's."""
+
+    least: int
+    bound: int
+
+
 class TextIn(Key, frozen=True, kw_only=True):
     """A substring of the text; `field` as Store.search_text takes it."""
 
@@ -186,7 +193,7 @@ def cost(key: Key) -> int:
     match key:
         case TextIn(field=field):
             return 2 if field.startswith("header:") else 3
-        case Sent() | ObjectId():
+        case Sent() | Saved() | ObjectId():
             return 1
         case Not(key=inner):
             return cost(inner)

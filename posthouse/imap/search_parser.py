@@ -29,6 +29,7 @@ from posthouse.imap.search_keys import (
     ObjectId,
     Or,
     Return,
+    Saved,
     SearchArgs,
     Sent,
     SortArgs,
@@ -323,6 +324,10 @@ def _sent(least: int, bound: int) -> Key:
     return Sent(least=least, bound=bound)
 
 
+def _saved(least: int, bound: int) -> Key:
+    return Saved(least=least, bound=bound)
+
+
 def _constant(key: Key) -> Callable[[_Parser], Key]:
     return lambda _: key
 
@@ -367,6 +372,10 @@ _KEYS: Final[dict[bytes, Callable[[_Parser], Key]]] = {
     b"SENTBEFORE": lambda parser: parser.day_key(_sent, before=True, after=False),
     b"SENTON": lambda parser: parser.day_key(_sent, before=False, after=False),
     b"SENTSINCE": lambda parser: parser.day_key(_sent, before=False, after=True),
+    b"SAVEDBEFORE": lambda parser: parser.day_key(_saved, before=True, after=False),
+    b"SAVEDON": lambda parser: parser.day_key(_saved, before=False, after=False),
+    b"SAVEDSINCE": lambda parser: parser.day_key(_saved, before=False, after=True),
+    b"SAVEDATESUPPORTED": _constant(EVERY),  # RFC 8514 §4.3: in every mailbox
     b"LARGER": lambda parser: parser.size_key(True),
     b"SMALLER": lambda parser: parser.size_key(False),
     b"OLDER": lambda parser: parser.age_key(True),

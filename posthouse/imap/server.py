@@ -23,7 +23,7 @@ from posthouse.imap import encode
 from posthouse.imap.capabilities import capabilities, from_rows
 from posthouse.imap.commands import TABLE
 from posthouse.imap.dispatch import serve_command
-from posthouse.imap.pusher import next_line
+from posthouse.imap.pusher import line_between_commands
 from posthouse.imap.refusal import Goodbye
 from posthouse.imap.session import Services, Session, State
 from posthouse.net.buffer import LineTooLong
@@ -114,7 +114,10 @@ async def _converse(session: Session) -> None:
     in_a_row = 0
     while session.state is not State.LOGOUT:
         try:
-            line = await next_line(session)
+            if session.notices is not None and session.notices.at_once:
+                line = await line_between_commands(session)
+            else:
+                line = await session.read_line()
         except LineTooLong:
             session.bad += 1
             session.send(b"* BAD [TOOBIG] The line is too long\r\n")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Final
@@ -40,7 +40,7 @@ class SharedView(View):
     __slots__ = (
         "_caller",
         "_changed_since",
-        "_end_watches",
+        "_end_watch_of_owner",
         "_examined",
         "_in_doubt",
         "_looking",
@@ -68,15 +68,12 @@ class SharedView(View):
         super().__init__(
             store, index, mailbox_name=seen.name, read_only=read_only or not seen.rights & acl.WRITES
         )
-        self._end_watches: tuple[Callable[[], None], ...] = (
-            store.watch_account(index.account_id, self._doubt),
-            store.watch_people(self._doubt),
-        )
+        # grants, and whether the owner is disabled or removed: all are changes of the owner's account
+        self._end_watch_of_owner = store.watch_account(index.account_id, self._doubt)
 
     def close(self) -> None:
         """Stop watching the mailbox and its owner."""
-        for end in self._end_watches:
-            end()
+        self._end_watch_of_owner()
         super().close()
 
     # --- rights -------------------------------------------------------------------------------------------
@@ -163,8 +160,7 @@ class SharedView(View):
     def _lose(self) -> None:
         """Nothing shows any more: what is left looks like a mailbox that was deleted."""
         self._end_watch()
-        for end in self._end_watches:
-            end()
+        self._end_watch_of_owner()
         nothing = MailboxIndex(self.index.account_id, self.index.mailbox_id, self.index.uid_validity)
         nothing.uid_next, nothing.highest_modseq = self.uid_next, self.index.highest_modseq
         nothing.removed = True

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
+from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.message.address import normalize_domain
 from posthouse.store.interface import ChangeQueued, Store, WakeDestination
@@ -71,15 +72,20 @@ class Queue:
         return _row(message)
 
     async def queue_change(self, *, action: str, ids: tuple[int, ...]) -> int:
-        """retry, hold, release, drop or fail messages; the result counts recipients. NotFound."""
+        """retry, hold, release, drop or fail messages; the result counts recipients.
+
+        NotFound when one of them is not there: then none was changed.
+        """
         _check_action(action)
-        changed = 0
-        for queue_id in ids:
+        messages: list[QueuedMessage] = []
+        for queue_id in dict.fromkeys(ids):
             message = await self._store.queued(queue_id)
             if message is None:
-                raise NotFound(f"no message {queue_id} in the queue")
-            self._forgive_all([message])
-            changed += await self._store.apply(self._change(action, queue_id))
+                raise NotFound(f"no message {queue_id} in the queue; nothing was changed")
+            messages.append(message)
+        changed = 0
+        for start in range(0, len(messages), limits.QUEUE_PAGE):
+            changed += await self._change_page(action, messages[start : start + limits.QUEUE_PAGE])
         return changed
 
     async def queue_change_all(self, *, action: str) -> AsyncIterator[int]:

@@ -17,6 +17,7 @@ from posthouse import limits
 from posthouse.accounts.factors import factor_key, is_second_factor
 from posthouse.errors import NotFound
 from posthouse.operations.administration import Method
+from posthouse.store import metadata
 from posthouse.store.credentials import AddCredential, Credential, CredentialKind, live
 from posthouse.store.interface import AddAppPassword, Op, PutAccount, PutItem, Store
 from posthouse.store.model import Account, AppPassword
@@ -61,7 +62,11 @@ class Returning:
 
     def commands(self) -> dict[str, Method]:
         """By their names."""
-        return {"account.return": self.account_return, "account.return-items": self.account_return_items}
+        return {
+            "account.return": self.account_return,
+            "account.return-items": self.account_return_items,
+            "account.return-annotation": self.account_return_annotation,
+        }
 
     async def account_return_items(self, *, address: str, kind: str, items: tuple[KeptItem, ...]) -> None:
         """Give an account some items, under the numbers that they had. NotFound."""
@@ -75,6 +80,21 @@ class Returning:
                 )
                 for each in items
             )
+        )
+
+    async def account_return_annotation(
+        self, *, address: str, mailbox: str, entry: str, value: bytes
+    ) -> None:
+        """Note something of a mailbox (empty: of the account) again, if it has come back. NotFound."""
+        account_id = (await self._account(address)).account_id
+        number = metadata.ACCOUNT_WIDE
+        if mailbox:
+            box = await self._store.mailbox(account_id, mailbox)
+            if box is None:
+                return
+            number = box.mailbox_id
+        await self._store.apply(
+            metadata.SetMetadata(account_id=account_id, mailbox_id=number, values={entry: value})
         )
 
     async def account_return(

@@ -316,6 +316,10 @@ class Store(TrustStore, Judgements, CredentialStore, Protocol):
         """Uploads of an account by number, None for those that are not its own or gone."""
         ...
 
+    async def saved_dates(self, account_id: int, mailbox_id: int, uids: Sequence[int]) -> list[int | None]:
+        """When each message came into this mailbox, in POSIX seconds (RFC 8514 §3); None for one that is gone."""
+        ...
+
     def watch_account(self, account_id: int, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` after any committed change to the account; the result ends it."""
         ...

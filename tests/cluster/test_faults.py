@@ -16,6 +16,7 @@ from posthouse.store.postgres.connection import Connection, TransactionLost
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
 from tests.kits.engine import Desk, furnish
+from tests.waiting import until
 
 
 def database(engine: PostgresEngine) -> str:
@@ -217,3 +218,25 @@ async def test_a_promoted_standby_has_all_that_was_answered(
             await store.close()
         standby.stop()
         primary.stop()
+
+
+async def test_a_bug_makes_no_node_deaf_for_good(
+    engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would go on to believe what it remembers of people, passwords that were revoked among it."""
+    monkeypatch.setattr(limits, "DATABASE_RETRY", 0.05)
+    notices = engine.store._engine.notices
+    await until(notices.connected.is_set)
+    forgot: list[bool] = []
+    engine.store.watch_people(lambda: forgot.append(True))
+    look = notices._look_at_people
+
+    async def broken(_connection: object) -> None:
+        monkeypatch.setattr(notices, "_look_at_people", look)
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(notices, "_look_at_people", broken)
+    await until(lambda: bool(forgot))
+    await until(notices.connected.is_set)
+    assert not notices._loops[0].done()
+    assert "other nodes are not heard" in caplog.text

@@ -20,6 +20,7 @@ from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.replacing import ReplaceKit
+from tests.kits.saved_dates import SavedDateKit
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
 from tests.kits.trust import TrustKit
@@ -54,6 +55,10 @@ class TestJudgements(JudgementKit):
 
 
 class TestReplacing(ReplaceKit):
+    pass
+
+
+class TestSavedDates(SavedDateKit):
     pass
 
 

@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from posthouse.app import App
 from posthouse.config import Store
+from posthouse.store.interface import PutAccount
 from tests.house import TestHouse, configuration, message
 from tests.imap.shared import ALICE, ALL_GIVEN, BOB, THERE, Neighbours, Person
 from tests.machine import slowness
@@ -104,3 +106,18 @@ async def test_rights_given_at_the_node_that_only_serves_imap(nodes: TwoNodes) -
     assert await alice.ok(f'MYRIGHTS "Other Users/{BOB}/Archive"') == [
         f'* MYRIGHTS "Other Users/{BOB}/Archive" lrs'
     ]
+
+
+async def test_an_owner_who_is_locked_out_at_one_node_shares_nothing_at_the_other(nodes: TwoNodes) -> None:
+    _, bob = await both(nodes, "lr")
+    await soon(bob, f"SELECT {CLUB}", "[READ-ONLY]")
+    bob.send(b"i IDLE\r\n")
+    await bob.until(b"+ ")
+    house = nodes.first.house
+    account = msgspec.structs.replace(house.accounts[ALICE], disabled=True)
+    await house.app.store.apply(PutAccount(account=account))
+    await bob.until(b"* 1 EXPUNGE")
+    bob.send(b"DONE\r\n")
+    await bob.until(b"i OK")
+    assert await bob.no(f"SELECT {CLUB}") == "NONEXISTENT"
+    await bob.ok("SELECT INBOX")

@@ -44,6 +44,7 @@ HOUSEKEEPING = {
         "note",
         "schema_version",
         "node",
+        "host",
         "lease",
         "secret",
         "stray_object",

@@ -274,3 +274,25 @@ async def test_renaming_inbox_copies_them(post: Post) -> None:
             b'* METADATA %b (/private/comment "mine")' % name,
             b"t OK GETMETADATA completed",
         ]
+
+
+async def test_what_comes_while_it_is_looked_at_is_told_once(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, other = await post.login(), await post.login()
+    await alice.command(b"ENABLE METADATA")
+    await set_by(other, b'/private/first "x"')
+    changes = post.store.item_changes
+
+    async def slowly(account_id: int, kind: str, since: int) -> object:
+        found = await changes(account_id, kind, since)
+        monkeypatch.undo()
+        await set_by(other, b'/private/second "x"')
+        return found
+
+    monkeypatch.setattr(post.store, "item_changes", slowly)
+    told = await said(alice, b"NOOP") + await said(alice, b"NOOP")
+    assert [line for line in told if line.startswith(b"* ")] == [
+        b"* METADATA INBOX /private/first",
+        b"* METADATA INBOX /private/second",
+    ]

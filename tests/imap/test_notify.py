@@ -10,6 +10,7 @@ import pytest
 from posthouse import limits
 from posthouse.store.interface import CreateMailbox
 from tests.imap.conftest import Client, Post
+from tests.imap.test_compress import Deflated
 
 NEWS = b"From: alice@example.org\r\nTo: bob@example.org\r\nSubject: Re: good morning\r\n\r\n!\r\n"
 MESSAGES = b"(MessageNew MessageExpunge)"
@@ -570,3 +571,28 @@ async def test_a_pause_follows_each_push(post: Post, monkeypatch: pytest.MonkeyP
     await append(other, b"box")
     (line,) = await ok(told, b"NOOP")
     assert b"MESSAGES 5 " in line, "a command does not wait for it"
+
+
+async def test_a_compressed_client_is_told_at_once_too(post: Post) -> None:
+    plain, other = await two(post, b"box")
+    assert (await plain.command(b"COMPRESS DEFLATE"))[-1].startswith(b"t OK ")
+    told = Deflated(plain)
+    await ok(told, b"SELECT INBOX")
+    await ok(told, b"NOTIFY SET (selected (MessageNew (uid) MessageExpunge)) (personal %b)" % MESSAGES)
+    await append(other, b"box")
+    assert (await heard(told))[0].startswith(b"* STATUS box (MESSAGES 1 ")
+    await append(other, b"INBOX")
+    assert await heard(told, 2) == [b"* 1 EXISTS", b"* 1 FETCH (UID 1)"]
+
+
+async def test_replacing_a_message_oneself(post: Post) -> None:
+    await post.fill(NEWS, NEWS)
+    told, _ = await two(post)
+    replace = b"REPLACE 1 INBOX {%d+}\r\n%b" % (len(NEWS), NEWS)
+    await ok(told, b"SELECT INBOX")
+    await ok(told, b"NOTIFY SET (selected (MessageNew (uid) MessageExpunge))")
+    lines = [line for line in await ok(told, replace) if b"OK [" not in line]
+    assert lines == [b"* 1 EXPUNGE", b"* 2 EXISTS"], "§5.2: no FETCH of one's own"
+    await ok(told, b"NOTIFY NONE")
+    lines = [line for line in await ok(told, replace) if b"OK [" not in line]
+    assert lines == [b"* 1 EXPUNGE"], "what one removes oneself is answered"

@@ -11,7 +11,8 @@ from posthouse import limits
 from posthouse.imap.notify_args import Event, Group, Scope
 from posthouse.imap.notify_watch import Filter, Named, Watch
 from posthouse.imap.sight import Sight
-from posthouse.store.model import Mailbox
+from posthouse.store.interface import Added, AddEmail
+from posthouse.store.model import Content, Mailbox
 
 PERSONAL = Filter((Group(Scope.PERSONAL, (), frozenset({Event.MAILBOX_NAME})),))
 
@@ -130,3 +131,15 @@ def test_one_that_takes_the_place_of_one_that_is_gone() -> None:
 def test_a_child_that_is_watched_alone() -> None:
     filter_ = Filter((Group(Scope.MAILBOXES, ("a/b", "x/b"), frozenset({Event.MAILBOX_NAME})),))
     assert told(["a", "a/b"], {1: "x", 2: "x/b"}, filter_) == [("x/b", "a/b")]
+
+
+def test_ones_own_message_behind_anothers_is_told_with_it() -> None:
+    messages = Filter((Group(Scope.PERSONAL, (), frozenset({Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE})),))
+    before = box(1, "a")
+    add = AddEmail(account_id=1, mailbox_id=1, content=Content.of(b""), received_at=0)
+    for own, total, told_too in ((1, 1, False), (2, 1, True)):
+        watch = Watch(messages, 1, sight({1: before}))
+        watch.note_own(add, Added(uid_validity=1, uid=own, email_id=1, modseq=2))
+        after = msgspec.structs.replace(before, uid_next=own + 1, total=total)
+        difference = watch.difference(sight({1: after}))
+        assert any(watch.status(each, difference, condstore=False) for each in difference.changed) is told_too

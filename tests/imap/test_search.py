@@ -145,7 +145,7 @@ async def test_a_search_that_fails_empties_the_saved_result(monkeypatch: pytest.
     assert view is not None
     await talk("SEARCH RETURN (SAVE) ALL")
     assert len(view.saved) == COUNT
-    assert (await talk("SEARCH RETURN (SAVE) 99"))[-1].startswith("BAD")
+    assert (await talk("SEARCH RETURN (SAVE) NONSENSE"))[-1].startswith("BAD")
     assert len(view.saved) == COUNT  # RFC 9051 §6.4.4.1: BAD changes nothing
 
     async def down(*args: object) -> frozenset[int]:

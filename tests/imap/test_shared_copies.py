@@ -218,3 +218,33 @@ async def test_one_cannot_copy_what_one_may_not_read(people: Neighbours) -> None
     assert await bob.no("COPY 1 Nothing") == "TRYCREATE"
     assert await bob.no(f'COPY 1 "{THERE}/Nothing"') == "NONEXISTENT"
     assert await bob.no(f'COPY 1 "{THERE}/INBOX"') == "NONEXISTENT"
+
+
+async def test_the_right_to_add_is_looked_at_before_each_commit_too(
+    people: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "IMAP_COPY_ACROSS", 1)
+    alice, bob = await shared_club(people, "lri", count=0)
+    await people.house.fill(BOB, 5)
+    store = people.house.app.store
+    commit = store.commit
+    counted: list[int] = []
+
+    async def interrupted(*ops: object) -> object:
+        found = await commit(*ops)  # type: ignore[arg-type]
+        if any(isinstance(op, AddEmail) for op in ops):
+            counted.append(1)
+            if len(counted) == 2:
+                await alice.ok(f"SETACL Club {BOB} -i")
+        return found
+
+    monkeypatch.setattr(store, "commit", interrupted)
+    await bob.ok("SELECT INBOX")
+    assert await bob.no(f"UID COPY 1:* {CLUB}") == "NOPERM"
+    assert await people.house.total(ALICE, "Club") == 0
+    counted.clear()
+    await alice.ok(f"SETACL Club {BOB} +i")
+    answer = await bob.ask(f"MOVE 1:* {CLUB}")
+    assert answer[-1].startswith("t NO [NOPERM] ")
+    assert await people.house.total(ALICE, "Club") == 2
+    assert await people.house.total(BOB) == 3

@@ -215,3 +215,23 @@ async def test_many_changes_at_once_end_in_what_was_last(people: Neighbours) -> 
     await bob.ok("STORE 1 +FLAGS (\\Seen)")
     await take_back(people, alice)
     assert (await bob.ok("NOOP"))[-1] == "* 1 EXPUNGE"
+
+
+@pytest.mark.parametrize("command", ["SELECT", "EXAMINE"])
+async def test_a_right_that_goes_while_the_mailbox_is_being_opened(
+    people: Neighbours, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    alice, bob = await shared_club(people, "lr")
+    store = people.house.app.store
+    index = store.index
+
+    async def slow(*args: int) -> object:
+        found = await index(*args)
+        monkeypatch.setattr(store, "index", index)
+        await take_back(people, alice)
+        return found
+
+    monkeypatch.setattr(store, "index", slow)
+    told = await bob.ask(f"{command} {CLUB}")
+    assert told == ["t NO [NONEXISTENT] No such mailbox"]
+    assert (await bob.ask("FETCH 1 FLAGS"))[-1].startswith("t BAD "), "nothing is selected"

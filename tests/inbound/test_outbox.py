@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -11,6 +13,7 @@ from posthouse.inbound.outbox import KIND, Address, Envelope, Outbox, Submission
 from posthouse.inbound.sign import UNSIGNED, Signed
 from posthouse.limits import OUTBOX_GIVE_UP
 from posthouse.smtp.replies import DAMAGED
+from posthouse.store.account_model import Item
 from posthouse.store.interface import AddUpload, PutAccount, PutItem
 from posthouse.store.model import Content, Event
 from tests.inbound.small_house import NOW, SMALL_QUOTA, SmallHouse
@@ -184,3 +187,106 @@ async def test_lines_that_do_not_end_as_in_smtp_are_sent_as_such(house: SmallHou
     assert sent.endswith(b"\r\n\r\none\r\ntwo\r\nthree\r\nend\r\n")
     assert sent.count(b"\r") == sent.count(b"\n") == sent.count(b"\r\n")
     assert sent.endswith(signed[0])
+
+
+# --- limits -------------------------------------------------------------------------------------------------
+
+
+async def item_of(held: Held) -> Item:
+    (item,) = await held.house.real_store.items(held.house.accounts["alice"].account_id, KIND)
+    return item
+
+
+async def test_what_could_not_be_taken_is_tried_again_in_a_minute(house: SmallHouse) -> None:
+    held = Held(house)
+    await house.fill_up("small")
+    await held.hold("small@example.test")
+    await held.due()
+    assert (await item_of(held)).due_at == NOW + 60
+
+
+async def test_what_was_begun_and_broke_off_is_looked_at_in_half_a_minute(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(house)
+    await held.hold("bob@example.test")
+
+    async def dies(_mail: Mail) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(house.pipeline, "accept", dies)
+    with pytest.raises(asyncio.CancelledError):
+        await held.due()
+    assert (await item_of(held)).due_at == NOW + 30
+
+
+async def test_what_became_of_it_is_looked_up_less_and_less_often(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a second, two, four, …, an hour, and after 181 times not at all: that is over a week."""
+    held = Held(house)
+    await held.hold(FAR)
+    asked: list[int] = []
+    events = house.real_store.events
+
+    async def counted(*, trace_id: str, limit: int) -> list[Event]:
+        asked.append(limit)
+        return await events(trace_id=trace_id, limit=limit)
+
+    monkeypatch.setattr(house.real_store, "events", counted)
+    (first,) = await house.real_store.items_due(KIND, NOW, 10)
+    await held.outbox._due(first)
+    waits = []
+    while (item := await item_of(held)).due_at is not None:
+        waits.append(round(item.due_at - held.now))
+        held.now = item.due_at
+        await held.outbox._due(item)
+    assert waits[:13] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600]
+    assert set(waits[12:]) == {3600}
+    assert len(waits) == 181
+    assert sum(waits) > 7 * 86_400
+    assert set(asked) == {10_000}
+
+
+async def test_the_outbox_takes_a_hundred_at_a_time_and_looks_every_minute(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(house)
+    asked: list[int] = []
+    waited: list[float | None] = []
+    items_due, timeout = house.real_store.items_due, asyncio.timeout
+
+    async def counted(kind: str, before: float, limit: int) -> list[Item]:
+        asked.append(limit)
+        return await items_due(kind, before, limit)
+
+    def at_once(delay: float | None) -> asyncio.Timeout:
+        waited.append(delay)
+        return timeout(0)
+
+    monkeypatch.setattr(house.real_store, "items_due", counted)
+    monkeypatch.setattr(asyncio, "timeout", at_once)
+    await held.outbox._round()
+    assert (asked, waited) == ([100], [60.0])
+
+
+@pytest.mark.parametrize("fault", [Damaged("of the store"), RuntimeError("unforeseen")])
+async def test_after_a_fault_the_outbox_rests_half_a_minute(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    held = Held(house)
+    rested: list[float] = []
+
+    async def broken(*_: object) -> list[Item]:
+        raise fault
+
+    async def rest(seconds: float) -> None:
+        rested.append(seconds)
+        if len(rested) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(house.real_store, "items_due", broken)
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    with pytest.raises(asyncio.CancelledError):
+        await held.outbox._run()
+    assert rested == [30.0] * 3

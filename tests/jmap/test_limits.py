@@ -485,3 +485,17 @@ async def test_a_contact_that_is_changed_again_and_again_takes_its_room_once(ali
     assert (await shelves.of(alice.number)).octets < before + 100
     await alice.call("ContactCard/set", destroy=[card])
     assert (await shelves.of(alice.number)).octets < before - 5_000
+
+
+@pytest.mark.parametrize(("remembered", "kept"), [(1_000_000, [1, 2]), (1_000_001, [2])])
+async def test_threads_of_a_million_emails_are_remembered(
+    house: Any, monkeypatch: pytest.MonkeyPatch, remembered: int, kept: list[int]
+) -> None:
+    cache = MailCache(house.app.store)
+    monkeypatch.setattr(
+        type(cache.of(1)),
+        "remembered",
+        property(lambda mail: remembered if mail is cache._accounts[1] else 0),
+    )
+    cache.of(2)
+    assert list(cache._accounts) == kept

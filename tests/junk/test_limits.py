@@ -15,7 +15,7 @@ import pytest
 
 from posthouse.config import Sending as Settings
 from posthouse.errors import Temporary
-from posthouse.junk import block_lists, clamav, greylist, guard, markup, rspamd, sending, tokens
+from posthouse.junk import block_lists, clamav, classifier, greylist, guard, markup, rspamd, sending, tokens
 from posthouse.junk.block_lists import BlockList, BlockLists, ListKind
 from posthouse.junk.clamav import ClamAv
 from posthouse.junk.classifier import Model, _Kept
@@ -483,3 +483,18 @@ def test_a_model_that_somebody_has_blown_up_is_an_empty_one() -> None:
     assert len(packed) < 20_000
     assert Model.unpack(packed).empty
     assert not Model.unpack(zlib.compress(msgspec.msgpack.encode(_Kept(1, 3, 3, {"x": 1}, [])))).empty
+
+
+@pytest.mark.parametrize(("known", "weighed"), [(149, 149), (150, 150), (400, 150)])
+def test_the_hundred_and_fifty_most_telling_words_decide(
+    monkeypatch: pytest.MonkeyPatch, known: int, weighed: int
+) -> None:
+    """However many words stand beside them."""
+    names = tuple(f"word{number}" for number in range(known))
+    model = Model()
+    model.learn(names, junk=True)
+    model.learn(("nothing",), junk=False)
+    counted: list[int] = []
+    monkeypatch.setattr(classifier, "_chi_square", lambda _value, count: counted.append(count) or 0.5)
+    model.score(names)
+    assert counted == [weighed] * 2

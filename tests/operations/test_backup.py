@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pyotp
@@ -16,6 +17,7 @@ import pytest
 from posthouse import limits
 from posthouse.accounts.factors import Factors, is_second_factor
 from posthouse.cli.backup import copy_configuration
+from posthouse.cli.session import Session
 from posthouse.config import Config
 from posthouse.errors import StoreUnavailable
 from posthouse.house import House
@@ -23,6 +25,8 @@ from posthouse.operations.backup import Backups, read_manifest
 from posthouse.operations.returning import Returning
 from posthouse.store.credentials import AddCredential, Credential, CredentialKind
 from posthouse.store.interface import PutItem
+from posthouse.store.metadata import SetMetadata
+from tests.kits.metadata import values_of
 from tests.operations.shell import ALICE, BOB, Shell
 
 LARGE = b"x" * 40_000
@@ -308,6 +312,36 @@ def test_an_account_comes_back_with_all_that_logs_it_in_but_browsers(shell: Shel
     assert "is back" not in shell("restore", str(folder), "--account", ALICE), "what is there stays as it is"
 
 
+def test_what_programs_noted_of_mailboxes_comes_back_with_the_account(shell: Shell, tmp_path: Path) -> None:
+    values = {"/private/comment": b"\xff\0", "/shared/vendor/a/b": b""}
+
+    async def at(house: House, name: str) -> tuple[int, int]:
+        account = await house.store.account(ALICE)
+        assert account is not None
+        mailbox = await house.store.mailbox(account.account_id, name) if name else None
+        return account.account_id, 0 if mailbox is None else mailbox.mailbox_id
+
+    async def note() -> None:
+        house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
+        for name in ("Work", ""):
+            account_id, number = await at(house, name)
+            await house.store.apply(SetMetadata(account_id=account_id, mailbox_id=number, values={**values}))
+        await house.close()
+
+    async def look() -> None:
+        house = await House.open(Config(hostname="mx.north.test", data=tmp_path / "data"))
+        for name in ("Work", ""):
+            assert await values_of(house.store, *await at(house, name)) == values
+        await house.close()
+
+    asyncio.run(note())
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    shell("restore", str(folder), "--account", ALICE)
+    asyncio.run(look())
+
+
 def test_an_account_whose_second_factor_cannot_come_back_does_not_come_back_without(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,6 +361,28 @@ def test_an_account_whose_second_factor_cannot_come_back_does_not_come_back_with
     shell("restore", str(folder), "--account", ALICE, code=1)
     assert seen == [True], "meanwhile nobody gets in"
     assert ALICE not in shell("account", "list")
+
+
+def test_an_account_whose_return_is_broken_off_does_not_stay_by_half(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next time it would be taken for one that is there, and never be let in again."""
+    asyncio.run(_furnish_logins(tmp_path))
+    folder = tmp_path / "backup"
+    shell("backup", str(folder))
+    shell("account", "remove", ALICE, "--yes")
+    one = Session.one
+
+    def cut_off(self: Session, command: str, body: bytes = b"", **arguments: Any) -> Any:
+        if command == "account.return":
+            raise KeyboardInterrupt
+        return one(self, command, body, **arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "one", cut_off)
+        shell("restore", str(folder), "--account", ALICE, code=1)
+    assert ALICE not in shell("account", "list")
+    assert f"{ALICE} is back with its password" in shell("restore", str(folder), "--account", ALICE)
 
 
 def test_what_cannot_be_is_said(shell: Shell, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from posthouse import limits
+from posthouse.errors import NotFound
 from posthouse.house import House
 from posthouse.store.interface import ChangeQueued, Enqueue
 from posthouse.store.model import Content, NewQueued, NewRecipient, QueuedMessage, RecipientState
@@ -29,6 +30,22 @@ async def change(house: House, action: str) -> list[int]:
 
 def states(messages: list[QueuedMessage]) -> set[RecipientState]:
     return {one.state for message in messages for one in message.recipients}
+
+
+async def test_messages_are_acted_on_all_or_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names one that is gone has mistaken something: nothing is done before that is known."""
+    monkeypatch.setattr(limits, "QUEUE_PAGE", 3)
+    await fill(house)
+    ids = [message.queue_id for message in await house.store.queue()]
+    command = house.administration.command("queue.change")
+    with pytest.raises(NotFound, match=r"no message 9999 in the queue; nothing was changed"):
+        await command.call({"action": "drop", "ids": [*ids[:2], 9999]}, b"")
+    assert len(await house.store.queue()) == MESSAGES
+    assert await command.call({"action": "hold", "ids": [*ids[:5], ids[0]]}, b"") == 10
+    held = [
+        message.queue_id for message in await house.store.queue() if RecipientState.HELD in states([message])
+    ]
+    assert held == ids[:5]
 
 
 async def test_all_of_a_queue_of_several_pages_is_acted_on(

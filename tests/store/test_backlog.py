@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from posthouse import limits
+from posthouse.store.memory.backlog import Backlog
 from tests.kits.engine import furnish
 from tests.store.conftest import SqliteEngine
 
@@ -39,3 +40,18 @@ async def test_envelopes_that_wait_to_be_written_are_bounded(
     assert parts._derived_waiting.waiting == 0
     await store.emails(desk.id, ids, ["envelope"])
     assert not parts._jobs, "it was written"
+
+
+async def test_a_hundred_and_twenty_eight_megabytes_of_snapshots_wait(engine: SqliteEngine) -> None:
+    backlog = engine.store._engine._snapshots_waiting
+    await check_snapshots(backlog)
+
+
+async def check_snapshots(backlog: Backlog) -> None:
+    started: list[object] = []
+    backlog._start = lambda job: (started.append(job), job.close())  # type: ignore[assignment, func-returns-value]
+    assert backlog.hand_over(100 * 2**20, lambda _: None)
+    assert backlog.hand_over(28 * 2**20, lambda _: None)
+    assert not backlog.hand_over(1, lambda _: None)
+    assert len(started) == 2
+    backlog.waiting = 0

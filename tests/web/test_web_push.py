@@ -234,3 +234,30 @@ async def test_a_subscription_goes_with_the_token_that_made_it(alice: Client, se
         await alice.house.fill("alice@example.test", 1)
         await asyncio.sleep(0.02)
     await program.http.aclose()
+
+
+@pytest.mark.parametrize(("watched", "taken"), [(19_999, True), (20_000, False)])
+async def test_subscriptions_of_twenty_thousand_accounts_are_watched(
+    alice: Client, monkeypatch: pytest.MonkeyPatch, watched: int, taken: bool
+) -> None:
+    pusher = alice.house.app._pusher
+    assert pusher is not None
+    asked: list[int] = []
+    items_due = alice.house.app.store.items_due
+
+    async def counted(kind: str, before: float, limit: int) -> list[Any]:
+        asked.append(limit)
+        return await items_due(kind, before, limit)
+
+    monkeypatch.setattr(alice.house.app.store, "items_due", counted)
+    await pusher.start()
+    assert asked == [20_000]
+    others = dict.fromkeys(range(10**6, 10**6 + watched))
+    monkeypatch.setattr(pusher, "_tasks", others)
+    pusher.look(alice.number)
+    assert (alice.number in others) is taken
+    if taken:
+        task = others.pop(alice.number)
+        assert task is not None
+        task.cancel()
+    others.clear()

@@ -268,7 +268,7 @@ FETCH: Final = Command(
     run=run_fetch,
     uid=True,
     expunges=False,
-    capabilities=(b"BINARY", b"PREVIEW"),
+    capabilities=(b"BINARY", b"PREVIEW", b"SAVEDATE"),
     rfc="RFC 9051 §6.4.5",
 )
 ROWS: Final = (FETCH,)

@@ -27,7 +27,7 @@ Fit = Callable[[str], str]
 
 async def create(session: Session, name: str, fit: Fit) -> Completion:
     """Make a mailbox below one that allows it, with the levels between."""
-    boxes = await shared(session)
+    boxes = await shared(session, name)
     if any(each.name == name for each in boxes):
         raise No(b"ALREADYEXISTS", "The mailbox exists already")
     parent = nearest_above(name, boxes)
@@ -79,7 +79,7 @@ async def delete(session: Session, name: str) -> None:
 
 async def rename(session: Session, old: str, new: str, fit: Fit) -> None:
     """Give a mailbox another name, or another parent of the same owner's."""
-    boxes = await shared(session)
+    boxes = await shared(session, old)
     seen = next((each for each in boxes if each.name == old), None)
     if seen is None:
         raise No(b"NONEXISTENT", "No such mailbox")

@@ -16,7 +16,7 @@ from typing import Final
 
 from posthouse import limits
 from posthouse.imap import encode
-from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
+from posthouse.imap.commands.row import SELECTED, Command, Completion, No
 from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
 from posthouse.imap.search_keys import (
     DAY,
@@ -32,12 +32,14 @@ from posthouse.imap.search_keys import (
     ObjectId,
     Or,
     Return,
+    Saved,
     SearchArgs,
     Sent,
     TextIn,
     cost,
 )
 from posthouse.imap.search_parser import parse_search
+from posthouse.imap.sequence import SequenceSet
 from posthouse.imap.session import Session
 from posthouse.imap.view import View
 from posthouse.message.date import parse_date
@@ -111,6 +113,8 @@ class Search:
                 return await self._text(field, needle, places)
             case Sent(least=least, bound=bound):
                 return await self._sent(least, bound, places)
+            case Saved(least=least, bound=bound):
+                return await self._saved(least, bound, places)
             case ObjectId(number=number, thread=thread):
                 return await self._objects(number, thread, places)
         if len(places) > limits.IMAP_SEARCH_STEP:
@@ -147,12 +151,21 @@ class Search:
                     return [place for place in places if received[place] <= then]
                 return [place for place in places if received[place] >= then]
             case Messages(messages=messages, uid=uid):
-                wanted = self._view.select(messages, uid=uid)
+                wanted = self._wanted(messages, uid)
                 if wanted == self._view.known:
                     return places
                 uids = snapshot.uids
                 return [place for place in places if uids[place] in wanted]
         raise AssertionError(f"no rule for {key!r}")
+
+    def _wanted(self, messages: SequenceSet, uid: bool) -> Ranges:
+        view = self._view
+        if uid or messages.saved:
+            return view.select(messages, uid=uid)
+        # RFC 7377 §2: in any search, numbers beyond the end of the mailbox are no error.
+        known = view.known
+        within = messages.resolve(len(known)) & Ranges.between(1, len(known)) if known else EMPTY
+        return Ranges((known.nth(first), known.nth(last)) for first, last in within.pairs()) & known
 
     async def _text(self, field: str, needle: str, places: Places) -> Places:
         email_ids = self.snapshot.email_ids
@@ -170,6 +183,20 @@ class Search:
             for place, row in zip(part, rows, strict=True):
                 if row is not None and _sent_within(row[0], row[1], least, bound):
                     found.append(place)
+        return found
+
+    async def _saved(self, least: int, bound: int, places: Places) -> Places:
+        found: Places = []
+        mailbox_id = self._view.index.mailbox_id
+        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
+            part = places[first : first + limits.IMAP_FETCH_ROWS]
+            uids = [self.snapshot.uids[place] for place in part]
+            dates = await self._session.store.saved_dates(self.account_id, mailbox_id, uids)
+            found += [
+                place
+                for place, saved in zip(part, dates, strict=True)
+                if saved is not None and least <= saved < bound
+            ]
         return found
 
     async def _objects(self, wanted: int, thread: bool, places: Places) -> Places:
@@ -219,19 +246,23 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     found = numbers_of(search, places, args)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
-        send_esearch(session, args, found, modseq, _ascending)
+        send_esearch(session, args, found, modseq, ascending)
     else:
         send_numbers(session, b"SEARCH", found, modseq)
     return None
 
 
-def _ascending(found: list[int]) -> bytes:
+def ascending(found: list[int]) -> bytes:
+    """Messages as a set."""
     return str(Ranges.of_sorted(found)).encode("ascii")
 
 
-async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
-    """Find. No for a charset that nobody knows; what goes wrong empties the variable that it would have set."""
-    view = session.view
+async def look(session: Session, args: SearchArgs, view: View | None = None) -> tuple[Search, Places]:
+    """Find, in the selected mailbox or in `view`.
+
+    No for a charset that nobody knows; what goes wrong empties the variable that it would have set.
+    """
+    view = view or session.view
     assert view is not None
     saves = args.returns is not None and Return.SAVE in args.returns
     if args.unknown_charset:
@@ -246,8 +277,6 @@ async def look(session: Session, args: SearchArgs) -> tuple[Search, Places]:
     search = Search(session, view, (await view.texts()).keywords)
     try:
         places = await search.find(args.key)
-    except Bad:
-        raise  # RFC 9051 §6.4.4.1: a search that is answered BAD leaves the variable as it was
     except Exception:
         if saves:
             view.saved = EMPTY
@@ -322,6 +351,16 @@ def send_esearch(
     words = [b"* ESEARCH (TAG %b)" % encode.string(session.tag)]
     if args.uid:
         words.append(b"UID")
+    words += result_items(args, found, modseq, as_set)
+    session.send(b" ".join(words) + b"\r\n")
+
+
+def result_items(
+    args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[list[int]], bytes]
+) -> list[bytes]:
+    """search-return-data: what the result options ask for."""
+    returns = args.returns if args.returns is not None else frozenset({Return.ALL})
+    words = []
     if found:
         if Return.MIN in returns:
             words.append(b"MIN %d" % found[0])
@@ -337,7 +376,7 @@ def send_esearch(
         words.append(b"COUNT %d" % len(found))
     if found and modseq:
         words.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
-    session.send(b" ".join(words) + b"\r\n")
+    return words
 
 
 SEARCH: Final = Command(

@@ -136,7 +136,7 @@ async def run_select(session: Session, args: SelectArgs) -> Completion:
     list_line = await _list_line(session, mailbox) if session.rev2 else b""
     keywords = await session.store.keywords(mailbox.account_id)
     index = await session.store.index(mailbox.account_id, mailbox.mailbox_id)
-    view = session.view = _view(session, seen, index, args.read_only)
+    view = session.view = view_of(session, seen, index, args.read_only)
     if view.in_doubt:
         await _look_first(session, view)
     session.state = State.SELECTED
@@ -153,7 +153,8 @@ async def run_select(session: Session, args: SelectArgs) -> Completion:
     return Completion(b"READ-ONLY" if view.read_only else b"READ-WRITE", words)
 
 
-def _view(session: Session, seen: Seen, index: MailboxIndex, read_only: bool) -> View:
+def view_of(session: Session, seen: Seen, index: MailboxIndex, read_only: bool) -> View:
+    """A mailbox as a client that opens it now knows it."""
     if seen.owner is None:
         return View(session.store, index, mailbox_name=seen.name, read_only=read_only)
     return SharedView(session.store, index, seen, caller=session.account_id, read_only=read_only)

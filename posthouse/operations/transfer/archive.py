@@ -9,6 +9,7 @@ from posthouse import limits
 from posthouse.errors import Damaged, NotFound
 from posthouse.message.headers import Headers
 from posthouse.operations.transfer.model import FolderInfo, Known, Message
+from posthouse.store import metadata
 from posthouse.store.account_model import Item
 from posthouse.store.model import Account
 from posthouse.store.sqlite.archive import Archive
@@ -46,6 +47,16 @@ class ArchiveSource:
             octets += len(item.data)
         if some:
             yield some
+
+    def annotations(self) -> Iterator[tuple[str, str, bytes]]:
+        """What programs noted (RFC 5464): (mailbox, or empty for the account; entry; value)."""
+        for item in self._archive.items(self.account.account_id, metadata.KIND):
+            folder = self._folders.get(str(item.item_id))
+            if folder is None and item.item_id != metadata.ACCOUNT_WIDE:
+                continue
+            for name, entry in metadata.decode(item.data).items():
+                if entry.value is not None:
+                    yield "" if folder is None else folder.name, name, entry.value
 
     def folders(self) -> list[FolderInfo]:
         """The account's mailboxes as they were."""

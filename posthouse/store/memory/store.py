@@ -246,6 +246,13 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
         found = await self._of_rows(account_reads.origins, account_id, email_ids)
         return [found.get(email_id, email_id) for email_id in email_ids]
 
+    async def saved_dates(self, account_id: int, mailbox_id: int, uids: Sequence[int]) -> list[int | None]:
+        """When each message came into this mailbox; None for one that is gone."""
+        if not uids:
+            return []
+        found = await self._of_rows(account_reads.saved_dates, account_id, mailbox_id, uids)
+        return list(map(found.get, uids))
+
     # --- the queue -----------------------------------------------------------------------------------------
 
     async def queue(

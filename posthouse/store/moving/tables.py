@@ -33,6 +33,7 @@ LEFT: Final = {
             "search_term",
             "search_sweep",
             "node",
+            "host",
             "lease",
             "secret",
             "commit_mark",

@@ -24,6 +24,7 @@ from posthouse.store.memory import changes
 from posthouse.store.memory.live import Live, call
 from posthouse.store.memory.notice import AccountNotice, Notice, notice_of
 from posthouse.store.postgres.connection import LOST, Server
+from posthouse.store.unforeseen import told
 
 log = logging.getLogger("posthouse.store")
 
@@ -97,6 +98,9 @@ class Notices:
                 if connection is not None:
                     await self._send_last(connection)
                 raise
+            except Exception as fault:
+                # A bug must not make a node deaf for good: it would go on to believe passwords that were revoked.
+                told(log, "other nodes are not heard", fault)
             finally:
                 self.connected.clear()
                 if connection is not None:

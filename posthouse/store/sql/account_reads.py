@@ -117,6 +117,14 @@ def origins(db: Database, account_id: int, email_ids: Sequence[int]) -> dict[int
     return dict(zip(ids, found, strict=True))
 
 
+def saved_dates(db: Database, account_id: int, mailbox_id: int, uids: Sequence[int]) -> dict[int, int]:
+    """When messages came into a mailbox, by UID."""
+    condition, some = db.among("uid", uids)
+    source = f"FROM placement WHERE account_id = ? AND mailbox_id = ? AND {condition}"
+    found, saved = db.integers(("uid", "saved_at"), source, (account_id, mailbox_id, some))
+    return dict(zip(found, saved, strict=True))
+
+
 # --- items ------------------------------------------------------------------------------------------------
 
 _ITEM: Final = "account_id, kind, item_id, data, created_modseq, modseq, due_at"

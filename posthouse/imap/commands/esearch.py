@@ -1,0 +1,204 @@
+"""ESEARCH: one search in many mailboxes (MULTISEARCH, RFC 7377).
+
+The mailboxes are searched one after the other, each as it is, with the search of SEARCH; the selected one as the
+client knows it, and it stays selected. Mailboxes that are not there, or that the login may not read, are passed over
+without a word (§2.2). Only UIDs are told, and only of mailboxes where something was found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from posthouse import limits
+from posthouse.errors import NotFound
+from posthouse.imap import encode
+from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, No
+from posthouse.imap.commands.search import (
+    ascending,
+    highest_modseq,
+    look,
+    numbers_of,
+    result_items,
+    save,
+    shown,
+)
+from posthouse.imap.commands.select import view_of
+from posthouse.imap.grammar import Reader
+from posthouse.imap.mailboxes_seen import Seen, all_seen
+from posthouse.imap.search_keys import Return, SearchArgs
+from posthouse.imap.search_parser import parse_search
+from posthouse.imap.session import Session, State
+from posthouse.imap.view import View
+from posthouse.store.model import SEPARATOR
+
+
+class Scope(enum.Enum):
+    """filter-mailboxes (RFC 5465 §6, RFC 7377 §2.2)."""
+
+    SELECTED = b"SELECTED"
+    PERSONAL = b"PERSONAL"
+    INBOXES = b"INBOXES"
+    SUBSCRIBED = b"SUBSCRIBED"
+    SUBTREE = b"SUBTREE"
+    SUBTREE_ONE = b"SUBTREE-ONE"
+    MAILBOXES = b"MAILBOXES"
+
+
+_NAMED: Final = frozenset({Scope.SUBTREE, Scope.SUBTREE_ONE, Scope.MAILBOXES})
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One specifier of mailboxes."""
+
+    scope: Scope
+    names: frozenset[str] = frozenset()
+
+    def means(self, seen: Seen) -> bool:
+        """Whether a mailbox is meant; of the selected one this does not know."""
+        match self.scope:
+            case Scope.PERSONAL | Scope.INBOXES:  # RFC 5465 §6.3: filters put mail into any mailbox
+                return seen.owner is None
+            case Scope.SUBSCRIBED:
+                return seen.mailbox.subscribed
+            case Scope.MAILBOXES:
+                return seen.name in self.names
+            case Scope.SUBTREE:
+                return "" in self.names or any(each in self.names for each in _with_all_above(seen.name))
+            case Scope.SUBTREE_ONE:
+                return seen.name in self.names or seen.name.rpartition(SEPARATOR)[0] in self.names
+        return False
+
+
+class EsearchArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ESEARCH asks for."""
+
+    sources: tuple[Source, ...]
+    search: SearchArgs
+
+
+_ONLY_SELECTED: Final[tuple[Source, ...]] = (Source(Scope.SELECTED),)
+
+
+def parse_esearch(reader: Reader, uid: bool) -> EsearchArgs:
+    """`[SP "IN" SP "(" source-mbox ")"]`, then as behind `UID SEARCH` (RFC 7377 §4). Raises BadSyntax."""
+    sources: tuple[Source, ...] = _ONLY_SELECTED
+    if reader.accept(b" IN ("):
+        sources = tuple(_sources(reader))
+        reader.expect(b")")
+    return EsearchArgs(sources=sources, search=parse_search(reader, True))
+
+
+def _sources(reader: Reader) -> Iterator[Source]:
+    count = 0
+    while True:
+        start = reader.pos
+        try:
+            scope = Scope(reader.keyword())
+        except ValueError:
+            reader.pos = start
+            raise reader.fail("Unknown mailbox specifier") from None
+        names: list[str] = []
+        if scope in _NAMED:
+            reader.sp()
+            names = reader.parenthesized(reader.mailbox) if reader.peek(b"(") else [reader.mailbox()]
+        count += 1 + len(names)
+        if count > limits.IMAP_SEARCH_MAILBOXES:
+            raise reader.fail("Too many mailboxes")
+        yield Source(scope, frozenset(name.removesuffix(SEPARATOR) for name in names))
+        if not reader.accept(b" "):
+            return
+        # What may stand in parentheses here are scope options, of which there are none yet.
+
+
+def _with_all_above(name: str) -> Iterator[str]:
+    """The name, that of the mailbox that it is in, and so on."""
+    while name:
+        yield name
+        name = name.rpartition(SEPARATOR)[0]
+
+
+async def run_esearch(session: Session, args: EsearchArgs) -> None:
+    """Search each mailbox, and answer for each in which something was found."""
+    scopes = {source.scope for source in args.sources}
+    if Scope.SELECTED in scopes and session.state is not State.SELECTED:
+        raise Bad("No mailbox is selected")  # RFC 7377 §2.2
+    returns = args.search.returns or frozenset()
+    if Return.SAVE in returns and scopes != {Scope.SELECTED}:
+        raise Bad("Only what is found in the selected mailbox can be saved")  # RFC 7377 §2.2
+    mailboxes = await _meant(session, args.sources)
+    if len(mailboxes) > limits.IMAP_SEARCH_MAILBOXES:
+        # RFC 7377 §2.4: refused before anything is searched
+        raise No(b"LIMIT", "These are too many mailboxes for one search")
+    selected = session.view
+    if selected is not None and Scope.SELECTED in scopes:
+        await _search(session, selected, args.search)
+    for seen in mailboxes:
+        if selected is not None and _is(seen, selected):
+            if Scope.SELECTED not in scopes:
+                await _search(session, selected, args.search)
+            continue
+        await _search_closed(session, seen, args.search)
+        if session.full:
+            await session.flush()
+        await asyncio.sleep(0)  # other connections have a turn between two mailboxes
+
+
+async def _meant(session: Session, sources: Iterable[Source]) -> list[Seen]:
+    """The mailboxes meant, but for the selected one as such: each once, that may be read."""
+    sources = [source for source in sources if source.scope is not Scope.SELECTED]
+    if not sources:
+        return []
+    return [
+        seen
+        for seen in await all_seen(session)
+        # RFC 7377 §2.2, §5: what may not be read is passed over
+        if "r" in seen.rights and any(source.means(seen) for source in sources)
+    ]
+
+
+def _is(seen: Seen, view: View) -> bool:
+    index = view.index
+    return (seen.mailbox.account_id, seen.mailbox.mailbox_id) == (index.account_id, index.mailbox_id)
+
+
+async def _search_closed(session: Session, seen: Seen, args: SearchArgs) -> None:
+    """Search a mailbox that is not selected."""
+    try:
+        index = await session.store.index(seen.mailbox.account_id, seen.mailbox.mailbox_id)
+    except NotFound:
+        return  # it was deleted just now
+    view = view_of(session, seen, index, read_only=True)
+    try:
+        await _search(session, view, args)
+    finally:
+        view.close()
+
+
+async def _search(session: Session, view: View, args: SearchArgs) -> None:
+    search, places = await look(session, args, view)
+    if view is session.view:
+        save(session, search, places, args)
+    if not places or args.returns == frozenset({Return.SAVE}):
+        return  # RFC 7377 §2.1: no response, whatever the result options are
+    modseq = highest_modseq(search, shown(places, args), args)
+    name = encode.mailbox(view.mailbox_name, utf8=session.utf8)
+    head = b"* ESEARCH (TAG %b MAILBOX %b UIDVALIDITY %d) UID"
+    items = result_items(args, numbers_of(search, places, args), modseq, ascending)
+    correlators = head % (encode.string(session.tag), name, view.index.uid_validity)
+    session.send(b" ".join((correlators, *items)) + b"\r\n")
+
+
+ESEARCH: Final = Command(
+    name=b"ESEARCH",
+    states=AUTHENTICATED,
+    parse=parse_esearch,
+    run=run_esearch,
+    capabilities=(b"MULTISEARCH",),
+    rfc="RFC 7377 §2",
+)
+ROWS: Final = (ESEARCH,)
