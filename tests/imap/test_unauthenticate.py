@@ -45,6 +45,7 @@ async def test_every_slot_of_a_session_is_as_at_first_or_is_not_about_a_login(po
         client = await post.login()
         await client.command(b"ENABLE IMAP4rev2 QRESYNC UTF8=ACCEPT")
         await client.command(b"SELECT INBOX")
+        await client.command(b"NOTIFY SET (personal (MessageNew MessageExpunge))")
         assert (await client.command(b"UNAUTHENTICATE"))[-1].endswith(NOBODY)
     (session,) = made
     fresh = Session(session.services, session.connection)
@@ -86,6 +87,28 @@ async def test_failed_logins_count_on(post: Post) -> None:
         assert (await client.until(b"a "))[-1].startswith(b"a NO ")
     client.send(b"a LOGIN alice@example.test wrong\r\n")
     assert (await client.until(b"* BYE"))[-1] == b"* BYE Too many failed logins\r\n"
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "wish"),
+    [
+        (b"Archive", b"personal (MessageNew MessageExpunge)"),
+        (b"INBOX", b"selected (MessageNew (FLAGS) MessageExpunge)"),
+    ],
+)
+async def test_nothing_is_told_any_more(post: Post, mailbox: bytes, wish: bytes) -> None:
+    client = await post.login()
+    await client.command(b"SELECT " + mailbox)
+    assert (await client.command(b"NOTIFY SET (%b)" % wish))[-1].startswith(b"t OK ")
+    await post.fill(b"Subject: x\r\n\r\n")
+    assert await client.line()  # it is told at once
+    await client.command(b"UNAUTHENTICATE")
+    await post.fill(b"Subject: x\r\n\r\n")
+    assert await client.command(b"NOOP") == [b"t OK NOOP completed\r\n"]
+    await client.command(LOGIN)
+    await client.command(b"SELECT Archive")
+    await post.fill(b"Subject: x\r\n\r\n")
+    assert await client.command(b"NOOP") == [b"t OK NOOP completed\r\n"]
 
 
 async def test_again_and_again(post: Post) -> None:

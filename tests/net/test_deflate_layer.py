@@ -295,6 +295,36 @@ async def test_it_cannot_be_begun_twice_nor_tls_below_it(house: House, pair_file
         await client.start_tls(server_context(*pair_files[:2]))
 
 
+@pytest.mark.parametrize("how", ["abort", "reset"])
+@pytest.mark.parametrize("doing", ["inflating", "compressing"])
+async def test_a_connection_that_breaks_in_the_middle(house: House, how: str, doing: str):
+    """Turns that were due do nothing any more, and raise nothing."""
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+
+    async def serve(connection: Connection) -> None:
+        await connection.read_line(1000)
+        connection.write(b"OK\r\n")
+        connection.start_deflate()
+        if doing == "compressing":
+            connection.write(b"line of text\r\n" * 50_000)
+        await connection.read_line(1000)
+        if how == "abort":
+            connection.abort()
+            connection.write(b"more\r\n")
+        async for _ in connection.octets(2**40):
+            pass
+
+    for _ in range(3):
+        client = await agreed(house, serve)
+        client.write(bomb(0, b"", b"go\r\n") if doing == "compressing" else bomb(1_000_000, b"x\r\n"))
+        await asyncio.sleep(0.01)
+        client.abort()
+        await house.until_ended()
+        house.ended.clear()
+    assert faults == []
+
+
 # --- the end of it (RFC 8437 §4.1) ---------------------------------------------------------------------------
 
 
