@@ -19,11 +19,14 @@ test.each([
   ['large mail is deferred: NoSuchBucket', '大邮件被推迟：NoSuchBucket'],
   ['9 recipients in an hour whom it never wrote to before', '一小时内 9 个从未联系过的收件人'],
   ['v=DMARC1; p=reject', 'v=DMARC1; p=reject'],
+  ['host in1.north.test', '主机 in1.north.test'],
+  ['silent for 75 s (mx queue; smtp 25; 0.1.0)', '已沉默 75 s（mx queue; smtp 25; 0.1.0）'],
+  ['get one for mail.north.test', '请为 mail.north.test 申请证书'],
 ])('%s', (said, shown) => {
   expect(inReadersWords(said)).toBe(shown)
 })
 test('every pattern is something the server says', () => {
-  const files = import.meta.glob<string>(['../../posthouse/operations/{status,dns_check,domain_records,mta_sts_check}.py', '../../posthouse/junk/sending.py'], { eager: true, query: '?raw', import: 'default' })
+  const files = import.meta.glob<string>(['../../posthouse/operations/{status,host_check,dns_check,domain_records,mta_sts_check}.py', '../../posthouse/junk/sending.py'], { eager: true, query: '?raw', import: 'default' })
   const source = Object.values(files).join('\n')
   const unsaid = Object.entries(en).filter(([key, text]) => key.startsWith('said.') && !text.split(/\{\w+\}/).every((part) => source.includes(part.trim())))
   expect(Object.keys(files).length).toBeGreaterThan(2)
