@@ -46,7 +46,7 @@ async def nodes(url: str, tmp_path: Path) -> AsyncIterator[list[Post]]:
                 AddAccount(address="alice@example.test", password=CHEAP.hash(PASSWORD), created_at=0)
             )
         listener, directory = await serve(store)
-        posts.append(Post(store, listener, account))
+        posts.append(Post(store, directory, listener, account))
         ends.append((store, listener, directory))
     yield posts
     for post in posts:
