@@ -27,6 +27,12 @@ class BadName(ValueError):
     """A name that must not be made; the text says why."""
 
 
+def above(name: str) -> list[str]:
+    """All levels above a name, the nearest last."""
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
+
+
 def encode(name: str, *, utf8: bool) -> bytes:
     """A name as octets for the wire, not yet quoted."""
     if name.isascii() and "&" not in name:

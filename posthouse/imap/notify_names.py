@@ -10,13 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from posthouse import limits
-from posthouse.store.model import SEPARATOR
-
-
-def above(name: str) -> list[str]:
-    """All levels above a name, the nearest last."""
-    levels = name.split(SEPARATOR)
-    return [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
+from posthouse.imap.mailbox_name import SEPARATOR, above
 
 
 class NameNews:

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from posthouse.imap.mailbox_name import above
 from posthouse.imap.mailboxes_seen import is_shared_name
 from posthouse.imap.notify_args import MESSAGE_EVENTS, Event, Group, Scope
-from posthouse.imap.notify_names import NameNews, above
+from posthouse.imap.notify_names import NameNews
 from posthouse.imap.sight import Sight
 from posthouse.store.interface import (
     AddEmail,

@@ -18,6 +18,7 @@ from posthouse.imap.commands.row import AUTHENTICATED, Command, no_arguments
 from posthouse.imap.commands.status import status_items, status_line
 from posthouse.imap.grammar import Reader
 from posthouse.imap.list_pattern import Matcher, matcher
+from posthouse.imap.mailbox_name import above
 from posthouse.imap.mailboxes_seen import OTHERS, Seen, all_seen, shared
 from posthouse.imap.session import Session
 from posthouse.store.model import SEPARATOR, Role
@@ -128,7 +129,7 @@ class _Listing:
         """Every name that has an existing mailbox below it."""
         for name in self.existing:
             if SEPARATOR in name:
-                self.parents.update(_above(name))
+                self.parents.update(above(name))
 
     def chosen(self, selection: frozenset[bytes]) -> list[str]:
         """The names that meet the selection options, whatever the patterns."""
@@ -158,12 +159,6 @@ class _Listing:
         if subscribed and name in self.subscribed:
             found.append(b"\\Subscribed")
         return found
-
-
-def _above(name: str) -> list[str]:
-    """All levels above a name, the nearest last."""
-    levels = name.split(SEPARATOR)
-    return [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
 
 
 def _order(name: str) -> tuple[bool, str]:
@@ -221,7 +216,7 @@ def _matches(listing: _Listing, args: ListArgs, patterns: list[str]) -> dict[str
         # RFC 9051 §6.3.9: a final % also shows levels that are no mailboxes
         ending = [matcher(pattern) for pattern in patterns if pattern.endswith("%")]
         for name in listing.existing if ending else ():
-            for parent in _above(name):
+            for parent in above(name):
                 if parent not in listing.existing and any(matches(parent) for matches in ending):
                     found[parent] = False
     return found
@@ -230,11 +225,11 @@ def _matches(listing: _Listing, args: ListArgs, patterns: list[str]) -> dict[str
 def _add_recursive(found: dict[str, bool], hidden: list[str], matchers: list[Matcher]) -> None:
     # RFC 9051 §6.3.9.6: a parent that is not selected itself is told only for a child that is not told
     for name in hidden:
-        for parent in _above(name):
+        for parent in above(name):
             if any(matches(parent) for matches in matchers):
                 found[parent] = True
     for name in tuple(found):
-        for parent in _above(name):
+        for parent in above(name):
             if parent in found:
                 found[parent] = True
 
@@ -273,7 +268,7 @@ async def run_lsub(session: Session, args: ListArgs) -> None:
             found[name] = b"" if name in listing.existing else b"\\Noselect"
         elif pattern.endswith("%"):
             # RFC 3501 §6.3.9: a subscribed name below a matching level shows that level as \Noselect
-            for parent in _above(name):
+            for parent in above(name):
                 if matches(parent):
                     found.setdefault(parent, b"\\Noselect")
     for name in sorted(found, key=_order):

@@ -17,10 +17,10 @@ from posthouse.imap.commands.list import SPECIAL_USE
 from posthouse.imap.commands.row import AUTHENTICATED, Command, No
 from posthouse.imap.commands.status import counted_line
 from posthouse.imap.fetch_plan import plan_of
+from posthouse.imap.mailbox_name import above
 from posthouse.imap.metadata_news import MetadataNews
 from posthouse.imap.notices import Notices
 from posthouse.imap.notify_args import Event, Selected, Wish, parse_notify
-from posthouse.imap.notify_names import above
 from posthouse.imap.notify_watch import Filter, Named, Watch
 from posthouse.imap.session import Session
 from posthouse.imap.sight import Sight
