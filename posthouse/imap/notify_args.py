@@ -12,6 +12,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.imap.fetch_args import Item, parse_items
+from posthouse.imap.filter_mailboxes import SCOPES, Scope, parse_names
 from posthouse.imap.grammar import Reader
 from posthouse.imap.refusal import No
 
@@ -32,25 +33,6 @@ MESSAGE_EVENTS: Final = frozenset({Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE, Eve
 _EVENTS: Final = {event.value.upper().encode("ascii"): event for event in Event}
 _BAD_EVENT: Final = b"BADEVENT (%b)" % " ".join(event.value for event in Event).encode("ascii")
 _ANNOTATION_CHANGE: Final = b"ANNOTATIONCHANGE"
-
-
-class Scope(enum.Enum):
-    """RFC 5465 §6.2-6.6: which mailboxes, other than the selected one. The value is how closely it names them."""
-
-    PERSONAL = 0
-    SUBSCRIBED = 1
-    SUBTREE = 2
-    MAILBOXES = 3
-
-
-_SCOPES: Final = {
-    b"PERSONAL": Scope.PERSONAL,
-    # RFC 5465 §6.3: filters put mail into any mailbox, so this is the same.
-    b"INBOXES": Scope.PERSONAL,
-    b"SUBSCRIBED": Scope.SUBSCRIBED,
-    b"SUBTREE": Scope.SUBTREE,
-    b"MAILBOXES": Scope.MAILBOXES,
-}
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -129,23 +111,14 @@ class _Groups:
                 reader.pos = start
                 raise reader.fail("The selected mailbox is named twice")
             self.selected = self._selected(word == b"SELECTED-DELAYED")
-        elif word in _SCOPES:
-            names: tuple[str, ...] = ()
-            if _SCOPES[word] in (Scope.SUBTREE, Scope.MAILBOXES):
-                names = self._names()
-            self.others.append(Group(_SCOPES[word], names, self._events(None)))
+        elif (scope := SCOPES.get(word)) is not None:
+            names = parse_names(reader, scope)
+            self.names += len(names)
+            self.others.append(Group(scope, tuple(dict.fromkeys(names)), self._events(None)))
         else:
             reader.pos = start
             raise reader.fail("Unknown mailbox specifier")
         reader.expect(b")")
-
-    def _names(self) -> tuple[str, ...]:
-        """`SP (mailbox / "(" mailbox *(SP mailbox) ")")`."""
-        reader = self._reader
-        reader.sp()
-        found = reader.parenthesized(reader.mailbox) if reader.peek(b"(") else [reader.mailbox()]
-        self.names += len(found)
-        return tuple(dict.fromkeys(name.removesuffix("/") for name in found))
 
     def _selected(self, delayed: bool) -> Selected:
         items: dict[Item, bool] = {}

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from posthouse.imap.filter_mailboxes import Scope, is_meant
 from posthouse.imap.mailbox_name import above
 from posthouse.imap.mailboxes_seen import is_shared_name
-from posthouse.imap.notify_args import MESSAGE_EVENTS, Event, Group, Scope
+from posthouse.imap.notify_args import MESSAGE_EVENTS, Event, Group
 from posthouse.imap.notify_names import NameNews
 from posthouse.imap.sight import Sight
 from posthouse.store.interface import (
@@ -54,7 +55,7 @@ class Filter:
         matching = [
             group
             for group in self._groups
-            if (personal if group[0] is Scope.PERSONAL else _matches(group[0], group[1], name, subscribed))
+            if is_meant(group[0], group[1], name, personal=personal, subscribed=subscribed)
         ]
         nothing_below = max((scope.value for scope, _, events in matching if not events), default=0)
         for scope, _, events in matching:
@@ -70,14 +71,6 @@ class Filter:
     def wants(self, event: Event) -> bool:
         """Whether an event is asked for at all."""
         return any(event in events for _, _, events in self._groups)
-
-
-def _matches(scope: Scope, names: frozenset[str], name: str, subscribed: bool) -> bool:
-    if scope is Scope.MAILBOXES:
-        return name in names
-    if scope is Scope.SUBTREE:
-        return "" in names or name in names or not names.isdisjoint(above(name))
-    return subscribed
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from posthouse import limits
 from posthouse.imap.fetch_args import Attribute, Text
+from posthouse.imap.filter_mailboxes import Scope
 from posthouse.imap.grammar import BadSyntax, Reader
-from posthouse.imap.notify_args import Event, Group, Scope, Selected, Wish, parse_notify
+from posthouse.imap.notify_args import Event, Group, Selected, Wish, parse_notify
 from posthouse.imap.refusal import No
 
 BOTH = frozenset({Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE})

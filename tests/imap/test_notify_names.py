@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from posthouse import limits
-from posthouse.imap.notify_args import Event, Group, Scope
+from posthouse.imap.filter_mailboxes import Scope
+from posthouse.imap.notify_args import Event, Group
 from posthouse.imap.notify_watch import Filter, Named, Watch
 from posthouse.imap.sight import Sight
 from posthouse.store.interface import Added, AddEmail

@@ -15,10 +15,11 @@ import pytest
 
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound
+from posthouse.imap.filter_mailboxes import Scope
 from posthouse.imap.metadata_news import MetadataNews
 from posthouse.imap.noted_store import NotedStore
 from posthouse.imap.notices import Notices
-from posthouse.imap.notify_args import Event, Group, Scope
+from posthouse.imap.notify_args import Event, Group
 from posthouse.imap.notify_watch import Filter, Watch
 from posthouse.imap.pusher import PacedPusher
 from posthouse.imap.session import Session

@@ -8,7 +8,6 @@ without a word (§2.2). Only UIDs are told, and only of mailboxes where somethin
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -28,50 +27,32 @@ from posthouse.imap.commands.search import (
     shown,
 )
 from posthouse.imap.commands.select import view_of
+from posthouse.imap.filter_mailboxes import SCOPES, Scope, is_meant, parse_names
 from posthouse.imap.grammar import Reader
 from posthouse.imap.mailboxes_seen import Seen, all_seen
 from posthouse.imap.search_keys import Return, SearchArgs
 from posthouse.imap.search_parser import parse_search
 from posthouse.imap.session import Session, State
 from posthouse.imap.view import View
-from posthouse.store.model import SEPARATOR
 
-
-class Scope(enum.Enum):
-    """filter-mailboxes (RFC 5465 §6, RFC 7377 §2.2)."""
-
-    SELECTED = b"SELECTED"
-    PERSONAL = b"PERSONAL"
-    INBOXES = b"INBOXES"
-    SUBSCRIBED = b"SUBSCRIBED"
-    SUBTREE = b"SUBTREE"
-    SUBTREE_ONE = b"SUBTREE-ONE"
-    MAILBOXES = b"MAILBOXES"
-
-
-_NAMED: Final = frozenset({Scope.SUBTREE, Scope.SUBTREE_ONE, Scope.MAILBOXES})
+_SCOPES: Final = {**SCOPES, b"SUBTREE-ONE": Scope.SUBTREE_ONE}
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One specifier of mailboxes."""
+    """One specifier of mailboxes; `scope` None: the selected one."""
 
-    scope: Scope
+    scope: Scope | None
     names: frozenset[str] = frozenset()
 
     def means(self, seen: Seen) -> bool:
         """Whether a mailbox is meant; of the selected one this does not know."""
-        match self.scope:
-            case Scope.PERSONAL | Scope.INBOXES:  # RFC 5465 §6.3: filters put mail into any mailbox
-                return seen.owner is None
-            case Scope.SUBSCRIBED:
-                return seen.mailbox.subscribed
-            case Scope.MAILBOXES:
-                return seen.name in self.names
-            case Scope.SUBTREE:
-                return "" in self.names or any(each in self.names for each in _with_all_above(seen.name))
-            case Scope.SUBTREE_ONE:
-                return seen.name in self.names or seen.name.rpartition(SEPARATOR)[0] in self.names
-        return False
+        return self.scope is not None and is_meant(
+            self.scope,
+            self.names,
+            seen.name,
+            personal=seen.owner is None,
+            subscribed=seen.mailbox.subscribed,
+        )
 
 
 class EsearchArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +62,7 @@ class EsearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     search: SearchArgs
 
 
-_ONLY_SELECTED: Final[tuple[Source, ...]] = (Source(Scope.SELECTED),)
+_ONLY_SELECTED: Final[tuple[Source, ...]] = (Source(None),)
 
 
 def parse_esearch(reader: Reader, uid: bool) -> EsearchArgs:
@@ -97,49 +78,39 @@ def _sources(reader: Reader) -> Iterator[Source]:
     count = 0
     while True:
         start = reader.pos
-        try:
-            scope = Scope(reader.keyword())
-        except ValueError:
+        word = reader.keyword()
+        scope = _SCOPES.get(word)
+        if scope is None and word != b"SELECTED":
             reader.pos = start
-            raise reader.fail("Unknown mailbox specifier") from None
-        names: list[str] = []
-        if scope in _NAMED:
-            reader.sp()
-            names = reader.parenthesized(reader.mailbox) if reader.peek(b"(") else [reader.mailbox()]
+            raise reader.fail("Unknown mailbox specifier")
+        names = parse_names(reader, scope) if scope is not None else []
         count += 1 + len(names)
         if count > limits.IMAP_SEARCH_MAILBOXES:
             raise reader.fail("Too many mailboxes")
-        yield Source(scope, frozenset(name.removesuffix(SEPARATOR) for name in names))
+        yield Source(scope, frozenset(names))
         if not reader.accept(b" "):
             return
         # What may stand in parentheses here are scope options, of which there are none yet.
 
 
-def _with_all_above(name: str) -> Iterator[str]:
-    """The name, that of the mailbox that it is in, and so on."""
-    while name:
-        yield name
-        name = name.rpartition(SEPARATOR)[0]
-
-
 async def run_esearch(session: Session, args: EsearchArgs) -> None:
     """Search each mailbox, and answer for each in which something was found."""
     scopes = {source.scope for source in args.sources}
-    if Scope.SELECTED in scopes and session.state is not State.SELECTED:
+    if None in scopes and session.state is not State.SELECTED:
         raise Bad("No mailbox is selected")  # RFC 7377 §2.2
     returns = args.search.returns or frozenset()
-    if Return.SAVE in returns and scopes != {Scope.SELECTED}:
+    if Return.SAVE in returns and scopes != {None}:
         raise Bad("Only what is found in the selected mailbox can be saved")  # RFC 7377 §2.2
     mailboxes = await _meant(session, args.sources)
     if len(mailboxes) > limits.IMAP_SEARCH_MAILBOXES:
         # RFC 7377 §2.4: refused before anything is searched
         raise No(b"LIMIT", "These are too many mailboxes for one search")
     selected = session.view
-    if selected is not None and Scope.SELECTED in scopes:
+    if selected is not None and None in scopes:
         await _search(session, selected, args.search)
     for seen in mailboxes:
         if selected is not None and _is(seen, selected):
-            if Scope.SELECTED not in scopes:
+            if None not in scopes:
                 await _search(session, selected, args.search)
             continue
         await _search_closed(session, seen, args.search)
@@ -150,7 +121,7 @@ async def run_esearch(session: Session, args: EsearchArgs) -> None:
 
 async def _meant(session: Session, sources: Iterable[Source]) -> list[Seen]:
     """The mailboxes meant, but for the selected one as such: each once, that may be read."""
-    sources = [source for source in sources if source.scope is not Scope.SELECTED]
+    sources = [source for source in sources if source.scope is not None]
     if not sources:
         return []
     return [
