@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.interop.dovecot import Dovecot
+from tests.interop.local import LocalHouse
 from tests.interop.namespace import Namespace
 from tests.interop.postfix import Postfix
 
@@ -40,6 +43,33 @@ def program() -> Iterator[object]:
         return path
 
     yield find
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[LocalHouse]:
+    """A fresh house on loopback, serving."""
+    made = LocalHouse(tmp_path / "house")
+    made.configure()
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def dovecot(program: Callable[[str], str]) -> Iterator[Dovecot]:
+    """Debian's Dovecot, serving an empty account."""
+    if os.geteuid() != 0:
+        absent("root (for Dovecot)")
+    # Not below pytest's own folder, which only root may enter: Dovecot's processes are other users.
+    with tempfile.TemporaryDirectory(prefix="posthouse-dovecot-") as folder:
+        made = Dovecot(program("dovecot"), Path(folder))
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
 
 
 @pytest.fixture

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import imaplib
-import os
 import random
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.interop.conftest import absent
 from tests.interop.dovecot import Dovecot
 from tests.interop.local import ACCOUNTS, LocalHouse
 
@@ -51,29 +47,6 @@ CRITERIA = (
     "SUBJECT REVERSE SIZE",
     "REVERSE FROM TO",
 )
-
-
-@pytest.fixture
-def dovecot(program: Callable[[str], str]) -> Iterator[Dovecot]:
-    if os.geteuid() != 0:
-        absent("root (for Dovecot)")
-    # Not below pytest's own folder, which only root may enter: Dovecot's processes are other users.
-    with tempfile.TemporaryDirectory(prefix="posthouse-dovecot-") as folder:
-        made = Dovecot(program("dovecot"), Path(folder))
-        made.start()
-        try:
-            yield made
-        finally:
-            made.stop()
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[LocalHouse]:
-    made = LocalHouse(tmp_path / "house")
-    made.configure()
-    made.start()
-    yield made
-    made.stop()
 
 
 def letters(chance: random.Random) -> Iterator[bytes]:

@@ -10,9 +10,7 @@ import pytest
 
 from tests.interop.dovecot import Dovecot
 from tests.interop.local import ACCOUNTS, LocalHouse
-from tests.interop.test_dovecot import dovecot, house
 
-__all__ = ["dovecot", "house"]
 pytestmark = [pytest.mark.slow]
 ALICE = next(iter(ACCOUNTS))
 STEPS = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,6 @@ set folder="imap://127.0.0.1:{port}/" record="=Sent" copy=yes sendmail=/bin/true
 set confirmcreate=no confirmappend=no quit=yes wait_key=no move=no mbox_type=mbox
 """
 Find = Callable[[str], str]
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[LocalHouse]:
-    made = LocalHouse(tmp_path / "house")
-    made.configure()
-    made.start()
-    yield made
-    made.stop()
 
 
 def on_a_terminal(words: list[str], environment: dict[str, str]) -> int:

@@ -20,15 +20,6 @@ Find = Callable[[str], str]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[LocalHouse]:
-    made = LocalHouse(tmp_path / "house")
-    made.configure()
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def alice(house: LocalHouse) -> Iterator[imaplib.IMAP4]:
     """alice, who has a mailbox of two messages for bob to see."""
     client = house.imap(ALICE)

@@ -39,17 +39,6 @@ pref("mail.imap.use_status_for_biff", false);
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[LocalHouse]:
-    made = LocalHouse(tmp_path / "house")
-    made.configure()
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture
 def thunderbird(tmp_path: Path, house: LocalHouse) -> Iterator[Callable[[], list[str]]]:
     """Runs the script in a copy of the program (links, but for what holds settings) until it is done."""
     if not (INSTALLED / "thunderbird").exists():

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import absent
 from tests.interop.dovecot import PASSWORD, USER, Dovecot, facts_of
 from tests.interop.local import ACCOUNTS, LocalHouse
 
@@ -130,19 +127,10 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 
 
 @pytest.fixture
-def dovecot(program: Callable[[str], str]) -> Iterator[Dovecot]:
+def dovecot(dovecot: Dovecot) -> Dovecot:
     """With some mail; the special mailbox is called as in German."""
-    if os.geteuid() != 0:
-        absent("root (for Dovecot)")
-    # Not below pytest's own folder, which only root may enter: Dovecot's processes are other users.
-    with tempfile.TemporaryDirectory(prefix="posthouse-dovecot-") as folder:
-        made = Dovecot(program("dovecot"), Path(folder))
-        made.start()
-        try:
-            fill(made)
-            yield made
-        finally:
-            made.stop()
+    fill(dovecot)
+    return dovecot
 
 
 def fill(made: Dovecot) -> None:
@@ -158,16 +146,6 @@ def fill(made: Dovecot) -> None:
     client.store("2", "+FLAGS", "(\\Deleted)")
     client.expunge()
     client.logout()
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[LocalHouse]:
-    """A fresh one."""
-    made = LocalHouse(tmp_path / "house")
-    made.configure()
-    made.start()
-    yield made
-    made.stop()
 
 
 def as_ours(shown: dict[str, list[object]]) -> dict[str, list[object]]:
