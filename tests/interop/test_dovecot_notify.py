@@ -15,9 +15,7 @@ import pytest
 
 from tests.interop.dovecot import PASSWORD, USER, Dovecot
 from tests.interop.local import ACCOUNTS, LocalHouse
-from tests.interop.test_dovecot import dovecot, house
 
-__all__ = ["dovecot", "house"]
 pytestmark = [pytest.mark.slow]
 ALICE = next(iter(ACCOUNTS))
 NEWS = "Subject: news\r\n\r\n!\r\n"
