@@ -63,6 +63,7 @@ BY_FOLDER = {
     "imap": 1,
     "pop3": 1,
     "sasl": 1,
+    "sieve": 1,
     "msgauth": 1,
     "store": 2,
     "accounts": 3,
