@@ -12,9 +12,10 @@ from typing import Final
 from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.imap.commands.row import SELECTED, Command
-from posthouse.imap.commands.search import Places, Search, highest_modseq, look, numbers_of
+from posthouse.imap.commands.search import highest_modseq, look, numbers_of
 from posthouse.imap.search_keys import ThreadArgs, Threading
 from posthouse.imap.search_parser import parse_thread
+from posthouse.imap.searching import Places, Search
 from posthouse.imap.session import Session
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.thread_tree import Letter, Node, by_references, by_subject
