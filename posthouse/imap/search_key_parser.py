@@ -1,4 +1,4 @@
-"""A search's keys read into a tree (RFC 9051 §9, 5032, 7162 §7, 8474 §6, 8514 §4.3). Pure.
+"""A search's keys read into a tree (RFC 9051 §9, 5032, 5466, 7162 §7, 8474 §6, 8514 §4.3). Pure.
 
 One method for each kind of argument and one table row for each key. Nesting, the number of keys and the number of text
 keys are bounded. A long chain of ORs, as offline clients build it, is read in a loop and becomes one key.
@@ -7,6 +7,7 @@ keys are bounded. A long chain of ORs, as offline clients build it, is read in a
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +20,7 @@ from posthouse.imap.search_keys import (
     Age,
     And,
     Column,
+    Filter,
     Flags,
     Key,
     Keyword,
@@ -37,6 +39,8 @@ from posthouse.store.model import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 _ID_DIGITS: Final = 18
 """Digits of the largest object id that can be."""
 _FAR: Final = 2**63
+FILTER_NAME: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]/]+')
+"""filter-name (RFC 5466 §4)."""
 
 
 class KeyParser:
@@ -49,6 +53,8 @@ class KeyParser:
         """A MODSEQ key was met."""
         self.numbers = False
         """Message numbers were met."""
+        self.filters = False
+        """FILTER was met."""
         self.count = 0
         self.texts = 0
 
@@ -185,6 +191,13 @@ class KeyParser:
             return NONE  # an id of nobody's
         return ObjectId(number=int(number), thread=thread)
 
+    def filter_key(self) -> Key:
+        """FILTER filter-name (RFC 5466 §3.1)."""
+        self.reader.sp()
+        name = self.reader.match(FILTER_NAME, "The name of a filter").group()
+        self.filters = True
+        return Filter(name=name.decode("ascii"))
+
     def not_key(self) -> Key:
         """NOT search-key."""
         self.reader.sp()
@@ -282,6 +295,7 @@ _KEYS: Final[dict[bytes, Callable[[KeyParser], Key]]] = {
     b"MODSEQ": KeyParser.modseq_key,
     b"EMAILID": KeyParser.email_id_key,
     b"THREADID": KeyParser.thread_id_key,
+    b"FILTER": KeyParser.filter_key,
     b"NOT": KeyParser.not_key,
     b"OR": KeyParser.or_key,
 }

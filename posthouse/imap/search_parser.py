@@ -116,6 +116,9 @@ class _Parser(KeyParser):
             partial=self.partial,
             modseq=self.modseq,
             numbers=self.numbers,
+            filters=self.filters,
+            count=self.count,
+            texts=self.texts,
             charset=charset or "utf-8",
             unknown_charset=charset is None,
         )

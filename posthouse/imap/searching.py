@@ -29,6 +29,7 @@ from posthouse.imap.search_keys import (
     ObjectId,
     Or,
     Saved,
+    SearchArgs,
     Sent,
     TextIn,
     cost,
@@ -72,12 +73,13 @@ class Snapshot:
 class Search:
     """One search under way."""
 
-    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "snapshot")
+    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "args", "snapshot")
 
-    def __init__(self, session: Session, view: View, keywords: tuple[str, ...]) -> None:
+    def __init__(self, session: Session, view: View, args: SearchArgs, keywords: tuple[str, ...]) -> None:
         known = view.known
         rows = view.rows_at(known, 0, len(known)) if known else Rows((), [])
         self.snapshot = Snapshot(rows, view)
+        self.args = args
         self._session = session
         self._view = view
         self.account_id = view.index.account_id
@@ -85,9 +87,9 @@ class Search:
         self._keywords = keywords
         self._now = session.now()
 
-    async def find(self, key: Key) -> Places:
+    async def find(self) -> Places:
         """The messages that match."""
-        return await self._matching(key, list(range(len(self.snapshot))))
+        return await self._matching(self.args.key, list(range(len(self.snapshot))))
 
     async def _matching(self, key: Key, places: Places) -> Places:
         """Those of the places that match."""

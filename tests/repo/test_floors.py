@@ -28,6 +28,7 @@ BY_MODULE = {
     "imap.pusher": 5,
     "imap.sight": 5,
     "imap.search_key_parser": 5,
+    "imap.search_filters": 5,
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.searching": 5,

@@ -7,6 +7,7 @@ from typing import Final
 
 from posthouse.imap import encode
 from posthouse.imap.commands.row import SELECTED, Command, Completion, No
+from posthouse.imap.search_filters import without_filters
 from posthouse.imap.search_keys import Return, SearchArgs
 from posthouse.imap.search_parser import parse_search
 from posthouse.imap.searching import Places, Search
@@ -18,8 +19,8 @@ from posthouse.ranges import EMPTY, Ranges
 async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     """Find, and answer with SEARCH or ESEARCH."""
     search, places = await look(session, args)
-    modseq = highest_modseq(search, shown(places, args), args)
-    found = numbers_of(search, places, args)
+    modseq = highest_modseq(search, shown(places, args))
+    found = numbers_of(search, places)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
         send_esearch(session, args, found, modseq, ascending)
@@ -40,6 +41,7 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     """
     view = view or session.view
     assert view is not None
+    args = await without_filters(session, args)
     saves = args.returns is not None and Return.SAVE in args.returns
     if args.unknown_charset:
         if saves:
@@ -50,9 +52,9 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     if args.numbers:
         # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
         view.hold_expunges = True
-    search = Search(session, view, (await view.texts()).keywords)
+    search = Search(session, view, args, (await view.texts()).keywords)
     try:
-        places = await search.find(args.key)
+        places = await search.find()
     except Exception:
         if saves:
             view.saved = EMPTY
@@ -60,15 +62,15 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     return search, places
 
 
-def numbers_of(search: Search, places: Sequence[int], args: SearchArgs) -> list[int]:
+def numbers_of(search: Search, places: Sequence[int]) -> list[int]:
     """What is told of messages: UIDs or numbers, in the order given."""
-    numbers = search.snapshot.uids if args.uid else search.snapshot.numbers
+    numbers = search.snapshot.uids if search.args.uid else search.snapshot.numbers
     return [numbers[place] for place in places]
 
 
-def highest_modseq(search: Search, places: Sequence[int], args: SearchArgs) -> int:
+def highest_modseq(search: Search, places: Sequence[int]) -> int:
     """The highest mod-sequence of messages, where it was asked for; else 0."""
-    return max((search.snapshot.modseqs[place] for place in places), default=0) if args.modseq else 0
+    return max((search.snapshot.modseqs[place] for place in places), default=0) if search.args.modseq else 0
 
 
 def save(session: Session, search: Search, places: Sequence[int], args: SearchArgs) -> None:
@@ -162,7 +164,7 @@ SEARCH: Final = Command(
     run=run_search,
     uid=True,
     expunges=False,
-    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL"),
+    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL", b"FILTERS"),
     rfc="RFC 9051 §6.4.4",
 )
 ROWS: Final = (SEARCH,)

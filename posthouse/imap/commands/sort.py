@@ -41,9 +41,9 @@ async def run_sort(session: Session, args: SortArgs) -> None:
     """Find, sort, and answer with SORT or ESEARCH."""
     search, places = await look(session, args.search)
     places = await _sorted(session, search, places, args.criteria)
-    found = numbers_of(search, places, args.search)
+    found = numbers_of(search, places)
     save(session, search, places, args.search)
-    modseq = highest_modseq(search, shown(places, args.search), args.search)
+    modseq = highest_modseq(search, shown(places, args.search))
     if args.search.returns is None:
         send_numbers(session, b"SORT", found, modseq)
     else:

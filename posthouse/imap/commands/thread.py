@@ -31,8 +31,8 @@ async def run_thread(session: Session, args: ThreadArgs) -> None:
     async for some in _letters(session, search, places):
         letters += some
     trees = await asyncio.to_thread(_MAKE[args.algorithm], letters)
-    numbers = numbers_of(search, places, args.search)
-    modseq = highest_modseq(search, places, args.search)
+    numbers = numbers_of(search, places)
+    modseq = highest_modseq(search, places)
     line = b"* THREAD" + (b" " if trees else b"") + await asyncio.to_thread(_rendered, trees, numbers)
     if trees and modseq:
         line += b" (MODSEQ %d)" % modseq  # RFC 7162 §3.1.6
