@@ -605,6 +605,9 @@ IMAP_HEADER_READ: Final = 4 * MB
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
 
+IMAP_FILTERS_NESTED: Final = 8
+"""Filters within filters in one search: RFC 5466 §3.1 asks for 3 at least; all keys together count as of one search."""
+
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
@@ -657,6 +660,26 @@ POP3_TURN: Final = 64
 
 POP3_WHOLE: Final = 256 * KB
 """Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
+
+# --- Sieve scripts and ManageSieve (accounts, managesieve) -----------------------------------------
+
+SIEVE_SCRIPT: Final = 64 * KB
+"""Octets of one Sieve script; long ones that programs write have 10-20 KB."""
+
+SIEVE_SCRIPTS: Final = 32
+"""Sieve scripts of an account: a few for seasons, one for each client's habits."""
+
+SIEVE_NAME: Final = 512
+"""Octets of a script's name: the 128 characters that RFC 5804 §1.6 asks for, of four octets each."""
+
+SIEVE_WRITES: Final = 20
+"""Times that a change of an account's scripts is tried while others change them: each time one of all gets through."""
+
+SIEVE_CACHED: Final = 4 * MB
+"""Characters of the scripts that are kept compiled, in all; what is compiled takes ten to twenty times that."""
+
+SIEVE_CACHED_LEAST: Final = 1 * KB
+"""Characters that a script, or none, counts for there: thousands of accounts have one of a few lines."""
 
 # --- the browser (web, jmap) ---------------------------------------------------------------------
 
