@@ -941,10 +941,7 @@ JMAP_REFERENCED_OCTETS: Final = 10 * MB
 JMAP_REFERENCES: Final = 128
 """Result references of a request: two for each of its calls."""
 
-# --- Sieve (sieve) --------------------------------------------------------------------------------
-
-SIEVE_SCRIPT: Final = 64 * KB
-"""Octets of one script: some 500 rules as people write them."""
+# --- running Sieve scripts (sieve) --------------------------------------------------------------------
 
 SIEVE_COMMANDS: Final = 4_000
 """Commands and tests in one script: one for each 16 octets of the longest."""

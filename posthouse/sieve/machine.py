@@ -238,11 +238,11 @@ class Machine:
 
 
 def _joined(actions: list[Action], action: Action) -> bool:
-    """Whether what is wanted is wanted already (RFC 5228 §2.10.3); then with the flags of both."""
+    """Whether what is wanted is wanted already (RFC 5228 §2.10.3); the last flags win (RFC 5232 §3)."""
     for position, other in enumerate(actions):
         if _same(other, action):
             if isinstance(other, Keep | FileInto) and isinstance(action, Keep | FileInto):
-                actions[position] = msgspec.structs.replace(other, flags=other.flags | action.flags)
+                actions[position] = msgspec.structs.replace(other, flags=action.flags)
             return True
     return False
 
