@@ -605,6 +605,9 @@ IMAP_HEADER_READ: Final = 4 * MB
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
 
+IMAP_FILTERS_NESTED: Final = 8
+"""Filters within filters in one search: RFC 5466 §3.1 asks for 3 at least; all keys together count as of one search."""
+
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
