@@ -1510,6 +1510,12 @@ HEALTH_LINES: Final = 50
 HEALTH_TIMEOUT: Final = 5.0
 """Seconds for such a question and its answer."""
 
+METRICS_AGE: Final = 60.0
+"""Seconds between two looks at what `/metrics` tells of `status` and the queue: its checks ask the DNS."""
+
+METRICS_TOLD: Final = 5.0
+"""Seconds between two times that a worker tells what it has counted."""
+
 # --- more than one machine (store.postgres, store.s3) ---------------------------------------------
 
 DATABASE_CONNECT_TIMEOUT: Final = 3.0
