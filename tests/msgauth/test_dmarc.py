@@ -110,6 +110,41 @@ async def test_verdict(
     assert (found.result, found.disposition) == (result, disposition), found
 
 
+@pytest.mark.parametrize(
+    ("author", "by_spf", "signers"),
+    [
+        ("example.com", spf("example.com"), ("x.silent.example.com",)),
+        ("example.com", spf("x.silent.example.com"), ("example.com",)),
+        ("example.com", NOBODY, ("x.silent.example.com", "example.com")),
+        ("silence.example.com", NOBODY, ("example.com",)),  # nobody says whether it exists
+    ],
+)
+async def test_what_is_proved_is_proved_whatever_else_is_silent(
+    author: str, by_spf: Spf, signers: tuple[str, ...]
+) -> None:
+    """RFC 9989 §4.4.1: one aligned identifier makes a pass."""
+    resolver = FakeResolver(ZONE + SILENT)
+    found = (await check_dmarc(author, by_spf, [dkim(one) for one in signers], resolver)).result
+    assert (found.result, found.disposition) == (Result.PASS, Disposition.NONE), found
+    for one in (spf("x.silent.example.com"), NOBODY):
+        by_dkim = [dkim("x.silent.example.com")]
+        found = (await check_dmarc("example.com", one, by_dkim, FakeResolver(ZONE + SILENT))).result
+        assert found.result is Result.TEMPERROR
+
+
+SILENT = """
+_dmarc.silent.example.com. FAIL
+silence.example.com. MX FAIL
+"""
+
+
+async def test_the_walk_stops_at_the_first_that_says_what_it_is() -> None:
+    """RFC 9989 §4.10 step 2: a public suffix ends it, also where it begins there."""
+    resolver = FakeResolver('_dmarc.co.uk. TXT "v=DMARC1; psd=y"\n_dmarc.uk. TXT "v=DMARC1; p=reject"')
+    found = await walk("co.uk", resolver)
+    assert (found.organizational_domain, len(resolver.asked)) == ("co.uk", 1)
+
+
 async def test_own_organization_below_another_is_apart() -> None:
     found = await check_dmarc("own.example.com", NOBODY, (dkim("example.com"),), FakeResolver(ZONE))
     assert found.result.result is Result.FAIL
