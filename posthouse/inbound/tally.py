@@ -145,9 +145,11 @@ class Tallies:
     def _note_failure(
         self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
     ) -> None:
-        # RFC 9989 §4.7, fo=: 1 wants whatever is not an aligned pass, 0 only what fails altogether.
+        # RFC 9989 §4.7, fo=: 1 wants whatever is not an aligned pass, 0 only what fails altogether. Who asks for d or s
+        # alone wants reports of DKIM or SPF by itself, which are not made here.
         any_failure = "1" in record.failure_options and not (dmarc.spf_aligned and dmarc.dkim_aligned)
-        if dmarc.result is not Result.FAIL and not any_failure:
+        whole_failure = "0" in record.failure_options and dmarc.result is Result.FAIL
+        if not (any_failure or whole_failure):
             return
         if record.psd is Psd.YES:
             return  # RFC 9991 §2: a public suffix does not hear of single messages of those below it

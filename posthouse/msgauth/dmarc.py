@@ -110,20 +110,13 @@ async def check_dmarc(domain: str, spf: Spf, dkim: Collection[Dkim], resolver: R
 
 
 async def _judge(found: Walk, spf: Spf, dkim: Collection[Dkim], resolver: Resolver) -> DmarcFound:
-    domain = found.domain
     if found.record is None:
-        aligned = _aligned_anyway(found, spf, dkim)
-        return DmarcFound(
-            result=Dmarc(
-                result=Result.NONE,
-                domain=domain,
-                organizational_domain=found.organizational_domain,
-                spf_aligned=aligned[0],
-                dkim_aligned=aligned[1],
-                reason="no DMARC record",
-            )
-        )
+        return DmarcFound(result=_undecided(found, spf, dkim, Result.NONE, "no DMARC record"))
     name, record = found.record
+    if not record.readable:
+        return DmarcFound(
+            result=_undecided(found, spf, dkim, Result.PERMERROR, f"no policy in {record.text}")
+        )
     proof = await _proof(found, record, spf, dkim, resolver)
     policy = await _policy(found, name, record, proof, resolver)
     return DmarcFound(result=_verdict(found, name, record, policy, proof), record=record)
@@ -227,10 +220,16 @@ def _may_share(identifier: str, author: Walk) -> bool:
     return identifier == organization or identifier.endswith(f".{organization}")
 
 
-def _aligned_anyway(found: Walk, spf: Spf, dkim: Collection[Dkim]) -> tuple[bool, bool]:
-    """Without a record only the very same domain counts as proved."""
-    by_spf = spf.result is Result.PASS and spf.domain == found.domain
-    return by_spf, any(one.passed and one.domain == found.domain for one in dkim)
+def _undecided(found: Walk, spf: Spf, dkim: Collection[Dkim], result: Result, reason: str) -> Dmarc:
+    """Without a record that can be used, only the very same domain counts as proved."""
+    return Dmarc(
+        result=result,
+        domain=found.domain,
+        organizational_domain=found.organizational_domain,
+        spf_aligned=spf.result is Result.PASS and spf.domain == found.domain,
+        dkim_aligned=any(one.passed and one.domain == found.domain for one in dkim),
+        reason=reason,
+    )
 
 
 async def _exists(domain: str, resolver: Resolver) -> bool:

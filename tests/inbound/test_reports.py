@@ -231,6 +231,20 @@ async def test_a_failure_report_says_what_is_not_aligned(house):
     assert "SPF-DNS" not in told
 
 
+@pytest.mark.parametrize(("options", "told"), [("0", 1), ("1", 2), ("d:s", 0), ("1:d", 2), ("nonsense", 1)])
+async def test_single_failures_are_those_that_were_asked_for(house, options, told):
+    """RFC 9989 §4.7: whatever is not proved by both (1), by none (0), or nothing of ours (d, s)."""
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        'asks.test. TXT "v=spf1 ip4:192.0.2.1 -all"\n'
+        f'_dmarc.asks.test. TXT "v=DMARC1; p=none; fo={options}; ruf=mailto:ruf@asks.test"\n'
+    )
+    await office.take(letter("x@asks.test"), reverse_path="x@asks.test")
+    await office.take(letter("x@asks.test"), reverse_path="x@elsewhere.test")
+    await office.sender.send_failures()
+    assert len(await office.queued()) == told
+
+
 async def test_who_takes_reports_may_name_another_address_of_its_own(house):
     """RFC 9990 §4 step 9: but only at the same host, or reports could be thrown at somebody."""
     office = Office(house, failure_reports=True)

@@ -138,6 +138,7 @@ OURS = "mx.north.test. A 192.0.2.1\nnorth.test. MX 10 mx.north.test.\n"
             Level.LOOK,
         ),
         ('_dmarc.north.test. TXT "v=DMARC1; p=reject"', False, "DMARC north.test", Level.LOOK),
+        ('_dmarc.north.test. TXT "v=DMARC1; p=rejekt"', False, "DMARC north.test", Level.WRONG),
         (
             '_dmarc.north.test. TXT "v=DMARC1; p=reject"\n_dmarc.north.test. TXT "v=DMARC1; p=none"',
             False,
