@@ -172,6 +172,17 @@ async def test_note_only_says_so_in_the_report(house):
     assert (row.disposition, row.reasons[0].type) == ("none", "local_policy")
 
 
+async def test_what_a_list_brought_is_reported_as_spared(house):
+    """RFC 9990 §3.1.1.9: an applied policy that is not the published one has its reason."""
+    office = Office(house)
+    assert (await office.take(letter("info@bank.test", "List-Id: <a.b>"))).startswith("250")
+    await office.sender.reports_send()
+    report = read_report((await office.queued())[0][1])
+    assert isinstance(report, AggregateReport)
+    [row] = report.rows
+    assert (row.disposition, row.reasons[0].type) == ("quarantine", "mailing_list")
+
+
 async def test_nothing_is_counted_when_switched_off(house):
     office = Office(house, reports=False)
     await office.take(letter("x@told.test"))
