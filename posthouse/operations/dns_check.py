@@ -211,7 +211,7 @@ class DnsCheck:
                 look(
                     subject,
                     f"asks for nothing: {record.text}",
-                    "p=quarantine or p=reject once its mail passes",
+                    "p=quarantine once its mail passes; p=reject only where nobody writes to mailing lists",
                 )
             ]
         return [fine(subject, record.text)]
