@@ -26,3 +26,25 @@ async def test_a_redirect_proves_who_redirects_and_nobody_else(author: str, resu
     spf = await check_spf(QUESTION, resolver)
     assert (spf.result, spf.domain) == (Result.PASS, "here.test")
     assert (await check_dmarc(author, spf, (), resolver)).result.result is result
+
+
+@pytest.mark.parametrize(
+    ("term", "result"),
+    [  # RFC 7208 §7.1, §12: domain-end is a macro, whichever, or a dot and a top label
+        ("exists:%{ir}.list.test%-", Result.NEUTRAL),
+        ("exists:%{ir}.list.test%_", Result.NEUTRAL),
+        ("exists:%{ir}.list.test%%", Result.NEUTRAL),
+        ("exists:%{ir}.list.test.", Result.PASS),
+        ("exists:list.test}", Result.PERMERROR),
+        ("exists:%%{ir}", Result.PERMERROR),
+        ("exists:%{ir}.", Result.PERMERROR),
+        # §7.3: more parts than there are means all; none at all is no number
+        ("exists:%{i1000r}.list.test", Result.PASS),
+        ("exists:%{i0127r}.list.test", Result.PASS),
+        ("exists:%{i0r}.list.test", Result.PERMERROR),
+        ("ip6:fe80::1%eth0", Result.PERMERROR),
+    ],
+)
+async def test_the_grammar_of_terms(term: str, result: Result) -> None:
+    zone = f'here.test. TXT "v=spf1 {term}"\n1.2.0.192.list.test. A 127.0.0.2\n'
+    assert (await check_spf(QUESTION, FakeResolver(zone))).result is result
