@@ -605,6 +605,12 @@ IMAP_HEADER_READ: Final = 4 * MB
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
 
+IMAP_FILTERS_NESTED: Final = 8
+"""Filters within filters in one search: RFC 5466 §3.1 asks for 3 at least; all keys together count as of one search."""
+
+IMAP_FUZZY_QUESTIONS: Final = 500
+"""Words that one FUZZY search looks for, similar ones too: as many as twice the text keys of a plain search."""
+
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
@@ -657,6 +663,26 @@ POP3_TURN: Final = 64
 
 POP3_WHOLE: Final = 256 * KB
 """Octets up to which a message is sent in one piece; larger ones go out in pieces of BLOB_CHUNK."""
+
+# --- Sieve scripts and ManageSieve (accounts, managesieve) -----------------------------------------
+
+SIEVE_SCRIPT: Final = 64 * KB
+"""Octets of one Sieve script; long ones that programs write have 10-20 KB."""
+
+SIEVE_SCRIPTS: Final = 32
+"""Sieve scripts of an account: a few for seasons, one for each client's habits."""
+
+SIEVE_NAME: Final = 512
+"""Octets of a script's name: the 128 characters that RFC 5804 §1.6 asks for, of four octets each."""
+
+SIEVE_WRITES: Final = 20
+"""Times that a change of an account's scripts is tried while others change them: each time one of all gets through."""
+
+SIEVE_CACHED: Final = 4 * MB
+"""Characters of the scripts that are kept compiled, in all; what is compiled takes ten to twenty times that."""
+
+SIEVE_CACHED_LEAST: Final = 1 * KB
+"""Characters that a script, or none, counts for there: thousands of accounts have one of a few lines."""
 
 # --- the browser (web, jmap) ---------------------------------------------------------------------
 
@@ -918,6 +944,50 @@ JMAP_REFERENCED_OCTETS: Final = 10 * MB
 JMAP_REFERENCES: Final = 128
 """Result references of a request: two for each of its calls."""
 
+# --- running Sieve scripts (sieve) --------------------------------------------------------------------
+
+SIEVE_COMMANDS: Final = 4_000
+"""Commands and tests in one script: one for each 16 octets of the longest."""
+
+SIEVE_NESTING: Final = 32
+"""Blocks within blocks, and tests within tests; fifteen must be allowed (RFC 5228 §2.10.7)."""
+
+SIEVE_STRINGS: Final = 4_000
+"""Strings in one list of a script."""
+
+SIEVE_NUMBER: Final = 2**53 - 1
+"""The highest number that a script may name; 2^31 - 1 must be allowed (RFC 5228 §2.4.1)."""
+
+SIEVE_FAULTS: Final = 10
+"""Faults of one script that are told at once."""
+
+SIEVE_STEPS: Final = 10_000
+"""Commands and tests that one run executes, with those of included scripts and of loops: 10-20 ms."""
+
+SIEVE_WORK: Final = 20_000_000
+"""Characters that one run looks at when it compares, for each key anew: 100 words in 200 KB of text; some 10 ms."""
+
+SIEVE_ACTIONS: Final = 32
+"""Actions that one message may lead to (RFC 5228 §2.10.4)."""
+
+SIEVE_REDIRECTS: Final = 5
+"""Addresses that one message is sent on to (RFC 5228 §10: a script must not multiply mail)."""
+
+SIEVE_VARIABLES: Final = 256
+"""Variables of one script; 128 must be allowed (RFC 5229 §6)."""
+
+SIEVE_VARIABLE_NAME: Final = 64
+"""Characters of a variable's name; 32 must be allowed (RFC 5229 §6)."""
+
+SIEVE_VARIABLE: Final = 8_192
+"""Characters that a variable holds; 4,000 must be allowed, what is longer is cut off (RFC 5229 §6)."""
+
+SIEVE_MATCH_VARIABLES: Final = 32
+"""The highest match variable; 9 must be allowed (RFC 5229 §6)."""
+
+SIEVE_EXPANDED: Final = 64 * KB
+"""Characters of a string with the values of its variables in it; what is longer is cut off."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
@@ -1080,6 +1150,9 @@ SEARCH_HEAD: Final = 4 * KB
 
 SEARCH_TERMS_ASKED: Final = 500
 """Terms in one question to the index: a few milliseconds, and below what its grammar takes."""
+
+SIMILAR_WORDS: Final = 4
+"""Words of an account's mail that a fuzzy search takes for one that was asked for; each is searched for by itself."""
 
 SEARCH_BATCH: Final = 500
 """Messages indexed in one transaction: a third of a second of a background thread; smaller ones cost more merging."""

@@ -31,7 +31,14 @@ _MOST: Final = {
 """The kinds that come back, and how many of each an account has."""
 
 
-ITEM_KINDS: Final = ("AddressBook", "ContactCard", "Identity", "VacationResponse", "Preferences")
+ITEM_KINDS: Final = (
+    "AddressBook",
+    "ContactCard",
+    "Identity",
+    "VacationResponse",
+    "SieveScript",
+    "Preferences",
+)
 """The kinds of items that come back, as JMAP calls them."""
 
 

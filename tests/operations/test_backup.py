@@ -16,6 +16,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.accounts.factors import Factors, is_second_factor
+from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.cli.backup import copy_configuration
 from posthouse.cli.session import Session
 from posthouse.config import Config
@@ -273,6 +274,9 @@ async def _furnish_logins(tmp_path: Path) -> tuple[str, str]:
                 new=True,
             )
             await house.store.apply(card)
+        scripts = SieveScripts(house.store, bytes.decode)
+        await scripts.put(account.account_id, "rules", b"keep;")
+        await scripts.activate(account.account_id, "rules")
         people = house.administration.run("app-password.add", {"address": ALICE, "name": "Phone"})
         (made,) = [item async for item in people]
     finally:
@@ -305,6 +309,9 @@ def test_an_account_comes_back_with_all_that_logs_it_in_but_browsers(shell: Shel
             assert login.account.address == ALICE
             cards = await house.store.items(account.account_id, "ContactCard")
             assert [(card.item_id, len(card.data)) for card in cards] == [(1, 10), (7, 200_000), (8, 200_000)]
+            scripts = SieveScripts(house.store, bytes.decode)
+            assert await scripts.active(account.account_id) == "keep;"
+            await scripts.put(account.account_id, "more", b"stop;")
         finally:
             await house.close()
 

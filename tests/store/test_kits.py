@@ -21,6 +21,7 @@ from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.replacing import ReplaceKit
 from tests.kits.saved_dates import SavedDateKit
+from tests.kits.sieve_scripts import SieveScriptKit
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
 from tests.kits.trust import TrustKit
@@ -119,4 +120,8 @@ class TestItemNumbers(ItemNumberKit):
 
 
 class TestMetadata(MetadataKit):
+    pass
+
+
+class TestSieveScripts(SieveScriptKit):
     pass
