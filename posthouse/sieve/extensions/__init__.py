@@ -42,9 +42,11 @@ from typing import Final
 
 from posthouse.sieve.extensions import (
     copy,
+    date,
     encoded_character,
     envelope,
     fileinto,
+    index,
     reject,
     vacation,
     vacation_seconds,
@@ -54,9 +56,11 @@ from posthouse.sieve.tables import Extension
 
 EXTENSIONS: Final[tuple[Extension, ...]] = (
     copy.EXTENSION,
+    date.EXTENSION,
     encoded_character.EXTENSION,
     envelope.EXTENSION,
     fileinto.EXTENSION,
+    index.EXTENSION,
     reject.EXTENSION,
     vacation.EXTENSION,
     vacation_seconds.EXTENSION,
