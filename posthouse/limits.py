@@ -991,6 +991,15 @@ SIEVE_EXPANDED: Final = 64 * KB
 SIEVE_VACATION_DAYS: Final = 90
 """Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
 
+SIEVE_BODY: Final = 256 * KB
+"""Octets of a body that one `body` or `extracttext` looks at (RFC 5173 §8): the text of a hundred pages."""
+
+SIEVE_DUPLICATES: Final = 16
+"""Ids that one run looks for among those seen before (RFC 7352): each is a look into the store."""
+
+SIEVE_DUPLICATE_SECONDS: Final = 90 * 86_400
+"""Seconds at most for which a script has an id remembered (RFC 7352 §3.3)."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000

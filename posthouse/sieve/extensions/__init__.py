@@ -41,6 +41,7 @@ from __future__ import annotations
 from typing import Final
 
 from posthouse.sieve.extensions import (
+    body,
     copy,
     date,
     encoded_character,
@@ -55,6 +56,7 @@ from posthouse.sieve.extensions import (
 from posthouse.sieve.tables import Extension
 
 EXTENSIONS: Final[tuple[Extension, ...]] = (
+    body.EXTENSION,
     copy.EXTENSION,
     date.EXTENSION,
     encoded_character.EXTENSION,
