@@ -159,7 +159,9 @@ def test_words_have_no_case_and_comments_stand_anywhere() -> None:
     assert refusal(script).startswith(
         'line 1: "FileInto" is not an extension'
     )  # RFC 5228 §6.1: capabilities do
-    script = 'Require ["fileinto" # b\n]; IF /* c */ Header :CONTAINS "SUBJECT" # d\n "PRESENT" {FILEINTO "X";} Else{Keep;}'
+    script = (
+        'Require ["fileinto" # b\n]; IF /* c */ Header :CONTAINS "SUBJECT" # d\n "PRESENT" {FILEINTO "X";}'
+    )
     assert actions(script) == (FileInto(line=3, mailbox="X"),)
 
 
