@@ -1000,6 +1000,15 @@ SIEVE_DUPLICATES: Final = 16
 SIEVE_DUPLICATE_SECONDS: Final = 90 * 86_400
 """Seconds at most for which a script has an id remembered (RFC 7352 §3.3)."""
 
+SIEVE_FLAGS: Final = 128
+"""Flags that a script holds together, more than twice the keywords of a mailbox; more are passed over."""
+
+SIEVE_INCLUDES: Final = 32
+"""Scripts that one run includes, in all (RFC 6609 §3.1)."""
+
+SIEVE_INCLUDE_DEPTH: Final = 8
+"""Scripts that include one another, one within another (RFC 6609 §3.1)."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000

@@ -70,6 +70,23 @@ def test_without_a_zone_it_is_the_servers() -> None:
     assert holds('date "date" "hour" "19"', RECEIVED, require="date", offset=120)
 
 
+@pytest.mark.parametrize(
+    ("test", "true"),
+    [
+        ('date :value "ge" :originalzone "date" "hour" "09"', True),
+        ('date :value "lt" :originalzone "date" "hour" "09"', False),
+        ('date :count "eq" "date" "hour" "1"', True),
+        ('date :count "eq" "x-wrong" "hour" "0"', True),
+        ('currentdate :count "eq" "hour" "1"', True),
+        ('date :value "gt" :comparator "i;ascii-numeric" "date" "julian" "50538"', True),
+    ],
+)
+def test_as_numbers(test: str, true: bool) -> None:
+    """RFC 5260 §4, §4.3, §5."""
+    require = "date relational comparator-i;ascii-numeric"
+    assert holds(test, RECEIVED, require=require) is true
+
+
 def test_the_moment_at_hand() -> None:
     now = 1_183_195_800.9  # Saturday, 2007-06-30 09:30:00 UTC
     for test in (

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from posthouse.sieve.language import CAPABILITIES
 from tests.sieve.running import holds, refusal
 
 
@@ -29,7 +28,6 @@ def test_scores(test: str, facts: dict[str, Any], true: bool) -> None:
     assert holds(test, require="spamtestplus virustest", **facts) is true
 
 
-@pytest.mark.skipif("relational" not in CAPABILITIES, reason="relational is not known here")
 @pytest.mark.parametrize(
     ("test", "facts", "true"),
     [

@@ -23,9 +23,7 @@ def _virustest(call: Call, machine: Machine) -> Step:
 
 def _compare(call: Call, machine: Machine, score: int, *, tested: bool) -> Step:
     """RFC 5235 §3.1: what was not tested has a score, but counts as nothing."""
-    assert call.matching is not None
-    counted = call.matching.type.name == "count"
-    return machine.match(call, [] if counted and not tested else [str(score)])
+    return machine.match(call, [] if call.counts and not tested else [str(score)])
 
 
 _VALUE: Final = (Argument("keys"),)
