@@ -1009,6 +1009,21 @@ SIEVE_INCLUDES: Final = 32
 SIEVE_INCLUDE_DEPTH: Final = 8
 """Scripts that include one another, one within another (RFC 6609 §3.1)."""
 
+SIEVE_MAILTO: Final = 2_000
+"""Characters of the URI of one notice (RFC 5436)."""
+
+SIEVE_MAILTO_RECIPIENTS: Final = 10
+"""Addresses in the URI of one notice."""
+
+SIEVE_NOTICES: Final = 5
+"""Notices that one message leads to (RFC 5435 §8: a script must not multiply mail)."""
+
+SIEVE_FIELD: Final = 4_000
+"""Characters of a field that a script adds; 998 must be allowed (RFC 5293 §4)."""
+
+SIEVE_HEADER_EDITS: Final = 64
+"""Fields that one run adds or removes; each time the message is put together anew."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
