@@ -24,6 +24,7 @@ from posthouse.errors import Conflict, NotFound, PosthouseError
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.mail import Mail, Via, new_trace_id, our_mail
 from posthouse.message.address import ascii_domain
+from posthouse.message.automatic import is_automatic
 from posthouse.message.compose import Body, compose, format_mailbox, multipart, text_body
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
@@ -85,8 +86,7 @@ def may_answer(headers: Headers, reverse_path: str) -> bool:
         return False
     if any(name in headers for name in _LIST):
         return False
-    automatic = (headers.first("auto-submitted") or b"no").lower().partition(b";")[0].strip()
-    if automatic != b"no":
+    if is_automatic(headers):
         return False
     if (headers.first("precedence") or b"").strip().lower() in {b"bulk", b"list", b"junk"}:
         return False

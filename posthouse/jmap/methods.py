@@ -21,6 +21,7 @@ from posthouse.jmap import (
     mailbox_query,
     mailbox_set,
     mdn,
+    mdn_parse,
     principal,
     push_subscription,
     quota,
@@ -104,7 +105,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "Blob/lookup": Method(BLOB, blob.BlobLookupArguments, blob.lookup),
     # RFC 9007
     "MDN/send": Method(MDN, mdn.MdnSendArguments, mdn.send),
-    "MDN/parse": Method(MDN, mdn.MdnParseArguments, mdn.parse),
+    "MDN/parse": Method(MDN, mdn_parse.MdnParseArguments, mdn_parse.parse),
     # RFC 9425
     "Quota/get": Method(QUOTA, GetArguments, quota.get),
     "Quota/changes": Method(QUOTA, ChangesArguments, quota.changes),
