@@ -985,6 +985,44 @@ SIEVE_MATCH_VARIABLES: Final = 32
 SIEVE_EXPANDED: Final = 64 * KB
 """Characters of a string with the values of its variables in it; what is longer is cut off."""
 
+# --- Sieve on delivery (inbound) ---------------------------------------------------------------------
+
+SIEVE_DEPTH: Final = 5
+"""Scripts that act on one message in turn, each on what the one before sent; beyond, it is kept unfiltered."""
+
+SIEVE_TEXT: Final = 2 * MB
+"""Octets of a message that a script looks into; of a larger one it sees the beginning."""
+
+SIEVE_INLINE: Final = 64 * KB
+"""Octets of a message that a script which looks into it runs over on the event loop; beyond, a thread does."""
+
+SIEVE_SLOW: Final = 0.005
+"""Seconds of one step on the event loop after which an account's scripts run in a thread from then on."""
+
+SIEVE_SLOW_KEPT: Final = 1_000
+"""Accounts of which that is remembered."""
+
+SIEVE_QUESTIONS: Final = 200
+"""Questions of one run that are answered from the store: mailboxes, duplicates, scripts to be included."""
+
+SIEVE_SECONDS: Final = 10.0
+"""Seconds that one run may take with the answers to its questions; beyond, the message is kept unfiltered."""
+
+SIEVE_SENT: Final = 500
+"""Messages that an account's scripts send in an hour: redirected, answers, notices; beyond, mail is only kept."""
+
+SIEVE_NOTICE_RECIPIENTS: Final = 10
+"""Addresses in the URI of one notice (RFC 5436)."""
+
+SIEVE_TOLD: Final = 86_400
+"""Seconds in which the owner of a script that fails is told so once."""
+
+SIEVE_REASON: Final = 4_000
+"""Characters of the words with which a script refuses a message."""
+
+SIEVE_REMEMBERED: Final = 90 * 86_400
+"""Seconds at most that a script remembers an id (RFC 7352) or an answer (RFC 6131)."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
