@@ -460,6 +460,44 @@ MX_HOSTS: Final = 16
 MX_ADDRESSES: Final = 6
 """Addresses of one mail server that are tried, both families together (RFC 5321 §5.1: at least two)."""
 
+# --- Sieve on delivery (inbound) ---------------------------------------------------------------------
+
+SIEVE_DEPTH: Final = 5
+"""Scripts that act on one message in turn, each on what the one before sent; beyond, it is kept unfiltered."""
+
+SIEVE_TEXT: Final = 2 * MB
+"""Octets of a message that a script looks into; of a larger one it sees the beginning."""
+
+SIEVE_INLINE: Final = 64 * KB
+"""Octets of a message that a script which looks into it runs over on the event loop; beyond, a thread does."""
+
+SIEVE_SLOW: Final = 0.005
+"""Seconds of one step on the event loop after which an account's scripts run in a thread from then on."""
+
+SIEVE_SLOW_KEPT: Final = 1_000
+"""Accounts of which that is remembered."""
+
+SIEVE_QUESTIONS: Final = 200
+"""Questions of one run that are answered from the store: mailboxes, duplicates, scripts to be included."""
+
+SIEVE_SECONDS: Final = 10.0
+"""Seconds that one run may take with the answers to its questions; beyond, the message is kept unfiltered."""
+
+SIEVE_SENT: Final = 500
+"""Messages that an account's scripts send in an hour: redirected, answers, notices; beyond, mail is only kept."""
+
+SIEVE_NOTICE_RECIPIENTS: Final = 10
+"""Addresses in the URI of one notice (RFC 5436)."""
+
+SIEVE_TOLD: Final = 86_400
+"""Seconds in which the owner of a script that fails is told so once."""
+
+SIEVE_REASON: Final = 4_000
+"""Characters of the words with which a script refuses a message."""
+
+SIEVE_REMEMBERED: Final = 90 * 86_400
+"""Seconds at most that a script remembers an id (RFC 7352) or an answer (RFC 6131)."""
+
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
 IMAP_LINE: Final = 64 * KB
@@ -607,6 +645,9 @@ IMAP_SEARCH_KEYS: Final = 1_000
 
 IMAP_FILTERS_NESTED: Final = 8
 """Filters within filters in one search: RFC 5466 §3.1 asks for 3 at least; all keys together count as of one search."""
+
+IMAP_FUZZY_QUESTIONS: Final = 500
+"""Words that one FUZZY search looks for, similar ones too: as many as twice the text keys of a plain search."""
 
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
@@ -985,43 +1026,8 @@ SIEVE_MATCH_VARIABLES: Final = 32
 SIEVE_EXPANDED: Final = 64 * KB
 """Characters of a string with the values of its variables in it; what is longer is cut off."""
 
-# --- Sieve on delivery (inbound) ---------------------------------------------------------------------
-
-SIEVE_DEPTH: Final = 5
-"""Scripts that act on one message in turn, each on what the one before sent; beyond, it is kept unfiltered."""
-
-SIEVE_TEXT: Final = 2 * MB
-"""Octets of a message that a script looks into; of a larger one it sees the beginning."""
-
-SIEVE_INLINE: Final = 64 * KB
-"""Octets of a message that a script which looks into it runs over on the event loop; beyond, a thread does."""
-
-SIEVE_SLOW: Final = 0.005
-"""Seconds of one step on the event loop after which an account's scripts run in a thread from then on."""
-
-SIEVE_SLOW_KEPT: Final = 1_000
-"""Accounts of which that is remembered."""
-
-SIEVE_QUESTIONS: Final = 200
-"""Questions of one run that are answered from the store: mailboxes, duplicates, scripts to be included."""
-
-SIEVE_SECONDS: Final = 10.0
-"""Seconds that one run may take with the answers to its questions; beyond, the message is kept unfiltered."""
-
-SIEVE_SENT: Final = 500
-"""Messages that an account's scripts send in an hour: redirected, answers, notices; beyond, mail is only kept."""
-
-SIEVE_NOTICE_RECIPIENTS: Final = 10
-"""Addresses in the URI of one notice (RFC 5436)."""
-
-SIEVE_TOLD: Final = 86_400
-"""Seconds in which the owner of a script that fails is told so once."""
-
-SIEVE_REASON: Final = 4_000
-"""Characters of the words with which a script refuses a message."""
-
-SIEVE_REMEMBERED: Final = 90 * 86_400
-"""Seconds at most that a script remembers an id (RFC 7352) or an answer (RFC 6131)."""
+SIEVE_VACATION_DAYS: Final = 90
+"""Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
 
 # --- store (store) -------------------------------------------------------------------------------
 
@@ -1185,6 +1191,9 @@ SEARCH_HEAD: Final = 4 * KB
 
 SEARCH_TERMS_ASKED: Final = 500
 """Terms in one question to the index: a few milliseconds, and below what its grammar takes."""
+
+SIMILAR_WORDS: Final = 4
+"""Words of an account's mail that a fuzzy search takes for one that was asked for; each is searched for by itself."""
 
 SEARCH_BATCH: Final = 500
 """Messages indexed in one transaction: a third of a second of a background thread; smaller ones cost more merging."""
@@ -1594,6 +1603,12 @@ HEALTH_LINES: Final = 50
 
 HEALTH_TIMEOUT: Final = 5.0
 """Seconds for such a question and its answer."""
+
+METRICS_AGE: Final = 60.0
+"""Seconds between two looks at what `/metrics` tells of `status` and the queue: its checks ask the DNS."""
+
+METRICS_TOLD: Final = 5.0
+"""Seconds between two times that a worker tells what it has counted."""
 
 # --- more than one machine (store.postgres, store.s3) ---------------------------------------------
 
