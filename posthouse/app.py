@@ -24,16 +24,7 @@ from typing import Final
 import msgspec
 
 from posthouse.config import Config, ConfigError
-from posthouse.doors import (
-    DOORS,
-    HEALTH,
-    JOBS_ROLE,
-    QUEUE_ROLE,
-    RESERVED_ROLES,
-    ROLES,
-    Door,
-    busy_line,
-)
+from posthouse.doors import DOORS, HEALTH, JOBS_ROLE, QUEUE_ROLE, RESERVED_ROLES, ROLES, Door, busy_line
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.imap.server import ImapServer
@@ -334,6 +325,7 @@ class App:
             client_setup=self.house.client_setup,
             outbox=self.house.outbox,
             learnt_addresses=self.house.learnt_addresses,
+            sieve_scripts=self.house.sieve_scripts,
             email_extras=OWN_EXTRAS,
             resolver=self.house.resolver,
             unsubscribe=OneClick(self.house.resolver).post,

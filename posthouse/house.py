@@ -16,6 +16,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.clock import Clock
 from posthouse.config import NOT_SERVED, Config
 from posthouse.dns_resolver import DnsResolver
@@ -64,6 +65,7 @@ from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, household_of
 from posthouse.sending import make_courier, make_report_sender
+from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
@@ -93,6 +95,7 @@ class House:
             self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, self._notify, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
