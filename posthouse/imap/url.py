@@ -74,7 +74,7 @@ def parse_message_url(raw: bytes, server: Server) -> MessageUrl:
     if uid > _MOST or validity > _MOST:
         raise BadUrl("A number is too large")
     return MessageUrl(
-        mailbox=_mailbox(found["mailbox"], server.mailbox if start is None else ""),
+        mailbox=_mailbox(found, server.mailbox if start is None else ""),
         uid_validity=validity or None,
         uid=uid,
         section=_section(found),
@@ -88,17 +88,18 @@ def _check_server(found: re.Match[str], server: Server) -> None:
         raise BadUrl("The URL is another server's or another user's")
 
 
-def _mailbox(given: str, selected: str) -> str:
-    if not given and selected:
+def _mailbox(found: re.Match[str], selected: str) -> str:
+    given = found["mailbox"]
+    if found[0].startswith(";") and selected:
         return selected
     path = given.removeprefix("/")
+    if not path:
+        raise BadUrl("The URL names no mailbox")
     if path == given and ":" in path.partition("/")[0]:
         raise BadUrl("The URL is of another kind")  # RFC 3986 §4.2: a relative path cannot begin so
     if path == given and "/" in selected:
         # RFC 3986 §5.2.3: a relative path stands in the place of the last level
         path = _quoted(selected.rpartition("/")[0]) + "/" + path
-    if not path:
-        raise BadUrl("The URL names no mailbox")
     return mailbox_name.decode(unquote_to_bytes(path), utf8=True)
 
 

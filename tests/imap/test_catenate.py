@@ -104,7 +104,7 @@ async def test_pieces_of_every_size_in_every_order(post: Post) -> None:
             else:
                 first, length = chance.randrange(len(large)), chance.randint(1, 400_000)
                 wanted += large[first : first + length]
-                sent += b'URL "/;UID=2/;PARTIAL=%d.%d"' % (first, length)
+                sent += b'URL ";UID=2/;PARTIAL=%d.%d"' % (first, length)
         answer = await said(client, sent + b")")
         if not wanted:
             assert answer == b"t NO An empty message cannot be stored"
@@ -163,7 +163,7 @@ async def test_what_is_no_catenation(post: Post, text: bytes) -> None:
 
 async def test_utf8_pieces(post: Post) -> None:
     client = await opened(post, MIXED)
-    text = b'APPEND INBOX CATENATE (UTF8 (~{4+}\r\n\xc3\xa9\r\n) URL "/;UID=1/;SECTION=2.TEXT")'
+    text = b'APPEND INBOX CATENATE (UTF8 (~{4+}\r\n\xc3\xa9\r\n) URL ";UID=1/;SECTION=2.TEXT")'
     assert await said(client, text) == b"t BAD UTF8 is not enabled"
     await client.command(b"ENABLE UTF8=ACCEPT")
     assert (await said(client, text)).startswith(b"t OK [APPENDUID ")
@@ -173,12 +173,12 @@ async def test_utf8_pieces(post: Post) -> None:
 async def test_too_large_together(post: Post) -> None:
     half = b"\r\n" + b"x" * (MESSAGE_SIZE // 2)
     client = await opened(post, half)
-    assert (await said(client, b'APPEND INBOX CATENATE (URL "/;UID=1" URL "/;UID=1")')).startswith(
+    assert (await said(client, b'APPEND INBOX CATENATE (URL ";UID=1" URL ";UID=1")')).startswith(
         b"t NO [TOOBIG] "
     )
-    client.send(b't APPEND INBOX CATENATE (URL "/;UID=1" TEXT {%d}\r\n' % (MESSAGE_SIZE // 2 - 1))
+    client.send(b't APPEND INBOX CATENATE (URL ";UID=1" TEXT {%d}\r\n' % (MESSAGE_SIZE // 2 - 1))
     assert (await client.line()).startswith(b"t NO [TOOBIG] "), "before it is sent"
-    assert (await said(client, b'APPEND INBOX CATENATE (URL "/;UID=1" TEXT {2+}\r\nxx)')).startswith(b"t OK ")
+    assert (await said(client, b'APPEND INBOX CATENATE (URL ";UID=1" TEXT {2+}\r\nxx)')).startswith(b"t OK ")
     nul = await said(client, b"APPEND INBOX CATENATE (TEXT {1+}\r\nx TEXT ~{1+}\r\n\0)")
     assert nul.startswith(b"t NO [UNKNOWN-CTE] ")
 
@@ -221,10 +221,10 @@ async def test_large_ones_are_staged_and_leave_nothing(
     monkeypatch.setattr(limits, "IMAP_APPEND_MEMORY", 1000)
     client = await opened(post, b"\r\n" + b"x" * 500_000)
     files = {path for path in tmp_path.rglob("*") if path.is_file()}
-    answer = await said(client, b'APPEND INBOX CATENATE (URL "/;UID=1" URL "/;UID=9")')
-    assert answer.startswith(b"t NO [BADURL /;UID=9] ")
+    answer = await said(client, b'APPEND INBOX CATENATE (URL ";UID=1" URL ";UID=9")')
+    assert answer.startswith(b"t NO [BADURL ;UID=9] ")
     # Who leaves in the middle leaves nothing either.
-    client.send(b't APPEND INBOX CATENATE (URL "/;UID=1" TEXT {400000+}\r\n' + b"y" * 200_000)
+    client.send(b't APPEND INBOX CATENATE (URL ";UID=1" TEXT {400000+}\r\n' + b"y" * 200_000)
     await client.writer.drain()
     client.writer.close()
     async with asyncio.timeout(10):

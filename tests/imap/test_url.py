@@ -28,7 +28,6 @@ def read(text: str, server: Server = HERE) -> MessageUrl:
         ("/cafe%CC%81/;UID=1", "caf\u00e9", None, 1),
         ("/a;UIDVALIDITY=1/;UID=1", "a", 1, 1),
         (";UID=7", "Work/Old & new", None, 7),
-        ("/;UID=7", "Work/Old & new", None, 7),
         ("Other/;UID=7", "Work/Other", None, 7),
         ("imap://mx.north.test/INBOX/;UID=3", "INBOX", None, 3),
         ("IMAP://alice%40north.test;AUTH=*@MX.North.Test:143/INBOX;UIDVALIDITY=9/;UID=3", "INBOX", 9, 3),
@@ -55,6 +54,7 @@ def test_sections() -> None:
         *(
             "",
             "/",
+            "/;UID=7",
             "/INBOX",
             "/INBOX/",
             "/INBOX;UID=1",
