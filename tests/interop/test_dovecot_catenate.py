@@ -30,7 +30,6 @@ SECTIONS = (
     *(
         "/;SECTION=HEADER.FIELDS%20(Subject)",
         "/;SECTION=2/;PARTIAL=3.9",
-        "/;SECTION=9",
         "/;SECTION=1]",
         "/;SECTION=x",
     ),
