@@ -44,6 +44,7 @@ from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.freezing import Freezing
 from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
@@ -246,29 +247,15 @@ class House:
             },
         )
 
-    async def store_freeze(self) -> bool:
-        """Refuse all changes (the store is being moved); False: this store is moved another way."""
-        if not isinstance(self.store, SqliteStore):
-            return False
-        await self.store.freeze()
-        return True
-
-    async def store_thaw(self) -> bool:
-        """Take changes again."""
-        if not isinstance(self.store, SqliteStore):
-            return False
-        self.store.thaw()
-        return True
-
     def _trust_commands(self, config: Config) -> dict[str, Method]:
         """Commands on reports, keys, certificates, junk."""
-        reports, rejects = Reports(self.store), Rejects(self.store)
+        reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
         certificates = Certificates(
             Paths(config.data).certificate(config), own=config.tls.certificate is not None, now=self.clock
         )
         return {
-            "store.freeze": self.store_freeze,
-            "store.thaw": self.store_thaw,
+            "store.freeze": freezing.store_freeze,
+            "store.thaw": freezing.store_thaw,
             "reports.list": reports.reports_list,
             "reports.show": reports.reports_show,
             "reports.send": self.reports.reports_send,

@@ -953,6 +953,50 @@ JMAP_REFERENCED_OCTETS: Final = 10 * MB
 JMAP_REFERENCES: Final = 128
 """Result references of a request: two for each of its calls."""
 
+# --- running Sieve scripts (sieve) --------------------------------------------------------------------
+
+SIEVE_COMMANDS: Final = 4_000
+"""Commands and tests in one script: one for each 16 octets of the longest."""
+
+SIEVE_NESTING: Final = 32
+"""Blocks within blocks, and tests within tests; fifteen must be allowed (RFC 5228 §2.10.7)."""
+
+SIEVE_STRINGS: Final = 4_000
+"""Strings in one list of a script."""
+
+SIEVE_NUMBER: Final = 2**53 - 1
+"""The highest number that a script may name; 2^31 - 1 must be allowed (RFC 5228 §2.4.1)."""
+
+SIEVE_FAULTS: Final = 10
+"""Faults of one script that are told at once."""
+
+SIEVE_STEPS: Final = 10_000
+"""Commands and tests that one run executes, with those of included scripts and of loops: 10-20 ms."""
+
+SIEVE_WORK: Final = 20_000_000
+"""Characters that one run looks at when it compares, for each key anew: 100 words in 200 KB of text; some 10 ms."""
+
+SIEVE_ACTIONS: Final = 32
+"""Actions that one message may lead to (RFC 5228 §2.10.4)."""
+
+SIEVE_REDIRECTS: Final = 5
+"""Addresses that one message is sent on to (RFC 5228 §10: a script must not multiply mail)."""
+
+SIEVE_VARIABLES: Final = 256
+"""Variables of one script; 128 must be allowed (RFC 5229 §6)."""
+
+SIEVE_VARIABLE_NAME: Final = 64
+"""Characters of a variable's name; 32 must be allowed (RFC 5229 §6)."""
+
+SIEVE_VARIABLE: Final = 8_192
+"""Characters that a variable holds; 4,000 must be allowed, what is longer is cut off (RFC 5229 §6)."""
+
+SIEVE_MATCH_VARIABLES: Final = 32
+"""The highest match variable; 9 must be allowed (RFC 5229 §6)."""
+
+SIEVE_EXPANDED: Final = 64 * KB
+"""Characters of a string with the values of its variables in it; what is longer is cut off."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000

@@ -25,7 +25,7 @@ from posthouse.inbound.vouched import NOTHING_FOUND, as_found, first_client, vou
 from posthouse.ip_addresses import reverse_name
 from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
-from posthouse.msgauth.authres import write_authres, write_vouched
+from posthouse.msgauth.authres_write import write_authres, write_vouched
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
 from posthouse.msgauth.dkim_signature import Signature
 from posthouse.msgauth.dkim_verify import Signatures

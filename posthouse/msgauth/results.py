@@ -40,6 +40,8 @@ class Spf(msgspec.Struct, frozen=True, kw_only=True):
     """Who lets the peer send, or not: that of the identity, wherever its record redirects to (RFC 7208 §6.1)."""
     identity: str = ""
     """The address, or the HELO name, that was checked."""
+    of_local_part: bool = False
+    """Whether the records ask for the local part, so that the result is said of the whole address (RFC 8601 §2.7.2)."""
     scope: str = "mailfrom"
     """"mailfrom" or "helo" (RFC 7208 §2.3, §2.4)."""
     reason: str = ""
@@ -113,6 +115,8 @@ class Iprev(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the peer's address leads to a name and back (RFC 8601 §3)."""
 
     result: Result
+    address: str = ""
+    """The peer's."""
     name: str = ""
     """The name that was confirmed, or the first one found."""
 

@@ -23,6 +23,10 @@ describe('findings', () => {
       { method: 'spf', result: 'softfail', properties: { 'smtp.mailfrom': 'odd;one@x.test' }, reason: 'no (nested; one) match' },
     ])
   })
+  it('reads a mailbox whose local part is quoted, and nothing of a method whose version it does not know', () => {
+    const { findings } = parseResults('mx; dkim / 2 = pass header.d=south.test; spf/1=pass smtp.mailfrom="a b"@x.test smtp.helo=y')
+    expect(findings).toEqual([{ method: 'spf', result: 'pass', properties: { 'smtp.mailfrom': 'a b@x.test', 'smtp.helo': 'y' }, reason: '' }])
+  })
   it.each(['', ';', ';;=;', 'a; dkim', 'a; (', 'a; "', 'a; \\'])('makes nothing of %j', (value) => expect(parseResults(value).findings).toEqual([]))
 })
 
