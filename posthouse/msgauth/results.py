@@ -169,8 +169,9 @@ def proved_domains(dmarc: Iterable[Dmarc]) -> frozenset[str]:
     return frozenset(
         one.domain
         for one in dmarc
-        if one.result is Result.PASS or (one.result is Result.NONE and (one.spf_aligned or one.dkim_aligned))
+        if one.result is Result.PASS or (one.result in _UNDECIDED and (one.spf_aligned or one.dkim_aligned))
     )
 
 
+_UNDECIDED: Final = (Result.NONE, Result.PERMERROR)
 _STRICTNESS: Final = (Disposition.NONE, Disposition.QUARANTINE, Disposition.REJECT)

@@ -39,6 +39,7 @@ describe('the line', () => {
     ['says when the domain denies it', [['Authentication-Results', 'mx; dmarc=fail header.from=south.test; spf=pass smtp.mailfrom=a@south.test']], 'failed'],
     ['wants every author proved', [['Authentication-Results', 'mx; dmarc=pass header.from=south.test; dmarc=fail header.from=bank.test']], 'failed'],
     ['takes the very same domain where there is no policy', [['Authentication-Results', 'mx; dmarc=none; dkim=pass header.d=south.test']], 'verified'],
+    ['takes it where nobody can read the policy', [['Authentication-Results', 'mx; dmarc=permerror; spf=pass smtp.mailfrom=a@south.test']], 'verified'],
     ['takes no other domain', [['Authentication-Results', 'mx; dmarc=none; dkim=pass header.d=cheap.test; spf=pass smtp.mailfrom=a@cheap.test']], 'unverified'],
     ['does not take an error for a proof', [['Authentication-Results', 'mx; dmarc=temperror; dkim=pass header.d=south.test']], 'unverified'],
   ])('%s', (_, fields, standing) => expect(trust(fields).standing).toBe(standing))
