@@ -96,6 +96,7 @@ class House:
             self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, self._notify, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
         self.sieve_scripts = SieveScripts(store, compile_script)
         self.vacation = VacationResponder(

@@ -533,6 +533,15 @@ IMAP_APPEND_MEMORY: Final = 256 * KB
 IMAP_APPEND_MESSAGES: Final = 1000
 """Messages of one APPEND (MULTIAPPEND), which is one commit."""
 
+IMAP_CATENATE_PIECES: Final = 1000
+"""Pieces of the messages of one APPEND, literals and URLs (CATENATE): a message has as many parts as that at most."""
+
+IMAP_CATENATE_OCTETS: Final = 128 * MB
+"""Octets that one APPEND copies by URLs (or one message of the largest size): a short line makes that much work."""
+
+IMAP_URL: Final = 4 * KB
+"""Octets of a URL that comes as a literal: the longest mailbox name, percent-encoded, and a section."""
+
 IMAP_COPY_ACROSS: Final = 500
 """Messages of a COPY or MOVE between accounts that are one commit: more would keep new mail waiting."""
 IMAP_BAD: Final = 100
