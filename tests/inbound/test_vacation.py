@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from posthouse.inbound.answers import may_answer
 from posthouse.inbound.mail import Mail
-from posthouse.inbound.vacation import KIND, Operations, Vacation, VacationResponder, may_answer
+from posthouse.inbound.vacation import KIND, Operations, Vacation, VacationResponder
 from posthouse.message.headers import Headers
 from posthouse.store.account_model import States
 from posthouse.store.interface import AddAccount, PutItem
