@@ -13,7 +13,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -29,14 +29,12 @@ from posthouse.doors import (
     HEALTH,
     JOBS_ROLE,
     QUEUE_ROLE,
-    RESERVED_ROLES,
     ROLES,
     Door,
     busy_line,
 )
 from posthouse.errors import PosthouseError
 from posthouse.house import House
-from posthouse.imap.server import ImapServer
 from posthouse.jmap.context import Caches
 from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.methods import TOLD_TYPES
@@ -52,12 +50,10 @@ from posthouse.operations.control import ControlServer, socket_path
 from posthouse.operations.upkeep import Upkeep
 from posthouse.outbound.queue import QueueRunner
 from posthouse.places import Paths
-from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
 from posthouse.reloading import keeping_fixed
-from posthouse.smtp.events import Settings
+from posthouse.servers import Serve, mail_servers
 from posthouse.smtp.extensions import Role
-from posthouse.smtp.server import Services, SmtpServer
 from posthouse.storage import Storage
 from posthouse.store.interface import Store
 from posthouse.web.asgi import Settings as WebSettings
@@ -74,7 +70,6 @@ from posthouse.workers import WORKER_ROLES, Workers
 
 log: Final = logging.getLogger(__name__)
 
-Serve = Callable[[Connection], Awaitable[None]]
 PEER_SEEN: Final = "peer-seen"
 """What workers tell: an address that has connected to port 25."""
 
@@ -106,7 +101,7 @@ class App:
 
         `worker`: what this process was given, when it only takes mail for another one (`workers`).
         """
-        if unknown := sorted(set(roles) - ROLES - RESERVED_ROLES):
+        if unknown := sorted(set(roles) - ROLES):
             raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
         self.config = config
         self.roles = frozenset(roles) or ROLES
@@ -283,44 +278,7 @@ class App:
 
     def _build_servers(self, config: Config) -> None:
         self._servers["health"] = HealthServer(self._why_not_ready).serve
-        house, plaintext = self.house, config.auth.plaintext
-        services = Services(
-            directory=house.directory,
-            policy=house.policy,
-            pipeline=house.pipeline,
-            refusals=house.refusals,
-            store=house.store,
-            budget=house.budget,
-            clock=house.clock,
-        )
-        for role in Role:
-            settings = Settings(
-                hostname=config.hostname,
-                role=role,
-                message_size=config.limits.message_size,
-                recipients=config.limits.recipients,
-                tls_available=role is not Role.LMTP,
-                login_required=role is Role.SUBMISSION,
-            )
-            server = SmtpServer(settings, services, tls_context=self._tls, plaintext_policy=plaintext)
-            self._servers[role.value] = server.serve
-        self._servers["imap"] = ImapServer(
-            store=house.store,
-            directory=house.directory,
-            hostname=config.hostname,
-            message_size=config.limits.message_size,
-            auth=config.auth,
-            tls=self._tls,
-            now=house.clock,
-        ).serve
-        self._servers["pop3"] = Pop3Server(
-            store=house.store,
-            directory=house.directory,
-            hostname=config.hostname,
-            plaintext=plaintext,
-            tls=self._tls,
-            locks=self.house.storage.locks,
-        ).serve
+        self._servers.update(mail_servers(self.house, config, self._tls))
         self._vapid = VapidKey.from_secret(self.house.storage.secret)
         self._servers["web"] = WebServer(self._web_application(config)).serve
 

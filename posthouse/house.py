@@ -16,10 +16,12 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.clock import Clock
-from posthouse.config import NOT_SERVED, Config
+from posthouse.config import Config
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
+from posthouse.freezing import Freezing
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.learnt_addresses import LearntAddresses
@@ -63,6 +65,7 @@ from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, household_of
 from posthouse.sending import make_courier, make_report_sender
+from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
@@ -96,6 +99,7 @@ class House:
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.furnish(config)
 
     @classmethod
@@ -246,20 +250,6 @@ class House:
             },
         )
 
-    async def store_freeze(self) -> bool:
-        """Refuse all changes (the store is being moved); False: this store is moved another way."""
-        if not isinstance(self.store, SqliteStore):
-            return False
-        await self.store.freeze()
-        return True
-
-    async def store_thaw(self) -> bool:
-        """Take changes again."""
-        if not isinstance(self.store, SqliteStore):
-            return False
-        self.store.thaw()
-        return True
-
     def _trust_commands(self, config: Config) -> dict[str, Method]:
         """Commands on reports, keys, certificates, junk."""
         reports, rejects = Reports(self.store), Rejects(self.store)
@@ -267,8 +257,7 @@ class House:
             Paths(config.data).certificate(config), own=config.tls.certificate is not None, now=self.clock
         )
         return {
-            "store.freeze": self.store_freeze,
-            "store.thaw": self.store_thaw,
+            **Freezing(self.store).commands(),
             "reports.list": reports.reports_list,
             "reports.show": reports.reports_show,
             "reports.send": self.reports.reports_send,
@@ -330,7 +319,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
         )
         return HouseStatus(
             self.store,
