@@ -21,7 +21,6 @@ from posthouse.clock import Clock
 from posthouse.config import Config
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
-from posthouse.freezing import Freezing
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.learnt_addresses import LearntAddresses
@@ -46,6 +45,7 @@ from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
+from posthouse.operations.freezing import Freezing
 from posthouse.operations.mail_transfer import MailTransfer
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
@@ -252,12 +252,13 @@ class House:
 
     def _trust_commands(self, config: Config) -> dict[str, Method]:
         """Commands on reports, keys, certificates, junk."""
-        reports, rejects = Reports(self.store), Rejects(self.store)
+        reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
         certificates = Certificates(
             Paths(config.data).certificate(config), own=config.tls.certificate is not None, now=self.clock
         )
         return {
-            **Freezing(self.store).commands(),
+            "store.freeze": freezing.store_freeze,
+            "store.thaw": freezing.store_thaw,
             "reports.list": reports.reports_list,
             "reports.show": reports.reports_show,
             "reports.send": self.reports.reports_send,

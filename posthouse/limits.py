@@ -605,6 +605,9 @@ IMAP_HEADER_READ: Final = 4 * MB
 IMAP_SEARCH_KEYS: Final = 1_000
 """Search keys of one SEARCH, nested ones counted: long OR chains of offline clients have a few hundred."""
 
+IMAP_FILTERS_NESTED: Final = 8
+"""Filters within filters in one search: RFC 5466 §3.1 asks for 3 at least; all keys together count as of one search."""
+
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
@@ -677,9 +680,6 @@ SIEVE_CACHED: Final = 4 * MB
 
 SIEVE_CACHED_LEAST: Final = 1 * KB
 """Characters that a script, or none, counts for there: thousands of accounts have one of a few lines."""
-
-SIEVE_REDIRECTS: Final = 5
-"""Addresses that one message is sent on to (RFC 5228 §10: a script must not multiply mail)."""
 
 SIEVE_LINE: Final = 16 * KB
 """Octets of a line of ManageSieve with CRLF: a quoted SASL response of 12 KB fits, and two long names, escaped."""
@@ -970,6 +970,50 @@ JMAP_REFERENCED_OCTETS: Final = 10 * MB
 
 JMAP_REFERENCES: Final = 128
 """Result references of a request: two for each of its calls."""
+
+# --- running Sieve scripts (sieve) --------------------------------------------------------------------
+
+SIEVE_COMMANDS: Final = 4_000
+"""Commands and tests in one script: one for each 16 octets of the longest."""
+
+SIEVE_NESTING: Final = 32
+"""Blocks within blocks, and tests within tests; fifteen must be allowed (RFC 5228 §2.10.7)."""
+
+SIEVE_STRINGS: Final = 4_000
+"""Strings in one list of a script."""
+
+SIEVE_NUMBER: Final = 2**53 - 1
+"""The highest number that a script may name; 2^31 - 1 must be allowed (RFC 5228 §2.4.1)."""
+
+SIEVE_FAULTS: Final = 10
+"""Faults of one script that are told at once."""
+
+SIEVE_STEPS: Final = 10_000
+"""Commands and tests that one run executes, with those of included scripts and of loops: 10-20 ms."""
+
+SIEVE_WORK: Final = 20_000_000
+"""Characters that one run looks at when it compares, for each key anew: 100 words in 200 KB of text; some 10 ms."""
+
+SIEVE_ACTIONS: Final = 32
+"""Actions that one message may lead to (RFC 5228 §2.10.4)."""
+
+SIEVE_REDIRECTS: Final = 5
+"""Addresses that one message is sent on to (RFC 5228 §10: a script must not multiply mail)."""
+
+SIEVE_VARIABLES: Final = 256
+"""Variables of one script; 128 must be allowed (RFC 5229 §6)."""
+
+SIEVE_VARIABLE_NAME: Final = 64
+"""Characters of a variable's name; 32 must be allowed (RFC 5229 §6)."""
+
+SIEVE_VARIABLE: Final = 8_192
+"""Characters that a variable holds; 4,000 must be allowed, what is longer is cut off (RFC 5229 §6)."""
+
+SIEVE_MATCH_VARIABLES: Final = 32
+"""The highest match variable; 9 must be allowed (RFC 5229 §6)."""
+
+SIEVE_EXPANDED: Final = 64 * KB
+"""Characters of a string with the values of its variables in it; what is longer is cut off."""
 
 # --- store (store) -------------------------------------------------------------------------------
 

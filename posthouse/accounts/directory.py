@@ -70,6 +70,7 @@ class Directory:
         self._destinations: dict[str, Destination] = {}
         self._app_passwords: dict[int, tuple[AppPassword, ...]] = {}
         self._credentials: dict[int, tuple[Credential, ...]] = {}
+        self._administrators: tuple[int, ...] | None = None
         self._touched: dict[int, float] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._unwatch = store.watch_people(self.forget)
@@ -77,7 +78,7 @@ class Directory:
     def forget(self) -> None:
         """Drop everything that was looked up; answers on their way from the store are not kept either."""
         self._generation += 1
-        self._domains = None
+        self._domains = self._administrators = None
         for cache in (self._accounts, self._aliases, self._destinations, self._app_passwords):
             cache.clear()
         self._credentials.clear()
@@ -232,6 +233,15 @@ class Directory:
             account = await self._store.account(address)
             self._keep(self._accounts, address, account, generation)
             return account
+
+    async def administrators(self) -> tuple[int, ...]:
+        """The accounts of those who look after the house, ascending."""
+        if self._administrators is not None:
+            return self._administrators
+        generation = self._generation
+        found = tuple(sorted(each.account_id for each in await self._store.accounts() if each.admin))
+        self._administrators = found if generation == self._generation else None
+        return found
 
     async def _alias(self, address: str) -> Alias | None:
         try:

@@ -94,6 +94,12 @@ class TextIn(Key, frozen=True, kw_only=True):
     needle: str
 
 
+class Filter(Key, frozen=True, kw_only=True):
+    """RFC 5466: what is kept under a name; it is put in this key's place before anything is searched."""
+
+    name: str
+
+
 class Not(Key, frozen=True, kw_only=True):
     """Messages that do not match."""
 
@@ -140,6 +146,12 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     """A MODSEQ key occurs, so the answer carries the highest mod-sequence found (RFC 7162 §3.1.5)."""
     numbers: bool
     """Message numbers occur."""
+    filters: bool = False
+    """A FILTER key occurs."""
+    count: int = 0
+    """How many keys there are, nested ones too."""
+    texts: int = 0
+    """How many of them look into texts."""
     charset: str = "utf-8"
     unknown_charset: bool = False
     """The charset is none that we know: the answer is NO [BADCHARSET]."""

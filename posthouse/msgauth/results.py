@@ -37,7 +37,7 @@ class Spf(msgspec.Struct, frozen=True, kw_only=True):
 
     result: Result
     domain: str = ""
-    """Whose record was evaluated."""
+    """Who lets the peer send, or not: that of the identity, wherever its record redirects to (RFC 7208 §6.1)."""
     identity: str = ""
     """The address, or the HELO name, that was checked."""
     scope: str = "mailfrom"

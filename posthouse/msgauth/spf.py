@@ -81,9 +81,12 @@ class _Evaluation:
     async def run(self, domain: str) -> Spf:
         domain = domain.rstrip(".").lower()
         try:
-            return await self._check(domain)
+            found = await self._check(domain)
         except _Stop as stop:
             return Spf(result=stop.result, domain=domain, reason=stop.reason)
+        # RFC 7208 §6.1: the result of a redirect is that of the domain which redirects. Whoever points to a record of
+        # somebody else's is not thereby proved to be them.
+        return msgspec.structs.replace(found, domain=domain)
 
     async def _check(self, domain: str, *, included: bool = False) -> Spf:
         """check_host() of RFC 7208 §4, for one domain."""

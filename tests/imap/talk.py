@@ -23,6 +23,10 @@ class Unlimited:
         """There is no quota."""
         return None
 
+    async def administrators(self) -> tuple[int, ...]:
+        """Nobody looks after the house."""
+        return ()
+
 
 class Wire:
     """What a session needs of a connection."""

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from posthouse import limits
-from posthouse.imap import fetch_args, fetch_plan
-from posthouse.imap.commands import search
+from posthouse.imap import fetch_args, fetch_plan, searching
 from posthouse.store.interface import PutAccount
 from tests.imap.conftest import Post
 
@@ -211,6 +210,6 @@ async def test_a_search_through_many_lets_others_have_their_turn(
             turns += 1
 
         with monkeypatch.context() as patch:
-            patch.setattr(search, "asyncio", SimpleNamespace(sleep=sleep))  # everybody else sleeps as ever
+            patch.setattr(searching, "asyncio", SimpleNamespace(sleep=sleep))  # everybody else sleeps as ever
             answer = await client.command(b"SEARCH UNSEEN SMALLER 100")
         assert (answer[0], turns) == (b"* SEARCH 1 2 3 4\r\n", paused)

@@ -59,7 +59,9 @@ def test_values_set_read_and_removed(dovecot: Dovecot, house: LocalHouse) -> Non
         mailbox = chance.choice((*MAILBOXES, "nowhere")) if chance.random() < 0.9 else '""'
         kind = chance.random()
         if kind < 0.45:
-            names = chance.sample(ENTRIES, chance.randint(1, 3))
+            # The server's filters have to be such, and Dovecot does not know them.
+            some = ENTRIES[:3] if mailbox == '""' else ENTRIES
+            names = chance.sample(some, chance.randint(1, 3))
             pairs = " ".join(
                 f"{name} {chance.choice(VALUES)}" for name in names if mailbox != '""' or "shared" not in name
             )

@@ -30,6 +30,7 @@ from posthouse.imap.commands.select import view_of
 from posthouse.imap.filter_mailboxes import SCOPES, Scope, is_meant, parse_names
 from posthouse.imap.grammar import Reader
 from posthouse.imap.mailboxes_seen import Seen, all_seen
+from posthouse.imap.search_filters import without_filters
 from posthouse.imap.search_keys import Return, SearchArgs
 from posthouse.imap.search_parser import parse_search
 from posthouse.imap.session import Session, State
@@ -105,15 +106,16 @@ async def run_esearch(session: Session, args: EsearchArgs) -> None:
     if len(mailboxes) > limits.IMAP_SEARCH_MAILBOXES:
         # RFC 7377 §2.4: refused before anything is searched
         raise No(b"LIMIT", "These are too many mailboxes for one search")
+    search = await without_filters(session, args.search)
     selected = session.view
     if selected is not None and None in scopes:
-        await _search(session, selected, args.search)
+        await _search(session, selected, search)
     for seen in mailboxes:
         if selected is not None and _is(seen, selected):
             if None not in scopes:
-                await _search(session, selected, args.search)
+                await _search(session, selected, search)
             continue
-        await _search_closed(session, seen, args.search)
+        await _search_closed(session, seen, search)
         if session.full:
             await session.flush()
         await asyncio.sleep(0)  # other connections have a turn between two mailboxes
@@ -156,10 +158,10 @@ async def _search(session: Session, view: View, args: SearchArgs) -> None:
         save(session, search, places, args)
     if not places or args.returns == frozenset({Return.SAVE}):
         return  # RFC 7377 §2.1: no response, whatever the result options are
-    modseq = highest_modseq(search, shown(places, args), args)
+    modseq = highest_modseq(search, shown(places, args))
     name = encode.mailbox(view.mailbox_name, utf8=session.utf8)
     head = b"* ESEARCH (TAG %b MAILBOX %b UIDVALIDITY %d) UID"
-    items = result_items(args, numbers_of(search, places, args), modseq, ascending)
+    items = result_items(args, numbers_of(search, places), modseq, ascending)
     correlators = head % (encode.string(session.tag), name, view.index.uid_validity)
     session.send(b" ".join((correlators, *items)) + b"\r\n")
 

@@ -1,7 +1,8 @@
 """GETMETADATA and SETMETADATA (RFC 5464): annotations of mailboxes and, with an empty name, of the server.
 
 What is private or shared differs only by name to the account that owns a mailbox; others see what is shared alone.
-The server's shared entries are the administrator's: clients read /shared/admin, and can set none of them (§3.3).
+The server's shared entries are its administrators' (§3.3): clients read /shared/admin and shared filters (RFC 5466);
+these are set by administrators.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from posthouse.imap import acl, encode
 from posthouse.imap.commands.row import AUTHENTICATED, Command, Completion, No
 from posthouse.imap.grammar import Reader
 from posthouse.imap.mailboxes_seen import opened, refuse_without
+from posthouse.imap.search_filters import SHARED, check_entries, server_values, shared_changes
 from posthouse.imap.session import Session
 from posthouse.store.metadata import ACCOUNT_WIDE, KIND, Entries, SetMetadata, decode
 
@@ -206,17 +208,18 @@ async def _entries(session: Session, account_id: int, number: int) -> Entries:
 
 
 async def _values(session: Session, where: _Place) -> dict[str, bytes]:
+    if where.number == ACCOUNT_WIDE:
+        values = await server_values(session)
+        # RFC 5464 §6.2.2: how to reach the administrator; every domain here has a postmaster (RFC 5321 §4.5.1).
+        domain = session.account.address.rpartition("@")[2]
+        values[_ADMIN] = f"mailto:postmaster@{domain}".encode("ascii")
+        return values
     entries = await _entries(session, where.account_id, where.number)
-    values = {
+    return {
         name: entry.value
         for name, entry in entries.items()
         if entry.value is not None and (where.is_own or not name.startswith(_PRIVATE))
     }
-    if where.number == ACCOUNT_WIDE:
-        # RFC 5464 §6.2.2: how to reach the administrator; every domain here has a postmaster (RFC 5321 §4.5.1).
-        domain = session.account.address.rpartition("@")[2]
-        values[_ADMIN] = f"mailto:postmaster@{domain}".encode("ascii")
-    return values
 
 
 # --- setting -----------------------------------------------------------------------------------------------
@@ -227,18 +230,29 @@ async def run_set(session: Session, args: SetArgs) -> None:
     where = await _place(session, args.mailbox)
     if not where.is_own:
         _check_rights(where, args)
-    if where.number == ACCOUNT_WIDE and any(name.startswith("/shared/") for name in args.values):
-        # RFC 5464 §3.3: server annotations may be restricted; §3.2.1.1: /shared/admin always is.
-        raise No(b"NOPERM", "The shared annotations of the server are set by its administrator")
+    others: list[SetMetadata] = []
+    if where.number == ACCOUNT_WIDE:
+        others = await _check_server(session, args)
     if any(value is not None and len(value) > limits.METADATA_VALUE for value in args.values.values()):
         raise No(TOO_LARGE, "The value is too large")
     if any(len(name) > limits.METADATA_NAME for name in args.values):
         raise No(b"LIMIT", f"The name of an entry may have at most {limits.METADATA_NAME} octets")
     change = SetMetadata(account_id=where.account_id, mailbox_id=where.number, values=args.values)
     try:
-        await session.store.apply(change)
+        await session.store.commit(*others, change)
     except Conflict:
         raise No(b"METADATA TOOMANY", "There are too many annotations") from None
+
+
+async def _check_server(session: Session, args: SetArgs) -> list[SetMetadata]:
+    """What else changes with the server's annotations. No: they cannot be set so."""
+    shared = {name: value for name, value in args.values.items() if name.startswith("/shared/")}
+    if not all(name.startswith(SHARED) for name in shared):
+        # RFC 5464 §3.3: server annotations may be restricted; §3.2.1.1: /shared/admin always is.
+        raise No(b"NOPERM", "The shared annotations of the server are set by its administrator")
+    others = await shared_changes(session, shared) if shared else []
+    check_entries(args.values)
+    return others
 
 
 def _check_rights(where: _Place, args: SetArgs) -> None:

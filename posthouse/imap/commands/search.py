@@ -1,249 +1,26 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162 §3.1.5, 9394 PARTIAL).
-
-The tree of keys is asked about the messages that are still in question: an AND gives each key only what the cheaper
-ones left over, an OR gives each key only what the others did not find. Keys over the mailbox's arrays are evaluated on
-copies of the arrays, taken in one step, so commits during a text search do not move anything.
-"""
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162 §3.1.5, 9394 PARTIAL)."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-from array import array
 from collections.abc import Callable, Sequence
-from itertools import compress
 from typing import Final
 
-from posthouse import limits
 from posthouse.imap import encode
 from posthouse.imap.commands.row import SELECTED, Command, Completion, No
-from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
-from posthouse.imap.search_keys import (
-    DAY,
-    Age,
-    And,
-    Column,
-    Flags,
-    Key,
-    Keyword,
-    Messages,
-    Not,
-    Number,
-    ObjectId,
-    Or,
-    Return,
-    Saved,
-    SearchArgs,
-    Sent,
-    TextIn,
-    cost,
-)
+from posthouse.imap.search_filters import without_filters
+from posthouse.imap.search_keys import Return, SearchArgs
 from posthouse.imap.search_parser import parse_search
-from posthouse.imap.sequence import SequenceSet
+from posthouse.imap.searching import Places, Search
 from posthouse.imap.session import Session
 from posthouse.imap.view import View
-from posthouse.message.date import parse_date
 from posthouse.ranges import EMPTY, Ranges
-
-_ENVELOPE_DATE = re.compile(rb'\("([^"\\]*)"')
-"""The Date header in ENVELOPE's ready text; one that needs escapes or a literal is no date."""
-
-Places = list[int]
-"""Places (from 0) in the snapshot, ascending."""
-
-
-class Snapshot:
-    """The messages that the client knows and that are still there, as they are when the search begins."""
-
-    __slots__ = ("email_ids", "flags", "modseqs", "numbers", "received", "sizes", "uids")
-
-    def __init__(self, rows: Rows, view: View) -> None:
-        index = view.index
-        self.numbers: Sequence[int] = rows.numbers
-        self.uids = rows.column(index.uids)
-        self.flags = rows.column(index.flags)
-        self.modseqs = rows.column(index.modseqs)
-        self.sizes = rows.column(index.sizes)
-        self.received = rows.column(index.received)
-        self.email_ids = rows.column(index.email_ids)
-
-    def __len__(self) -> int:
-        return len(self.uids)
-
-    def column(self, name: Column) -> Sequence[int]:
-        """A column by name."""
-        return {Column.SIZE: self.sizes, Column.RECEIVED: self.received, Column.MODSEQ: self.modseqs}[name]
-
-
-class Search:
-    """One search under way."""
-
-    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "snapshot")
-
-    def __init__(self, session: Session, view: View, keywords: tuple[str, ...]) -> None:
-        known = view.known
-        rows = view.rows_at(known, 0, len(known)) if known else Rows((), [])
-        self.snapshot = Snapshot(rows, view)
-        self._session = session
-        self._view = view
-        self.account_id = view.index.account_id
-        """Whose mailbox it is."""
-        self._keywords = keywords
-        self._now = session.now()
-
-    async def find(self, key: Key) -> Places:
-        """The messages that match."""
-        return await self._matching(key, list(range(len(self.snapshot))))
-
-    async def _matching(self, key: Key, places: Places) -> Places:
-        """Those of the places that match."""
-        if not places:
-            return places
-        match key:
-            case And(keys=keys):
-                for one in sorted(keys, key=cost):
-                    places = await self._matching(one, places)
-                return places
-            case Or(keys=keys):
-                return await self._any(keys, places)
-            case Not(key=inner):
-                found = set(await self._matching(inner, places))
-                return [place for place in places if place not in found]
-            case TextIn(field=field, needle=needle):
-                return await self._text(field, needle, places)
-            case Sent(least=least, bound=bound):
-                return await self._sent(least, bound, places)
-            case Saved(least=least, bound=bound):
-                return await self._saved(least, bound, places)
-            case ObjectId(number=number, thread=thread):
-                return await self._objects(number, thread, places)
-        if len(places) > limits.IMAP_SEARCH_STEP:
-            await asyncio.sleep(0)  # let the other connections have their turn between two passes
-        return self._by_arrays(key, places)
-
-    async def _any(self, keys: tuple[Key, ...], places: Places) -> Places:
-        found: set[int] = set()
-        left = places
-        for one in sorted(keys, key=cost):
-            new = await self._matching(one, left)
-            if new:
-                found.update(new)
-                left = [place for place in left if place not in found]
-        return [place for place in places if place in found]
-
-    def _by_arrays(self, key: Key, places: Places) -> Places:
-        snapshot = self.snapshot
-        match key:
-            case Flags(bits=bits, present=present):
-                return _with_bits(snapshot.flags, places, bits, present)
-            case Keyword(name=name, present=present):
-                bit = keyword_bit(self._keywords, name)
-                if bit is None:
-                    return [] if present else places
-                return _with_bits(snapshot.flags, places, bit, present)
-            case Number(column=column, least=least, bound=bound):
-                values = snapshot.column(column)
-                return [place for place in places if least <= values[place] < bound]
-            case Age(seconds=seconds, older=older):
-                # RFC 5032 §3: OLDER is "more than or equal", YOUNGER "less than or equal" so many seconds ago.
-                then, received = self._now - seconds, snapshot.received
-                if older:
-                    return [place for place in places if received[place] <= then]
-                return [place for place in places if received[place] >= then]
-            case Messages(messages=messages, uid=uid):
-                wanted = self._wanted(messages, uid)
-                if wanted == self._view.known:
-                    return places
-                uids = snapshot.uids
-                return [place for place in places if uids[place] in wanted]
-        raise AssertionError(f"no rule for {key!r}")
-
-    def _wanted(self, messages: SequenceSet, uid: bool) -> Ranges:
-        view = self._view
-        if uid or messages.saved:
-            return view.select(messages, uid=uid)
-        # RFC 7377 §2: in any search, numbers beyond the end of the mailbox are no error.
-        known = view.known
-        within = messages.resolve(len(known)) & Ranges.between(1, len(known)) if known else EMPTY
-        return Ranges((known.nth(first), known.nth(last)) for first, last in within.pairs()) & known
-
-    async def _text(self, field: str, needle: str, places: Places) -> Places:
-        email_ids = self.snapshot.email_ids
-        asked = [email_ids[place] for place in places]
-        found = await self._session.store.search_text(self.account_id, asked, field, needle)
-        return [place for place in places if email_ids[place] in found]
-
-    async def _sent(self, least: int, bound: int, places: Places) -> Places:
-        """By the Date header's day on its own clock; only near a bound does the clock matter (RFC 9051 §6.4.4)."""
-        found: Places = []
-        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
-            part = places[first : first + limits.IMAP_FETCH_ROWS]
-            ids = [self.snapshot.email_ids[place] for place in part]
-            rows = await self._session.store.emails(self.account_id, ids, ("sent_at", "envelope"))
-            for place, row in zip(part, rows, strict=True):
-                if row is not None and _sent_within(row[0], row[1], least, bound):
-                    found.append(place)
-        return found
-
-    async def _saved(self, least: int, bound: int, places: Places) -> Places:
-        found: Places = []
-        mailbox_id = self._view.index.mailbox_id
-        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
-            part = places[first : first + limits.IMAP_FETCH_ROWS]
-            uids = [self.snapshot.uids[place] for place in part]
-            dates = await self._session.store.saved_dates(self.account_id, mailbox_id, uids)
-            found += [
-                place
-                for place, saved in zip(part, dates, strict=True)
-                if saved is not None and least <= saved < bound
-            ]
-        return found
-
-    async def _objects(self, wanted: int, thread: bool, places: Places) -> Places:
-        found: Places = []
-        for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
-            part = places[first : first + limits.IMAP_FETCH_ROWS]
-            ids = [self.snapshot.email_ids[place] for place in part]
-            store = self._session.store
-            numbers: Sequence[int | None] = (
-                await store.threads(self.account_id, ids)
-                if thread
-                else await store.origins(self.account_id, ids)
-            )
-            found += [place for place, one in zip(part, numbers, strict=True) if one == wanted]
-        return found
-
-
-def _with_bits(flags: Sequence[int], places: Places, bits: int, present: bool) -> Places:
-    if isinstance(flags, array) and len(places) == len(flags) and bits < 256:
-        # All messages, and a bit of the lowest octet: three passes in C instead of one in Python.
-        octets = flags.tobytes()[LOWEST_OCTET::8]
-        wanted = bytes(bool(octet & bits) is present for octet in range(256))
-        return list(compress(places, octets.translate(wanted)))
-    if present:
-        return [place for place in places if flags[place] & bits]
-    return [place for place in places if not flags[place] & bits]
-
-
-def _sent_within(sent_at: int, envelope: bytes, least: int, bound: int) -> bool:
-    if least + DAY <= sent_at < bound - DAY:
-        return True
-    if sent_at < least - DAY or sent_at >= bound + DAY:
-        return False
-    written = _ENVELOPE_DATE.match(envelope)
-    date = parse_date(written.group(1)) if written is not None else None
-    day = date.day * DAY if date is not None else sent_at
-    return least <= day < bound
-
-
-# --- the command ------------------------------------------------------------------------------------------
 
 
 async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     """Find, and answer with SEARCH or ESEARCH."""
     search, places = await look(session, args)
-    modseq = highest_modseq(search, shown(places, args), args)
-    found = numbers_of(search, places, args)
+    modseq = highest_modseq(search, shown(places, args))
+    found = numbers_of(search, places)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
         send_esearch(session, args, found, modseq, ascending)
@@ -264,6 +41,7 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     """
     view = view or session.view
     assert view is not None
+    args = await without_filters(session, args)
     saves = args.returns is not None and Return.SAVE in args.returns
     if args.unknown_charset:
         if saves:
@@ -274,9 +52,9 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     if args.numbers:
         # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
         view.hold_expunges = True
-    search = Search(session, view, (await view.texts()).keywords)
+    search = Search(session, view, args, (await view.texts()).keywords)
     try:
-        places = await search.find(args.key)
+        places = await search.find()
     except Exception:
         if saves:
             view.saved = EMPTY
@@ -284,15 +62,15 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     return search, places
 
 
-def numbers_of(search: Search, places: Sequence[int], args: SearchArgs) -> list[int]:
+def numbers_of(search: Search, places: Sequence[int]) -> list[int]:
     """What is told of messages: UIDs or numbers, in the order given."""
-    numbers = search.snapshot.uids if args.uid else search.snapshot.numbers
+    numbers = search.snapshot.uids if search.args.uid else search.snapshot.numbers
     return [numbers[place] for place in places]
 
 
-def highest_modseq(search: Search, places: Sequence[int], args: SearchArgs) -> int:
+def highest_modseq(search: Search, places: Sequence[int]) -> int:
     """The highest mod-sequence of messages, where it was asked for; else 0."""
-    return max((search.snapshot.modseqs[place] for place in places), default=0) if args.modseq else 0
+    return max((search.snapshot.modseqs[place] for place in places), default=0) if search.args.modseq else 0
 
 
 def save(session: Session, search: Search, places: Sequence[int], args: SearchArgs) -> None:
@@ -386,7 +164,7 @@ SEARCH: Final = Command(
     run=run_search,
     uid=True,
     expunges=False,
-    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL"),
+    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL", b"FILTERS"),
     rfc="RFC 9051 §6.4.4",
 )
 ROWS: Final = (SEARCH,)

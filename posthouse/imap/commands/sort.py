@@ -13,8 +13,6 @@ from typing import Any, Final
 from posthouse import limits
 from posthouse.imap.commands.row import SELECTED, Command
 from posthouse.imap.commands.search import (
-    Places,
-    Search,
     highest_modseq,
     look,
     numbers_of,
@@ -25,6 +23,7 @@ from posthouse.imap.commands.search import (
 )
 from posthouse.imap.search_keys import SortArgs, SortBy, SortKey
 from posthouse.imap.search_parser import parse_sort
+from posthouse.imap.searching import Places, Search
 from posthouse.imap.session import Session
 from posthouse.message.sort_keys import display_key, envelope_key, mailbox_key, unicode_casemap
 
@@ -42,9 +41,9 @@ async def run_sort(session: Session, args: SortArgs) -> None:
     """Find, sort, and answer with SORT or ESEARCH."""
     search, places = await look(session, args.search)
     places = await _sorted(session, search, places, args.criteria)
-    found = numbers_of(search, places, args.search)
+    found = numbers_of(search, places)
     save(session, search, places, args.search)
-    modseq = highest_modseq(search, shown(places, args.search), args.search)
+    modseq = highest_modseq(search, shown(places, args.search))
     if args.search.returns is None:
         send_numbers(session, b"SORT", found, modseq)
     else:

@@ -12,9 +12,10 @@ from typing import Final
 from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.imap.commands.row import SELECTED, Command
-from posthouse.imap.commands.search import Places, Search, highest_modseq, look, numbers_of
+from posthouse.imap.commands.search import highest_modseq, look, numbers_of
 from posthouse.imap.search_keys import ThreadArgs, Threading
 from posthouse.imap.search_parser import parse_thread
+from posthouse.imap.searching import Places, Search
 from posthouse.imap.session import Session
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.thread_tree import Letter, Node, by_references, by_subject
@@ -30,8 +31,8 @@ async def run_thread(session: Session, args: ThreadArgs) -> None:
     async for some in _letters(session, search, places):
         letters += some
     trees = await asyncio.to_thread(_MAKE[args.algorithm], letters)
-    numbers = numbers_of(search, places, args.search)
-    modseq = highest_modseq(search, places, args.search)
+    numbers = numbers_of(search, places)
+    modseq = highest_modseq(search, places)
     line = b"* THREAD" + (b" " if trees else b"") + await asyncio.to_thread(_rendered, trees, numbers)
     if trees and modseq:
         line += b" (MODSEQ %d)" % modseq  # RFC 7162 §3.1.6

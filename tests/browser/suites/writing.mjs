@@ -1,7 +1,7 @@
 // What one writes, passes on and files arrives whole, also when the server is away for a while. Every check opens a window of its own.
 import assert from 'node:assert/strict'
 import { visit } from '../browser.mjs'
-import { ALICE, asks, CHORD, compose, done, enter, isApi, jmap, refuse, remembered, saved, toast } from '../hands.mjs'
+import { ALICE, asks, calls, CHORD, compose, done, enter, isApi, jmap, refuse, remembered, saved, toast } from '../hands.mjs'
 import { PATIENCE, row } from '../looking.mjs'
 
 const AWAY = 20_000 // some pauses between tries
@@ -472,6 +472,31 @@ export const checks = {
     await page.keyboard.press('e') // the focus is in a box that was ticked
     await toast(page, '1 conversation archived').waitFor()
     assert.equal(await world.ask('until_count', ALICE, 'Archive', 'Ticked and answered', 2), 2)
+    await done(page)
+  },
+  async what_is_ticked_and_gone_is_not_ticked_whoever_is_told_first(world) {
+    const page = await enter(world)
+    await world.ask('append', 'INBOX', '', `From: writer@road.test\nTo: ${ALICE}\nSubject: Ticked, and gone from the list first\n\nOne.\n`)
+    await row(page, 'Ticked, and gone from the list first').locator('.check').click()
+    await page.getByText('1 selected').waitFor()
+    // The list is told of what has gone, and only the next answer tells it of the message.
+    let told = false
+    await page.route(isApi, async (route) => {
+      const asked = calls(route.request()).find(([name]) => name === 'Email/changes')
+      if (!asked || told) return route.fallback()
+      const response = await route.fetch()
+      const body = await response.json()
+      const answer = (wanted) => body.methodResponses.find(([name]) => name === wanted)?.[1]
+      const { destroyed = [] } = answer('Email/changes')
+      told = destroyed.some((id) => answer('Email/queryChanges')?.removed?.includes(id))
+      if (told) Object.assign(answer('Email/changes'), { newState: asked[1].sinceState, created: [], updated: [], destroyed: [] })
+      await route.fulfill({ response, json: body })
+    })
+    await world.ask('move', ALICE, 'INBOX', 'Archive', 'Ticked, and gone from the list first')
+    await row(page, 'Ticked, and gone from the list first').waitFor({ state: 'detached' })
+    assert.ok(told)
+    await page.evaluate(() => dispatchEvent(new Event('online'))) // it asks again
+    await page.getByText('1 selected').waitFor({ state: 'detached' })
     await done(page)
   },
   async every_row_is_at_hand_without_single_keys(world) {

@@ -110,16 +110,24 @@ export function mayTickMore(): boolean {
   return listOf !== undefined && selection.size < Math.min(listOf.total, MOST_TICKED)
 }
 
-/** The list has changed: what is ticked stays so where a reply stands for its conversation now, and no longer where it has gone from here. */
-export function followTicks(): void {
+/**
+ * The list has changed: what is ticked stays so where a reply stands for its conversation now, and no longer where it has gone from here.
+ * Returns what stays though the list does not show it: that is to be asked again when it changes itself.
+ */
+export function followTicks(): Id[] {
+  const unseen: Id[] = []
   for (const id of selection) {
     if (!listOf || listOf.indexOf(id) >= 0) continue
     const email = place.store.emails.get(id)
     const now = email && listOf.at(listOf.indexOfThread(email.threadId))
-    if (!now && email && (!place.mailbox || email.mailboxIds[place.mailbox.id])) continue // further down than what is known of the list
+    if (!now && email && (!place.mailbox || email.mailboxIds[place.mailbox.id])) {
+      unseen.push(id) // further down than what is known of the list, or the list was told of a move before its message
+      continue
+    }
     selection.delete(id)
     if (now) selection.add(now)
   }
+  return unseen
 }
 
 /** Move the keys' row by `step`; when a conversation is open, open the next one. */
