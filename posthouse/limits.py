@@ -608,6 +608,9 @@ IMAP_SEARCH_KEYS: Final = 1_000
 IMAP_FILTERS_NESTED: Final = 8
 """Filters within filters in one search: RFC 5466 §3.1 asks for 3 at least; all keys together count as of one search."""
 
+IMAP_FUZZY_QUESTIONS: Final = 500
+"""Words that one FUZZY search looks for, similar ones too: as many as twice the text keys of a plain search."""
+
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
@@ -1178,6 +1181,9 @@ SEARCH_HEAD: Final = 4 * KB
 SEARCH_TERMS_ASKED: Final = 500
 """Terms in one question to the index: a few milliseconds, and below what its grammar takes."""
 
+SIMILAR_WORDS: Final = 4
+"""Words of an account's mail that a fuzzy search takes for one that was asked for; each is searched for by itself."""
+
 SEARCH_BATCH: Final = 500
 """Messages indexed in one transaction: a third of a second of a background thread; smaller ones cost more merging."""
 
@@ -1586,6 +1592,12 @@ HEALTH_LINES: Final = 50
 
 HEALTH_TIMEOUT: Final = 5.0
 """Seconds for such a question and its answer."""
+
+METRICS_AGE: Final = 60.0
+"""Seconds between two looks at what `/metrics` tells of `status` and the queue: its checks ask the DNS."""
+
+METRICS_TOLD: Final = 5.0
+"""Seconds between two times that a worker tells what it has counted."""
 
 # --- more than one machine (store.postgres, store.s3) ---------------------------------------------
 

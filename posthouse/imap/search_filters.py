@@ -18,7 +18,7 @@ from posthouse import limits
 from posthouse.imap.grammar import BadSyntax, Reader
 from posthouse.imap.refusal import Bad, No
 from posthouse.imap.search_key_parser import FILTER_NAME, KeyParser
-from posthouse.imap.search_keys import And, Filter, Key, Not, Or, Return, SearchArgs
+from posthouse.imap.search_keys import And, Filter, Fuzzy, Key, Not, Or, Return, SearchArgs
 from posthouse.imap.session import Session
 from posthouse.ranges import EMPTY
 from posthouse.store.metadata import ACCOUNT_WIDE, KIND, SetMetadata, decode
@@ -49,7 +49,9 @@ async def without_filters(session: Session, args: SearchArgs) -> SearchArgs:
             session.view.saved = EMPTY  # RFC 9051 §6.4.4.1
         raise
     met = replacing.met
-    return msgspec.structs.replace(args, key=key, modseq=met.modseq, numbers=met.numbers, filters=False)
+    return msgspec.structs.replace(
+        args, key=key, modseq=met.modseq, numbers=met.numbers, fuzzy=met.fuzzy, filters=False
+    )
 
 
 async def server_values(session: Session) -> dict[str, bytes]:
@@ -76,7 +78,7 @@ class _Replacing:
     def __init__(self, values: Mapping[str, bytes], args: SearchArgs) -> None:
         self._values = values
         self.met = KeyParser(Reader(b""))
-        self.met.modseq, self.met.numbers = args.modseq, args.numbers
+        self.met.modseq, self.met.numbers, self.met.fuzzy = args.modseq, args.numbers, args.fuzzy
         self.met.count, self.met.texts = args.count, args.texts
 
     def replaced(self, key: Key, within: tuple[str, ...], depth: int) -> Key:
@@ -86,6 +88,8 @@ class _Replacing:
                 return self.replaced(self._read(name, within, depth), (*within, name.lower()), depth)
             case Not(key=inner):
                 return Not(key=self.replaced(inner, within, depth + 1))
+            case Fuzzy(key=inner):
+                return Fuzzy(key=self.replaced(inner, within, depth + 1))
             case And(keys=keys):
                 return And(keys=tuple(self.replaced(one, within, depth + 1) for one in keys))
             case Or(keys=keys):

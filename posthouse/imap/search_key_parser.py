@@ -1,4 +1,4 @@
-"""A search's keys read into a tree (RFC 9051 §9, 5032, 5466, 7162 §7, 8474 §6, 8514 §4.3). Pure.
+"""A search's keys read into a tree (RFC 9051 §9, 5032, 5466, 6203, 7162 §7, 8474 §6, 8514 §4.3). Pure.
 
 One method for each kind of argument and one table row for each key. Nesting, the number of keys and the number of text
 keys are bounded. A long chain of ORs, as offline clients build it, is read in a loop and becomes one key.
@@ -22,6 +22,7 @@ from posthouse.imap.search_keys import (
     Column,
     Filter,
     Flags,
+    Fuzzy,
     Key,
     Keyword,
     Messages,
@@ -53,6 +54,8 @@ class KeyParser:
         """A MODSEQ key was met."""
         self.numbers = False
         """Message numbers were met."""
+        self.fuzzy = False
+        """FUZZY was met."""
         self.filters = False
         """FILTER was met."""
         self.count = 0
@@ -206,6 +209,15 @@ class KeyParser:
         self.reader.leave()
         return inner.key if isinstance(inner, Not) else Not(key=inner)
 
+    def fuzzy_key(self) -> Key:
+        """FUZZY search-key (RFC 6203 §3)."""
+        self.reader.sp()
+        self.reader.enter()
+        inner = self.key()
+        self.reader.leave()
+        self.fuzzy = True
+        return Fuzzy(key=inner)
+
     def or_key(self) -> Key:
         """OR search-key search-key; a chain `OR a OR b OR c d`, as clients build it, becomes one key."""
         reader = self.reader
@@ -296,6 +308,7 @@ _KEYS: Final[dict[bytes, Callable[[KeyParser], Key]]] = {
     b"EMAILID": KeyParser.email_id_key,
     b"THREADID": KeyParser.thread_id_key,
     b"FILTER": KeyParser.filter_key,
+    b"FUZZY": KeyParser.fuzzy_key,
     b"NOT": KeyParser.not_key,
     b"OR": KeyParser.or_key,
 }

@@ -100,6 +100,12 @@ class Filter(Key, frozen=True, kw_only=True):
     name: str
 
 
+class Fuzzy(Key, frozen=True, kw_only=True):
+    """RFC 6203: what is like the key is enough."""
+
+    key: Key
+
+
 class Not(Key, frozen=True, kw_only=True):
     """Messages that do not match."""
 
@@ -131,6 +137,7 @@ class Return(enum.Enum):
     COUNT = b"COUNT"
     SAVE = b"SAVE"
     PARTIAL = b"PARTIAL"
+    RELEVANCY = b"RELEVANCY"
 
 
 class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,12 +147,16 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     uid: bool
     returns: frozenset[Return] | None
     """None: no RETURN was given."""
+    relevancy: bool = False
+    """The result is told or sorted by how relevant it is (RFC 6203)."""
     partial: PartialRange | None = None
     """Which part PARTIAL asks for (RFC 9394 §3.1)."""
     modseq: bool
     """A MODSEQ key occurs, so the answer carries the highest mod-sequence found (RFC 7162 §3.1.5)."""
     numbers: bool
     """Message numbers occur."""
+    fuzzy: bool = False
+    """A FUZZY key occurs."""
     filters: bool = False
     """A FILTER key occurs."""
     count: int = 0
@@ -158,7 +169,7 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SortKey(enum.Enum):
-    """sort-key (RFC 5256 §5; the two of what is shown RFC 5957)."""
+    """sort-key (RFC 5256 §5; the two of what is shown RFC 5957; relevancy RFC 6203 §6)."""
 
     ARRIVAL = b"ARRIVAL"
     CC = b"CC"
@@ -166,6 +177,7 @@ class SortKey(enum.Enum):
     DISPLAYFROM = b"DISPLAYFROM"
     DISPLAYTO = b"DISPLAYTO"
     FROM = b"FROM"
+    RELEVANCY = b"RELEVANCY"
     SIZE = b"SIZE"
     SUBJECT = b"SUBJECT"
     TO = b"TO"
@@ -207,7 +219,7 @@ def cost(key: Key) -> int:
             return 2 if field.startswith("header:") else 3
         case Sent() | Saved() | ObjectId():
             return 1
-        case Not(key=inner):
+        case Not(key=inner) | Fuzzy(key=inner):
             return cost(inner)
         case Or(keys=keys) | And(keys=keys):
             return max(map(cost, keys), default=0)

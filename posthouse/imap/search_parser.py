@@ -56,6 +56,8 @@ class _Parser(KeyParser):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader)
         self.partial: PartialRange | None = None
+        self.relevancy = False
+        """RELEVANCY stands among the criteria."""
 
     def return_options(self) -> frozenset[Return] | None:
         """search-return-opts."""
@@ -101,9 +103,11 @@ class _Parser(KeyParser):
             reader.sp()
             name = reader.keyword()
         try:
-            return SortBy(key=SortKey(name), reverse=reverse)
+            key = SortKey(name)
         except ValueError:
             raise reader.fail("Unknown sort criterion") from None
+        self.relevancy = self.relevancy or key is SortKey.RELEVANCY
+        return SortBy(key=key, reverse=reverse)
 
     def program(self, uid: bool, returns: frozenset[Return] | None, charset: str | None) -> SearchArgs:
         """The search keys, up to the command's end."""
@@ -114,8 +118,10 @@ class _Parser(KeyParser):
             uid=uid,
             returns=returns,
             partial=self.partial,
+            relevancy=self.relevancy or (returns is not None and Return.RELEVANCY in returns),
             modseq=self.modseq,
             numbers=self.numbers,
+            fuzzy=self.fuzzy,
             filters=self.filters,
             count=self.count,
             texts=self.texts,

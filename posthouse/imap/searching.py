@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 from posthouse import limits
+from posthouse.imap.fuzzy import Fuzziness
 from posthouse.imap.rows import LOWEST_OCTET, Rows, keyword_bit
 from posthouse.imap.search_keys import (
     DAY,
@@ -21,6 +22,7 @@ from posthouse.imap.search_keys import (
     And,
     Column,
     Flags,
+    Fuzzy,
     Key,
     Keyword,
     Messages,
@@ -73,7 +75,7 @@ class Snapshot:
 class Search:
     """One search under way."""
 
-    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "args", "snapshot")
+    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "args", "scores", "snapshot")
 
     def __init__(self, session: Session, view: View, args: SearchArgs, keywords: tuple[str, ...]) -> None:
         known = view.known
@@ -84,29 +86,37 @@ class Search:
         self._view = view
         self.account_id = view.index.account_id
         """Whose mailbox it is."""
+        self.scores: dict[int, int] = {}
+        """How relevant what was found is, by place (RFC 6203 §4), of a search with FUZZY."""
         self._keywords = keywords
         self._now = session.now()
 
     async def find(self) -> Places:
         """The messages that match."""
-        return await self._matching(self.args.key, list(range(len(self.snapshot))))
+        places = list(range(len(self.snapshot)))
+        if not self.args.fuzzy:
+            return await self.matching(self.args.key, places)
+        self.scores = await Fuzziness(self).scores(self.args.key, places)
+        return sorted(self.scores)
 
-    async def _matching(self, key: Key, places: Places) -> Places:
-        """Those of the places that match."""
+    async def matching(self, key: Key, places: Places) -> Places:
+        """Those of the places that match exactly."""
         if not places:
             return places
         match key:
             case And(keys=keys):
                 for one in sorted(keys, key=cost):
-                    places = await self._matching(one, places)
+                    places = await self.matching(one, places)
                 return places
             case Or(keys=keys):
                 return await self._any(keys, places)
             case Not(key=inner):
-                found = set(await self._matching(inner, places))
+                found = set(await self.matching(inner, places))
                 return [place for place in places if place not in found]
+            case Fuzzy(key=inner):
+                return await self.matching(inner, places)
             case TextIn(field=field, needle=needle):
-                return await self._text(field, needle, places)
+                return await self.text(field, needle, places)
             case Sent(least=least, bound=bound):
                 return await self._sent(least, bound, places)
             case Saved(least=least, bound=bound):
@@ -117,11 +127,15 @@ class Search:
             await asyncio.sleep(0)  # let the other connections have their turn between two passes
         return self._by_arrays(key, places)
 
+    async def similar_words(self, field: str, words: Sequence[str]) -> list[list[str]]:
+        """For each word others that look like it, among those of the account's mail."""
+        return await self._session.store.similar_words(self.account_id, field, words)
+
     async def _any(self, keys: tuple[Key, ...], places: Places) -> Places:
         found: set[int] = set()
         left = places
         for one in sorted(keys, key=cost):
-            new = await self._matching(one, left)
+            new = await self.matching(one, left)
             if new:
                 found.update(new)
                 left = [place for place in left if place not in found]
@@ -163,7 +177,8 @@ class Search:
         within = messages.resolve(len(known)) & Ranges.between(1, len(known)) if known else EMPTY
         return Ranges((known.nth(first), known.nth(last)) for first, last in within.pairs()) & known
 
-    async def _text(self, field: str, needle: str, places: Places) -> Places:
+    async def text(self, field: str, needle: str, places: Places) -> Places:
+        """Those whose text contains the needle."""
         email_ids = self.snapshot.email_ids
         asked = [email_ids[place] for place in places]
         found = await self._session.store.search_text(self.account_id, asked, field, needle)

@@ -1,11 +1,12 @@
 """The check that asks who sent a message: SPF, DKIM, ARC, DMARC and iprev, all at once, and what follows from them.
 
 It stands before `LocalForgery` at the door of port 25. What it finds goes into the examination (for the checks behind
-it), into an Authentication-Results field, and into the timeline. A DMARC policy is applied: "reject" refuses,
-"quarantine" delivers to Junk. Where the DNS fails, nothing is held against the sender; `msgauth.temporary` decides
-whether the mail is then delivered or put off. Our own other hosts (`inbound.trusted`) checked already: what they
-found is told on and believed (`inbound.vouched`), but nothing that they took is refused: they would have to bounce
-it. Addresses of this machine are asked about, for the playground's strangers live there.
+it), into an Authentication-Results field, and into the timeline. A DMARC policy is applied: "quarantine" delivers to
+Junk, "reject" refuses, or delivers to Junk what seems to come by a mailing list or a forwarder (`inbound.indirect`).
+Where the DNS fails, nothing is held against the sender; `msgauth.temporary` decides whether the mail is then delivered
+or put off. Our own other hosts (`inbound.trusted`) checked already: what they found is told on and believed
+(`inbound.vouched`), but nothing that they took is refused: they would have to bounce it. Addresses of this machine are
+asked about, for the playground's strangers live there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Final
 import msgspec
 
 from posthouse.config import MsgAuth
+from posthouse.counts import SENDER_CHECKS
 from posthouse.inbound.checks import Examination
+from posthouse.inbound.indirect import came_by_others
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
@@ -25,7 +28,7 @@ from posthouse.inbound.vouched import NOTHING_FOUND, as_found, first_client, vou
 from posthouse.ip_addresses import reverse_name
 from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
-from posthouse.msgauth.authres import write_authres, write_vouched
+from posthouse.msgauth.authres_write import write_authres, write_vouched
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
 from posthouse.msgauth.dkim_signature import Signature
 from posthouse.msgauth.dkim_verify import Signatures
@@ -93,6 +96,7 @@ class Authenticate:
         examination.aligned |= found.aligned
         examination.fields.append(write_authres(self._authserv, found))
         examination.story.append(("checked", mail.reverse_path, found.in_words()))
+        _count(found)
         reply = self._decide(examination, found)
         if self._tell is not None:
             self._tell(examination, found, judged)
@@ -121,12 +125,22 @@ class Authenticate:
         if self._settings.verify != "enforce":
             return None
         if found.disposition is Disposition.REJECT:
-            asking = next(one for one in found.dmarc if one.disposition is Disposition.REJECT)
-            return Reply(550, "5.7.1", f"{asking.domain} asks by DMARC to refuse this: {_why(found)}")
+            return self._asked_to_refuse(examination, found)
         if found.disposition is Disposition.QUARANTINE:
             examination.junk.append(f"its domain asks by DMARC to suspect it: {_why(found)}")
         elif found.temporary and not found.authentic and self._settings.temporary == "defer":
             return _LATER
+        return None
+
+    def _asked_to_refuse(self, examination: Examination, found: Authentication) -> Reply | None:
+        """RFC 9989 §7.4: p=reject alone refuses nobody."""
+        for asking in found.dmarc:
+            if asking.disposition is Disposition.REJECT:
+                examination.spared = came_by_others(examination.headers, found, asking)
+                if examination.spared is None:
+                    return Reply(550, "5.7.1", f"{asking.domain} asks by DMARC to refuse this: {_why(found)}")
+                words = f"{asking.domain} asks by DMARC to refuse it, but {examination.spared.comment}"
+                examination.junk.append(f"{words}: {_why(found)}")
         return None
 
     def _ask_ahead(self, mail: Mail, domains: Iterable[str], signing: Signing) -> None:
@@ -169,6 +183,14 @@ class Authenticate:
 
     def _ask(self) -> Resolver:
         return Questions(self._resolver)
+
+
+def _count(found: Authentication) -> None:
+    dkim = [one.result for one in found.dkim] or [Result.NONE]
+    SENDER_CHECKS.add("spf", found.spf.result)
+    SENDER_CHECKS.add("dkim", Result.PASS if Result.PASS in dkim else dkim[0])
+    for one in found.dmarc:
+        SENDER_CHECKS.add("dmarc", one.result)
 
 
 async def prove_sender(resolver: Resolver, address: str, reverse_path: str) -> bool | None:

@@ -22,6 +22,7 @@ from posthouse.inbound.vouched import NOTHING_FOUND, Client
 from posthouse.limits import AUTHORS, HEADER_FIELDS, HOPS, MESSAGE_HEADER
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
+from posthouse.msgauth.aggregate import Reason
 from posthouse.msgauth.results import Authentication
 from posthouse.smtp.replies import Reply
 
@@ -55,6 +56,8 @@ class Examination(msgspec.Struct, kw_only=True):
     """Header fields to add, CRLF-ended."""
     junk: list[str] = msgspec.field(default_factory=list)
     """Why it belongs in the Junk folder; empty: it does not."""
+    spared: Reason | None = None
+    """Why it is not refused though its domain asks for that (`inbound.indirect`)."""
     story: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     """(kind, address, detail) of lines for the timeline, should the message be taken."""
 

@@ -111,7 +111,7 @@ class Tallies:
     def _count(
         self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
     ) -> None:
-        applied, reasons = self._applied(dmarc)
+        applied, reasons = self._applied(examination, dmarc)
         row = AggregateRow(
             source_ip=examination.mail.peer,
             count=1,
@@ -131,13 +131,15 @@ class Tallies:
         tally = TallyRow(policy=_published(dmarc, record), to=record.aggregate_to, row=row)
         self._add(dmarc.policy_domain, tally)
 
-    def _applied(self, dmarc: Dmarc) -> tuple[str, tuple[Reason, ...]]:
-        """What was done, and why that is not what was asked for."""
+    def _applied(self, examination: Examination, dmarc: Dmarc) -> tuple[str, tuple[Reason, ...]]:
+        """What was done, and why that is not what was asked for (RFC 9990 §3.1.1.9)."""
         if dmarc.result is not Result.FAIL:
-            # RFC 9990, "disposition": "pass" where the policy would have asked for more than nothing.
+            # RFC 9990 appendix A, ActionDispositionType: "pass" where the policy would have asked for more.
             return ("none" if dmarc.policy is Disposition.NONE else "pass"), ()
         if self._settings().verify != "enforce" and dmarc.disposition is not Disposition.NONE:
             return "none", (Reason(type="local_policy", comment="policies are only noted here"),)
+        if dmarc.disposition is Disposition.REJECT and examination.spared is not None:
+            return Disposition.QUARANTINE, (examination.spared,)
         if dmarc.testing and dmarc.disposition is not dmarc.policy:
             return dmarc.disposition, (Reason(type="policy_test_mode"),)
         return dmarc.disposition, ()
@@ -145,14 +147,16 @@ class Tallies:
     def _note_failure(
         self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
     ) -> None:
-        # RFC 9989 §4.7, fo=: 1 wants whatever is not an aligned pass, 0 only what fails altogether.
+        # RFC 9989 §4.7, fo=: 1 wants whatever is not an aligned pass, 0 only what fails altogether. Who asks for d or s
+        # alone wants reports of DKIM or SPF by itself, which are not made here.
         any_failure = "1" in record.failure_options and not (dmarc.spf_aligned and dmarc.dkim_aligned)
-        if dmarc.result is not Result.FAIL and not any_failure:
+        whole_failure = "0" in record.failure_options and dmarc.result is Result.FAIL
+        if not (any_failure or whole_failure):
             return
         if record.psd is Psd.YES:
             return  # RFC 9991 §2: a public suffix does not hear of single messages of those below it
         own = [one for one in found.dkim if one.domain == dmarc.domain and not one.passed]
-        applied, _ = self._applied(dmarc)
+        applied, _ = self._applied(examination, dmarc)
         headers = examination.headers
         self._failures.append(
             Failure(

@@ -20,6 +20,7 @@ from posthouse.inbound.policy import normal_domain
 from posthouse.message.headers import Headers, unfold
 from posthouse.msgauth.authres import (
     NAME,
+    PEER_NAME,
     POLICY,
     AuthResults,
     AuthResultsError,
@@ -100,15 +101,13 @@ def as_found(said: AuthResults, domains: Iterable[str]) -> Authentication:
     dkim = tuple(_dkim(one) for one in by_method.get("dkim", []) if _result(one) is not Result.NONE)
     told = {normal_domain(one.properties.get("header.from", "")): one for one in by_method.get("dmarc", [])}
     dmarc = tuple(_dmarc(domain, told.get(domain), spf, dkim) for domain in domains)
-    arc, iprev = by_method.get("arc", []), by_method.get("iprev", [])
+    arc = by_method.get("arc", [])
     return Authentication(
         spf=spf,
         dkim=dkim,
         arc=Arc(result=_result(arc[0]) if arc else Result.NONE),
         dmarc=dmarc,
-        iprev=Iprev(result=_result(iprev[0]), name=iprev[0].properties.get("policy.iprev", ""))
-        if iprev
-        else Iprev(result=Result.NONE),
+        iprev=_iprev(by_method.get("iprev", [])),
         aligned=proved_domains(dmarc),
     )
 
@@ -131,6 +130,17 @@ def _spf(told: list[MethodResult]) -> Spf:
         domain=normal_domain(identity.rpartition("@")[2]),
         identity=identity,
         scope=scope,
+    )
+
+
+def _iprev(told: list[MethodResult]) -> Iprev:
+    if not told:
+        return Iprev(result=Result.NONE)
+    properties = told[0].properties
+    return Iprev(
+        result=_result(told[0]),
+        address=properties.get("policy.iprev", ""),
+        name=properties.get(PEER_NAME, ""),
     )
 
 

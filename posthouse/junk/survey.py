@@ -20,7 +20,7 @@ from posthouse.junk.rspamd import Rspamd
 from posthouse.junk.tokens import Tokens, read_tokens
 from posthouse.junk.verdict import Evidence
 from posthouse.limits import TOKEN_SOURCE, TOKENS_INLINE
-from posthouse.msgauth.results import Result
+from posthouse.msgauth.results import Disposition, Result
 from posthouse.smtp.grammar import HELO_ODD
 from posthouse.store.model import Content
 
@@ -181,7 +181,8 @@ def _origin(letter: Letter) -> list[Evidence]:
         checks.append(Evidence(check="no-name", weight=0.5, evidence=words))
     if found is None:
         return checks
-    dmarc = next((one for one in found.dmarc if one.result is Result.FAIL), None)
+    # RFC 9989 §5.4: p=none must change nothing, or who only wants reports would be worse off than without a record.
+    dmarc = next((one for one in found.dmarc if one.disposition is not Disposition.NONE), None)
     if dmarc is not None and not letter.suspected:
         checks.append(Evidence(check="dmarc", weight=1.5, evidence=f"{dmarc.domain} was not proved"))
     if found.spf.result is Result.FAIL:

@@ -30,6 +30,7 @@ __all__ = [
     "parse_address",
     "parse_mailbox_list",
     "parse_path",
+    "spellings",
 ]
 
 # RFC 5321 §4.1.2 sub-domain, and "_": such names are in the DNS, and people have addresses there.
@@ -133,6 +134,18 @@ def found_as(address: str) -> str:
         return f"{local}{at}{normalize_domain(domain)}"
     except ValueError:
         return lower
+
+
+def spellings(domain: str) -> frozenset[str]:
+    """A domain as written, in A-labels and in U-labels, in lower case; what is none has one spelling."""
+    lower = domain.lower().rstrip(".")
+    if lower.isascii() and "xn--" not in lower:
+        return frozenset({lower})
+    try:
+        name = normalize_domain(lower)
+        return frozenset({lower, name, idna.decode(name)})
+    except ValueError:  # AddressError, or one of idna's, which are UnicodeErrors
+        return frozenset({lower})
 
 
 def _normal_literal(literal: str) -> str:

@@ -62,6 +62,8 @@ class Kind(enum.Enum):
     BEGINS = "begins"
     ENDS = "ends"
     CONTAINS = "contains"
+    SPELT = "spelt"
+    """Is spelt like the text, in which `[…]` stands for one of several letters; the rest are letters."""
 
 
 class Requirement(msgspec.Struct, frozen=True):
@@ -100,6 +102,19 @@ def fold_needle(text: str) -> str:
 def is_unspaced(character: str) -> bool:
     """Whether it is of a writing without spaces: those between two such count for nothing."""
     return _IS_UNSPACED.match(character) is not None
+
+
+def is_paired(character: str) -> bool:
+    """Whether its writing is cut into pairs of characters instead of words."""
+    return re.match(f"[{_PAIRED}]", character) is not None
+
+
+def words(folded: str) -> list[str]:
+    """What a folded text says, each once: its words, of Chinese, Japanese and Korean runs the pairs, its symbols."""
+    found: list[str] = []
+    for paired, word, symbols in _RUN.findall(folded):
+        found += _pairs(paired) if paired else [word or symbols]
+    return list(dict.fromkeys(found))
 
 
 def _stream_safe(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Authentication-Results: written for those who read the message after us, read, and cleaned of forgeries (RFC 8601).
+"""Authentication-Results read, and forgeries found (RFC 8601). `authres_write` writes them.
 
 A field counts only when the host that it names is believed, so a field that names us and came from outside is a
 forgery: `forged` finds it, whatever comments, case or quoting hide the name in.
@@ -7,28 +7,28 @@ forgery: `forged` finds it, whatever comments, case or quoting hide the name in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
 
 import msgspec
 
 from posthouse.limits import AUTHRES_FIELD, COMMENT_DEPTH
-from posthouse.msgauth.results import Authentication, Disposition, Dkim, Dmarc, Iprev, Result, Spf
+from posthouse.message.address import spellings
 
 NAME: Final = b"authentication-results"
 POLICY: Final = "policy.dmarc"
 """What must be done with a message that fails: none, quarantine or reject. For a host of ours that believes us."""
+PEER_NAME: Final = "policy.name"
+"""The name of the address in policy.iprev, for the same."""
 
 _TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"?|([;=/])|([^\s";=/()]+)|\s+', re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
-_PLAIN: Final = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z@:/]+")
-_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
+PLAIN: Final = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+")
+"""A value that needs no quotes: a token of RFC 2045 §5.1."""
 _LOOSE: Final = re.compile(r'[\s"\\\x00-\x1f\x7f]+')
 """What a loose reader passes over in the name of a host."""
 _BEHIND_HOST: Final = re.compile(r"\.?[0-9]*(?:[;/]|$)")
-_LINE: Final = 76
-_VALUE: Final = 320
-"""Characters of a value: what an address may have (RFC 5321 §4.5.3.1)."""
 
 
 class MethodResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,113 +52,26 @@ class AuthResultsError(ValueError):
     """The field is not well formed."""
 
 
-# --- writing -------------------------------------------------------------------------------------------------
-
-
-def write_authres(host: str, found: Authentication) -> bytes:
-    """The field with its CRLF."""
-    items = [*_dkim_items(found.dkim), _spf_item(found.spf)]
-    if found.arc.result is not Result.NONE:
-        items.append(_item("arc", found.arc.result, found.arc.reason))
-    items += map(_dmarc_item, found.dmarc)
-    items.append(_iprev_item(found.iprev))
-    return _folded(f"Authentication-Results: {host}", items)
-
-
-def write_vouched(host: str, said: AuthResults) -> bytes:
-    """The findings of another host of ours in our name: the same results, and who found them, with their CRLF."""
-    items = []
-    for one in said.results:
-        properties = {name: value for name, value in one.properties.items() if _PLAIN.fullmatch(name)}
-        if _PLAIN.fullmatch(one.method) and _PLAIN.fullmatch(one.result):
-            items.append(_item(one.method, one.result, "", **properties))
-    return _folded(f"Authentication-Results: {host} (found by {_comment(said.host)})", items)
-
-
-def _dkim_items(signatures: Iterable[Dkim]) -> list[str]:
-    items = []
-    for one in signatures:
-        properties = {"header.d": one.domain, "header.s": one.selector, "header.a": one.algorithm}
-        items.append(_item("dkim", one.result, one.reason, **properties, **{"header.b": one.mark}))
-    return items or ["dkim=none"]
-
-
-def _spf_item(found: Spf) -> str:
-    name = "smtp.mailfrom" if found.scope == "mailfrom" else "smtp.helo"
-    identity = found.identity if found.identity.isascii() else found.domain
-    return _item("spf", found.result, found.reason, **{name: identity})
-
-
-def _dmarc_item(found: Dmarc) -> str:
-    words = found.reason
-    if found.policy_domain:
-        words = f"p={found.policy}" + (f", {words}" if words else "")
-    asked = found.disposition if found.disposition is not Disposition.NONE else ""
-    return _item("dmarc", found.result, words, **{"header.from": found.domain, POLICY: asked})
-
-
-def _iprev_item(found: Iprev) -> str:
-    return _item("iprev", found.result, "", **{"policy.iprev": found.name})
-
-
-def _item(method: str, result: str, reason: str, **properties: str) -> str:
-    words = [f"{method}={result}"]
-    if reason:
-        words.append(f"({_comment(reason)})")
-    words += [f"{name}={_value(value)}" for name, value in properties.items() if value]
-    return " ".join(words)
-
-
-def _comment(text: str) -> str:
-    """Safe within parentheses: what strangers published may stand in it."""
-    text = _UNPRINTABLE.sub("?", text)[:200]
-    return text.replace("(", "[").replace(")", "]").replace("\\", "/")
-
-
-def _value(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text[:_VALUE]
-    text = _UNPRINTABLE.sub("?", text)[:_VALUE]
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _folded(start: str, items: list[str]) -> bytes:
-    lines = [start + ";"]
-    for number, item in enumerate(items):
-        text = item + ("" if number == len(items) - 1 else ";")
-        if len(text) + len("\t") <= _LINE:
-            lines.append("\t" + text)
-            continue
-        while len(text) + len("\t") > _LINE:
-            at = text.rfind(" ", 1, _LINE)  # no word begins behind the end of a line
-            at = at if at > 0 else text.find(" ", _LINE)
-            if at < 0:
-                break
-            lines.append("\t" + text[:at])
-            text = text[at + 1 :]
-        lines.append("\t" + text)
-    return "\r\n".join(lines).encode("ascii", "replace") + b"\r\n"
-
-
-# --- reading -------------------------------------------------------------------------------------------------
-
-
 def parse_authres(value: bytes) -> AuthResults:
     """Read a field's unfolded value. Raises AuthResultsError."""
     tokens = list(_tokens(value[:AUTHRES_FIELD].decode("utf-8", "replace")))
-    if not tokens or tokens[0] in (";", "=", "/"):
+    if not tokens or tokens[0].is_mark:
         raise AuthResultsError("no host")
-    host = tokens[0].lower()
-    rest = tokens[1:]
-    if rest and rest[0].isdigit():  # the version (RFC 8601 §2.2): there is only 1
-        if rest[0] != "1":
-            raise AuthResultsError("unknown version")
-        rest = rest[1:]
-    results = [_method(item) for item in _split(rest) if item]
-    return AuthResults(host=host, results=tuple(one for one in results if one is not None))
+    if _version(tokens) != 1:
+        # RFC 8601 §2.6: what follows may mean anything.
+        raise AuthResultsError("unknown version")
+    mark = next((number for number, token in enumerate(tokens) if token.is_mark), len(tokens))
+    results = [_method(item) for item in _split(tokens[mark:]) if item]
+    return AuthResults(host=tokens[0].text.lower(), results=tuple(one for one in results if one is not None))
 
 
-def _tokens(text: str) -> Iterator[str]:
+class _Token(NamedTuple):
+    text: str
+    is_mark: bool = False
+    """One of ; = / that was not quoted."""
+
+
+def _tokens(text: str) -> Iterator[_Token]:
     """Words, quoted strings and the marks ; = /, comments left out."""
     position = 0
     while position < len(text):
@@ -171,9 +84,20 @@ def _tokens(text: str) -> Iterator[str]:
             continue
         position = match.end()
         if match[1] is not None:
-            yield _QUOTED_PAIR.sub(r"\1", match[1])
+            yield _Token(_QUOTED_PAIR.sub(r"\1", match[1]))
         elif match.lastindex:
-            yield match[0]
+            yield _Token(match[0], is_mark=match[2] is not None)
+
+
+def _version(tokens: Sequence[_Token]) -> int:
+    """The version behind the host (RFC 8601 §2.2): there is only 1, and nothing means 1."""
+    if len(tokens) < 2 or tokens[1].is_mark:
+        return 1
+    return _number(tokens[1].text)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def _behind_comment(text: str, position: int) -> int:
@@ -192,10 +116,10 @@ def _behind_comment(text: str, position: int) -> int:
     return position
 
 
-def _split(tokens: list[str]) -> Iterator[list[str]]:
-    item: list[str] = []
+def _split(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
+    item: list[_Token] = []
     for token in tokens:
-        if token == ";":
+        if token == (";", True):
             yield item
             item = []
         else:
@@ -203,46 +127,99 @@ def _split(tokens: list[str]) -> Iterator[list[str]]:
     yield item
 
 
-def _method(item: list[str]) -> MethodResult | None:
-    if item == ["none"]:
+def _method(item: list[_Token]) -> MethodResult | None:
+    if item == [("none", False)]:
         return None
-    if len(item) > 3 and item[1] == "/":  # method/version
-        item = [item[0], *item[3:]]
-    if len(item) < 3 or item[1] != "=":
-        raise AuthResultsError(f"not a result: {' '.join(item)[:60]}")
+    words = _Words(item)
+    method = words.name().lower()
+    version = words.word() if words.skip("/") else "1"
+    if not method or not words.skip("=") or not (result := words.word()):
+        raise AuthResultsError(f"not a result: {' '.join(token.text for token in item)[:60]}")
     properties: dict[str, str] = {}
-    position = 3
-    while position + 2 < len(item) + 0 and item[position + 1] == "=":
-        end = position + 3
-        while end + 1 < len(item) and item[end + 1] != "=" and item[end] in ("/", "="):
-            end += 2
-        properties.setdefault(item[position].lower(), "".join(item[position + 2 : end]))
-        position = end
-    return MethodResult(method=item[0].lower(), result=item[2].lower(), properties=properties)
+    while (name := words.name().lower()) and words.skip("="):
+        properties.setdefault(name, words.value())
+    # RFC 8601 §2.6: a result of another version of the method means something else.
+    return (
+        MethodResult(method=method, result=result.lower(), properties=properties)
+        if _number(version) == 1
+        else None
+    )
+
+
+class _Words:
+    """The tokens of one result, taken one by one."""
+
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+
+    def _next(self) -> _Token | None:
+        return self._tokens[self._at] if self._at < len(self._tokens) else None
+
+    def skip(self, mark: str) -> bool:
+        """Whether this mark stood there."""
+        found = self._next() == (mark, True)
+        self._at += found
+        return found
+
+    def word(self) -> str:
+        """One word; empty: there is none."""
+        token = self._next()
+        if token is None or token.is_mark:
+            return ""
+        self._at += 1
+        return token.text
+
+    def name(self) -> str:
+        """All words to the next mark: white space and comments may stand about the dot of a property."""
+        name = ""
+        while word := self.word():
+            name += word
+        return name
+
+    def value(self) -> str:
+        """A word, with what belongs to it: the domain behind a quoted local part, what others do not quote."""
+        value = self.word()
+        while (token := self._next()) is not None and (token.is_mark or token.text[:1] == "@"):
+            value += token.text
+            self._at += 1
+            ahead = self._tokens[self._at + 1 : self._at + 2]
+            if token.text == "/" or (token.is_mark and ahead != [("=", True)]):
+                value += self.word()  # not the name of the next property
+        return value
 
 
 # --- forgeries -----------------------------------------------------------------------------------------------
 
 
 def forged(value: bytes, ours: Iterable[str]) -> bool:
-    """RFC 8601 §5: whether a field that came from outside names one of our hosts.
+    """RFC 8601 §5: whether a field that came from outside must go.
 
-    Where the name cannot be told, the field goes when ours stands anywhere in it: readers differ in what they accept.
-    So do those whose name is only seen when encoded words are decoded (RFC 2047 §5 has none there), and those so long
-    that we would not read their end.
+    That is one that names a host of ours, or whose version is not the one that our readers know. Where the name cannot
+    be told, the field goes when ours stands anywhere in it: readers differ in what they accept. So do those whose name
+    is only seen when encoded words are decoded (RFC 2047 §5 has none there), and those so long that we would not read
+    their end.
     """
     if len(value) > AUTHRES_FIELD:
         return True
-    names = {name.lower().rstrip(".") for name in ours}
+    # In A-labels and in U-labels, for the field may have either.
+    names = {spelling for name in ours for spelling in spellings(name)}
     text = value.decode("utf-8", "replace").lower()
-    first = next(_tokens(text), "").rstrip(".")
-    if first in names:
+    tokens = list(islice(_tokens(text), 2))
+    first = tokens[0].text.rstrip(".") if tokens else ""
+    if not names.isdisjoint(spellings(first)) or _is_of_another_version(tokens):
         return True
     bare = _LOOSE.sub("", _without_comments(text))
     if "=?" in bare.partition(";")[0] or any(_begins_with(bare, name) for name in names):
         return True
-    plain = first and _PLAIN.fullmatch(first) is not None
+    plain = first and PLAIN.fullmatch(first) is not None
     return not plain and any(name in text or name in bare for name in names)
+
+
+def _is_of_another_version(tokens: Sequence[_Token]) -> bool:
+    if len(tokens) < 2 or tokens[1].is_mark:
+        return False
+    return tokens[1].text.isdecimal() and _number(tokens[1].text) != 1
 
 
 def _without_comments(text: str) -> str:

@@ -6,7 +6,7 @@ public suffixes. `check_dmarc` judges one author domain; pure but for the inject
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -58,8 +58,8 @@ async def walk(domain: str, resolver: Resolver) -> Walk:
         if record is None:
             continue
         found.append((name, record))
-        if record.psd is Psd.NO or (record.psd is Psd.YES and name != domain):
-            break
+        if record.psd is not Psd.UNKNOWN:
+            break  # steps 2 and 6
     return Walk(domain=domain, records=tuple(found))
 
 
@@ -76,7 +76,7 @@ async def _record(name: str, resolver: Resolver) -> DmarcRecord | None:
     if answer.status is Status.TEMPORARY:
         raise DnsTemporary(f"_dmarc.{name}: {answer.reason}")
     found = [record for text in answer.records if (record := parse_dmarc(text)) is not None]
-    # RFC 9989 §4.10 step 2: several records are none.
+    # RFC 9989 §4.10 steps 2 and 6: several records are none.
     return found[0] if len(found) == 1 else None
 
 
@@ -110,24 +110,15 @@ async def check_dmarc(domain: str, spf: Spf, dkim: Collection[Dkim], resolver: R
 
 
 async def _judge(found: Walk, spf: Spf, dkim: Collection[Dkim], resolver: Resolver) -> DmarcFound:
-    domain = found.domain
     if found.record is None:
-        aligned = _aligned_anyway(found, spf, dkim)
-        return DmarcFound(
-            result=Dmarc(
-                result=Result.NONE,
-                domain=domain,
-                organizational_domain=found.organizational_domain,
-                spf_aligned=aligned[0],
-                dkim_aligned=aligned[1],
-                reason="no DMARC record",
-            )
-        )
+        return DmarcFound(result=_undecided(found, spf, dkim, Result.NONE, "no DMARC record"))
     name, record = found.record
+    if not record.readable:
+        return DmarcFound(
+            result=_undecided(found, spf, dkim, Result.PERMERROR, f"no policy in {record.text}")
+        )
     proof = await _proof(found, record, spf, dkim, resolver)
-    policy = record.policy
-    if name != domain:
-        policy = record.for_subdomain(exists=await _exists(domain, resolver))
+    policy = await _policy(found, name, record, proof, resolver)
     return DmarcFound(result=_verdict(found, name, record, policy, proof), record=record)
 
 
@@ -141,19 +132,37 @@ class _Proof(msgspec.Struct, frozen=True, kw_only=True):
 async def _proof(
     found: Walk, record: DmarcRecord, spf: Spf, dkim: Collection[Dkim], resolver: Resolver
 ) -> _Proof:
-    async def by_spf(result: Result) -> bool:
-        return spf.result is result and await _aligned(spf.domain, record.strict_spf, found, resolver)
+    async def by_spf(result: Result) -> bool | None:
+        domains = (spf.domain,) if spf.result is result else ()
+        return await _any_aligned(domains, record.strict_spf, found, resolver)
 
-    async def by_dkim(result: Result) -> bool:
-        for signer in dict.fromkeys(one.domain for one in dkim if one.result is result):
-            if await _aligned(signer, record.strict_dkim, found, resolver):
-                return True
-        return False
+    async def by_dkim(result: Result) -> bool | None:
+        domains = dict.fromkeys(one.domain for one in dkim if one.result is result)
+        return await _any_aligned(domains, record.strict_dkim, found, resolver)
 
-    spf_aligned, dkim_aligned = await by_spf(Result.PASS), await by_dkim(Result.PASS)
-    proved = spf_aligned or dkim_aligned
-    temporary = not proved and (await by_spf(Result.TEMPERROR) or await by_dkim(Result.TEMPERROR))
-    return _Proof(spf_aligned=spf_aligned, dkim_aligned=dkim_aligned, temporary=temporary)
+    passed = await by_spf(Result.PASS), await by_dkim(Result.PASS)
+    # RFC 9989 §4.4.1: one that is aligned is enough, whatever is silent about the others.
+    temporary = True not in passed and (
+        None in passed
+        or await by_spf(Result.TEMPERROR) is not False
+        or await by_dkim(Result.TEMPERROR) is not False
+    )
+    return _Proof(spf_aligned=passed[0] is True, dkim_aligned=passed[1] is True, temporary=temporary)
+
+
+async def _policy(
+    found: Walk, name: str, record: DmarcRecord, proof: _Proof, resolver: Resolver
+) -> Disposition:
+    """What the record at `name` asks for failures of the author domain. Raises DnsTemporary when that matters."""
+    if name == found.domain:
+        return record.policy
+    try:
+        exists = await _exists(found.domain, resolver)
+    except DnsTemporary:
+        if not (proof.spf_aligned or proof.dkim_aligned):
+            raise
+        exists = True
+    return record.for_subdomain(exists=exists)
 
 
 def _verdict(found: Walk, name: str, record: DmarcRecord, policy: Disposition, proof: _Proof) -> Dmarc:
@@ -161,7 +170,7 @@ def _verdict(found: Walk, name: str, record: DmarcRecord, policy: Disposition, p
     if proof.spf_aligned or proof.dkim_aligned:
         result, reason, disposition = Result.PASS, "", Disposition.NONE
     elif proof.temporary:
-        # RFC 9989 §5.3: what could not be asked is no failure.
+        # RFC 9989 §5.3.6: what could not be asked is no failure.
         result, reason, disposition = Result.TEMPERROR, "SPF or DKIM could not be checked", Disposition.NONE
     elif record.testing:
         # RFC 9989 §4.7, t=y: one step milder than published.
@@ -181,16 +190,27 @@ def _verdict(found: Walk, name: str, record: DmarcRecord, policy: Disposition, p
     )
 
 
+async def _any_aligned(
+    identifiers: Iterable[str], strict: bool, author: Walk, resolver: Resolver
+) -> bool | None:
+    """Whether one of them is aligned; None: it cannot be told now."""
+    told: bool | None = False
+    for identifier in identifiers:
+        try:
+            if await _aligned(identifier, strict, author, resolver):
+                return True
+        except DnsTemporary:
+            told = None
+    return told
+
+
 async def _aligned(identifier: str, strict: bool, author: Walk, resolver: Resolver) -> bool:
     """RFC 9989 §4.10.2: the same domain, or (relaxed) the same organization."""
     if identifier == author.domain:
         return True
     if strict or not _may_share(identifier, author):
         return False
-    try:
-        other = await walk(identifier, resolver)
-    except DnsTemporary:
-        raise DnsTemporary(f"the organization of {identifier} cannot be asked for") from None
+    other = await walk(identifier, resolver)
     return other.organizational_domain == author.organizational_domain
 
 
@@ -200,14 +220,20 @@ def _may_share(identifier: str, author: Walk) -> bool:
     return identifier == organization or identifier.endswith(f".{organization}")
 
 
-def _aligned_anyway(found: Walk, spf: Spf, dkim: Collection[Dkim]) -> tuple[bool, bool]:
-    """Without a record only the very same domain counts as proved."""
-    by_spf = spf.result is Result.PASS and spf.domain == found.domain
-    return by_spf, any(one.passed and one.domain == found.domain for one in dkim)
+def _undecided(found: Walk, spf: Spf, dkim: Collection[Dkim], result: Result, reason: str) -> Dmarc:
+    """Without a record that can be used, only the very same domain counts as proved."""
+    return Dmarc(
+        result=result,
+        domain=found.domain,
+        organizational_domain=found.organizational_domain,
+        spf_aligned=spf.result is Result.PASS and spf.domain == found.domain,
+        dkim_aligned=any(one.passed and one.domain == found.domain for one in dkim),
+        reason=reason,
+    )
 
 
 async def _exists(domain: str, resolver: Resolver) -> bool:
-    """RFC 9989 §3.2.13: NXDOMAIN means that it does not."""
+    """RFC 9989 §3.2.13: NXDOMAIN means that it does not. Raises DnsTemporary."""
     answer = await resolver.mx(domain)
     if answer.status is Status.TEMPORARY:
         raise DnsTemporary(f"{domain}: {answer.reason}")

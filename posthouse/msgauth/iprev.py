@@ -13,10 +13,10 @@ async def check_iprev(address: str, resolver: Resolver) -> Iprev:
     own = read_ip(address)
     answer = await resolver.ptr(address)
     if answer.status is Status.TEMPORARY:
-        return Iprev(result=Result.TEMPERROR)
+        return Iprev(result=Result.TEMPERROR, address=address)
     if not answer.records:
         # RFC 8601 §2.7.3: no name is a permanent error.
-        return Iprev(result=Result.PERMERROR)
+        return Iprev(result=Result.PERMERROR, address=address)
     ask = resolver.a if own.version == 4 else resolver.aaaa
     temporary = False
     for name in answer.records[:IPREV_NAMES]:
@@ -25,5 +25,6 @@ async def check_iprev(address: str, resolver: Resolver) -> Iprev:
         # The texts are mostly spelt alike; only else are they read.
         some = found.records[:SPF_ADDRESSES]
         if address in some or any(read_ip(one) == own for one in some):
-            return Iprev(result=Result.PASS, name=name)
-    return Iprev(result=Result.TEMPERROR if temporary else Result.FAIL, name=answer.records[0])
+            return Iprev(result=Result.PASS, address=address, name=name)
+    result = Result.TEMPERROR if temporary else Result.FAIL
+    return Iprev(result=result, address=address, name=answer.records[0])

@@ -40,6 +40,8 @@ class Spf(msgspec.Struct, frozen=True, kw_only=True):
     """Who lets the peer send, or not: that of the identity, wherever its record redirects to (RFC 7208 §6.1)."""
     identity: str = ""
     """The address, or the HELO name, that was checked."""
+    of_local_part: bool = False
+    """Whether the records ask for the local part, so that the result is said of the whole address (RFC 8601 §2.7.2)."""
     scope: str = "mailfrom"
     """"mailfrom" or "helo" (RFC 7208 §2.3, §2.4)."""
     reason: str = ""
@@ -113,6 +115,8 @@ class Iprev(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the peer's address leads to a name and back (RFC 8601 §3)."""
 
     result: Result
+    address: str = ""
+    """The peer's."""
     name: str = ""
     """The name that was confirmed, or the first one found."""
 
@@ -165,8 +169,9 @@ def proved_domains(dmarc: Iterable[Dmarc]) -> frozenset[str]:
     return frozenset(
         one.domain
         for one in dmarc
-        if one.result is Result.PASS or (one.result is Result.NONE and (one.spf_aligned or one.dkim_aligned))
+        if one.result is Result.PASS or (one.result in _UNDECIDED and (one.spf_aligned or one.dkim_aligned))
     )
 
 
+_UNDECIDED: Final = (Result.NONE, Result.PERMERROR)
 _STRICTNESS: Final = (Disposition.NONE, Disposition.QUARANTINE, Disposition.REJECT)

@@ -7,6 +7,7 @@ an answer. The caller bounds the time.
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -22,6 +23,7 @@ from posthouse.limits import (
     SPF_NAMES,
     SPF_VOID_LOOKUPS,
 )
+from posthouse.message.address import AddressError, normalize_domain
 from posthouse.msgauth.results import Result, Spf
 from posthouse.msgauth.spf_macro import DOMAIN_LETTERS, EXP_LETTERS, MacroError, address_values, expand, fit
 from posthouse.msgauth.spf_record import ASKS, Directive, Kind, SpfRecord, SpfSyntaxError, is_spf, parse_spf
@@ -56,7 +58,7 @@ async def check_spf(question: SpfQuestion, resolver: Resolver) -> Spf:
     scope = "mailfrom" if question.reverse_path else "helo"
     local, _, domain = question.reverse_path.rpartition("@")
     if not question.reverse_path:
-        domain = question.helo
+        domain = _ascii(question.helo)
     # RFC 7208 §4.3: without a local part it is "postmaster".
     sender = f"{local or 'postmaster'}@{domain}"
     found = await _Evaluation(question, sender, resolver).run(domain)
@@ -77,16 +79,17 @@ class _Evaluation:
         self._question = question
         self._sender = sender
         self._names: list[str] | None = None
+        self._of_local_part = False
 
     async def run(self, domain: str) -> Spf:
-        domain = domain.rstrip(".").lower()
+        domain = domain.removesuffix(".").lower()
         try:
             found = await self._check(domain)
         except _Stop as stop:
             return Spf(result=stop.result, domain=domain, reason=stop.reason)
         # RFC 7208 §6.1: the result of a redirect is that of the domain which redirects. Whoever points to a record of
         # somebody else's is not thereby proved to be them.
-        return msgspec.structs.replace(found, domain=domain)
+        return msgspec.structs.replace(found, domain=domain, of_local_part=self._of_local_part)
 
     async def _check(self, domain: str, *, included: bool = False) -> Spf:
         """check_host() of RFC 7208 §4, for one domain."""
@@ -112,7 +115,7 @@ class _Evaluation:
 
     async def _redirect(self, target: str, domain: str, included: bool) -> Spf:
         self._count_term()
-        onward = await self._expand(target, domain)
+        onward = await self._target(target, domain)
         found = await self._check(onward, included=included)
         if found.result is Result.NONE:
             # RFC 7208 §6.1
@@ -155,7 +158,7 @@ class _Evaluation:
             case Kind.IP4 | Kind.IP6:
                 network = directive.network
                 return network is not None and self._address in network
-        target = await self._expand(directive.domain, domain) if directive.domain else domain
+        target = await self._target(directive.domain, domain) if directive.domain else domain
         match directive.kind:
             case Kind.INCLUDE:
                 return await self._include(target)
@@ -231,6 +234,11 @@ class _Evaluation:
 
     # --- macros -------------------------------------------------------------------------------------
 
+    async def _target(self, text: str, domain: str) -> str:
+        """What a term asks about."""
+        self._of_local_part |= _OF_LOCAL_PART.search(text) is not None
+        return await self._expand(text, domain)
+
     async def _expand(self, text: str, domain: str) -> str:
         if "%" in text:
             try:
@@ -273,6 +281,15 @@ class _Evaluation:
 
 
 _SINGLE: Final = "."
+_OF_LOCAL_PART: Final = re.compile(r"%\{[ls]", re.IGNORECASE)
+
+
+def _ascii(name: str) -> str:
+    """RFC 7208 §4.3: a name is asked for in A-labels; what is no name stays as the peer said it."""
+    try:
+        return normalize_domain(name)
+    except AddressError:
+        return name
 
 
 def _well_formed(domain: str) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from posthouse.limits import DOMAIN
 
-_MACRO: Final = re.compile(r"%(?:([%_-])|\{([a-z])(\d{0,12})(r?)([.\-+,/_=]*)\}|)", re.IGNORECASE)
+_MACRO: Final = re.compile(r"%(?:([%_-])|\{([a-z])(\d*)(r?)([.\-+,/_=]*)\}|)", re.IGNORECASE)
 _PLAIN: Final = {"%": "%", "_": " ", "-": "%20"}
 DOMAIN_LETTERS: Final = frozenset("slodiphv")
 EXP_LETTERS: Final = DOMAIN_LETTERS | frozenset("crt")

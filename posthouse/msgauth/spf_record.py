@@ -19,14 +19,15 @@ from posthouse.msgauth.results import Result
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _VERSION: Final = "v=spf1"
-_TRANSFORMERS: Final = r"(?:[1-9]\d{0,2}|0\d{0,8}[1-9]\d{0,2})?r?[.\-+,/_=]*"
+_TRANSFORMERS: Final = r"(?:0*+[1-9]\d*+)?r?[.\-+,/_=]*"
 _MACRO_STRING: Final = re.compile(
     rf"(?:[\x21-\x24\x26-\x7e]|%[%_-]|%\{{[slodiphcrtv]{_TRANSFORMERS}\}})*+", re.IGNORECASE
 )
 # RFC 7208 §7.2: c, r and t only in the text that exp= leads to.
-_DOMAIN_SPEC: Final = re.compile(
-    rf"(?:[\x21-\x24\x26-\x7e]|%[%_-]|%\{{[slodiphv]{_TRANSFORMERS}\}})++", re.IGNORECASE
+_DOMAIN_ITEM: Final = re.compile(
+    rf"[\x21-\x24\x26-\x7e]|%[%_-]|%\{{[slodiphv]{_TRANSFORMERS}\}}", re.IGNORECASE
 )
+_DOMAIN_SPEC: Final = re.compile(rf"(?:{_DOMAIN_ITEM.pattern})++", re.IGNORECASE)
 _TOP_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.IGNORECASE)
 _MECHANISM: Final = re.compile(r"([+\-?~]?)([a-z][a-z0-9._-]*)([:/].*)?\Z", re.IGNORECASE | re.DOTALL)
 _MODIFIER: Final = re.compile(r"([a-z][a-z0-9._-]*)=(.*)\Z", re.IGNORECASE | re.DOTALL)
@@ -174,7 +175,7 @@ def _domain_spec(text: str, term: str) -> str:
 
 def _ends_as_domain(text: str) -> bool:
     """RFC 7208 §7.1 domain-end: a macro, or a dot and a top label that is not all digits."""
-    if text.endswith("}"):
+    if _DOMAIN_ITEM.findall(text)[-1][0] == "%":
         return True
     _, dot, label = text.removesuffix(".").rpartition(".")
     return bool(dot) and not label.isdigit() and _TOP_LABEL.fullmatch(label) is not None
@@ -200,6 +201,8 @@ def _network(kind: Kind, rest: str, term: str) -> Network:
     if not rest.startswith(":") or (slash and not digits):
         raise SpfSyntaxError(f"{term[:80]!a} is not well formed")
     length = _prefix(digits if slash else None, 32 if kind is Kind.IP4 else 128, term)
+    if "%" in address:  # a zone, which RFC 4291 §2.2 does not have
+        raise SpfSyntaxError(f"{term[:80]!a} is no address")
     make = ipaddress.IPv4Network if kind is Kind.IP4 else ipaddress.IPv6Network
     try:
         return make((address, length), strict=False)

@@ -200,6 +200,8 @@ class DnsCheck:
         if not found:
             return [look(subject, "no DMARC record: anybody may write in its name", fix)]
         record = found[0]
+        if not record.readable:
+            return [wrong(subject, f"nobody can read its policy: {record.text}", fix)]
         if record.testing:
             return [look(subject, f"only trying: {record.text}", "take out t=y once its mail passes")]
         if not record.aggregate_to:
@@ -209,7 +211,7 @@ class DnsCheck:
                 look(
                     subject,
                     f"asks for nothing: {record.text}",
-                    "p=quarantine or p=reject once its mail passes",
+                    "p=quarantine once its mail passes; p=reject only where nobody writes to mailing lists",
                 )
             ]
         return [fine(subject, record.text)]

@@ -168,8 +168,9 @@ def _trust(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
     for key in facts.keys:
         place = f"{key.selector}._domainkey.{name}"
         yield _record(place, "TXT", text_value(key.text), about[key.state], "DKIM")
-    policy = text_value(f"v=DMARC1; p=reject; rua=mailto:{DMARC_REPORTS}@{name}")
-    why = "refuse what is neither from us nor signed (begin with p=none where others still send in its name)"
+    # RFC 9989 §7.4: not p=reject for a domain whose people may write to mailing lists.
+    policy = text_value(f"v=DMARC1; p=quarantine; rua=mailto:{DMARC_REPORTS}@{name}")
+    why = "suspect what is neither from us nor signed (begin with p=none where others still send in its name)"
     yield _record(f"_dmarc.{name}", "TXT", policy, why, "DMARC")
 
 

@@ -114,37 +114,11 @@ __all__ = [
     "Staging",
     "Store",
     "Subscribe",
-    "TextSearch",
     "TouchAppPassword",
     "WakeDestination",
 ]
 
 R = TypeVar("R")
-
-
-# --- full-text search ---------------------------------------------------------------------------------------
-
-
-class TextSearch(Protocol):
-    """What an engine needs of a full-text index; it is made with the store and reads messages through it."""
-
-    async def matching(
-        self, account_id: int, email_ids: Sequence[int], field: str, needle: str
-    ) -> frozenset[int]:
-        """As `Store.search_text`."""
-        ...
-
-    def notify_added(self) -> None:
-        """Messages were committed: index them some time. Called on the event loop; must be quick."""
-        ...
-
-    def notify_removed(self, account_id: int, email_ids: Sequence[int]) -> None:
-        """Messages are gone for good: forget them some time. Called on the event loop; must be quick."""
-        ...
-
-    async def close(self) -> None:
-        """Finish; the store is still open."""
-        ...
 
 
 # --- the store --------------------------------------------------------------------------------------------
@@ -252,6 +226,13 @@ class Store(TrustStore, Judgements, CredentialStore, Protocol):
 
         `field`: "text" (header and body), "body", or "header:NAME" in lower case (an empty needle: the header is
         there). Complete: what is not indexed yet is scanned (RFC 9051 §6.4.4).
+        """
+        ...
+
+    async def similar_words(self, account_id: int, field: str, words: Sequence[str]) -> list[list[str]]:
+        """For each folded word, words of the account's mail that look like it, the most alike first (`search.similar`).
+
+        A few of each at most, and only of what is indexed already. The word itself is not among them.
         """
         ...
 

@@ -206,3 +206,16 @@ async def test_terms_that_no_message_has_any_more_are_swept_and_can_come_again(
     await desk.store.apply(RemoveAccount(account_id=desk.id))
     await engine.settle()
     assert await listed(engine, desk.id) == set()
+
+
+async def test_words_that_look_like_others(engine: PostgresEngine) -> None:
+    desk, other = await furnish(engine), await furnish(engine, "bob@example.test")
+    head = "Subject: caf\u00e9 r\u00e9sum\u00e9\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    text = head + "\r\nhello hallo 50% under_score\r\n"
+    await desk.add(await desk.box(), "", content=Content.of(text.encode()))
+    await other.add(await other.box(), "", content=Content.of(b"\r\nhullo\r\n"))
+    await engine.settle()
+    asked = ["hello", "cafe", "resume", "helo", "50", "score", "nothing"]
+    found = await desk.store.similar_words(desk.id, "text", asked)
+    assert found == [["hallo"], ["caf\u00e9"], ["r\u00e9sum\u00e9"], ["hello"], [], [], []]
+    assert await desk.store.similar_words(desk.id, "header:subject", asked[:2]) == [[], ["caf\u00e9"]]

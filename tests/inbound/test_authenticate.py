@@ -16,16 +16,21 @@ from posthouse.inbound.mail import Via
 from posthouse.inbound.policy import Peer, Transaction
 from posthouse.limits import DKIM_SIGNATURES
 from posthouse.message.headers import Headers
+from posthouse.msgauth.arc_seal import Sealing, seal
 from posthouse.msgauth.authres import parse_authres
-from posthouse.msgauth.dkim_sign import SigningKey, key_record, make_private_key
+from posthouse.msgauth.dkim_sign import FORM, SigningKey, key_record, make_private_key
 from tests.fakes.resolver import FakeResolver
-from tests.inbound.small_house import SmallHouse
-from tests.msgauth.messages import signed
+from tests.inbound.small_house import NOW, SmallHouse
+from tests.msgauth.messages import hashed, signed, split
 
 KEY = SigningKey(
     domain="bank.test", selector="s1", algorithm="ed25519-sha256", key=make_private_key("ed25519-sha256")
 )
 OURS = SigningKey(domain="example.test", selector="s1", algorithm="ed25519-sha256", key=KEY.key)
+
+SEALER = SigningKey(
+    domain="relay.test", selector="rsa", algorithm="rsa-sha256", key=make_private_key("rsa-sha256")
+)
 
 ZONE = f"""
 client.elsewhere.test. A 192.0.2.1
@@ -38,6 +43,9 @@ news.bank.test. A 192.0.2.9
 lax.test. TXT "v=spf1 ~all"
 _dmarc.soft.test. TXT "v=DMARC1; p=quarantine"
 _dmarc.lenient.test. TXT "v=DMARC1; p=none"
+_dmarc.strict.test. TXT "v=DMARC1; p=reject"
+s1._domainkey.relay.test. TXT "{key_record(KEY.key)}"
+rsa._domainkey.relay.test. TXT "{key_record(SEALER.key)}"
 s1._domainkey.example.test. TXT "{key_record(KEY.key)}"
 away.test. FAIL
 _dmarc.away.test. FAIL
@@ -97,6 +105,44 @@ async def test_reject_is_a_refusal_with_its_reason(house):
     reply, _, folder = await take(house, letter("info@bank.test"), reverse_path="info@bank.test")
     assert folder == ""
     assert reply == "550 5.7.1 bank.test asks by DMARC to refuse this: SPF fail bank.test, DKIM none"
+
+
+BROKEN = signed(letter("info@bank.test"), KEY).replace(b"text\r\n", b"text\r\n-- \r\nthe list\r\n")
+RELAY = SigningKey(domain="relay.test", selector="s1", algorithm="ed25519-sha256", key=KEY.key)
+
+
+def sealed(raw: bytes) -> bytes:
+    """Handed on by somebody who found nothing wrong."""
+    fields, body = split(raw)
+    said = "relay.test; dmarc=pass header.from=bank.test"
+    sealing = Sealing(results=said, key=SEALER, now=int(NOW))
+    return seal(fields, hashed(body, frozenset({FORM}))[FORM], sealing) + raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "refused"),
+    [
+        (letter("info@bank.test", "List-Id: <talk.relay.test>"), False),
+        (letter("info@bank.test", "X-BeenThere: talk@relay.test"), False),
+        (letter("info@bank.test", "Resent-From: eve@relay.test"), False),
+        (BROKEN, False),
+        (sealed(letter("info@bank.test")), False),
+        (letter("info@bank.test", "List-Unsubscribe: <mailto:off@relay.test>"), True),
+        (
+            BROKEN.replace(b"text\r\n-- \r\nthe list\r\n", b"text\r\n").replace(b"s=s1", b"s=no"),
+            True,
+        ),  # no key
+        (signed(letter("info@bank.test"), RELAY).replace(b"text\r\n", b"more\r\n"), True),
+        (sealed(letter("info@bank.test")).replace(b"text\r\n", b"more\r\n"), True),
+        (letter("info@bank.test, x@strict.test", "List-Id: <talk.relay.test>"), False),
+        (BROKEN.replace(b"From: info@bank.test", b"From: info@bank.test, x@strict.test"), True),
+    ],
+)
+async def test_reject_alone_refuses_nothing_that_came_by_others(house, raw, refused):
+    """RFC 9989 §7.4, §8: a list's subscribers must not be taken off it for what its members' domains ask."""
+    reply, told, folder = await take(house, raw, reverse_path="talk-bounces@relay.test")
+    assert (reply[:3], folder) == (("550", "") if refused else ("250", "Junk"))
+    assert refused or told["dmarc"] == "fail"
 
 
 @pytest.mark.parametrize("author", ["x@soft.test", "x@news.bank.test"])

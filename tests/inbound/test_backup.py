@@ -154,7 +154,12 @@ async def test_report_mode_only_notes_what_the_backup_found(opened: Open) -> Non
 
 async def test_who_is_judged_is_the_client_of_the_backup(opened: Open) -> None:
     house, watcher = await opened()
-    await place(house, says("dkim=pass header.d=bank.test; iprev=pass policy.iprev=a.test") + TOOK + letter())
+    await place(
+        house,
+        says("dkim=pass header.d=bank.test; iprev=pass policy.iprev=192.0.2.9 policy.name=a.test")
+        + TOOK
+        + letter(),
+    )
     [seen] = watcher.seen
     assert seen.client is not None
     assert (seen.client.address, seen.client.helo) == ("198.51.100.7", "liar.test")

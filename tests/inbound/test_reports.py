@@ -172,6 +172,17 @@ async def test_note_only_says_so_in_the_report(house):
     assert (row.disposition, row.reasons[0].type) == ("none", "local_policy")
 
 
+async def test_what_a_list_brought_is_reported_as_spared(house):
+    """RFC 9990 §3.1.1.9: an applied policy that is not the published one has its reason."""
+    office = Office(house)
+    assert (await office.take(letter("info@bank.test", "List-Id: <a.b>"))).startswith("250")
+    await office.sender.reports_send()
+    report = read_report((await office.queued())[0][1])
+    assert isinstance(report, AggregateReport)
+    [row] = report.rows
+    assert (row.disposition, row.reasons[0].type) == ("quarantine", "mailing_list")
+
+
 async def test_nothing_is_counted_when_switched_off(house):
     office = Office(house, reports=False)
     await office.take(letter("x@told.test"))
@@ -229,6 +240,20 @@ async def test_a_failure_report_says_what_is_not_aligned(house):
     assert own["SPF-DNS"].startswith('txt : own.test : "v=spf1 ip4:203.0.113.9')
     assert "DKIM-Domain" not in told
     assert "SPF-DNS" not in told
+
+
+@pytest.mark.parametrize(("options", "told"), [("0", 1), ("1", 2), ("d:s", 0), ("1:d", 2), ("nonsense", 1)])
+async def test_single_failures_are_those_that_were_asked_for(house, options, told):
+    """RFC 9989 §4.7: whatever is not proved by both (1), by none (0), or nothing of ours (d, s)."""
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        'asks.test. TXT "v=spf1 ip4:192.0.2.1 -all"\n'
+        f'_dmarc.asks.test. TXT "v=DMARC1; p=none; fo={options}; ruf=mailto:ruf@asks.test"\n'
+    )
+    await office.take(letter("x@asks.test"), reverse_path="x@asks.test")
+    await office.take(letter("x@asks.test"), reverse_path="x@elsewhere.test")
+    await office.sender.send_failures()
+    assert len(await office.queued()) == told
 
 
 async def test_who_takes_reports_may_name_another_address_of_its_own(house):

@@ -6,6 +6,7 @@ import base64
 import mailbox
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from posthouse.junk.block_lists import BlockLists
@@ -15,6 +16,8 @@ from posthouse.junk.letter import Letter
 from posthouse.junk.markup import misleading_links
 from posthouse.junk.survey import Surveyor
 from posthouse.junk.tokens import Tokens, read_tokens
+from posthouse.msgauth.dmarc import check_dmarc
+from posthouse.msgauth.results import Authentication, Result, Spf
 from tests.fakes.resolver import FakeResolver
 
 
@@ -80,6 +83,29 @@ async def test_a_program_is_known_by_its_name_however_it_is_written(head: str) -
     assert [one.evidence for one in survey.checks if one.check == "program"] == [
         "a program is attached (.exe)"
     ]
+
+
+POLICIES = """
+_dmarc.none.test. TXT "v=DMARC1; p=none"
+_dmarc.trying.test. TXT "v=DMARC1; p=quarantine; t=y"
+_dmarc.asks.test. TXT "v=DMARC1; p=quarantine"
+"""
+
+
+@pytest.mark.parametrize(
+    ("author", "found"),
+    [("plain.test", 0.5), ("none.test", 0.5), ("trying.test", 0.5), ("asks.test", 2.0)],
+)
+async def test_a_policy_that_asks_for_nothing_weighs_nothing(author: str, found: float) -> None:
+    """RFC 9989 §5.4: p=none changes nothing; what is not proved is judged as without a record."""
+    spf = Spf(result=Result.NONE)
+    judged = await check_dmarc(author, spf, (), FakeResolver(POLICIES))
+    letter = msgspec.structs.replace(
+        Letter.of(f"From: x@{author}\r\nDate: x\r\nMessage-ID: <1@x>\r\n\r\n".encode()),
+        authentication=Authentication(spf=spf, dmarc=(judged.result,)),
+    )
+    survey = await Surveyor(BlockLists([], FakeResolver())).look(letter)
+    assert sum(one.weight for one in survey.checks) == found, survey.checks
 
 
 THAI_JUNK = "ขอแสดงความยินดีคุณได้รับรางวัลใหญ่กรุณาคลิกที่นี่เพื่อรับเงินรางวัลทันทีด่วนวันนี้เท่านั้น"

@@ -6,7 +6,7 @@ import pytest
 
 from posthouse.msgauth.dmarc import check_dmarc, walk
 from posthouse.msgauth.dmarc_record import parse_dmarc
-from posthouse.msgauth.results import Disposition, Dkim, Result, Spf
+from posthouse.msgauth.results import Disposition, Dkim, Result, Spf, proved_domains
 from tests.fakes.resolver import FakeResolver
 
 ZONE = """
@@ -110,6 +110,41 @@ async def test_verdict(
     assert (found.result, found.disposition) == (result, disposition), found
 
 
+@pytest.mark.parametrize(
+    ("author", "by_spf", "signers"),
+    [
+        ("example.com", spf("example.com"), ("x.silent.example.com",)),
+        ("example.com", spf("x.silent.example.com"), ("example.com",)),
+        ("example.com", NOBODY, ("x.silent.example.com", "example.com")),
+        ("silence.example.com", NOBODY, ("example.com",)),  # nobody says whether it exists
+    ],
+)
+async def test_what_is_proved_is_proved_whatever_else_is_silent(
+    author: str, by_spf: Spf, signers: tuple[str, ...]
+) -> None:
+    """RFC 9989 §4.4.1: one aligned identifier makes a pass."""
+    resolver = FakeResolver(ZONE + SILENT)
+    found = (await check_dmarc(author, by_spf, [dkim(one) for one in signers], resolver)).result
+    assert (found.result, found.disposition) == (Result.PASS, Disposition.NONE), found
+    for one in (spf("x.silent.example.com"), NOBODY):
+        by_dkim = [dkim("x.silent.example.com")]
+        found = (await check_dmarc("example.com", one, by_dkim, FakeResolver(ZONE + SILENT))).result
+        assert found.result is Result.TEMPERROR
+
+
+SILENT = """
+_dmarc.silent.example.com. FAIL
+silence.example.com. MX FAIL
+"""
+
+
+async def test_the_walk_stops_at_the_first_that_says_what_it_is() -> None:
+    """RFC 9989 §4.10 step 2: a public suffix ends it, also where it begins there."""
+    resolver = FakeResolver('_dmarc.co.uk. TXT "v=DMARC1; psd=y"\n_dmarc.uk. TXT "v=DMARC1; p=reject"')
+    found = await walk("co.uk", resolver)
+    assert (found.organizational_domain, len(resolver.asked)) == ("co.uk", 1)
+
+
 async def test_own_organization_below_another_is_apart() -> None:
     found = await check_dmarc("own.example.com", NOBODY, (dkim("example.com"),), FakeResolver(ZONE))
     assert found.result.result is Result.FAIL
@@ -122,8 +157,8 @@ async def test_own_organization_below_another_is_apart() -> None:
         ("v=DMARC1;p=reject", Disposition.REJECT),
         ("v = DMARC1 ; p = Reject ; ;", Disposition.REJECT),
         ("v=DMARC1; rua=mailto:x@y.example; p=banana", Disposition.NONE),
-        ("v=DMARC1; p=banana", None),
-        ("v=DMARC1; p=reject; sp=banana", None),
+        ("v=DMARC1; rua=https://y.example/; p=banana", Disposition.NONE),
+        ("V=DMARC1; p=reject", Disposition.REJECT),
         ("v=DMARC2; p=reject", None),
         ("p=reject; v=DMARC1", None),
         ("v=dmarc1; p=reject", None),
@@ -134,6 +169,51 @@ async def test_own_organization_below_another_is_apart() -> None:
 def test_records(text: str, policy: Disposition | None) -> None:
     record = parse_dmarc(text)
     assert (None if record is None else record.policy) is policy
+
+
+ODD = (("odd", "u"), ("apart", "n"))
+
+
+@pytest.mark.parametrize("text", ["p=banana", "p=reject; sp=banana", "p=none; rua=banana; np=", "p=; rua="])
+async def test_a_policy_that_nobody_can_read_is_not_its_parent_s(text: str) -> None:
+    """RFC 9989 §4.10.1: no DMARC for this message; the record still stands in the tree."""
+    odd, apart = (f'_dmarc.{name}.example.com. TXT "v=DMARC1; psd={psd}; {text}"' for name, psd in ODD)
+    zone = f"{ZONE}{odd}\n{apart}"
+    for author in ("odd.example.com", "apart.example.com", "x.apart.example.com"):
+        found = await check_dmarc(author, NOBODY, (), FakeResolver(zone))
+        assert (found.record, found.result.result) == (None, Result.PERMERROR), found
+        assert found.result.disposition is Disposition.NONE
+        proved = (await check_dmarc(author, spf(author), (), FakeResolver(zone))).result
+        assert proved_domains([proved]) == {author}
+
+
+@pytest.mark.parametrize(
+    ("text", "testing"),
+    [("t=y", True), ("t=Y", True), ("pct=0", True), ("pct=0; t=n", False), ("pct=50", False), ("t=x", False)],
+)
+def test_who_is_only_trying(text: str, testing: bool) -> None:
+    record = parse_dmarc(f"v=DMARC1; p=reject; {text}")
+    assert record is not None
+    assert record.testing is testing
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("", "0"),
+        ("1", "1"),
+        ("d:s", "ds"),
+        ("0 : D", "0d"),
+        ("s:1:d", "1ds"),
+        ("0:1", "0"),
+        ("x", "0"),
+        ("1:", "0"),
+    ],
+)
+def test_failure_options(text: str, options: str) -> None:
+    record = parse_dmarc(f"v=DMARC1; p=none; {text and f'fo={text}'}")
+    assert record is not None
+    assert record.failure_options == set(options)
 
 
 def test_report_addresses() -> None:

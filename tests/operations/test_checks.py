@@ -138,6 +138,7 @@ OURS = "mx.north.test. A 192.0.2.1\nnorth.test. MX 10 mx.north.test.\n"
             Level.LOOK,
         ),
         ('_dmarc.north.test. TXT "v=DMARC1; p=reject"', False, "DMARC north.test", Level.LOOK),
+        ('_dmarc.north.test. TXT "v=DMARC1; p=rejekt"', False, "DMARC north.test", Level.WRONG),
         (
             '_dmarc.north.test. TXT "v=DMARC1; p=reject"\n_dmarc.north.test. TXT "v=DMARC1; p=none"',
             False,
@@ -222,7 +223,7 @@ async def test_records_to_publish(house: House, tmp_path: Path) -> None:
         'north.test. IN TXT "v=spf1 mx -all"',
         'mx.north.test. IN TXT "v=spf1 a -all"',
         f'e1._domainkey.north.test. IN TXT "{key_record(load_private_key(KEY.private_key))}"',
-        '_dmarc.north.test. IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc-reports@north.test"',
+        '_dmarc.north.test. IN TXT "v=DMARC1; p=quarantine; rua=mailto:dmarc-reports@north.test"',
         '_smtp._tls.north.test. IN TXT "v=TLSRPTv1; rua=mailto:tls-reports@north.test"',
         f"_25._tcp.mx.north.test. IN TLSA 3 1 1 {hashlib.sha256(key).hexdigest()}",
         "_submissions._tcp.north.test. IN SRV 0 1 465 mx.north.test.",

@@ -26,12 +26,12 @@ def submit(net: Playground, sender: str, recipient: str, subject: str = "hello")
         client.sendmail(sender, [recipient], text)
 
 
-def inbox(net: Playground, address: str, user: str) -> list[str]:
-    """Whole messages of somebody's INBOX."""
+def inbox(net: Playground, address: str, user: str, folder: str = "INBOX") -> list[str]:
+    """Whole messages of somebody's INBOX, or of another folder."""
     client = imaplib.IMAP4_SSL(address, net.ports["imaps"], ssl_context=trusting())
     try:
         client.login(user, PASSWORD)
-        count = int(client.select("INBOX", readonly=True)[1][0] or 0)
+        count = int(client.select(folder, readonly=True)[1][0] or 0)
         if not count:
             return []
         return [part[1].decode() for part in client.fetch("1:*", "(BODY[])")[1] if isinstance(part, tuple)]

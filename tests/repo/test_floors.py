@@ -32,6 +32,7 @@ BY_MODULE = {
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.searching": 5,
+    "imap.fuzzy": 5,
     "imap.fetch_plan": 5,
     "imap.fetch_large": 5,
     "imap.server": 6,
@@ -57,6 +58,7 @@ BY_FOLDER = {
     "units": 0,
     "durable": 0,
     "clock": 0,
+    "counts": 0,
     "resolver": 0,
     "dns_exchange": 0,
     "name_servers": 0,
@@ -82,6 +84,7 @@ BY_FOLDER = {
     "playground": 6,
     "cli": 7,
     "app": 7,
+    "browsers": 7,
     "doors": 7,
     "reloading": 7,
     "worker": 7,
@@ -99,6 +102,7 @@ BY_FOLDER = {
     "__main__": 7,
 }
 SHARED_VALUES = {
+    "counts",
     "errors",
     "limits",
     "config",

@@ -23,6 +23,10 @@ describe('findings', () => {
       { method: 'spf', result: 'softfail', properties: { 'smtp.mailfrom': 'odd;one@x.test' }, reason: 'no (nested; one) match' },
     ])
   })
+  it('reads a mailbox whose local part is quoted, and nothing of a method whose version it does not know', () => {
+    const { findings } = parseResults('mx; dkim / 2 = pass header.d=south.test; spf/1=pass smtp.mailfrom="a b"@x.test smtp.helo=y')
+    expect(findings).toEqual([{ method: 'spf', result: 'pass', properties: { 'smtp.mailfrom': 'a b@x.test', 'smtp.helo': 'y' }, reason: '' }])
+  })
   it.each(['', ';', ';;=;', 'a; dkim', 'a; (', 'a; "', 'a; \\'])('makes nothing of %j', (value) => expect(parseResults(value).findings).toEqual([]))
 })
 
@@ -35,6 +39,7 @@ describe('the line', () => {
     ['says when the domain denies it', [['Authentication-Results', 'mx; dmarc=fail header.from=south.test; spf=pass smtp.mailfrom=a@south.test']], 'failed'],
     ['wants every author proved', [['Authentication-Results', 'mx; dmarc=pass header.from=south.test; dmarc=fail header.from=bank.test']], 'failed'],
     ['takes the very same domain where there is no policy', [['Authentication-Results', 'mx; dmarc=none; dkim=pass header.d=south.test']], 'verified'],
+    ['takes it where nobody can read the policy', [['Authentication-Results', 'mx; dmarc=permerror; spf=pass smtp.mailfrom=a@south.test']], 'verified'],
     ['takes no other domain', [['Authentication-Results', 'mx; dmarc=none; dkim=pass header.d=cheap.test; spf=pass smtp.mailfrom=a@cheap.test']], 'unverified'],
     ['does not take an error for a proof', [['Authentication-Results', 'mx; dmarc=temperror; dkim=pass header.d=south.test']], 'unverified'],
   ])('%s', (_, fields, standing) => expect(trust(fields).standing).toBe(standing))

@@ -18,12 +18,14 @@ from posthouse.errors import NotFound
 from posthouse.imap import encode
 from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, No
 from posthouse.imap.commands.search import (
+    Found,
     ascending,
     highest_modseq,
     look,
     numbers_of,
     result_items,
     save,
+    scores_of,
     shown,
 )
 from posthouse.imap.commands.select import view_of
@@ -161,7 +163,8 @@ async def _search(session: Session, view: View, args: SearchArgs) -> None:
     modseq = highest_modseq(search, shown(places, args))
     name = encode.mailbox(view.mailbox_name, utf8=session.utf8)
     head = b"* ESEARCH (TAG %b MAILBOX %b UIDVALIDITY %d) UID"
-    items = result_items(args, numbers_of(search, places), modseq, ascending)
+    found = Found(numbers_of(search, places), modseq, scores_of(search, places))
+    items = result_items(args, found, ascending)
     correlators = head % (encode.string(session.tag), name, view.index.uid_validity)
     session.send(b" ".join((correlators, *items)) + b"\r\n")
 

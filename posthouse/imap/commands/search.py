@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from posthouse.imap import encode
-from posthouse.imap.commands.row import SELECTED, Command, Completion, No
+from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
 from posthouse.imap.search_filters import without_filters
 from posthouse.imap.search_keys import Return, SearchArgs
 from posthouse.imap.search_parser import parse_search
@@ -16,6 +18,17 @@ from posthouse.imap.view import View
 from posthouse.ranges import EMPTY, Ranges
 
 
+class Found(msgspec.Struct, frozen=True):
+    """What an answer tells of."""
+
+    numbers: list[int]
+    """UIDs or message numbers, in the order told."""
+    modseq: int
+    """The highest mod-sequence; 0: it was not asked for."""
+    scores: list[int]
+    """How relevant each is; empty: that was not asked for."""
+
+
 async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     """Find, and answer with SEARCH or ESEARCH."""
     search, places = await look(session, args)
@@ -23,7 +36,7 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     found = numbers_of(search, places)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
-        send_esearch(session, args, found, modseq, ascending)
+        send_esearch(session, args, Found(found, modseq, scores_of(search, places)), ascending)
     else:
         send_numbers(session, b"SEARCH", found, modseq)
     return None
@@ -42,6 +55,8 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     view = view or session.view
     assert view is not None
     args = await without_filters(session, args)
+    if args.relevancy and not args.fuzzy:
+        raise Bad("There is no relevancy without FUZZY")  # RFC 6203 §4, §6
     saves = args.returns is not None and Return.SAVE in args.returns
     if args.unknown_charset:
         if saves:
@@ -66,6 +81,11 @@ def numbers_of(search: Search, places: Sequence[int]) -> list[int]:
     """What is told of messages: UIDs or numbers, in the order given."""
     numbers = search.snapshot.uids if search.args.uid else search.snapshot.numbers
     return [numbers[place] for place in places]
+
+
+def scores_of(search: Search, places: Sequence[int]) -> list[int]:
+    """How relevant messages are, in the order given, if that is asked for."""
+    return [search.scores[place] for place in places] if search.args.relevancy else []
 
 
 def highest_modseq(search: Search, places: Sequence[int]) -> int:
@@ -119,7 +139,7 @@ def send_numbers(session: Session, name: bytes, found: list[int], modseq: int) -
 
 
 def send_esearch(
-    session: Session, args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[list[int]], bytes]
+    session: Session, args: SearchArgs, found: Found, as_set: Callable[[list[int]], bytes]
 ) -> None:
     """ESEARCH about what was found, in the order told. `as_set`: how the messages of ALL and PARTIAL are written."""
     # RFC 9051 §6.4.4: without RETURN, ALL is assumed; SAVE alone suppresses the response.
@@ -129,16 +149,15 @@ def send_esearch(
     words = [b"* ESEARCH (TAG %b)" % encode.string(session.tag)]
     if args.uid:
         words.append(b"UID")
-    words += result_items(args, found, modseq, as_set)
+    words += result_items(args, found, as_set)
     session.send(b" ".join(words) + b"\r\n")
 
 
-def result_items(
-    args: SearchArgs, found: list[int], modseq: int, as_set: Callable[[list[int]], bytes]
-) -> list[bytes]:
+def result_items(args: SearchArgs, result: Found, as_set: Callable[[list[int]], bytes]) -> list[bytes]:
     """search-return-data: what the result options ask for."""
     returns = args.returns if args.returns is not None else frozenset({Return.ALL})
     words = []
+    found, scores = result.numbers, result.scores
     if found:
         if Return.MIN in returns:
             words.append(b"MIN %d" % found[0])
@@ -149,11 +168,15 @@ def result_items(
     if args.partial is not None:
         # RFC 9394 §3.1: the range as it was asked for; NIL where there is nothing
         part = found[args.partial.among(len(found))]
+        scores = scores[args.partial.among(len(found))]
         words.append(b"PARTIAL (%b %b)" % (args.partial.raw, as_set(part) if part else b"NIL"))
+    if Return.RELEVANCY in returns:
+        # RFC 6203 §4: of what is told, in its order
+        words.append(b"RELEVANCY (%b)" % b" ".join(map(b"%d".__mod__, scores)))
     if Return.COUNT in returns:
         words.append(b"COUNT %d" % len(found))
-    if found and modseq:
-        words.append(b"MODSEQ %d" % modseq)  # RFC 7162 §3.1.10
+    if found and result.modseq:
+        words.append(b"MODSEQ %d" % result.modseq)  # RFC 7162 §3.1.10
     return words
 
 
@@ -164,7 +187,7 @@ SEARCH: Final = Command(
     run=run_search,
     uid=True,
     expunges=False,
-    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL", b"FILTERS"),
+    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL", b"FILTERS", b"SEARCH=FUZZY"),
     rfc="RFC 9051 §6.4.4",
 )
 ROWS: Final = (SEARCH,)

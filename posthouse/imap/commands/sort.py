@@ -13,10 +13,12 @@ from typing import Any, Final
 from posthouse import limits
 from posthouse.imap.commands.row import SELECTED, Command
 from posthouse.imap.commands.search import (
+    Found,
     highest_modseq,
     look,
     numbers_of,
     save,
+    scores_of,
     send_esearch,
     send_numbers,
     shown,
@@ -47,7 +49,7 @@ async def run_sort(session: Session, args: SortArgs) -> None:
     if args.search.returns is None:
         send_numbers(session, b"SORT", found, modseq)
     else:
-        send_esearch(session, args.search, found, modseq, _in_order)
+        send_esearch(session, args.search, Found(found, modseq, scores_of(search, places)), _in_order)
 
 
 async def _sorted(session: Session, search: Search, places: Places, criteria: Sequence[SortBy]) -> Places:
@@ -68,6 +70,9 @@ async def _values(session: Session, search: Search, places: Places, key: SortKey
         return search.snapshot.received
     if key is SortKey.SIZE:
         return search.snapshot.sizes
+    if key is SortKey.RELEVANCY:
+        # RFC 6203 §6: the most relevant first
+        return {place: -score for place, score in search.scores.items()}
     found: dict[int, Any] = {}
     for first in range(0, len(places), limits.IMAP_FETCH_ROWS):
         part = places[first : first + limits.IMAP_FETCH_ROWS]

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from posthouse import limits
-from posthouse.store.interface import TextSearch
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory import changes
 from posthouse.store.memory.cache import Recent, RecentBytes, StoredPlaces
@@ -22,6 +21,7 @@ from posthouse.store.memory.notice import Notice
 from posthouse.store.memory.people_cache import PeopleCache
 from posthouse.store.memory.views import AccountView, AccountViews
 from posthouse.store.sql.writer import Submission
+from posthouse.store.text_search import TextSearch
 
 log = logging.getLogger("posthouse.store")
 

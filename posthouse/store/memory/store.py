@@ -16,7 +16,7 @@ from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.account_model import States
 from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
-from posthouse.store.interface import Op, Staging, TextSearch
+from posthouse.store.interface import Op, Staging
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.memory.engine import Ahead, Engine, Rdr, Reading
 from posthouse.store.memory.judging import StoredJudgements
@@ -34,6 +34,7 @@ from posthouse.store.model import (
     Usage,
 )
 from posthouse.store.sql import account_reads
+from posthouse.store.text_search import TextSearch
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -226,6 +227,12 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
         if self._search is None:
             raise StoreUnavailable("Searching texts is not set up.")
         return await self._search.matching(account_id, email_ids, field, needle)
+
+    async def similar_words(self, account_id: int, field: str, words: Sequence[str]) -> list[list[str]]:
+        """For each word those of the account's mail that look like it."""
+        if self._search is None:
+            raise StoreUnavailable("Searching texts is not set up.")
+        return await self._search.similar(account_id, field, words)
 
     async def threads(self, account_id: int, email_ids: Sequence[int]) -> list[int | None]:
         """The thread of each email, decided now where it was not yet."""

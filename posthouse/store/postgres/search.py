@@ -26,6 +26,7 @@ from posthouse.store.postgres.term_sweep import KnownTerms, Learnt, Word, begin_
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.search import query
 from posthouse.store.search.document import HEADS, Document, contains
+from posthouse.store.search.similar import similar
 
 _BETWEEN: Final = "\x01"
 """Between the lexemes of a message, as they are sent."""
@@ -58,6 +59,7 @@ _MATCHING: Final = (
 _VOCABULARY: Final = {
     Kind.CONTAINS: "strpos(term, {0}) > 0",
     Kind.BEGINS: "starts_with(term, {0})",
+    Kind.SPELT: "term ~ ('^' || {0} || '$')",
     Kind.ENDS: "right(term, length({0})) = {0}",
 }
 _ASKED_TOGETHER: Final = 4
@@ -181,6 +183,11 @@ class Search:
         with self._foreground.serving():
             return await self._readers.run(_match, self._indexed, account_id, email_ids, field, needle)
 
+    async def similar(self, account_id: int, field: str, words: Sequence[str]) -> list[list[str]]:
+        """Words that look like others (`Store.similar_words`)."""
+        with self._foreground.serving():
+            return await self._readers.run(_similar, account_id, field, words)
+
     def notify_added(self) -> None:
         """The digester hears of new mail by itself."""
 
@@ -204,6 +211,13 @@ def _match(
     except asyncpg.PostgresError as fault:
         raise StoreUnavailable("Searching failed.") from fault
     return frozenset(hits.union(_by_looking(reader, account_id, asked - decided, field, folded)))
+
+
+def _similar(reader: Reader, account_id: int, field: str, words: Sequence[str]) -> list[list[str]]:
+    try:
+        return similar(AccountTerms(reader.db, account_id), field, words)
+    except asyncpg.PostgresError as fault:
+        raise StoreUnavailable("Searching failed.") from fault
 
 
 def _by_index(

@@ -321,6 +321,7 @@ def vocabulary(db: apsw.Connection, account_id: int, class_: str, condition: str
 VOCABULARY: Final = {
     "contains": "instr(term, ?3) > 0",
     "begins": "term >= ?3 AND term < ?3 || char(1114111)",
+    "spelt": "term GLOB ?3",
     "ends": "substr(term, -length(?3)) = ?3",
 }
 """SQL for the relation of a term to a text."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import apsw
 
@@ -22,7 +23,10 @@ from posthouse.store.search import database, query
 from posthouse.store.search.cache import IndexedIds
 from posthouse.store.search.document import HEADS, contains
 from posthouse.store.search.indexer import Indexer
+from posthouse.store.search.similar import similar
 from posthouse.store.search.source import Source
+
+T = TypeVar("T")
 
 _DAMAGE = (database.Damaged, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.SQLError)
 """The file is lost. Any other fault passes: this search looks at all messages."""
@@ -58,11 +62,16 @@ class SearchIndex:
         self, account_id: int, email_ids: Sequence[int], field: str, needle: str
     ) -> frozenset[int]:
         """Which of the messages contain the needle (`Store.search_text`). Messages that are gone match nothing."""
+        return await self._run(self._match, account_id, email_ids, field, needle)
+
+    async def similar(self, account_id: int, field: str, words: Sequence[str]) -> list[list[str]]:
+        """Words that look like others (`Store.similar_words`)."""
+        return await self._run(self._similar, account_id, field, words)
+
+    async def _run(self, do: Callable[..., T], *arguments: Any) -> T:
         if self._stopping:
             raise StoreUnavailable("The mail store is closing.")
-        work = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._match, account_id, email_ids, field, needle
-        )
+        work = asyncio.get_running_loop().run_in_executor(self._threads, do, *arguments)
         task = asyncio.current_task()
         with self._foreground.serving():
             try:
@@ -100,6 +109,16 @@ class SearchIndex:
                 self._indexer.report_damage()
             decided, hits = set(), set()
         return frozenset(hits.union(self._by_looking(account_id, asked - decided, field, folded)))
+
+    def _similar(self, account_id: int, field: str, words: Sequence[str]) -> list[list[str]]:
+        try:
+            _, db = self._reader()
+            if db is not None:
+                return similar(database.AccountTerms(db, account_id), field, words)
+        except (database.Damaged, apsw.Error) as error:
+            if isinstance(error, _DAMAGE):
+                self._indexer.report_damage()
+        return [[] for _ in words]
 
     def _by_index(
         self, account_id: int, asked: set[int], field: str, needle: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from posthouse.store.foreground import Foreground
-from posthouse.store.interface import Staging, TextSearch
+from posthouse.store.interface import Staging
 from posthouse.store.memory.engine import Derive
 from posthouse.store.memory.store import LiveStore
 from posthouse.store.sql.transaction import Settings
@@ -22,6 +22,7 @@ from posthouse.store.sqlite.readers import Reader
 from posthouse.store.sqlite.reading import SqliteReading
 from posthouse.store.sqlite.staging import FileStaging
 from posthouse.store.sqlite.verify import Checked, Flaw, verify
+from posthouse.store.text_search import TextSearch
 
 
 class SqliteStore(LiveStore[Reader]):

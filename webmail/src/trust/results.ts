@@ -33,11 +33,12 @@ export function ownResults(body: EmailBody): Results | undefined {
 export function parseResults(value: string): Results {
   const [first, ...rest] = pieces(value.slice(0, MOST))
   const findings = rest.flatMap(({ text, comment }): Finding[] => {
-    const match = /^\s*([\w-]+)(?:\/\d+)?\s*=\s*(\w+)(.*)$/s.exec(text)
-    if (!match) return []
-    const said = [...(match[3] as string).matchAll(/([a-z]+\.[\w.-]+|reason)\s*=\s*(?:"([^"]*)"|(\S+))/g)]
-    const properties = Object.fromEntries(said.map((found) => [found[1] as string, found[2] ?? found[3] ?? '']))
-    return [{ method: (match[1] as string).toLowerCase(), result: (match[2] as string).toLowerCase(), properties, reason: comment }]
+    const match = /^\s*([\w-]+)(?:\s*\/\s*(\d+))?\s*=\s*(\w+)(.*)$/s.exec(text)
+    // RFC 8601 §2.6: a result of another version of a method means something else.
+    if (!match || Number(match[2] ?? 1) !== 1) return []
+    const said = [...(match[4] as string).matchAll(/([a-z]+\.[\w.-]+|reason)\s*=\s*(?:"([^"]*)"(@\S+)?|(\S+))/g)]
+    const properties = Object.fromEntries(said.map((found) => [found[1] as string, found[4] ?? (found[2] ?? '') + (found[3] ?? '')]))
+    return [{ method: (match[1] as string).toLowerCase(), result: (match[3] as string).toLowerCase(), properties, reason: comment }]
   })
   const known = findings.filter((finding) => METHODS.includes(finding.method))
   known.sort((one, other) => METHODS.indexOf(one.method) - METHODS.indexOf(other.method))

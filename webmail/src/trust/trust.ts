@@ -47,8 +47,8 @@ function standingOf(domain: string, results: Results | undefined, arrival: Arriv
   const dmarc = results.findings.filter(({ method }) => method === 'dmarc')
   if (dmarc.some(({ result }) => result === 'fail')) return 'failed'
   if (dmarc.length && dmarc.every(({ result }) => result === 'pass')) return 'verified'
-  // docs/trust.md: where a domain publishes no policy, the very same domain must have passed SPF or DKIM.
-  const silent = dmarc.every(({ result }) => result === 'none')
+  // docs/trust.md: where a domain publishes no policy that can be read, the very same domain must have passed SPF or DKIM.
+  const silent = dmarc.every(({ result }) => result === 'none' || result === 'permerror')
   return silent && results.findings.some((finding) => proves(finding, domain)) ? 'verified' : 'unverified'
 }
 function proves({ method, result, properties }: Finding, domain: string): boolean {

@@ -173,7 +173,7 @@ export const admin = {
   'admin.why.dkim': 'proves that we signed its mail',
   'admin.why.dkim-next': 'a new key: publish it, then it is used',
   'admin.why.dkim-retired': 'an old key: keep it until mail signed by it has arrived',
-  'admin.why.dmarc': 'refuse what is neither from us nor signed (begin with p=none where others still send in its name)',
+  'admin.why.dmarc': 'suspect what is neither from us nor signed (begin with p=none where others still send in its name)',
   'admin.why.tlsrpt': 'others tell us when TLS to us fails',
   'admin.why.mta-sts': 'there is a policy: TLS to us must be good',
   'admin.why.mta-sts-host': 'where that policy is read',

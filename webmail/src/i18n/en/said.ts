@@ -65,6 +65,7 @@ export const said = {
   'said.no-spf': 'no SPF record',
   'said.no-dmarc': 'no DMARC record: anybody may write in its name',
   'said.no-record': 'no record',
+  'said.unreadable-policy': 'nobody can read its policy: {record}',
   'said.trying': 'only trying: {record}',
   'said.nobody-told': 'nobody is told of forgeries: {record}',
   'said.asks-nothing': 'asks for nothing: {record}',

@@ -173,7 +173,7 @@ export const admin = {
   'admin.why.dkim': '证明邮件由本站签名',
   'admin.why.dkim-next': '新密钥：发布之后启用',
   'admin.why.dkim-retired': '旧密钥：等它签名的邮件都送达再移除',
-  'admin.why.dmarc': '拒收既非本站发出又无签名的邮件（若还有别处以它的名义发信，先用 p=none）',
+  'admin.why.dmarc': '怀疑既非本站发出又无签名的邮件（若还有别处以它的名义发信，先用 p=none）',
   'admin.why.tlsrpt': '其他邮局告知本站加密连接失败的情况',
   'admin.why.mta-sts': '有加密策略：到本站的连接必须可靠加密',
   'admin.why.mta-sts-host': '策略的读取地址',

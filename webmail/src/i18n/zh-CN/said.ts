@@ -65,6 +65,7 @@ export const said = {
   'said.no-spf': '没有 SPF 记录',
   'said.no-dmarc': '没有 DMARC 记录：任何人都能以它的名义写信',
   'said.no-record': '没有记录',
+  'said.unreadable-policy': '没有人能读懂它的策略：{record}',
   'said.trying': '仅试行：{record}',
   'said.nobody-told': '伪造不会通知任何人：{record}',
   'said.asks-nothing': '没有任何要求：{record}',
