@@ -40,7 +40,7 @@ async def test_managesieve(desk: Desk, tls: ssl.SSLContext) -> None:
         assert client.getscript("rules") == ("OK", SCRIPT)
         assert client.deletescript("rules") == "NO"
         assert client.response_code == "ACTIVE"
-        assert client.setactive() == "OK"
+        assert client.setactive("") == "OK"
         assert client.deletescript("rules") == "OK"
         assert client.logout()[0] == "OK"
 
