@@ -1018,6 +1018,9 @@ SIEVE_MATCH_VARIABLES: Final = 32
 SIEVE_EXPANDED: Final = 64 * KB
 """Characters of a string with the values of its variables in it; what is longer is cut off."""
 
+SIEVE_VACATION_DAYS: Final = 90
+"""Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
