@@ -25,15 +25,7 @@ import msgspec
 from posthouse import limits
 from posthouse.browsers import jmap_services, web_application
 from posthouse.config import Config, ConfigError
-from posthouse.doors import (
-    DOORS,
-    HEALTH,
-    JOBS_ROLE,
-    QUEUE_ROLE,
-    ROLES,
-    Door,
-    busy_line,
-)
+from posthouse.doors import DOORS, HEALTH, JOBS_ROLE, QUEUE_ROLE, ROLES, Door, busy_line
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.jmap.methods import TOLD_TYPES

@@ -31,6 +31,7 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
 from posthouse.inbound.tally import Tallies
@@ -95,7 +96,9 @@ class House:
             self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, self._notify, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -165,6 +168,7 @@ class House:
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.deliverer.told_of = self.vacation.delivered
+        let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             our_names=household.names,

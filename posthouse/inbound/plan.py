@@ -104,9 +104,22 @@ class Plan:
             notify = ",".join(word for word in notify.split(",") if word != "SUCCESS") or "NEVER"
         return NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether any recipient has an address that takes the message."""
+        return any(target.failure is None for target in self.targets)
+
+    def recipient_of(self, box: Box) -> MailRecipient:
+        """The recipient that led to an account first."""
+        return self.mail.recipients[self._leading_to(box)[0].position]
+
+    def take_out(self, box: Box) -> None:
+        """What becomes of an account's copy is arranged otherwise."""
+        del self.boxes[box.account.account_id]
+
     def drop(self, box: Box, reply: Reply) -> None:
         """An account can't take its copy after all."""
-        del self.boxes[box.account.account_id]
+        self.take_out(box)
         for target in self._leading_to(box):
             target.failure = reply
 

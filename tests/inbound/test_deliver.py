@@ -6,7 +6,7 @@ import pytest
 
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
 from posthouse.inbound.bounceable import Standing
-from posthouse.inbound.deliver import Handling
+from posthouse.inbound.handling import Handling
 from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
 from posthouse.inbound.rulings import Place, Ruling

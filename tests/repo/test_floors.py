@@ -33,6 +33,7 @@ BY_MODULE = {
     "imap.search_parser": 5,
     "imap.searching": 5,
     "imap.fuzzy": 5,
+    "imap.catenate": 5,
     "imap.fetch_plan": 5,
     "imap.fetch_large": 5,
     "imap.server": 6,
