@@ -18,7 +18,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.clock import Clock
-from posthouse.config import NOT_SERVED, Config
+from posthouse.config import Config
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
@@ -102,6 +102,7 @@ class House:
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.furnish(config)
 
     @classmethod
@@ -324,7 +325,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
         )
         return HouseStatus(
             self.store,

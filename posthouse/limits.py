@@ -731,6 +731,36 @@ SIEVE_CACHED: Final = 4 * MB
 SIEVE_CACHED_LEAST: Final = 1 * KB
 """Characters that a script, or none, counts for there: thousands of accounts have one of a few lines."""
 
+SIEVE_LINE: Final = 16 * KB
+"""Octets of a line of ManageSieve with CRLF: a quoted SASL response of 12 KB fits, and two long names, escaped."""
+
+SIEVE_LITERAL_STRANGER: Final = 12 * KB
+"""Octets of a literal before login: what SASL_RESPONSE is in base64; a longer one ends the connection."""
+
+SIEVE_LITERALS: Final = 4
+"""Literals of one command: PUTSCRIPT has two."""
+
+SIEVE_SKIP: Final = 4 * MB
+"""Octets of too large literals of one command that are read past; for more, the connection is closed instead."""
+
+SIEVE_QUOTED: Final = 1024
+"""Octets of a string that we send quoted (RFC 5804 §4); longer ones go as literals."""
+
+SIEVE_BAD: Final = 10
+"""Commands in a row that are unknown, malformed or out of place, then the connection is closed."""
+
+SIEVE_LOGINS: Final = 5
+"""Failed logins after which the connection is closed; the directory slows down the next ones."""
+
+SIEVE_LOGIN_TIME: Final = 180.0
+"""Seconds from the connection's start in which the login must be done, time to type a password included."""
+
+SIEVE_AUTOLOGOUT: Final = 1860.0
+"""Seconds without a command: RFC 5804 §1.2 asks for at least 30 minutes."""
+
+SIEVE_TURN: Final = 64
+"""Pipelined commands answered in a row before other connections get their turn."""
+
 # --- the browser (web, jmap) ---------------------------------------------------------------------
 
 HTTP_HEAD: Final = 32 * KB

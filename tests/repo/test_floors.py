@@ -43,6 +43,8 @@ BY_MODULE = {
     "smtp.stay": 6,
     "pop3.server": 6,
     "pop3.entrance": 6,
+    "managesieve.server": 6,
+    "managesieve.entrance": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
 
@@ -68,6 +70,7 @@ BY_FOLDER = {
     "smtp": 1,
     "imap": 1,
     "pop3": 1,
+    "managesieve": 1,
     "sasl": 1,
     "sieve": 1,
     "msgauth": 1,
@@ -89,6 +92,7 @@ BY_FOLDER = {
     "workers": 7,
     "supervisor": 7,
     "house": 7,
+    "servers": 7,
     "pytest_plugin": 7,
     "notices": 7,
     "judging": 7,
