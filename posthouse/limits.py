@@ -1065,6 +1065,15 @@ SIEVE_MATCH_VARIABLES: Final = 32
 SIEVE_EXPANDED: Final = 64 * KB
 """Characters of a string with the values of its variables in it; what is longer is cut off."""
 
+SIEVE_FLAGS: Final = 128
+"""Flags that a script holds together, more than twice the keywords of a mailbox; more are passed over."""
+
+SIEVE_INCLUDES: Final = 32
+"""Scripts that one run includes, in all (RFC 6609 §3.1)."""
+
+SIEVE_INCLUDE_DEPTH: Final = 8
+"""Scripts that include one another, one within another (RFC 6609 §3.1)."""
+
 SIEVE_VACATION_DAYS: Final = 90
 """Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
 

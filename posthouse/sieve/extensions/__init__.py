@@ -41,10 +41,20 @@ from __future__ import annotations
 from typing import Final
 
 from posthouse.sieve.extensions import (
+    comparators,
     copy,
     encoded_character,
     envelope,
+    environment,
     fileinto,
+    ihave,
+    imap4flags,
+    include,
+    mailbox,
+    mailboxid,
+    relational,
+    special_use,
+    subaddress,
     vacation,
     vacation_seconds,
     variables,
@@ -52,10 +62,20 @@ from posthouse.sieve.extensions import (
 from posthouse.sieve.tables import Extension
 
 EXTENSIONS: Final[tuple[Extension, ...]] = (
+    comparators.EXTENSION,
     copy.EXTENSION,
     encoded_character.EXTENSION,
     envelope.EXTENSION,
+    environment.EXTENSION,
     fileinto.EXTENSION,
+    ihave.EXTENSION,
+    imap4flags.EXTENSION,
+    include.EXTENSION,
+    mailbox.EXTENSION,
+    mailboxid.EXTENSION,
+    relational.EXTENSION,
+    special_use.EXTENSION,
+    subaddress.EXTENSION,
     vacation.EXTENSION,
     vacation_seconds.EXTENSION,
     variables.EXTENSION,
