@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,76}")
 _EMPTY_LINE: Final = re.compile(rb"(?:\A|(?<=\n))\r?\n\Z")
+_STRAY: Final = re.compile(rb"\A(?:[ \t][^\n]*+(?:\n|\Z))++")
+"""Lines at the beginning that would become a part of a field that is put before them."""
 _COPYING: Final = 10
 """Octets that are put together in the time that it takes to compare one character."""
 _TRACE: Final = frozenset(
@@ -59,12 +61,12 @@ def _addheader(call: Call, machine: Machine) -> None:
     field = format_field(name, value)
     if b"\n" in section and b"\r\n" not in section:
         field = field.replace(b"\r\n", b"\n")
-    at = 0
+    at = len(section) - len(_STRAY.sub(b"", section, count=1))
     if call.has("last"):
         closing = _EMPTY_LINE.search(section, max(len(section) - 2, 0))
         at = len(section) if closing is None else closing.start()
-        if section[:at] and not section[:at].endswith(b"\n"):  # a header that was cut off
-            field = b"\r\n" + field
+    if section[:at] and not section[:at].endswith(b"\n"):  # a header that was cut off
+        field = b"\r\n" + field
     machine.change(machine.content[:at] + field + machine.content[at:])
 
 
