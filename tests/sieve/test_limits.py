@@ -1,0 +1,75 @@
+"""Each limit of scripts and of their runs bites, and nothing takes long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from posthouse.sieve.actions import Keep
+from tests.sieve.running import outcome, refusal
+
+
+@pytest.mark.parametrize(
+    ("fine", "too_much", "said"),
+    [
+        ("#" * 65_536, "#" * 65_537, "longer than 65,536 octets"),
+        ("stop;" * 4_000, "stop;" * 4_001, "more than 4,000 commands and tests"),
+        ("if true {" * 32 + "}" * 32, "if true {" * 33 + "}" * 33, "blocks are nested more than 32 deep"),
+        (
+            "if " + "not " * 31 + "true {}",
+            "if " + "not " * 32 + "true {}",
+            "tests are nested more than 32 deep",
+        ),
+        (
+            f"if exists [{','.join(['Q'] * 4_000)}] {{}}".replace("Q", '""'),
+            f"if exists [{','.join(['Q'] * 4_001)}] {{}}".replace("Q", '""'),
+            "the list has more than 4,000 strings",
+        ),
+        ("if size :over 9007199254740991 {}", "if size :over 9007199254740992 {}", "too large a number"),
+    ],
+)
+def test_limits_of_scripts(fine: str, too_much: str, said: str) -> None:
+    assert refusal(fine) == ""
+    assert said in refusal(too_much)
+
+
+def test_ten_faults_are_told() -> None:
+    assert refusal("x;\n" * 30).count("unknown command") == 10
+
+
+def test_limits_of_actions() -> None:
+    filed = 'require "fileinto";' + "".join(f'fileinto "{number}";' for number in range(32))
+    assert outcome(filed).fault == ""
+    assert "32 actions at most" in outcome(filed + "keep;").fault
+    sent = "".join(f'redirect "{number}@a.example";' for number in range(5))
+    assert outcome(sent).fault == ""
+    found = outcome(sent + 'redirect "one.more@a.example";')
+    assert "5 addresses at most" in found.fault
+    assert found.actions == (Keep(),)
+
+
+HOSTILE = {
+    "wild": (
+        'header :matches "subject" [' + ",".join(['"' + "?a" * 100 + "b*" + "a?" * 100 + 'c"'] * 70) + "]"
+    ),
+    "stars": ('header :matches "subject" [' + ",".join(['"' + "*a" * 200 + 'b"'] * 70) + "]"),
+    "many": ('header :contains "subject" [' + ",".join(f'"{number}"' for number in range(4_000)) + "]"),
+    "find": ('header :contains "subject" [' + ",".join(['"' + "a" * 500 + 'b"'] * 100) + "]"),
+    "middle": ('header :matches "subject" [' + ",".join(['"*' + "a?" * 60 + 'b*"'] * 100) + "]"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_hostile_ends_soon(name: str) -> None:
+    message = b"Subject: " + b"a" * 60_000 + b"\r\n\r\n"
+    script = f"if anyof ({HOSTILE[name]}) {{ discard; }}"
+    begun = time.perf_counter()
+    found = outcome(script, message)
+    assert time.perf_counter() - begun < 1.0  # some 50 ms here; a busy machine gets time
+    assert found.fault == "" or "compares more than 20,000,000 characters" in found.fault
+
+
+def test_the_limit_of_comparing_bites() -> None:
+    message = b"Subject: " + b"a" * 60_000 + b"\r\n\r\n"
+    assert "compares more than 20,000,000 characters" in outcome(f"if {HOSTILE['many']} {{ }}", message).fault
