@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posthouse.sieve.machine import Machine
 
 _PATTERN: Final = re.compile(r"\\(.)|([*?])|([^\\*?]++|\\)", re.DOTALL)
-CANDIDATE: Final = 100
+CANDIDATE: Final = 300
 """What comparing one run of a pattern at one place costs, counted in characters looked at."""
 
 
