@@ -36,7 +36,9 @@ outside.test._report._dmarc.agreed.test. TXT "v=DMARC1"
 _dmarc.silent.test. TXT "v=DMARC1; p=none; rua=mailto:a@away.test"
 silent.test._report._dmarc.away.test. FAIL
 _dmarc.moved.test. TXT "v=DMARC1; p=none; rua=mailto:a@takes.test; ruf=mailto:f@takes.test"
-moved.test._report._dmarc.takes.test. TXT "v=DMARC1; rua=mailto:new@takes.test,mailto:victim@elsewhere.test"
+moved.test._report._dmarc.takes.test. TXT "v=DMARC1; p=rejekt; rua=mailto:new@takes.test"
+_dmarc.thrown.test. TXT "v=DMARC1; p=none; rua=mailto:a@takes.test; ruf=mailto:f@takes.test"
+thrown.test._report._dmarc.takes.test. TXT "v=DMARC1; rua=mailto:new@takes.test,mailto:victim@elsewhere.test"
 _dmarc.suffix.test. TXT "v=DMARC1; p=none; psd=y; ruf=mailto:ruf@suffix.test"
 """
 
@@ -155,6 +157,17 @@ async def test_only_who_agreed_is_written_to(house):
     assert await house.real_store.dmarc_tallies(2**40) == ()
 
 
+async def test_two_reports_of_one_day_are_told_apart(house):
+    """RFC 9990 §3.5.1, §3.5.4: whoever gets a second report of the same id throws it away."""
+    office = Office(house)
+    for _ in range(2):
+        await office.take(letter("x@told.test"))
+        assert await office.sender.reports_send() == 1
+    subjects = [Headers.scan(message).first("subject") for _, message in await office.queued()]
+    assert len(set(subjects)) == 2
+    assert len(await house.real_store.reports()) == 2
+
+
 async def test_by_command_today_is_sent_too(house):
     office = Office(house)
     await office.take(letter("x@told.test"))
@@ -257,11 +270,19 @@ async def test_single_failures_are_those_that_were_asked_for(house, options, tol
 
 
 async def test_who_takes_reports_may_name_another_address_of_its_own(house):
-    """RFC 9990 §4 step 9: but only at the same host, or reports could be thrown at somebody."""
+    """RFC 9990 §4 step 9."""
     office = Office(house, failure_reports=True)
     await office.take(letter("x@moved.test"))
     await office.sender.reports_send()
     assert sorted(to for to, _ in await office.queued()) == ["f@takes.test", "new@takes.test"]
+
+
+async def test_who_names_somebody_else_s_address_gets_no_reports(house):
+    """RFC 9990 §4: at neither address, or reports could be thrown at somebody."""
+    office = Office(house, failure_reports=True)
+    await office.take(letter("x@thrown.test"))
+    await office.sender.reports_send()
+    assert [to for to, _ in await office.queued()] == ["f@takes.test"]
 
 
 async def test_a_public_suffix_does_not_hear_of_single_messages(house):
