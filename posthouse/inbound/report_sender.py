@@ -26,6 +26,7 @@ from posthouse.inbound.report_consent import agreed
 from posthouse.inbound.report_letters import (
     GENERATOR,
     Letterhead,
+    OwnFailures,
     aggregate_letter,
     failure_letter,
     tls_letter,
@@ -33,7 +34,7 @@ from posthouse.inbound.report_letters import (
 from posthouse.inbound.tally import DAY, TLS, Failure, Tallies, TallyRow
 from posthouse.limits import FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT, TLS_REPORT_RETRIED
 from posthouse.msgauth.aggregate import AggregateReport
-from posthouse.msgauth.dmarc import DnsTemporary
+from posthouse.msgauth.dmarc import DnsTemporary, aligned, walk
 from posthouse.msgauth.spf_record import is_spf
 from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, Wanted, reports_wanted, write_tls_report
 from posthouse.resolver import Resolver, Status
@@ -271,20 +272,32 @@ class ReportSender:
                 continue
             try:
                 to = await agreed(failure.policy_domain, failure.to, self._resolver, failures=True)
+                own = await self._own(failure) if to else OwnFailures()
             except DnsTemporary:
                 continue
             for address in to:
-                await self._tell(failure, address)
-                sent += 1
+                # RFC 9991 §5.1: whoever takes them for many domains is not flooded by all of these together.
+                if self._may_tell(address.lower()):
+                    await self._tell(failure, address, own)
+                    sent += 1
         return sent
 
-    async def _tell(self, failure: Failure, address: str) -> None:
+    async def _own(self, failure: Failure) -> OwnFailures:
+        """What of the author's organization failed (RFC 9991 §4). Raises DnsTemporary."""
+        author = await walk(failure.domain, self._resolver)
+        signature = None
+        for one in failure.signatures:
+            if signature is None and await aligned(one[0], failure.strict_dkim, author, self._resolver):
+                signature = one
+        domain, published = failure.spf_domain, ""
+        if domain and await aligned(domain, failure.strict_spf, author, self._resolver):
+            answer = await self._resolver.txt(domain)
+            published = next(filter(is_spf, answer.records), "")
+        return OwnFailures(signature=signature, spf_domain=domain, spf_record=published)
+
+    async def _tell(self, failure: Failure, address: str, own: OwnFailures) -> None:
         head = await self._head(address)
-        published: Sequence[str] = ()
-        if failure.spf_domain:
-            answer = await self._resolver.txt(failure.spf_domain)
-            published = [text for text in answer.records if is_spf(text)][:1]
-        ops = await self._post(failure_letter(failure, head, published), head)
+        ops = await self._post(failure_letter(failure, head, own), head)
         kept = Report(
             sent=True,
             kind="failure",
@@ -300,14 +313,15 @@ class ReportSender:
         )
         await self._store.commit(*ops, AddReport(report=kept))
 
-    def _may_tell(self, domain: str) -> bool:
+    def _may_tell(self, whom: str) -> bool:
+        """Of a policy domain's failures, or to an address."""
         now = self._now()
-        recent = [at for at in self._told.get(domain, []) if now - at < 3600]
+        recent = [at for at in self._told.get(whom, []) if now - at < 3600]
         if len(recent) >= FAILURES_AN_HOUR:
-            self._told[domain] = recent
+            self._told[whom] = recent
             return False
         self._told = {name: times for name, times in self._told.items() if now - times[-1] < 3600}
-        self._told[domain] = [*recent, now]
+        self._told[whom] = [*recent, now]
         return True
 
 

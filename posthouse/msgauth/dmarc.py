@@ -197,15 +197,15 @@ async def _any_aligned(
     told: bool | None = False
     for identifier in identifiers:
         try:
-            if await _aligned(identifier, strict, author, resolver):
+            if await aligned(identifier, strict, author, resolver):
                 return True
         except DnsTemporary:
             told = None
     return told
 
 
-async def _aligned(identifier: str, strict: bool, author: Walk, resolver: Resolver) -> bool:
-    """RFC 9989 §4.10.2: the same domain, or (relaxed) the same organization."""
+async def aligned(identifier: str, strict: bool, author: Walk, resolver: Resolver) -> bool:
+    """RFC 9989 §4.10.2: the same domain, or (relaxed) the same organization. Raises DnsTemporary."""
     if identifier == author.domain:
         return True
     if strict or not _may_share(identifier, author):

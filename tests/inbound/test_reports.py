@@ -108,7 +108,7 @@ async def test_a_day_becomes_a_report(house):
     assert to == "dmarc@bank.test"
     headers = Headers.scan(message)
     subject = (headers.first("subject") or b"").decode()
-    # RFC 9990: the Report-ID is also the unique-id of the file's name, so it is of letters and digits alone.
+    # RFC 9990 §3.1.4: the Report-ID is also the unique-id of the file's name, so it is of letters and digits alone.
     named = re.fullmatch(
         r"Report Domain: bank\.test Submitter: mx\.example\.test Report-ID: <([A-Za-z0-9]+)>", subject
     )
@@ -267,6 +267,70 @@ async def test_single_failures_are_those_that_were_asked_for(house, options, tol
     await office.take(letter("x@asks.test"), reverse_path="x@elsewhere.test")
     await office.sender.send_failures()
     assert len(await office.queued()) == told
+
+
+@pytest.mark.parametrize(("mode", "told"), [("r", True), ("s", False)])
+async def test_a_failure_report_tells_of_what_would_have_been_aligned(house, mode, told):
+    """RFC 9991 §4: of an aligned identifier; in relaxed mode that is whatever belongs to the organization."""
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        'bounce.own.test. TXT "v=spf1 ip4:203.0.113.9 -all"\n'
+        f'_dmarc.own.test. TXT "v=DMARC1; p=none; adkim={mode}; aspf={mode}; ruf=mailto:ruf@own.test"\n'
+        '_dmarc.apart.own.test. TXT "v=DMARC1; psd=n"\n'
+    )
+    raw = letter("x@news.own.test")
+    for domain in ("own.test", "apart.own.test", "stranger.test"):
+        raw = signed(raw, msgspec.structs.replace(KEY, domain=domain, selector="gone"))
+    await office.take(raw, reverse_path="x@bounce.own.test")
+    await office.sender.send_failures()
+    [(_, message)] = await office.queued()
+    found = told_by(message)
+    assert found.get("DKIM-Domain") == ("own.test" if told else None)
+    assert found.get("SPF-DNS", "").startswith("txt : bounce.own.test : ") is told
+
+
+async def test_a_failure_of_which_the_dns_is_silent_is_not_told(house):
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        '_dmarc.own.test. TXT "v=DMARC1; p=none; ruf=mailto:ruf@own.test"\n_dmarc.mute.own.test. FAIL'
+    )
+    raw = signed(letter("x@own.test"), msgspec.structs.replace(KEY, domain="mute.own.test", selector="gone"))
+    await office.take(raw)
+    assert await office.sender.send_failures() == 0
+
+
+async def test_who_takes_failures_of_many_domains_is_not_flooded(house):
+    """RFC 9991 §2, §5.1."""
+    office = Office(house, failure_reports=True, reports=False)
+    for number in range(3):
+        office.resolver.add(
+            f'_dmarc.d{number}.test. TXT "v=DMARC1; p=none; ruf=mailto:ruf@agreed.test"\n'
+            f'd{number}.test._report._dmarc.agreed.test. TXT "v=DMARC1;"\n'
+        )
+        for _ in range(FAILURES_AN_HOUR // 2):
+            await office.take(letter(f"x@d{number}.test"))
+    assert await office.sender.send_failures() == FAILURES_AN_HOUR
+    office.now += 3600
+    await office.take(letter("x@d0.test"))
+    assert await office.sender.send_failures() == 1
+
+
+async def test_a_failed_report_is_not_told_of(house):
+    """RFC 9991 §5.1: or two houses could tell each other of it for ever."""
+    office = Office(house, failure_reports=True, reports=False)
+    kind = 'Content-Type: multipart/report; Report-Type="Feedback-Report"; boundary=x'
+    await office.take(letter("x@told.test", kind))
+    assert await office.sender.send_failures() == 0
+
+
+async def test_an_internationalized_sender_is_told_as_it_was_asked(house):
+    """RFC 9990 §3.1.1.10: the domain that SPF was asked of."""
+    office = Office(house)
+    await office.take(letter("x@told.test"), reverse_path="x@b\u00fccher.test")
+    await office.sender.reports_send()
+    report = read_report((await office.queued())[0][1])
+    assert isinstance(report, AggregateReport)
+    assert report.rows[0].envelope_from == "xn--bcher-kva.test"
 
 
 async def test_who_takes_reports_may_name_another_address_of_its_own(house):
