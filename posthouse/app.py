@@ -15,14 +15,15 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from posthouse import limits
+from posthouse.browsers import jmap_services, web_application
 from posthouse.config import Config, ConfigError
 from posthouse.doors import (
     DOORS,
@@ -37,19 +38,16 @@ from posthouse.doors import (
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.imap.server import ImapServer
-from posthouse.jmap.context import Caches
-from posthouse.jmap.context import Services as JmapServices
 from posthouse.jmap.methods import TOLD_TYPES
-from posthouse.jmap.own_methods import OWN_EXTRAS
-from posthouse.net.certificates import ensure_pair
 from posthouse.net.connection import Connection
 from posthouse.net.endpoint import UNIX
 from posthouse.net.health import HealthServer
 from posthouse.net.listener import ConnectionGate, Listener
 from posthouse.operations.administration import Administration
-from posthouse.operations.certificates import load_pair
+from posthouse.operations.certificates import pair_to_show
 from posthouse.operations.control import ControlServer, socket_path
-from posthouse.operations.upkeep import Upkeep
+from posthouse.operations.metrics import Metrics, told_by
+from posthouse.operations.upkeep import Duty, Upkeep
 from posthouse.outbound.queue import QueueRunner
 from posthouse.places import Paths
 from posthouse.pop3.server import Pop3Server
@@ -60,15 +58,9 @@ from posthouse.smtp.extensions import Role
 from posthouse.smtp.server import Services, SmtpServer
 from posthouse.storage import Storage
 from posthouse.store.interface import Store
-from posthouse.web.asgi import Settings as WebSettings
-from posthouse.web.asgi import build
-from posthouse.web.client_setup import ClientSetupPages
-from posthouse.web.client_setup import Facts as ClientFacts
-from posthouse.web.image_proxy import ImageProxy
-from posthouse.web.one_click import OneClick
 from posthouse.web.pages import Pages
 from posthouse.web.pusher import Pusher
-from posthouse.web.server import Application, WebServer
+from posthouse.web.server import WebServer
 from posthouse.web.web_push import VapidKey
 from posthouse.workers import WORKER_ROLES, Workers
 
@@ -77,14 +69,19 @@ log: Final = logging.getLogger(__name__)
 Serve = Callable[[Connection], Awaitable[None]]
 PEER_SEEN: Final = "peer-seen"
 """What workers tell: an address that has connected to port 25."""
+COUNTED: Final = "counted"
+"""What workers tell: the numbers for `/metrics`."""
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker process was given by the one that started it."""
 
+    number: int
     storage: Storage
     sockets: dict[str, list[socket.socket]]
     """Listener name → bound sockets."""
+    tell: Callable[[str, tuple[Any, ...]], None]
+    """Tells that process something: a topic, and words."""
 
 
 class Unable(PosthouseError):
@@ -142,6 +139,7 @@ class App:
         storage = self._worker.storage if self._worker is not None else None
         self.house = await House.open(self.config, serving=True, roles=self.roles, storage=storage)
         try:
+            self._metrics = Metrics(self.house, self._open_connections, self.config.data, self.house.clock)
             self._preparing = asyncio.create_task(asyncio.to_thread(self.house.directory.prepare))
             self._tls = await asyncio.to_thread(self._load_certificate, self.config)
             await asyncio.to_thread(self._pages.load)
@@ -152,7 +150,7 @@ class App:
                 self.house.store,
                 lambda: self.config.store.timeline if jobs else 0.0,
                 self.house.clock,
-                self.house.duties(jobs=jobs),
+                (*self.house.duties(jobs=jobs), *self._counting()),
             )
             self._upkeep.start()
             if self._worker is None:
@@ -199,6 +197,7 @@ class App:
         await self._pusher.start()
         if self._workers is not None and self.house.storage.workers is not None:
             self.house.storage.workers.hear(PEER_SEEN, lambda words: self._peer_seen(words[0]))
+            self.house.storage.workers.hear(COUNTED, lambda words: self._metrics.hear(words[0]))
             await self._workers.start()
 
     async def _start_queue(self) -> None:
@@ -244,6 +243,7 @@ class App:
         listener = Listener(
             [self._placed(address) for address in addresses],
             partial(self._serve, door.protocol),
+            name=door.name,
             tls=self._tls if door.tls_first else None,
             gate=self._gate,
             refusal=busy_line(door.protocol, self.config.hostname),
@@ -268,8 +268,8 @@ class App:
 
     def _peer_seen(self, address: str) -> None:
         """Somebody is there again: the process with the queue may hold mail for that host."""
-        if self._worker is not None and self.house.storage.gossip is not None:
-            self.house.storage.gossip.tell(PEER_SEEN, (address,))
+        if self._worker is not None:
+            self._worker.tell(PEER_SEEN, (address,))
         elif self._runner is not None:
             self._runner.backups.peer_seen(address)
 
@@ -281,8 +281,23 @@ class App:
             return "starting"
         return "" if self.house.storage.healthy() else "the store cannot be reached"
 
+    def _open_connections(self) -> dict[str, int]:
+        return {name: listener.open for name, listener in self._listeners.items()}
+
+    def _counting(self) -> tuple[Duty, ...]:
+        """What keeps `/metrics` up to date."""
+        worker = self._worker
+        if worker is None:
+            every, wanted = limits.METRICS_AGE, HEALTH.name in self._listeners
+            return (Duty(name="metrics", run=self._metrics.look, every=every, first=0),) if wanted else ()
+
+        async def tell() -> None:
+            worker.tell(COUNTED, (told_by(worker.number, self._open_connections()),))
+
+        return (Duty(name="metrics", run=tell, every=limits.METRICS_TOLD, first=limits.METRICS_TOLD),)
+
     def _build_servers(self, config: Config) -> None:
-        self._servers["health"] = HealthServer(self._why_not_ready).serve
+        self._servers["health"] = HealthServer(self._why_not_ready, self._metrics.text).serve
         house, plaintext = self.house, config.auth.plaintext
         services = Services(
             directory=house.directory,
@@ -321,53 +336,24 @@ class App:
             tls=self._tls,
             locks=self.house.storage.locks,
         ).serve
-        self._vapid = VapidKey.from_secret(self.house.storage.secret)
-        self._servers["web"] = WebServer(self._web_application(config)).serve
-
-    def _web_application(self, config: Config) -> Application:
-        self._jmap = services = JmapServices(
-            store=self.house.store,
-            directory=self.house.directory,
-            caches=Caches.of(self.house.store),
-            security=self.house.security,
+        self._vapid = VapidKey.from_secret(house.storage.secret)
+        self._jmap = jmap_services(
+            house,
+            config,
             administration=self._administer,
-            client_setup=self.house.client_setup,
-            outbox=self.house.outbox,
-            learnt_addresses=self.house.learnt_addresses,
-            email_extras=OWN_EXTRAS,
-            resolver=self.house.resolver,
-            unsubscribe=OneClick(self.house.resolver).post,
-            vapid=self._vapid.public,
+            vapid=self._vapid,
             push_wanted=self._push_wanted,
-            now=self.house.clock,
-            hostname=config.hostname,
-            message_size=config.limits.message_size,
         )
-        settings = WebSettings(plaintext=config.auth.plaintext, public_url=config.web.url)
-        images = ImageProxy(self.house.storage.secret, self.house.resolver)
-        facts = ClientFacts(
-            household=self.house.household,
-            public_url=config.web.url,
-            own_certificate=config.tls.certificate is not None,
-            backups=config.inbound.backups,
-        )
-        setup = ClientSetupPages(self.house.client_setup, self.house.directory, facts)
-        return build(services, settings, self._pages, images, self.house.security, setup)
+        self._servers["web"] = WebServer(web_application(house, config, self._jmap, self._pages)).serve
 
     def _push_wanted(self, account_id: int) -> None:
         if self._pusher is not None:
             self._pusher.look(account_id)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
-        """The TLS context; makes a self-signed pair at the first start. In a thread: it reads and makes files."""
-        paths = Paths(config.data)
-        certificate, key = paths.certificate(config), paths.key(config)
-        if config.tls.certificate is None:
-            certificate.parent.mkdir(mode=0o700, exist_ok=True)
-            also = (config.public_name,) if config.public_name else ()
-            if ensure_pair(certificate, key, config.hostname, datetime.now(UTC), also=also):
-                log.info("certificate made=%s host=%s", certificate, config.hostname)
-        return load_pair(certificate, key)
+        paths, own = Paths(config.data), tuple(filter(None, (config.hostname, config.public_name)))
+        names = own if config.tls.certificate is None else ()
+        return pair_to_show(paths.certificate(config), paths.key(config), names)
 
     # --- reloading -----------------------------------------------------------------------------------
 

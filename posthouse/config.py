@@ -57,7 +57,7 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     https: tuple[str, ...] = ()
     """The same with TLS, port 443."""
     health: tuple[str, ...] = ()
-    """For a load balancer: `GET /health` (alive) and `GET /ready` (send people here), whatever the roles."""
+    """For a load balancer and Prometheus: `GET /health` (alive), `/ready` (send people here), `/metrics`."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -217,6 +217,7 @@ class House:
             message_size=config.limits.message_size,
             now=self.clock,
         )
+        self.status = self._status(config, records)
         return Administration(
             domains=domains,
             people=People(
@@ -233,7 +234,7 @@ class House:
             backups=self.backups,
             transfer=MailTransfer(self.store, default_domain=config.auth.default_domain),
             timeline=Timeline(self.store),
-            status=self._status(config, records),
+            status=self.status,
             extra={
                 "sendmail": sendmail.sendmail,
                 **Returning(self.store, self.clock).commands(),

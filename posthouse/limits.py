@@ -988,6 +988,9 @@ SIEVE_MATCH_VARIABLES: Final = 32
 SIEVE_EXPANDED: Final = 64 * KB
 """Characters of a string with the values of its variables in it; what is longer is cut off."""
 
+SIEVE_VACATION_DAYS: Final = 90
+"""Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000
@@ -1562,6 +1565,12 @@ HEALTH_LINES: Final = 50
 
 HEALTH_TIMEOUT: Final = 5.0
 """Seconds for such a question and its answer."""
+
+METRICS_AGE: Final = 60.0
+"""Seconds between two looks at what `/metrics` tells of `status` and the queue: its checks ask the DNS."""
+
+METRICS_TOLD: Final = 5.0
+"""Seconds between two times that a worker tells what it has counted."""
 
 # --- more than one machine (store.postgres, store.s3) ---------------------------------------------
 

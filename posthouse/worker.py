@@ -59,7 +59,11 @@ async def _serve(number: int, link: int, names: dict[str, list[int]]) -> None:
         may_do=_never,
     )
     sockets = {name: [socket.socket(fileno=each) for each in numbers] for name, numbers in names.items()}
-    app = App(config, roles=tuple(sorted(WORKER_ROLES)), worker=Worker(storage=storage, sockets=sockets))
+    app = App(
+        config,
+        roles=tuple(sorted(WORKER_ROLES)),
+        worker=Worker(number=number, storage=storage, sockets=sockets, tell=remote.tell),
+    )
     await app.start()
     tune_collector()
     remote.tell(READY, (number,))

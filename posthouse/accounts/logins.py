@@ -27,6 +27,7 @@ from posthouse.accounts.passwords import (
 )
 from posthouse.accounts.slots import Slots
 from posthouse.accounts.throttle import NOBODY, Throttle, peer_key
+from posthouse.counts import LOGINS
 from posthouse.sasl.model import ScramKeys
 from posthouse.sasl.scram import parse_keys
 from posthouse.store.model import Account, AppPassword
@@ -105,6 +106,7 @@ class Logins:
         if account is not None:
             remembered = await self._remembered(digest, account, mechanism, door)
             if remembered is not None:
+                LOGINS.add("proved")
                 return remembered
         if account is not None and looks_like_app_password(password):
             used = await self._app_password(account, password, door)
@@ -175,6 +177,7 @@ class Logins:
             # Strangers' guesses may fill their share of the queue, never that of people who were here before.
             share = 2 if f"{name} {address}" in self._known else 1
             if len(self._running) >= limits.HASH_WAITING * share:
+                LOGINS.add("delayed")
                 raise LoginDelayed(BUSY)
             running = asyncio.ensure_future(self._check(name, address, password, account))
             self._running[digest] = running
@@ -214,13 +217,16 @@ class Logins:
 
         An address that the name logged in from before is not held up by guesses from elsewhere, only by its own.
         """
+        if self._is_held_up(name, address):
+            LOGINS.add("delayed")
+            raise LoginDelayed(DELAYED)
+
+    def _is_held_up(self, name: str, address: str) -> bool:
         now = self._clock.now()
         if address and self._addresses.blocked(address, now):
-            raise LoginDelayed(DELAYED)
-        if self._names.blocked(name, now):
-            pair = f"{name} {address}"
-            if pair not in self._known or self._pairs.blocked(pair, now):
-                raise LoginDelayed(DELAYED)
+            return True
+        pair = f"{name} {address}"
+        return self._names.blocked(name, now) and (pair not in self._known or self._pairs.blocked(pair, now))
 
     async def failed(
         self, name: str, address: str, *, again: bool = False, fault: LoginFailed | None = None
@@ -230,6 +236,7 @@ class Logins:
         `again`: the very guess that failed before, as a mail program with an old password makes it all day. It
         teaches a guesser nothing, so it is delayed but not counted.
         """
+        LOGINS.add("failed")
         now = self._clock.now()
         if not again:
             self._count(name, address)
@@ -270,6 +277,7 @@ class Logins:
 
     def succeeded(self, name: str, address: str) -> None:
         """The identity is wholly proved: what failed before is forgiven."""
+        LOGINS.add("proved")
         if self._names.level(name, self._clock.now()) > 0 or f"{name} {address}" not in self._known:
             self.tell("succeeded", name, address)
         self._forgive(name, address)

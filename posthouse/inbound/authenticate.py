@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from posthouse.config import MsgAuth
+from posthouse.counts import SENDER_CHECKS
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.indirect import came_by_others
 from posthouse.inbound.mail import Mail
@@ -95,6 +96,7 @@ class Authenticate:
         examination.aligned |= found.aligned
         examination.fields.append(write_authres(self._authserv, found))
         examination.story.append(("checked", mail.reverse_path, found.in_words()))
+        _count(found)
         reply = self._decide(examination, found)
         if self._tell is not None:
             self._tell(examination, found, judged)
@@ -181,6 +183,14 @@ class Authenticate:
 
     def _ask(self) -> Resolver:
         return Questions(self._resolver)
+
+
+def _count(found: Authentication) -> None:
+    dkim = [one.result for one in found.dkim] or [Result.NONE]
+    SENDER_CHECKS.add("spf", found.spf.result)
+    SENDER_CHECKS.add("dkim", Result.PASS if Result.PASS in dkim else dkim[0])
+    for one in found.dmarc:
+        SENDER_CHECKS.add("dmarc", one.result)
 
 
 async def prove_sender(resolver: Resolver, address: str, reverse_path: str) -> bool | None:

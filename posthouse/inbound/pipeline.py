@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.counts import MESSAGES
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
 from posthouse.inbound.bounceable import Standing, standing_of
 from posthouse.inbound.checks import (
@@ -95,8 +96,11 @@ class Pipeline:
             replies = (refused.reply,) * len(mail.recipients)
         except Exception as fault:
             replies = (reply_to_fault(fault, mail.trace_id),) * len(mail.recipients)
-        if not any(reply.accepted for reply in replies):
+        if any(reply.accepted for reply in replies):
+            MESSAGES.add(mail.via, "accepted")
+        else:
             self._note_refusal(mail, replies[0])
+            MESSAGES.add(mail.via, "refused" if replies[0].permanent else "deferred")
         return replies
 
     async def _take(self, mail: Mail) -> tuple[Reply, ...]:

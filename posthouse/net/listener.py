@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
+from posthouse.counts import CONNECTIONS, TURNED_AWAY
 from posthouse.errors import RemoteProtocolError
 from posthouse.limits import (
     ACCEPT_BATCH,
@@ -76,6 +77,7 @@ class Listener:
         addresses: Sequence[str],
         serve: Serve,
         *,
+        name: str = "",
         tls: ssl.SSLContext | None = None,
         gate: ConnectionGate,
         refusal: bytes = b"",
@@ -83,7 +85,7 @@ class Listener:
         unix_mode: int = 0o660,
         sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """`serve` runs once for each connection, which is closed after it.
+        """`serve` runs once for each connection, which is closed after it. `name`: under which they are counted.
 
         `sockets`: bound already by the process that started us, in place of `addresses`.
 
@@ -91,6 +93,7 @@ class Listener:
         the gate is full (not under TLS). `proxies`: peers that must speak the PROXY protocol first.
         """
         self.addresses = tuple(addresses)
+        self.name = name
         self.tls = tls
         self.bound: list[str] = []
         """Where we listen, with real port numbers; filled by `start`."""
@@ -119,6 +122,11 @@ class Listener:
         for sock in self._sockets:
             self.bound.append(bound_text(sock))
             loop.add_reader(sock, self._accept, sock)
+
+    @property
+    def open(self) -> int:
+        """Connections now."""
+        return len(self._connections)
 
     async def stop(self, grace: float = STOP_GRACE) -> None:
         """Listen no more.
@@ -184,6 +192,7 @@ class Listener:
         if not self._gate.enter(peer):
             self._refuse(sock, peer)
             return
+        CONNECTIONS.add(self.name)
         connection = Connection(secrets.token_hex(5), self._lost)
         connection.peer = peer
         self._connections.add(connection)
@@ -198,6 +207,7 @@ class Listener:
         return any(address in network for network in self._proxies)
 
     def _refuse(self, sock: socket.socket, peer: Endpoint) -> None:
+        TURNED_AWAY.add(self.name)
         with sock:
             if self._refusal and self.tls is None:
                 try:

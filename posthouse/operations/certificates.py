@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import ssl
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from cryptography import x509
@@ -19,7 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from posthouse.config import ConfigError
 from posthouse.errors import NotFound
+from posthouse.net.certificates import ensure_pair
 from posthouse.net.tls import server_context
+
+log: Final = logging.getLogger(__name__)
 
 
 class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +51,18 @@ def load_pair(certificate: Path, key: Path) -> ssl.SSLContext:
         return server_context(certificate, key)
     except (OSError, ssl.SSLError, ValueError) as fault:
         raise ConfigError(f"tls: {certificate} and {key} cannot be used: {fault}") from fault
+
+
+def pair_to_show(certificate: Path, key: Path, names: tuple[str, ...]) -> ssl.SSLContext:
+    """The same; a pair for these names is made first, signed by itself. No names: the administrator gave the pair.
+
+    Blocks: it reads and makes files.
+    """
+    if names:
+        certificate.parent.mkdir(mode=0o700, exist_ok=True)
+        if ensure_pair(certificate, key, names[0], datetime.now(UTC), also=names[1:]):
+            log.info("certificate made=%s host=%s", certificate, names[0])
+    return load_pair(certificate, key)
 
 
 class Certificates:

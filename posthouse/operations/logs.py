@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Final, TextIO
 
+from posthouse.counts import LOG_LINES
+
 LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -56,9 +58,19 @@ class LineFormatter(logging.Formatter):
         return text
 
 
+class CountingHandler(logging.StreamHandler[TextIO]):
+    """Writes lines, and counts those that ask for a look."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        if record.levelno >= logging.WARNING:
+            LOG_LINES.add("error" if record.levelno >= logging.ERROR else "warning")
+        super().emit(record)
+
+
 def start_logging(level: str, environment: Mapping[str, str], stream: TextIO | None = None) -> None:
     """Send the program's log to standard error from now on. `level` is one of LEVELS; call again to change it."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = CountingHandler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(with_time="JOURNAL_STREAM" not in environment))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -23,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.counts import ATTEMPTS
 from posthouse.errors import Conflict, NotFound, OverQuota, StoreUnavailable
 from posthouse.outbound.attempt import Courier, Report
 from posthouse.outbound.backup import BackupWatch
@@ -306,6 +307,7 @@ class QueueRunner:
         now = self._clock()
         found = outcomes_of(lease.message, report, self._settings, now, self._courier.random)
         for delivery in report.deliveries:
+            ATTEMPTS.add(delivery.disposition.value)
             log.info(
                 "%s id=%s to=<%s> host=%s tls=%s reply=%s",
                 *(delivery.disposition.value, lease.message.trace_id, delivery.recipient.address),

@@ -90,11 +90,22 @@ def part_of_path(path: str, part: AddressPart) -> str | None:
 def outbound_address(text: str) -> str | None:
     """The address of a sieve-address, `name <local@domain>` or `local@domain`; None: it is none (RFC 5228 §2.4.2.3)."""
     found = parse_mailbox_list(text.encode("utf-8", "replace"))
-    if len(found) != 1 or isinstance(found[0], Group) or found[0].route is not None:
+    if len(found) != 1 or isinstance(found[0], Group) or not _is_sound(found[0]):
         return None
+    return str(parse_address(found[0].address))
+
+
+def is_mailbox_list(text: str) -> bool:
+    """Whether it is what may stand in From: one mailbox or more, all with a domain (RFC 5322 §3.4)."""
+    found = parse_mailbox_list(text.encode("utf-8", "replace"))
+    return bool(found) and all(isinstance(one, Mailbox) and _is_sound(one) for one in found)
+
+
+def _is_sound(mailbox: Mailbox) -> bool:
+    if mailbox.route is not None:
+        return False
     try:
-        address = parse_address(found[0].address)
-        normalize_domain(address.domain)
+        normalize_domain(parse_address(mailbox.address).domain)
     except AddressError:
-        return None
-    return str(address)
+        return False
+    return True

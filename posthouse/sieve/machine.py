@@ -153,12 +153,12 @@ class Machine:
         self.frame.matched = found
 
     def add(self, call: Call, action: Action) -> None:
-        """Note an action. It cancels the implicit keep unless a tag (`:copy`) says otherwise (RFC 5228 §2.10.2)."""
+        """Note an action. It cancels the implicit keep unless its row or a tag (`:copy`) `keeps` (RFC 5228 §2.10.2)."""
         action = self._amended(action)
         for tag in call.tags:
             if tag.amend is not None:
                 action = tag.amend(call, self, action)
-        if not any(tag.keeps for tag in call.tags):
+        if not (call.spec.keeps or any(tag.keeps for tag in call.tags)):
             self.implicit_keep = False
         self.note(action)
 

@@ -109,6 +109,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     address_part: bool = False
     """It takes ADDRESS-PART (RFC 5228 §2.7.4)."""
     reads_text: bool = False
+    keeps: bool = False
+    """What it wants has nothing to do with the implicit keep (`vacation`, `notify`)."""
     check: Callable[[Call, Checker], None] | None = None
     """Further checks, of constant arguments for example; `checker.fault(line, text)` refuses."""
     after: frozenset[str] = frozenset()

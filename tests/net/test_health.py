@@ -21,8 +21,12 @@ async def heard(client: Connection) -> bytes:
         return found
 
 
+async def numbers() -> str:
+    return "some 1\n"
+
+
 async def asked(house: House, request: bytes, why_not: str = "") -> bytes:
-    client = await house.pair(HealthServer(lambda: why_not).serve)
+    client = await house.pair(HealthServer(lambda: why_not, numbers).serve)
     client.write(request)
     return await heard(client)
 
@@ -36,7 +40,9 @@ async def asked(house: House, request: bytes, why_not: str = "") -> bytes:
         ("GET /ready?node=1 HTTP/1.0", "", "200 OK", "ready\n"),
         ("GET /ready HTTP/1.1", "stopping", "503 Service Unavailable", "stopping\n"),
         ("HEAD /ready HTTP/1.1", "stopping", "503 Service Unavailable", ""),
-        ("GET / HTTP/1.1", "", "404 Not Found", "/health or /ready\n"),
+        ("GET /metrics HTTP/1.1", "stopping", "200 OK", "some 1\n"),
+        ("HEAD /metrics HTTP/1.1", "", "200 OK", ""),
+        ("GET / HTTP/1.1", "", "404 Not Found", "/health, /ready or /metrics\n"),
         ("POST /health HTTP/1.1", "", "405 Method Not Allowed", "GET or HEAD\n"),
         ("", "", "405 Method Not Allowed", "GET or HEAD\n"),
     ],

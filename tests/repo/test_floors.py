@@ -56,6 +56,7 @@ BY_FOLDER = {
     "units": 0,
     "durable": 0,
     "clock": 0,
+    "counts": 0,
     "resolver": 0,
     "dns_exchange": 0,
     "name_servers": 0,
@@ -80,6 +81,7 @@ BY_FOLDER = {
     "playground": 6,
     "cli": 7,
     "app": 7,
+    "browsers": 7,
     "doors": 7,
     "reloading": 7,
     "worker": 7,
@@ -96,6 +98,7 @@ BY_FOLDER = {
     "__main__": 7,
 }
 SHARED_VALUES = {
+    "counts",
     "errors",
     "limits",
     "config",

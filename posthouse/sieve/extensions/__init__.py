@@ -11,7 +11,7 @@ A row needs a `require` of `Extension.capabilities[0]`, unless its `capability` 
   `machine.texts(call, "name")` are the arguments with their variables expanded, `call.number("name")`,
   `call.has("tag")`; tags and arguments share one space of names. A test returns a bool, or `machine.match(call,
   values)`, which compares with the argument `keys` (`base_tests.KEYS`). A command returns None and says what it
-  wants with `machine.add(call, action)`, which cancels the implicit keep, or `machine.note(action)`, which does not.
+  wants with `machine.add(call, action)`, which cancels the implicit keep unless the row `keeps`.
 - **Whoever must ask** makes `run` a generator: `answer = yield MailboxExists(name)`; what is inside runs by `yield
   from machine.test(call.tests[0])` and `yield from machine.block(call.block)`. `machine.match` may give a generator
   too; who does something with its result asks `result = yield from machine.matching(call, values)`.
@@ -40,7 +40,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from posthouse.sieve.extensions import copy, encoded_character, envelope, fileinto, variables
+from posthouse.sieve.extensions import (
+    copy,
+    encoded_character,
+    envelope,
+    fileinto,
+    vacation,
+    vacation_seconds,
+    variables,
+)
 from posthouse.sieve.tables import Extension
 
 EXTENSIONS: Final[tuple[Extension, ...]] = (
@@ -48,5 +56,7 @@ EXTENSIONS: Final[tuple[Extension, ...]] = (
     encoded_character.EXTENSION,
     envelope.EXTENSION,
     fileinto.EXTENSION,
+    vacation.EXTENSION,
+    vacation_seconds.EXTENSION,
     variables.EXTENSION,
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from posthouse import limits
+from posthouse.counts import COMMIT_SECONDS, COMMITS
 from posthouse.errors import PosthouseError, StoreUnavailable
 from posthouse.store.interface import AddEmail, Enqueue, Op
 from posthouse.store.memory.changes import Change
@@ -184,7 +186,7 @@ class Writer(ABC, Generic[Tx]):
     # --- a batch -----------------------------------------------------------------------------------------
 
     def _commit(self, batch: list[Submission], *, again: bool = True) -> None:
-        tx = self._tx
+        tx, began = self._tx, time.monotonic()
         tx.may_grow = again and self._room()  # a second try is for what needs no space
         try:
             try:
@@ -194,10 +196,15 @@ class Writer(ABC, Generic[Tx]):
         except Exception as fault:
             self._after_fault(batch, fault, again=again)
             return
-        self.commits += 1
+        self._committed(began)
         answered = [one for one in batch if one.pieces is None]
         self._long.extend(one for one in batch if one.pieces is not None)
         self._publish(published, answered)
+
+    def _committed(self, began: float) -> None:
+        self.commits += 1
+        COMMITS.add()
+        COMMIT_SECONDS.add(by=time.monotonic() - began)
 
     def _attempt(self, batch: list[Submission]) -> list[Change]:
         """All in one transaction, without savepoints."""
@@ -254,7 +261,7 @@ class Writer(ABC, Generic[Tx]):
     def _continue_long(self) -> None:
         """Pieces of the oldest long operation, in one transaction, until it ends or somebody waits."""
         one = self._long.popleft()
-        tx = self._tx
+        tx, began = self._tx, time.monotonic()
         tx.may_grow = self._room()
         assert one.pieces is not None
         ended = False
@@ -278,7 +285,7 @@ class Writer(ABC, Generic[Tx]):
             else:
                 self._after_fault([one], fault, again=False)
             return
-        self.commits += 1
+        self._committed(began)
         if not ended:
             self._long.append(one)
         self._publish(published, [one] if ended else [])
