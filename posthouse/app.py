@@ -13,7 +13,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_network
@@ -25,19 +25,9 @@ import msgspec
 from posthouse import limits
 from posthouse.browsers import jmap_services, web_application
 from posthouse.config import Config, ConfigError
-from posthouse.doors import (
-    DOORS,
-    HEALTH,
-    JOBS_ROLE,
-    QUEUE_ROLE,
-    RESERVED_ROLES,
-    ROLES,
-    Door,
-    busy_line,
-)
+from posthouse.doors import DOORS, HEALTH, JOBS_ROLE, QUEUE_ROLE, ROLES, Door, busy_line
 from posthouse.errors import PosthouseError
 from posthouse.house import House
-from posthouse.imap.server import ImapServer
 from posthouse.jmap.methods import TOLD_TYPES
 from posthouse.net.connection import Connection
 from posthouse.net.endpoint import UNIX
@@ -50,12 +40,10 @@ from posthouse.operations.metrics import Metrics, told_by
 from posthouse.operations.upkeep import Duty, Upkeep
 from posthouse.outbound.queue import QueueRunner
 from posthouse.places import Paths
-from posthouse.pop3.server import Pop3Server
 from posthouse.privileges import Privileges
 from posthouse.reloading import keeping_fixed
-from posthouse.smtp.events import Settings
+from posthouse.servers import Serve, mail_servers
 from posthouse.smtp.extensions import Role
-from posthouse.smtp.server import Services, SmtpServer
 from posthouse.storage import Storage
 from posthouse.store.interface import Store
 from posthouse.web.pages import Pages
@@ -66,7 +54,6 @@ from posthouse.workers import WORKER_ROLES, Workers
 
 log: Final = logging.getLogger(__name__)
 
-Serve = Callable[[Connection], Awaitable[None]]
 PEER_SEEN: Final = "peer-seen"
 """What workers tell: an address that has connected to port 25."""
 COUNTED: Final = "counted"
@@ -103,7 +90,7 @@ class App:
 
         `worker`: what this process was given, when it only takes mail for another one (`workers`).
         """
-        if unknown := sorted(set(roles) - ROLES - RESERVED_ROLES):
+        if unknown := sorted(set(roles) - ROLES):
             raise ConfigError(f"unknown role {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}")
         self.config = config
         self.roles = frozenset(roles) or ROLES
@@ -298,44 +285,8 @@ class App:
 
     def _build_servers(self, config: Config) -> None:
         self._servers["health"] = HealthServer(self._why_not_ready, self._metrics.text).serve
-        house, plaintext = self.house, config.auth.plaintext
-        services = Services(
-            directory=house.directory,
-            policy=house.policy,
-            pipeline=house.pipeline,
-            refusals=house.refusals,
-            store=house.store,
-            budget=house.budget,
-            clock=house.clock,
-        )
-        for role in Role:
-            settings = Settings(
-                hostname=config.hostname,
-                role=role,
-                message_size=config.limits.message_size,
-                recipients=config.limits.recipients,
-                tls_available=role is not Role.LMTP,
-                login_required=role is Role.SUBMISSION,
-            )
-            server = SmtpServer(settings, services, tls_context=self._tls, plaintext_policy=plaintext)
-            self._servers[role.value] = server.serve
-        self._servers["imap"] = ImapServer(
-            store=house.store,
-            directory=house.directory,
-            hostname=config.hostname,
-            message_size=config.limits.message_size,
-            auth=config.auth,
-            tls=self._tls,
-            now=house.clock,
-        ).serve
-        self._servers["pop3"] = Pop3Server(
-            store=house.store,
-            directory=house.directory,
-            hostname=config.hostname,
-            plaintext=plaintext,
-            tls=self._tls,
-            locks=self.house.storage.locks,
-        ).serve
+        house = self.house
+        self._servers.update(mail_servers(house, config, self._tls))
         self._vapid = VapidKey.from_secret(house.storage.secret)
         self._jmap = jmap_services(
             house,

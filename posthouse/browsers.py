@@ -36,6 +36,7 @@ def jmap_services(
         client_setup=house.client_setup,
         outbox=house.outbox,
         learnt_addresses=house.learnt_addresses,
+        sieve_scripts=house.sieve_scripts,
         email_extras=OWN_EXTRAS,
         resolver=house.resolver,
         unsubscribe=OneClick(house.resolver).post,

@@ -51,7 +51,7 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pop3s: tuple[str, ...] = ()
     """The same with TLS from the first byte, port 995."""
     sieve: tuple[str, ...] = ()
-    """Filter scripts; reserved, not served yet."""
+    """ManageSieve: filter scripts are put and chosen there (RFC 5804), port 4190."""
     http: tuple[str, ...] = ()
     """The browser and JMAP (RFC 8620) without TLS, port 80: for a proxy before us."""
     https: tuple[str, ...] = ()
@@ -79,8 +79,8 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     password_hash: Literal["argon2id", "scram-sha-256"] = "argon2id"
     """How new passwords are hashed: "argon2id" or "scram-sha-256" (PBKDF2 alone, for small machines)."""
     unauthenticate: bool = False
-    """Whether one IMAP connection may log in again as somebody else (RFC 8437): for programs that work for many people,
-    and not behind an IMAP proxy that looks at the first login only."""
+    """Whether one IMAP or ManageSieve connection may log in again as somebody else (RFC 8437, RFC 5804 §2.14.1): for
+    programs that work for many people, and not behind an IMAP proxy that looks at the first login only."""
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -292,8 +292,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 ENVIRONMENT: Final = "POSTHOUSE_CONFIG"
 USUAL_PLACES: Final = (Path("posthouse.toml"), Path("/etc/posthouse/posthouse.toml"))
-NOT_SERVED: Final = ("sieve",)
-"""Listeners whose keys are reserved."""
 
 
 def find(given: str | Path | None, environment: Mapping[str, str]) -> Path:

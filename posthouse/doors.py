@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from posthouse.imap.server import BUSY as IMAP_BUSY
+from posthouse.managesieve.server import BUSY as SIEVE_BUSY
 from posthouse.net.health import BUSY as HEALTH_BUSY
 from posthouse.pop3.server import BUSY as POP3_BUSY
 from posthouse.web.server import BUSY as HTTP_BUSY
@@ -31,6 +32,7 @@ DOORS: Final = (
     Door(name="imaps", role="imap", protocol="imap", tls_first=True),
     Door(name="pop3", role="pop3", protocol="pop3"),
     Door(name="pop3s", role="pop3", protocol="pop3", tls_first=True),
+    Door(name="sieve", role="sieve", protocol="sieve"),
     Door(name="http", role="web", protocol="web"),
     Door(name="https", role="web", protocol="web", tls_first=True),
 )
@@ -40,10 +42,14 @@ QUEUE_ROLE: Final = "queue"
 JOBS_ROLE: Final = "jobs"
 """Whatever is done behind everybody's back: deriving, indexing, sweeping, forgetting what is old."""
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE, JOBS_ROLE})
-RESERVED_ROLES: Final = frozenset({"sieve"})
-"""Roles of listeners that are not served yet: asking for them is no mistake."""
 
-_BUSY: Final = {"imap": IMAP_BUSY, "pop3": POP3_BUSY, "web": HTTP_BUSY, "health": HEALTH_BUSY}
+_BUSY: Final = {
+    "imap": IMAP_BUSY,
+    "pop3": POP3_BUSY,
+    "sieve": SIEVE_BUSY,
+    "web": HTTP_BUSY,
+    "health": HEALTH_BUSY,
+}
 
 
 def role_of(name: str) -> str:

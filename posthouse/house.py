@@ -16,8 +16,9 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
+from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.clock import Clock
-from posthouse.config import NOT_SERVED, Config
+from posthouse.config import Config
 from posthouse.dns_resolver import DnsResolver
 from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
@@ -30,6 +31,7 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
 from posthouse.inbound.tally import Tallies
@@ -64,6 +66,7 @@ from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, household_of
 from posthouse.sending import make_courier, make_report_sender
+from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
@@ -93,10 +96,13 @@ class House:
             self.junk.share(storage.gossip.tell, storage.gossip.hear)
         self.outbox = Outbox(store, lambda: self.pipeline, self._notify, clock)
         self.learnt_addresses = LearntAddresses(store, clock)
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
+        self.sieve_scripts = SieveScripts(store, compile_script)
         self.furnish(config)
 
     @classmethod
@@ -162,6 +168,7 @@ class House:
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.deliverer.told_of = self.vacation.delivered
+        let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             our_names=household.names,
@@ -318,7 +325,6 @@ class House:
             certificate=Paths(config.data).certificate(config),
             own_certificate=config.tls.certificate is not None,
             connections=config.limits.connections,
-            reserved=tuple(name for name in NOT_SERVED if getattr(config.listen, name)),
         )
         return HouseStatus(
             self.store,

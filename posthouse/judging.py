@@ -24,7 +24,8 @@ from posthouse.junk.judge import Judge
 from posthouse.junk.judge import Ruling as Judged
 from posthouse.junk.letter import Letter
 from posthouse.junk.office import JunkOffice
-from posthouse.junk.verdict import Decision
+from posthouse.junk.survey import Survey
+from posthouse.junk.verdict import Decision, Verdict
 from posthouse.message.compose import compose, format_mailbox, text_body
 from posthouse.message.date import format_date
 from posthouse.resolver import Resolver
@@ -69,7 +70,7 @@ class Judging:
             survey = await self._judge.surveyor.look(letter, await self._suspicion(letter.peer))
             self._refuse_virus(letter, survey.virus)
             return {
-                account.account_id: self._ruling(await self._judge.rule(survey, account))
+                account.account_id: self._ruling(await self._judge.rule(survey, account), survey)
                 for account in accounts
             }
 
@@ -84,7 +85,7 @@ class Judging:
         if virus and self._settings.filter == "on" and not letter.handed_on:
             raise Refused(Reply(554, "5.7.1", f"This message has a virus: {virus}"))
 
-    def _ruling(self, judged: Judged) -> Ruling:
+    def _ruling(self, judged: Judged, survey: Survey) -> Ruling:
         verdict = judged.verdict
         place, reply, keep = Place.INBOX, None, True
         if verdict.decision is Decision.JUNK:
@@ -103,8 +104,17 @@ class Judging:
             field=verdict.to_field(),
             record=verdict.to_json(),
             note=verdict.in_words(),
+            junk_percent=_percent(verdict),
+            virus=(5 if survey.virus else 1) if self._judge.surveyor.scans else 0,
             ops=judged.ops,
         )
+
+
+def _percent(verdict: Verdict) -> int:
+    """How surely it is junk: the score as a share of twice what makes junk, never at odds with what was decided."""
+    found = round(50 * verdict.score / verdict.junk_at) if verdict.junk_at > 0 else 50
+    junk = verdict.decision in (Decision.JUNK, Decision.REJECT)
+    return min(100, max(50, found)) if junk else min(49, max(0, found))
 
 
 def letter_of(examination: Examination) -> Letter:

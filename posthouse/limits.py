@@ -460,6 +460,44 @@ MX_HOSTS: Final = 16
 MX_ADDRESSES: Final = 6
 """Addresses of one mail server that are tried, both families together (RFC 5321 §5.1: at least two)."""
 
+# --- Sieve on delivery (inbound) ---------------------------------------------------------------------
+
+SIEVE_DEPTH: Final = 5
+"""Scripts that act on one message in turn, each on what the one before sent; beyond, it is kept unfiltered."""
+
+SIEVE_TEXT: Final = 2 * MB
+"""Octets of a message that a script looks into; of a larger one it sees the beginning."""
+
+SIEVE_INLINE: Final = 64 * KB
+"""Octets of a message that a script which looks into it runs over on the event loop; beyond, a thread does."""
+
+SIEVE_SLOW: Final = 0.005
+"""Seconds of one step on the event loop after which an account's scripts run in a thread from then on."""
+
+SIEVE_SLOW_KEPT: Final = 1_000
+"""Accounts of which that is remembered."""
+
+SIEVE_QUESTIONS: Final = 200
+"""Questions of one run that are answered from the store: mailboxes, duplicates, scripts to be included."""
+
+SIEVE_SECONDS: Final = 10.0
+"""Seconds that one run may take with the answers to its questions; beyond, the message is kept unfiltered."""
+
+SIEVE_SENT: Final = 500
+"""Messages that an account's scripts send in an hour: redirected, answers, notices; beyond, mail is only kept."""
+
+SIEVE_NOTICE_RECIPIENTS: Final = 10
+"""Addresses in the URI of one notice (RFC 5436)."""
+
+SIEVE_TOLD: Final = 86_400
+"""Seconds in which the owner of a script that fails is told so once."""
+
+SIEVE_REASON: Final = 4_000
+"""Characters of the words with which a script refuses a message."""
+
+SIEVE_REMEMBERED: Final = 90 * 86_400
+"""Seconds at most that a script remembers an id (RFC 7352) or an answer (RFC 6131)."""
+
 # --- IMAP (imap) ---------------------------------------------------------------------------------
 
 IMAP_LINE: Final = 64 * KB
@@ -494,6 +532,15 @@ IMAP_APPEND_MEMORY: Final = 256 * KB
 
 IMAP_APPEND_MESSAGES: Final = 1000
 """Messages of one APPEND (MULTIAPPEND), which is one commit."""
+
+IMAP_CATENATE_PIECES: Final = 1000
+"""Pieces of the messages of one APPEND, literals and URLs (CATENATE): a message has as many parts as that at most."""
+
+IMAP_CATENATE_OCTETS: Final = 128 * MB
+"""Octets that one APPEND copies by URLs (or one message of the largest size): a short line makes that much work."""
+
+IMAP_URL: Final = 4 * KB
+"""Octets of a URL that comes as a literal: the longest mailbox name, percent-encoded, and a section."""
 
 IMAP_COPY_ACROSS: Final = 500
 """Messages of a COPY or MOVE between accounts that are one commit: more would keep new mail waiting."""
@@ -683,6 +730,36 @@ SIEVE_CACHED: Final = 4 * MB
 
 SIEVE_CACHED_LEAST: Final = 1 * KB
 """Characters that a script, or none, counts for there: thousands of accounts have one of a few lines."""
+
+SIEVE_LINE: Final = 16 * KB
+"""Octets of a line of ManageSieve with CRLF: a quoted SASL response of 12 KB fits, and two long names, escaped."""
+
+SIEVE_LITERAL_STRANGER: Final = 12 * KB
+"""Octets of a literal before login: what SASL_RESPONSE is in base64; a longer one ends the connection."""
+
+SIEVE_LITERALS: Final = 4
+"""Literals of one command: PUTSCRIPT has two."""
+
+SIEVE_SKIP: Final = 4 * MB
+"""Octets of too large literals of one command that are read past; for more, the connection is closed instead."""
+
+SIEVE_QUOTED: Final = 1024
+"""Octets of a string that we send quoted (RFC 5804 §4); longer ones go as literals."""
+
+SIEVE_BAD: Final = 10
+"""Commands in a row that are unknown, malformed or out of place, then the connection is closed."""
+
+SIEVE_LOGINS: Final = 5
+"""Failed logins after which the connection is closed; the directory slows down the next ones."""
+
+SIEVE_LOGIN_TIME: Final = 180.0
+"""Seconds from the connection's start in which the login must be done, time to type a password included."""
+
+SIEVE_AUTOLOGOUT: Final = 1860.0
+"""Seconds without a command: RFC 5804 §1.2 asks for at least 30 minutes."""
+
+SIEVE_TURN: Final = 64
+"""Pipelined commands answered in a row before other connections get their turn."""
 
 # --- the browser (web, jmap) ---------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ async def carry(notification: Notification, hostname: str, operations: Operation
     mail = Mail(
         trace_id=notification.trace_id,
         reverse_path=notification.reverse_path,
-        recipients=(MailRecipient(notification.to),),
+        recipients=(MailRecipient(notification.to, orcpt=notification.orcpt),),
         content=Content.of(notification.raw),
         received_at=notification.at,
         smtputf8=notification.smtputf8,

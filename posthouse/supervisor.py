@@ -25,7 +25,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.app import App
-from posthouse.config import NOT_SERVED, Config, ConfigError, load
+from posthouse.config import Config, ConfigError, load
 from posthouse.errors import PosthouseError, told_to_administrators
 from posthouse.operations.logs import start_logging
 from posthouse.privileges import Privileges
@@ -187,9 +187,6 @@ async def _reload(app: App, run: Run) -> None:
 def _tell_ready(run: Run, app: App) -> None:
     for name, bound in app.addresses.items():
         log.info("listening name=%s address=%s", name, ",".join(bound))
-    for name in NOT_SERVED:
-        if getattr(run.config.listen, name):
-            log.warning("listen.%s is configured but not served by this version", name)
     if run.ready_file is not None:
         beside = run.ready_file.with_name(run.ready_file.name + ".new")
         beside.write_text(json.dumps({"pid": os.getpid(), "addresses": app.addresses}) + "\n")

@@ -23,7 +23,19 @@ PASSWORDS = {
     "bob@example.test": "builder",
     "admin@example.test": "steward",
 }
-LISTENERS = ("smtp", "submission", "lmtp", "imap", "imaps", "pop3", "pop3s", "submissions", "http", "https")
+LISTENERS = (
+    "smtp",
+    "submission",
+    "lmtp",
+    "imap",
+    "imaps",
+    "pop3",
+    "pop3s",
+    "sieve",
+    "submissions",
+    "http",
+    "https",
+)
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 

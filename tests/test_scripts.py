@@ -38,6 +38,14 @@ async def enter_pop3(client: Client, state: str, login: str) -> None:
         assert (await client.line()).startswith("+OK")
 
 
+async def enter_sieve(client: Client, state: str, login: str) -> None:
+    secret = base64.b64encode(f"\0{login}\0{PASSWORDS[login]}".encode()).decode()
+    while not (await client.line()).startswith("OK"):
+        pass
+    await client.send(f'AUTHENTICATE "PLAIN" "{secret}"\r\n'.encode())
+    assert (await client.line()).startswith("OK")
+
+
 async def reply(client: Client) -> str:
     while (line := await client.line())[3:4] == "-":
         pass
@@ -63,6 +71,7 @@ async def enter_lmtp(client: Client, state: str, login: str) -> None:
 ENTER: dict[str, Callable[[Client, str, str], Coroutine[None, None, None]]] = {
     "imap": enter_imap,
     "pop3": enter_pop3,
+    "sieve": enter_sieve,
     "smtp": enter_smtp,
     "submission": enter_smtp,
     "lmtp": enter_lmtp,

@@ -55,7 +55,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     """POSIX seconds at which that ends, as far as is known; 0: never."""
 
 
-DOORS: Final = ("imap", "pop3", "smtp", "jmap")
+DOORS: Final = ("imap", "pop3", "smtp", "jmap", "sieve")
 """Where programs log in; an app password may be for some of them only. People log in at the "web" page."""
 
 

@@ -1,4 +1,4 @@
-"""Logins that stay open (IMAP, POP3, submission, JMAP's streams): whoever is no longer let in is sent away.
+"""Logins that stay open (at all doors, JMAP's streams too): whoever is no longer let in is sent away.
 
 Told of every change of people, as all caches of them are, whichever node or command made it, and woken when what
 somebody came with ends; then what proves the open logins is read again, many accounts with one question, and at most

@@ -1,4 +1,4 @@
-"""The one driver of SASL exchanges for SMTP, IMAP and POP3 (RFC 4422): mechanism and directory meet here.
+"""The one driver of SASL exchanges for SMTP, IMAP, POP3 and ManageSieve (RFC 4422): mechanism and directory meet here.
 
 The protocol gives `ask`, which sends a challenge and returns the decoded response; it raises `Cancelled` when the
 client sent "*". Base64 and the protocol's framing stay with the protocol.
@@ -69,6 +69,8 @@ class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The protocol, one of `accounts.model.DOORS`."""
     exporter: bytes | None = None
     """RFC 9266: the exporter value with label EXPORTER-Channel-Binding."""
+    conclude: Callable[[bytes], None] | None = None
+    """Takes the data that goes with success, where the protocol has a place for it."""
 
     def bindings(self) -> dict[str, bytes]:
         """The channel bindings at hand, by name."""
@@ -162,7 +164,9 @@ async def _conclude(
         assert keys is not None  # only SCRAM proves by itself
         login = await directory.proved(outcome.login, facts.peer, mechanism, facts.door, keys)
         # RFC 4422 §3.6: data with the success goes as one more challenge where the protocol has no place for it.
-        if await ask(outcome.final):
+        if facts.conclude is not None:
+            facts.conclude(outcome.final)
+        elif await ask(outcome.final):
             raise ResponseMalformed("the last response must be empty")
         return login
     if outcome.malformed:

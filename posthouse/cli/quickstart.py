@@ -21,6 +21,7 @@ LISTEN: Final = (
     ("imaps", 993),
     ("pop3", 110),
     ("pop3s", 995),
+    ("sieve", 4190),
     ("http", 80),
     ("https", 443),
 )

@@ -15,7 +15,7 @@ from posthouse.cli.session import Session, take_session
     "--roles",
     metavar="LIST",
     default="",
-    help="Only these: mx, submission, lmtp, imap, pop3, web, queue, jobs.",
+    help="Only these: mx, submission, lmtp, imap, pop3, sieve, web, queue, jobs.",
 )
 @click.option(
     "--ready-file", metavar="PATH", type=click.Path(path_type=Path), help="Written when all listens."

@@ -236,6 +236,14 @@ def _item(reader: Reader, found: dict[Item, bool]) -> None:
 _ATTRIBUTES: Final = {attribute.value: attribute for attribute in Attribute}
 
 
+def parse_section(specifier: bytes) -> Section:
+    """What stands within BODY[…], by itself. Raises BadSyntax."""
+    reader = Reader(b"[%b]" % specifier)
+    section = _section(reader, b"BODY", Decoding.NONE)
+    reader.end()
+    return section
+
+
 def _section(reader: Reader, name: bytes, decoding: Decoding) -> Section:
     """section or section-binary, with partial."""
     reader.expect(b"[")

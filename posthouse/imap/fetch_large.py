@@ -52,25 +52,32 @@ class Large:
         """What to answer for a section. No: it cannot be given."""
         if section.decoding is not Decoding.NONE:
             return await self._decoded(section)
-        span = find_span(section, self._root, self._size)
+        span = self.span(section)
         if span is None:
             return NIL
         if section.fields:
-            return await self._fields(section, span)
-        partial = section.partial
-        if partial is not None:
-            span = span.partial(partial.offset, partial.length)
-        return Value(b" {%d}\r\n" % (span.end - span.start), span.end - span.start, lambda: self._read(span))
+            octets = await self.fields(section, span)
+            return Value(b" {%d}\r\n%b" % (len(octets), octets))
+        return Value(b" {%d}\r\n" % (span.end - span.start), span.end - span.start, lambda: self.read(span))
 
-    async def _fields(self, section: Section, span: Span) -> Value:
+    def span(self, section: Section) -> Span | None:
+        """Where a section lies: for header fields the whole header, else what is asked for of it. None: nowhere."""
+        span = find_span(section, self._root, self._size)
+        if span is None or section.fields or section.partial is None:
+            return span
+        return span.partial(section.partial.offset, section.partial.length)
+
+    async def fields(self, section: Section, span: Span) -> bytes:
+        """The header fields of a section."""
         length = min(span.end - span.start, limits.IMAP_HEADER_READ)
         header = await self._store.read(self._stored, span.start, length)
         octets = field_filter(section.text, section.fields)(header)
         if section.partial is not None:
             octets = octets[section.partial.offset :][: section.partial.length]
-        return Value(b" {%d}\r\n%b" % (len(octets), octets))
+        return octets
 
-    async def _read(self, span: Span) -> AsyncIterator[bytes]:
+    async def read(self, span: Span) -> AsyncIterator[bytes]:
+        """The octets, in pieces."""
         start = span.start
         while start < span.end:
             length = min(limits.IMAP_WHOLE, span.end - start)
@@ -104,7 +111,7 @@ class Large:
         return Value(head, wanted, lambda: _window(self._decode(span, make()), window.offset, wanted))
 
     async def _decode(self, span: Span, one: Decoder) -> AsyncIterator[bytes]:
-        async for octets in self._read(span):
+        async for octets in self.read(span):
             yield one.feed(octets)
         yield one.finish()
 

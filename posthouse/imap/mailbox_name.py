@@ -17,6 +17,8 @@ from posthouse import limits
 
 SEPARATOR: Final = "/"
 """Between the levels of a name, on the wire as in the store (a test holds them together)."""
+OTHERS: Final = f"Other Users{SEPARATOR}"
+"""The prefix of the Other Users' namespace (RFC 2342 §3)."""
 
 _ENCODED = re.compile(rb"&([^-]*)-")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")

@@ -18,14 +18,13 @@ from posthouse.accounts import mailbox_rights
 from posthouse.accounts.shared_mailboxes import received, visible_names
 from posthouse.errors import NotFound
 from posthouse.imap import acl
+from posthouse.imap.mailbox_name import OTHERS
 from posthouse.imap.refusal import No
 from posthouse.imap.session import Session
 from posthouse.store import grants
 from posthouse.store.account_model import Item
 from posthouse.store.model import SEPARATOR, Account, Mailbox, Role
 
-OTHERS: Final = f"Other Users{SEPARATOR}"
-"""The prefix of the Other Users' namespace (RFC 2342 §3)."""
 _SLASH: Final = "\u2215"
 """Stands for a separator within an address."""
 

@@ -52,7 +52,8 @@ _ARC: Final = ("arc-seal", "arc-message-signature", "arc-authentication-results"
 _NO_SIGNATURES: Final = Signatures(fields=(), found=())
 _NO_CHAIN: Final = Chain(fields=())
 _TOO_MANY: Final = Reply(550, "5.6.0", "From names authors of too many domains")
-_LATER: Final = Reply(451, "4.7.0", "The sender cannot be verified now, try again later")
+# RFC 7208 §8.6
+_LATER: Final = Reply(451, "4.4.3", "The sender cannot be verified now, try again later")
 
 Tell = Callable[[Examination, Authentication, tuple[DmarcFound, ...]], None]
 """Hears of every message that was judged, for reports. Must be quick and must not fail."""

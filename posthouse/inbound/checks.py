@@ -115,7 +115,7 @@ async def header_form(examination: Examination) -> Reply | None:
     return None
 
 
-_NOT_NOW: Final = Reply(451, "4.7.0", "From names an address of this domain and cannot be verified now")
+_NOT_NOW: Final = Reply(451, "4.4.3", "From names an address of this domain and cannot be verified now")
 
 
 class LocalForgery:

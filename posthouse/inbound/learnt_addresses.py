@@ -17,6 +17,7 @@ import msgspec
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.rulings import Leave, LeaveFor, Outgoing
 from posthouse.limits import LEARNT_ADDRESSES, LEARNT_CACHED, LEARNT_KEPT, LEARNT_NAME, LEARNT_PER_MESSAGE
+from posthouse.message.automatic import is_automatic
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.store.interface import Op, Store
@@ -98,8 +99,7 @@ class LearntAddresses:
         if not stale or not await self._is_willing(account_id):
             return []
         headers = Headers.scan(mail.content.head)
-        automatic = (headers.first("auto-submitted") or b"no").strip().lower()
-        if not automatic.startswith(b"no"):
+        if is_automatic(headers):
             return []
         names = _names(headers)
         keys = [each.lower() for each in stale]

@@ -28,7 +28,8 @@ from posthouse.inbound.checks import (
     header_form,
     hop_count,
 )
-from posthouse.inbound.deliver import Deliverer, Handling
+from posthouse.inbound.deliver import Deliverer
+from posthouse.inbound.handling import Handling
 from posthouse.inbound.leave_out import spans_to_leave_out, without_spans
 from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.policy import Policy

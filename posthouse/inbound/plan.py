@@ -16,6 +16,7 @@ from posthouse.errors import Permanent
 from posthouse.inbound.mail import Mail, MailRecipient
 from posthouse.inbound.notices import Notice, NoticeKind
 from posthouse.limits import MAIL_TARGETS
+from posthouse.smtp.grammar import original_recipient
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Account, NewRecipient
 
@@ -42,7 +43,7 @@ class Box(msgspec.Struct, frozen=True):
     account: Account
     address: str
     prefix: bytes
-    """Return-Path and Delivered-To."""
+    """Return-Path and Delivered-To, and Original-Recipient where the sender named one."""
 
 
 class Plan:
@@ -75,7 +76,7 @@ class Plan:
                 return
             target.account = account
             if account.account_id not in self.boxes:
-                prefix = _delivery_fields(self.mail.reverse_path, target.address)
+                prefix = _delivery_fields(self.mail, position, target.address)
                 self.boxes[account.account_id] = Box(account, target.address, prefix)
         elif destination.kind in (DestinationKind.REMOTE, DestinationKind.BACKUP):
             self._queue(self.mail.recipients[position], target)
@@ -104,9 +105,22 @@ class Plan:
             notify = ",".join(word for word in notify.split(",") if word != "SUCCESS") or "NEVER"
         return NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether any recipient has an address that takes the message."""
+        return any(target.failure is None for target in self.targets)
+
+    def recipient_of(self, box: Box) -> MailRecipient:
+        """The recipient that led to an account first."""
+        return self.mail.recipients[self._leading_to(box)[0].position]
+
+    def take_out(self, box: Box) -> None:
+        """What becomes of an account's copy is arranged otherwise."""
+        del self.boxes[box.account.account_id]
+
     def drop(self, box: Box, reply: Reply) -> None:
         """An account can't take its copy after all."""
-        del self.boxes[box.account.account_id]
+        self.take_out(box)
         for target in self._leading_to(box):
             target.failure = reply
 
@@ -209,6 +223,16 @@ async def make_plan(mail: Mail, directory: Directory) -> Plan:
     return plan
 
 
-def _delivery_fields(reverse_path: str, address: str) -> bytes:
+def _delivery_fields(mail: Mail, position: int, address: str) -> bytes:
     # RFC 5321 §4.4: the last host puts the reverse-path at the top; RFC 9228 §3: then by whom it was received.
-    return f"Return-Path: <{reverse_path}>\r\nDelivered-To: {address}\r\n".encode()
+    fields = f"Return-Path: <{mail.reverse_path}>\r\nDelivered-To: {address}\r\n"
+    # RFC 8098 §2.3: and whom the sender named, for receipts.
+    original = _original_recipient(mail.recipients[position].orcpt, utf8=mail.smtputf8)
+    return (fields + (f"Original-Recipient: {original}\r\n" if original else "")).encode()
+
+
+def _original_recipient(orcpt: str, *, utf8: bool) -> str:
+    """RFC 6533 §3: an address outside ASCII stands as it is in a message that is in UTF-8, encoded in others."""
+    wide = orcpt[:6].lower() == "utf-8;"
+    text = original_recipient(orcpt) if utf8 or not wide else orcpt
+    return text if text.isprintable() and (text.isascii() or (wide and utf8)) else ""

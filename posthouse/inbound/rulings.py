@@ -41,6 +41,10 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict, for the store."""
     note: str = ""
     """A line for the timeline."""
+    junk_percent: int = -1
+    """How surely it is junk, from 0 to 100: 50 and more is what goes to Junk (RFC 5235 §2.3); -1: not judged."""
+    virus: int = 0
+    """RFC 5235 §3: 0 not looked at, 1 none … 5 surely one."""
     ops: tuple[Op[Any], ...] = ()
     """To be committed with the copy; of a refused message by themselves."""
 

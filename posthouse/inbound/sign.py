@@ -25,6 +25,7 @@ from posthouse.message.headers import Headers
 from posthouse.msgauth.arc_seal import Sealing, seal
 from posthouse.msgauth.authres import NAME as AUTHENTICATION_RESULTS
 from posthouse.msgauth.authres import AuthResultsError, parse_authres
+from posthouse.msgauth.authres_write import no_chain
 from posthouse.msgauth.dkim_canon import raw_fields
 from posthouse.msgauth.dkim_sign import FORM, SigningKey, load_private_key, sign
 from posthouse.store.model import Content
@@ -102,10 +103,11 @@ class Signer:
         found = Headers.scan(prefix).first(AUTHENTICATION_RESULTS)
         keys = await self._keys_for(self._hostname) or next(iter(self._keys.values()), ())
         key = next((one for one in keys if one.algorithm == "rsa-sha256"), None)
-        if found is None or key is None or not _may_continue(found):
+        results = _to_tell(found, mail.peer) if found is not None else ""
+        if key is None or not results:
             return UNSIGNED
         headers = Headers.scan(prefix + mail.content.beginning()[:MESSAGE_HEADER])
-        sealing = Sealing(results=found.decode("ascii", "replace"), key=key, now=int(mail.received_at))
+        sealing = Sealing(results=results, key=key, now=int(mail.received_at))
         work = _Work(headers, headers.end - len(prefix), mail.content, keys, sealing.now)
         fields = await asyncio.get_running_loop().run_in_executor(self._pool, _seal, work, sealing)
         return Signed(fields=fields, note=f"sealed as {key.domain}" if fields else "")
@@ -134,13 +136,21 @@ class Signer:
         self._read_at = begun
 
 
-def _may_continue(results: bytes) -> bool:
-    """RFC 8617 §5.1: a seal says of the chain before it that it is good, so one that could not be checked gets none."""
+def _to_tell(found: bytes, peer: str) -> str:
+    """Our unfolded results, for the next one to read in the seal's set; empty: nothing may be sealed.
+
+    RFC 8617 §5.1: a seal says of the chain before it that it is good, so one that could not be checked gets none.
+    """
     try:
-        said = (one.result for one in parse_authres(results).results if one.method == "arc")
+        said = (one.result for one in parse_authres(found).results if one.method == "arc")
     except AuthResultsError:  # so many signatures that its end is not read
-        return False
-    return next(said, "none") in ("none", "pass")
+        return ""
+    before = next(said, "")
+    if before not in ("", "none", "pass"):
+        return ""
+    # Tabs are only where the lines were, and no line may have more than 998 octets (RFC 5322 §2.1.1).
+    results = found.decode("ascii", "replace").replace("\t", "\r\n\t")
+    return results if before else f"{results};\r\n\t{no_chain(peer)}"
 
 
 class _Work(msgspec.Struct, frozen=True):

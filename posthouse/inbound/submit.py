@@ -13,6 +13,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.inbound.authors import claimed_addresses
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
+from posthouse.message.automatic import is_automatic
 from posthouse.message.date import format_date
 from posthouse.smtp.replies import Reply
 
@@ -46,8 +47,7 @@ async def null_sender(examination: Examination) -> Reply | None:
     if examination.mail.reverse_path or examination.mail.login is None:
         return None
     kind = (examination.headers.first("content-type") or b"").lower()
-    automatic = (examination.headers.first("auto-submitted") or b"no").lower()
-    if kind.startswith(b"multipart/report") or not automatic.startswith(b"no"):
+    if kind.startswith(b"multipart/report") or is_automatic(examination.headers):
         return None
     return _NULL_SENDER
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,14 +20,11 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.errors import Conflict, NotFound, PosthouseError
-from posthouse.inbound.authors import claimed_addresses
-from posthouse.inbound.mail import Mail, Via, new_trace_id, our_mail
-from posthouse.message.address import ascii_domain
-from posthouse.message.compose import Body, compose, format_mailbox, multipart, text_body
-from posthouse.message.date import format_date
-from posthouse.message.headers import Headers, decode_value
+from posthouse.inbound.answers import Answer, addressed, may_answer, write_answer
+from posthouse.inbound.mail import Mail, Via
+from posthouse.message.compose import Body, multipart, text_body
+from posthouse.message.headers import Headers
 from posthouse.message.html import html_text
-from posthouse.message.threading import message_ids
 from posthouse.store.interface import Op, PutItem, RemoveItem, Store
 from posthouse.store.model import Account
 
@@ -58,41 +54,6 @@ class Vacation(msgspec.Struct, kw_only=True, rename="camel"):
         """Whether mail that comes now is answered."""
         begun = self.from_date is None or now >= self.from_date
         return self.is_enabled and begun and (self.to_date is None or now < self.to_date)
-
-
-# RFC 3834 §2, RFC 5230 §4.6: who never gets an automatic answer.
-_ROBOT: Final = re.compile(
-    r"(?:owner-.*|.*-(?:request|bounces?|owner|outgoing|relay)|mailer-daemon|postmaster|listserv|majordomo"
-    r"|no-?reply|do-?not-?reply|bounces?)(?:[+=].*)?",
-    re.IGNORECASE,
-)
-_ADDRESSED: Final = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc", "apparently-to")
-_LIST: Final = (
-    "list-id",
-    "list-help",
-    "list-subscribe",
-    "list-unsubscribe",
-    "list-post",
-    "list-owner",
-    "list-archive",
-)
-
-
-def may_answer(headers: Headers, reverse_path: str) -> bool:
-    """Whether a message is a person's, by what it says of itself."""
-    local, at, _ = reverse_path.rpartition("@")
-    if not at or _ROBOT.fullmatch(local):
-        return False
-    if any(name in headers for name in _LIST):
-        return False
-    automatic = (headers.first("auto-submitted") or b"no").lower().partition(b";")[0].strip()
-    if automatic != b"no":
-        return False
-    if (headers.first("precedence") or b"").strip().lower() in {b"bulk", b"list", b"junk"}:
-        return False
-    if (headers.first("x-auto-response-suppress") or b"").strip():
-        return False
-    return not (headers.first("content-type") or b"").lower().startswith(b"multipart/report")
 
 
 class VacationResponder:
@@ -147,7 +108,9 @@ class VacationResponder:
         account = await self._store.account_by_id(account_id)
         if account is None or account.disabled or not vacation.holds(now):
             return
-        if mail.reverse_path.casefold() == account.address or not await self._addressed(headers, account):
+        if mail.reverse_path.casefold() == account.address or not await addressed(
+            headers, account, self._directory
+        ):
             return
         key = (
             int.from_bytes(
@@ -188,37 +151,9 @@ class VacationResponder:
             if now - msgspec.json.decode(item.data, type=float) >= limits.VACATION_DAYS * _DAY
         ]
 
-    async def _addressed(self, headers: Headers, account: Account) -> bool:
-        """RFC 5230 §4.5: only what names one of the account's addresses is answered."""
-        for name in _ADDRESSED:
-            for value in headers.all(name):
-                for address in claimed_addresses(value):
-                    if address[0] != "@" and await self._directory.may_send_as(account, address):
-                        return True
-        return False
-
     def _written(self, mail: Mail, headers: Headers, account: Account, vacation: Vacation) -> Mail:
-        now = self._now()
-        trace_id = new_trace_id(now)
-        local, _, domain = account.address.rpartition("@")
-        subject = (
-            vacation.subject or f"Auto: {decode_value(headers.first('subject') or b'') or 'your message'}"
-        )
-        asked = message_ids(headers.first("message-id"))
-        references = [*message_ids(headers.first("references")), *asked][-limits.THREAD_IDS :]
-        fields = [
-            ("From", format_mailbox(account.display_name, local, domain)),
-            ("To", f"<{ascii_domain(mail.reverse_path)}>"),
-            ("Subject", subject[:250]),
-            ("Date", format_date(int(now))),
-            ("Message-ID", f"<{trace_id}@{self._hostname}>"),
-            ("Auto-Submitted", "auto-replied (vacation)"),  # RFC 3834 §3.1.7
-        ]
-        if asked:
-            fields.append(("In-Reply-To", f"<{asked[0].decode('ascii', 'replace')}>"))
-            fields.append(("References", " ".join(f"<{i.decode('ascii', 'replace')}>" for i in references)))
-        raw = compose(fields, _body(vacation))
-        return our_mail(raw, mail.reverse_path, trace_id=trace_id, at=now, notify="NEVER")
+        answer = Answer(subject=vacation.subject or "", body=_body(vacation))
+        return write_answer(mail, headers, account, answer, self._hostname, self._now())
 
 
 def _body(vacation: Vacation) -> Body:

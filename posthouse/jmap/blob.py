@@ -28,7 +28,7 @@ DIGESTS: Final = ("sha-256", "sha-512", "sha")
 _HASHES: Final = {"sha": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 _DATA: Final = frozenset({"data", "data:asText", "data:asBase64"})
 _DEFAULT: Final = ("data", "size")
-TYPES: Final = ("Email", "Mailbox", "Thread")
+TYPES: Final = ("Email", "Mailbox", "Thread", "SieveScript")
 
 
 class DataSource(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -247,6 +247,7 @@ async def lookup(context: Context, arguments: BlobLookupArguments) -> BlobLookup
             "Email": [ids.encode(ids.EMAIL, each) for each in standings],
             "Mailbox": [ids.encode(ids.MAILBOX, box) for s in standings.values() for box, _ in s.places],
             "Thread": [ids.encode(ids.THREAD, threads[each]) for each in standings],
+            "SieveScript": [script[1]] if (script := blobs.SCRIPT.fullmatch(name)) is not None else [],
         }
         found.append({"id": name, "matchedIds": {each: matched[each] for each in arguments.type_names}})
     return BlobLookupAnswer(account_id=arguments.account_id, list_=found, not_found=missing)

@@ -1,19 +1,21 @@
 """Blobs as clients name them: messages, uploads, and parts within them (RFC 8620 §6, RFC 8621 §4.1.4).
 
 `B12` is the message of email 12, `U5` an upload; `B12-1_2` is part 1.2 of it, decoded, and `B12-1_2-1` is part 1 of
-the message within that part; `K…` is a contact's picture (`card_media`). Everything is looked up in the account
-that is named, and in another's only what is shared, so an id of anything else names nothing.
+the message within that part; `K…` is a contact's picture (`card_media`), `S…` a Sieve script's text. Everything is
+looked up in the account that is named, and in another's only what is shared, so an id of anything else names nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from typing import Final
 
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts import sieve_shelf
 from posthouse.errors import NotFound
 from posthouse.jmap import card_media, card_shelf, ids
 from posthouse.jmap.context import Context
@@ -25,6 +27,7 @@ from posthouse.store.model import Stored
 
 MESSAGE: Final = "B"
 UPLOAD: Final = "U"
+SCRIPT: Final = re.compile(r"(S\d{1,19})-([0-9a-f]{12})")
 _BLOB: Final = re.compile(r"([BU]\d{1,19})((?:-\d{1,9}(?:_\d{1,9})*)*)")
 
 
@@ -53,10 +56,17 @@ def of_part(blob_id: str, number: str) -> str:
     return f"{blob_id}-{number.replace('.', '_')}"
 
 
+def of_script(script_id: str, text: str) -> str:
+    """The blob id of a Sieve script's text: another one when the text is another (RFC 8620 §6: blobs do not change)."""
+    return f"{script_id}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+
 async def find(context: Context, account_id: int, blob_id: str) -> Blob | None:
     """A blob of an account; None when there is none."""
     if (medium := card_media.BLOB.fullmatch(blob_id)) is not None:
         return await _medium(context, account_id, *medium.groups())
+    if (script := SCRIPT.fullmatch(blob_id)) is not None:
+        return await _script(context, account_id, blob_id, script[1])
     match = _BLOB.fullmatch(blob_id)
     if match is None:
         return None
@@ -131,6 +141,18 @@ async def _medium(context: Context, account_id: int, card: str, key: str, digest
         items = [each for each in items if names & msgspec.json.decode(each.data)["addressBookIds"].keys()]
     found = card_media.find(items[0].data, key, digest) if items else None
     return Blob(octets=found.octets, media_type=found.media_type) if found is not None else None
+
+
+async def _script(context: Context, account_id: int, blob_id: str, name: str) -> Blob | None:
+    """The text of one of the caller's own Sieve scripts."""
+    number = ids.decode("S", name)
+    if number is None or not context.is_own(account_id):
+        return None
+    for item in await context.store.items(account_id, sieve_shelf.KIND, [number]):
+        text = sieve_shelf.script_of(item).text
+        if of_script(name, text) == blob_id:
+            return Blob(octets=text.encode(), media_type="application/sieve")  # RFC 5228 §6
+    return None
 
 
 async def octets_of(context: Context, blob: Blob) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from posthouse import limits
+from posthouse.sieve.language import CAPABILITIES
 
 CORE: Final = "urn:ietf:params:jmap:core"
 MAIL: Final = "urn:ietf:params:jmap:mail"
@@ -17,6 +18,7 @@ MDN: Final = "urn:ietf:params:jmap:mdn"
 PRINCIPALS: Final = "urn:ietf:params:jmap:principals"
 OWNER: Final = "urn:ietf:params:jmap:principals:owner"
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
+SIEVE: Final = "urn:ietf:params:jmap:sieve"
 WEBPUSH: Final = "urn:ietf:params:jmap:webpush-vapid"
 
 OWN: Final = "urn:posthouse:params:jmap:account"
@@ -74,8 +76,22 @@ def blob(message_size: int) -> dict[str, Any]:
     return {
         "maxSizeBlobSet": message_size,
         "maxDataSources": limits.JMAP_BLOB_SOURCES,
-        "supportedTypeNames": ["Email", "Mailbox", "Thread"],
+        "supportedTypeNames": ["Email", "Mailbox", "Thread", "SieveScript"],
         "supportedDigestAlgorithms": ["sha-256", "sha-512", "sha"],
+    }
+
+
+def sieve() -> dict[str, Any]:
+    """RFC 9661 §1.2.1, what an account may do; the same is said by ManageSieve."""
+    names = sorted(CAPABILITIES)
+    return {
+        "maxSizeScriptName": limits.SIEVE_NAME,
+        "maxSizeScript": limits.SIEVE_SCRIPT,
+        "maxNumberScripts": limits.SIEVE_SCRIPTS,
+        "maxNumberRedirects": limits.SIEVE_REDIRECTS,
+        "sieveExtensions": names,
+        "notificationMethods": ["mailto"] if "enotify" in names else None,
+        "externalLists": None,
     }
 
 
@@ -88,6 +104,7 @@ def of_account(message_size: int) -> dict[str, dict[str, Any]]:
         BLOB: blob(message_size),
         QUOTA: {},
         MDN: {},
+        SIEVE: sieve(),
     }
 
 
@@ -97,14 +114,17 @@ def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         WEBSOCKET: {"url": f"{base.replace('http', 'ws', 1)}/jmap/ws", "supportsPush": True}
     }
+    found[SIEVE] = {"implementation": "Posthouse"}  # RFC 9661 §1.2.1
     if vapid:
         found[WEBPUSH] = {"applicationServerKey": vapid}  # RFC 9749 §3
     return found
 
 
-REVISION: Final = 5
+REVISION: Final = 6
 """Grows when what is offered changes, so that clients fetch the Session object again."""
-KNOWN: Final = frozenset({CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, WEBSOCKET, WEBPUSH, PRINCIPALS})
+KNOWN: Final = frozenset(
+    {CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, SIEVE, WEBSOCKET, WEBPUSH, PRINCIPALS}
+)
 """What `using` may name."""
 
 

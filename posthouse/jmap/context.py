@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from posthouse import limits
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.accounts.shared_mailboxes import granted
+from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.accounts.throttle import Throttle
 from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.outbox import Outbox
@@ -68,6 +69,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     message_size: int
     outbox: Outbox
     learnt_addresses: LearntAddresses
+    sieve_scripts: SieveScripts[Any]
     resolver: Resolver
     unsubscribe: Callable[[str], Awaitable[int | None]]
     """Posts a one-click unsubscription: the HTTP status; None: nobody on the internet is there (RFC 8058)."""

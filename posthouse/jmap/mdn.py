@@ -1,8 +1,7 @@
-"""MDN/send and MDN/parse (RFC 9007): "your message was displayed", written and read (RFC 8098)."""
+"""MDN/send (RFC 9007): "your message was displayed", written (RFC 8098). `mdn_parse` reads."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from typing import Any, Final
@@ -34,9 +33,8 @@ from posthouse.message.compose import (
 )
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
-from posthouse.message.mailboxes import flat, parse_mailbox_list
+from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.message.mime import Part, scan
-from posthouse.message.text import part_text
 from posthouse.message.threading import message_ids
 
 Object = dict[str, Any]
@@ -70,7 +68,8 @@ class Mdn(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=Tr
 
 _SERVER_SET: Final = ("mdnGateway", "originalRecipient", "originalMessageId", "error")
 _ACTIONS: Final = frozenset({"manual-action", "automatic-action"})
-_SENDINGS: Final = frozenset({"mdn-sent-manually", "mdn-sent-automatically"})
+_BY_ITSELF: Final = "mdn-sent-automatically"
+_SENDINGS: Final = frozenset({"mdn-sent-manually", _BY_ITSELF})
 _TYPES: Final = frozenset({"deleted", "dispatched", "displayed", "processed"})
 _FIELD: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
 
@@ -136,10 +135,15 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
         raise Rejected("mdnAlreadySent")
     raw = await blobs.octets_of(context, blob)
     headers = Headers.scan(raw)
-    asking = flat(parse_mailbox_list(headers.first("disposition-notification-to") or b""))
+    asking = _mailboxes(headers, "disposition-notification-to")
     to = list(dict.fromkeys(each.readable_address for each in asking))
-    if not to:
-        raise Rejected("notFound", "the message does not ask for it")  # RFC 9007 §2.1
+    if not to or _is_notification(raw, headers):
+        # RFC 9007 §2.1; RFC 8098 §2.1: never about a notification.
+        raise Rejected("notFound", "the message does not ask for it, or is such a notification itself")
+    if wanted.disposition.sending_mode == _BY_ITSELF and not _may_go_by_itself(asking, headers):
+        raise Rejected(
+            "forbidden", "its sender asks for receipts to somebody else: nobody but a person may send them"
+        )
     if len(to) > limits.MDN_RECIPIENTS:
         raise Rejected("forbidden", "it asks for receipts to too many addresses")
     await _check_recipient(context, wanted.final_recipient or str(sender["email"]))
@@ -161,6 +165,38 @@ async def _send(context: Context, account_id: int, sender: Object, given: Object
         text = str(replies[0]) if replies else "refused"
         raise Rejected("rateLimit" if is_too_much(replies) else "forbidden", text)
     return told, email_id
+
+
+def _is_notification(raw: bytes, headers: Headers) -> bool:
+    is_report = (headers.first("content-type") or b"").lower().startswith(b"multipart/report")
+    return is_report and report_of(scan(raw, headers)) is not None
+
+
+def _mailboxes(headers: Headers, name: str) -> list[Mailbox]:
+    return flat(parse_mailbox_list(headers.first(name) or b""))
+
+
+def _may_go_by_itself(asking: list[Mailbox], headers: Headers) -> bool:
+    """RFC 8098 §2.1: only to the one address that the message came from, or strangers make us write to others."""
+    senders = {_compared(each) for each in _mailboxes(headers, "return-path")}
+    asked = {_compared(each) for each in asking}
+    return len(headers.all("disposition-notification-to")) == len(senders) == 1 and asked == senders
+
+
+def _compared(mailbox: Mailbox) -> tuple[str, str]:
+    return mailbox.local, mailbox.domain.lower()
+
+
+def report_of(root: Part) -> Part | None:
+    """The part of a message that is a notification (RFC 8098 §3.1, RFC 6533 §5)."""
+    kinds = {("message", "disposition-notification"), ("message", "global-disposition-notification")}
+    waiting = [root]
+    while waiting:
+        part = waiting.pop(0)
+        if (part.type, part.subtype) in kinds:
+            return part
+        waiting += part.children
+    return None
 
 
 async def _check_recipient(context: Context, final: str) -> None:
@@ -194,7 +230,7 @@ def _written(
 ) -> tuple[bytes, Object]:
     """(the notification, the properties that were set here)."""
     email = str(sender["email"])
-    final = wanted.final_recipient or f"rfc822; {email}"
+    final = wanted.final_recipient or _typed(ascii_domain(email))
     original = next(iter(message_ids(headers.first("message-id"))), None)
     modes = wanted.disposition
     fields = [
@@ -212,10 +248,10 @@ def _written(
     )
     parts = [
         text_body(text),
-        Body("message/disposition-notification", "7bit" if report.isascii() else "8bit", report),
+        _report_body(report),
     ]
     if wanted.include_original_message:
-        parts.append(message_body(raw))
+        parts.append(_returned(raw, headers))
     body = multipart("report", parts, f"=_{secrets.token_hex(16)}", "; report-type=disposition-notification")
     local, _, domain = ascii_domain(email).rpartition("@")
     subject = wanted.subject or f"Read: {decode_value(headers.first('subject') or b'')}"
@@ -236,95 +272,19 @@ def _written(
     return compose(head, body), told
 
 
-# --- MDN/parse ------------------------------------------------------------------------------------------------
+def _typed(address: str) -> str:
+    """An address with its type (RFC 8098 §3.1.2, RFC 6533 §3)."""
+    return f"rfc822; {address}" if address.isascii() else f"utf-8; {address}"
 
 
-class MdnParseArguments(Arguments, kw_only=True):
-    """RFC 9007 §2.2."""
-
-    blob_ids: list[str]
-
-
-class MdnParseAnswer(Answer, kw_only=True):
-    """RFC 9007 §2.2."""
-
-    parsed: dict[str, Mdn] | None
-    not_parsable: list[str] | None
-    not_found: list[str] | None
+def _report_body(report: bytes) -> Body:
+    if report.isascii():
+        return Body("message/disposition-notification", "7bit", report)
+    # RFC 8098 §3.1: that type is ASCII. RFC 6533 §5: this is its form in UTF-8.
+    return Body("message/global-disposition-notification", "8bit", report)
 
 
-async def parse(context: Context, arguments: MdnParseArguments) -> MdnParseAnswer:
-    """MDN/parse."""
-    account_id = context.account_number(arguments.account_id)
-    if len(arguments.blob_ids) > limits.JMAP_PARSE:
-        raise MethodError("requestTooLarge", f"at most {limits.JMAP_PARSE} blobs")
-    parsed: dict[str, Mdn] = {}
-    not_parsable: list[str] = []
-    not_found: list[str] = []
-    for name in dict.fromkeys(arguments.blob_ids):
-        blob = await blobs.find(context, account_id, name)
-        if blob is None:
-            not_found.append(name)
-            continue
-        found = await asyncio.to_thread(read_mdn, await blobs.octets_of(context, blob))
-        if found is None:
-            not_parsable.append(name)
-        else:
-            parsed[name] = found
-    return MdnParseAnswer(
-        account_id=arguments.account_id,
-        parsed=parsed or None,
-        not_parsable=not_parsable or None,
-        not_found=not_found or None,
-    )
-
-
-def read_mdn(raw: bytes) -> Mdn | None:
-    """The notification in a message; None: there is none (RFC 8098 §3)."""
-    headers = Headers.scan(raw)
-    root = scan(raw, headers)
-    report = _part(root, "message", "disposition-notification")
-    if report is None:
-        return None
-    fields = Headers(raw + b"\r\n\r\n", report.body_start, report.body_end)
-    disposition = _disposition(fields.text("disposition"))
-    if disposition is None:
-        return None
-    text = _part(root, "text", "plain")
-    known = {"reporting-ua", "mdn-gateway", "original-recipient", "final-recipient"}
-    known |= {"original-message-id", "disposition", "error"}
-    others = {
-        decode_value(name): decode_value(value)
-        for name, value in fields.items()
-        if name.lower().decode("ascii", "replace") not in known
-    }
-    return Mdn(
-        subject=headers.text("subject"),
-        text_body=part_text(raw, text) if text is not None else None,
-        include_original_message=len(root.children) > 2,
-        reporting_ua=fields.text("reporting-ua"),
-        disposition=disposition,
-        mdn_gateway=fields.text("mdn-gateway"),
-        original_recipient=fields.text("original-recipient"),
-        final_recipient=fields.text("final-recipient"),
-        original_message_id=fields.text("original-message-id"),
-        error=[decode_value(value) for value in fields.all("error")] or None,
-        extension_fields=others or None,
-    )
-
-
-def _part(root: Part, kind: str, subtype: str) -> Part | None:
-    waiting = [root]
-    while waiting:
-        part = waiting.pop(0)
-        if (part.type, part.subtype) == (kind, subtype):
-            return part
-        waiting += part.children
-    return None
-
-
-def _disposition(text: str | None) -> Disposition | None:
-    match = re.match(r"\s*([a-z-]+)\s*/\s*([a-z-]+)\s*;\s*([a-z-]+)", (text or "").lower())
-    if match is None:
-        return None
-    return Disposition(action_mode=match[1], sending_mode=match[2], type=match[3])
+def _returned(raw: bytes, headers: Headers) -> Body:
+    if raw[: headers.end].isascii():
+        return message_body(raw)
+    return Body("message/global", "8bit", raw)  # RFC 6533 §5

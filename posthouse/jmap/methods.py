@@ -21,10 +21,13 @@ from posthouse.jmap import (
     mailbox_query,
     mailbox_set,
     mdn,
+    mdn_parse,
     principal,
     push_subscription,
     quota,
     share_notification,
+    sieve_script,
+    sieve_set,
     snippet,
     submission,
     submission_set,
@@ -39,6 +42,7 @@ from posthouse.jmap.capabilities import (
     MDN,
     PRINCIPALS,
     QUOTA,
+    SIEVE,
     SUBMISSION,
     VACATION,
 )
@@ -104,7 +108,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "Blob/lookup": Method(BLOB, blob.BlobLookupArguments, blob.lookup),
     # RFC 9007
     "MDN/send": Method(MDN, mdn.MdnSendArguments, mdn.send),
-    "MDN/parse": Method(MDN, mdn.MdnParseArguments, mdn.parse),
+    "MDN/parse": Method(MDN, mdn_parse.MdnParseArguments, mdn_parse.parse),
     # RFC 9425
     "Quota/get": Method(QUOTA, GetArguments, quota.get),
     "Quota/changes": Method(QUOTA, ChangesArguments, quota.changes),
@@ -120,6 +124,12 @@ METHODS: Final[Mapping[str, Method]] = {
     "ContactCard/query": Method(CONTACTS, QueryArguments, contact_query.query),
     "ContactCard/queryChanges": Method(CONTACTS, QueryChangesArguments, contact_query.query_changes),
     "ContactCard/copy": Method(CONTACTS, CopyArguments, contact_copy.copy_cards),
+    # RFC 9661
+    "SieveScript/get": Method(SIEVE, GetArguments, sieve_script.TYPE.get),
+    "SieveScript/changes": Method(SIEVE, ChangesArguments, sieve_script.TYPE.changes),
+    "SieveScript/set": Method(SIEVE, sieve_set.SieveSetArguments, sieve_set.set_scripts),
+    "SieveScript/query": Method(SIEVE, QueryArguments, sieve_script.query),
+    "SieveScript/validate": Method(SIEVE, sieve_script.ValidateArguments, sieve_script.validate),
     # RFC 9670
     "Principal/get": Method(PRINCIPALS, GetArguments, principal.get),
     "Principal/changes": Method(PRINCIPALS, ChangesArguments, principal.changes),

@@ -48,7 +48,7 @@ class CreateArguments(PasswordArguments, kw_only=True):
 
     name: Name
     scope: tuple[str, ...] = ()
-    """Of "imap", "pop3", "smtp", "jmap"; empty: all."""
+    """Of "imap", "pop3", "smtp", "jmap", "sieve"; empty: all."""
     expires_at: Seconds = 0
     """POSIX seconds; 0: never."""
 

@@ -116,12 +116,18 @@ def _hashed(signatures: Signatures, raw: bytes, end: int) -> dict[BodyForm, Body
 
 
 def _passed_at_arrival(prefix: bytes) -> frozenset[str] | None:
-    """The marks (RFC 6008) of signatures that passed, in the field that we ourselves wrote; None: we wrote none."""
+    """The marks of signatures that passed, in the field that we ourselves wrote; None: we wrote none.
+
+    RFC 6008 §4: what is said to have passed and not to have passed is said of two, and counts for neither.
+    """
     for value in Headers.scan(prefix).all("authentication-results"):
         try:
             found = parse_authres(value)
         except AuthResultsError:
             continue
-        passed = (one for one in found.results if (one.method, one.result) == ("dkim", "pass"))
-        return frozenset(one.properties.get("header.b", "") for one in passed)
+        told = [
+            (one.result, one.properties.get("header.b", "")) for one in found.results if one.method == "dkim"
+        ]
+        passed = {mark for result, mark in told if result == "pass"}
+        return frozenset(passed.difference(mark for result, mark in told if result != "pass"))
     return None

@@ -74,6 +74,11 @@ class Surveyor:
         self._rspamd = rspamd
         self._clamav = clamav
 
+    @property
+    def scans(self) -> bool:
+        """Whether a virus scanner looks at mail."""
+        return self._clamav is not None
+
     async def look(self, letter: Letter, trapped: str = "") -> Survey:
         """Everything about a message. `trapped`: what its peer did in a trap, in words. Raises Temporary, Permanent."""
         survey = Survey(letter=letter)

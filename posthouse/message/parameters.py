@@ -39,7 +39,7 @@ def parse_media_type(raw: bytes) -> tuple[str, str, Parameters]:
 
 
 def _read_media_type(raw: bytes) -> tuple[str, str, Parameters]:
-    text = _without_comments(decode_unlabelled(raw))
+    text = without_comments(decode_unlabelled(raw))
     match = _TYPE.match(text)
     if match is None:
         return "", "", parse_parameters(text)
@@ -51,7 +51,7 @@ _remembered: Final = lru_cache(MEDIA_TYPES_KEPT)(_read_media_type)
 
 def parse_disposition(raw: bytes) -> tuple[str, Parameters]:
     """(disposition type in lower case, parameters) of a Content-Disposition value."""
-    text = _without_comments(decode_unlabelled(raw))
+    text = without_comments(decode_unlabelled(raw))
     match = _TYPE.match(text)
     if match is None or "=" in match[1]:  # a bare `filename=…`: RFC 2183 §2.8, unknown is attachment
         return "attachment", parse_parameters(";" + text)
@@ -147,7 +147,7 @@ def extended_value(value: str) -> str:
     return "utf-8''" + quote(value.encode("utf-8"), safe="!#$&+-.^_`|~")
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
     """The text with its comments (RFC 2045 §5.1 allows them) made blank; parentheses within quoted strings stay."""
     if "(" not in text:
         return text

@@ -102,9 +102,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         except Broken as fault:
             return Arc(result=Result.FAIL, sealers=sealers, reason=str(fault))
         except (KeyProblem, SignatureProblem) as problem:
-            # RFC 8617 §5.2.1: a key that cannot be asked for now is no failed chain.
-            result = Result.TEMPERROR if problem.result is Result.TEMPERROR else Result.FAIL
-            return Arc(result=result, sealers=sealers, reason=problem.reason)
+            # RFC 8617 §5.2.1: every error is a failure, also where a key cannot be asked for now.
+            return Arc(result=Result.FAIL, sealers=sealers, reason=problem.reason)
         return Arc(result=Result.PASS, sealers=sealers)
 
     async def _check_signature(

@@ -34,6 +34,11 @@ def write_authres(host: str, found: Authentication) -> bytes:
     return _folded(f"Authentication-Results: {host}", items)
 
 
+def no_chain(address: str) -> str:
+    """What the first sealer says of the chain before it, and of the peer that brought the message (RFC 8617 §6)."""
+    return _item("arc", Result.NONE, "", **{"smtp.remote-ip": address})
+
+
 def write_vouched(host: str, said: AuthResults) -> bytes:
     """The findings of another host of ours in our name: the same results, and who found them, with their CRLF."""
     items = []

@@ -24,6 +24,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 _LENGTH: Final = re.compile(r"[0-9]{1,76}")
 _FIELD_NAMES: Final = re.compile(r"[!-9;-~]++(?::[!-9;-~]++)*+")
 _SELECTOR: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
+_MARK: Final = 8
 _FORMS: Final = {"relaxed": True, "simple": False}
 ALGORITHMS: Final = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 """a= → k= of the key. RFC 8301 §3.1: rsa-sha1 must not be used any more."""
@@ -53,22 +54,32 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     header_relaxed: bool
     body: BodyForm
     expires: int | None = None
+    mark: str = ""
+    """By which it is told from the others of the message (`marks`)."""
 
     @property
     def key_name(self) -> str:
         """Where its key is published (RFC 6376 §3.6.2.1)."""
         return f"{self.selector}._domainkey.{self.domain}"
 
-    @property
-    def mark(self) -> str:
-        """RFC 6008 §4: the first characters of b=."""
-        return _mark(self.field)
+
+def marks(fields: Sequence[RawField]) -> list[str]:
+    """RFC 6008 §4: of each signature the first characters of b=, eight, or as many as tell it from the others."""
+    values = [_value_text(field) for field in fields]
+    return [value[: max(_MARK, *(_alike(value, other) + 1 for other in values))] for value in values]
 
 
-def _mark(field: RawField) -> str:
+def _alike(value: str, other: str) -> int:
+    """How many characters two values begin with alike; what is the same cannot be told apart."""
+    if value == other:
+        return 0
+    return next((at for at, (a, b) in enumerate(zip(value, other, strict=False)) if a != b), len(other))
+
+
+def _value_text(field: RawField) -> str:
     found = _B.search(field.value)
     value = found[0].partition(b"=")[2] if found is not None else b""
-    return b"".join(value.split())[:8].decode("ascii", "replace")
+    return b"".join(value.split()).decode("ascii", "replace")
 
 
 def tags_of(field: RawField) -> dict[str, str]:
@@ -93,7 +104,8 @@ def signature_from(field: RawField, tags: dict[str, str], *, of_arc: bool = Fals
         if not tags.get(name) and not (of_arc and name == "h" and name in tags):
             raise SignatureProblem(Result.NEUTRAL, f"{name}= is missing")
     algorithm, domain, selector = key_of(tags)
-    identity = tags.get("i", f"@{domain}") if "v" in tags else f"@{domain}"
+    # RFC 8617 §4.1.2: in ARC i= is the instance, and a v= says nothing.
+    identity = f"@{domain}" if of_arc else tags.get("i", f"@{domain}")
     if not _is_within(identity, domain):
         raise SignatureProblem(Result.NEUTRAL, "i= is not in d=")
     names = _arc_names(tags["h"]) if of_arc else _signed_names(tags["h"])

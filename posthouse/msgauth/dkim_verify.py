@@ -23,6 +23,7 @@ from posthouse.msgauth.dkim_signature import (
     added_field,
     header_digest,
     identity_domain,
+    marks,
     read_signature,
 )
 from posthouse.msgauth.results import Dkim, Result
@@ -54,7 +55,12 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
                 found.append(read_signature(field))
             except SignatureProblem as problem:
                 found.append(Dkim(result=problem.result, reason=problem.reason))
-        return cls(fields=fields, found=tuple(found))
+        told = iter(marks([one.field for one in found if isinstance(one, Signature)]))
+        named = (
+            msgspec.structs.replace(one, mark=next(told)) if isinstance(one, Signature) else one
+            for one in found
+        )
+        return cls(fields=fields, found=tuple(named))
 
     @property
     def forms(self) -> frozenset[BodyForm]:

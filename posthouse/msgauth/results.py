@@ -63,7 +63,7 @@ class Dkim(msgspec.Struct, frozen=True, kw_only=True):
     key_bits: int = 0
     reason: str = ""
     mark: str = ""
-    """The first characters of b=, by which RFC 6008 tells signatures apart."""
+    """The first characters of b=, by which RFC 6008 §4 tells signatures apart."""
 
     @property
     def passed(self) -> bool:
@@ -75,7 +75,7 @@ class Arc(msgspec.Struct, frozen=True, kw_only=True):
     """The chain of ARC seals (RFC 8617)."""
 
     result: Result
-    """PASS, FAIL or NONE; TEMPERROR while its keys cannot be asked for."""
+    """PASS, FAIL or NONE (RFC 8617 §4.4)."""
     sealers: tuple[str, ...] = ()
     """The domains that sealed, in order."""
     reason: str = ""

@@ -1,8 +1,8 @@
 """The DNS records that a domain of ours needs: for others to bring mail, to believe ours, and for programs to find us.
 
 MX (RFC 5321 §5.1), SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989), TLS reports (RFC 8460 §3), MTA-STS (RFC 8461
-§3.1), SRV (RFC 6186, RFC 8314 §5.1), TLSA (RFC 7672 §3.1), CAA (RFC 8659) and PTR. Pure: keys, certificate and
-addresses come in.
+§3.1), SRV (RFC 6186, RFC 8314 §5.1, RFC 5804 §1.8), TLSA (RFC 7672 §3.1), CAA (RFC 8659) and PTR. Pure: keys,
+certificate and addresses come in.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from posthouse.store.model import Domain, DomainKind
 
 PREFERENCE: Final = 10
 BACKUP_PREFERENCE: Final = 20
-SERVICES: Final = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
-"""SRV names (RFC 6186 §3, RFC 8314 §5.1) that are also our listeners' names."""
+SERVICES: Final = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3", "sieve")
+"""SRV names (RFC 6186 §3, RFC 8314 §5.1, RFC 5804 §1.8) that are also our listeners' names."""
 
 _STRING: Final = 255  # RFC 1035 §3.3: octets of one character-string
 
@@ -202,7 +202,7 @@ def _services(name: str, facts: PlanFacts) -> Iterator[DnsRecord]:
     for service in SERVICES:
         if (port := facts.ports.get(service)) is None:
             continue
-        first = 0 if service.endswith("s") else 1  # RFC 8314 §5.1: TLS from the first byte preferred
+        first = int(f"{service}s" in SERVICES)  # RFC 8314 §5.1: TLS from the first byte preferred
         value = f"{first} 1 {port} {facts.name}."
         yield _record(
             f"_{service}._tcp.{name}", "SRV", value, "mail programs find us by the address alone", "SRV"

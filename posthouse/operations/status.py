@@ -41,8 +41,6 @@ class HouseFacts(msgspec.Struct, frozen=True, kw_only=True):
     own_certificate: bool
     """Whether the administrator gave one (else it is self-signed, made by us)."""
     connections: int
-    reserved: tuple[str, ...]
-    """Listeners that are configured but not served by this version."""
 
 
 class HouseStatus:
@@ -108,8 +106,6 @@ class HouseStatus:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._started_at))
         findings = [fine("server", f"runs since {since}")]
         findings += [fine(name, f"listens on {', '.join(bound)}") for name, bound in listening.items()]
-        for name in self._facts.reserved:
-            findings.append(look(name, "is configured but not served", f"remove listen.{name}"))
         served = [*listening, *(name for host in self._facts.household.alive() for name in host.ports)]
         for name, why in (("smtp", "no mail comes in"), ("submission", "nobody can send")):
             if not any(other.startswith(name) for other in served):

@@ -28,7 +28,7 @@ from posthouse.message.compose import (
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
 from posthouse.outbound.dsn_words import OPENINGS, paragraph, words_for
-from posthouse.smtp.grammar import decode_xtext, is_xtext
+from posthouse.smtp.grammar import decode_xtext, is_xtext, original_recipient
 from posthouse.smtp.replies import Reply
 
 
@@ -80,6 +80,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """"7BIT" or "8BITMIME"."""
     smtputf8: bool
     reverse_path: str = ""
+    orcpt: str = ""
 
 
 def wanted(reverse_path: str, notify: str, action: str) -> bool:
@@ -239,26 +240,6 @@ def _recipient_fields(recipient: DsnRecipient) -> list[tuple[str, str]]:
 
 def _ascii(text: str) -> str:
     return text.encode("ascii", "replace").decode()
-
-
-def original_recipient(orcpt: str) -> str:
-    """ORCPT as the field shows it: `type; address`, decoded (RFC 3464 §2.3.1, RFC 6533 §3); empty: none."""
-    kind, semicolon, address = orcpt.partition(";")
-    if not semicolon:
-        return ""
-    if kind.lower() == "utf-8":
-        plain = _UNITEXT.sub(_unescape, address)
-        # RFC 6533 §3: what does not conform is copied without alteration.
-        return f"{kind}; {plain if plain.isprintable() else address}"
-    return f"{kind}; {decode_xtext(address) if is_xtext(address) else address}"
-
-
-_UNITEXT: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-
-
-def _unescape(match: re.Match[str]) -> str:
-    number = int(match[1], 16)
-    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else match[0]
 
 
 # --- what is returned ---------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ async def bring_home(lease: Lease, store: Store, carry: Carry, now: float) -> tu
                 body=message.body,
                 smtputf8=message.smtputf8,
                 reverse_path=message.reverse_path,
+                orcpt=one.orcpt,
             )
         )
         copies = {op.account_id for op in found if isinstance(op, AddEmail)}

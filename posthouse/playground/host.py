@@ -36,7 +36,7 @@ PUBLISHED = {
 }
 """The ports that every host of the playground uses, unless they are asked to be free ones."""
 
-OFFERED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "http", "https")
+OFFERED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "http", "https")
 """What the playground's hosts listen on."""
 
 CONFIGURATION = """\

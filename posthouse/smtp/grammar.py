@@ -175,3 +175,23 @@ def decode_xtext(text: str) -> str:
     if not is_xtext(text):
         raise ValueError(text)
     return _XTEXT_PAIR.sub(lambda pair: chr(int(pair[1], 16)), text)
+
+
+def original_recipient(orcpt: str) -> str:
+    """ORCPT as the field shows it: `type; address`, decoded (RFC 3464 §2.3.1, RFC 6533 §3); empty: none."""
+    kind, semicolon, address = orcpt.partition(";")
+    if not semicolon:
+        return ""
+    if kind.lower() == "utf-8":
+        plain = _UNITEXT.sub(_unescape, address)
+        # RFC 6533 §3: what does not conform is copied without alteration.
+        return f"{kind}; {plain if plain.isprintable() else address}"
+    return f"{kind}; {decode_xtext(address) if is_xtext(address) else address}"
+
+
+_UNITEXT: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+
+
+def _unescape(match: re.Match[str]) -> str:
+    number = int(match[1], 16)
+    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else match[0]

@@ -23,6 +23,8 @@ class Reply(msgspec.Struct, frozen=True):
     enhanced: str
     """"2.1.0"; empty where none belongs: greeting, EHLO and HELO, 3xx (RFC 2034 §4)."""
     text: str
+    utf8: bool = False
+    """The peer takes text that is not ASCII (RFC 6531 §3.7.4.1: it asked for SMTPUTF8)."""
 
     @property
     def accepted(self) -> bool:
@@ -53,6 +55,9 @@ class Reply(msgspec.Struct, frozen=True):
             text = "".join(character if character.isprintable() else "?" for character in text)
         begin = f"{self.code}{mark}{self.enhanced} " if self.enhanced else f"{self.code}{mark}"
         # RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets with code and CRLF.
+        if self.utf8:
+            octets = (begin + text).encode("utf-8", "backslashreplace")[: SMTP_REPLY_LINE - 2]
+            return octets.decode("utf-8", "ignore").encode() + b"\r\n"  # no character is cut in two
         return (begin + text).encode("ascii", "backslashreplace")[: SMTP_REPLY_LINE - 2] + b"\r\n"
 
     def cut(self, most: int) -> Reply:

@@ -26,7 +26,7 @@ NAME: Final = "mail.example.test"
 """What people type, and the certificate has."""
 ANN: Final = ("ann@example.test", "secret-of-ann")
 HOSTS: Final = {"mx1": 11, "mx2": 12, "in1": 21, "in2": 22}
-ROLES: Final = {"mx": "mx,submission,queue", "in": "imap,pop3,web,jobs"}
+ROLES: Final = {"mx": "mx,submission,queue", "in": "imap,pop3,sieve,web,jobs"}
 
 
 class Site:

@@ -22,9 +22,12 @@ from tests.kits.queue import QueueKit
 from tests.kits.replacing import ReplaceKit
 from tests.kits.saved_dates import SavedDateKit
 from tests.kits.sieve_scripts import SieveScriptKit
+from tests.kits.sieving import FilingKit, SendingKit, post
 from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
 from tests.kits.trust import TrustKit
+
+__all__ = ["post"]
 
 
 class TestMailboxes(MailboxKit):
@@ -124,4 +127,12 @@ class TestMetadata(MetadataKit):
 
 
 class TestSieveScripts(SieveScriptKit):
+    pass
+
+
+class TestFiling(FilingKit):
+    pass
+
+
+class TestSending(SendingKit):
     pass

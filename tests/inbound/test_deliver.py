@@ -6,7 +6,7 @@ import pytest
 
 from posthouse.errors import OverQuota, Permanent, StoreUnavailable, Temporary
 from posthouse.inbound.bounceable import Standing
-from posthouse.inbound.deliver import Handling
+from posthouse.inbound.handling import Handling
 from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
 from posthouse.inbound.rulings import Place, Ruling
@@ -31,6 +31,29 @@ async def test_a_copy_has_return_path_delivered_to_and_received_in_front(house):
         b"From: eve@elsewhere.test\r\nSubject: hello\r\n\r\ntext\r\n"
     ]
     assert [(d.address, d.uid) for d in result.delivered] == [("alice+shop@example.test", 1)]
+
+
+@pytest.mark.parametrize(
+    ("orcpt", "smtputf8", "shown"),
+    [
+        ("rfc822;Support+2BX@elsewhere.test", False, b"rfc822; Support+X@elsewhere.test"),
+        ("utf-8;wei\\x{DF}@elsewhere.test", False, b"utf-8;wei\\x{DF}@elsewhere.test"),
+        ("utf-8;wei\\x{DF}@elsewhere.test", True, "utf-8; wei\u00df@elsewhere.test".encode()),
+        ("utf-8;wei\u00df@elsewhere.test", True, "utf-8; wei\u00df@elsewhere.test".encode()),
+        ("utf-8;wei\u00df@elsewhere.test", False, None),
+        ("rfc822;x+0D+0AX-Put-In:+20yes", True, None),
+        ("rfc822;wei+DF@elsewhere.test", True, None),
+        ("nonsense", False, None),
+        ("", False, None),
+    ],
+)
+async def test_whom_the_sender_named_is_told(house, orcpt: str, smtputf8: bool, shown: bytes | None):
+    """RFC 8098 §2.3, RFC 6533 §5: beside Return-Path, so that a receipt can say it."""
+    await deliver(house, MailRecipient("one@example.test", "", orcpt), smtputf8=smtputf8)
+    (copy,) = await house.inbox("alice")
+    assert copy.startswith(b"Return-Path: <eve@elsewhere.test>\r\nDelivered-To: alice@example.test\r\n")
+    told = [line for line in copy.split(b"\r\n") if line.lower().startswith((b"original", b"x-put"))]
+    assert told == ([b"Original-Recipient: " + shown] if shown is not None else [])
 
 
 COPIES = [

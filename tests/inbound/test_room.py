@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from posthouse.errors import OverQuota
-from posthouse.inbound.deliver import Handling
+from posthouse.inbound.handling import Handling
 from posthouse.inbound.mail import MailRecipient, Via
 from posthouse.inbound.notices import NoticeKind
 from posthouse.inbound.rulings import Place, Ruling

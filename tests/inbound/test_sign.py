@@ -13,7 +13,9 @@ from posthouse.errors import StoreUnavailable
 from posthouse.inbound.checks import Examination
 from posthouse.inbound.mail import Via
 from posthouse.inbound.sign import Signer
+from posthouse.message.headers import Headers
 from posthouse.msgauth.arc import Chain
+from posthouse.msgauth.authres import parse_authres
 from posthouse.msgauth.dkim_sign import key_record, make_private_key, private_pem
 from posthouse.msgauth.results import Arc, Result
 from posthouse.store.trust import DkimKey, KeyState
@@ -244,6 +246,23 @@ async def test_a_chain_that_was_not_found_good_is_not_said_to_be(signing: Signin
     first = await forwarded(signing, b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n")
     second = await forwarded(signing, first, AUTHRES.replace(b"\tdmarc", b"\t" + arc + b";\r\n\tdmarc"))
     assert second.count(b"ARC-Seal: ") == seals
+
+
+async def test_a_seal_tells_of_the_first_peer_and_in_short_lines(signing: Signing):
+    """RFC 8617 §6: the address that the chain began with; RFC 5322 §2.1.1: as folded as our own results."""
+    many = b"".join(b"\tdkim=pass header.d=elsewhere.test header.b=%08d;\r\n" % one for one in range(30))
+    results = AUTHRES.replace(b"\tdmarc", many + b"\tdmarc")
+    first = await forwarded(signing, b"From: eve@elsewhere.test\r\nSubject: x\r\n\r\ntext\r\n", results)
+    told = Headers.scan(first).first("arc-authentication-results")
+    assert told is not None and told.startswith(b"i=1;")
+    (arc,) = [one for one in parse_authres(told.partition(b";")[2]).results if one.method == "arc"]
+    assert (arc.result, arc.properties) == ("none", {"smtp.remote-ip": "192.0.2.1"})
+    assert max(map(len, first.split(b"\r\n"))) < 200
+    assert (await validated(first)).result is Result.PASS
+    again = Headers.scan(
+        await forwarded(signing, first, results.replace(b"\tdmarc", b"\tarc=pass;\r\n\tdmarc"))
+    )
+    assert (again.first("arc-authentication-results") or b"").count(b"\tarc=") == 1
 
 
 async def test_nothing_is_sealed_unless_configured(signing: Signing):

@@ -113,6 +113,7 @@ async def test_the_client_is_shown_where_configured(tmp_path):
     [
         (b"", "550 5.7.1"),
         (b"Auto-Submitted: no\r\n", "550 5.7.1"),
+        (b"Auto-Submitted: (written by hand) no\r\n", "550 5.7.1"),
         (b"Auto-Submitted: auto-replied\r\n", "250 2.0.0"),
         (b"Content-Type: Multipart/Report; boundary=x\r\n", "250 2.0.0"),
     ],

@@ -6,9 +6,12 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
+from posthouse.inbound.answers import may_answer
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.vacation import KIND, Operations, Vacation, VacationResponder
+from posthouse.message.headers import Headers
 from posthouse.store.account_model import States
 from posthouse.store.interface import AddAccount, PutItem
 from posthouse.store.model import Account
@@ -86,3 +89,20 @@ async def test_a_domain_outside_ascii_is_answered_by_its_a_label(house: SmallHou
     answer = await answer_to(house, "x@bücher.test")
     assert b"\r\nTo: <x@xn--bcher-kva.test>\r\n" in answer.content.head
     assert not answer.smtputf8
+
+
+@pytest.mark.parametrize(
+    ("fields", "answered"),
+    [
+        ("Subject: hello\n", True),
+        ("Auto-Submitted: no (really)\n", True),
+        ("Auto-Submitted: no\nAuto-Submitted: auto-generated\n", False),
+        ("Auto-Submitted: auto-replied; x=y\n", False),
+        ("Precedence: bulk\n", False),
+        ("List-Id: <x.test>\n", False),
+        ("Content-Type: Multipart/Report; boundary=x\n", False),
+    ],
+)
+def test_what_a_program_wrote_is_not_answered(fields: str, answered: bool) -> None:
+    """RFC 3834 §2, §5."""
+    assert may_answer(Headers.scan(f"{fields}\ntext\n".encode()), "x@far.test") is answered

@@ -23,6 +23,7 @@ USING = [
     "urn:ietf:params:jmap:mdn",
     "urn:ietf:params:jmap:contacts",
     "urn:ietf:params:jmap:principals",
+    "urn:ietf:params:jmap:sieve",
     "urn:posthouse:params:jmap:account",
 ]
 NOW = 1_793_600_000

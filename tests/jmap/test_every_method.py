@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from posthouse import limits
+from posthouse.accounts import sieve_shelf
 from posthouse.config import Limits
 from posthouse.jmap.admin import COMMANDS
 from posthouse.jmap.capabilities import ADMIN
@@ -36,7 +37,7 @@ EVERYWHERE: Final = {
     "willDestroy": "an object may be changed and destroyed in one call: both are done (RFC 8620 §5.3: MAY)",
     "singleton": "there may be many",
     "fromAccountNotSupportedByMethod": "tests/jmap/test_sharing.py",
-    "alreadyExists": "nothing forbids the same twice (RFC 8620 §5.4)",
+    "alreadyExists": "of what may not be twice it is shown; nothing else forbids it (RFC 8620 §5.4)",
 }
 REASONS: Final = {key: why for table in TABLES for key, why in table.REASONS.items()}
 WRITTEN: Final = [case for table in TABLES for case in table.CASES]
@@ -195,6 +196,7 @@ async def _furnish(made: Asker) -> None:
     for name, octets in (
         ("upload", letter("Uploaded").replace("\n", "\r\n").encode()),
         ("nomail", b"\r\nno header"),
+        ("script", b"keep;\r\n"),
         ("vcard", b"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Dan\r\nUID:dan\r\nEND:VCARD\r\n"),
     ):
         response = await alice.http.post(f"/jmap/upload/{alice.account_id}/", content=octets)
@@ -278,19 +280,21 @@ def wrong(asker: Asker, case: Case, name: str, answer: dict[str, Any]) -> str:
     return ""
 
 
-ITEM_TYPES: Final = {
+LIMITED: Final = {
     "Identity": IDENTITY,
     "AddressBook": BOOKS,
     "ContactCard": CARDS,
     "EmailSubmission": SUBMISSION,
+    "sieve_shelf": sieve_shelf,
 }
+"""Where a limit stands that is not looked up in `limits`."""
 
 
 async def _under(asker: Asker, case: Case, patch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
     """The answer under the conditions of a case."""
     for key, value in case.limits.items():
         kind, _, most = key.partition(".")
-        patch.setattr(ITEM_TYPES[kind] if most else limits, most or key, value)
+        patch.setattr(LIMITED[kind] if most else limits, most or key, value)
     alice = asker.house.accounts["alice@example.test"]
     set_quota = ("AdminAccount/set", {"address": alice.address})
     brake = asker.house.app.house.junk.sending

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse import limits
+from posthouse.jmap.mdn_parse import read_mdn
 from posthouse.store.interface import Enqueue, Op
 from posthouse.store.model import Content
 from tests.jmap.conftest import Client, letter
@@ -127,3 +129,71 @@ async def test_an_address_outside_ascii_stays_one(alice: Client, monkeypatch: py
     assert [one.address for one in receipt.message.recipients] == ["weiß@far.test"]
     assert isinstance(receipt.content, Content)
     assert "\r\nTo: <weiß@far.test>\r\n".encode() in receipt.content.beginning()
+
+
+AUTOMATIC = {"actionMode": "automatic-action", "sendingMode": "mdn-sent-automatically", "type": "processed"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ("Return-Path: <bob@EXAMPLE.test>\nDisposition-Notification-To: Bob <bob@example.test>\n", None),
+        ("Return-Path: <x@example.test>\nDisposition-Notification-To: <bob@example.test>\n", "forbidden"),
+        ("Return-Path: <Bob@example.test>\nDisposition-Notification-To: <bob@example.test>\n", "forbidden"),
+        ("Return-Path: <>\nDisposition-Notification-To: <bob@example.test>\n", "forbidden"),
+        ("Disposition-Notification-To: <bob@example.test>\n", "forbidden"),
+        ("Return-Path: <bob@example.test>\n" + ASKS.replace("\n", ", <x@example.test>\n"), "forbidden"),
+        ("Return-Path: <bob@example.test>\n" + ASKS + ASKS, "forbidden"),
+    ],
+)
+async def test_no_receipt_goes_by_itself_to_somebody_else(
+    alice: Client, fields: str, error: str | None
+) -> None:
+    """RFC 8098 §2.1: only to the one address in Return-Path; for others somebody must be asked."""
+    email = await alice.add(letter("Important", more=fields))
+    answer = (await send(alice, email, disposition=AUTOMATIC))[0][1]
+    assert (answer["notSent"] or {}).get("m", {}).get("type") == error
+    if error:
+        assert (await send(alice, email))[0][1]["notSent"] is None  # who was asked may say yes
+
+
+async def test_a_receipt_is_not_answered_by_one(alice: Client) -> None:
+    """RFC 8098 §2.1."""
+    report = (
+        'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"\n\n'
+        "--b\n\nRead.\n--b\nContent-Type: message/%sdisposition-notification\n\n"
+        "Final-Recipient: rfc822;bob@example.test\nDisposition: manual-action/MDN-sent-manually; displayed\n--b--\n"
+    )
+    for kind in ("", "global-"):
+        raw = f"From: bob@example.test\nMessage-ID: <{kind}r@x>\n{ASKS}{report % kind}"
+        assert (await send(alice, await alice.add(raw)))[0][1]["notSent"]["m"]["type"] == "notFound"
+
+
+async def test_comments_stand_anywhere_in_a_disposition() -> None:
+    """RFC 8098 §2.3, §3.2.6: what reads it must take them; RFC 6533 §5: of either type."""
+    said = "(a) manual-action (b) / (c;d) MDN-sent-manually (e) ; (f/g) Displayed (h) / error"
+    for kind in ("disposition-notification", "global-disposition-notification"):
+        found = read_mdn(
+            b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\nRead.\r\n--b\r\n"
+            + f"Content-Type: message/{kind}\r\n\r\nDisposition: {said}\r\n".encode()
+            + "Final-Recipient: utf-8; wei\u00df@a.test\r\n--b--\r\n".encode()
+        )
+        assert found is not None
+        assert msgspec.to_builtins(found.disposition) == DISPLAYED
+        assert found.final_recipient == "utf-8; wei\u00df@a.test"
+
+
+async def test_what_is_not_ascii_makes_a_report_of_the_other_type(alice: Client, bob: Client) -> None:
+    """RFC 8098 §3.1, RFC 6533 §5: the report by its fields, what is returned by its header."""
+    for extra, kind in (
+        ("plain", "disposition-notification"),
+        ("wei\u00df", "global-disposition-notification"),
+    ):
+        email = await alice.add(letter(f"Of {extra}", more=ASKS))
+        await send(alice, email, extensionFields={"X-Extra": extra}, includeOriginalMessage=True)
+        name = (await bob.call("Email/query", filter={"subject": extra}))["ids"][0]
+        (arrived,) = await bob.get(name, properties=["blobId", "bodyStructure"])
+        types = [part["type"] for part in arrived["bodyStructure"]["subParts"]]
+        assert types[1:] == [f"message/{kind}", "message/rfc822" if extra.isascii() else "message/global"]
+        parsed = (await bob.call("MDN/parse", blobIds=[arrived["blobId"]]))["parsed"][arrived["blobId"]]
+        assert parsed["extensionFields"] == {"X-Extra": extra}

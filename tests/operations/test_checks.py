@@ -394,7 +394,6 @@ class Fixture:
             certificate=self.certificate,
             own_certificate=own,
             connections=connections,
-            reserved=("http",),
         )
         return HouseStatus(
             self.house.store,
@@ -424,10 +423,9 @@ async def test_every_finding_that_is_not_fine_says_what_to_do(fixture: Fixture) 
         assert finding.level is Level.FINE or finding.fix, finding
 
 
-async def test_reserved_listeners_and_missing_ones_are_named(fixture: Fixture) -> None:
+async def test_missing_listeners_are_named(fixture: Fixture) -> None:
     found = await fixture.levels()
     assert found["server"].level is Level.FINE
-    assert found["http"].level is Level.LOOK
     del fixture.listening["submissions"]
     assert (await fixture.levels())["submission"].level is Level.LOOK
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 from posthouse.accounts.directory import Directory
 from posthouse.config import Outbound
 from posthouse.inbound.deliver import Deliverer
-from posthouse.inbound.mail import Mail, MailRecipient
+from posthouse.inbound.mail import Mail
 from posthouse.inbound.notices import Notice
+from posthouse.notices import carry
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.ourselves import Ourselves
@@ -72,16 +73,7 @@ class Office:
     async def carry(self, notice: Notification) -> Sequence[Op[Any]]:
         """As the house wires it."""
         deliverer = Deliverer(self.store, self.directory, _no_notices)
-        mail = Mail(
-            trace_id=notice.trace_id,
-            reverse_path=notice.reverse_path,
-            recipients=(MailRecipient(notice.to),),
-            content=Content.of(notice.raw),
-            received_at=notice.at,
-            smtputf8=notice.smtputf8,
-            body=notice.body,
-        )
-        return await deliverer.operations(mail, b"")
+        return await carry(notice, "mx.us.test", deliverer.operations)
 
     async def backup_for(self, name: str) -> None:
         """Be backup MX for a domain."""

@@ -16,10 +16,10 @@ from posthouse.outbound.dsn import (
     DsnRequest,
     Notification,
     compose_dsn,
-    original_recipient,
     wanted,
 )
 from posthouse.outbound.dsn_words import WORDS, words_for
+from posthouse.smtp.grammar import original_recipient
 from posthouse.smtp.replies import Reply
 
 HEADER = b"From: <a@us.test>\r\nSubject: The =?utf-8?Q?caf=C3=A9?=\r\nMessage-ID: <1@us.test>\r\n"

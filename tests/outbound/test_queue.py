@@ -395,7 +395,8 @@ async def test_mail_for_a_domain_that_has_moved_here_is_delivered_here(
 ) -> None:
     office = await open_office()
     far.say("RCPT", "450 later")
-    recipients = (NewRecipient(address="b@far.test", notify="SUCCESS"), NewRecipient(address="no@far.test"))
+    named = NewRecipient(address="b@far.test", notify="SUCCESS", orcpt="rfc822;team@us.test")
+    recipients = (named, NewRecipient(address="no@far.test"))
     await office.enqueue("x", recipients=recipients, trace_id="t1")
     await office.settled()
     await office.store.apply(PutDomain(domain=Domain(name="far.test"), new=True))
@@ -404,7 +405,8 @@ async def test_mail_for_a_domain_that_has_moved_here_is_delivered_here(
     asked = len(office.resolver.asked)
     await office.settled()
     (arrived,) = await office.inbox("b@far.test")
-    assert arrived.startswith(b"Return-Path: <a@us.test>\r\nDelivered-To: b@far.test\r\n")
+    top = b"Return-Path: <a@us.test>\r\nDelivered-To: b@far.test\r\nOriginal-Recipient: rfc822; team@us.test\r\n"
+    assert arrived.startswith(top)
     assert [b"Action: delivered" in notice for notice in await office.inbox()] == [True]
     assert list(await office.waiting()) == ["no@far.test"]
     assert len(office.resolver.asked) == asked

@@ -33,6 +33,7 @@ BY_MODULE = {
     "imap.search_parser": 5,
     "imap.searching": 5,
     "imap.fuzzy": 5,
+    "imap.catenate": 5,
     "imap.fetch_plan": 5,
     "imap.fetch_large": 5,
     "imap.server": 6,
@@ -42,6 +43,8 @@ BY_MODULE = {
     "smtp.stay": 6,
     "pop3.server": 6,
     "pop3.entrance": 6,
+    "managesieve.server": 6,
+    "managesieve.entrance": 6,
 }
 """Modules whose floor is not that of their folder (longest match counts)."""
 
@@ -67,6 +70,7 @@ BY_FOLDER = {
     "smtp": 1,
     "imap": 1,
     "pop3": 1,
+    "managesieve": 1,
     "sasl": 1,
     "sieve": 1,
     "msgauth": 1,
@@ -88,6 +92,7 @@ BY_FOLDER = {
     "workers": 7,
     "supervisor": 7,
     "house": 7,
+    "servers": 7,
     "pytest_plugin": 7,
     "notices": 7,
     "judging": 7,

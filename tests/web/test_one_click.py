@@ -76,9 +76,12 @@ async def test_what_was_found_at_arrival_counts(house: TestHouse, reader: Owner,
     passed = await put(house, raw, prefix=ours % (b"pass", b'"' + mark + b'"'))
     failed = await put(house, raw, prefix=ours % (b"fail", b'"' + mark + b'"'))
     other = await put(house, raw, prefix=ours % (b"pass", b"another1"))
+    # RFC 6008 §4: another signature's pass, whose mark somebody gave to one of his own, proves nothing.
+    said = ours.replace(b"; dkim", b"; dkim=pass header.d=x.test header.b=%s; dkim")
+    twice = await put(house, raw, prefix=said % (b'"' + mark + b'"', b"fail", b'"' + mark + b'"'))
     foreign = await put(house, ours.replace(b"mx.", b"mx2.") % (b"pass", mark) + raw)
     assert (await reader.call("Unsubscription/send", emailId=passed))["status"] == 202
-    for email in (failed, other, foreign):
+    for email in (failed, other, twice, foreign):
         assert await reader.error("Unsubscription/send", emailId=email) == "notProved"
 
 

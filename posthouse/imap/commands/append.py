@@ -1,4 +1,4 @@
-"""APPEND (RFC 9051 §6.3.12), with MULTIAPPEND (RFC 3502), APPENDUID (RFC 4315), UTF8 (RFC 6855 §4), LITERAL+.
+"""APPEND (RFC 9051 §6.3.12): MULTIAPPEND (RFC 3502), APPENDUID (RFC 4315), CATENATE (RFC 4469), UTF8 (RFC 6855 §4).
 
 The messages come as literals which this runner reads itself: small ones into memory, large ones into
 staging. All messages of one command are one commit: either every one is kept or none. What can be refused
@@ -9,13 +9,21 @@ the other kind are read past. `session.message` always tells what of the command
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from posthouse import limits
 from posthouse.errors import Conflict, NotFound
 from posthouse.imap import acl
+from posthouse.imap.append_args import (
+    AppendArgs,
+    Awaited,
+    MessageHead,
+    Pieces,
+    message_heads,
+    parse_append,
+    pieces_after,
+)
+from posthouse.imap.catenate import Assembly, bad_url, check_url_size, piece_of
 from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, Completion, No
 from posthouse.imap.framing import Literal, announced_literal
 from posthouse.imap.grammar import Reader
@@ -27,53 +35,11 @@ from posthouse.ranges import Ranges
 from posthouse.store.interface import AddEmail, Staging
 from posthouse.store.model import Content
 
-_LITERAL_HEADER = re.compile(rb"~?\{[0-9]{1,20}\+?\}\Z")
-
-
-class MessageHead(msgspec.Struct, frozen=True):
-    """What stands before one message literal."""
-
-    flags: frozenset[str]
-    received_at: int | None
-    """The date-time given, or None."""
-    utf8: bool
-    """Whether it came as `UTF8 (~{…}…)`."""
-
-
-class AppendArgs(msgspec.Struct, frozen=True):
-    """APPEND up to its first literal."""
-
-    mailbox: str
-    head: MessageHead
-
-
-def parse_append(reader: Reader, uid: bool) -> AppendArgs:
-    """`SP mailbox` and what stands before the first message."""
-    reader.sp()
-    mailbox = reader.mailbox()
-    return AppendArgs(mailbox, message_head(reader))
-
-
-def message_head(reader: Reader) -> MessageHead:
-    """append-message (RFC 4466 §3), up to its literal."""
-    reader.sp()
-    flags: frozenset[str] = frozenset()
-    received_at = None
-    if reader.peek(b"("):
-        flags = reader.flag_list()
-        reader.sp()
-    if reader.peek(b'"'):
-        received_at = reader.date_time()
-        reader.sp()
-    utf8 = reader.accept(b"UTF8 (")
-    reader.match(_LITERAL_HEADER, "A message literal")
-    return MessageHead(flags, received_at, utf8)
-
 
 class Upload:
     """The messages of one APPEND, or the one of a REPLACE, as they come in."""
 
-    __slots__ = ("in_memory", "ops", "room", "session", "staged", "target")
+    __slots__ = ("_copied", "_pieces", "in_memory", "ops", "room", "session", "staged", "target")
 
     def __init__(self, session: Session, target: Seen, room: int | None) -> None:
         """`room`: octets that may be stored; None: any number."""
@@ -81,72 +47,113 @@ class Upload:
         self.target = target
         self.room = room
         self.in_memory = 0
+        self._pieces = self._copied = 0
         self.staged: list[Staging] = []
         self.ops: list[AddEmail] = []
 
-    async def take(self, head: MessageHead) -> MessageHead | None:
-        """Read one message; the result says that another follows."""
+    async def take(self, heads: tuple[MessageHead, ...]) -> tuple[MessageHead, ...]:
+        """Read these messages; the result are those that follow."""
+        following: tuple[MessageHead, ...] = ()
+        for head in heads:
+            if len(self.ops) >= limits.IMAP_APPEND_MESSAGES:
+                raise No(b"LIMIT", "Too many messages in one APPEND")
+            content, following = await self._content(head.pieces)
+            self.ops.append(
+                AddEmail(
+                    account_id=self.target.mailbox.account_id,
+                    mailbox_id=self.target.mailbox.mailbox_id,
+                    content=content,
+                    # RFC 4314 §4: flags for which there is no right are left out
+                    flags=acl.settable(self.target.rights, head.flags),
+                    received_at=int(self.session.now()) if head.received_at is None else head.received_at,
+                )
+            )
+        return following
+
+    async def _content(self, pieces: Pieces) -> tuple[Content, tuple[MessageHead, ...]]:
+        """One message, and those that begin on the line that ends it."""
+        assembly = Assembly(self.session.store, limits.IMAP_APPEND_MEMORY - self.in_memory, self.staged)
+        following: tuple[MessageHead, ...] = ()
+        more: Pieces | None = pieces
+        while more is not None:
+            self._pieces += more.count
+            if self._pieces > limits.IMAP_CATENATE_PIECES:
+                raise No(b"LIMIT", "Too many pieces in one APPEND")
+            for url in more.urls:
+                await self._copy(assembly, url)
+            if more.awaited is None:
+                break
+            reader = await self._literal(assembly, more)
+            more = pieces_after(reader, more)
+            if more is None and not reader.at_end():
+                following = message_heads(reader)
+        if assembly.size == 0:
+            # RFC 3502 §6.3.11: an empty message aborts the whole command
+            raise No(b"", "An empty message cannot be stored")
+        self.in_memory += assembly.held
+        return await assembly.finish(), following
+
+    async def _copy(self, assembly: Assembly, url: bytes) -> None:
+        piece = await piece_of(self.session, url)
+        self._copied += piece.size
+        if self._copied > max(limits.IMAP_CATENATE_OCTETS, self.session.services.message_size):
+            raise No(b"LIMIT", "Too much is to be copied by one APPEND")
+        self._make_room(assembly, piece.size)
+        try:
+            async for octets in piece.octets:
+                await assembly.write(octets)
+        except NotFound:
+            raise bad_url(url, "The message has been removed") from None
+
+    async def _literal(self, assembly: Assembly, pieces: Pieces) -> Reader:
+        """Read the literal that is awaited; the result is what stands behind it."""
         session = self.session
         literal = session.message
         assert literal is not None
-        self._check(literal, head)
+        if pieces.utf8 and not session.utf8:
+            raise Bad("UTF8 is not enabled")
+        if pieces.awaited is Awaited.URL:
+            check_url_size(literal.size)
+        else:
+            if literal.size == 0 and pieces.awaited is Awaited.MESSAGE:
+                raise No(b"", "An empty message cannot be stored")
+            self._make_room(assembly, literal.size)
         if literal.synchronizing:
             session.send(b"+ Ready\r\n")
             await session.flush()
-        content = await self._receive(literal)
-        self.ops.append(
-            AddEmail(
-                account_id=self.target.mailbox.account_id,
-                mailbox_id=self.target.mailbox.mailbox_id,
-                content=content,
-                # RFC 4314 §4: flags for which there is no right are left out
-                flags=acl.settable(self.target.rights, head.flags),
-                received_at=int(session.now()) if head.received_at is None else head.received_at,
-            )
-        )
+        if pieces.awaited is Awaited.URL:
+            url = await session.connection.read_exactly(literal.size)
+            session.message = _unread(0)
+            await self._copy(assembly, url)
+        else:
+            await self._receive(assembly, literal.size)
         session.message = None
         line = await session.read_line()
         session.message = announced_literal(line)
-        reader = Reader(line, utf8=session.utf8)
-        if head.utf8:
-            reader.expect(b")")
-        if reader.at_end():
-            return None
-        return message_head(reader)
+        return Reader(line, utf8=session.utf8)
 
-    def _check(self, literal: Literal, head: MessageHead) -> None:
-        if head.utf8 and not self.session.utf8:
-            raise Bad("UTF8 is not enabled")
-        if literal.size > self.session.services.message_size:
-            # RFC 7889 §4: larger than APPENDLIMIT
+    def _make_room(self, assembly: Assembly, size: int) -> None:
+        """Before so many octets are asked for. No: they are too many."""
+        if assembly.size + size > self.session.services.message_size:
+            # RFC 7889 §4: larger than APPENDLIMIT; RFC 4469 §4.2
             raise No(b"TOOBIG", "The message is too large")
-        if literal.size == 0:
-            # RFC 3502 §6.3.11: an empty message aborts the whole command
-            raise No(b"", "An empty message cannot be stored")
-        if len(self.ops) >= limits.IMAP_APPEND_MESSAGES:
-            raise No(b"LIMIT", "Too many messages in one APPEND")
         if self.room is not None:
-            self.room -= literal.size
+            self.room -= size
             if self.room < 0:
                 raise No(b"OVERQUOTA", "The message does not fit into the quota")
 
-    async def _receive(self, literal: Literal) -> Content:
-        connection = self.session.connection
-        if self.in_memory + literal.size <= limits.IMAP_APPEND_MEMORY:
-            raw = await connection.read_exactly(literal.size)
-            self.session.message = _unread(0)
-            _check_octets(raw)
-            self.in_memory += literal.size
-            return Content.of(raw)
-        staging = self.session.store.stage()
-        self.staged.append(staging)
-        left = literal.size
-        async for chunk in connection.octets(left):
+    async def _receive(self, assembly: Assembly, size: int) -> None:
+        session = self.session
+        if assembly.takes(size):
+            raw = await session.connection.read_exactly(size)
+            session.message = _unread(0)
+            await assembly.write(raw)
+            return
+        left = size
+        async for chunk in session.connection.octets(left):
             left -= len(chunk)
-            self.session.message = _unread(left)
-            _check_octets(chunk)
-            await staging.write(chunk)
-        return await staging.finish()
+            session.message = _unread(left)
+            await assembly.write(chunk)
 
     async def allowed(self, name: str) -> list[AddEmail]:
         """What is to be kept, when the rights to another's mailbox are still there: an upload may take long."""
@@ -168,21 +175,15 @@ def _unread(size: int) -> Literal:
     return Literal(size, False, False, 0)
 
 
-def _check_octets(raw: bytes) -> None:
-    if b"\0" in raw:
-        # RFC 3516 §4.4: NUL needs the binary transfer encoding, which the mailboxes here do not store.
-        raise No(b"UNKNOWN-CTE", "A message with NUL octets cannot be stored")
-
-
 async def run_append(session: Session, args: AppendArgs) -> Completion:
     """Store the messages; the OK tells their UIDs."""
     # RFC 9051 §6.3.12: the client may create it and try again
     target = await opened(session, args.mailbox, "i", otherwise=b"TRYCREATE")
     upload = Upload(session, target, await session.services.directory.room(target.owner or session.account))
     try:
-        head: MessageHead | None = args.head
-        while head is not None:
-            head = await upload.take(head)
+        heads = args.heads
+        while heads:
+            heads = await upload.take(heads)
         try:
             added = await session.store.commit(*await upload.allowed(args.mailbox))
         except NotFound:
@@ -222,7 +223,7 @@ APPEND: Command[AppendArgs] = Command(
     states=AUTHENTICATED,
     parse=parse_append,
     run=run_append,
-    capabilities=(b"MULTIAPPEND", b"UIDPLUS"),
-    rfc="RFC 9051 §6.3.12, RFC 3502, RFC 4315, RFC 6855",
+    capabilities=(b"MULTIAPPEND", b"UIDPLUS", b"CATENATE"),
+    rfc="RFC 9051 §6.3.12, RFC 3502, RFC 4315, RFC 4469, RFC 6855",
 )
 ROWS = (APPEND,)

@@ -18,8 +18,8 @@ from posthouse.imap.commands.row import AUTHENTICATED, Command, no_arguments
 from posthouse.imap.commands.status import status_items, status_line
 from posthouse.imap.grammar import Reader
 from posthouse.imap.list_pattern import Matcher, matcher
-from posthouse.imap.mailbox_name import above
-from posthouse.imap.mailboxes_seen import OTHERS, Seen, all_seen, shared
+from posthouse.imap.mailbox_name import OTHERS, above
+from posthouse.imap.mailboxes_seen import Seen, all_seen, shared
 from posthouse.imap.session import Session
 from posthouse.store.model import SEPARATOR, Role
 

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from posthouse.errors import Conflict, NotFound
-from posthouse.imap.commands.append import MessageHead, Upload, message_head
+from posthouse.imap.append_args import MessageHead, message_heads
+from posthouse.imap.commands.append import Upload
 from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
 from posthouse.imap.grammar import Reader
 from posthouse.imap.mailboxes_seen import opened
@@ -24,13 +25,14 @@ from posthouse.store.interface import Added, Expunge
 
 
 class ReplaceArgs(msgspec.Struct, frozen=True, kw_only=True):
-    """REPLACE up to its literal."""
+    """REPLACE up to its first literal, or all of it."""
 
     number: int
     """A message number, or a UID; STAR: `*`."""
     uid: bool
     mailbox: str
-    head: MessageHead
+    heads: tuple[MessageHead, ...]
+    """One, or it is refused."""
 
 
 def parse_replace(reader: Reader, uid: bool) -> ReplaceArgs:
@@ -39,7 +41,7 @@ def parse_replace(reader: Reader, uid: bool) -> ReplaceArgs:
     number = STAR if reader.accept(b"*") else reader.nz_number()
     reader.sp()
     mailbox = reader.mailbox()
-    return ReplaceArgs(number=number, uid=uid, mailbox=mailbox, head=message_head(reader))
+    return ReplaceArgs(number=number, uid=uid, mailbox=mailbox, heads=message_heads(reader))
 
 
 async def run_replace(session: Session, args: ReplaceArgs) -> Completion:
@@ -56,7 +58,7 @@ async def run_replace(session: Session, args: ReplaceArgs) -> Completion:
         room += freed  # RFC 8508 §3.4: the quota sees the message against what its removal frees
     upload = Upload(session, target, room)
     try:
-        if await upload.take(args.head) is not None:
+        if len(args.heads) > 1 or await upload.take(args.heads):
             raise Bad("REPLACE takes one message")  # RFC 8508 §4.7
         added = await _commit(session, view, old, upload, args.mailbox)
     except BaseException:

@@ -27,7 +27,7 @@ class Case(msgspec.Struct, frozen=True):
     keep: dict[str, str] = {}
     """Name → JSON Pointer of what later cases need."""
     limits: dict[str, int] = {}
-    """Limits that are lower for this case (`Type.most`: of an ItemType)."""
+    """Limits that are lower for this case (`Type.most`: of an ItemType; `module.NAME`: where a module has its own name of it)."""
     quota: int = 0
     """Octets that the account may hold during this case."""
     sent_too_much: bool = False
@@ -55,7 +55,7 @@ DEMANDED: Final[Mapping[str, set[str]]] = {
 """By the method's name behind the slash: RFC 8620 §5.1-5.6."""
 SORTED: Final = {
     "Mailbox/query": "name", "Email/query": "subject", "EmailSubmission/query": "emailId", "ContactCard/query": "name",
-    "Quota/query": "name", "Principal/query": "name", "ShareNotification/query": "created",
+    "Quota/query": "name", "Principal/query": "name", "SieveScript/query": "name", "ShareNotification/query": "created",
 }  # fmt: skip
 """What results can be sorted by."""
 OTHERWISE: Final[Mapping[str, str]] = {

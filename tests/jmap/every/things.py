@@ -1,4 +1,4 @@
-"""Core, PushSubscription, Blob, Quota, contacts (RFC 8620 §4, §6.3, §7.2, RFC 9404, RFC 9425, RFC 9610)."""
+"""Core, PushSubscription, Blob, Quota, contacts, scripts (RFC 8620 §4, §6.3, §7.2, RFC 9404, 9425, 9610, 9661)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ DEMANDED: Final = {
     "Blob/lookup": {SUCCESS, "accountNotFound", "invalidArguments", "requestTooLarge", "unknownDataType"},
     # RFC 9610 §2.3
     "AddressBook/set": {"addressBookHasContents"},
+    # RFC 9661 §2.4, §2.6
+    "SieveScript/set": {"alreadyExists", "invalidSieve", "sieveIsActive", "blobNotFound"},
+    "SieveScript/validate": {SUCCESS, "accountNotFound", "invalidArguments", "blobNotFound"},
 }  # fmt: skip
 
 CASES: Final = [
@@ -103,6 +106,28 @@ CASES: Final = [
     Case("ContactCard/copy", "fromAccountNotFound", {"fromAccountId": "<other>", "create": {}}),
     Case("ContactCard/set", SUCCESS, {"destroy": ["<card>"]}, {"/destroyed": ["<card>"]}),
     Case("AddressBook/set", SUCCESS, {"destroy": ["<book>"]}, {"/destroyed": ["<book>"]}),
+    # --- SieveScript
+    Case("SieveScript/get", SUCCESS, {"ids": ["S999"]}, {"/notFound": ["S999"]}),
+    Case("SieveScript/get", "invalidArguments", {"properties": ["nonsense"]}),
+    Case("SieveScript/validate", SUCCESS, {"blobId": "<script>"}, {"/error": None}),
+    Case("SieveScript/validate", SUCCESS, {"blobId": "<upload>"}, {"/error/type": "invalidSieve"}),
+    Case("SieveScript/validate", "blobNotFound", {"blobId": "U999"}),
+    Case("SieveScript/set", SUCCESS, {"create": {"s": {"name": "Mine", "blobId": "<script>"}}, "onSuccessActivateScript": "#s"}, {"/created/s/isActive": True}, keep={"sieve": "/created/s/id"}),
+    Case("SieveScript/set", SUCCESS, {"update": {"<sieve>": {"name": "My own"}}}, {"/updated/<sieve>": None}),
+    Case("SieveScript/set", "alreadyExists", {"create": {"s": {"name": "My own", "blobId": "<script>"}}}, {"/existingId": "<sieve>"}),
+    Case("SieveScript/set", "invalidSieve", {"update": {"<sieve>": {"blobId": "<upload>"}}}, {"/faults/0/line": 1}),
+    Case("SieveScript/set", "blobNotFound", {"create": {"s": {"blobId": "B999"}}}, {"/notFound": ["B999"]}),
+    Case("SieveScript/set", "invalidProperties", {"update": {"<sieve>": {"isActive": False}}}, {"/properties": ["isActive"]}),
+    Case("SieveScript/set", "invalidPatch", {"update": {"<sieve>": {"name/x": "y"}}}),
+    Case("SieveScript/set", "notFound", {"update": {"S999": {"name": "x"}}}),
+    Case("SieveScript/set", "notFound", {"destroy": ["S999"]}),
+    Case("SieveScript/set", "sieveIsActive", {"destroy": ["<sieve>"]}),
+    Case("SieveScript/set", "overQuota", {"create": {"s": {"blobId": "<script>"}}}, limits={"sieve_shelf.SIEVE_SCRIPTS": 1}),
+    Case("SieveScript/set", "tooLarge", {"create": {"s": {"blobId": "<script>"}}}, limits={"sieve_shelf.SIEVE_SCRIPT": 4}),
+    Case("SieveScript/changes", SUCCESS, {"sinceState": "0"}, {"/created": ["<sieve>"]}),
+    Case("SieveScript/query", SUCCESS, {"filter": {"isActive": True}}, {"/ids": ["<sieve>"]}),
+    Case("SieveScript/set", SUCCESS, {"onSuccessDeactivateScript": True}, {"/updated/<sieve>/isActive": False}),
+    Case("SieveScript/set", SUCCESS, {"destroy": ["<sieve>"]}, {"/destroyed": ["<sieve>"]}),
 ]  # fmt: skip
 
 _NO_ACCOUNT: Final = "it has no accountId and no state (RFC 8620 §7.2)"
@@ -117,4 +142,5 @@ REASONS: Final = {
     ("Quota/queryChanges", "unsupportedSort"): "canCalculateChanges is false (RFC 9425 §4.5)",
     ("Quota/queryChanges", "unsupportedFilter"): "canCalculateChanges is false (RFC 9425 §4.5)",
     ("ContactCard/set", "forbidden"): "an account's contacts are its owner's",
+    ("SieveScript/set", "forbidden"): "an account's scripts are its owner's",
 }

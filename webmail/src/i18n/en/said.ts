@@ -17,7 +17,6 @@ export const said = {
   'said.start': 'start it: {command}',
   'said.since': 'runs since {when}',
   'said.listens': 'listens on {places}',
-  'said.not-served': 'is configured but not served',
   'said.remove': 'remove {name}',
   'said.not-configured': 'not configured: {why}',
   'said.set': 'set {name}',

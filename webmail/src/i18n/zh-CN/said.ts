@@ -17,7 +17,6 @@ export const said = {
   'said.start': '启动：{command}',
   'said.since': '从 {when} 开始运行',
   'said.listens': '监听 {places}',
-  'said.not-served': '已配置但未提供服务',
   'said.remove': '删除 {name}',
   'said.not-configured': '未配置：{why}',
   'said.set': '设置 {name}',

@@ -1,0 +1,188 @@
+"""Real scripts on real mail: in by SMTP, LMTP, submission and sendmail, out by IMAP."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import smtplib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posthouse.config import Junk, MsgAuth
+from posthouse.operations.timeline import Timeline
+from posthouse.store.interface import Enqueue, Op
+from tests.house import PASSWORDS, TestHouse
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+RAW = (
+    "From: Eve <eve@elsewhere.test>\r\nTo: alice@example.test\r\nSubject: {0}\r\n"
+    "Message-ID: <{0}@elsewhere.test>\r\nDate: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\nAbout {0}.\r\n"
+)
+
+
+class Office:
+    """A whole house, and short ways to say what tests say often."""
+
+    def __init__(self, house: TestHouse) -> None:
+        self.house = house
+
+    @property
+    def store(self):  # type: ignore[no-untyped-def]
+        return self.house.app.store
+
+    async def filter(self, script: str, of: str = ALICE) -> None:
+        """An account's active script."""
+        scripts = self.house.app.house.sieve_scripts
+        number = self.house.accounts[of].account_id
+        await scripts.put(number, "main", script.encode())
+        await scripts.activate(number, "main")
+
+    async def send(
+        self, raw: str = RAW.format("hello"), *to: str, door: str = "smtp", sender: str = "eve@elsewhere.test"
+    ):  # type: ignore[no-untyped-def]
+        """Send by a door; what the server refused, by recipient, or its reply to all."""
+
+        def run():  # type: ignore[no-untyped-def]
+            kind = smtplib.LMTP if door == "lmtp" else smtplib.SMTP
+            with kind("127.0.0.1", self.house.port(door), local_hostname="elsewhere.test") as client:
+                if door == "submission":
+                    client.starttls()
+                    client.login(sender, PASSWORDS[sender])
+                try:
+                    return client.sendmail(sender, list(to) or [ALICE], raw.encode())
+                except smtplib.SMTPDataError as refused:
+                    return refused.smtp_code, refused.smtp_error.decode()
+                except smtplib.SMTPRecipientsRefused as refused:
+                    return refused.recipients
+
+        return await asyncio.to_thread(run)
+
+    async def mailbox(self, name: str, of: str = ALICE) -> list[tuple[str, bytes]]:
+        """(flags, message) of each message of a mailbox, as IMAP shows them."""
+
+        def run() -> list[tuple[str, bytes]]:
+            with imaplib.IMAP4("127.0.0.1", self.house.port("imap")) as client:
+                client.login(of, PASSWORDS[of])
+                status, count = client.select(f'"{name}"', readonly=True)
+                if status != "OK" or count == [b"0"]:
+                    return []
+                _, data = client.fetch("1:*", "(FLAGS BODY.PEEK[])")
+                return [(each[0].decode(), each[1]) for each in data if isinstance(each, tuple)]
+
+        return await asyncio.to_thread(run)
+
+    async def subjects(self, name: str, of: str = ALICE) -> list[str]:
+        found = await self.mailbox(name, of)
+        return [raw.partition(b"\r\nSubject: ")[2].partition(b"\r\n")[0].decode() for _, raw in found]
+
+    async def log(self, address: str = ALICE) -> list[str]:
+        """What scripts did, as `message log` tells it."""
+        stories = await Timeline(self.store).message_log(what=address)
+        return [
+            f"{row.kind}: {row.detail}" for story in stories for row in story.events if row.kind == "filtered"
+        ]
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    """Without DNS: who sends is not asked."""
+    house = await TestHouse.open(tmp_path, msgauth=MsgAuth(verify="off"), junk=Junk(filter="off"))
+    yield Office(house)
+    await house.close()
+
+
+async def test_mail_is_filed_thrown_away_and_kept(office: Office) -> None:
+    await office.filter(
+        """
+        require ["fileinto", "copy"];
+        if header :contains "subject" "list" { fileinto :copy "Archive"; }
+        elsif header :is "subject" "spam" { discard; }
+        elsif header :is "subject" "lost" { fileinto "Nowhere"; }
+        """
+    )
+    for subject in ("my list", "spam", "lost", "other"):
+        assert await office.send(RAW.format(subject)) == {}
+    assert await office.subjects("Archive") == ["my list"]
+    assert await office.subjects("INBOX") == ["my list", "lost", "other"]
+    assert await office.log() == [
+        "filtered: filed in Archive (line 3)",
+        "filtered: kept in INBOX",
+        "filtered: discarded (line 4)",
+        'filtered: there is no mailbox "Nowhere": kept in INBOX (line 5)',
+        "filtered: kept in INBOX",
+    ]
+
+
+async def test_the_envelope_and_our_own_fields_can_be_tested(office: Office) -> None:
+    await office.filter(
+        """
+        require ["fileinto", "envelope"];
+        if allof (envelope :is "from" "eve@elsewhere.test", envelope :is "to" "alice+lists@example.test",
+                  header :is "delivered-to" "alice+lists@example.test",
+                  header :contains "received" "by mx.example.test", size :over 300) { fileinto "Archive"; }
+        """
+    )
+    await office.send(RAW.format("hello"), "alice+lists@example.test")
+    assert await office.subjects("Archive") == ["hello"]
+
+
+@pytest.mark.parametrize("door", ["smtp", "lmtp", "submission"])
+async def test_every_door_leads_through_the_script(office: Office, door: str) -> None:
+    await office.filter('require "fileinto"; fileinto "Archive";')
+    raw, sender = RAW.format("hello"), "eve@elsewhere.test"
+    if door == "submission":
+        raw, sender = raw.replace("eve@elsewhere.test", ALICE, 1), ALICE
+    await office.send(raw, door=door, sender=sender)
+    assert await office.subjects("Archive") == ["hello"]
+
+
+async def test_sendmail_goes_through_the_script(office: Office) -> None:
+    await office.filter('require "fileinto"; fileinto "Archive";')
+    command = office.house.app.house.administration.command("sendmail")
+    await command.call({"sender": "root@example.test", "recipients": [ALICE]}, RAW.format("by hand").encode())
+    assert await office.subjects("Archive") == ["by hand"]
+
+
+async def test_what_imap_appends_is_left_alone(office: Office) -> None:
+    await office.filter("discard;")
+
+    def append() -> None:
+        with imaplib.IMAP4("127.0.0.1", office.house.port("imap")) as client:
+            client.login(ALICE, PASSWORDS[ALICE])
+            client.append("INBOX", "", "", RAW.format("mine").encode())
+
+    await asyncio.to_thread(append)
+    assert await office.subjects("INBOX") == ["mine"]
+
+
+async def test_a_redirect_goes_into_the_queue_and_to_people_here(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = office.store
+    # Seen on its way: by the time that one looks into the queue, it may have been tried.
+    queued: list[Enqueue] = []
+
+    async def commit(*ops: Op[Any]) -> list[Any]:
+        queued.extend(op for op in ops if isinstance(op, Enqueue))
+        return await type(store).commit(store, *ops)
+
+    monkeypatch.setattr(store, "commit", commit)
+    await office.filter(f'require "copy"; redirect :copy "{BOB}"; redirect "friend@elsewhere.test";')
+    await office.send()
+    assert (await office.subjects("INBOX"), await office.subjects("INBOX", BOB)) == ([], ["hello"])
+    message = queued[0].message
+    assert (message.reverse_path, message.recipients[0].address) == (
+        "eve@elsewhere.test",
+        "friend@elsewhere.test",
+    )
+
+
+async def test_a_script_that_is_put_away_does_nothing_any_more(office: Office) -> None:
+    await office.filter("discard;")
+    await office.send()
+    await office.house.app.house.sieve_scripts.deactivate(office.house.accounts[ALICE].account_id)
+    await office.send(RAW.format("again"))
+    assert await office.subjects("INBOX") == ["again"]
