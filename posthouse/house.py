@@ -98,11 +98,9 @@ class House:
         self.learnt_addresses = LearntAddresses(store, clock)
         self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
-        self.sieve_scripts = SieveScripts(store, compile_script)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
-        self.sieve_scripts = SieveScripts(store, compile_script)
         self.furnish(config)
 
     @classmethod

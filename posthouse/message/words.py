@@ -86,7 +86,7 @@ def fold(text: str) -> str:
     """A text in the form that is compared."""
     if text.isascii():
         return " ".join(text.lower().split())
-    folded = unicodedata.normalize("NFKC", _stream_safe(_UNSEEN.sub("", text))).casefold()
+    folded = unicodedata.normalize("NFKC", stream_safe(_UNSEEN.sub("", text))).casefold()
     return _JOINT.sub("", " ".join(folded.replace("\u0131", "i").replace("i\u0307", "i").split()))
 
 
@@ -117,7 +117,8 @@ def words(folded: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _stream_safe(text: str) -> str:
+def stream_safe(text: str) -> str:
+    """A text without long runs of combining marks, which would take quadratic time to sort."""
     if _LONG_MARKS.search(text) is None:
         return text
     return _LONG_MARKS.sub(_cut_marks, text)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
 from posthouse.message.address import AddressError, normalize_domain, parse_address
-from posthouse.message.mailboxes import Group, Mailbox, flat, parse_mailbox_list, readable
+from posthouse.message.mailboxes import Group, Mailbox, flat, parse_mailbox_list, quote_local_part, readable
 from posthouse.sieve.tables import AddressPart
 
 ADDRESS_FIELDS: Final = frozenset(
@@ -51,9 +52,11 @@ ADDRESS_FIELDS: Final = frozenset(
 )
 """RFC 5228 §5.1: the fields that hold addresses; `address` looks at no others."""
 
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+
 
 def _all(local: str, domain: str) -> str:
-    return f"{local}@{domain}" if domain else local
+    return f"{quote_local_part(local)}@{domain}" if domain else local
 
 
 def _localpart(local: str, domain: str) -> str | None:
@@ -84,7 +87,11 @@ def part_of_path(path: str, part: AddressPart) -> str | None:
     if not path:
         return ""
     local, at, domain = path.rpartition("@")
-    return part.get(local, domain) if at else part.get(path, "")
+    if not at:
+        local, domain = path, ""
+    if len(local) > 1 and local.startswith('"') and local.endswith('"'):
+        local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+    return part.get(local, domain)
 
 
 def outbound_address(text: str) -> str | None:

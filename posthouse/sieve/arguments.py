@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from posthouse.sieve.checker import Checker, Refused
 from posthouse.sieve.language import Language
@@ -22,7 +22,7 @@ from posthouse.sieve.tables import (
 )
 from posthouse.sieve.tree import Node, Number, Strings, TagWord
 
-RELATIONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
+RELATIONS: Final = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
 """RFC 5231 §4."""
 
 

@@ -9,12 +9,13 @@ from posthouse.sieve.addresses import ADDRESS_PARTS, outbound_address
 from posthouse.sieve.base_tests import BASE_TAGS, BASE_TESTS
 from posthouse.sieve.comparators import ASCII_CASEMAP, OCTET
 from posthouse.sieve.faults import Fault
-from posthouse.sieve.machine import Machine, Stop
+from posthouse.sieve.flow import Stop
 from posthouse.sieve.matching import CONTAINS, IS, MATCHES
 from posthouse.sieve.tables import Argument, Asking, Call, Extension, Kind, Spec, Tests
 
 if TYPE_CHECKING:
     from posthouse.sieve.checker import Checker
+    from posthouse.sieve.machine import Machine
 
 _AFTER_IF: Final = frozenset({"if", "elsif"})
 

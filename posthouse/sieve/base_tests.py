@@ -87,7 +87,7 @@ def _envelope(call: Call, machine: Machine) -> Step:
     for name in machine.texts(call, "parts"):
         for value in machine.envelope(name.lower()):
             text = part_of_path(value, part)
-            if text is not None:
+            if text is not None and not (call.counts and not value):  # RFC 5231 §4.2: `<>` counts for nothing
                 found.append(text)
     return machine.match(call, found)
 

@@ -6,17 +6,17 @@ from typing import Final
 
 from posthouse.sieve.tables import Comparator
 
-_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_UPPER: Final = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
 
 def ascii_casemap(text: str) -> str:
-    """RFC 4790 §9.2: letters of ASCII without case; all else is as it is."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
+    """RFC 4790 §9.2: letters of ASCII as capitals; all else is as it is."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
 
 
 def _octet(text: str) -> str:
     return text
 
 
-ASCII_CASEMAP: Final = Comparator(name="i;ascii-casemap", key=ascii_casemap)
-OCTET: Final = Comparator(name="i;octet", key=_octet)
+ASCII_CASEMAP: Final = Comparator(name="i;ascii-casemap", key=ascii_casemap, octets=True)
+OCTET: Final = Comparator(name="i;octet", key=_octet, octets=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from types import GeneratorType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -18,15 +18,15 @@ from posthouse.message.headers import Headers, decode_value
 from posthouse.sieve.actions import Action, FileInto, Keep, Outcome, Redirect
 from posthouse.sieve.facts import Facts
 from posthouse.sieve.faults import Fault
+from posthouse.sieve.flow import Return
 from posthouse.sieve.questions import Question
 from posthouse.sieve.strings import expand
-from posthouse.sieve.tables import Call, Extension, Match, Script, Step, Value
+from posthouse.sieve.tables import Call, Match, Script, Step, Value
+
+if TYPE_CHECKING:
+    from posthouse.sieve.language import Language
 
 T = TypeVar("T")
-
-
-class Stop(Exception):
-    """The script has said `stop`."""
 
 
 class Frame:
@@ -48,14 +48,17 @@ class Frame:
 class Machine:
     """The state of one run."""
 
-    def __init__(self, script: Script, facts: Facts, extensions: Sequence[Extension]) -> None:
+    def __init__(self, script: Script, facts: Facts, language: Language) -> None:
+        extensions = language.extensions
+        self.language = language
         self.facts = facts
         self.headers = facts.headers
         """Of the message as it is now."""
         self.content = facts.content
         """The message as it is now; the whole of it only if the script `reads_text`."""
         self.changed = False
-        self.frame = Frame(script)
+        self.frames = [Frame(script)]
+        """The scripts at work, each included by the one before."""
         self.global_variables: dict[str, str] = {}
         self.actions: list[Action] = []
         self.implicit_keep = True
@@ -71,6 +74,11 @@ class Machine:
         self._texts: dict[bytes, str] = {}
         self.line = 0
         """Of the command or test at hand."""
+
+    @property
+    def frame(self) -> Frame:
+        """The script at work."""
+        return self.frames[-1]
 
     # --- what commands and tests read -------------------------------------------------------------------------
 
@@ -201,6 +209,15 @@ class Machine:
             step = yield from step
         return bool(step)
 
+    def included(self, script: Script, name: str) -> Generator[Question, object, None]:
+        """Run another script to its end (RFC 6609 §3.2). Who is stopped in it by a fault stays in its frame."""
+        self.frames.append(Frame(script, name))
+        try:
+            yield from self.block(script.commands)
+        except Return:
+            pass
+        self.frames.pop()
+
     def _step(self, call: Call) -> None:
         self.line = call.line
         self._steps -= 1
@@ -217,7 +234,8 @@ class Machine:
         """Count what comparing costs: each value for each key, and each of them once more."""
         values, keys = sum(map(len, match.values)), sum(map(len, match.keys))
         pairs = len(match.values) * len(match.keys)
-        self.charge(values * (len(match.keys) + 1) + keys + 50 * pairs)
+        cost = match.how.comparator.cost
+        self.charge(values * len(match.keys) + (values + keys) * cost + 50 * pairs)
 
     def outcome(self) -> Outcome:
         """All that was decided, when the script has ended."""

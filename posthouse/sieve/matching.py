@@ -39,16 +39,29 @@ def _contains(match: Match, machine: Machine) -> bool:
 def _matches(match: Match, machine: Machine) -> bool:
     machine.spend(match)
     values, keys = _folded(match)
-    patterns = [glob(key) for key in keys]
+    octets = match.how.comparator.octets and any("?" in key for key in keys)
+    patterns = [glob(_octets(key) if octets else key) for key in keys]
     for value, folded in zip(match.values, values, strict=True):
+        # A comparator that changes how many characters there are has only its own text to show.
+        source = value if len(value) == len(folded) else folded
+        if octets:
+            source, folded = _octets(source), _octets(folded)
         for pattern in patterns:
             spans = pattern.match(folded, machine)
             if spans is not None:
-                # A comparator that changes how many characters there are has only its own text to show.
-                source = value if len(value) == len(folded) else folded
-                machine.matched([source, *[source[start:end] for start, end in spans]])
+                found = [source, *[source[start:end] for start, end in spans]]
+                machine.matched([_characters(text) for text in found] if octets else found)
                 return True
     return False
+
+
+def _octets(text: str) -> str:
+    """A text with a character for each of its octets in UTF-8, which is what `?` stands for (RFC 5228 §2.7.1)."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
+
+
+def _characters(text: str) -> str:
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
 def _folded(match: Match) -> tuple[list[str], list[str]]:

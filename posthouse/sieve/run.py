@@ -12,19 +12,20 @@ from collections.abc import Generator
 from posthouse.sieve.actions import Keep, Outcome
 from posthouse.sieve.facts import Facts
 from posthouse.sieve.faults import Fault, SieveError
+from posthouse.sieve.flow import Return, Stop
 from posthouse.sieve.language import LANGUAGE
-from posthouse.sieve.machine import Machine, Stop
+from posthouse.sieve.machine import Machine
 from posthouse.sieve.questions import Question
 from posthouse.sieve.tables import Script
 
 
 def run(script: Script, facts: Facts) -> Generator[Question, object, Outcome]:
     """What the script wants done with the message."""
-    machine = Machine(script, facts, LANGUAGE.extensions)
+    machine = Machine(script, facts, LANGUAGE)
     try:
         try:
             yield from machine.block(script.commands)
-        except Stop:
+        except (Stop, Return):
             pass
         return machine.outcome()
     except Fault as fault:

@@ -134,7 +134,11 @@ class Comparator(msgspec.Struct, frozen=True, kw_only=True):
     """What is compared instead of the text."""
     capability: str = ""
     substring: bool = True
-    """It can tell whether one text is in another; then `key` gives text with as many characters."""
+    """It can tell whether one text is in another; then `key` gives text."""
+    octets: bool = False
+    """What it calls a character is an octet of UTF-8 (RFC 5228 §2.7.1), which `?` stands for."""
+    cost: int = 1
+    """What `key` costs for a character, counted in characters looked at."""
 
 
 class MatchType(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +149,8 @@ class MatchType(msgspec.Struct, frozen=True, kw_only=True):
     capability: str = ""
     relation: bool = False
     """A relation follows it (RFC 5231 §4)."""
+    counts: bool = False
+    """It asks only how many values there are."""
     substring: bool = False
     """It needs a comparator that knows substrings."""
     check_key: Callable[[str], str] | None = None
@@ -181,6 +187,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     address_part: AddressPart | None = None
     tests: tuple[Call, ...] = ()
     block: tuple[Call, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether its match type asks only how many values there are (RFC 5231 §4.2)."""
+        return self.matching is not None and self.matching.type.counts
 
     def has(self, name: str) -> bool:
         """Whether a tag or an optional argument was given."""
@@ -243,3 +254,5 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """The extensions that it uses."""
     reads_text: bool
     """It needs the whole message: `Facts.content` with the header section alone is not enough."""
+    text: bytes = b""
+    """As it is written."""

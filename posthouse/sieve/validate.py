@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def compile_script(text: bytes, language: Language = LANGUAGE) -> Script:
     """A script that can be run. SieveError says what is wrong, with lines."""
-    return _Validator(language).script(parse(text))
+    return _Validator(language).script(parse(text), text)
 
 
 class _Validator:
@@ -37,7 +37,7 @@ class _Validator:
         self._checker = Checker(language)
         self._faults: list[ScriptFault] = []
 
-    def script(self, nodes: Sequence[Node]) -> Script:
+    def script(self, nodes: Sequence[Node], text: bytes) -> Script:
         """The whole script."""
         count = next((at for at, node in enumerate(nodes) if node.name != "require"), len(nodes))
         for node in nodes[:count]:
@@ -51,7 +51,8 @@ class _Validator:
             self._faults.sort(key=lambda fault: fault.line)
             raise SieveError(*self._faults[:SIEVE_FAULTS])
         checker = self._checker
-        return Script(commands=commands, requires=frozenset(checker.requires), reads_text=checker.reads_text)
+        requires = frozenset(checker.requires)
+        return Script(commands=commands, requires=requires, reads_text=checker.reads_text, text=text)
 
     def _require(self, node: Node) -> None:
         """RFC 5228 §3.2."""

@@ -11,27 +11,27 @@ from posthouse.sieve.base_tests import KEYS
 from posthouse.sieve.comparators import ascii_casemap
 from posthouse.sieve.faults import Fault
 from posthouse.sieve.strings import StringFault, checked_name
-from posthouse.sieve.tables import Argument, Call, Extension, Kind, Spec, Step, Tag
+from posthouse.sieve.tables import Argument, Call, Extension, Kind, Spec, Step, Tag, Value
 
 if TYPE_CHECKING:
     from posthouse.sieve.checker import Checker
     from posthouse.sieve.machine import Machine
 
-_UPPER: Final = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
+_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _WILD: Final = re.compile(r"[*?\\]")
 _SET: Final = frozenset({"set"})
 
 
-def _upper(text: str) -> str:
-    return text.translate(_UPPER)  # RFC 5229 §4.1.3: letters of ASCII alone
+def _lower(text: str) -> str:
+    return text.translate(_LOWER)  # RFC 5229 §4.1.3: letters of ASCII alone
 
 
 def _lower_first(text: str) -> str:
-    return ascii_casemap(text[:1]) + text[1:]
+    return _lower(text[:1]) + text[1:]
 
 
 def _upper_first(text: str) -> str:
-    return _upper(text[:1]) + text[1:]
+    return ascii_casemap(text[:1]) + text[1:]
 
 
 def _quote_wildcard(text: str) -> str:
@@ -79,29 +79,29 @@ def store(call: Call, machine: Machine, name: str, text: str) -> None:
 
 
 def _check_set(call: Call, checker: Checker) -> None:
-    check_name(call, "name", checker)
+    check_name(call.values["name"], call.line, checker)
     value = call.constant("value")
     if value is not None and len(value) > SIEVE_VARIABLE:
         checker.fault(call.line, f"a variable holds {SIEVE_VARIABLE:,} characters at most")
 
 
-def check_name(call: Call, argument: str, checker: Checker) -> None:
+def check_name(name: Value, line: int, checker: Checker, *, namespaces: bool = True) -> None:
     """Refuse what cannot be the name of a variable that a script sets (RFC 5229 §4)."""
-    name = call.constant(argument)
-    if name is None:
-        checker.fault(call.line, "the name of a variable must be constant")
+    if not isinstance(name, str):
+        checker.fault(line, "the name of a variable must be constant")
     namespace, dot, rest = name.lower().partition(".")
-    if dot and namespace not in checker.settable:
-        checker.fault(call.line, f'"{name[:40]}" cannot be set; names of variables have no dots')
+    if dot and not (namespaces and namespace in checker.settable):
+        checker.fault(line, f'"{name[:40]}" cannot be set; names of variables have no dots')
     try:
         checked_name(rest if dot else name)
     except StringFault as error:
-        checker.fault(call.line, str(error))
+        checker.fault(line, str(error))
 
 
 def _string(call: Call, machine: Machine) -> Step:
-    """RFC 5229 §5: nothing is stripped."""
-    return machine.match(call, machine.texts(call, "source"))
+    """RFC 5229 §5: nothing is stripped; empty strings do not count."""
+    texts = machine.texts(call, "source")
+    return machine.match(call, [text for text in texts if text] if call.counts else texts)
 
 
 EXTENSION: Final = Extension(
@@ -111,8 +111,8 @@ EXTENSION: Final = Extension(
         Spec(name="string", run=_string, arguments=(Argument("source", Kind.STRINGS), KEYS), matches=True),
     ),
     tags=(
-        modifier("lower", 40, ascii_casemap),
-        modifier("upper", 40, _upper),
+        modifier("lower", 40, _lower),
+        modifier("upper", 40, ascii_casemap),
         modifier("lowerfirst", 30, _lower_first),
         modifier("upperfirst", 30, _upper_first),
         modifier("quotewildcard", 20, _quote_wildcard),
