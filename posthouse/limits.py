@@ -1925,7 +1925,7 @@ FAILURE_HEADER: Final = 16 * KB
 """Octets of a message's header in a failure report."""
 
 FAILURES_AN_HOUR: Final = 20
-"""Failure reports to one domain in one hour: a flood of forgeries must not become a flood of reports."""
+"""Failure reports about one domain, and to one address, in an hour: floods of forgeries become no floods of reports."""
 
 REPORTS_KEPT: Final = 400 * 86400
 """Seconds that reports are kept: a year and a month to compare with."""

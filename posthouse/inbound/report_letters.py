@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -43,10 +42,10 @@ def _fields(head: Letterhead, subject: str) -> list[tuple[str, str]]:
 
 
 def aggregate_letter(report: AggregateReport, head: Letterhead) -> bytes:
-    """RFC 9990: subject, file name and media type are prescribed."""
+    """RFC 9990 §3.5.2: subject, file name and media type are prescribed."""
     packed = gzip.compress(write_aggregate(report), mtime=int(head.at))
     domain = report.policy.domain
-    # RFC 9990: the unique-id of the name and the Report-ID are the same.
+    # RFC 9990 §3.1.4: the unique-id of the name and the Report-ID are the same.
     name = f"{head.hostname}!{domain}!{report.begin}!{report.end}!{report.report_id}.xml.gz"
     attachment = Body(
         "application/gzip",
@@ -88,11 +87,18 @@ def tls_letter(document: bytes, period: TlsPeriod, head: Letterhead) -> bytes:
     return compose(fields, body)
 
 
-def failure_letter(failure: Failure, head: Letterhead, spf_records: Sequence[str] = ()) -> bytes:
-    """RFC 9991: what was found, and the header of the message, never its text.
+class OwnFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed of the author domain or its organization, aligned had it not (RFC 9991 §4)."""
 
-    `spf_records`: what the author domain published, where its own SPF failed.
-    """
+    signature: tuple[str, str, str] | None = None
+    """d=, i= and s=."""
+    spf_domain: str = ""
+    spf_record: str = ""
+    """What it published; empty: nothing, or it did not fail."""
+
+
+def failure_letter(failure: Failure, head: Letterhead, own: OwnFailures) -> bytes:
+    """RFC 9991: what was found, and the header of the message, never its text."""
     about = [
         "Feedback-Type: auth-failure",
         f"User-Agent: {GENERATOR}/1.0",
@@ -107,11 +113,12 @@ def failure_letter(failure: Failure, head: Letterhead, spf_records: Sequence[str
         # RFC 9991 §4: the mechanisms that failed to prove an aligned identity.
         f"Identity-Alignment: {', '.join(failure.unaligned) or 'none'}",
     ]
-    if failure.signature is not None:
-        domain, identity, selector = failure.signature
+    if own.signature is not None:
+        domain, identity, selector = own.signature
         about += [f"DKIM-Domain: {domain}", f"DKIM-Identity: {identity}", f"DKIM-Selector: {selector}"]
-    # RFC 6591 §3.2.6: the kind of record, where it was found, and its text quoted.
-    about += [f"SPF-DNS: txt : {failure.spf_domain} : {_quoted(record)}" for record in spf_records]
+    if own.spf_record:
+        # RFC 6591 §3.2.6: the kind of record, where it was found, and its text quoted.
+        about.append(f"SPF-DNS: txt : {own.spf_domain} : {_quoted(own.spf_record)}")
     report = Body("message/feedback-report", "7bit", ("\r\n".join(about) + "\r\n").encode("ascii", "replace"))
     text = (
         f"A message in the name of {failure.domain} came to {head.hostname}\n"

@@ -21,20 +21,20 @@ import msgspec
 
 from posthouse.errors import NotFound, Temporary
 from posthouse.inbound.mail import Mail, new_trace_id, our_mail
-from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.received import received_field
+from posthouse.inbound.report_consent import agreed
 from posthouse.inbound.report_letters import (
     GENERATOR,
     Letterhead,
+    OwnFailures,
     aggregate_letter,
     failure_letter,
     tls_letter,
 )
 from posthouse.inbound.tally import DAY, TLS, Failure, Tallies, TallyRow
-from posthouse.limits import DOMAIN, FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT, TLS_REPORT_RETRIED
+from posthouse.limits import FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT, TLS_REPORT_RETRIED
 from posthouse.msgauth.aggregate import AggregateReport
-from posthouse.msgauth.dmarc import DnsTemporary, walk
-from posthouse.msgauth.dmarc_record import parse_dmarc
+from posthouse.msgauth.dmarc import DnsTemporary, aligned, walk
 from posthouse.msgauth.spf_record import is_spf
 from posthouse.msgauth.tls_report_writer import TlsPeriod, TlsSeen, Wanted, reports_wanted, write_tls_report
 from posthouse.resolver import Resolver, Status
@@ -91,7 +91,7 @@ class ReportSender:
         """Send the reports of days that began before a time; how many."""
         await self._tallies.flush()
         found = await self._store.dmarc_tallies(before)
-        waiting = {_report_id(one.policy_domain, one.day, 1, self._hostname) for one in found}
+        waiting = {_report_id(one.policy_domain, one.day, self._hostname) for one in found}
         # Also what another node has sent in the meantime is no longer waited for.
         self._posted = {pair for pair in self._posted if pair[0] in waiting}
         sent = 0
@@ -128,7 +128,7 @@ class ReportSender:
         period = TlsPeriod(
             hostname=self._hostname,
             domain=domain,
-            report_id=_report_id(TLS + domain, day, 1, self._hostname),
+            report_id=_report_id(TLS + domain, day, self._hostname),
             begin=day,
             end=day + DAY - 1,
         )
@@ -183,7 +183,7 @@ class ReportSender:
     async def _send(self, domain: str, day: int, tallies: Sequence[DmarcTally]) -> int:
         rows = [(one.count, msgspec.json.decode(one.row, type=TallyRow)) for one in tallies]
         try:
-            to = await self._agreed(domain, rows[-1][1].to)
+            to = await agreed(domain, rows[-1][1].to, self._resolver)
         except DnsTemporary as fault:
             if self._now() - day < REPORT_WAIT:
                 log.info("report domain=%s put off: %s", domain, fault)
@@ -202,11 +202,13 @@ class ReportSender:
     def _reports(self, day: int, rows: Sequence[tuple[int, TallyRow]]) -> Iterable[AggregateReport]:
         """One for each policy that the domain had on that day."""
         policies = list(dict.fromkeys(row.policy for _, row in rows))
-        for number, policy in enumerate(policies, 1):
+        for policy in policies:
             yield AggregateReport(
                 organization=self._hostname,
                 email=f"postmaster@{self._hostname}",
-                report_id=_report_id(policy.domain, day, number, self._hostname),
+                # RFC 9990 §3.5.1: another report of one day, by command or of a node that was late, is not the same.
+                # What is sent again is the letter in the queue, so its name and id do not change (§3.5.2).
+                report_id=new_trace_id(self._now()),
                 begin=day,
                 end=day + DAY - 1,
                 policy=policy,
@@ -260,45 +262,6 @@ class ReportSender:
         above = [name for name in ours if self._hostname == name or self._hostname.endswith(f".{name}")]
         return next(iter(above or ours), self._hostname)
 
-    # --- who takes them ------------------------------------------------------------------------------
-
-    async def _agreed(self, domain: str, addresses: Iterable[str], *, failures: bool = False) -> list[str]:
-        """Of the addresses asked for, those that may be written to. Raises DnsTemporary.
-
-        `failures`: about single messages (ruf=), not aggregate (rua=).
-        """
-        own: str | None = None
-        found = []
-        for address in addresses:
-            host = normal_domain(address.rpartition("@")[2])
-            if not host:
-                continue
-            own = own or (await walk(domain, self._resolver)).organizational_domain
-            if (await walk(host, self._resolver)).organizational_domain == own:
-                found.append(address)
-            else:
-                found += await self._taken(address, host, domain, failures=failures)
-        return list(dict.fromkeys(found))
-
-    async def _taken(self, address: str, host: str, domain: str, *, failures: bool) -> Sequence[str]:
-        """Where a host in another organization takes reports about this domain (RFC 9990 §4); empty: nowhere."""
-        name = f"{domain}._report._dmarc.{host}"
-        if len(name) > DOMAIN:
-            return ()
-        answer = await self._resolver.txt(name)
-        if answer.status is Status.TEMPORARY:
-            raise DnsTemporary(f"{name}: {answer.reason}")
-        records = [record for text in answer.records if (record := parse_dmarc(text)) is not None]
-        if not records:
-            return ()
-        # RFC 9990 §4 step 9: it may name another address, but of the same host.
-        instead = [
-            one for record in records for one in (record.failures_to if failures else record.aggregate_to)
-        ]
-        if not instead:
-            return (address,)
-        return [one for one in instead if normal_domain(one.rpartition("@")[2]) == host]
-
     # --- single failures -----------------------------------------------------------------------------
 
     async def send_failures(self) -> int:
@@ -308,21 +271,33 @@ class ReportSender:
             if not self._may_tell(failure.policy_domain):
                 continue
             try:
-                to = await self._agreed(failure.policy_domain, failure.to, failures=True)
+                to = await agreed(failure.policy_domain, failure.to, self._resolver, failures=True)
+                own = await self._own(failure) if to else OwnFailures()
             except DnsTemporary:
                 continue
             for address in to:
-                await self._tell(failure, address)
-                sent += 1
+                # RFC 9991 §5.1: whoever takes them for many domains is not flooded by all of these together.
+                if self._may_tell(address.lower()):
+                    await self._tell(failure, address, own)
+                    sent += 1
         return sent
 
-    async def _tell(self, failure: Failure, address: str) -> None:
+    async def _own(self, failure: Failure) -> OwnFailures:
+        """What of the author's organization failed (RFC 9991 §4). Raises DnsTemporary."""
+        author = await walk(failure.domain, self._resolver)
+        signature = None
+        for one in failure.signatures:
+            if signature is None and await aligned(one[0], failure.strict_dkim, author, self._resolver):
+                signature = one
+        domain, published = failure.spf_domain, ""
+        if domain and await aligned(domain, failure.strict_spf, author, self._resolver):
+            answer = await self._resolver.txt(domain)
+            published = next(filter(is_spf, answer.records), "")
+        return OwnFailures(signature=signature, spf_domain=domain, spf_record=published)
+
+    async def _tell(self, failure: Failure, address: str, own: OwnFailures) -> None:
         head = await self._head(address)
-        published: Sequence[str] = ()
-        if failure.spf_domain:
-            answer = await self._resolver.txt(failure.spf_domain)
-            published = [text for text in answer.records if is_spf(text)][:1]
-        ops = await self._post(failure_letter(failure, head, published), head)
+        ops = await self._post(failure_letter(failure, head, own), head)
         kept = Report(
             sent=True,
             kind="failure",
@@ -338,17 +313,18 @@ class ReportSender:
         )
         await self._store.commit(*ops, AddReport(report=kept))
 
-    def _may_tell(self, domain: str) -> bool:
+    def _may_tell(self, whom: str) -> bool:
+        """Of a policy domain's failures, or to an address."""
         now = self._now()
-        recent = [at for at in self._told.get(domain, []) if now - at < 3600]
+        recent = [at for at in self._told.get(whom, []) if now - at < 3600]
         if len(recent) >= FAILURES_AN_HOUR:
-            self._told[domain] = recent
+            self._told[whom] = recent
             return False
         self._told = {name: times for name, times in self._told.items() if now - times[-1] < 3600}
-        self._told[domain] = [*recent, now]
+        self._told[whom] = [*recent, now]
         return True
 
 
-def _report_id(domain: str, day: int, number: int, hostname: str) -> str:
-    """The same for the same report, and of letters and digits, for it is part of a file name (RFC 9990)."""
-    return hashlib.sha256(f"{domain}!{day}!{number}!{hostname}".encode()).hexdigest()[:32]
+def _report_id(domain: str, day: int, hostname: str) -> str:
+    """The same for the same TLS report, whoever posts it; of letters and digits, for it is part of a file name."""
+    return hashlib.sha256(f"{domain}!{day}!1!{hostname}".encode()).hexdigest()[:32]

@@ -18,6 +18,7 @@ import msgspec
 
 from posthouse.config import MsgAuth
 from posthouse.inbound.checks import Examination
+from posthouse.inbound.policy import normal_domain
 from posthouse.limits import FAILURE_HEADER, FAILURES_WAITING, TALLY_ROWS
 from posthouse.msgauth.aggregate import AggregateRow, DkimSeen, PolicyPublished, Reason, SpfSeen
 from posthouse.msgauth.dmarc import DmarcFound
@@ -63,10 +64,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Of DMARC, as in Authentication-Results."""
     unaligned: tuple[str, ...]
     """Which of "dkim" and "spf" proved no aligned domain."""
-    signature: tuple[str, str, str] | None
-    """d=, i= and s= of the author domain's own signature that failed."""
+    signatures: tuple[tuple[str, str, str], ...]
+    """d=, i= and s= of those that failed, whoever's they are."""
+    strict_dkim: bool
     spf_domain: str
-    """The author domain if its own SPF record did not pass; empty: it was not asked."""
+    """Whose SPF record did not pass; empty: none."""
+    strict_spf: bool
     header: bytes
     """The header of the message."""
 
@@ -112,6 +115,7 @@ class Tallies:
         self, examination: Examination, found: Authentication, dmarc: Dmarc, record: DmarcRecord
     ) -> None:
         applied, reasons = self._applied(examination, dmarc)
+        envelope = examination.mail.reverse_path.rpartition("@")[2]
         row = AggregateRow(
             source_ip=examination.mail.peer,
             count=1,
@@ -120,7 +124,7 @@ class Tallies:
             spf="pass" if dmarc.spf_aligned else "fail",
             reasons=reasons,
             header_from=dmarc.domain,
-            envelope_from=examination.mail.reverse_path.rpartition("@")[2].lower(),
+            envelope_from=normal_domain(envelope) or envelope.lower(),
             dkim_seen=tuple(
                 DkimSeen(domain=one.domain, selector=one.selector, result=one.result)
                 for one in found.dkim
@@ -155,7 +159,8 @@ class Tallies:
             return
         if record.psd is Psd.YES:
             return  # RFC 9991 §2: a public suffix does not hear of single messages of those below it
-        own = [one for one in found.dkim if one.domain == dmarc.domain and not one.passed]
+        if b"feedback-report" in (examination.headers.first("content-type") or b"").lower():
+            return  # RFC 9991 §5.1: a report that fails is not told of, or two houses could go on for ever
         applied, _ = self._applied(examination, dmarc)
         headers = examination.headers
         self._failures.append(
@@ -175,10 +180,14 @@ class Tallies:
                     for name, aligned in (("dkim", dmarc.dkim_aligned), ("spf", dmarc.spf_aligned))
                     if not aligned
                 ),
-                signature=(own[0].domain, own[0].identity, own[0].selector) if own else None,
-                spf_domain=found.spf.domain
-                if found.spf.domain == dmarc.domain and found.spf.result is not Result.PASS
-                else "",
+                signatures=tuple(
+                    (one.domain, one.identity, one.selector)
+                    for one in found.dkim
+                    if one.domain and not one.passed
+                ),
+                strict_dkim=record.strict_dkim,
+                spf_domain=found.spf.domain if found.spf.result is not Result.PASS else "",
+                strict_spf=record.strict_spf,
                 header=headers.raw[headers.start : headers.end][:FAILURE_HEADER],
             )
         )

@@ -99,7 +99,7 @@ def write_aggregate(report: AggregateReport) -> bytes:
     lines.append("  <report_metadata>")
     lines += _elements(4, org_name=report.organization, email=report.email, report_id=report.report_id)
     lines.append(f"    <date_range><begin>{report.begin}</begin><end>{report.end}</end></date_range>")
-    # RFC 9990: at most one "error".
+    # RFC 9990 §3.1.1.3: at most one "error".
     lines += _elements(4, error="; ".join(report.errors), generator=report.generator)
     lines.append("  </report_metadata>")
     policy = report.policy
@@ -130,7 +130,7 @@ def _row(row: AggregateRow) -> list[str]:
     lines.append(f"      <envelope_from>{_text(row.envelope_from)}</envelope_from>")
     lines += ["    </identifiers>", "    <auth_results>"]
     for signature in row.dkim_seen:
-        # RFC 9990: the selector is required, also of a signature that names none.
+        # RFC 9990 §3.1.1.12: the selector is required, also of a signature that names none.
         selector = f"        <selector>{_text(signature.selector)}</selector>"
         domain, result = _elements(8, domain=signature.domain, result=signature.result)
         lines += ["      <dkim>", domain, selector, result, "      </dkim>"]

@@ -106,7 +106,27 @@ async def check_dmarc(domain: str, spf: Spf, dkim: Collection[Dkim], resolver: R
         found = await walk(domain, resolver)
         return await _judge(found, spf, dkim, resolver)
     except DnsTemporary as fault:
+        if (proved := await _by_itself(domain, spf, dkim, resolver)) is not None:
+            return proved
         return DmarcFound(result=Dmarc(result=Result.TEMPERROR, domain=domain, reason=str(fault)))
+
+
+async def _by_itself(domain: str, spf: Spf, dkim: Collection[Dkim], resolver: Resolver) -> DmarcFound | None:
+    """RFC 9989 §4.10.2: whose own record is found, and who is proved by its own name, needs nothing from above it.
+
+    None: it is not so simple.
+    """
+    spf = spf if spf.domain == domain else Spf(result=Result.NONE)
+    dkim = [one for one in dkim if one.domain == domain]
+    if spf.result is not Result.PASS and not any(one.passed for one in dkim):
+        return None
+    try:
+        record = await _record(domain, resolver)
+    except DnsTemporary:
+        return None
+    if record is None or not record.readable:
+        return None
+    return await _judge(Walk(domain=domain, records=((domain, record),)), spf, dkim, resolver)
 
 
 async def _judge(found: Walk, spf: Spf, dkim: Collection[Dkim], resolver: Resolver) -> DmarcFound:
@@ -197,15 +217,15 @@ async def _any_aligned(
     told: bool | None = False
     for identifier in identifiers:
         try:
-            if await _aligned(identifier, strict, author, resolver):
+            if await aligned(identifier, strict, author, resolver):
                 return True
         except DnsTemporary:
             told = None
     return told
 
 
-async def _aligned(identifier: str, strict: bool, author: Walk, resolver: Resolver) -> bool:
-    """RFC 9989 §4.10.2: the same domain, or (relaxed) the same organization."""
+async def aligned(identifier: str, strict: bool, author: Walk, resolver: Resolver) -> bool:
+    """RFC 9989 §4.10.2: the same domain, or (relaxed) the same organization. Raises DnsTemporary."""
     if identifier == author.domain:
         return True
     if strict or not _may_share(identifier, author):

@@ -296,13 +296,13 @@ _dmarc.odd.test. TXT "v=DMARC1; p=reject"
         ("info@bank.test", "shop.bank.test", "fail"),
         ("info@a.shop.bank.test", "shop.bank.test", "pass"),
         ("info@sub.bank.test", "bank.test", "pass"),
-        ("info@odd.test", "elsewhere.test", "fail"),  # RFC 9989 §4.10.1: of two records none counts
+        ("info@odd.test", "elsewhere.test", "fail"),  # RFC 9989 §4.10 step 2: of two records none counts
     ],
 )
 async def test_organizations_end_where_the_tree_says(
     tmp_path: Path, author: str, signer: str, result: str
 ) -> None:
-    """RFC 9989 §4.10: walked up from both names."""
+    """RFC 9989 §4.10.2: walked up from both names."""
     keys = f's1._domainkey.shop.bank.test. TXT "{key_record(EDWARDS)}"\n'
     house = await SmallHouse.open(tmp_path, resolver=FakeResolver(ZONE + TREE + keys))
     port = await house.listen()

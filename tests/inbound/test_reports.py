@@ -36,7 +36,9 @@ outside.test._report._dmarc.agreed.test. TXT "v=DMARC1"
 _dmarc.silent.test. TXT "v=DMARC1; p=none; rua=mailto:a@away.test"
 silent.test._report._dmarc.away.test. FAIL
 _dmarc.moved.test. TXT "v=DMARC1; p=none; rua=mailto:a@takes.test; ruf=mailto:f@takes.test"
-moved.test._report._dmarc.takes.test. TXT "v=DMARC1; rua=mailto:new@takes.test,mailto:victim@elsewhere.test"
+moved.test._report._dmarc.takes.test. TXT "v=DMARC1; p=rejekt; rua=mailto:new@takes.test"
+_dmarc.thrown.test. TXT "v=DMARC1; p=none; rua=mailto:a@takes.test; ruf=mailto:f@takes.test"
+thrown.test._report._dmarc.takes.test. TXT "v=DMARC1; rua=mailto:new@takes.test,mailto:victim@elsewhere.test"
 _dmarc.suffix.test. TXT "v=DMARC1; p=none; psd=y; ruf=mailto:ruf@suffix.test"
 """
 
@@ -106,7 +108,7 @@ async def test_a_day_becomes_a_report(house):
     assert to == "dmarc@bank.test"
     headers = Headers.scan(message)
     subject = (headers.first("subject") or b"").decode()
-    # RFC 9990: the Report-ID is also the unique-id of the file's name, so it is of letters and digits alone.
+    # RFC 9990 §3.1.4: the Report-ID is also the unique-id of the file's name, so it is of letters and digits alone.
     named = re.fullmatch(
         r"Report Domain: bank\.test Submitter: mx\.example\.test Report-ID: <([A-Za-z0-9]+)>", subject
     )
@@ -153,6 +155,17 @@ async def test_only_who_agreed_is_written_to(house):
     await office.sender.round()
     assert [to for to, _ in await office.queued()] == ["a@agreed.test"]
     assert await house.real_store.dmarc_tallies(2**40) == ()
+
+
+async def test_two_reports_of_one_day_are_told_apart(house):
+    """RFC 9990 §3.5.1, §3.5.4: whoever gets a second report of the same id throws it away."""
+    office = Office(house)
+    for _ in range(2):
+        await office.take(letter("x@told.test"))
+        assert await office.sender.reports_send() == 1
+    subjects = [Headers.scan(message).first("subject") for _, message in await office.queued()]
+    assert len(set(subjects)) == 2
+    assert len(await house.real_store.reports()) == 2
 
 
 async def test_by_command_today_is_sent_too(house):
@@ -256,12 +269,84 @@ async def test_single_failures_are_those_that_were_asked_for(house, options, tol
     assert len(await office.queued()) == told
 
 
+@pytest.mark.parametrize(("mode", "told"), [("r", True), ("s", False)])
+async def test_a_failure_report_tells_of_what_would_have_been_aligned(house, mode, told):
+    """RFC 9991 §4: of an aligned identifier; in relaxed mode that is whatever belongs to the organization."""
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        'bounce.own.test. TXT "v=spf1 ip4:203.0.113.9 -all"\n'
+        f'_dmarc.own.test. TXT "v=DMARC1; p=none; adkim={mode}; aspf={mode}; ruf=mailto:ruf@own.test"\n'
+        '_dmarc.apart.own.test. TXT "v=DMARC1; psd=n"\n'
+    )
+    raw = letter("x@news.own.test")
+    for domain in ("own.test", "apart.own.test", "stranger.test"):
+        raw = signed(raw, msgspec.structs.replace(KEY, domain=domain, selector="gone"))
+    await office.take(raw, reverse_path="x@bounce.own.test")
+    await office.sender.send_failures()
+    [(_, message)] = await office.queued()
+    found = told_by(message)
+    assert found.get("DKIM-Domain") == ("own.test" if told else None)
+    assert found.get("SPF-DNS", "").startswith("txt : bounce.own.test : ") is told
+
+
+async def test_a_failure_of_which_the_dns_is_silent_is_not_told(house):
+    office = Office(house, failure_reports=True, reports=False)
+    office.resolver.add(
+        '_dmarc.own.test. TXT "v=DMARC1; p=none; ruf=mailto:ruf@own.test"\n_dmarc.mute.own.test. FAIL'
+    )
+    raw = signed(letter("x@own.test"), msgspec.structs.replace(KEY, domain="mute.own.test", selector="gone"))
+    await office.take(raw)
+    assert await office.sender.send_failures() == 0
+
+
+async def test_who_takes_failures_of_many_domains_is_not_flooded(house):
+    """RFC 9991 §2, §5.1."""
+    office = Office(house, failure_reports=True, reports=False)
+    for number in range(3):
+        office.resolver.add(
+            f'_dmarc.d{number}.test. TXT "v=DMARC1; p=none; ruf=mailto:ruf@agreed.test"\n'
+            f'd{number}.test._report._dmarc.agreed.test. TXT "v=DMARC1;"\n'
+        )
+        for _ in range(FAILURES_AN_HOUR // 2):
+            await office.take(letter(f"x@d{number}.test"))
+    assert await office.sender.send_failures() == FAILURES_AN_HOUR
+    office.now += 3600
+    await office.take(letter("x@d0.test"))
+    assert await office.sender.send_failures() == 1
+
+
+async def test_a_failed_report_is_not_told_of(house):
+    """RFC 9991 §5.1: or two houses could tell each other of it for ever."""
+    office = Office(house, failure_reports=True, reports=False)
+    kind = 'Content-Type: multipart/report; Report-Type="Feedback-Report"; boundary=x'
+    await office.take(letter("x@told.test", kind))
+    assert await office.sender.send_failures() == 0
+
+
+async def test_an_internationalized_sender_is_told_as_it_was_asked(house):
+    """RFC 9990 §3.1.1.10: the domain that SPF was asked of."""
+    office = Office(house)
+    await office.take(letter("x@told.test"), reverse_path="x@b\u00fccher.test")
+    await office.sender.reports_send()
+    report = read_report((await office.queued())[0][1])
+    assert isinstance(report, AggregateReport)
+    assert report.rows[0].envelope_from == "xn--bcher-kva.test"
+
+
 async def test_who_takes_reports_may_name_another_address_of_its_own(house):
-    """RFC 9990 §4 step 9: but only at the same host, or reports could be thrown at somebody."""
+    """RFC 9990 §4 step 9."""
     office = Office(house, failure_reports=True)
     await office.take(letter("x@moved.test"))
     await office.sender.reports_send()
     assert sorted(to for to, _ in await office.queued()) == ["f@takes.test", "new@takes.test"]
+
+
+async def test_who_names_somebody_else_s_address_gets_no_reports(house):
+    """RFC 9990 §4: at neither address, or reports could be thrown at somebody."""
+    office = Office(house, failure_reports=True)
+    await office.take(letter("x@thrown.test"))
+    await office.sender.reports_send()
+    assert [to for to, _ in await office.queued()] == ["f@takes.test"]
 
 
 async def test_a_public_suffix_does_not_hear_of_single_messages(house):

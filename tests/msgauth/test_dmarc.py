@@ -138,6 +138,26 @@ silence.example.com. MX FAIL
 """
 
 
+@pytest.mark.parametrize(
+    ("author", "by_spf", "signers", "result"),
+    [
+        ("example.com", spf("example.com"), (), "pass"),
+        ("example.com", NOBODY, ("sub.example.com", "example.com"), "pass"),
+        ("example.com", NOBODY, ("sub.example.com",), "temperror"),
+        ("example.com", NOBODY, (), "temperror"),
+        ("sub.example.com", spf("sub.example.com"), (), "temperror"),  # its policy is its parent's
+        ("odd.com", spf("odd.com"), (), "temperror"),
+    ],
+)
+async def test_silence_above_an_own_record_takes_no_proof_away(
+    author: str, by_spf: Spf, signers: tuple[str, ...], result: str
+) -> None:
+    """RFC 9989 §4.10.2: the very same domain with a record of its own is its own organization."""
+    zone = f'{ZONE}_dmarc.com. FAIL\n_dmarc.odd.com. TXT "v=DMARC1; p=banana"\n'
+    found = await check_dmarc(author, by_spf, [dkim(one) for one in signers], FakeResolver(zone))
+    assert found.result.result == result, found
+
+
 async def test_the_walk_stops_at_the_first_that_says_what_it_is() -> None:
     """RFC 9989 §4.10 step 2: a public suffix ends it, also where it begins there."""
     resolver = FakeResolver('_dmarc.co.uk. TXT "v=DMARC1; psd=y"\n_dmarc.uk. TXT "v=DMARC1; p=reject"')

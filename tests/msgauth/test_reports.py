@@ -105,6 +105,20 @@ def test_the_sample_of_the_standard() -> None:
     assert (report.messages, report.failures) == (123, 0)
 
 
+def test_extensions_are_passed_over() -> None:
+    """RFC 9990 §3.2, §5: at both places, in a namespace of their own, whatever they are called."""
+    text = (SAMPLES / "aggregate" / "rfc9990-sample.xml").read_text()
+    plain = read_document(text.encode())
+    strange = '<e:record xmlns:e="urn:x"><e:row><e:count>7</e:count></e:row></e:record>'
+    for end, within in (
+        ("</policy_published>", f"<extension>{strange}</extension>"),
+        ("</auth_results>", strange),
+    ):
+        assert text.count(end) == 1
+        text = text.replace(end, end + within)
+    assert read_document(text.encode()) == plain
+
+
 # --- bombs and rubbish ---------------------------------------------------------------------------------------
 
 

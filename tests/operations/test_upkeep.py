@@ -95,8 +95,10 @@ async def test_every_process_tells_of_the_failures_that_it_saw(tmp_path: Path, c
         failed="dmarc",
         result="fail",
         unaligned=("dkim", "spf"),
-        signature=None,
+        signatures=(),
+        strict_dkim=False,
         spf_domain="",
+        strict_spf=False,
         header=b"Subject: x\r\n",
     )
     house.tallies._failures.append(seen)
