@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from posthouse.config import Junk, MsgAuth
+from posthouse.errors import StoreUnavailable
 from posthouse.operations.timeline import Timeline
-from posthouse.store.interface import Enqueue, Op
+from posthouse.store.interface import Enqueue, Op, PutAccount
 from tests.house import PASSWORDS, TestHouse
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
@@ -186,3 +188,55 @@ async def test_a_script_that_is_put_away_does_nothing_any_more(office: Office) -
     await office.house.app.house.sieve_scripts.deactivate(office.house.accounts[ALICE].account_id)
     await office.send(RAW.format("again"))
     assert await office.subjects("INBOX") == ["again"]
+
+
+async def test_all_that_a_script_wants_is_one_commit(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a crash at any moment leaves all of it or nothing."""
+    await office.filter(
+        f"""
+        require ["fileinto", "copy", "vacation"];
+        vacation :days 2 "Away.";
+        fileinto :copy "Archive";
+        redirect :copy "{BOB}";
+        redirect :copy "friend@elsewhere.test";
+        """
+    )
+    commits: list[int] = []
+    commit = type(office.store).commit
+
+    async def counted(self, *ops):  # type: ignore[no-untyped-def]
+        commits.append(len(ops))
+        if len(commits) == 1:
+            raise StoreUnavailable("the disk is full")
+        return await commit(self, *ops)
+
+    monkeypatch.setattr(type(office.store), "commit", counted)
+    code, _ = await office.send()
+    assert code == 452
+    assert commits[1:] == [] or all(size == 1 for size in commits[1:]), "but for the line of the refusal"
+    assert (await office.subjects("INBOX"), await office.subjects("Archive")) == ([], [])
+    assert await office.store.queue() == []
+    commits[:] = [0]
+    assert await office.send() == {}
+    assert len([size for size in commits[1:] if size > 1]) == 1
+    monkeypatch.undo()
+    for name, of in (("INBOX", ALICE), ("Archive", ALICE), ("INBOX", BOB)):
+        assert await office.subjects(name, of) == ["hello"]
+    queued = {(q.reverse_path, r.address) for q in await office.store.queue() for r in q.recipients}
+    assert queued == {("eve@elsewhere.test", "friend@elsewhere.test"), ("", "eve@elsewhere.test")}
+
+
+async def test_a_copy_that_waited_for_room_goes_through_the_script(office: Office) -> None:
+    await office.filter('require "fileinto"; fileinto "Archive";', BOB)
+    bob = office.house.accounts[BOB]
+    await office.store.apply(PutAccount(account=msgspec.structs.replace(bob, quota=2000)))
+    await office.house.fill(BOB, 8)
+    raw = RAW.format("later") + "y" * 1000 + "\r\n"
+    assert await office.send(raw, "team@example.test") == {}
+    assert len(await office.store.queue()) == 1
+    await office.store.apply(PutAccount(account=bob))
+    async with asyncio.timeout(20):
+        while await office.house.waiting():
+            await office.house.app.house.runner.flush()
+            await asyncio.sleep(0.05)
+    assert await office.subjects("Archive", BOB) == ["later"]
