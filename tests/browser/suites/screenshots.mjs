@@ -272,10 +272,10 @@ if allof (address :domain :is "From" "donaudampfschifffahrt.test", not header :c
 # rule:[]
 if false # allof (address :all :is "From" "wang.xiaoming@huadong.test")
 {
-    addflag "合同";
+    addflag "contract";
     stop;
 }
-`.replace('addflag "合同"', 'addflag "contract"').replaceAll('\\\\', '\\')
+`
     const text = (id, value) => ['Blob/upload', { create: { [id]: { type: 'application/sieve', data: [{ 'data:asText': value.replaceAll('\n', '\r\n') }] } } }]
     await call(text('r', rules), text('h', 'if true { keep; } else { stop; }\n'), ['SieveScript/set', { create: { r: { name: 'Filters', blobId: '#r' }, h: { name: 'By hand 手写', blobId: '#h' } }, onSuccessActivateScript: '#r' }])
   })

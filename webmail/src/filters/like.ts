@@ -16,7 +16,6 @@ export function likeOf(email: Email, body: EmailBody | undefined): Rule {
     rule.conditions = [{ ...newCondition('from', from.email), op: 'is' }]
   } else rule.conditions = [newCondition('subject', email.subject ?? '')]
   rule.name = rule.name.slice(0, 80)
-  rule.actions = [{ kind: 'move', folder: { id: '', name: '' } }]
   return rule
 }
 /** Where a day begins for the reader (RFC 5260 §4.1). */

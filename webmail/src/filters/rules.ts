@@ -63,7 +63,7 @@ export function newCondition(field: Field = 'from', value = ''): Condition {
   return { field, op: OPS[field][0] as Op, not: false, value, header: '', zone: '' }
 }
 export function newRule(): Rule {
-  return { name: '', on: true, match: 'all', conditions: [newCondition()], actions: [], stop: true }
+  return { name: '', on: true, match: 'all', conditions: [newCondition()], actions: [{ kind: 'move', folder: { id: '', name: '' } }], stop: true }
 }
 
 /** A rule in the one form in which it is kept: one line where there is one line, actions in their order, nothing that means nothing. */

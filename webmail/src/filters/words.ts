@@ -1,8 +1,7 @@
 // Rules in the reader's words: for the list of rules, and as the name of one that has none.
-import { longDay, size } from '../design/format'
+import { longDay } from '../design/format'
 import { t, type Key } from '../i18n/index.svelte'
 import { labelName } from '../mail/conversation'
-import { octetsOf } from './matching'
 import { shownFolder } from './places'
 import { wantsValue, type Action, type Condition, type Op, type Rule } from './rules'
 
@@ -20,7 +19,7 @@ function conditionSaid({ field, op, not, value, header }: Condition): string {
   return wantsValue(op) ? t('filter.said', { ...places, value: valueSaid(field, value) }) : t('filter.said-bare', places)
 }
 function valueSaid(field: Condition['field'], value: string): string {
-  if (field === 'size') return size(octetsOf(value))
+  if (field === 'size') return value.replace(/\s*([KM])$/, ' $1B') // as it was written: K is 1024 in Sieve
   return field === 'date' ? longDay(new Date(`${value}T00:00`)) : t('filter.quoted', { value })
 }
 /** What is done with it. */
