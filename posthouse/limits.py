@@ -1065,6 +1065,18 @@ SIEVE_MATCH_VARIABLES: Final = 32
 SIEVE_EXPANDED: Final = 64 * KB
 """Characters of a string with the values of its variables in it; what is longer is cut off."""
 
+SIEVE_VACATION_DAYS: Final = 90
+"""Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
+
+SIEVE_BODY: Final = 256 * KB
+"""Octets of a body that one `body` or `extracttext` looks at (RFC 5173 §8): the text of a hundred pages."""
+
+SIEVE_DUPLICATES: Final = 16
+"""Ids that one run looks for among those seen before (RFC 7352): each is a look into the store."""
+
+SIEVE_DUPLICATE_SECONDS: Final = 90 * 86_400
+"""Seconds at most for which a script has an id remembered (RFC 7352 §3.3)."""
+
 SIEVE_FLAGS: Final = 128
 """Flags that a script holds together, more than twice the keywords of a mailbox; more are passed over."""
 
@@ -1074,8 +1086,20 @@ SIEVE_INCLUDES: Final = 32
 SIEVE_INCLUDE_DEPTH: Final = 8
 """Scripts that include one another, one within another (RFC 6609 §3.1)."""
 
-SIEVE_VACATION_DAYS: Final = 90
-"""Days at most in which a script's vacation answers a person once; more than 30 should be allowed (RFC 5230 §4.1)."""
+SIEVE_MAILTO: Final = 2_000
+"""Characters of the URI of one notice (RFC 5436)."""
+
+SIEVE_MAILTO_RECIPIENTS: Final = 10
+"""Addresses in the URI of one notice."""
+
+SIEVE_NOTICES: Final = 5
+"""Notices that one message leads to (RFC 5435 §8: a script must not multiply mail)."""
+
+SIEVE_FIELD: Final = 4_000
+"""Characters of a field that a script adds; 998 must be allowed (RFC 5293 §4)."""
+
+SIEVE_HEADER_EDITS: Final = 64
+"""Fields that one run adds or removes; each time the message is put together anew."""
 
 # --- store (store) -------------------------------------------------------------------------------
 

@@ -108,7 +108,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...]
     """In the script's order, no two that are the same."""
     content: bytes | None = None
-    """The message as the script changed it (RFC 5293, RFC 5703); None: unchanged."""
+    """The message as the script changed it (RFC 5293, RFC 5703), with as much of its body as `Facts.content` had; None:
+    unchanged."""
     remember: tuple[tuple[bytes, int], ...] = ()
     """RFC 7352 §3: ids of what is no duplicate, to be kept when all is done, and for how many seconds."""
     fault: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posthouse.message.headers import Headers
@@ -61,11 +61,13 @@ def finished(script: Script, message: bytes) -> Outcome:
         return end.value
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_octets_are_a_script_or_a_sieve_error(text: bytes) -> None:
     compiled(text)
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=40), st.binary(max_size=300))
 def test_any_words_are_a_script_or_a_sieve_error_and_end(words: list[str], message: bytes) -> None:
     script = compiled(REQUIRE + " ".join(words).encode())
@@ -86,6 +88,7 @@ SCRIPT = compile_script(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500))
 def test_a_script_ends_over_any_message(tail: bytes) -> None:
     for message in (tail, b"Subject: " + tail, b"From: " + tail, b"To: a" + tail):

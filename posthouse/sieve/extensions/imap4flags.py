@@ -38,7 +38,7 @@ class Internal:
         self.flags: list[str] = []
 
 
-def _flags_in(texts: Iterable[str]) -> list[str]:
+def flags_in(texts: Iterable[str]) -> list[str]:
     """The flags that these texts name, each once, as it is written first."""
     found: dict[str, str] = {}
     for text in texts:
@@ -53,7 +53,7 @@ def _flags_in(texts: Iterable[str]) -> list[str]:
 
 def _current(call: Call, machine: Machine) -> list[str]:
     if call.has("variable"):
-        return _flags_in([machine.variable(machine.text(call, "variable").lower())])
+        return flags_in([machine.variable(machine.text(call, "variable").lower())])
     return machine.of(Internal).flags
 
 
@@ -65,15 +65,15 @@ def _put(call: Call, machine: Machine, flags: list[str]) -> None:
 
 
 def _setflag(call: Call, machine: Machine) -> None:
-    _put(call, machine, _flags_in(machine.texts(call, "flags")))
+    _put(call, machine, flags_in(machine.texts(call, "flags")))
 
 
 def _addflag(call: Call, machine: Machine) -> None:
-    _put(call, machine, _flags_in([*_current(call, machine), *machine.texts(call, "flags")]))
+    _put(call, machine, flags_in([*_current(call, machine), *machine.texts(call, "flags")]))
 
 
 def _removeflag(call: Call, machine: Machine) -> None:
-    gone = {flag.lower() for flag in _flags_in(machine.texts(call, "flags"))}
+    gone = {flag.lower() for flag in flags_in(machine.texts(call, "flags"))}
     _put(call, machine, [flag for flag in _current(call, machine) if flag.lower() not in gone])
 
 
@@ -81,7 +81,7 @@ def _hasflag(call: Call, machine: Machine) -> Step:
     """RFC 5232 §4: any flag of any of the variables matches; keys too may be several words."""
     if call.has("variables"):
         names = [name.lower() for name in machine.texts(call, "variables")]
-        flags = [flag for name in names for flag in _flags_in([machine.variable(name)])]
+        flags = [flag for name in names for flag in flags_in([machine.variable(name)])]
     else:
         flags = machine.of(Internal).flags
     return machine.match(call, flags, [word for text in machine.texts(call, "keys") for word in text.split()])
@@ -111,7 +111,7 @@ def _with_internal(machine: Machine, action: Action) -> Action:
 
 def _with_flags(call: Call, machine: Machine, action: Action) -> Action:
     if isinstance(action, Keep | FileInto):
-        return msgspec.structs.replace(action, flags=frozenset(_flags_in(machine.texts(call, "flags"))))
+        return msgspec.structs.replace(action, flags=frozenset(flags_in(machine.texts(call, "flags"))))
     return action
 
 

@@ -1,0 +1,59 @@
+"""The MIME parts of the message as it is now, for tests and commands that look into it. Found when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from posthouse.limits import SIEVE_BODY
+from posthouse.message.headers import Headers
+from posthouse.message.mime import Part, scan
+from posthouse.message.text import part_text
+
+if TYPE_CHECKING:
+    from posthouse.sieve.machine import Machine
+
+_SCANNING: Final = 10
+"""Octets whose parts are found in the time that it takes to compare one character."""
+
+
+class _Seen:
+    """The parts that were found last, and of which message."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.root: Part | None = None
+
+
+def root_part(machine: Machine) -> Part:
+    """The part that is the whole message."""
+    seen = machine.of(_Seen)
+    if seen.root is None or seen.content is not machine.content:
+        machine.charge(len(machine.content) // _SCANNING)
+        seen.content, seen.root = machine.content, scan(machine.content, machine.headers)
+    return seen.root
+
+
+def below(part: Part) -> Iterator[Part]:
+    """The part itself and all in it, embedded messages too, in the order of the message."""
+    waiting = [part]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if part.message is not None:
+            waiting.append(part.message)
+        waiting.extend(reversed(part.children))
+
+
+def part_headers(machine: Machine, part: Part) -> Headers:
+    """The header section of a part."""
+    if part.header_start == machine.headers.start and part.body_start == machine.headers.end:
+        return machine.headers
+    machine.charge(part.body_start - part.header_start)
+    return Headers(machine.content, part.header_start, part.body_start)
+
+
+def text_within(machine: Machine, part: Part, limit: int = SIEVE_BODY) -> str:
+    """The text of a part that is not made of others, of its first octets at most, decoded and as lines with CRLF."""
+    machine.charge(min(part.size, limit))
+    return part_text(machine.content, part, limit)
