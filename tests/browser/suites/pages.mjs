@@ -37,7 +37,18 @@ const PAGES = {
     await page.locator('#tokens').waitFor()
     await page.locator('#signature form').first().waitFor()
   },
+  'a rule': async (page) => {
+    await press(page, 'New rule')
+    await page.locator('dialog .what').first().waitFor()
+  },
+  'a script': async (page) => {
+    await page.keyboard.press('Escape')
+    await page.locator('#filters summary').click()
+    await press(page, 'New script')
+    await page.locator('dialog textarea').waitFor()
+  },
   'a new token': async (page) => {
+    await page.keyboard.press('Escape')
     await press(page, 'New token')
     await page.getByLabel('Device or program').waitFor()
   },

@@ -150,6 +150,31 @@ const PAGES = {
       },
     ]),
   ),
+  async filters(page, base) {
+    await fillFilters(page)
+    await page.goto(`${base}/settings/filters`)
+    await page.locator('#filters ol').waitFor()
+    await page.locator('#filters').evaluate((section) => section.scrollIntoView())
+  },
+  async 'filters-rule'(page, base) {
+    await PAGES.filters(page, base)
+    await page.locator('#filters ol .what').first().click()
+    await page.locator('dialog .found .hint').waitFor()
+    await page.waitForTimeout(600)
+  },
+  async 'filters-faults'(page, base) {
+    await PAGES.filters(page, base)
+    await page.locator('#filters .controls button').first().click()
+    await page.locator('dialog .what').first().waitFor()
+    await page.locator('dialog footer button').last().click()
+    await page.locator('dialog .fault').first().waitFor()
+  },
+  async 'filters-script'(page, base) {
+    await PAGES.filters(page, base)
+    await page.locator('#filters .controls button').nth(1).click()
+    await page.locator('dialog textarea').fill(`${await page.locator('dialog textarea').inputValue()}keeep;\n`)
+    await page.locator('dialog .faulty').waitFor()
+  },
   async 'settings-token'(page, base) {
     await page.goto(`${base}/settings`)
     await page.locator('#tokens button').last().click()
@@ -215,6 +240,44 @@ async function fillContacts(page) {
     }
     create.g0 = { '@type': 'Card', version: '1.0', kind: 'group', addressBookIds: { B1: true }, name: { full: 'Lighthouse 灯塔' }, members: { 'urn:uuid:00000000-0000-4000-8000-000000000000': true, 'urn:uuid:00000000-0000-4000-8000-000000000001': true } }
     await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls: [['ContactCard/set', { accountId, create }, '0']] }) })
+  })
+}
+
+/** Rules as somebody has them, and a script by hand, by the same JMAP as the page. */
+async function fillFilters(page) {
+  await page.evaluate(async () => {
+    const session = await (await fetch('/.well-known/jmap')).json()
+    const accountId = session.primaryAccounts['urn:ietf:params:jmap:sieve']
+    const call = async (...methodCalls) => (await (await fetch('/jmap/', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ using: Object.keys(session.capabilities), methodCalls: methodCalls.map(([name, args], index) => [name, { accountId, ...args }, String(index)]) }) })).json()).methodResponses
+    const [[, { list }]] = await call(['SieveScript/get', { ids: null }])
+    if (list.length) return
+    const rules = `# Rules of the webmail (Settings, Filters). What keeps to this form is shown there as rules.
+require ["copy", "fileinto", "imap4flags"];
+
+# rule:[Lighthouse 灯塔]
+if anyof (header :contains "List-Id" "lighthouse.example.org", header :contains "Subject" "lighthouse")
+{
+    addflag "\\\\Flagged";
+    fileinto "Projects/Lighthouse";
+    stop;
+}
+
+# rule:[Donaudampfschifffahrtsgesellschaft Kundendienst und Fahrplanauskunft]
+if allof (address :domain :is "From" "donaudampfschifffahrt.test", not header :contains "Subject" "Fahrplan", size :over 2M)
+{
+    redirect :copy "carol@south.test";
+    fileinto "Gone";
+}
+
+# rule:[]
+if false # allof (address :all :is "From" "wang.xiaoming@huadong.test")
+{
+    addflag "contract";
+    stop;
+}
+`
+    const text = (id, value) => ['Blob/upload', { create: { [id]: { type: 'application/sieve', data: [{ 'data:asText': value.replaceAll('\n', '\r\n') }] } } }]
+    await call(text('r', rules), text('h', 'if true { keep; } else { stop; }\n'), ['SieveScript/set', { create: { r: { name: 'Filters', blobId: '#r' }, h: { name: 'By hand 手写', blobId: '#h' } }, onSuccessActivateScript: '#r' }])
   })
 }
 

@@ -37,6 +37,8 @@ export class MailStore {
   submissionVersion = $state(0)
   /** Grows whenever contacts change at the server. */
   contactsVersion = $state(0)
+  /** Grows whenever Sieve scripts change at the server. */
+  filtersVersion = $state(0)
   /** Texts of messages that were looked at lately, and their HTML made safe. */
   readonly bodies = new SvelteMap<Id, EmailBody>()
   readonly letters = new Map<Id, SafeHtml>()
@@ -154,6 +156,7 @@ export class MailStore {
     if (!states) return
     if (states['EmailSubmission']) this.submissionVersion++
     if (states['ContactCard'] || states['AddressBook']) this.contactsVersion++
+    if (states['SieveScript']) this.filtersVersion++
     if (states['Identity'] && this.isOwn) void this.readIdentities()
     if (TYPES.some((type) => states[type] && states[type] !== this.states[type])) void this.sync()
   }

@@ -3,6 +3,7 @@ import { admin } from './admin'
 import { common } from './common'
 import { compose } from './compose'
 import { contacts } from './contacts'
+import { filters } from './filters'
 import { mail } from './mail'
 import { reading } from './reading'
 import { said } from './said'
@@ -23,6 +24,7 @@ export const zhCN: Record<Key, string> = {
   ...track,
   ...trust,
   ...settings,
+  ...filters,
   ...share,
   ...admin,
 }
