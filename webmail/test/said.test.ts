@@ -33,9 +33,9 @@ test('every pattern is something the server says', () => {
   expect(unsaid).toEqual([])
 })
 test('what happens to a message has a word', () => {
-  const files = import.meta.glob<string>('../../posthouse/{inbound/{deliver,pipeline},outbound/{outcomes,queue}}.py', { eager: true, query: '?raw', import: 'default' })
+  const files = import.meta.glob<string>(['../../posthouse/inbound/{deliver,pipeline,refusing,story,sieve_*}.py', '../../posthouse/outbound/{outcomes,queue}.py'], { eager: true, query: '?raw', import: 'default' })
   const source = Object.values(files).join('\n')
-  const kinds = [...source.matchAll(/(?:_line|_event|_note)\((?:mail, )?"(\w+)"|kind="(\w+)"/g)].map((found) => found[1] ?? found[2])
-  expect(kinds).toContain('signed')
+  const kinds = [...source.matchAll(/\b(?:line|_line|_event|_note)\(\s*(?:[\w.]*mail, )?"(\w+)"|kind="(\w+)"/g)].map((found) => found[1] ?? found[2])
+  expect(kinds).toEqual(expect.arrayContaining(['signed', 'received', 'filtered']))
   expect(kinds.filter((kind) => !(`admin.kind.${kind}` in en))).toEqual([])
 })

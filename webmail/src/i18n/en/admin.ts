@@ -154,6 +154,7 @@ export const admin = {
   'admin.kind.received': 'received',
   'admin.kind.checked': 'checked',
   'admin.kind.judged': 'judged',
+  'admin.kind.filtered': 'filtered',
   'admin.kind.signed': 'signed',
   'admin.kind.queued': 'queued',
   'admin.kind.attempted': 'tried',

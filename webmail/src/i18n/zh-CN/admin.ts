@@ -154,6 +154,7 @@ export const admin = {
   'admin.kind.received': '收到',
   'admin.kind.checked': '检查',
   'admin.kind.judged': '判断',
+  'admin.kind.filtered': '经过规则',
   'admin.kind.signed': '签名',
   'admin.kind.queued': '排队',
   'admin.kind.attempted': '尝试',
