@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from posthouse.message.headers import decode_value
 from posthouse.message.threading import base_subject
+from posthouse.message.words import stream_safe
 
 _TOKEN: Final = re.compile(rb"\s*(?:(\()|(\))|\"((?:[^\"\\]|\\.)*)\"|\{(\d+)\}\r\n|([^\s()\"{]+))", re.DOTALL)
 _FIELDS: Final = {"subject": 1, "from": 2, "to": 5, "cc": 6}
@@ -40,7 +41,7 @@ def display_key(envelope: bytes, name: str) -> str:
 
 def unicode_casemap(text: str) -> str:
     """What `i;unicode-casemap` compares, which SORT must (RFC 5051 §2, RFC 5256 §3): without case, taken apart."""
-    return unicodedata.normalize("NFKD", "".join([character.title() for character in text]))
+    return unicodedata.normalize("NFKD", stream_safe("".join([character.title() for character in text])))
 
 
 def _field(envelope: bytes, name: str) -> Any:

@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from posthouse.message.sort_keys import unicode_casemap
-from posthouse.message.words import stream_safe
 from posthouse.sieve.tables import Comparator, Extension
 
 _DIGITS: Final = re.compile(r"0*+([0-9]*+)")
@@ -21,10 +20,6 @@ def ascii_numeric(text: str) -> float:
     match = _DIGITS.match(text)
     digits = match[1] if match is not None else ""
     return int(digits or "0") if len(digits) <= _MOST else 10**_MOST
-
-
-def _unicode_casemap(text: str) -> str:
-    return unicode_casemap(stream_safe(text))
 
 
 EXTENSION: Final = Extension(
@@ -44,7 +39,7 @@ EXTENSION: Final = Extension(
         ),
         Comparator(
             name="i;unicode-casemap",
-            key=_unicode_casemap,
+            key=unicode_casemap,
             capability="comparator-i;unicode-casemap",
             cost=100,
         ),
