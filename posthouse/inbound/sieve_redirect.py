@@ -7,7 +7,7 @@ account below our own (RFC 9228 §4), at the hops that every message may have, a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from posthouse.errors import Permanent
 from posthouse.inbound.bounceable import Standing
 from posthouse.inbound.filtered import Passage
 from posthouse.inbound.handling import Handling
+from posthouse.inbound.leave_out import Span, without_spans
 from posthouse.inbound.mail import Mail, MailRecipient
 from posthouse.inbound.sieve_facts import Shape
 from posthouse.inbound.sieve_means import Allowance, Means
@@ -24,8 +25,9 @@ from posthouse.message.address import AddressError, parse_address
 from posthouse.message.compose import needs
 from posthouse.message.headers import Headers
 from posthouse.sieve.actions import Redirect
-from posthouse.store.interface import Op
-from posthouse.store.model import Content
+from posthouse.store.interface import Op, Store
+
+_DELIVERED: Final = "delivered-to"
 
 
 class NotSent(Exception):
@@ -54,7 +56,7 @@ async def redirected(
         raise NotSent("there is no such user here")
     if not await allowance.take():
         raise NotSent(f"this account's scripts have sent {SIEVE_SENT} messages in this hour")
-    mail, fields = _sent_on(action, address, passage, changed)
+    mail, fields = await _sent_on(action, address, passage, changed, means.store)
     handling = Handling(
         closed=True,
         again=True,
@@ -74,12 +76,13 @@ async def redirected(
 def _has_been_here(passage: Passage) -> bool:
     """Whether the message was delivered to this account on its way already."""
     own = {passage.box.address.casefold().encode(), passage.box.account.address.casefold().encode()}
-    content = passage.mail.content.beginning()
-    earlier = Headers.scan(passage.fields + passage.end + content)
-    return any(value.lower() in own for value in earlier.all("delivered-to"))
+    earlier = Headers.scan(passage.fields + passage.end + passage.mail.content.beginning())
+    return any(value.lower() in own for value in earlier.all(_DELIVERED))
 
 
-def _sent_on(action: Redirect, address: str, passage: Passage, changed: Shape | None) -> tuple[Mail, bytes]:
+async def _sent_on(
+    action: Redirect, address: str, passage: Passage, changed: Shape | None, store: Store
+) -> tuple[Mail, bytes]:
     """The message with its new envelope, and the fields before its content."""
     mail, recipient = passage.mail, passage.recipient
     fields = f"Delivered-To: {passage.box.address}\r\n".encode()
@@ -92,20 +95,23 @@ def _sent_on(action: Redirect, address: str, passage: Passage, changed: Shape | 
     )
     if changed is None:
         return mail, fields + passage.fields
-    content = changed.content
-    if content.path is None:
-        # RFC 5321 §4.4: what leaves has no Return-Path.
-        raw = content.beginning()
-        headers = Headers.scan(raw)
-        content = Content.of(_without(raw, headers.spans(["return-path"])))
-        asks = needs(raw)
-        smtputf8 = mail.smtputf8 or asks.smtputf8
-        body = asks.body if mail.body == "7BIT" else mail.body
-        mail = msgspec.structs.replace(mail, smtputf8=smtputf8, body=body)
-    return msgspec.structs.replace(mail, content=content), fields
+    content = await without_spans(changed.content, _of_delivery(passage, changed.content.beginning()), store)
+    asks = needs(content.beginning())
+    return (
+        msgspec.structs.replace(
+            mail,
+            content=content,
+            smtputf8=mail.smtputf8 or asks.smtputf8,
+            body=asks.body if mail.body == "7BIT" else mail.body,
+        ),
+        fields,
+    )
 
 
-def _without(raw: bytes, spans: list[tuple[int, int]]) -> bytes:
-    for start, end in reversed(spans):
-        raw = raw[:start] + raw[end:]
-    return raw
+def _of_delivery(passage: Passage, head: bytes) -> list[Span]:
+    """Where the fields of the delivery here lie: a changed message begins with them, and what leaves has none."""
+    headers = Headers.scan(head)
+    own = passage.box.address.encode()
+    named = zip(headers.all(_DELIVERED), headers.spans([_DELIVERED]), strict=True)
+    # RFC 5321 §4.4: the Return-Path is the last host's to write.
+    return sorted([*headers.spans(["return-path"]), *(span for value, span in named if value == own)])

@@ -107,6 +107,26 @@ async def test_the_header_of_a_large_message_is_changed_and_the_rest_stays(
     assert ("filtered", "alice@example.test", "not changed: it is too large for that") in story
 
 
+@pytest.mark.parametrize("text", [b"", b"0123456789" * 500_000], ids=["small", "staged"])
+async def test_a_changed_message_is_sent_on_without_the_fields_of_its_delivery(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch, text: bytes
+) -> None:
+    """RFC 5321 §4.4: what leaves has no Return-Path; RFC 9228 §4: each delivery is named once."""
+    monkeypatch.setattr(sieve_facts, "SIEVE_TEXT", 20_000)
+    monkeypatch.setattr(sieve_facts, "MESSAGE_HEADER", 10_000)
+    office = await Scripted.open(house, monkeypatch, reads_text=True)
+    await office.deliver(HELLO + text)
+    (facts,) = office.seen
+    office.outcome(Redirect(address="friend@else.test"), content=b"X-New: 1\r\n" + facts.content)
+    await office.deliver(HELLO + text)
+    (queued,) = await house.store.queue()
+    whole = await house.store.whole(queued.stored)
+    head = whole.partition(b"\r\n\r\n")[0].lower()
+    assert (head.count(b"return-path:"), head.count(b"delivered-to:")) == (0, 1)
+    assert b"\r\nx-new: 1\r\n" in head
+    assert whole.endswith(HELLO.partition(b"\r\n\r\n")[2] + text)
+
+
 async def test_a_large_message_that_fits_is_changed_wholly(
     house: SmallHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
