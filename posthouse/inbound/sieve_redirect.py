@@ -7,7 +7,7 @@ account below our own (RFC 9228 §4), at the hops that every message may have, a
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -26,8 +26,6 @@ from posthouse.message.compose import needs
 from posthouse.message.headers import Headers
 from posthouse.sieve.actions import Redirect
 from posthouse.store.interface import Op, Store
-
-_DELIVERED: Final = "delivered-to"
 
 
 class NotSent(Exception):
@@ -77,7 +75,7 @@ def _has_been_here(passage: Passage) -> bool:
     """Whether the message was delivered to this account on its way already."""
     own = {passage.box.address.casefold().encode(), passage.box.account.address.casefold().encode()}
     earlier = Headers.scan(passage.fields + passage.end + passage.mail.content.beginning())
-    return any(value.lower() in own for value in earlier.all(_DELIVERED))
+    return any(value.lower() in own for value in earlier.all("delivered-to"))
 
 
 async def _sent_on(
@@ -109,9 +107,11 @@ async def _sent_on(
 
 
 def _of_delivery(passage: Passage, head: bytes) -> list[Span]:
-    """Where the fields of the delivery here lie: a changed message begins with them, and what leaves has none."""
+    """Where the account's own fields lie: a changed message begins with them (RFC 5321 §4.4: none of them leaves)."""
     headers = Headers.scan(head)
-    own = passage.box.address.encode()
-    named = zip(headers.all(_DELIVERED), headers.spans([_DELIVERED]), strict=True)
-    # RFC 5321 §4.4: the Return-Path is the last host's to write.
-    return sorted([*headers.spans(["return-path"]), *(span for value, span in named if value == own)])
+    return sorted(
+        span
+        for name, written in Headers.scan(passage.box.prefix).items()
+        for value, span in zip(headers.all(name), headers.spans([name]), strict=True)
+        if value == written
+    )
