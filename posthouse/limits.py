@@ -486,9 +486,6 @@ SIEVE_SECONDS: Final = 10.0
 SIEVE_SENT: Final = 500
 """Messages that an account's scripts send in an hour: redirected, answers, notices; beyond, mail is only kept."""
 
-SIEVE_NOTICE_RECIPIENTS: Final = 10
-"""Addresses in the URI of one notice (RFC 5436)."""
-
 SIEVE_TOLD: Final = 86_400
 """Seconds in which the owner of a script that fails is told so once."""
 

@@ -7,9 +7,6 @@ notices cannot answer one another.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote, urlsplit
-
-import msgspec
 
 from posthouse.inbound.filtered import Passage
 from posthouse.inbound.handling import Handling
@@ -18,55 +15,25 @@ from posthouse.inbound.received import received_field
 from posthouse.inbound.sieve_means import Allowance, Means
 from posthouse.inbound.sieve_redirect import NotSent
 from posthouse.inbound.sieve_vacation import Sent, own_sender
-from posthouse.limits import SIEVE_NOTICE_RECIPIENTS, SIEVE_SENT
-from posthouse.message.address import AddressError, parse_address
+from posthouse.limits import SIEVE_SENT
 from posthouse.message.automatic import is_automatic
 from posthouse.message.compose import compose, format_mailbox, text_body
 from posthouse.message.date import format_date
 from posthouse.message.headers import Headers, decode_value
 from posthouse.sieve.actions import Notify
+from posthouse.sieve.mailto import parse_mailto
 
 _SUBJECT: Final = 200
 _IMPORTANCE: Final = {1: ("High", "1 (Highest)"), 2: ("Normal", "3 (Normal)"), 3: ("Low", "5 (Lowest)")}
-
-
-class Letter(msgspec.Struct, frozen=True):
-    """What a `mailto:` URI says (RFC 6068 §2)."""
-
-    to: tuple[str, ...]
-    subject: str = ""
-    body: str = ""
-
-
-def read_mailto(uri: str) -> Letter:
-    """Read one. Fields that a script should not set are passed over. NotSent: it names nobody, or too many."""
-    parts = urlsplit(uri.strip())
-    if parts.scheme.lower() != "mailto":
-        raise NotSent("only mailto: is known")
-    to = [unquote(each) for each in parts.path.split(",")]
-    said: dict[str, str] = {}
-    for pair in parts.query.split("&"):
-        name, _, value = pair.partition("=")
-        name, value = unquote(name).lower(), unquote(value)
-        if name in ("to", "cc"):
-            to += value.split(",")
-        else:
-            said.setdefault(name, value)
-    try:
-        addresses = [str(parse_address(each.strip())) for each in to if each.strip()]
-    except AddressError as fault:
-        raise NotSent(f"an address cannot be read: {fault}") from None
-    found = tuple(dict.fromkeys(addresses))
-    if not found or len(found) > SIEVE_NOTICE_RECIPIENTS:
-        raise NotSent(f"it names none, or more than {SIEVE_NOTICE_RECIPIENTS} addresses")
-    return Letter(found, said.get("subject", ""), said.get("body", ""))
 
 
 async def notified(
     action: Notify, passage: Passage, means: Means, allowance: Allowance, headers: Headers
 ) -> Sent:
     """What tells of a message. NotSent."""
-    letter = read_mailto(action.method)
+    to = parse_mailto(action.method)
+    if to is None:
+        raise NotSent("only mailto: is known, with an address")
     if is_automatic(headers):
         raise NotSent("the message is automatic itself")
     account, now = passage.box.account, means.now()
@@ -75,12 +42,13 @@ async def notified(
     trace_id = new_trace_id(now)
     local, _, domain = account.address.rpartition("@")
     original = " ".join(decode_value(headers.first("subject") or b"").split())
-    subject = letter.subject or action.message or original or "New message"
+    said = dict(reversed(to.fields))  # of a field that is said twice, the first
+    subject = said.get("subject") or action.message or original or "New message"
     importance, priority = _IMPORTANCE.get(action.importance, _IMPORTANCE[2])
     sender = await own_sender(action.from_address, passage, means)
     fields = [
         ("From", sender or format_mailbox(account.display_name, local, domain)),
-        ("To", ", ".join(f"<{each}>" for each in letter.to)),
+        ("To", ", ".join(f"<{each}>" for each in to.recipients)),
         ("Subject", " ".join(subject.split())[:_SUBJECT]),
         ("Date", format_date(int(now))),
         ("Message-ID", f"<{trace_id}@{means.hostname}>"),
@@ -89,9 +57,9 @@ async def notified(
         ("Importance", importance),
         ("X-Priority", priority),
     ]
-    body = letter.body or _words(action, headers, original)
+    body = said.get("body") or _words(action, headers, original)
     raw = compose(fields, text_body(body))
-    mail = our_mail(raw, *letter.to, trace_id=trace_id, at=now, notify="NEVER")
+    mail = our_mail(raw, *to.recipients, trace_id=trace_id, at=now, notify="NEVER")
     field = received_field(mail, means.hostname, show_client=False)
     ops = await means.operations(mail, field, Handling(closed=True, depth=passage.depth + 1))
     if not ops:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from posthouse.limits import SIEVE_MAILTO, SIEVE_MAILTO_RECIPIENTS
-from posthouse.sieve.addresses import outbound_address
+from posthouse.message.address import AddressError, parse_address
 
 _ESCAPED: Final = r"%[0-9A-Fa-f]{2}"
 _PLAIN: Final = r"A-Za-z0-9\-._~!$'()*+,;:@/"
@@ -40,11 +40,19 @@ def parse_mailto(uri: str) -> MailTo | None:
             named += [text for text in _text(value).split(",") if text.strip()]
         else:
             fields.append((name, _text(value)))
-    recipients = [outbound_address(text) for text in named]
+    recipients = [_address(text) for text in named]
     found = tuple(dict.fromkeys(address for address in recipients if address is not None))
     if None in recipients or not 0 < len(found) <= SIEVE_MAILTO_RECIPIENTS:
         return None
     return MailTo(found, tuple(fields))
+
+
+def _address(text: str) -> str | None:
+    """RFC 6068 §2: an addr-spec and nothing else, so that what is escaped in it begins no field of its own."""
+    try:
+        return str(parse_address(text.strip(" ")))
+    except AddressError:
+        return None
 
 
 def _text(escaped: str) -> str:

@@ -549,7 +549,7 @@ class SendingKit:
             ("mailto:bob@example.test", b"Auto-Submitted: auto-notified\r\n"),
             ("xmpp:bob@example.test", b""),
             ("mailto:", b""),
-            ("mailto:" + ",".join(f"a{n}@b.test" for n in range(limits.SIEVE_NOTICE_RECIPIENTS + 1)), b""),
+            ("mailto:" + ",".join(f"a{n}@b.test" for n in range(limits.SIEVE_MAILTO_RECIPIENTS + 1)), b""),
             ("mailto:bob@example.test%0D%0ABcc:x@y.test", b""),
         ],
     )

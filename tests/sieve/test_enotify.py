@@ -88,6 +88,8 @@ def test_encodeurl_is_behind_other_modifiers() -> None:
         ("mailto:a@example.org?subject=%4", False),
         ("mailto:a b@example.org", False),
         ("mailto:a@example.org\r\nBcc: b@example.org", False),
+        ("mailto:a@example.org%0D%0ABcc:b@example.org", False),
+        ("mailto:a@example.org?cc=b@example.org%20c@example.org", False),
         ("http://gw.example.net/notify?test", False),
         ("xmpp:tim@example.com?message;subject=SIEVE;body=You%20got%20mail", False),
         ("tel:+14085551212", False),
