@@ -10,16 +10,9 @@ from posthouse.inbound.mail import new_trace_id, our_mail
 from posthouse.inbound.received import received_field
 from posthouse.inbound.sieve_means import Means
 from posthouse.message.address import ascii_domain
-from posthouse.message.compose import (
-    Body,
-    compose,
-    format_field,
-    format_mailbox,
-    message_body,
-    multipart,
-    text_body,
-)
+from posthouse.message.compose import compose, format_mailbox, message_body, multipart, text_body
 from posthouse.message.date import format_date
+from posthouse.message.disposition import disposition_body, typed_address
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.threading import message_ids
 from posthouse.store.interface import Op
@@ -50,17 +43,13 @@ async def refusal_told(passage: Passage, reason: str, means: Means) -> list[Op[A
         fields += [("In-Reply-To", f"<{asked[0]}>"), ("References", f"<{asked[0]}>")]
     report = [
         ("Reporting-UA", f"{means.hostname}; Posthouse"),
-        ("Final-Recipient", f"rfc822; {passage.recipient.address}"),
+        ("Final-Recipient", typed_address(passage.recipient.address)),
+        ("Original-Message-ID", f"<{asked[0]}>" if asked else ""),
         # RFC 5429 §2.2.1, RFC 8098 §3.2.6
         ("Disposition", "automatic-action/MDN-sent-automatically; deleted"),
     ]
-    if asked:
-        report.insert(2, ("Original-Message-ID", f"<{asked[0]}>"))
-    utf8 = not passage.recipient.address.isascii()
-    octets = b"".join(format_field(name, value, utf8=utf8) for name, value in report)
-    disposition = Body("message/disposition-notification", "8bit" if utf8 else "7bit", octets)
     returned = message_body(text[: headers.end], headers_only=True)
-    parts = [text_body(f"{_OPENING}\n\n{reason}\n"), disposition, returned]
+    parts = [text_body(f"{_OPENING}\n\n{reason}\n"), disposition_body(report), returned]
     body = multipart("report", parts, f"=_posthouse_{trace_id}", "; report-type=disposition-notification")
     answer = our_mail(compose(fields, body), mail.reverse_path, trace_id=trace_id, at=now, notify="NEVER")
     field = received_field(answer, means.hostname, show_client=False)

@@ -22,16 +22,9 @@ from posthouse.jmap.method import Arguments
 from posthouse.jmap.standard import Answer
 from posthouse.jmap.submission_set import is_too_much
 from posthouse.message.address import ascii_domain
-from posthouse.message.compose import (
-    Body,
-    compose,
-    format_field,
-    format_mailbox,
-    message_body,
-    multipart,
-    text_body,
-)
+from posthouse.message.compose import compose, format_mailbox, message_body, multipart, text_body
 from posthouse.message.date import format_date
+from posthouse.message.disposition import disposition_body, typed_address
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.message.mime import Part, scan
@@ -230,7 +223,7 @@ def _written(
 ) -> tuple[bytes, Object]:
     """(the notification, the properties that were set here)."""
     email = str(sender["email"])
-    final = wanted.final_recipient or _typed(ascii_domain(email))
+    final = wanted.final_recipient or typed_address(ascii_domain(email))
     original = next(iter(message_ids(headers.first("message-id"))), None)
     modes = wanted.disposition
     fields = [
@@ -241,17 +234,13 @@ def _written(
         ("Disposition", f"{modes.action_mode}/{modes.sending_mode}; {modes.type}"),
         *(wanted.extension_fields or {}).items(),
     ]
-    report = b"".join(format_field(name, value, utf8=True) for name, value in fields if value)
     text = (
         wanted.text_body
         or "This is a receipt for the mail you sent. It says nothing about understanding.\r\n"
     )
-    parts = [
-        text_body(text),
-        _report_body(report),
-    ]
+    parts = [text_body(text), disposition_body(fields)]
     if wanted.include_original_message:
-        parts.append(_returned(raw, headers))
+        parts.append(message_body(raw))
     body = multipart("report", parts, f"=_{secrets.token_hex(16)}", "; report-type=disposition-notification")
     local, _, domain = ascii_domain(email).rpartition("@")
     subject = wanted.subject or f"Read: {decode_value(headers.first('subject') or b'')}"
@@ -270,21 +259,3 @@ def _written(
         "subject": subject,
     }
     return compose(head, body), told
-
-
-def _typed(address: str) -> str:
-    """An address with its type (RFC 8098 §3.1.2, RFC 6533 §3)."""
-    return f"rfc822; {address}" if address.isascii() else f"utf-8; {address}"
-
-
-def _report_body(report: bytes) -> Body:
-    if report.isascii():
-        return Body("message/disposition-notification", "7bit", report)
-    # RFC 8098 §3.1: that type is ASCII. RFC 6533 §5: this is its form in UTF-8.
-    return Body("message/global-disposition-notification", "8bit", report)
-
-
-def _returned(raw: bytes, headers: Headers) -> Body:
-    if raw[: headers.end].isascii():
-        return message_body(raw)
-    return Body("message/global", "8bit", raw)  # RFC 6533 §5

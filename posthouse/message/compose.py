@@ -93,8 +93,11 @@ def text_body(text: str, content_type: str = "text/plain") -> Body:
 
 def message_body(raw: bytes, *, headers_only: bool = False) -> Body:
     """Another message, or only its header section (RFC 3462 §2), not re-encoded (RFC 2046 §5.2.1)."""
-    encoding = "7bit" if raw.isascii() else "8bit"
-    return Body("text/rfc822-headers" if headers_only else "message/rfc822", encoding, raw)
+    if raw.partition(b"\r\n\r\n")[0].isascii():
+        content_type = "text/rfc822-headers" if headers_only else "message/rfc822"
+    else:  # RFC 6532 §3.7, RFC 6533 §4.3: with a header in UTF-8
+        content_type = "message/global-headers" if headers_only else "message/global"
+    return Body(content_type, "7bit" if raw.isascii() else "8bit", raw)
 
 
 def multipart(subtype: str, bodies: Sequence[Body], boundary: str, parameters: str = "") -> Body:

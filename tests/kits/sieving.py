@@ -397,6 +397,17 @@ class SendingKit:
         assert b"Disposition: automatic-action/MDN-sent-automatically; deleted\r\n" in whole
         assert b"\r\nNot you.\r\n" in whole and b"Is anybody there?" not in whole
 
+    async def test_a_header_in_utf8_is_returned_as_such(self, post: Post) -> None:
+        """RFC 6533 §4.3: text/rfc822-headers is ASCII."""
+        await post.wants(Reject(reason="Not you."))
+        content = Content.of("X-Greeting: grüße\r\n".encode() + RAW)
+        await post.deliver("ann@example.test", "bob@example.test", content=content, smtputf8=True)
+        (told,) = await post.ann.store.queue()
+        whole = await post.ann.store.whole(told.stored)
+        returned = whole[whole.index(b"Content-Type: message/global-headers\r\n") :]
+        assert "\r\n\r\nX-Greeting: grüße\r\n".encode() in returned
+        assert b"Content-Type: message/disposition-notification\r\n" in whole
+
     async def test_lmtp_refuses_for_one_recipient(self, post: Post) -> None:
         await post.wants(Reject(reason="Not you."))
         result = await post.deliver("ann@example.test", "bob@example.test", via=Via.LMTP)
