@@ -23,6 +23,7 @@ from posthouse.jmap.standard import (
     leaves,
     query_answer,
     query_changes_answer,
+    satisfies,
 )
 from posthouse.store.model import Mailbox as Stored
 
@@ -62,16 +63,9 @@ class _Tree:
 
     def matches(self, tree: dict[str, Any] | None, box: Stored) -> bool:
         """Whether a filter matches a mailbox."""
-        if tree is None:
-            return True
-        if "operator" in tree:
-            found = [self.matches(each, box) for each in tree["conditions"]]
-            if tree["operator"] == "NOT":
-                return not any(found)
-            return all(found) if tree["operator"] == "AND" else any(found)
-        return self._condition(mailbox_filter(tree), box)
+        return satisfies(tree, lambda node: self._fits(mailbox_filter(node), box))
 
-    def _condition(self, wanted: MailboxFilter, box: Stored) -> bool:
+    def _fits(self, wanted: MailboxFilter, box: Stored) -> bool:
         parent = self.parents[box.mailbox_id]
         parent_id = None if parent is None else ids.encode(ids.MAILBOX, parent.mailbox_id)
         if wanted.parent_id is not msgspec.UNSET:

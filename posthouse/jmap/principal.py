@@ -34,6 +34,7 @@ from posthouse.jmap.standard import (
     check_sort,
     leaves,
     query_answer,
+    satisfies,
     wanted_ids,
     wanted_properties,
 )
@@ -192,16 +193,9 @@ class _Matcher:
 
     def matches(self, tree: Object | None, account: Account) -> bool:
         """Whether a filter matches somebody."""
-        if tree is None:
-            return True
-        if "operator" in tree:
-            found = [self.matches(each, account) for each in tree["conditions"]]
-            if tree["operator"] == "NOT":
-                return not any(found)
-            return all(found) if tree["operator"] == "AND" else any(found)
-        return self._condition(_condition(tree), account)
+        return satisfies(tree, lambda node: self._fits(_condition(node), account))
 
-    def _condition(self, wanted: PrincipalFilter, account: Account) -> bool:
+    def _fits(self, wanted: PrincipalFilter, account: Account) -> bool:
         name, email = (account.display_name or account.address).casefold(), account.address.casefold()
         own = ids.encode(ids.ACCOUNT, account.account_id)
         shows = account.account_id in self._visible

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from posthouse.jmap.standard import (
     check_sort,
     leaves,
     query_answer,
+    satisfies,
     wanted_ids,
     wanted_properties,
 )
@@ -140,15 +142,8 @@ def _condition(node: dict[str, Any]) -> QuotaFilter:
         raise MethodError("unsupportedFilter", str(fault)) from fault
 
 
-def _matches(tree: dict[str, Any] | None, quota: Quota) -> bool:
-    if tree is None:
-        return True
-    if "operator" in tree:
-        found = [_matches(each, quota) for each in tree["conditions"]]
-        if tree["operator"] == "NOT":
-            return not any(found)
-        return all(found) if tree["operator"] == "AND" else any(found)
-    wanted = _condition(tree)
+def _fits(node: dict[str, Any], quota: Quota) -> bool:
+    wanted = _condition(node)
     return (
         (wanted.name is None or wanted.name.casefold() in quota.name.casefold())
         and wanted.scope in {None, quota.scope}
@@ -164,7 +159,7 @@ async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
         _condition(node)
     check_sort(arguments.sort, {"name", "used"})
     quotas = await _quotas(context, account_id)
-    found = [each.id for each in quotas if _matches(arguments.filter, each)]
+    found = [each.id for each in quotas if satisfies(arguments.filter, partial(_fits, quota=each))]
     return query_answer(arguments, await _state(context, account_id, quotas), found, can_calculate=False)
 
 

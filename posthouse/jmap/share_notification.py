@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +25,7 @@ from posthouse.jmap.standard import (
     leaves,
     query_answer,
     query_changes_answer,
+    satisfies,
 )
 from posthouse.jmap.states import parse_state
 
@@ -68,15 +70,8 @@ def _condition(node: Object) -> NotificationFilter:
         raise MethodError(kind, str(fault)) from fault
 
 
-def _matches(tree: Object | None, each: Object) -> bool:
-    if tree is None:
-        return True
-    if "operator" in tree:
-        found = [_matches(one, each) for one in tree["conditions"]]
-        if tree["operator"] == "NOT":
-            return not any(found)
-        return all(found) if tree["operator"] == "AND" else any(found)
-    wanted = _condition(tree)
+def _fits(node: Object, each: Object) -> bool:
+    wanted = _condition(node)
     return (
         (wanted.after is None or each["created"] >= wanted.after)
         and (wanted.before is None or each["created"] < wanted.before)
@@ -92,7 +87,8 @@ async def _result(
         _condition(node)
     check_sort(arguments.sort, _SORTS)
     state = await TYPE.state(context, account_id)
-    found = [each for each in await TYPE.objects(context, account_id) if _matches(arguments.filter, each)]
+    every = await TYPE.objects(context, account_id)
+    found = [each for each in every if satisfies(arguments.filter, partial(_fits, each=each))]
     if arguments.sort and not arguments.sort[0].is_ascending:
         found.reverse()  # numbers ascend with time
     return state, [each["id"] for each in found]

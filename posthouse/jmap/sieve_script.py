@@ -6,6 +6,7 @@ and another text is another blob. ManageSieve shows the same scripts. They are t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,15 @@ from posthouse.jmap.context import Context
 from posthouse.jmap.errors import MethodError, Rejected
 from posthouse.jmap.item_type import ItemType
 from posthouse.jmap.method import Arguments
-from posthouse.jmap.standard import Answer, QueryAnswer, QueryArguments, check_sort, leaves, query_answer
+from posthouse.jmap.standard import (
+    Answer,
+    QueryAnswer,
+    QueryArguments,
+    check_sort,
+    leaves,
+    query_answer,
+    satisfies,
+)
 from posthouse.sieve.faults import SieveError
 
 Object = dict[str, Any]
@@ -65,15 +74,8 @@ def _condition(node: Object) -> ScriptFilter:
         raise MethodError(kind, str(fault)) from fault
 
 
-def _matches(tree: Object | None, each: Object) -> bool:
-    if tree is None:
-        return True
-    if "operator" in tree:
-        found = [_matches(one, each) for one in tree["conditions"]]
-        if tree["operator"] == "NOT":
-            return not any(found)
-        return all(found) if tree["operator"] == "AND" else any(found)
-    wanted = _condition(tree)
+def _fits(node: Object, each: Object) -> bool:
+    wanted = _condition(node)
     return (wanted.name is None or wanted.name.casefold() in each["name"].casefold()) and (
         wanted.is_active in {None, each["isActive"]}
     )
@@ -87,7 +89,7 @@ async def query(context: Context, arguments: QueryArguments) -> QueryAnswer:
     check_sort(arguments.sort, _SORTS)
     state = await TYPE.state(context, account_id)
     every = [shown(each) for each in await TYPE.objects(context, account_id)]
-    found = [each for each in every if _matches(arguments.filter, each)]
+    found = [each for each in every if satisfies(arguments.filter, partial(_fits, each=each))]
     for order in reversed(arguments.sort or []):
         by_name = order.property == "name"
         found.sort(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -288,6 +288,18 @@ def leaves(tree: dict[str, Any] | None) -> list[dict[str, Any]]:
         else:
             found.append(node)
     return found
+
+
+def satisfies(tree: dict[str, Any] | None, fits: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether something fits a filter of which `leaves` has seen the form; `fits` is asked about its conditions."""
+    if tree is None:
+        return True
+    if "operator" not in tree:
+        return fits(tree)
+    found = [satisfies(each, fits) for each in tree["conditions"]]
+    if tree["operator"] == "NOT":
+        return not any(found)
+    return all(found) if tree["operator"] == "AND" else any(found)
 
 
 class CopyArguments(Arguments, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from posthouse.jmap.standard import (
     leaves,
     query_answer,
     query_changes_answer,
+    satisfies,
 )
 from posthouse.store.account_model import Item
 
@@ -93,15 +95,8 @@ def _condition(node: dict[str, Any]) -> SubmissionFilter:
     return condition
 
 
-def _matches(tree: dict[str, Any] | None, found: dict[str, Any]) -> bool:
-    if tree is None:
-        return True
-    if "operator" in tree:
-        results = [_matches(each, found) for each in tree["conditions"]]
-        if tree["operator"] == "NOT":
-            return not any(results)
-        return all(results) if tree["operator"] == "AND" else any(results)
-    wanted = _condition(tree)
+def _fits(node: dict[str, Any], found: dict[str, Any]) -> bool:
+    wanted = _condition(node)
     send_at = dates.parse_utc(found["sendAt"], "sendAt")
     return (
         (wanted.identity_ids is None or found["identityId"] in wanted.identity_ids)
@@ -121,7 +116,11 @@ async def _result(
     comparators = sort or [Comparator(property="sentAt", is_ascending=False)]
     check_sort(comparators, _SORTS)
     state = await TYPE.state(context, account_id)
-    found = [each for each in await TYPE.objects(context, account_id) if _matches(tree, each)]
+    found = [
+        each
+        for each in await TYPE.objects(context, account_id)
+        if satisfies(tree, partial(_fits, found=each))
+    ]
     for each in reversed(comparators):
         key = _SORTS[each.property]
         found.sort(key=itemgetter(key), reverse=not each.is_ascending)
