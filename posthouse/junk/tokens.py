@@ -29,7 +29,7 @@ from posthouse.limits import TOKEN_HTML, TOKEN_PAIRS, TOKEN_PARTS, TOKEN_TEXT, T
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
 from posthouse.message.mailboxes import Mailbox
-from posthouse.message.mime import Part, scan
+from posthouse.message.mime import Part, below, scan
 from posthouse.message.parameters import parameter
 from posthouse.message.text import part_text
 from posthouse.message.words import fold
@@ -209,12 +209,4 @@ def _in_turn(texts: Iterable[Iterable[str]]) -> Iterator[str]:
 
 def _leaves(part: Part) -> Iterator[Part]:
     """The parts that hold something, in the order of the message."""
-    waiting = [part]
-    while waiting:
-        part = waiting.pop()
-        if part.message is not None:
-            waiting.append(part.message)
-        elif part.children:
-            waiting.extend(reversed(part.children))
-        else:
-            yield part
+    return (one for one in below(part) if one.message is None and not one.children)

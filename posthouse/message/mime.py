@@ -12,6 +12,7 @@ a boundary may be the beginning of another one's, and mail has that oftener than
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -75,6 +76,17 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 def scan(raw: bytes, headers: Headers | None = None) -> Part:
     """The part tree of a message. `headers`: its header section, when it was scanned already."""
     return _Scanner(raw).part(headers or Headers.scan(raw), len(raw), depth=0, digest=False)
+
+
+def below(part: Part) -> Iterator[Part]:
+    """A part and all in it, embedded messages too, in the order of the message."""
+    waiting = [part]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if part.message is not None:
+            waiting.append(part.message)
+        waiting.extend(reversed(part.children))
 
 
 def encode_parts(part: Part) -> bytes:

@@ -8,14 +8,13 @@ the message.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from posthouse.limits import PREVIEW_CHARACTERS, PREVIEW_SOURCE, SEARCH_TEXT
 from posthouse.message.charsets import JIS, codec_for, decode
 from posthouse.message.headers import Headers, decode_value
 from posthouse.message.html import html_text
-from posthouse.message.mime import Part
+from posthouse.message.mime import Part, below
 from posthouse.message.parameters import parameter, parameter_text
 from posthouse.message.transfer import decode_transfer
 
@@ -42,7 +41,7 @@ def text_of(raw: bytes, part: Part) -> tuple[str, str]:
     headers = [_header_text(raw, part)]
     bodies: list[str] = []
     left = SEARCH_TEXT
-    for child in _walk(part):
+    for child in below(part):
         if child is not part and child.header_start < child.body_start:
             headers.append(_header_text(raw, child))
         if child.message is not None:
@@ -70,7 +69,7 @@ def part_text(raw: bytes, part: Part, limit: int | None = None) -> str:
 def preview(raw: bytes, part: Part) -> str:
     """The first characters that a reader would see, on one line (RFC 8970 §3.3); empty: there is no text."""
     for wanted in ("plain", "html"):
-        for child in _walk(part):
+        for child in below(part):
             if child.type != "text" or child.subtype != wanted or child.disposition == "attachment":
                 continue
             text = part_text(raw, child, PREVIEW_SOURCE)
@@ -80,17 +79,6 @@ def preview(raw: bytes, part: Part) -> str:
             if words:
                 return _printable(words[:PREVIEW_CHARACTERS].rstrip())
     return ""
-
-
-def _walk(part: Part) -> Iterator[Part]:
-    """A part and everything in it, in the order of the message."""
-    waiting = [part]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if part.message is not None:
-            waiting.append(part.message)
-        waiting.extend(reversed(part.children))
 
 
 def _header_text(raw: bytes, part: Part) -> str:

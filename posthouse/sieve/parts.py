@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from posthouse.limits import SIEVE_BODY
-from posthouse.message.headers import Headers
 from posthouse.message.mime import Part, scan
 from posthouse.message.text import part_text
 
@@ -32,25 +30,6 @@ def root_part(machine: Machine) -> Part:
         machine.charge(len(machine.content) // _SCANNING)
         seen.content, seen.root = machine.content, scan(machine.content, machine.headers)
     return seen.root
-
-
-def below(part: Part) -> Iterator[Part]:
-    """The part itself and all in it, embedded messages too, in the order of the message."""
-    waiting = [part]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if part.message is not None:
-            waiting.append(part.message)
-        waiting.extend(reversed(part.children))
-
-
-def part_headers(machine: Machine, part: Part) -> Headers:
-    """The header section of a part."""
-    if part.header_start == machine.headers.start and part.body_start == machine.headers.end:
-        return machine.headers
-    machine.charge(part.body_start - part.header_start)
-    return Headers(machine.content, part.header_start, part.body_start)
 
 
 def text_within(machine: Machine, part: Part, limit: int = SIEVE_BODY) -> str:

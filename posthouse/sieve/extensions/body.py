@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from posthouse.limits import SIEVE_BODY
 from posthouse.message.html import html_text
-from posthouse.message.mime import Part
+from posthouse.message.mime import Part, below
 from posthouse.sieve.base_tests import KEYS
-from posthouse.sieve.parts import below, root_part, text_within
+from posthouse.sieve.parts import root_part, text_within
 from posthouse.sieve.tables import Asking, Call, Extension, Kind, Spec, Tag
 
 if TYPE_CHECKING:
