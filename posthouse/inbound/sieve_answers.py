@@ -11,7 +11,6 @@ from posthouse.inbound.sieve_means import Means
 from posthouse.limits import SIEVE_QUESTIONS, SIEVE_REMEMBERED
 from posthouse.sieve.questions import (
     Included,
-    ListContains,
     MailboxExists,
     MailboxIdExists,
     Metadata,
@@ -62,8 +61,6 @@ class Answers:
             case Included(name=name, personal=personal):
                 # RFC 6609 §3.2: the house has no scripts for all
                 return await self._scripts.included(self._account_id, name) if personal else None
-            case ListContains():
-                return False  # RFC 6134: no external lists are known here
         return None
 
     async def _has_use(self, question: SpecialUseExists) -> bool:

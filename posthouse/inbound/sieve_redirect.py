@@ -36,8 +36,6 @@ async def redirected(
     action: Redirect, passage: Passage, means: Means, allowance: Allowance, changed: Shape | None
 ) -> list[Op[Any]]:
     """What sends a message on; `changed`: as the script has changed it. NotSent."""
-    if action.member_of:
-        raise NotSent("no external lists are known here")
     try:
         address = str(parse_address(action.address.strip()))
     except AddressError as fault:

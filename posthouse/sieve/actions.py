@@ -58,8 +58,6 @@ class Redirect(Action, frozen=True, kw_only=True):
     """RFC 6009 §3: NOTIFY as RFC 3461 writes it; empty: as it came."""
     ret: str = ""
     """RFC 6009 §3: FULL or HDRS; empty: as it came."""
-    member_of: str = ""
-    """RFC 6134 §2.6: the external list that `address` names, instead of an address."""
 
 
 class Reject(Action, frozen=True, kw_only=True):

@@ -59,9 +59,6 @@ def _discard(call: Call, machine: Machine) -> None:
 
 def _redirect(call: Call, machine: Machine) -> None:
     text = machine.text(call, "address")
-    if call.has("list"):  # RFC 6134 §2.6: the argument names a list
-        machine.add(call, Redirect(line=call.line, address=text))
-        return
     address = outbound_address(text)
     if address is None:
         raise Fault(call.line, f'"{text[:80]}" is not an address that mail can be sent to')
@@ -70,7 +67,7 @@ def _redirect(call: Call, machine: Machine) -> None:
 
 def _check_redirect(call: Call, checker: Checker) -> None:
     text = call.constant("address")
-    if text is not None and not call.has("list") and outbound_address(text) is None:
+    if text is not None and outbound_address(text) is None:
         checker.fault(call.line, f'"{text[:80]}" is not an address that mail can be sent to')
 
 

@@ -52,10 +52,3 @@ class Included(Question, frozen=True):
 
     name: str
     personal: bool
-
-
-class ListContains(Question, frozen=True):
-    """RFC 6134 §2.2: bool, whether one of the values is a member of the external list."""
-
-    uri: str
-    values: tuple[str, ...]
