@@ -178,19 +178,20 @@ class Deliverer:
             return []
         decided = Decided(report, silent=is_silent(handling, {}))
         decided = await through_scripts(self.filters, plan, prefix, handling, decided)
-        if (
-            decided.filtered and not decided.silent
-        ):  # nobody waits for a reply: a script's refusal is a notice
-            refused = decided.filtered.keys()
-            failures = [
-                notice
-                for target, notice in plan.failures(only_of_served=False)
-                if target.account is not None and target.account.account_id in refused
-            ]
-            notices = tuple(notice for notice in failures if wanted(mail, notice))
-            if notices:
-                await self._notify(mail, notices)
+        if decided.filtered and not decided.silent:
+            await self._tell_refusals(mail, plan, decided)
         return await self._operations(mail, prefix, plan, handling, decided)
+
+    async def _tell_refusals(self, mail: Mail, plan: Plan, decided: Decided) -> None:
+        """Where nobody waits for a reply, what a script refuses is told by a notice."""
+        failures = [
+            notice
+            for target, notice in plan.failures(only_of_served=False)
+            if target.account is not None and target.account.account_id in decided.filtered
+        ]
+        notices = tuple(notice for notice in failures if wanted(mail, notice))
+        if notices:
+            await self._notify(mail, notices)
 
     async def _read_report(self, mail: Mail, plan: Plan) -> Report | None:
         """The report that a message to a reports address brings; what is none goes to the postmaster."""

@@ -48,9 +48,8 @@ async def settle_refusals(
         elif not mail.reverse_path or passage.silent:
             filtered[number] = _kept(passage, filtered[number], refusal)
         elif refusal.extended:
-            plan.drop(
-                box, _reply(refusal, mail, whole=True)
-            )  # RFC 5429 §2.1.2: a delivery status notification
+            # RFC 5429 §2.1.2: a delivery status notification
+            plan.drop(box, _reply(refusal, mail, whole=True))
         else:
             ops = await tell(passage, refusal.reason)
             plan.take_out(box)
