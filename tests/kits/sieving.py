@@ -408,6 +408,11 @@ class SendingKit:
         assert "\r\n\r\nX-Greeting: grüße\r\n".encode() in returned
         assert b"Content-Type: message/disposition-notification\r\n" in whole
 
+    async def test_so_much_of_a_reason_is_said(self, post: Post) -> None:
+        await post.wants(Reject(reason="a" * limits.SIEVE_REASON + "b", extended=True))
+        result = await post.deliver()
+        assert [reply.text for reply in result.replies] == ["a" * limits.SIEVE_REASON]
+
     async def test_lmtp_refuses_for_one_recipient(self, post: Post) -> None:
         await post.wants(Reject(reason="Not you."))
         result = await post.deliver("ann@example.test", "bob@example.test", via=Via.LMTP)

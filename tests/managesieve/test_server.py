@@ -9,6 +9,7 @@ import re
 import ssl
 from typing import Any
 
+import msgspec
 import pytest
 from scramp import ScramClient
 
@@ -19,8 +20,8 @@ from posthouse.errors import StoreUnavailable
 from posthouse.managesieve import server
 from posthouse.net.connection import Connection, ConnectionClosed
 from posthouse.net.tls import client_context
-from posthouse.store.interface import AddAppPassword
-from tests.managesieve.conftest import ALICE, PASSWORD, Desk, ask, plain, until
+from posthouse.store.interface import AddAppPassword, PutAccount, RemoveAppPassword
+from tests.managesieve.conftest import ALICE, CHEAP, PASSWORD, Desk, ask, plain, until
 
 
 async def closed(client: Connection) -> bytes:
@@ -123,6 +124,35 @@ async def test_app_passwords_open_what_they_are_for(desk: Desk):
         client = await desk.connect(port)
         answer = await ask(client, b'AUTHENTICATE "PLAIN" "' + plain(password) + b'"')
         assert answer.startswith(b"OK") is ("sieve" in scope or not scope), scope
+
+
+@pytest.mark.parametrize("change", [{"password": CHEAP.hash("another")}, {"disabled": True}])
+async def test_a_session_ends_with_what_it_was_opened_by(desk: Desk, change: dict[str, Any]):
+    client = await desk.connect(await desk.open())
+    await ask(client, b'AUTHENTICATE "PLAIN" "' + plain() + b'"')
+    assert await ask(client, b"LISTSCRIPTS") == b"OK"
+    await desk.store.apply(PutAccount(account=msgspec.structs.replace(desk.account, **change)))
+    assert await closed(client) == b'BYE "The login is not good any more"\r\n'
+
+
+async def test_a_session_ends_with_its_app_password(desk: Desk):
+    password = generate_app_password()
+    made = await desk.store.apply(
+        AddAppPassword(
+            account_id=desk.account.account_id,
+            name="x",
+            password=hash_app_password(password),
+            scope=("sieve",),
+            created_at=0,
+        )
+    )
+    client = await desk.connect(await desk.open())
+    await ask(client, b'AUTHENTICATE "PLAIN" "' + plain(password) + b'"')
+    assert await ask(client, b"LISTSCRIPTS") == b"OK"
+    await desk.store.apply(
+        RemoveAppPassword(account_id=desk.account.account_id, app_password_id=made.app_password_id)
+    )
+    assert await closed(client) == b'BYE "The login is not good any more"\r\n'
 
 
 async def test_failed_logins_end_the_connection_and_are_slowed_down(desk: Desk):
