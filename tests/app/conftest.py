@@ -93,6 +93,19 @@ class Served:
         """Where a listener is."""
         return int(self.addresses[name][0].rpartition(":")[2])
 
+    def workers(self) -> list[int]:
+        """The ids of the processes that it has started and that live."""
+        assert self.process is not None
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            if int(fields[1]) == self.process.pid and fields[0] != "Z":
+                found.append(int(folder.name))
+        return sorted(found)
+
     @property
     def log(self) -> str:
         """All that was logged."""

@@ -114,13 +114,11 @@ def test_workers_are_counted_too_also_those_that_ended(tmp_path: Path) -> None:
         send(house)
         send(house)
         become(2)
-        assert house.process is not None
-        process = house.process.pid
-        before = _children(process)
+        before = house.workers()
         assert len(before) == 2
         for worker in before:
             os.kill(worker, signal.SIGKILL)
-        _within(20, lambda: len(set(_children(process)) - set(before)) == 2)
+        _within(20, lambda: len(set(house.workers()) - set(before)) == 2)
         send(house)
         become(3)
     finally:
@@ -132,19 +130,6 @@ def _within(seconds: float, true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.1)
-
-
-def _children(process: int) -> list[int]:
-    """Those that live."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        if int(fields[1]) == process and fields[0] != "Z":
-            found.append(int(folder.name))
-    return found
 
 
 async def test_findings_and_queue_are_looked_up_again(

@@ -33,21 +33,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     made.stop()
 
 
-def workers_of(house: Served) -> list[int]:
-    """Process ids."""
-    assert house.process is not None
-    own = house.process.pid
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        if int(fields[1]) == own and fields[0] != "Z":
-            found.append(int(folder.name))
-    return sorted(found)
-
-
 def await_that(condition: object, house: Served) -> None:
     """Wait until a callable says yes."""
     assert callable(condition)
@@ -73,7 +58,7 @@ def subjects(house: Served) -> list[str]:
 
 
 def test_mail_by_every_door(house: Served) -> None:
-    assert len(workers_of(house)) == 2
+    assert len(house.workers()) == 2
     assert sorted(house.addresses) == [
         "imap",
         "imaps",
@@ -150,7 +135,7 @@ def test_new_limits_reach_the_workers(house: Served) -> None:
 
 
 def test_a_worker_that_is_killed_is_followed_by_another(house: Served) -> None:
-    before = workers_of(house)
+    before = house.workers()
     with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
         client.ehlo("far.test")
         for pid in before:
@@ -158,13 +143,13 @@ def test_a_worker_that_is_killed_is_followed_by_another(house: Served) -> None:
         with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
             client.mail("carol@far.test")
     send(house, "after")  # waits in the socket's queue until somebody takes it
-    await_that(lambda: len(workers_of(house)) == 2, house)
-    assert not set(workers_of(house)) & set(before)
+    await_that(lambda: len(house.workers()) == 2, house)
+    assert not set(house.workers()) & set(before)
     assert subjects(house)[-1] == "after"
 
 
 def test_workers_end_with_the_process_that_has_the_store(house: Served) -> None:
-    workers = workers_of(house)
+    workers = house.workers()
     assert house.process is not None
     house.process.kill()
     house.process.wait()
