@@ -1,8 +1,19 @@
-"""What all tests share: what takes long begins first, so that no worker is left alone with it at the end."""
+"""What all tests share: compiled modules, wherever bytecode is not to lie about; and what takes long begins first."""
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
+
+if sys.dont_write_bytecode:
+    # Hundreds of programs are started, and to compile all of Posthouse takes each of them a second of one core.
+    # The processes of pytest-xdist and whatever a test starts find this in their environment.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(Path(sys.prefix) / "bytecode")
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

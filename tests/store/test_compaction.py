@@ -245,7 +245,7 @@ async def test_on_a_full_disk_it_rests_for_nobody(
     await filled.remove(Ranges.of(range(1, 19)))
     compactor = engine.store._engine._compactor
     monkeypatch.setattr(engine.store._engine._space, "intact", False)
-    monkeypatch.setattr(engine.store._engine._space, "restore", lambda: False)
+    monkeypatch.setattr(engine.store._engine._space, "allows_more", lambda: False)
     foreground = Served()
     monkeypatch.setattr(compactor, "_foreground", foreground)
     assert await compactor.step()
@@ -319,7 +319,7 @@ async def test_a_disk_that_becomes_full_meanwhile_ends_the_rests(
             space.intact = False
             return super().rest(worked)
 
-    monkeypatch.setattr(space, "restore", lambda: False)
+    monkeypatch.setattr(space, "allows_more", lambda: space.intact)
     foreground = Filling()
     monkeypatch.setattr(compactor, "_foreground", foreground)
     assert await compactor.step()

@@ -130,6 +130,35 @@ async def test_full_disk_refuses_mail_but_reads_and_deletes_and_recovers(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [8_000, 50_000])
+async def test_while_a_reader_is_in_the_way_the_log_takes_no_more_than_could_be_copied(
+    small_disk: SqliteEngine, size: int
+) -> None:
+    desk = await furnish(small_disk)
+    inbox = await desk.box()
+    index = await desk.store.index(desk.id, inbox.mailbox_id)
+    reader = connect(small_disk.path)
+    reader.execute("BEGIN")
+    reader.rows("SELECT count(*) FROM email")  # as a backup: what it sees must stay as it is
+    while True:
+        try:
+            await desk.store.apply(desk.message(inbox, content=noise(size)))
+        except StoreUnavailable:
+            break
+    await desk.flag(inbox, "1", "\\Seen")
+    kept = len(index)
+    reader.execute("COMMIT")
+    reader.close()
+    mine = {"account_id": desk.id, "mailbox_id": inbox.mailbox_id}
+    for uid in list(index.uids)[:20]:
+        await desk.flag(inbox, str(uid), "\\Flagged")
+    await desk.store.apply(Expunge(uids=Ranges([(1, index.uids[kept // 2])]), force=True, **mine))
+    await until_accepted(desk, desk.message(inbox, content=noise(size)))
+    await small_disk.reopen()
+    assert list((await desk.store.index(desk.id, inbox.mailbox_id)).uids) == list(index.uids)
+
+
+@pytest.mark.slow
 async def test_a_store_starts_on_a_full_disk_to_read_and_delete(small_disk: SqliteEngine) -> None:
     desk = await furnish(small_disk)
     inbox = await desk.box()

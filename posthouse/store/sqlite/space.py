@@ -2,7 +2,8 @@
 
 Deleting needs space too: each change goes to the write-ahead log first. So a file of SPACE_RESERVE octets stands
 beside the database. When a commit finds the disk full, the file is given up and operations that add mail are
-refused from memory; once it can be made again there is space again, and they go on.
+refused from memory; once it can be made again there is space again, and they go on. So they are while the log holds
+more than the disk has room for and cannot be copied (`awaited`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class SpaceReserve:
         self._lock = threading.Lock()
         self._retry_at = 0.0
         self.intact = self._exists() or (self._enough() and self._make())
+        self.awaited = False
+        """The log must be copied before it may take more: set by the `Checkpointer`."""
 
     def release(self) -> bool:
         """Give the reserve up; False when there was none."""
@@ -47,15 +50,17 @@ class SpaceReserve:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return True
 
-    def restore(self) -> bool:
-        """Try to hold space back again, not more often than every RETRY_SECONDS; whether it is held."""
+    def allows_more(self) -> bool:
+        """Whether something new may come; space that was given up is held back again, tried every RETRY_SECONDS."""
+        if self.intact:
+            return not self.awaited
         with self._lock:
             if not self.intact and time.monotonic() >= self._retry_at:
                 self.intact = self._enough() and self._make()
                 if self.intact:
                     log.info("there is space on the disk again")
                 self._retry_at = time.monotonic() + RETRY_SECONDS
-            return self.intact
+            return self.intact and not self.awaited
 
     def has_room_for(self, octets: int) -> bool:
         """Whether the disk has so much room without the reserve."""

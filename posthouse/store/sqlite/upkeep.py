@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +33,20 @@ log = logging.getLogger("posthouse.store")
 
 PATIENCE_MS: Final = 50
 """How long the writer waits for readers of old pages: meanwhile nobody's commit goes on."""
+BUSY_SECONDS: Final = (0.001, 1.0)
+"""After readers were in the writer's way, before it tries again: doubled each time, for a backup reads for minutes."""
 PATIENCE: Final = 4
 """Times WAL_OCTETS_FORCED at which the writer copies the log whether the thread has caught up or not."""
+
+
+class Anew(Enum):
+    """How it went to begin the log anew."""
+
+    DONE = "done"
+    BUSY = "busy"
+    """A reader still needs old pages."""
+    FULL = "full"
+    """The disk has no room for what is to be copied."""
 
 
 class Checkpointer:
@@ -41,7 +55,8 @@ class Checkpointer:
     SQLite begins the log anew by itself once all is copied and nobody is writing. Under load without a pause that
     never happens, so above WAL_OCTETS_FORCED the thread catches up once more and then the writer takes the last,
     short step itself, between two transactions. So it does when the thread is late and the disk has hardly more room
-    than what is not copied yet: a log that no longer fits into the file could never be begun anew.
+    than what is not copied yet: a log that no longer fits into the file could never be begun anew. Where a reader is
+    in the way of that, new mail is refused until it is done: what goes into the log meanwhile must still fit.
     """
 
     def __init__(self, path: Path, space: SpaceReserve) -> None:
@@ -50,8 +65,13 @@ class Checkpointer:
         self._wake = threading.Event()
         self._stopping = False
         self._size = 0
-        self._copied = 0
+        self._log = 0
+        """Which log it is: one more each time that it begins anew."""
+        self._copied = (0, 0)
+        """The log that the thread has copied from, and octets of it."""
         self._caught_up = False
+        self._busy_until = 0.0
+        self._wait = BUSY_SECONDS[0]
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
 
     def start(self) -> None:
@@ -68,18 +88,35 @@ class Checkpointer:
         """In the writer's thread, after each transaction: is there enough to copy?"""
         size = tx.wal_octets
         if size < self._size:
-            self._copied = 0  # the log has begun anew
+            self._log += 1
             self._caught_up = False
         self._size = size
-        uncopied = size - self._copied
+        which, copied = self._copied
+        uncopied = size - (copied if which == self._log else 0)
         late = size >= limits.WAL_OCTETS_FORCED * (1 if self._caught_up else PATIENCE)
         late = late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4)
-        if late or (uncopied >= limits.SPACE_RESERVE // 2 and not self._space.has_room_for(uncopied)):
-            self._caught_up = False
-            if not begin_log_anew(tx.db) and self._space.release():
-                begin_log_anew(tx.db)
+        tight = uncopied >= limits.SPACE_RESERVE // 2 and not self._space.has_room_for(uncopied)
+        if (late or tight) and time.monotonic() >= self._busy_until:
+            tight = self._begin_anew(tx) is not Anew.DONE and tight
         elif uncopied >= limits.WAL_OCTETS:
             self._wake.set()
+        if tight and not self._space.awaited:
+            log.warning("the disk is nearly full and a reader holds the log: new mail is refused meanwhile")
+        self._space.awaited = tight
+
+    def _begin_anew(self, tx: Transaction) -> Anew:
+        self._caught_up = False
+        done = begin_log_anew(tx)
+        if done is Anew.FULL and self._space.release():
+            done = begin_log_anew(tx)
+        if done is Anew.DONE:
+            self._log += 1
+            self._size = tx.wal_octets = 0
+            self._wait = BUSY_SECONDS[0]
+        elif done is Anew.BUSY:
+            self._busy_until = time.monotonic() + self._wait
+            self._wait = min(self._wait * 2, BUSY_SECONDS[1])
+        return done
 
     def wake(self) -> None:
         """Copy now, whatever there is (so that the file can shrink)."""
@@ -103,22 +140,24 @@ class Checkpointer:
         db.close()
 
     def _copy(self, db: Connection) -> None:
+        which = self._log
         _, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        self._copied = copied * PAGE_SIZE
+        self._copied = (which, copied * PAGE_SIZE)
         self._caught_up = True
 
 
-def begin_log_anew(db: Connection, patience_ms: int = PATIENCE_MS) -> bool:
-    """In the writer's thread: copy what is left of the log, to use its space again. False: the disk is full."""
-    db.set_busy_timeout(patience_ms)
+def begin_log_anew(tx: Transaction, patience_ms: int = PATIENCE_MS) -> Anew:
+    """In the writer's thread: copy what is left of the log, to use its space again; on a full disk for anything."""
+    tx.db.set_busy_timeout(patience_ms)
+    mode = apsw.SQLITE_CHECKPOINT_RESTART if tx.may_grow else apsw.SQLITE_CHECKPOINT_TRUNCATE
     try:
-        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        tx.db.wal_checkpoint(mode=mode)
     except apsw.Error as fault:  # a reader was in the way, or the disk: the next time, then
         log.info("the log goes on growing for now: %s", fault)
-        return not isinstance(fault, apsw.FullError)
+        return Anew.FULL if isinstance(fault, apsw.FullError) else Anew.BUSY
     finally:
-        db.set_busy_timeout(BUSY_MS)
-    return True
+        tx.db.set_busy_timeout(BUSY_MS)
+    return Anew.DONE
 
 
 # --- sweeping what deleted messages left behind -----------------------------------------------------------

@@ -38,7 +38,7 @@ class DiskWriter(Writer[Transaction]):
         self._space = space
 
     def _room(self) -> bool:
-        return self._space.intact or self._space.restore()
+        return self._space.allows_more()
 
     def _unavailable(self, fault: BaseException) -> StoreUnavailable:
         return unavailable(fault)
@@ -48,7 +48,7 @@ class DiskWriter(Writer[Transaction]):
         full = isinstance(fault, apsw.FullError) or (isinstance(fault, OSError) and fault.errno in _FULL)
         if full and again:
             self._space.release()
-            begin_log_anew(self._tx.db, FULL_PATIENCE_MS)  # so that its space can be used again
+            begin_log_anew(self._tx, FULL_PATIENCE_MS)  # so that its space can be used again
             self._commit(batch, again=False)
             return
         if getattr(fault, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC:

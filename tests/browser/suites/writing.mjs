@@ -549,6 +549,40 @@ export const checks = {
     await page.locator('.window').getByLabel('Discard the draft').click()
     await done(page)
   },
+  async an_undone_message_is_a_draft_again_whatever_was_heard_of_it_meanwhile(world) {
+    const page = await enter(world)
+    await page.evaluate(() => localStorage.setItem('posthouse.undo', '30'))
+    await page.reload()
+    let undone
+    const isUndone = new Promise((resolve) => (undone = resolve))
+    let left = false
+    // Between two calls of one request others are answered: the page hears of the message while it is a draft, and not yet of its leaving.
+    await page.route(isApi, async (route) => {
+      const request = route.request()
+      if (left && asks(request, 'Email/changes')) await isUndone
+      if (left || !asks(request, 'EmailSubmission/set')) return route.continue()
+      const [saving, sending] = calls(request)
+      const part = async (call) => (await route.fetch({ postData: { ...request.postDataJSON(), methodCalls: [call] } })).json()
+      const heard = (id) => async (response) => asks(response.request(), 'Email/changes') && (await response.text()).includes(`"id":"${id}"`)
+      const saved = await part(saving)
+      const { id } = saved.methodResponses[0][1].created.message
+      await page.waitForResponse(heard(id))
+      left = true
+      sending[1].create.send.emailId = id
+      const sent = await part(sending)
+      await route.fulfill({ json: { ...sent, methodResponses: [...saved.methodResponses, ...sent.methodResponses] } })
+    })
+    await compose(page, { to: 'carol@south.test', subject: 'Sooner heard than sent', text: 'Wait.' })
+    await page.keyboard.press(CHORD)
+    await toast(page, 'Sent').getByText('Undo send').click()
+    await toast(page, 'Not sent').waitFor()
+    assert.ok(left)
+    undone()
+    assert.equal(await world.ask('until_count', ALICE, 'Drafts', 'Sooner heard than sent', 1), 1)
+    assert.equal(await world.ask('count', ALICE, 'Sent', 'Sooner heard than sent'), 0)
+    await page.locator('.window').getByLabel('Discard the draft').click()
+    await done(page)
+  },
   async where_one_message_is_is_not_said_of_another(world) {
     const page = await enter(world)
     await page.evaluate(() => localStorage.setItem('posthouse.undo', '5'))

@@ -219,7 +219,8 @@ export async function cancel(submissionId: Id, emailId: Id): Promise<boolean> {
     return false
   }
   const drafts = mail.role('drafts')?.id ?? ''
-  mail.change({ [emailId]: { mailboxIds: { [drafts]: true }, [at('keywords', '$draft')]: true } })
+  // It was one before it was handed in, and nothing else may have been heard of it.
+  mail.change({ [emailId]: { mailboxIds: { [drafts]: true }, [at('keywords', '$draft')]: true } }, true)
   return true
 }
 async function takeBack(submissionId: Id, emailId: Id, draft: Draft, marked: Promise<() => void>): Promise<void> {

@@ -435,15 +435,18 @@ export class MailStore {
 
   // --- changing --------------------------------------------------------------------------------------
 
-  /** Change messages: shown at once, sent in order. Returns the patches that take it back. */
-  change(updates: Record<Id, Patch>): Record<Id, Patch> {
+  /**
+   * Change messages: shown at once, sent in order. Returns the patches that take it back. `anyway`: also where it seems to be so already,
+   * because what the server has done meanwhile may not have been heard of yet.
+   */
+  change(updates: Record<Id, Patch>, anyway = false): Record<Id, Patch> {
     const back: Record<Id, Patch> = {}
     const real: Record<Id, Patch> = {}
     const before: Email[] = []
     const after: Email[] = []
     for (const [id, patch] of Object.entries(updates)) {
       const email = this.emails.get(id)
-      if (email && !changes(email, patch)) continue
+      if (email && !anyway && !changes(email, patch)) continue
       real[id] = patch
       if (!email) continue
       back[id] = inverse(email, patch)
