@@ -68,6 +68,19 @@ def ports_of(config: Config) -> dict[str, int]:
     return ports
 
 
+def jmap_session_url(config: Config) -> str:
+    """Where programs find the JMAP Session object (RFC 8620 §2); empty: that depends on who stands before us."""
+    base = config.web.url.rstrip("/")
+    if not base:
+        port = ports_of(config).get("https")
+        if port is None:
+            return ""
+        base = f"https://{config.public_name or config.hostname}"
+        if port not in {443, 0}:  # 0: any that is free, so no programs are told of it
+            base += f":{port}"
+    return f"{base}/jmap/session"
+
+
 def household_of(config: Config, hosts: Callable[[], tuple[HostFacts, ...]]) -> Household:
     """The hosts of the house, for those who tell the world about them."""
     return Household(config.hostname, ports_of(config), public_name=config.public_name, hosts=hosts)
