@@ -171,8 +171,7 @@ class House:
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
         self.sent_on.rewrites = config.inbound.rewrite_senders
-        self.deliverer.sent_on = self.sent_on
-        self.deliverer.told_of = self.vacation.delivered
+        self.deliverer.sent_on, self.deliverer.told_of = self.sent_on, self.vacation.delivered
         let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
         self.pipeline = Pipeline(
             hostname=config.hostname,
