@@ -32,6 +32,7 @@ def mail_servers(house: House, config: Config, tls: ssl.SSLContext | None) -> di
             auth=config.auth,
             tls=tls,
             now=house.clock,
+            names=house.household.names,
         ).serve,
         "pop3": Pop3Server(
             store=house.store,

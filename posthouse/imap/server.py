@@ -12,7 +12,7 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from posthouse import limits
@@ -59,13 +59,15 @@ class ImapServer:
         auth: Auth = _AUTH,
         tls: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
+        names: Callable[[], Iterable[str]] | None = None,
     ) -> None:
-        """`message_size`: octets; `tls`: for STARTTLS; `now`: POSIX seconds."""
+        """`message_size`: octets; `tls`: for STARTTLS; `now`: POSIX seconds; `names`: all of ours, else `hostname`."""
         offered = from_rows(tuple(row.capabilities for row in TABLE.values()), message_size)
         self._services = Services(
             store=store,
             directory=directory,
             hostname=hostname,
+            names=names or (lambda: (hostname,)),
             plaintext=auth.plaintext,
             message_size=message_size,
             tls=tls,
