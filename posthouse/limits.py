@@ -1942,6 +1942,10 @@ TLS_REPORT_RETRIED: Final = 86400
 TLS_REASON: Final = 120
 """Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
 
+REPORT_SETTLED: Final = 600.0
+"""Seconds after midnight from which a day's reports are sent: every process brings its counts to the store each
+TALLY_FLUSH, and what comes later needs a second report of the day."""
+
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""
 
