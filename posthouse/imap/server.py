@@ -58,10 +58,14 @@ class ImapServer:
         message_size: int,
         auth: Auth = _AUTH,
         tls: ssl.SSLContext | None = None,
+        jmap_url: str = "",
         now: Callable[[], float] = time.time,
         names: Callable[[], Iterable[str]] | None = None,
     ) -> None:
-        """`message_size`: octets; `tls`: for STARTTLS; `now`: POSIX seconds; `names`: all of ours, else `hostname`."""
+        """`message_size`: octets; `tls`: for STARTTLS; `jmap_url`: the JMAP session; `now`: POSIX seconds.
+
+        `names`: all of ours, else `hostname`.
+        """
         offered = from_rows(tuple(row.capabilities for row in TABLE.values()), message_size)
         self._services = Services(
             store=store,
@@ -72,6 +76,7 @@ class ImapServer:
             message_size=message_size,
             tls=tls,
             unauthenticate=auth.unauthenticate,
+            jmap_url=jmap_url,
             now=now,
             capabilities=tuple(name for name in offered if auth.unauthenticate or name != b"UNAUTHENTICATE"),
         )
