@@ -1954,6 +1954,10 @@ MSGAUTH_TIMEOUT: Final = 20.0
 """Seconds of waiting for the DNS that one of them may take (RFC 7208 §4.6.4: at least 20); one follows the
 other, so a message waits at most four times as long."""
 
+HELO_TIMEOUT: Final = 2.0
+"""Seconds of waiting for SPF of the HELO name beside that of the reverse-path: it is asked for ahead, and nothing is
+decided by it."""
+
 HASHED_AT_ONCE: Final = 256 * KB
 """Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
 
