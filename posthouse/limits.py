@@ -375,6 +375,23 @@ BACKUP_UNVERIFIED: Final = 5
 """Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
 people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
 
+SRS_DAYS: Final = 21
+"""Days in which notices come back to mail that was sent on: hosts try for five, some for weeks."""
+
+SRS_LOCAL_PART: Final = 64
+"""Octets of the local part of a rewritten sender (RFC 5321 §4.5.3.1.1: what every host takes). Of a longer one the
+sender itself is kept, and the address has a token."""
+
+RETURNS: Final = 100
+"""Messages in RETURNS_WINDOW that strangers may send back to one sender of mail that was sent on; more come later.
+One who can see such an address could else send what he likes there through us."""
+
+RETURNS_WINDOW: Final = 3600.0
+"""Seconds in which RETURNS are counted, by each process for itself."""
+
+RETURNS_TABLE: Final = 10_000
+"""Senders whose returns are counted at once; the longest untouched goes first. About 2 MB."""
+
 REFUSALS_PENDING: Final = 1000
 """Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
 
@@ -727,6 +744,9 @@ IMAP_FUZZY_QUESTIONS: Final = 500
 
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
+
+IMAP_LANGUAGES: Final = 50
+"""Language ranges of one LANGUAGE: browsers' lists have under ten."""
 
 IMAP_SEARCH_MAILBOXES: Final = 1_000
 """Mailboxes of one ESEARCH, named or meant (RFC 7377 §2.4): people have dozens; each is loaded and searched."""

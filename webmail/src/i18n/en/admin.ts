@@ -173,6 +173,8 @@ export const admin = {
   'admin.kind.refused': 'refused',
   'admin.kind.told': 'told',
   'admin.kind.reported': 'reported',
+  'admin.kind.rewritten': 'rewritten',
+  'admin.kind.returned': 'sent back',
   'admin.backup': 'Backup',
   'admin.why.backup': "a number above the primary's: its mail comes to us while that is away",
   'admin.why.mx': 'others deliver its mail to us',
