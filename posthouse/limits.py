@@ -745,6 +745,9 @@ IMAP_FUZZY_QUESTIONS: Final = 500
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
+IMAP_LANGUAGES: Final = 50
+"""Language ranges of one LANGUAGE: browsers' lists have under ten."""
+
 IMAP_SEARCH_MAILBOXES: Final = 1_000
 """Mailboxes of one ESEARCH, named or meant (RFC 7377 §2.4): people have dozens; each is loaded and searched."""
 

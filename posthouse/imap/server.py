@@ -151,6 +151,6 @@ async def _converse(session: Session) -> None:
 
 def _bye(session: Session, code: bytes, words: str) -> None:
     # RFC 9051 §7.1.5
-    text = encode.text(words)
+    text = session.words(words)
     session.send(b"* BYE [%b] %b\r\n" % (code, text) if code else b"* BYE %b\r\n" % text)
     session.push()

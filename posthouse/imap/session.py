@@ -17,6 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.imap.framing import Literal
+from posthouse.imap.languages import DEFAULT, say
 from posthouse.imap.refusal import Goodbye
 from posthouse.net.buffer import BareLineFeed
 from posthouse.store.interface import Store
@@ -73,6 +74,7 @@ class Session:
         "connection",
         "failed_logins",
         "jmap",
+        "language",
         "log_out",
         "login",
         "message",
@@ -111,6 +113,8 @@ class Session:
         """The selected mailbox; set and cleared by the commands that select."""
         self.notices: Notices | None = None
         """What the client asked to be told beyond that; None, as for most: nothing."""
+        self.language = DEFAULT
+        """What replies say to people is said in it (RFC 8437 §4: until another logs in)."""
         self.jmap = False
         """What proved the login is good for JMAP too (RFC 9698)."""
         self.condstore = False
@@ -140,6 +144,10 @@ class Session:
     def utf8(self) -> bool:
         """Whether mailbox names and other strings are UTF-8 on the wire (RFC 9051 §5.1, RFC 6855 §3)."""
         return self.rev2 or self.utf8_accept
+
+    def words(self, text: str) -> bytes:
+        """A text for people, in their language."""
+        return say(self.language, text)
 
     def now(self) -> float:
         """POSIX seconds."""
