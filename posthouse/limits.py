@@ -1960,6 +1960,10 @@ MSGAUTH_TIMEOUT: Final = 20.0
 """Seconds of waiting for the DNS that one of them may take (RFC 7208 §4.6.4: at least 20); one follows the
 other, so a message waits at most four times as long."""
 
+HELO_TIMEOUT: Final = 2.0
+"""Seconds of waiting for SPF of the HELO name beside that of the reverse-path: it is asked for ahead, and nothing is
+decided by it."""
+
 HASHED_AT_ONCE: Final = 256 * KB
 """Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
 
@@ -2034,6 +2038,10 @@ TLS_REPORT_RETRIED: Final = 86400
 
 TLS_REASON: Final = 120
 """Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
+
+REPORT_SETTLED: Final = 600.0
+"""Seconds after midnight from which a day's reports are sent: every process brings its counts to the store each
+TALLY_FLUSH, and what comes later needs a second report of the day."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

@@ -8,7 +8,7 @@ has come together.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     directory: Directory
     hostname: str
+    names: Callable[[], Iterable[str]]
+    """All that URLs may call us: `hostname`, the name that people's programs are told, other hosts of the house."""
     plaintext: str = "loopback"
     """A password without TLS: "never", "loopback", "always" (config.Auth)."""
     message_size: int
