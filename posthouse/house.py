@@ -40,7 +40,7 @@ from posthouse.inbound.vacation import VacationResponder
 from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration, Method
+from posthouse.operations.administration import Administration, Method, Stream
 from posthouse.operations.backup import Backups
 from posthouse.operations.certificates import Certificates
 from posthouse.operations.client_setup import ClientSetup
@@ -263,7 +263,7 @@ class House:
             },
         )
 
-    def _trust_commands(self) -> dict[str, Method]:
+    def _trust_commands(self) -> dict[str, Method | Stream]:
         """Commands on reports, keys, certificates, junk."""
         reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
