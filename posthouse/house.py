@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.deleted_mail import DeletedMail
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.accounts.sieve_scripts import SieveScripts
@@ -56,6 +57,7 @@ from posthouse.operations.returning import Returning
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
+from posthouse.operations.undeleting import Undeleting
 from posthouse.operations.upkeep import Duty
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.misplanned import wake_misplanned
@@ -98,6 +100,7 @@ class House:
         self.learnt_addresses = LearntAddresses(store, clock)
         self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
+        self.deleted_mail = DeletedMail(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -150,6 +153,7 @@ class House:
         self.config = config
         self.directory.default_domain = config.auth.default_domain.lower()
         self.directory.default_quota = config.limits.account_quota
+        self.storage.configure(config)
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
@@ -243,6 +247,7 @@ class House:
             extra={
                 "sendmail": sendmail.sendmail,
                 **Returning(self.store, self.clock).commands(),
+                **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
@@ -290,6 +295,7 @@ class House:
             Duty(name="dkim keys", run=self._care_for_keys),
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
+            Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),
             waking,
             Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )

@@ -18,7 +18,7 @@ import apsw
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.memory.engine import NewDerived
-from posthouse.store.sql import remains, threads
+from posthouse.store.sql import deleted, remains, threads
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
@@ -165,15 +165,23 @@ def begin_log_anew(tx: Transaction, patience_ms: int = PATIENCE_MS) -> Anew:
 
 def sweep(tx: Transaction) -> bool:
     """Remove a batch of remains; whether there is more."""
-    return _sweep_mailbox(tx) or _sweep_emails(tx)
+    return _sweep_mailbox(tx) or _make_room(tx) or _sweep_emails(tx)
+
+
+def _make_room(tx: Transaction) -> bool:
+    """On a full disk what could still be brought back is the first to go."""
+    if tx.may_grow:
+        return False
+    found = tx.query("SELECT account_id FROM deleted_email LIMIT 1")
+    return bool(found) and deleted.discard_some(tx, found[0][0], _rows_at_once(tx)) > 0
 
 
 def _sweep_mailbox(tx: Transaction) -> bool:
     """Turn a piece of a deleted mailbox's messages into remains of emails."""
-    rows = tx.query("SELECT account_id, mailbox_id, modseq FROM doomed_mailbox LIMIT 1")
+    rows = tx.query("SELECT account_id, mailbox_id, modseq, name FROM doomed_mailbox LIMIT 1")
     if not rows:
         return False
-    key, modseq = rows[0][:2], rows[0][2]
+    key, (modseq, name) = rows[0][:2], rows[0][2:]
     if key[1] == remains.ACCOUNT:
         if not remains.sweep(tx, key[0]):
             tx.execute("DELETE FROM doomed_mailbox WHERE account_id = ? AND mailbox_id = ?", key)
@@ -185,8 +193,12 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     bindings = (*key, *key, limits.PIECE_ROWS)
     if modseq:
         note_emails(tx, key[0], modseq, gone_emails(tx, key[0], some, bindings))
-    # Emails of a removed account may be in several of its mailboxes.
-    tx.execute(f"INSERT OR IGNORE INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings)
+    if name and tx.may_grow:
+        deleted.keep_deleted(tx, name, some, bindings)
+    else:  # emails of a removed account may be in several of its mailboxes
+        tx.execute(
+            f"INSERT OR IGNORE INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings
+        )
     tx.execute(f"DELETE FROM placement WHERE {some}", bindings)
     if tx.row_count() < limits.PIECE_ROWS:
         for table in ("mailbox_change", "mailbox_snapshot", "doomed_mailbox"):
