@@ -67,6 +67,7 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, household_of
+from posthouse.renewing import make_renewal
 from posthouse.sending import make_courier, make_report_sender
 from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
@@ -104,6 +105,7 @@ class House:
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
+        self.renewal = make_renewal(self, Paths(config.data))
         self.furnish(config)
 
     @classmethod
@@ -197,6 +199,8 @@ class House:
             config, self.resolver, self.tallies, self.deliverer, self.store, self.clock
         )
         self.client_setup = ClientSetup(household)
+        self.renewal.settings = config.tls.acme
+        self.pair = Paths(config.data).pair(config)
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -212,8 +216,8 @@ class House:
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
             *(self.store, domains, self.resolver, self.household),
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
+            certificate=self.pair.certificate,
+            own_certificate=self.pair.own,
             backups=config.inbound.backups,
             sources=config.outbound.source,
             relay=config.outbound.relay,
@@ -252,19 +256,18 @@ class House:
                     self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
-                **self._trust_commands(config),
+                **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
 
-    def _trust_commands(self, config: Config) -> dict[str, Method]:
+    def _trust_commands(self) -> dict[str, Method]:
         """Commands on reports, keys, certificates, junk."""
         reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
-        certificates = Certificates(
-            Paths(config.data).certificate(config), own=config.tls.certificate is not None, now=self.clock
-        )
+        certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
         return {
+            **certificates.commands(),
             "store.freeze": freezing.store_freeze,
             "store.thaw": freezing.store_thaw,
             "reports.list": reports.reports_list,
@@ -275,7 +278,6 @@ class House:
             "domain.forget-key": self.dkim_keys.dkim_remove,
             "rejects.list": rejects.rejects_list,
             "rejects.rescue": rejects.rejects_rescue,
-            "certificate.show": certificates.certificate_show,
             "spam.train": self.junk.desk.train,
             "spam.explain": self.junk.desk.explain,
             "account.held": self.junk.account_held,
@@ -326,8 +328,9 @@ class House:
         facts = HouseFacts(
             household=self.household,
             data=config.data,
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
+            certificate=self.pair.certificate,
+            own_certificate=self.pair.own,
+            standing=self.renewal.standing,
             connections=config.limits.connections,
         )
         return HouseStatus(

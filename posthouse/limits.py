@@ -109,6 +109,76 @@ CERTIFICATE_DAYS: Final = 800
 CERTIFICATE_RENEW_DAYS: Final = 30
 """Days before its end at which a certificate made by ourselves is made anew."""
 
+ACME_FIRST: Final = 2.0
+"""Seconds after the start at which we first look whether to order a certificate: our listeners are open then."""
+
+ACME_LOOK: Final = 600.0
+"""Seconds between two such looks; each asks the DNS about the names, and the authority only when something is due."""
+
+ACME_QUESTIONS: Final = 10
+"""Names whose addresses are asked for at once."""
+
+ACME_NAMES: Final = 100
+"""Names in one certificate; the largest public authority takes no more."""
+
+ACME_LIFE: Final = 2 / 3
+"""The part of a certificate's life after which it is renewed when the authority suggests no time of its own."""
+
+ACME_LATEST: Final = 0.9
+"""The part of its life after which it is renewed whatever the authority suggests."""
+
+ACME_RETRY: Final = 600.0
+"""Seconds from a failed order to the next; doubled each time. Public authorities allow 5 failures an hour of a name."""
+
+ACME_RETRY_MOST: Final = 86_400.0
+"""The longest such pause, in seconds, unless the authority asks for a longer one."""
+
+ACME_TOLD_MOST: Final = 8 * 86_400.0
+"""Seconds of a pause that the authority asks for (Retry-After) which we keep: its limits are by the week."""
+
+ACME_NAME_RETRY: Final = 3600.0
+"""Seconds that a name which could not be proved is left out; doubled each time, up to ACME_NAME_RETRY_MOST."""
+
+ACME_NAME_RETRY_MOST: Final = 7 * 86_400.0
+"""The longest time, in seconds, that such a name is left out."""
+
+ACME_ORDERS: Final = 10
+"""Orders in a week, renewals and those by hand not counted: names that come and go must not use up what an authority
+gives (50 certificates a week for one domain)."""
+
+ACME_ROUNDS: Final = 3
+"""Orders made one after another when names fail, each without them."""
+
+ACME_ANSWER: Final = 30.0
+"""Seconds that the authority's server may be silent within one request."""
+
+ACME_SIZE: Final = 1 * MB
+"""Octets of one answer of the authority: a chain of certificates is some 10 KB."""
+
+ACME_PROOF: Final = 180.0
+"""Seconds that the authority may take to look at all names; the same again to make the certificate."""
+
+ACME_POLL: Final = 1.0
+"""Seconds between two questions to the authority how far it is."""
+
+ACME_NONCES: Final = 20
+"""Times that a request is sent anew because the authority did not take its nonce (RFC 8555 §6.5)."""
+
+ACME_ASK_LEAST: Final = 3600.0
+"""Seconds at least between two questions for a suggested time of renewal (RFC 9773 §4.3.2), whatever is asked for."""
+
+ACME_ASK: Final = 6 * 3600.0
+"""Seconds between them when the authority says nothing or cannot be asked (RFC 9773 §4.3.3)."""
+
+ACME_ASK_MOST: Final = 86_400.0
+"""Seconds at most between them."""
+
+ACME_LATE: Final = 3 * 86_400.0
+"""Seconds after the time of renewal from which `status` calls failing orders wrong: a month is left then."""
+
+ACME_FAULT: Final = 500
+"""Characters that are kept of what the authority says went wrong."""
+
 DNS_TIMEOUT: Final = 10.0
 """Seconds for one DNS question with all its tries."""
 

@@ -58,9 +58,10 @@ class ImapServer:
         message_size: int,
         auth: Auth = _AUTH,
         tls: ssl.SSLContext | None = None,
+        jmap_url: str = "",
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`message_size`: octets; `tls`: for STARTTLS; `now`: POSIX seconds."""
+        """`message_size`: octets; `tls`: for STARTTLS; `jmap_url`: the JMAP session; `now`: POSIX seconds."""
         offered = from_rows(tuple(row.capabilities for row in TABLE.values()), message_size)
         self._services = Services(
             store=store,
@@ -70,6 +71,7 @@ class ImapServer:
             message_size=message_size,
             tls=tls,
             unauthenticate=auth.unauthenticate,
+            jmap_url=jmap_url,
             now=now,
             capabilities=tuple(name for name in offered if auth.unauthenticate or name != b"UNAUTHENTICATE"),
         )

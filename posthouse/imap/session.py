@@ -52,6 +52,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """For STARTTLS; None: not offered."""
     unauthenticate: bool = False
     """Whether a connection may log in again as somebody else (config.Auth)."""
+    jmap_url: str = ""
+    """Where the JMAP session of the same mail is (RFC 9698); empty: nobody can be told."""
     now: Callable[[], float]
     """POSIX seconds."""
     capabilities: tuple[bytes, ...] = ()
@@ -68,6 +70,7 @@ class Session:
         "condstore",
         "connection",
         "failed_logins",
+        "jmap",
         "log_out",
         "login",
         "message",
@@ -106,6 +109,8 @@ class Session:
         """The selected mailbox; set and cleared by the commands that select."""
         self.notices: Notices | None = None
         """What the client asked to be told beyond that; None, as for most: nothing."""
+        self.jmap = False
+        """What proved the login is good for JMAP too (RFC 9698)."""
         self.condstore = False
         """RFC 7162 §3.1: the client has shown that it knows mod-sequences."""
         self.qresync = False

@@ -8,6 +8,7 @@ from posthouse import limits
 from posthouse.imap.commands.metadata import GetArgs, parse_get, parse_set
 from posthouse.imap.grammar import BadSyntax, Reader
 from tests.imap.conftest import Client, Post
+from tests.imap.shared import THERE, Neighbours, shared_club
 
 
 async def said(client: Client, text: bytes) -> list[bytes]:
@@ -296,3 +297,55 @@ async def test_what_comes_while_it_is_looked_at_is_told_once(
         b"* METADATA INBOX /private/first",
         b"* METADATA INBOX /private/second",
     ]
+
+
+# --- with LIST (RFC 9590) ----------------------------------------------------------------------------------
+
+
+async def test_list_tells_annotations_of_each_mailbox(post: Post) -> None:
+    alice = await post.login()
+    await said(alice, b"CREATE Work/Plans")
+    await said(alice, b"SUBSCRIBE Gone")
+    await set_by(alice, b'/private/comment "daily" /shared/vendor/x/color "#b71c1c"', b"Work/Plans")
+    answer = await said(
+        alice, b'LIST "" (INBOX Work/%) RETURN (METADATA (/Shared/vendor/x/color /private/comment))'
+    )
+    assert answer == [
+        b'* LIST (\\HasNoChildren) "/" INBOX',
+        b"* METADATA INBOX (/Shared/vendor/x/color NIL /private/comment NIL)",
+        b'* LIST (\\HasNoChildren) "/" Work/Plans',
+        b'* METADATA Work/Plans (/Shared/vendor/x/color "#b71c1c" /private/comment "daily")',
+        b"t OK LIST completed",
+    ]
+    answer = await said(
+        alice, b'LIST (SUBSCRIBED) "" * RETURN (STATUS (MESSAGES) METADATA (/private/comment))'
+    )
+    assert [line for line in answer if b"Gone" in line] == [
+        b'* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) "/" Gone'
+    ]
+    assert b"LIST-METADATA" in (await said(alice, b"CAPABILITY"))[0].split()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [b"METADATA", b"METADATA ()", b"METADATA (/private/*)", b"METADATA (comment)", b"METADATA(/a/b)"],
+)
+async def test_list_refuses_what_names_no_entries(post: Post, options: bytes) -> None:
+    alice = await post.login()
+    assert (await said(alice, b'LIST "" * RETURN (%b)' % options))[0].startswith(b"t BAD ")
+
+
+async def test_list_takes_no_more_entries_than_a_mailbox_has(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "METADATA_ENTRIES", 1)
+    alice = await post.login()
+    asked = b'LIST "" INBOX RETURN (METADATA (/private/comment /shared/comment))'
+    assert (await said(alice, asked))[0].startswith(b"t BAD ")
+
+
+async def test_list_shows_no_private_annotations_of_others(people: Neighbours) -> None:
+    alice, bob = await shared_club(people)
+    await alice.ok('SETMETADATA Club (/private/comment "mine" /shared/comment "ours")')
+    listed = await bob.ok(f'LIST "" "{THERE}/%" RETURN (METADATA (/private/comment /shared/comment))')
+    assert f'* METADATA "{THERE}/Club" (/private/comment NIL /shared/comment "ours")' in listed

@@ -1,8 +1,8 @@
 """LIST, basic and extended (RFC 9051 §6.3.9, RFC 5258), LSUB (RFC 3501 §6.3.9), NAMESPACE.
 
-With return options SUBSCRIBED, CHILDREN, SPECIAL-USE (RFC 6154), STATUS (RFC 5819) and MYRIGHTS (RFC 8440). Children
-and special use are always told, since they cost nothing here. Levels above a mailbox need not exist; they are shown as
-\\NonExistent where a pattern ends in `%`.
+With return options SUBSCRIBED, CHILDREN, SPECIAL-USE (RFC 6154), STATUS (RFC 5819), MYRIGHTS (RFC 8440) and METADATA
+(RFC 9590). Children and special use are always told, since they cost nothing here. Levels above a mailbox need not
+exist; they are shown as \\NonExistent where a pattern ends in `%`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.imap import acl, encode
+from posthouse.imap.commands.metadata import listed_metadata, parse_entries
 from posthouse.imap.commands.row import AUTHENTICATED, Command, no_arguments
 from posthouse.imap.commands.status import status_items, status_line
 from posthouse.imap.grammar import Reader
@@ -50,6 +51,16 @@ class ListArgs(msgspec.Struct, frozen=True, kw_only=True):
     returns: frozenset[bytes] = frozenset()
     status: tuple[bytes, ...] = ()
     my_rights: bool = False
+    metadata: tuple[str, ...] = ()
+    """Annotations to tell with each mailbox."""
+
+
+class _Return(msgspec.Struct, frozen=True):
+    """return-option: what to tell of each mailbox."""
+
+    options: frozenset[bytes] = frozenset()
+    status: tuple[bytes, ...] = ()
+    metadata: tuple[str, ...] = ()
 
 
 def parse_list(reader: Reader, uid: bool) -> ListArgs:
@@ -67,14 +78,11 @@ def parse_list(reader: Reader, uid: bool) -> ListArgs:
         patterns = tuple(dict.fromkeys(reader.parenthesized(reader.list_mailbox)))
     else:
         patterns = (reader.list_mailbox(),)
-    returns: frozenset[bytes] = frozenset()
-    status: tuple[bytes, ...] = ()
-    my_rights = False
+    returns = _Return()
     if reader.accept_sp():
         extended = True
         reader.expect(b"RETURN (")
-        returns, status = _return_options(reader)
-        my_rights = b"MYRIGHTS" in returns
+        returns = _return_options(reader)
     reader.end()
     if b"RECURSIVEMATCH" in selection and not selection - {b"RECURSIVEMATCH", b"REMOTE"}:
         # RFC 9051 §6.3.9.1: RECURSIVEMATCH must not stand alone
@@ -86,9 +94,10 @@ def parse_list(reader: Reader, uid: bool) -> ListArgs:
         patterns=patterns,
         extended=extended,
         selection=selection,
-        returns=returns | (selection & {b"SUBSCRIBED"}),
-        status=status,
-        my_rights=my_rights,
+        returns=returns.options | (selection & {b"SUBSCRIBED"}),
+        status=returns.status,
+        my_rights=b"MYRIGHTS" in returns.options,
+        metadata=returns.metadata,
     )
 
 
@@ -99,21 +108,25 @@ def _options(reader: Reader, known: frozenset[bytes]) -> frozenset[bytes]:
     return options
 
 
-def _return_options(reader: Reader) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
+def _return_options(reader: Reader) -> _Return:
     options: set[bytes] = set()
     status: tuple[bytes, ...] = ()
+    metadata: tuple[str, ...] = ()
     while not reader.accept(b")"):
-        if options or status:
+        if options or status or metadata:
             reader.sp()
         option = reader.keyword()
         if option == b"STATUS":
             reader.sp()
             status = status_items(reader)
+        elif option == b"METADATA":
+            reader.sp()
+            metadata = parse_entries(reader)
         elif option in _RETURN:
             options.add(option)
         else:
             raise reader.fail("Unknown LIST option")
-    return frozenset(options), status
+    return _Return(frozenset(options), status, metadata)
 
 
 class _Listing:
@@ -174,14 +187,20 @@ async def run_list(session: Session, args: ListArgs) -> None:
     listing = await _listing(session, b"SUBSCRIBED" in args.returns)
     patterns = [args.reference + pattern for pattern in args.patterns if pattern]
     # RFC 8440 §4: not of a mailbox that is told only for what is below it
-    rights_of = frozenset(listing.chosen(args.selection)) if args.my_rights else frozenset()
-    for name, below in sorted(_matches(listing, args, patterns).items(), key=lambda item: _order(item[0])):
+    chosen = frozenset(listing.chosen(args.selection)) if args.my_rights or args.metadata else frozenset()
+    matches = _matches(listing, args, patterns)
+    metadata: dict[str, bytes] = {}
+    if args.metadata:
+        boxes = [listing.existing[name] for name in matches if name in listing.existing and name in chosen]
+        metadata = await listed_metadata(session, boxes, args.metadata)
+    for name, below in sorted(matches.items(), key=lambda item: _order(item[0])):
         session.send(_list_line(session, listing, args, name, below))
         seen = listing.existing.get(name)
-        if seen is not None and name in rights_of:
+        if seen is not None and args.my_rights and name in chosen:
             session.send(my_rights_line(session, seen))
         if args.status and seen is not None:
             session.send(await status_line(session, seen.mailbox, args.status))
+        session.send(metadata.get(name, b""))
         if session.full:
             await session.flush()
     if b"HIGHESTMODSEQ" in args.status:
@@ -287,8 +306,15 @@ LIST: Command[ListArgs] = Command(
     states=AUTHENTICATED,
     parse=parse_list,
     run=run_list,
-    capabilities=(b"CHILDREN", b"LIST-EXTENDED", b"LIST-STATUS", b"SPECIAL-USE", b"LIST-MYRIGHTS"),
-    rfc="RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348, RFC 8440",
+    capabilities=(
+        b"CHILDREN",
+        b"LIST-EXTENDED",
+        b"LIST-STATUS",
+        b"SPECIAL-USE",
+        b"LIST-MYRIGHTS",
+        b"LIST-METADATA",
+    ),
+    rfc="RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348, RFC 8440, RFC 9590",
 )
 LSUB: Command[ListArgs] = Command(
     name=b"LSUB", states=AUTHENTICATED, parse=parse_lsub, run=run_lsub, rfc="RFC 3501 §6.3.9"

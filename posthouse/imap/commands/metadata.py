@@ -8,6 +8,7 @@ these are set by administrators.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from posthouse.errors import Conflict
 from posthouse.imap import acl, encode
 from posthouse.imap.commands.row import AUTHENTICATED, Command, Completion, No
 from posthouse.imap.grammar import Reader
-from posthouse.imap.mailboxes_seen import opened, refuse_without
+from posthouse.imap.mailboxes_seen import Seen, opened, refuse_without
 from posthouse.imap.search_filters import SHARED, check_entries, server_values, shared_changes
 from posthouse.imap.session import Session
 from posthouse.store.metadata import ACCOUNT_WIDE, KIND, Entries, SetMetadata, decode
@@ -62,22 +63,29 @@ def parse_get(reader: Reader, uid: bool) -> GetArgs:
     if not options and reader.peek(b"(") and reader.raw[reader.pos + 1 : reader.pos + 2].isalpha():
         options = _options(reader)
         reader.sp()
+    entries = parse_entries(reader)
+    reader.end()
+    return GetArgs(
+        mailbox=mailbox,
+        entries=entries,
+        depth=options.get(b"DEPTH", 0),
+        max_size=options.get(b"MAXSIZE"),
+    )
+
+
+def parse_entries(reader: Reader) -> tuple[str, ...]:
+    """entries: one name, or several in parentheses (RFC 5464 §5). Raises BadSyntax: they are too many."""
     if reader.peek(b"("):
         entries = reader.parenthesized(lambda: _entry(reader))
     else:
         # RFC 5464 §5 has one entry without parentheses, §4.4.1 shows two.
         entries = [_entry(reader)]
-        while reader.accept_sp():
+        while reader.accept(b" /"):
+            reader.pos -= 1
             entries.append(_entry(reader))
-    reader.end()
     if len(entries) > limits.METADATA_ENTRIES:
         raise reader.fail("Too many entries")
-    return GetArgs(
-        mailbox=mailbox,
-        entries=tuple(dict.fromkeys(entries)),
-        depth=options.get(b"DEPTH", 0),
-        max_size=options.get(b"MAXSIZE"),
-    )
+    return tuple(dict.fromkeys(entries))
 
 
 def _options(reader: Reader) -> dict[bytes, int | None]:
@@ -148,19 +156,48 @@ async def run_get(session: Session, args: GetArgs) -> Completion:
     for entry in args.entries:
         found |= _below(there, entry, args.depth)
     longest = 0
-    pairs = []
+    told: dict[str, bytes | None] = {}
     for name, value in found.items():
         if value is not None and args.max_size is not None and len(value) > args.max_size:
             longest = max(longest, len(value))
-            continue
-        pairs.append(
-            b"%b %b" % (encode.astring(name.encode("ascii")), encode.nstring(value, utf8=session.utf8))
-        )
-    if pairs:
-        mailbox = encode.mailbox(args.mailbox, utf8=session.utf8)
-        session.send(b"* METADATA %b (%b)\r\n" % (mailbox, b" ".join(pairs)))
+        else:
+            told[name] = value
+    if told:
+        session.send(_values_line(session, args.mailbox, told))
     # RFC 5464 §4.2.1: the size of the largest value that was left out.
     return Completion(b"METADATA LONGENTRIES %d" % longest if longest else b"")
+
+
+def _values_line(session: Session, mailbox: str, values: Mapping[str, bytes | None]) -> bytes:
+    """RFC 5464 §4.4.1: METADATA with values."""
+    pairs = [
+        b"%b %b" % (encode.astring(name.encode("ascii")), encode.nstring(value, utf8=session.utf8))
+        for name, value in values.items()
+    ]
+    return b"* METADATA %b (%b)\r\n" % (encode.mailbox(mailbox, utf8=session.utf8), b" ".join(pairs))
+
+
+async def listed_metadata(
+    session: Session, mailboxes: Iterable[Seen], entries: Sequence[str]
+) -> dict[str, bytes]:
+    """RFC 9590 §3: the METADATA lines of mailboxes, by name: each entry asked for, NIL where it has no value.
+
+    One read for each account that they belong to. Mailboxes that may not be read have no line.
+    """
+    readable: dict[int, list[Seen]] = {}
+    for seen in mailboxes:
+        if {"l", "r"} <= seen.rights:
+            readable.setdefault(seen.mailbox.account_id, []).append(seen)
+    lines: dict[str, bytes] = {}
+    for account_id, boxes in readable.items():
+        numbers = [seen.mailbox.mailbox_id for seen in boxes]
+        items = await session.store.items(account_id, KIND, numbers)
+        there = {item.item_id: decode(item.data) for item in items}
+        for seen in boxes:
+            found = _visible(there.get(seen.mailbox.mailbox_id, {}), is_own=seen.owner is None)
+            values = {entry: found.get(entry.lower()) for entry in entries}
+            lines[seen.name] = _values_line(session, seen.name, values)
+    return lines
 
 
 def _below(there: dict[str, bytes], entry: str, depth: int | None) -> dict[str, bytes | None]:
@@ -214,11 +251,15 @@ async def _values(session: Session, where: _Place) -> dict[str, bytes]:
         domain = session.account.address.rpartition("@")[2]
         values[_ADMIN] = f"mailto:postmaster@{domain}".encode("ascii")
         return values
-    entries = await _entries(session, where.account_id, where.number)
+    return _visible(await _entries(session, where.account_id, where.number), is_own=where.is_own)
+
+
+def _visible(entries: Entries, *, is_own: bool) -> dict[str, bytes]:
+    """The values that show: of another's mailbox the shared ones."""
     return {
         name: entry.value
         for name, entry in entries.items()
-        if entry.value is not None and (where.is_own or not name.startswith(_PRIVATE))
+        if entry.value is not None and (is_own or not name.startswith(_PRIVATE))
     }
 
 

@@ -1,0 +1,35 @@
+"""Who cares for our certificate (`operations.acme`), built of what the house has: for which names, with which key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posthouse.operations.acme.names import Wanted
+from posthouse.operations.acme.renewal import Renewal
+from posthouse.store.model import DomainKind
+
+if TYPE_CHECKING:
+    from posthouse.house import House
+    from posthouse.places import Paths
+
+
+def make_renewal(house: House, paths: Paths) -> Renewal:
+    """It goes on over reloads, so what it works with is asked for each time."""
+
+    async def wanted() -> Wanted:
+        household, settings = house.household, house.config.tls.acme
+        # Below a domain we answer over HTTPS only.
+        domains = await house.store.domains() if "https" in household.ports() else ()
+        return Wanted(
+            hostname=household.hostname,
+            others=tuple(filter(None, (household.public_name, *settings.names))),
+            domains=tuple(each.name for each in domains if each.kind is DomainKind.LOCAL),
+        )
+
+    return Renewal(
+        paths.acme,
+        self_made_key=paths.self_made[1],
+        resolver=lambda: house.resolver,
+        wanted=wanted,
+        now=house.clock,
+    )
