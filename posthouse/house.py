@@ -32,6 +32,7 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sent_on import SentOn
 from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
@@ -105,6 +106,7 @@ class House:
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
+        self.sent_on = SentOn(store, directory, storage.secret, clock)
         self.renewal = make_renewal(self, Paths(config.data))
         self.furnish(config)
 
@@ -165,13 +167,15 @@ class House:
             verify_recipient=verifier.verify,
             guard=self.junk.guard,
             prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
+            returns=self.sent_on,
         )
         examiner = Examiner(self.resolver, config.msgauth, config.hostname)
         self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
         judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
-        self.deliverer.told_of = self.vacation.delivered
+        self.sent_on.rewrites = config.inbound.rewrite_senders
+        self.deliverer.sent_on, self.deliverer.told_of = self.sent_on, self.vacation.delivered
         let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
         self.pipeline = Pipeline(
             hostname=config.hostname,
@@ -253,7 +257,9 @@ class House:
                 **Returning(self.store, self.clock).commands(),
                 **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
-                    self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
+                    *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),
+                    new_id=new_trace_id,
+                    clock=self.clock,
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
                 **self._trust_commands(),

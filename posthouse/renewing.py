@@ -18,12 +18,14 @@ def make_renewal(house: House, paths: Paths) -> Renewal:
 
     async def wanted() -> Wanted:
         household, settings = house.household, house.config.tls.acme
+        served = house.listening or household.ports()
         # Below a domain we answer over HTTPS only.
-        domains = await house.store.domains() if "https" in household.ports() else ()
+        domains = await house.store.domains() if "https" in served else ()
         return Wanted(
             hostname=household.hostname,
             others=tuple(filter(None, (household.public_name, *settings.names))),
             domains=tuple(each.name for each in domains if each.kind is DomainKind.LOCAL),
+            unprovable="" if "http" in served else "listen.http is not served: the authority looks there",
         )
 
     return Renewal(

@@ -118,11 +118,14 @@ class Run:
             except AcmeFault as fault:
                 if fault.gone:
                     await self.keep(order="", order_names=())
-                if fault.code == "accountDoesNotExist":  # RFC 8555 §7.3.1: registered anew at the next try
+                unknown = fault.code == "accountDoesNotExist"
+                if unknown:  # the authority has lost it: made anew with the same key (RFC 8555 §7.3)
                     await self.keep(account="")
+                    self._authority = None
                 await self._rest(fault.names)
                 bad = set(fault.names)
-                if not left or not ((resumed and fault.gone) or bad) or names[0] in bad:
+                again = unknown or bad or (resumed and fault.gone)
+                if not left or not again or names[0] in bad:
                     raise
                 names = tuple(name for name in names if name not in bad)
                 log.warning("acme left_out=%s fault=%s", ",".join(sorted(bad)), fault.public)
