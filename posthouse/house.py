@@ -41,7 +41,7 @@ from posthouse.inbound.vacation import VacationResponder
 from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration, Method
+from posthouse.operations.administration import Administration, Method, Stream
 from posthouse.operations.backup import Backups
 from posthouse.operations.certificates import Certificates
 from posthouse.operations.client_setup import ClientSetup
@@ -268,7 +268,7 @@ class House:
             },
         )
 
-    def _trust_commands(self) -> dict[str, Method]:
+    def _trust_commands(self) -> dict[str, Method | Stream]:
         """Commands on reports, keys, certificates, junk."""
         reports = Reports(self.store)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
@@ -297,7 +297,7 @@ class House:
         if not jobs:
             return (counts,)
         shared = (
-            Duty(name="dkim keys", run=lambda: self.dkim_keys.round()),  # a reload makes it anew
+            Duty(name="dkim keys", run=lambda: self.dkim_keys.round()),  # noqa: PLW0108 - a reload makes it anew
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
             Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),

@@ -155,6 +155,9 @@ ACME_ANSWER: Final = 30.0
 ACME_SIZE: Final = 1 * MB
 """Octets of one answer of the authority: a chain of certificates is some 10 KB."""
 
+ACME_STEP: Final = 600.0
+"""Seconds for one step of an order, all requests and waits of it together: longer than a slow authority needs."""
+
 ACME_PROOF: Final = 180.0
 """Seconds that the authority may take to look at all names; the same again to make the certificate."""
 
