@@ -1667,6 +1667,12 @@ SOCKET_PATH: Final = 100
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
 
+DELETED_LISTED: Final = 1000
+"""Deleted messages listed, or brought back, at once: each costs one read of a header, a second in all."""
+
+DELETED_HEADER: Final = 16 * 1024
+"""Octets read of a deleted message to tell From and Subject: longer headers are cut."""
+
 REJECTS_LISTED: Final = 1000
 """Refused messages listed at once: each costs one read of a header, a second in all."""
 
