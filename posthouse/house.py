@@ -31,6 +31,7 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sieve_desk import ScriptDesk
 from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
@@ -260,9 +261,12 @@ class House:
     def _trust_commands(self) -> dict[str, Method]:
         """Commands on reports, keys, certificates, junk."""
         reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
+        domain = self.config.auth.default_domain
+        desk = ScriptDesk(self.store, self.directory, self.sieve_scripts, self.clock, default_domain=domain)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
         return {
             **certificates.commands(),
+            **desk.commands(),
             "store.freeze": freezing.store_freeze,
             "store.thaw": freezing.store_thaw,
             "reports.list": reports.reports_list,
