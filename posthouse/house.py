@@ -33,6 +33,7 @@ from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sent_on import SentOn
+from posthouse.inbound.sieve_desk import ScriptDesk
 from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
@@ -272,8 +273,11 @@ class House:
         """Commands on reports, keys, certificates, junk."""
         reports = Reports(self.store)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
+        domain = self.config.auth.default_domain
+        desk = ScriptDesk(self.store, self.directory, self.sieve_scripts, self.clock, default_domain=domain)
         return {
             **certificates.commands(),
+            **desk.commands(),
             **Freezing(self.store).commands(),
             **Rejects(self.store).commands(),
             "reports.list": reports.reports_list,
