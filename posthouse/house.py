@@ -271,17 +271,13 @@ class House:
 
     def _trust_commands(self) -> dict[str, Method | Stream]:
         """Commands on reports, keys, certificates, junk."""
-        reports = Reports(self.store)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
-        domain = self.config.auth.default_domain
-        desk = ScriptDesk(self.store, self.directory, self.sieve_scripts, self.clock, default_domain=domain)
         return {
             **certificates.commands(),
-            **desk.commands(),
+            **ScriptDesk(self.store, self.directory, self.sieve_scripts, self.clock).commands(),
             **Freezing(self.store).commands(),
             **Rejects(self.store).commands(),
-            "reports.list": reports.reports_list,
-            "reports.show": reports.reports_show,
+            **Reports(self.store).commands(),
             "reports.send": self.reports.reports_send,
             "domain.dkim": self.dkim_keys.domain_dkim,
             "domain.rotate": self.dkim_keys.dkim_rotate,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from posthouse.accounts.addresses import normalize_login
+from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.errors import NotFound
@@ -40,11 +40,8 @@ class ScriptDesk:
         directory: Directory,
         scripts: SieveScripts[Script],
         now: Callable[[], float],
-        *,
-        default_domain: str,
     ) -> None:
         self._directory = directory
-        self._default_domain = default_domain
         self._scripts = scripts
         self._trials = Trials(store, scripts, now)
 
@@ -118,7 +115,7 @@ class ScriptDesk:
         return await self._trials.tried(compiled, account, body, envelope)
 
     async def _account(self, address: str) -> Account:
-        wanted = normalize_login(address, self._default_domain)
+        wanted = normalize_address(address)
         account = await self._directory.account(wanted)
         if account is None:
             raise NotFound(f"no account {wanted}")
