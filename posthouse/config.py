@@ -170,6 +170,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     hand on may go to Junk but is never refused."""
     backups: tuple[str, ...] = ()
     """Names of other hosts that stand in MX for our domains: `domain dns` and our MTA-STS policy name them too."""
+    rewrite_senders: bool = True
+    """What aliases and Sieve scripts send on to other hosts leaves with a reverse-path of ours (SRS), so that SPF holds
+    there too; bounces come back by us. Off: with that of its sender."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 

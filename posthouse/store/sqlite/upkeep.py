@@ -33,8 +33,9 @@ log = logging.getLogger("posthouse.store")
 
 PATIENCE_MS: Final = 50
 """How long the writer waits for readers of old pages: meanwhile nobody's commit goes on."""
-BUSY_SECONDS: Final = (0.001, 1.0)
-"""After readers were in the writer's way, before it tries again: doubled each time, for a backup reads for minutes."""
+BUSY_SECONDS: Final = 1.0
+"""After readers were in the writer's way, before it tries again, or after a quarter of WAL_OCTETS more: a backup reads
+for minutes."""
 PATIENCE: Final = 4
 """Times WAL_OCTETS_FORCED at which the writer copies the log whether the thread has caught up or not."""
 
@@ -70,8 +71,8 @@ class Checkpointer:
         self._copied = (0, 0)
         """The log that the thread has copied from, and octets of it."""
         self._caught_up = False
-        self._busy_until = 0.0
-        self._wait = BUSY_SECONDS[0]
+        self._busy = (0, 0.0)
+        """Not tried again below this size and before this time."""
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
 
     def start(self) -> None:
@@ -96,7 +97,8 @@ class Checkpointer:
         late = size >= limits.WAL_OCTETS_FORCED * (1 if self._caught_up else PATIENCE)
         late = late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4)
         tight = uncopied >= limits.SPACE_RESERVE // 2 and not self._space.has_room_for(uncopied)
-        if (late or tight) and time.monotonic() >= self._busy_until:
+        busy = size < self._busy[0] and time.monotonic() < self._busy[1]
+        if (late or tight) and not busy:
             tight = self._begin_anew(tx) is not Anew.DONE and tight
         elif uncopied >= limits.WAL_OCTETS:
             self._wake.set()
@@ -112,10 +114,9 @@ class Checkpointer:
         if done is Anew.DONE:
             self._log += 1
             self._size = tx.wal_octets = 0
-            self._wait = BUSY_SECONDS[0]
+            self._busy = (0, 0.0)
         elif done is Anew.BUSY:
-            self._busy_until = time.monotonic() + self._wait
-            self._wait = min(self._wait * 2, BUSY_SECONDS[1])
+            self._busy = (self._size + limits.WAL_OCTETS // 4, time.monotonic() + BUSY_SECONDS)
         return done
 
     def wake(self) -> None:
