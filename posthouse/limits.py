@@ -155,6 +155,9 @@ ACME_ANSWER: Final = 30.0
 ACME_SIZE: Final = 1 * MB
 """Octets of one answer of the authority: a chain of certificates is some 10 KB."""
 
+ACME_STEP: Final = 600.0
+"""Seconds for one step of an order, all requests and waits of it together: longer than a slow authority needs."""
+
 ACME_PROOF: Final = 180.0
 """Seconds that the authority may take to look at all names; the same again to make the certificate."""
 
@@ -374,6 +377,23 @@ SENDMAIL_PIECE: Final = 256 * KB
 BACKUP_UNVERIFIED: Final = 5
 """Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
 people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
+
+SRS_DAYS: Final = 21
+"""Days in which notices come back to mail that was sent on: hosts try for five, some for weeks."""
+
+SRS_LOCAL_PART: Final = 64
+"""Octets of the local part of a rewritten sender (RFC 5321 §4.5.3.1.1: what every host takes). Of a longer one the
+sender itself is kept, and the address has a token."""
+
+RETURNS: Final = 100
+"""Messages in RETURNS_WINDOW that strangers may send back to one sender of mail that was sent on; more come later.
+One who can see such an address could else send what he likes there through us."""
+
+RETURNS_WINDOW: Final = 3600.0
+"""Seconds in which RETURNS are counted, by each process for itself."""
+
+RETURNS_TABLE: Final = 10_000
+"""Senders whose returns are counted at once; the longest untouched goes first. About 2 MB."""
 
 REFUSALS_PENDING: Final = 1000
 """Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
@@ -727,6 +747,9 @@ IMAP_FUZZY_QUESTIONS: Final = 500
 
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
+
+IMAP_LANGUAGES: Final = 50
+"""Language ranges of one LANGUAGE: browsers' lists have under ten."""
 
 IMAP_SEARCH_MAILBOXES: Final = 1_000
 """Mailboxes of one ESEARCH, named or meant (RFC 7377 §2.4): people have dozens; each is loaded and searched."""
@@ -1644,6 +1667,12 @@ SOCKET_PATH: Final = 100
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
 
+DELETED_LISTED: Final = 1000
+"""Deleted messages listed, or brought back, at once: each costs one read of a header, a second in all."""
+
+DELETED_HEADER: Final = 16 * 1024
+"""Octets read of a deleted message to tell From and Subject: longer headers are cut."""
+
 REJECTS_LISTED: Final = 1000
 """Refused messages listed at once: each costs one read of a header, a second in all."""
 
@@ -1937,6 +1966,10 @@ MSGAUTH_TIMEOUT: Final = 20.0
 """Seconds of waiting for the DNS that one of them may take (RFC 7208 §4.6.4: at least 20); one follows the
 other, so a message waits at most four times as long."""
 
+HELO_TIMEOUT: Final = 2.0
+"""Seconds of waiting for SPF of the HELO name beside that of the reverse-path: it is asked for ahead, and nothing is
+decided by it."""
+
 HASHED_AT_ONCE: Final = 256 * KB
 """Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
 
@@ -2011,6 +2044,10 @@ TLS_REPORT_RETRIED: Final = 86400
 
 TLS_REASON: Final = 120
 """Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
+
+REPORT_SETTLED: Final = 600.0
+"""Seconds after midnight from which a day's reports are sent: every process brings its counts to the store each
+TALLY_FLUSH, and what comes later needs a second report of the day."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

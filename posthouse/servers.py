@@ -34,6 +34,7 @@ def mail_servers(house: House, config: Config, tls: ssl.SSLContext | None) -> di
             tls=tls,
             jmap_url=jmap_session_url(config),
             now=house.clock,
+            names=house.household.names,
         ).serve,
         "pop3": Pop3Server(
             store=house.store,

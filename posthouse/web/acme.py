@@ -17,7 +17,7 @@ class AcmePages:
 
     def routes(self) -> list[BaseRoute]:
         """What is answered here."""
-        return [Route("/.well-known/acme-challenge/{token}", self.answer, methods=["GET"])]
+        return [Route("/.well-known/acme-challenge/{token:path}", self.answer, methods=["GET"])]
 
     async def answer(self, request: Request) -> Response:
         """The key authorization of a token."""

@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ servers = ["127.0.0.1:{dns}"]
 acme = {{directory = "{directory}", contact = "postmaster@north.test", ca = "{ca}"{more}}}
 [testing]
 clock = true
+ahead = {ahead}
 """
 
 
@@ -88,7 +90,7 @@ class Pebble:
         """Serve after `stop`: it has forgotten everything, and has another root."""
         words = [self._program, "-strict", "-config", str(self._folder / "pebble.json")]
         words += ["-dnsserver", f"127.0.0.1:{self.dns}"]
-        usual = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        usual = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "20", "PEBBLE_AUTHZREUSE": "0"}
         self._authority = self._start(words, usual | environment)
         self._await(self.port)
 
@@ -117,6 +119,13 @@ class Pebble:
     def log(self) -> str:
         """What it did."""
         return (self._folder / "log").read_text()
+
+    def await_log(self, text: str) -> None:
+        """Wait until it says something."""
+        deadline = time.monotonic() + 60
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
 
     def point(self, name: str, *addresses: str) -> None:
         """Let a name lead to these addresses; without any it has none."""
@@ -155,6 +164,7 @@ class Certified(Served):
     def __init__(self, folder: Path, pebble: Pebble, more: str = "", extra: str = "") -> None:
         self.pebble = pebble
         self._more = more
+        self._ahead = 0
         super().__init__(folder, extra)
 
     def configure(self, extra: str = "", more: str = "") -> None:
@@ -168,8 +178,43 @@ class Certified(Served):
             directory=pebble.directory,
             ca=pebble.ca,
             more=more or self._more,
+            ahead=self._ahead,
         )
         self.file.write_text(text)
+
+    def configure_clock(self, ahead: int) -> None:
+        """From the next start on its clock is so many seconds ahead."""
+        self._ahead = ahead
+        self.configure()
+
+    def kill(self) -> None:
+        """It ends at once, as in a power failure."""
+        assert self.process is not None
+        self.process.kill()
+        self.stop()
+
+    def await_count(self, text: str, count: int) -> None:
+        """Wait until something was logged so often."""
+        self.until(lambda: self.log.count(text) >= count)
+
+    def await_state(self, key: str) -> None:
+        """Wait until something is kept of the authority."""
+        self.until(lambda: self.state().get(key))
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + 60
+        while not true():
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def await_log(self, text: str) -> None:
+        """Wait until a line is logged."""
+        self.until(lambda: text in self.log)
+
+    def findings(self) -> list[dict[str, str]]:
+        """What `status` finds."""
+        return json.loads(self.run("status", "--json").stdout)
 
     def state(self) -> dict[str, Any]:
         """What it keeps of the authority."""

@@ -20,6 +20,7 @@ from posthouse.imap.commands import (
     fetch,
     idle,
     jmap_access,
+    language,
     list,
     login,
     mailboxes,
@@ -39,6 +40,7 @@ from posthouse.imap.commands.row import Command
 
 ROWS: Final[tuple[Command[Any], ...]] = (
     *any_state.ROWS,
+    *language.ROWS,
     *login.ROWS,
     *compress.ROWS,
     *unauthenticate.ROWS,

@@ -44,6 +44,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """That of the load balancer, and what the administrator added."""
     domains: tuple[str, ...] = ()
     """Ours, with mailboxes here."""
+    unprovable: str = ""
+    """Why the authority could not look here at all; empty: it can."""
 
     def all(self) -> tuple[str, ...]:
         """Each once, the more important first."""
@@ -74,7 +76,7 @@ async def choose_names(
             names.append(name)
     host = found[wanted.hostname]
     why_not = f"{wanted.hostname} has no address" if host.known and not host.addresses else ""
-    return Chosen(names=tuple(names), left_out=tuple(left_out), why_not=why_not)
+    return Chosen(names=tuple(names), left_out=tuple(left_out), why_not=why_not or wanted.unprovable)
 
 
 class _Addresses(msgspec.Struct, frozen=True):

@@ -85,11 +85,17 @@ class Run:
         """Remember a failure, and when to try again."""
         told = getattr(fault, "retry_after", 0.0)
         now, text = self._now(), fault.public[: limits.ACME_FAULT]
+        if text != self.state.fault:
+            log.warning("acme directory=%s fault=%s", self._directory, text)
         if isinstance(fault, Conflict):  # the authority was not asked: look again at the next round
             await self.keep(fault=text, fault_at=now)
             return
         failures = self.state.failures + 1
         await self.keep(failures=failures, fault=text, fault_at=now, try_at=now + pause(failures, told=told))
+
+    async def fine(self) -> None:
+        """Nothing is due: whatever failed before is over."""
+        await self.keep(failures=0, fault="", fault_at=0, try_at=0)
 
     async def ask_when(self, leaf: x509.Certificate) -> None:
         """Ask for the suggested time of renewal when it is time to ask (RFC 9773 §4.2)."""
@@ -118,11 +124,14 @@ class Run:
             except AcmeFault as fault:
                 if fault.gone:
                     await self.keep(order="", order_names=())
-                if fault.code == "accountDoesNotExist":  # RFC 8555 §7.3.1: registered anew at the next try
+                unknown = fault.code == "accountDoesNotExist"
+                if unknown:  # the authority has lost it: made anew with the same key (RFC 8555 §7.3)
                     await self.keep(account="")
+                    self._authority = None
                 await self._rest(fault.names)
                 bad = set(fault.names)
-                if not left or not ((resumed and fault.gone) or bad) or names[0] in bad:
+                again = unknown or bad or (resumed and fault.gone)
+                if not left or not again or names[0] in bad:
                     raise
                 names = tuple(name for name in names if name not in bad)
                 log.warning("acme left_out=%s fault=%s", ",".join(sorted(bad)), fault.public)
