@@ -40,7 +40,6 @@ async def get(context: Context, arguments: GetArguments) -> dict[str, Any]:
     rows = await context.services.deleted_mail.listed(number, arguments.limit, arguments.since)
     return {
         "accountId": arguments.account_id,
-        "keptSeconds": int(context.services.deleted_kept),
         "list": [
             {
                 "id": encode(EMAIL, row.id),
