@@ -137,7 +137,7 @@ class App:
                 self.house.store,
                 lambda: self.config.store.timeline if jobs else 0.0,
                 self.house.clock,
-                (*self.house.duties(jobs=jobs), *self._counting()),
+                (*self.house.duties(jobs=jobs), *self._counting(), *self._renewing()),
             )
             self._upkeep.start()
             if self._worker is None:
@@ -283,6 +283,14 @@ class App:
 
         return (Duty(name="metrics", run=tell, every=limits.METRICS_TOLD, first=limits.METRICS_TOLD),)
 
+    def _renewing(self) -> tuple[Duty, ...]:
+        """What keeps our certificate good: the process with the doors for browsers does, not its workers."""
+        if self._worker is not None:
+            return ()
+        renewal = self.house.renewal
+        renewal.installed = lambda: self.reload(self.config)
+        return (Duty(name="certificate", run=renewal.round, every=limits.ACME_LOOK, first=limits.ACME_FIRST),)
+
     def _build_servers(self, config: Config) -> None:
         self._servers["health"] = HealthServer(self._why_not_ready, self._metrics.text).serve
         house = self.house
@@ -302,9 +310,9 @@ class App:
             self._pusher.look(account_id)
 
     def _load_certificate(self, config: Config) -> ssl.SSLContext:
-        paths, own = Paths(config.data), tuple(filter(None, (config.hostname, config.public_name)))
-        names = own if config.tls.certificate is None else ()
-        return pair_to_show(paths.certificate(config), paths.key(config), names)
+        pair = Paths(config.data).pair(config)
+        names = () if pair.own else tuple(filter(None, (config.hostname, config.public_name)))
+        return pair_to_show(pair.certificate, pair.key, names)
 
     # --- reloading -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from posthouse.house import House
 from posthouse.jmap.context import Caches, Services
 from posthouse.jmap.own_methods import OWN_EXTRAS
 from posthouse.operations.administration import Administration
+from posthouse.web.acme import AcmePages
 from posthouse.web.asgi import Settings, build
 from posthouse.web.client_setup import ClientSetupPages, Facts
 from posthouse.web.image_proxy import ImageProxy
@@ -55,8 +56,9 @@ def web_application(house: House, config: Config, services: Services, pages: Pag
     facts = Facts(
         household=house.household,
         public_url=config.web.url,
-        own_certificate=config.tls.certificate is not None,
+        own_certificate=house.pair.own,
         backups=config.inbound.backups,
     )
     setup = ClientSetupPages(house.client_setup, house.directory, facts)
-    return build(services, settings, pages, images, house.security, setup)
+    well_known = (*setup.routes(), *AcmePages(house.renewal.challenges).routes())
+    return build(services, settings, pages, images, house.security, well_known)

@@ -60,13 +60,34 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """For a load balancer and Prometheus: `GET /health` (alive), `/ready` (send people here), `/metrics`."""
 
 
+class Acme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An authority that gives and renews our certificate by itself (ACME, RFC 8555). To name its directory is to agree
+    to its terms of service. It looks whether names are ours at port 80 of each, so `listen.http` must be reached there.
+    """
+
+    directory: str = ""
+    """"https://…": where the authority's ACME server describes itself. Empty: no ACME."""
+    contact: str = ""
+    """A mail address at which the authority may tell of trouble; empty: none is given."""
+    names: tuple[str, ...] = ()
+    """More names for the certificate, beside `hostname`, `public_name` and those of our domains that lead here."""
+    ca: Path | None = None
+    """PEM file: who is believed to be the authority's server, in place of the system's trust; for one of your own."""
+    eab_kid: str = ""
+    """The key identifier of external account binding (RFC 8555 §7.3.4), from authorities that have customers."""
+    eab_hmac: str = ""
+    """Its key, in base64url as the authority shows it."""
+
+
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Our certificate chain and key (PEM). Both empty: a self-signed P-256 pair is made at first start."""
+    """Our certificate chain and key (PEM). Both empty: a self-signed P-256 pair is made at first start, and shown until
+    there is one of the authority named in `acme`."""
 
     certificate: Path | None = None
     """PEM file: our certificate, then its issuers. Relative to this file; reread at SIGHUP."""
     key: Path | None = None
     """PEM file: the certificate's private key."""
+    acme: Acme = msgspec.field(default_factory=Acme)
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,6 +167,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     hand on may go to Junk but is never refused."""
     backups: tuple[str, ...] = ()
     """Names of other hosts that stand in MX for our domains: `domain dns` and our MTA-STS policy name them too."""
+    rewrite_senders: bool = True
+    """What aliases and Sieve scripts send on to other hosts leaves with a reverse-path of ours (SRS), so that SPF holds
+    there too; bounces come back by us. Off: with that of its sender."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from posthouse.name_servers import NameServer
 
 if TYPE_CHECKING:
-    from posthouse.config import Config, Store
+    from posthouse.config import Config, Store, Tls
 
 CLUSTER_URLS: Final = ("postgresql://", "postgres://")
 """Beginnings of the address of a cluster's database."""
@@ -52,6 +52,27 @@ def _store_problems(store: Store) -> Iterator[tuple[str, str]]:
         yield "store.blobs", 'store.blobs: write "packs:FOLDER" or "s3://bucket?endpoint=https://…"'
 
 
+def _tls_problems(tls: Tls, cluster: bool) -> Iterator[tuple[str, str]]:
+    if (tls.certificate is None) != (tls.key is None):
+        yield "tls", "tls: certificate and key go together"
+    if not (given := tls.acme.directory):
+        return
+    if tls.certificate is not None:
+        yield "tls.certificate", "tls: either a certificate and its key, or acme, which gets one"
+    if cluster:
+        yield "tls.acme", "tls.acme: not for a cluster, whose nodes need one certificate: give each its files"
+    if not _is_address(given, ("https",)):  # RFC 8555 §6.1
+        yield "tls.acme.directory", 'tls.acme.directory: write "https://…"'
+    for name in tls.acme.names:
+        if not _HOST.fullmatch(name) or name.rpartition(".")[2].isdigit():
+            yield "tls.acme.names", f'tls.acme.names: "{name}" is no host name'
+    contact = tls.acme.contact.removeprefix("mailto:")
+    if contact and not re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", contact):
+        yield "tls.acme.contact", f'tls.acme.contact: "{contact}" is no mail address'
+    if bool(tls.acme.eab_kid) != bool(tls.acme.eab_hmac):
+        yield "tls.acme", "tls.acme: eab_kid and eab_hmac go together"
+
+
 def problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
@@ -71,8 +92,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
                 problem = f'"{address}" is not "address:port", "[v6]:port" or "unix:PATH"'
                 yield f"listen.{name}", f"listen.{name}: {problem}"
     yield from _store_problems(config.store)
-    if (config.tls.certificate is None) != (config.tls.key is None):
-        yield "tls", "tls: certificate and key go together"
+    yield from _tls_problems(config.tls, config.store.url.startswith(CLUSTER_URLS))
     if not config.outbound.retry:
         yield "outbound.retry", "outbound.retry: at least one duration"
     if not all(config.outbound.retry):

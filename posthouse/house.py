@@ -31,6 +31,7 @@ from posthouse.inbound.pipeline import Pipeline, standard_checks
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
+from posthouse.inbound.sent_on import SentOn
 from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
@@ -65,6 +66,7 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.places import Paths, file_name, household_of
+from posthouse.renewing import make_renewal
 from posthouse.sending import make_courier, make_report_sender
 from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
@@ -101,6 +103,8 @@ class House:
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
+        self.sent_on = SentOn(store, directory, storage.secret, clock)
+        self.renewal = make_renewal(self, Paths(config.data))
         self.furnish(config)
 
     @classmethod
@@ -159,13 +163,15 @@ class House:
             verify_recipient=verifier.verify,
             guard=self.junk.guard,
             prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
+            returns=self.sent_on,
         )
         examiner = Examiner(self.resolver, config.msgauth, config.hostname)
         self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
         judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
         sign = self.signer.sign if config.msgauth.sign else None
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
-        self.deliverer.told_of = self.vacation.delivered
+        self.sent_on.rewrites = config.inbound.rewrite_senders
+        self.deliverer.sent_on, self.deliverer.told_of = self.sent_on, self.vacation.delivered
         let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
         self.pipeline = Pipeline(
             hostname=config.hostname,
@@ -193,6 +199,8 @@ class House:
             config, self.resolver, self.tallies, self.deliverer, self.store, self.clock
         )
         self.client_setup = ClientSetup(household)
+        self.renewal.settings = config.tls.acme
+        self.pair = Paths(config.data).pair(config)
         self.administration = self._administration(config)
 
     def _administration(self, config: Config) -> Administration:
@@ -208,8 +216,8 @@ class House:
         domains.make_keys = self.dkim_keys.make_first
         records = DomainRecords(
             *(self.store, domains, self.resolver, self.household),
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
+            certificate=self.pair.certificate,
+            own_certificate=self.pair.own,
             backups=config.inbound.backups,
             sources=config.outbound.source,
             relay=config.outbound.relay,
@@ -244,22 +252,23 @@ class House:
                 "sendmail": sendmail.sendmail,
                 **Returning(self.store, self.clock).commands(),
                 "trace": Tracer(
-                    self.directory, self.courier, sendmail.probe, new_id=new_trace_id, clock=self.clock
+                    *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),
+                    new_id=new_trace_id,
+                    clock=self.clock,
                 ).trace,
                 "mx": MxTable(self.courier.route, self._is_backup).mx,
-                **self._trust_commands(config),
+                **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
             },
         )
 
-    def _trust_commands(self, config: Config) -> dict[str, Method]:
+    def _trust_commands(self) -> dict[str, Method]:
         """Commands on reports, keys, certificates, junk."""
         reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
-        certificates = Certificates(
-            Paths(config.data).certificate(config), own=config.tls.certificate is not None, now=self.clock
-        )
+        certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
         return {
+            **certificates.commands(),
             "store.freeze": freezing.store_freeze,
             "store.thaw": freezing.store_thaw,
             "reports.list": reports.reports_list,
@@ -270,7 +279,6 @@ class House:
             "domain.forget-key": self.dkim_keys.dkim_remove,
             "rejects.list": rejects.rejects_list,
             "rejects.rescue": rejects.rejects_rescue,
-            "certificate.show": certificates.certificate_show,
             "spam.train": self.junk.desk.train,
             "spam.explain": self.junk.desk.explain,
             "account.held": self.junk.account_held,
@@ -320,8 +328,9 @@ class House:
         facts = HouseFacts(
             household=self.household,
             data=config.data,
-            certificate=Paths(config.data).certificate(config),
-            own_certificate=config.tls.certificate is not None,
+            certificate=self.pair.certificate,
+            own_certificate=self.pair.own,
+            standing=self.renewal.standing,
             connections=config.limits.connections,
         )
         return HouseStatus(

@@ -109,6 +109,76 @@ CERTIFICATE_DAYS: Final = 800
 CERTIFICATE_RENEW_DAYS: Final = 30
 """Days before its end at which a certificate made by ourselves is made anew."""
 
+ACME_FIRST: Final = 2.0
+"""Seconds after the start at which we first look whether to order a certificate: our listeners are open then."""
+
+ACME_LOOK: Final = 600.0
+"""Seconds between two such looks; each asks the DNS about the names, and the authority only when something is due."""
+
+ACME_QUESTIONS: Final = 10
+"""Names whose addresses are asked for at once."""
+
+ACME_NAMES: Final = 100
+"""Names in one certificate; the largest public authority takes no more."""
+
+ACME_LIFE: Final = 2 / 3
+"""The part of a certificate's life after which it is renewed when the authority suggests no time of its own."""
+
+ACME_LATEST: Final = 0.9
+"""The part of its life after which it is renewed whatever the authority suggests."""
+
+ACME_RETRY: Final = 600.0
+"""Seconds from a failed order to the next; doubled each time. Public authorities allow 5 failures an hour of a name."""
+
+ACME_RETRY_MOST: Final = 86_400.0
+"""The longest such pause, in seconds, unless the authority asks for a longer one."""
+
+ACME_TOLD_MOST: Final = 8 * 86_400.0
+"""Seconds of a pause that the authority asks for (Retry-After) which we keep: its limits are by the week."""
+
+ACME_NAME_RETRY: Final = 3600.0
+"""Seconds that a name which could not be proved is left out; doubled each time, up to ACME_NAME_RETRY_MOST."""
+
+ACME_NAME_RETRY_MOST: Final = 7 * 86_400.0
+"""The longest time, in seconds, that such a name is left out."""
+
+ACME_ORDERS: Final = 10
+"""Orders in a week, renewals and those by hand not counted: names that come and go must not use up what an authority
+gives (50 certificates a week for one domain)."""
+
+ACME_ROUNDS: Final = 3
+"""Orders made one after another when names fail, each without them."""
+
+ACME_ANSWER: Final = 30.0
+"""Seconds that the authority's server may be silent within one request."""
+
+ACME_SIZE: Final = 1 * MB
+"""Octets of one answer of the authority: a chain of certificates is some 10 KB."""
+
+ACME_PROOF: Final = 180.0
+"""Seconds that the authority may take to look at all names; the same again to make the certificate."""
+
+ACME_POLL: Final = 1.0
+"""Seconds between two questions to the authority how far it is."""
+
+ACME_NONCES: Final = 20
+"""Times that a request is sent anew because the authority did not take its nonce (RFC 8555 §6.5)."""
+
+ACME_ASK_LEAST: Final = 3600.0
+"""Seconds at least between two questions for a suggested time of renewal (RFC 9773 §4.3.2), whatever is asked for."""
+
+ACME_ASK: Final = 6 * 3600.0
+"""Seconds between them when the authority says nothing or cannot be asked (RFC 9773 §4.3.3)."""
+
+ACME_ASK_MOST: Final = 86_400.0
+"""Seconds at most between them."""
+
+ACME_LATE: Final = 3 * 86_400.0
+"""Seconds after the time of renewal from which `status` calls failing orders wrong: a month is left then."""
+
+ACME_FAULT: Final = 500
+"""Characters that are kept of what the authority says went wrong."""
+
 DNS_TIMEOUT: Final = 10.0
 """Seconds for one DNS question with all its tries."""
 
@@ -304,6 +374,23 @@ SENDMAIL_PIECE: Final = 256 * KB
 BACKUP_UNVERIFIED: Final = 5
 """Recipients of one transaction that a backup MX accepts though it can neither know nor ask whether they exist:
 people write to a few, dictionaries to many (docs/decisions/backup-recipients.md)."""
+
+SRS_DAYS: Final = 21
+"""Days in which notices come back to mail that was sent on: hosts try for five, some for weeks."""
+
+SRS_LOCAL_PART: Final = 64
+"""Octets of the local part of a rewritten sender (RFC 5321 §4.5.3.1.1: what every host takes). Of a longer one the
+sender itself is kept, and the address has a token."""
+
+RETURNS: Final = 100
+"""Messages in RETURNS_WINDOW that strangers may send back to one sender of mail that was sent on; more come later.
+One who can see such an address could else send what he likes there through us."""
+
+RETURNS_WINDOW: Final = 3600.0
+"""Seconds in which RETURNS are counted, by each process for itself."""
+
+RETURNS_TABLE: Final = 10_000
+"""Senders whose returns are counted at once; the longest untouched goes first. About 2 MB."""
 
 REFUSALS_PENDING: Final = 1000
 """Refusals that wait to be written to the timeline; more are only logged, so an attack costs no disk."""
@@ -663,6 +750,9 @@ IMAP_CONTEXTS: Final = 16
 
 IMAP_CONTEXT_SORTED: Final = 5_000
 """Messages of a sorted result that is kept up to date: it is sorted anew when one comes to it, 20 ms of work."""
+
+IMAP_LANGUAGES: Final = 50
+"""Language ranges of one LANGUAGE: browsers' lists have under ten."""
 
 IMAP_SEARCH_MAILBOXES: Final = 1_000
 """Mailboxes of one ESEARCH, named or meant (RFC 7377 §2.4): people have dozens; each is loaded and searched."""
@@ -1873,6 +1963,10 @@ MSGAUTH_TIMEOUT: Final = 20.0
 """Seconds of waiting for the DNS that one of them may take (RFC 7208 §4.6.4: at least 20); one follows the
 other, so a message waits at most four times as long."""
 
+HELO_TIMEOUT: Final = 2.0
+"""Seconds of waiting for SPF of the HELO name beside that of the reverse-path: it is asked for ahead, and nothing is
+decided by it."""
+
 HASHED_AT_ONCE: Final = 256 * KB
 """Octets of a message whose body is hashed for DKIM on the event loop: a fifth of a millisecond; more in a thread."""
 
@@ -1947,6 +2041,10 @@ TLS_REPORT_RETRIED: Final = 86400
 
 TLS_REASON: Final = 120
 """Characters of the reason of a TLS failure that is counted for a report; what differs makes another row."""
+
+REPORT_SETTLED: Final = 600.0
+"""Seconds after midnight from which a day's reports are sent: every process brings its counts to the store each
+TALLY_FLUSH, and what comes later needs a second report of the day."""
 
 REPORT_WAIT: Final = 4 * 86400
 """Seconds that a report waits for the DNS to say whether its addressee takes it; then it is dropped."""

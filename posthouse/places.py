@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from posthouse.config import Config, Listen
+from posthouse.operations.acme.files import AcmeFiles
 from posthouse.operations.household import Household
 from posthouse.store.host_facts import HostFacts
 
@@ -22,13 +23,34 @@ class Paths(msgspec.Struct, frozen=True):
         """Sockets."""
         return self.data / "run"
 
-    def certificate(self, config: Config) -> Path:
-        """The certificate in use: the administrator's, else our own."""
-        return config.tls.certificate or self.data / "tls" / "certificate.pem"
+    @property
+    def self_made(self) -> tuple[Path, Path]:
+        """Certificate and key of the pair that we sign ourselves."""
+        return self.data / "tls" / "certificate.pem", self.data / "tls" / "key.pem"
 
-    def key(self, config: Config) -> Path:
-        """The key of that certificate."""
-        return config.tls.key or self.data / "tls" / "key.pem"
+    @property
+    def acme(self) -> AcmeFiles:
+        """What stays of ACME."""
+        return AcmeFiles(self.data / "tls" / "acme")
+
+    def pair(self, config: Config) -> Pair:
+        """The pair to show: the administrator's, else that of an authority where one is configured, else our own."""
+        if config.tls.certificate is not None and config.tls.key is not None:
+            return Pair(certificate=config.tls.certificate, key=config.tls.key, own=True)
+        pair = self.acme.pair
+        if config.tls.acme.directory and self.acme.leaf() is not None:
+            return Pair(certificate=pair, key=pair, own=True)
+        certificate, key = self.self_made
+        return Pair(certificate=certificate, key=key, own=False)
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Where certificate and key are; it may be the same file."""
+
+    certificate: Path
+    key: Path
+    own: bool
+    """Whether it is somebody else's work than ours: else it is self-signed."""
 
 
 def file_name(url: str) -> str:
@@ -44,6 +66,19 @@ def ports_of(config: Config) -> dict[str, int]:
         if numbers:
             ports[name] = int(numbers[0])
     return ports
+
+
+def jmap_session_url(config: Config) -> str:
+    """Where programs find the JMAP Session object (RFC 8620 §2); empty: that depends on who stands before us."""
+    base = config.web.url.rstrip("/")
+    if not base:
+        port = ports_of(config).get("https")
+        if port is None:
+            return ""
+        base = f"https://{config.public_name or config.hostname}"
+        if port not in {443, 0}:  # 0: any that is free, so no programs are told of it
+            base += f":{port}"
+    return f"{base}/jmap/session"
 
 
 def household_of(config: Config, hosts: Callable[[], tuple[HostFacts, ...]]) -> Household:

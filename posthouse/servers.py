@@ -10,6 +10,7 @@ from posthouse.house import House
 from posthouse.imap.server import ImapServer
 from posthouse.managesieve.server import SieveServer
 from posthouse.net.connection import Connection
+from posthouse.places import jmap_session_url
 from posthouse.pop3.server import Pop3Server
 from posthouse.sieve.language import CAPABILITIES
 from posthouse.smtp.events import Settings
@@ -31,7 +32,9 @@ def mail_servers(house: House, config: Config, tls: ssl.SSLContext | None) -> di
             message_size=config.limits.message_size,
             auth=config.auth,
             tls=tls,
+            jmap_url=jmap_session_url(config),
             now=house.clock,
+            names=house.household.names,
         ).serve,
         "pop3": Pop3Server(
             store=house.store,

@@ -74,11 +74,9 @@ async def _serve(number: int, link: int, names: dict[str, list[int]]) -> None:
 
 
 async def _follow(app: App, configs: asyncio.Queue[Config]) -> None:
-    """Take up each new configuration."""
+    """Take up each new configuration; one with nothing new in it means that the certificate's files are."""
     while True:
         config = await configs.get()
-        if config == app.config:
-            continue
         try:
             await app.reload(config)
             start_logging(config.log, os.environ)

@@ -13,7 +13,8 @@ root=$PWD/.peers
 declare -A packages=(
   [swaks]=swaks [curl]=curl [fetchmail]=fetchmail [getmail]=getmail6 [msmtp]=msmtp [mpop]=mpop
   [thunderbird]=thunderbird [s-nail]=s-nail [mbsync]=isync [mutt]=mutt [dovecot]=dovecot-core [ip]=iproute2 [openssl]=openssl
-  [haproxy]=haproxy [chromium]=chromium [pgbouncer]=pgbouncer
+  [sieve-test]=dovecot-sieve [haproxy]=haproxy [chromium]=chromium [pgbouncer]=pgbouncer
+  [pebble]=pebble [pebble-challtestsrv]=pebble
 )
 # Dovecot's protocols are packages of their own, without a command on the PATH.
 declare -A files=(

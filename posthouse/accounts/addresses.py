@@ -6,6 +6,7 @@ Unicode's composed form; domains in lower case A-label form. `user+tag` is split
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -13,6 +14,7 @@ from posthouse import limits
 from posthouse.message.address import normalize_domain
 
 TAG: Final = "+"
+_RETURNING: Final = re.compile(r"srs[01][=+-]", re.IGNORECASE | re.ASCII)
 
 
 def normalize_address(text: str) -> str:
@@ -57,3 +59,11 @@ def split_tag(local: str) -> tuple[str, str]:
     """`user+tag` as (user, tag); a local part that begins with + has no tag."""
     user, plus, tag = local.partition(TAG)
     return (user, tag) if plus and user else (local, "")
+
+
+def is_returning(local: str) -> bool:
+    """Whether a local part is for what comes back to mail that was sent on (`inbound.sender_rewriting`).
+
+    Nobody has such an address, so that notices never end in an account, an alias or a domain's collector.
+    """
+    return _RETURNING.match(local) is not None

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_address, normalize_login, split_tag
+from posthouse.accounts.addresses import is_returning, normalize_address, normalize_login, split_tag
 from posthouse.accounts.bearers import Bearers, by_bearer
 from posthouse.accounts.factors import is_second_factor
 from posthouse.accounts.logins import Clock, Logins
@@ -131,8 +131,9 @@ class Directory:
         domain = await self.domain(name)
         if domain is None:
             return Destination(kind=DestinationKind.REMOTE, address=given)
-        if domain.kind is DomainKind.BACKUP:
-            return Destination(kind=DestinationKind.BACKUP, address=given, domain=domain)
+        if domain.kind is DomainKind.BACKUP or is_returning(local):
+            kind = DestinationKind.BACKUP if domain.kind is DomainKind.BACKUP else DestinationKind.RETURNING
+            return Destination(kind=kind, address=given, domain=domain)
         user, tag = split_tag(local)
         for candidate, detail in ((plain, ""), (f"{user}@{name}", tag)) if tag else ((plain, ""),):
             found = await self._exactly(candidate, given, domain, detail)

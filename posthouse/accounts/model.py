@@ -24,6 +24,9 @@ class DestinationKind(enum.Enum):
     """In a domain that is not ours."""
     REPORTS = "reports"
     """An address of a domain of ours at which reports about its mail are read."""
+    RETURNING = "returning"
+    """An address of a domain of ours for what comes back to mail that was sent on; whether it is good is another's
+    question (`inbound.sent_on`)."""
     UNKNOWN = "unknown"
     """In a domain of ours, but nobody has this address."""
 

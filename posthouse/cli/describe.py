@@ -60,7 +60,7 @@ def keys() -> list[Table]:
         below: list[tuple[type[msgspec.Struct], str]] = []
         for field in msgspec.structs.fields(kind):
             if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-                below.append((field.type, field.encode_name))
+                below.append((field.type, f"{name}.{field.encode_name}".lstrip(".")))
                 continue
             default = "" if field.required else _toml(field.default)
             text = texts.get((kind.__name__, field.name), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,19 +34,27 @@ data = "data"
 [listen]
 {listen}
 
-# [tls]                         # until then a self-signed certificate is used
-# certificate = "cert.pem"
+[tls]                           # with nothing here a self-signed certificate is used
+{acme}
+# certificate = "cert.pem"      # or your own, with its key
 # key = "key.pem"
 
 [auth]
 default_domain = "{domain}"
 """
 
+LETS_ENCRYPT: Final = "https://acme-v02.api.letsencrypt.org/directory"
+
 
 @click.command()
 @click.argument("address")
 @click.option("--dir", "folder", metavar="DIR", default=".", help="Where posthouse.toml and data go.")
 @click.option("--hostname", help="Our name in the DNS; without it mail.DOMAIN.")
+@click.option(
+    "--acme",
+    metavar="URL",
+    help="The directory of an authority that gives the certificate by itself; to name it is to agree to its terms.",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing; make up a password when none is given.")
 @password_options
 @take_session
@@ -54,6 +63,7 @@ def quickstart(
     address: str,
     folder: str,
     hostname: str | None,
+    acme: str | None,
     yes: bool,
     password: str | None,
     password_stdin: bool,
@@ -70,7 +80,11 @@ def quickstart(
 
     address, domain = normalize_address(address), normalize_domain(domain)
     place = Path(folder).absolute() / "posthouse.toml"
-    _write_file(place, normalize_domain(hostname or _hostname(domain, yes)), domain)
+    if not place.exists():
+        name = normalize_domain(hostname or _hostname(domain, yes))
+        _write_file(place, name, domain, _acme(acme, f"postmaster@{domain}", yes))
+    else:
+        click.echo(f"kept {place}")
     session.use_file(place)
     _add_domain(session, domain)
     _add_account(session, address, password, password_stdin, yes)
@@ -89,16 +103,24 @@ def _hostname(domain: str, yes: bool) -> str:
     return guess if yes else str(click.prompt("Our host name in the DNS", default=guess))
 
 
-def _write_file(place: Path, hostname: str, domain: str) -> None:
+def _acme(directory: str | None, contact: str, yes: bool) -> str:
+    """The line about an authority: taken, or to be taken by whoever reads the file."""
+    if directory is None and not yes and sys.stdin.isatty():
+        asked = (
+            "Let Let's Encrypt give the certificate? (Its terms of service hold then; it comes to port 80.)"
+        )
+        directory = LETS_ENCRYPT if click.confirm(asked, default=False) else None
+    line = f'acme = {{directory = "{directory or LETS_ENCRYPT}", contact = "{contact}"}}'
+    return line if directory else f"# {line}"
+
+
+def _write_file(place: Path, hostname: str, domain: str, acme: str) -> None:
     from posthouse.config import parse
 
-    if place.exists():
-        click.echo(f"kept {place}")
-        return
     listen = "\n".join(f'{name} = ["0.0.0.0:{port}", "[::]:{port}"]' for name, port in LISTEN)
     if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists():
         listen = "\n".join(f'{name} = "0.0.0.0:{port}"' for name, port in LISTEN)
-    text = FILE.format(hostname=hostname, listen=listen, domain=domain)
+    text = FILE.format(hostname=hostname, listen=listen, domain=domain, acme=acme)
     parse(text, place, os.environ)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text)

@@ -85,6 +85,6 @@ def _aggregate_row(row: dict[str, Any]) -> dict[str, Any]:
 @reports.command("send")
 @take_session
 def send(session: Session) -> None:
-    """Send what is counted so far, without waiting for the end of the day."""
+    """Send what waits of days that are over, without waiting for the next round; a day is told of once."""
     sent = session.one("reports.send")
     session.show({"sent": sent}, lambda: click.echo(f"sent {sent} reports"))

@@ -37,7 +37,9 @@ def connection_facts(session: Session) -> ConnectionFacts:
 
 def capabilities(session: Session) -> bytes:
     """The list for this connection in its present state."""
-    return b" ".join((*_PROTOCOLS, *_login(session), *_GENERAL, *session.services.capabilities))
+    # RFC 9698 §3: only where the login's own credentials open JMAP too
+    jmap = (b"JMAPACCESS",) if session.jmap else ()
+    return b" ".join((*_PROTOCOLS, *_login(session), *_GENERAL, *jmap, *session.services.capabilities))
 
 
 def from_rows(rows: tuple[tuple[bytes, ...], ...], message_size: int) -> tuple[bytes, ...]:

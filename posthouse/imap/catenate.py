@@ -88,7 +88,7 @@ async def piece_of(session: Session, url: bytes) -> Piece:
     try:
         # RFC 4469 §3: relative to the user's root, or to the selected mailbox
         server = Server(
-            session.services.hostname,
+            frozenset(name.lower() for name in session.services.names()),
             session.account.address,
             "" if session.view is None else session.view.mailbox_name,
         )

@@ -22,7 +22,6 @@ from posthouse.errors import (
     RemoteProtocolError,
     Temporary,
 )
-from posthouse.imap import encode
 from posthouse.imap.commands import TABLE
 from posthouse.imap.commands.append import skip_messages
 from posthouse.imap.commands.row import Bad, Command, Completion, No
@@ -84,7 +83,7 @@ async def _collect(session: Session, frame: Frame, line: bytes) -> Step:
 
 def _reject(session: Session, tag: bytes, code: bytes, words: str) -> None:
     session.bad += 1
-    session.send(_tagged(tag, b"BAD", code, words))
+    session.send(_tagged(session, tag, b"BAD", code, words))
 
 
 async def _refuse(session: Session, line: bytes, literal: Literal | None) -> None:
@@ -96,7 +95,7 @@ async def _refuse(session: Session, line: bytes, literal: Literal | None) -> Non
     words = line.split(b" ", 2)
     row = TABLE.get(words[1].upper()) if len(words) > 1 else None
     if row is not None and row.too_large and session.state in row.states:
-        session.send(_tagged(tag_of(line), b"NO", row.too_large, "The value is too large"))
+        session.send(_tagged(session, tag_of(line), b"NO", row.too_large, "The value is too large"))
         return
     _reject(session, tag_of(line), b"TOOBIG", "The command is too long")
 
@@ -118,11 +117,11 @@ async def _answer(session: Session, raw: bytes) -> None:
             await session.view.look()  # RFC 4314 §5.1.1: rights are as they are now
         completion = await row.run(session, arguments) or Completion()
         words = completion.text or f"{name.decode('ascii')} completed"
-        reply = _tagged(tag, b"OK", completion.code, words)
+        reply = _tagged(session, tag, b"OK", completion.code, words)
         then = completion.then
         session.bad = 0
     except No as error:
-        reply = _tagged(tag, b"NO", error.code, error.public)
+        reply = _tagged(session, tag, b"NO", error.code, error.public)
     except (Bad, BadSyntax, LineTooLong) as error:
         reply = _bad(session, tag, error)
     except (LocalProtocolError, ConnectionFault, Goodbye):
@@ -159,24 +158,25 @@ def _find_row(reader: Reader) -> tuple[bytes, Command[object], bool]:
     return name, row, uid
 
 
-def _tagged(tag: bytes, status: bytes, code: bytes, words: str) -> bytes:
+def _tagged(session: Session, tag: bytes, status: bytes, code: bytes, words: str) -> bytes:
+    text = session.words(words)
     if code:
-        return b"%b %b [%b] %b\r\n" % (tag, status, code, encode.text(words))
-    return b"%b %b %b\r\n" % (tag, status, encode.text(words))
+        return b"%b %b [%b] %b\r\n" % (tag, status, code, text)
+    return b"%b %b %b\r\n" % (tag, status, text)
 
 
 def _bad(session: Session, tag: bytes, error: RemoteProtocolError) -> bytes:
     session.bad += 1
     if isinstance(error, BadSyntax):
-        return _tagged(tag, b"BAD", b"", f"{error.public} (at octet {error.offset})")
-    return _tagged(tag, b"BAD", error.code if isinstance(error, Bad) else b"", error.public)
+        return _tagged(session, tag, b"BAD", b"", f"{error.public} (at octet {error.offset})")
+    return _tagged(session, tag, b"BAD", error.code if isinstance(error, Bad) else b"", error.public)
 
 
 def _store_error(session: Session, tag: bytes, error: PosthouseError) -> bytes:
     for kind, code in _STORE_ERRORS:
         if isinstance(error, kind):
-            return _tagged(tag, b"NO", code, error.public)
-    return _tagged(tag, b"NO", b"", error.public)
+            return _tagged(session, tag, b"NO", code, error.public)
+    return _tagged(session, tag, b"NO", b"", error.public)
 
 
 def _fault(session: Session, tag: bytes, name: bytes, error: Exception) -> bytes:
@@ -189,7 +189,7 @@ def _fault(session: Session, tag: bytes, name: bytes, error: Exception) -> bytes
         name.decode("ascii", "replace"),
         exc_info=error,
     )
-    return _tagged(tag, b"NO", b"SERVERBUG", f"Internal fault {fault}")
+    return _tagged(session, tag, b"NO", b"SERVERBUG", f"Internal fault {fault}")
 
 
 def _note(session: Session, name: bytes, reply: bytes, seconds: float, waits: bool) -> None:

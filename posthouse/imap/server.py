@@ -12,7 +12,7 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from posthouse import limits
@@ -58,18 +58,25 @@ class ImapServer:
         message_size: int,
         auth: Auth = _AUTH,
         tls: ssl.SSLContext | None = None,
+        jmap_url: str = "",
         now: Callable[[], float] = time.time,
+        names: Callable[[], Iterable[str]] | None = None,
     ) -> None:
-        """`message_size`: octets; `tls`: for STARTTLS; `now`: POSIX seconds."""
+        """`message_size`: octets; `tls`: for STARTTLS; `jmap_url`: the JMAP session; `now`: POSIX seconds.
+
+        `names`: all of ours, else `hostname`.
+        """
         offered = from_rows(tuple(row.capabilities for row in TABLE.values()), message_size)
         self._services = Services(
             store=store,
             directory=directory,
             hostname=hostname,
+            names=names or (lambda: (hostname,)),
             plaintext=auth.plaintext,
             message_size=message_size,
             tls=tls,
             unauthenticate=auth.unauthenticate,
+            jmap_url=jmap_url,
             now=now,
             capabilities=tuple(name for name in offered if auth.unauthenticate or name != b"UNAUTHENTICATE"),
         )
@@ -144,6 +151,6 @@ async def _converse(session: Session) -> None:
 
 def _bye(session: Session, code: bytes, words: str) -> None:
     # RFC 9051 §7.1.5
-    text = encode.text(words)
+    text = session.words(words)
     session.send(b"* BYE [%b] %b\r\n" % (code, text) if code else b"* BYE %b\r\n" % text)
     session.push()

@@ -8,7 +8,7 @@ has come together.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.model import Login
 from posthouse.imap.framing import Literal
+from posthouse.imap.languages import DEFAULT, say
 from posthouse.imap.refusal import Goodbye
 from posthouse.net.buffer import BareLineFeed
 from posthouse.store.interface import Store
@@ -44,6 +45,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     directory: Directory
     hostname: str
+    names: Callable[[], Iterable[str]]
+    """All that URLs may call us: `hostname`, the name that people's programs are told, other hosts of the house."""
     plaintext: str = "loopback"
     """A password without TLS: "never", "loopback", "always" (config.Auth)."""
     message_size: int
@@ -52,6 +55,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """For STARTTLS; None: not offered."""
     unauthenticate: bool = False
     """Whether a connection may log in again as somebody else (config.Auth)."""
+    jmap_url: str = ""
+    """Where the JMAP session of the same mail is (RFC 9698); empty: nobody can be told."""
     now: Callable[[], float]
     """POSIX seconds."""
     capabilities: tuple[bytes, ...] = ()
@@ -68,6 +73,8 @@ class Session:
         "condstore",
         "connection",
         "failed_logins",
+        "jmap",
+        "language",
         "log_out",
         "login",
         "message",
@@ -106,6 +113,10 @@ class Session:
         """The selected mailbox; set and cleared by the commands that select."""
         self.notices: Notices | None = None
         """What the client asked to be told beyond that; None, as for most: nothing."""
+        self.language = DEFAULT
+        """What replies say to people is said in it (RFC 8437 §4: until another logs in)."""
+        self.jmap = False
+        """What proved the login is good for JMAP too (RFC 9698)."""
         self.condstore = False
         """RFC 7162 §3.1: the client has shown that it knows mod-sequences."""
         self.qresync = False
@@ -133,6 +144,10 @@ class Session:
     def utf8(self) -> bool:
         """Whether mailbox names and other strings are UTF-8 on the wire (RFC 9051 §5.1, RFC 6855 §3)."""
         return self.rev2 or self.utf8_accept
+
+    def words(self, text: str) -> bytes:
+        """A text for people, in their language."""
+        return say(self.language, text)
 
     def now(self) -> float:
         """POSIX seconds."""

@@ -42,7 +42,8 @@ class BadUrl(ValueError):
 class Server(msgspec.Struct, frozen=True):
     """Whose URLs are taken, and what relative ones are relative to."""
 
-    host: str
+    hosts: frozenset[str]
+    """Its names, in lower case."""
     user: str
     mailbox: str
     """The selected one; empty: none is."""
@@ -83,7 +84,7 @@ def parse_message_url(raw: bytes, server: Server) -> MessageUrl:
 
 def _check_server(found: re.Match[str], server: Server) -> None:
     user = unquote_to_bytes(found["user"] or "").decode("utf-8", "replace")
-    here = found["host"].lower().rstrip(".") == server.host.lower() and (found["port"] or _PORT) == _PORT
+    here = found["host"].lower().rstrip(".") in server.hosts and (found["port"] or _PORT) == _PORT
     if not here or (user and user.lower() != server.user.lower()):
         raise BadUrl("The URL is another server's or another user's")
 

@@ -26,7 +26,7 @@ from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.questions import Questions
 from posthouse.inbound.vouched import NOTHING_FOUND, as_found, first_client, vouched
 from posthouse.ip_addresses import reverse_name
-from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, STAGE_BLOCK
+from posthouse.limits import AUTHOR_DOMAINS, DOMAIN, HASHED_AT_ONCE, HELO_TIMEOUT, STAGE_BLOCK
 from posthouse.msgauth.arc import Chain
 from posthouse.msgauth.authres_write import write_authres, write_vouched
 from posthouse.msgauth.dkim_canon import BodyDigest, BodyForm, BodyHashes, raw_fields
@@ -44,6 +44,7 @@ from posthouse.msgauth.results import (
     proved_domains,
 )
 from posthouse.msgauth.spf import SpfQuestion, check_spf
+from posthouse.msgauth.spf_record import is_spf
 from posthouse.resolver import Resolver
 from posthouse.smtp.replies import Reply
 from posthouse.store.model import Content
@@ -149,6 +150,8 @@ class Authenticate:
         if self._prefetch is None:
             return
         self._prefetch(_with_a_label(mail.reverse_path).rpartition("@")[2] or mail.helo, "TXT")
+        if helo := _helo_beside(mail):
+            self._prefetch(helo, "TXT")
         self._prefetch(reverse_name(mail.peer), "PTR")
         for one in signing.signatures.found:
             if isinstance(one, Signature):
@@ -175,12 +178,30 @@ class Authenticate:
         spf = await check_spf(question, self._ask())
         dkim, arc = await signing.check(self._ask())
         iprev = await check_iprev(mail.peer, self._ask())
+        helo = await self._check_helo(question, _helo_beside(mail))
         judged = await asyncio.gather(*(check_dmarc(domain, spf, dkim, self._ask()) for domain in domains))
         dmarc = tuple(one.result for one in judged)
         found = Authentication(
-            spf=spf, dkim=dkim, arc=arc, dmarc=dmarc, iprev=iprev, aligned=proved_domains(dmarc)
+            spf=spf, helo=helo, dkim=dkim, arc=arc, dmarc=dmarc, iprev=iprev, aligned=proved_domains(dmarc)
         )
         return found, tuple(judged)
+
+    async def _check_helo(self, question: SpfQuestion, name: str) -> Spf | None:
+        """RFC 7208 §2.3: HELO beside the reverse-path. Only evidence, so it is not waited for as long as others."""
+        if not name:
+            return None
+        try:
+            async with asyncio.timeout(HELO_TIMEOUT):
+                answer = await self._resolver.txt(name)
+                if not any(
+                    map(is_spf, answer.records)
+                ):  # so it is with most names, and costs next to nothing
+                    return None
+                beside = msgspec.structs.replace(question, reverse_path="", helo=name)
+                found = await check_spf(beside, self._ask())
+        except TimeoutError:
+            return None
+        return None if found.result is Result.TEMPERROR else found
 
     def _ask(self) -> Resolver:
         return Questions(self._resolver)
@@ -258,6 +279,14 @@ def _with_a_label(address: str) -> str:
     """RFC 8616 §4: SPF is asked for the A-label of an internationalized domain."""
     local, _, domain = address.rpartition("@")
     return f"{local}@{normal_domain(domain) or domain}" if local else address
+
+
+def _helo_beside(mail: Mail) -> str:
+    """The name of HELO to be asked about beside the reverse-path; empty: it is none, or asked about anyway."""
+    name = normal_domain(mail.helo) if mail.reverse_path else ""
+    own = normal_domain(mail.reverse_path.rpartition("@")[2])
+    last = name.rpartition(".")[2]
+    return name if last != name and not last.isdigit() and name[0] != "[" and name != own else ""
 
 
 def author_domains(addresses: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from posthouse.inbound.plan import Box, Plan
 from posthouse.inbound.rulings import Leave, Place, Ruling
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Enqueue
-from posthouse.store.model import NewQueued
+from posthouse.store.model import NewQueued, NewRecipient
 from posthouse.store.trust import Report
 
 
@@ -75,23 +75,39 @@ def place_of(handling: Handling, ruling: Ruling) -> Place:
     return Place.JUNK if handling.junk and ruling.place is Place.INBOX else ruling.place
 
 
-def enqueue(mail: Mail, prefix: bytes, plan: Plan, decided: Decided) -> Enqueue:
-    """What queues it for other hosts, and for mailboxes that are full."""
-    recipients = tuple(plan.remote.values())
+def enqueued(
+    mail: Mail, prefix: bytes, plan: Plan, decided: Decided, by_sender: Mapping[str, Sequence[NewRecipient]]
+) -> list[Enqueue]:
+    """What queues it for other hosts, by reverse-path, and for mailboxes that are full."""
+    leaving = {sender: tuple(recipients) for sender, recipients in by_sender.items()}
     if decided.leave is not None and decided.leave.held:
-        recipients = tuple(msgspec.structs.replace(one, held=True) for one in recipients)
-    recipients += tuple(plan.later.values())
+        leaving = {
+            sender: tuple(msgspec.structs.replace(one, held=True) for one in recipients)
+            for sender, recipients in leaving.items()
+        }
+    if plan.later:
+        leaving[mail.reverse_path] = (*leaving.get(mail.reverse_path, ()), *plan.later.values())
+    return [
+        Enqueue(message=_queued(mail, sender, recipients, decided), content=mail.content, prefix=prefix)
+        for sender, recipients in leaving.items()
+    ]
+
+
+def _queued(
+    mail: Mail, reverse_path: str, recipients: tuple[NewRecipient, ...], decided: Decided
+) -> NewQueued:
     if decided.silent:
         recipients = tuple(msgspec.structs.replace(one, notify="NEVER") for one in recipients)
-    message = NewQueued(
+    # RFC 6531 §3.2: an original sender beyond ASCII is written to from an address of ours that is not.
+    wide = reverse_path != mail.reverse_path and not all(one.address.isascii() for one in recipients)
+    return NewQueued(
         trace_id=mail.trace_id,
-        reverse_path=mail.reverse_path,
+        reverse_path=reverse_path,
         recipients=recipients,
         created_at=mail.received_at,
         account_id=mail.login.account.account_id if mail.login is not None else None,
         ret=mail.ret,
         envid=mail.envid,
-        smtputf8=mail.smtputf8,
+        smtputf8=mail.smtputf8 or wide,
         body=mail.body,
     )
-    return Enqueue(message=message, content=mail.content, prefix=prefix)

@@ -20,7 +20,7 @@ from posthouse.inbound.decided import (
     Decided,
     Delivered,
     DeliverResult,
-    enqueue,
+    enqueued,
     is_silent,
     place_of,
 )
@@ -33,6 +33,7 @@ from posthouse.inbound.plan import Box, Plan, make_plan
 from posthouse.inbound.report_door import in_words, report_in
 from posthouse.inbound.room import look_for_room, put_off
 from posthouse.inbound.rulings import Leave, Place, Ruling, common_reply
+from posthouse.inbound.sent_on import SentOn, as_it_is
 from posthouse.inbound.sign import UNSIGNED, Sign
 from posthouse.inbound.story import line, story
 from posthouse.inbound.through_scripts import left_to_scripts, through_scripts
@@ -63,6 +64,8 @@ class Deliverer:
         self.folders = Folders(store)
         self.filters: Filters | None = None
         """The accounts' scripts; None: they are not looked at."""
+        self.sent_on: SentOn | None = None
+        """Rewrites the senders of mail that is sent on; None: it leaves as it came, and nothing comes back to us."""
         self.told_of: Callable[[Mail, Sequence[int]], None] | None = None
         """Hears after the commit which accounts got a message that is not junk (the vacation responder)."""
 
@@ -74,7 +77,7 @@ class Deliverer:
         told: set[tuple[int, str]] = set()
         leave: Leave | None = None
         for attempt in range(DELIVERY_RETRIES):
-            plan = await make_plan(mail, self.directory)
+            plan = await self._plan(mail)
             report = await self._read_report(mail, plan)
             await look_for_room(mail, plan, len(prefix), self.directory)
             if not plan.boxes and not plan.remote and report is None:
@@ -108,6 +111,10 @@ class Deliverer:
             self._tell_of(mail, result, handling, decided)
             return result
         raise Temporary("a mailbox is filling up, try again later")
+
+    async def _plan(self, mail: Mail) -> Plan:
+        find_origin = self.sent_on.returning if self.sent_on is not None else None
+        return await make_plan(mail, self.directory, find_origin)
 
     async def _rulings(self, plan: Plan, handling: Handling) -> dict[int, Ruling]:
         boxes = [box.account for box in (*plan.boxes.values(), *plan.full.values())]
@@ -171,7 +178,7 @@ class Deliverer:
 
         For notices, which must be written together with what they tell of. The commit may meet OverQuota.
         """
-        plan = await make_plan(mail, self.directory)
+        plan = await self._plan(mail)
         report = await self._read_report(mail, plan)
         await look_for_room(mail, plan, len(prefix), self.directory)
         if not plan.boxes and not plan.remote and report is None:
@@ -232,12 +239,16 @@ class Deliverer:
             notes.append(line(mail, "told", mail.reverse_path, _NOT_TOLD))
         if report is not None:
             notes.append(line(mail, "reported", plan.reports[0].address, in_words(report)))
-        ops: list[Op[Any]] = [RecordEvents(events=(*notes, *others))]
+        departure = as_it_is(mail, plan)
+        if plan.remote and self.sent_on is not None:
+            departure = await self.sent_on.departure(mail, plan, handling.forwarder)
+        ops: list[Op[Any]] = [RecordEvents(events=(*notes, *departure.notes, *others))]
         for box, ruling in ruled:
             if box.account.account_id not in filtered:
                 ops.append(await self._add(mail, prefix, box, handling, ruling))
-        if plan.remote or plan.later:
-            ops.append(enqueue(mail, signed.fields + prefix + handling.end, plan, decided))
+        fields = signed.fields + prefix + handling.end
+        ops += enqueued(mail, fields, plan, decided, departure.by_sender)
+        ops += departure.ops
         for done in filtered.values():
             ops += done.ops
         if report is not None:

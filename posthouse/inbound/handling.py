@@ -32,6 +32,8 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     """The accounts' scripts see it."""
     depth: int = 0
     """How many scripts made it or sent it on, one after the other, within this delivery."""
+    forwarder: str = ""
+    """The address whose script sends it on."""
     again: bool = False
     """A script sends it on: its arrival is in the timeline already."""
 

@@ -6,6 +6,7 @@ ways gets one copy. A recipient is served when any of its final addresses is.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -23,6 +24,9 @@ from posthouse.store.model import Account, NewRecipient
 _UNKNOWN: Final = Reply(550, "5.1.1", "No such user here")
 _DISABLED: Final = Reply(550, "5.2.1", "This mailbox is disabled")
 _TOO_MANY: Final = Reply(550, "5.4.6", "This address stands for too many others")
+FindOrigin = Callable[[Mail, str], Awaitable[str | Reply]]
+"""Whom a message to the rewritten sender of another goes back to, or why it does not (`sent_on`)."""
+
 _NOWHERE: Final = Reply(550, "5.1.1", "This address leads nowhere")
 
 
@@ -55,6 +59,12 @@ class Plan:
         """By account id."""
         self.remote: dict[str, NewRecipient] = {}
         """By address, as it is written: what makes local parts equal is for their host to say (RFC 5321 §2.4)."""
+        self.led_by: dict[str, int] = {}
+        """By the same address: the position of the recipient that led to it first."""
+        self.forwarders: dict[int, str] = {}
+        """By position: the alias that sends the message on."""
+        self.returned: dict[int, str] = {}
+        """By position: the rewritten sender to whom it comes back."""
         self.full: dict[int, Box] = {}
         """Accounts that have no room now, by id."""
         self.later: dict[int, NewRecipient] = {}
@@ -96,7 +106,9 @@ class Plan:
         self.targets.append(Target(position=position, address=address, failure=reply))
 
     def _queue(self, recipient: MailRecipient, target: Target) -> None:
-        self.remote.setdefault(target.address, self._queued(recipient, target))
+        if target.address not in self.remote:
+            self.remote[target.address] = self._queued(recipient, target)
+            self.led_by[target.address] = target.position
 
     def _queued(self, recipient: MailRecipient, target: Target) -> NewRecipient:
         notify = recipient.notify
@@ -199,28 +211,41 @@ class Plan:
         return Notice(kind=kind, recipient=recipient, address=address, reply=reply)
 
 
-async def make_plan(mail: Mail, directory: Directory) -> Plan:
+async def make_plan(mail: Mail, directory: Directory, find_origin: FindOrigin | None = None) -> Plan:
     """Ask the directory about every recipient. Raises Permanent when the aliases lead to too many addresses."""
     plan = Plan(mail)
     for position, recipient in enumerate(mail.recipients):
-        destination = await directory.destination(recipient.address)
+        address = recipient.address
+        destination = await directory.destination(address)
+        if destination.kind is DestinationKind.RETURNING and find_origin is not None:
+            found = await find_origin(mail, address)
+            if isinstance(found, Reply):
+                plan.fail(position, found)
+                continue
+            plan.returned[position], address = address, found
+            destination = await directory.destination(address)
         if destination.kind is not DestinationKind.ALIAS:
             plan.add(position, destination)
             continue
-        try:
-            finals = await directory.expand(recipient.address)
-        except Permanent:
-            plan.fail(position, _TOO_MANY)
-            continue
-        if len(finals) > 1:
-            plan.expanded.add(position)
-        for final in finals:
-            plan.add(position, final)
-        if not finals:
-            plan.fail(position, _NOWHERE)
+        plan.forwarders[position] = address
+        await _expand(plan, position, address, directory)
         if len(plan.targets) > MAIL_TARGETS:
             raise Permanent("The aliases of this message stand for too many addresses")
     return plan
+
+
+async def _expand(plan: Plan, position: int, address: str, directory: Directory) -> None:
+    try:
+        finals = await directory.expand(address)
+    except Permanent:
+        plan.fail(position, _TOO_MANY)
+        return
+    if len(finals) > 1:
+        plan.expanded.add(position)
+    for final in finals:
+        plan.add(position, final)
+    if not finals:
+        plan.fail(position, _NOWHERE)
 
 
 def _delivery_fields(mail: Mail, position: int, address: str) -> bytes:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from posthouse.accounts.addresses import is_returning
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind, Login
 from posthouse.inbound.mail import Via
@@ -40,6 +41,7 @@ _DISABLED: Final = Reply(550, "5.2.1", "This mailbox is disabled")
 _FULL: Final = Reply(452, "4.2.2", "The mailbox is full, try again later")
 _NEVER_FITS: Final = Reply(552, "5.2.2", "The message is larger than the whole mailbox")
 _TOO_FAST: Final = Reply(450, "4.7.0", "Too many messages from your network, try again in a minute")
+_TOO_MANY_BACK: Final = Reply(450, "4.7.0", "Too much comes back to this sender, try again in an hour")
 _NOT_ASKABLE: Final = Reply(451, "4.4.1", "The recipient cannot be verified now, try again later")
 
 
@@ -56,6 +58,18 @@ class Guard(Protocol):
 
     async def refused(self, address: str) -> None:
         """A recipient was refused; returns when the peer may hear of it."""
+        ...
+
+
+class Returns(Protocol):
+    """Who knows the rewritten senders of mail that we have sent on (`sent_on`)."""
+
+    async def origin(self, address: str) -> str | Reply:
+        """The sender whom an address of ours stands for, or why it stands for nobody."""
+        ...
+
+    def admits(self, origin: str) -> bool:
+        """Whether a stranger may send one more message back to this sender now; counts it."""
         ...
 
 
@@ -89,6 +103,7 @@ class Policy:
         verify_recipient: VerifyRecipient | None = None,
         guard: Guard | None = None,
         prove_sender: ProveSender | None = None,
+        returns: Returns | None = None,
     ) -> None:
         """`trusted`: `inbound.trusted`, networks of our own other hosts. Raises ValueError when one is none."""
         self._guard = guard
@@ -96,6 +111,7 @@ class Policy:
         self._trusted = tuple(ip_network(text, strict=False) for text in trusted)
         self._verify = verify_recipient
         self._prove_sender = prove_sender
+        self._returns = returns
 
     # --- MAIL -----------------------------------------------------------------------------------------
 
@@ -108,11 +124,17 @@ class Policy:
             return SENDER_OK
         if self._guard is not None and not self._guard.admits(peer.address):
             return _TOO_FAST
-        if not sender or not await self.is_ours(sender):
+        if not sender or not await self.is_ours(sender) or await self._sent_on(sender):
             return SENDER_OK
         # Nobody outside sends as one of our addresses, unless our own SPF record says so; our users log in.
         proved = await self._prove_sender(peer.address, sender) if self._prove_sender is not None else False
         return SENDER_OK if proved else _OUR_SENDER if proved is False else _OUR_SENDER_LATER
+
+    async def _sent_on(self, sender: str) -> bool:
+        """Whether we made this reverse-path for mail of another: others may send that on in turn, and to us."""
+        if self._returns is None or not is_returning(sender):
+            return False
+        return isinstance(await self._returns.origin(sender), str)
 
     async def _own_sender(self, login: Login, sender: str) -> Reply:
         # RFC 6409 §6.1: the sender belongs to the login. The null sender is a read receipt's (RFC 8098 §3);
@@ -149,13 +171,23 @@ class Policy:
             return await self._mailbox(destination.account, transaction.size)
         if kind in (DestinationKind.ALIAS, DestinationKind.REPORTS):
             return RECIPIENT_OK
-        if kind is DestinationKind.UNKNOWN:
+        if kind is DestinationKind.RETURNING and self._returns is not None:
+            return await self._return(peer, destination.address, self._returns)
+        if kind in (DestinationKind.UNKNOWN, DestinationKind.RETURNING):
             return _UNKNOWN
         if peer.login is not None:
             return RECIPIENT_OK
         if kind is DestinationKind.BACKUP and peer.via is Via.MX:
             return await self._backup(destination, transaction)
         return _RELAY
+
+    async def _return(self, peer: Peer, address: str, returns: Returns) -> Reply:
+        # From any sender: hosts ask from another than <> whether a sender exists. What it brings is looked at later.
+        found = await returns.origin(address)
+        if isinstance(found, Reply):
+            return found
+        stranger = peer.via is Via.MX and not self.is_trusted(peer.address)
+        return _TOO_MANY_BACK if stranger and not returns.admits(found) else RECIPIENT_OK
 
     async def _mailbox(self, account: Account, size: int) -> Reply:
         if account.disabled:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +32,7 @@ from posthouse.inbound.report_letters import (
     tls_letter,
 )
 from posthouse.inbound.tally import DAY, TLS, Failure, Tallies, TallyRow
-from posthouse.limits import FAILURES_AN_HOUR, REPORT_WAIT, REPORTS_KEPT, TLS_REPORT_RETRIED
+from posthouse.limits import FAILURES_AN_HOUR, REPORT_SETTLED, REPORT_WAIT, REPORTS_KEPT, TLS_REPORT_RETRIED
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.dmarc import DnsTemporary, aligned, walk
 from posthouse.msgauth.spf_record import is_spf
@@ -69,33 +69,32 @@ class ReportSender:
         self._tallies = tallies
         self._operations = operations
         self._post_report = post
-        self._posted: set[tuple[str, str]] = set()
-        """(report, URL) of reports that wait for another host to take them too."""
+        self._posted: set[tuple[str, int, str]] = set()
+        """(domain, day, URL) of reports that wait for another host to take them too."""
         self._hostname = hostname
         self._now = now
         self._told: dict[str, list[float]] = {}
 
     async def round(self) -> None:
         """Send the reports of days that are over, and what waits of failures; forget old reports."""
-        now = self._now()
-        await self.send_due(int(now) // DAY * DAY)
-        await self.send_failures()
-        await self._store.apply(PruneReports(before=now - REPORTS_KEPT))
+        await self.reports_send()
+        await self._store.apply(PruneReports(before=self._now() - REPORTS_KEPT))
 
     async def reports_send(self) -> int:
-        """Send everything that is counted now, today's too; how many reports."""
+        """Send what waits of days that are over; how many reports. A day is told of once, when it is over for all."""
         await self.send_failures()
-        return await self.send_due(int(self._now()) + DAY)
+        # RFC 8460 §4.1: a report is of a whole day. Periods of reports do not overlap.
+        return await self.send_due(int(self._now() - REPORT_SETTLED) // DAY * DAY)
 
     async def send_due(self, before: int) -> int:
         """Send the reports of days that began before a time; how many."""
         await self._tallies.flush()
         found = await self._store.dmarc_tallies(before)
-        waiting = {_report_id(one.policy_domain, one.day, self._hostname) for one in found}
+        waiting = {(one.policy_domain, one.day) for one in found}
         # Also what another node has sent in the meantime is no longer waited for.
-        self._posted = {pair for pair in self._posted if pair[0] in waiting}
+        self._posted = {one for one in self._posted if one[:2] in waiting}
         sent = 0
-        for (domain, day), rows in groupby(found, key=lambda one: (one.policy_domain, one.day)):
+        for (domain, day), rows in itertools.groupby(found, key=lambda one: (one.policy_domain, one.day)):
             send = self._send_tls if domain.startswith(TLS) else self._send
             sent += await send(domain, day, list(rows))
         return sent
@@ -119,6 +118,7 @@ class ReportSender:
             await self._store.commit(*ops)
         except NotFound:
             return 0  # another node was first
+        self._posted = {one for one in self._posted if one[:2] != (key, day)}
         return 1 if len(ops) > 1 else 0
 
     async def _tls_report(
@@ -128,13 +128,13 @@ class ReportSender:
         period = TlsPeriod(
             hostname=self._hostname,
             domain=domain,
-            report_id=_report_id(TLS + domain, day, self._hostname),
+            report_id=await self._tls_report_id(domain, day),
             begin=day,
             end=day + DAY - 1,
         )
         document = msgspec.json.encode(write_tls_report(period, rows))
         late = self._now() - period.end > TLS_REPORT_RETRIED
-        taken, away = await self._posted_to(wanted.pages, period.report_id, document)
+        taken, away = await self._posted_to(wanted.pages, (TLS + domain, day), document)
         if away and not late:
             log.info("tls report domain=%s put off: a host that takes it is away", domain)
             return None
@@ -160,25 +160,34 @@ class ReportSender:
         )
         return [*ops, AddReport(report=kept)]
 
+    async def _tls_report_id(self, domain: str, day: int) -> str:
+        """Of the next report about a day: the same until that is sent, whoever posts it.
+
+        There is a second one where counts of a node came late; by the id of the first it would be thrown away.
+        """
+        sent = {one.name for one in await self._store.reports(domain) if one.sent}
+        ids = (_report_id(TLS + domain, day, number, self._hostname) for number in itertools.count(1))
+        return next(one for one in ids if one not in sent)
+
     async def _posted_to(
-        self, pages: Sequence[str], report_id: str, document: bytes
+        self, pages: Sequence[str], report: tuple[str, int], document: bytes
     ) -> tuple[tuple[str, ...], bool]:
-        """(URLs that have taken a report, whether one is to be asked again) (RFC 8460 §5.4, §5.5).
+        """(URLs that took the report of a domain and day, whether one is to be asked again) (RFC 8460 §5.4, §5.5).
 
         A report that is posted twice, by two nodes or after a crash, has the same id.
         """
         packed = await asyncio.to_thread(gzip.compress, document) if pages else b""
         away = False
         for page in pages:
-            if (report_id, page) in self._posted:
+            if (*report, page) in self._posted:
                 continue
             try:
                 if await self._post_report(page, packed):
-                    self._posted.add((report_id, page))
+                    self._posted.add((*report, page))
             except Temporary as fault:
                 log.info("tls report to=%s: %s", page, fault.public)
                 away = True
-        return tuple(page for page in pages if (report_id, page) in self._posted), away
+        return tuple(page for page in pages if (*report, page) in self._posted), away
 
     async def _send(self, domain: str, day: int, tallies: Sequence[DmarcTally]) -> int:
         rows = [(one.count, msgspec.json.decode(one.row, type=TallyRow)) for one in tallies]
@@ -206,7 +215,7 @@ class ReportSender:
             yield AggregateReport(
                 organization=self._hostname,
                 email=f"postmaster@{self._hostname}",
-                # RFC 9990 §3.5.1: another report of one day, by command or of a node that was late, is not the same.
+                # RFC 9990 §3.5.1: another report of one day, of a node that was late, is not the same.
                 # What is sent again is the letter in the queue, so its name and id do not change (§3.5.2).
                 report_id=new_trace_id(self._now()),
                 begin=day,
@@ -325,6 +334,6 @@ class ReportSender:
         return True
 
 
-def _report_id(domain: str, day: int, hostname: str) -> str:
+def _report_id(domain: str, day: int, number: int, hostname: str) -> str:
     """The same for the same TLS report, whoever posts it; of letters and digits, for it is part of a file name."""
-    return hashlib.sha256(f"{domain}!{day}!1!{hostname}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{domain}!{day}!{number}!{hostname}".encode()).hexdigest()[:32]

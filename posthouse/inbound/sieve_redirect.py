@@ -1,8 +1,9 @@
 """Redirect (RFC 5228 §4.2): the message goes on to another address as an alias would send it, in the same commit.
 
-Its reverse-path stays, a null one too; whether its sender hears of failures is decided as for aliases. A redirect to an
-address of ours is delivered here, where that account's script sees it in turn. Loops end at a Delivered-To of this
-account below our own (RFC 9228 §4), at the hops that every message may have, and at SIEVE_DEPTH.
+Elsewhere it goes with a reverse-path of ours (`sent_on`), but a null one stays; whether its sender hears of failures is
+decided as for aliases. A redirect to an address of ours is delivered here, where that account's script sees it in turn.
+Loops end at a Delivered-To of this account below our own (RFC 9228 §4), at the hops that every message may have, and
+at SIEVE_DEPTH.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ async def redirected(
         closed=True,
         again=True,
         depth=passage.depth + 1,
+        forwarder=passage.box.address if "@" in passage.box.address else passage.box.account.address,
         end=passage.end if changed is None else b"",
         reverse_path=Standing.DOUBTFUL if passage.silent else passage.standing,
     )

@@ -120,13 +120,15 @@ def _result(one: MethodResult) -> Result:
 
 
 def _spf(told: list[MethodResult]) -> Spf:
+    """Of the reverse-path, where it is told; what is said of HELO beside it is only told on."""
     if not told:
         return Spf(result=Result.NONE)
-    properties = told[0].properties
+    first = next((one for one in told if "smtp.mailfrom" in one.properties), told[0])
+    properties = first.properties
     scope = "mailfrom" if "smtp.mailfrom" in properties else "helo"
     identity = properties.get(f"smtp.{scope}", "")
     return Spf(
-        result=_result(told[0]),
+        result=_result(first),
         domain=normal_domain(identity.rpartition("@")[2]),
         identity=identity,
         scope=scope,

@@ -108,10 +108,10 @@ class Surveyor:
             letter = survey.letter
             raw = letter.content.beginning()
             if len(raw) <= TOKENS_INLINE:
-                survey.tokens = read_tokens(raw, letter.headers, letter.authors)
+                survey.tokens = read_tokens(raw, letter.headers, letter.authors, letter.proved)
             else:
                 survey.tokens = await asyncio.to_thread(
-                    read_tokens, raw[:TOKEN_SOURCE], letter.headers, letter.authors
+                    read_tokens, raw[:TOKEN_SOURCE], letter.headers, letter.authors, letter.proved
                 )
         return survey.tokens
 

@@ -3,8 +3,8 @@
 One pass with bounds on everything that a sender decides (octets read, parts, text, tokens), so that no message costs
 more than a few milliseconds. Of plain text and of HTML the beginning of each counts: it is what a reader sees before
 deciding, and long harmless text behind it or beside it hides nothing. Tokens are text with a mark in front: `s:`
-subject, `f:` author, `h:` header, `u:` link, `m:` structure, `t:` HTML; words of the text have none. Words are taken
-apart when somebody asks for them. Never raises on any octets.
+subject, `f:` author (`f:unproved:` where nothing proves that it was), `h:` header, `u:` link, `m:` structure, `t:`
+HTML; words of the text have none. Words are taken apart when somebody asks for them. Never raises on any octets.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ _LINKS: Final = 50
 class Tokens:
     """What is known of one message."""
 
-    def __init__(self, headers: Headers, authors: Iterable[Mailbox]) -> None:
+    def __init__(self, headers: Headers, authors: Iterable[Mailbox], proved: bool | None) -> None:
         self._headers = headers
         self._authors = authors
+        self._proved = proved
         self._plain: list[str] = []
         self._html: list[str] = []
         """Sources."""
@@ -89,7 +90,7 @@ class Tokens:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Each token once: those of the header, the structure and the links, then words, then pairs of them."""
-        found = dict.fromkeys(map(whole_text, _header_tokens(self._headers, self._authors)))
+        found = dict.fromkeys(map(whole_text, _header_tokens(self._headers, self._authors, self._proved)))
         found.update(self._marks)
         for source in self._html:
             found.update(dict.fromkeys(tag_tokens(source)))
@@ -137,16 +138,21 @@ class Tokens:
         return len(source)
 
 
-def read_tokens(raw: bytes, headers: Headers, authors: Iterable[Mailbox]) -> Tokens:
-    """Look at a message (its first octets; the caller bounds them)."""
-    found = Tokens(headers, authors)
+def read_tokens(
+    raw: bytes, headers: Headers, authors: Iterable[Mailbox], proved: bool | None = True
+) -> Tokens:
+    """Look at a message (its first octets; the caller bounds them).
+
+    `proved`: it was its authors', or nobody asks; None: nothing is known of that, so their addresses are left out.
+    """
+    found = Tokens(headers, authors, proved)
     left = TOKEN_HTML
     for child in itertools.islice(_leaves(scan(raw, headers)), TOKEN_PARTS):
         left -= found.read(raw, child, left)
     return found
 
 
-def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str]:
+def _header_tokens(headers: Headers, authors: Iterable[Mailbox], proved: bool | None) -> Iterator[str]:
     subject = decode_value(headers.last("subject") or b"")  # the one that is shown
     for word in _tokens_of([subject[:500]]):
         yield "s:" + word
@@ -155,8 +161,10 @@ def _header_tokens(headers: Headers, authors: Iterable[Mailbox]) -> Iterator[str
     if "!!" in subject or "$$" in subject:
         yield "s:SHOUTING"
     for author in itertools.islice(authors, 3):
-        yield "f:" + author.address.lower()[:100]
-        yield "f:@" + author.domain.lower()[:100]
+        if proved is not None:  # what a forger sends says nothing of whoever has the address
+            mark = "f:" if proved else "f:unproved:"
+            yield mark + author.address.lower()[:100]
+            yield mark + "@" + author.domain.lower()[:100]
         for word in _words(author.display_name[:100]):
             yield "f:" + word
     yield from [mark for name, mark in _THERE.items() if name in headers]

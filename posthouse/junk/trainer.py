@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from posthouse.errors import PosthouseError
 from posthouse.junk.classifier import Model
@@ -32,6 +32,14 @@ log: Final = logging.getLogger(__name__)
 _AS: Final = {LessonKind.JUNK: "junk", LessonKind.GOOD: "good", LessonKind.ANSWERED: "good"}
 _RETRY: Final = 30.0
 """Seconds after a round that failed."""
+
+
+class _Taught(NamedTuple):
+    """What is learnt."""
+
+    letter: Letter
+    proved: bool | None
+    """Whether it was its author's; None: nothing is known of that."""
 
 
 class Trainer:
@@ -123,7 +131,8 @@ class Trainer:
                 if letter is not None:
                     if learnt != lesson.learnt:
                         has_taught = True
-                        await self._teach(school, letter, learnt, lesson.learnt)
+                        taught = _Taught(letter, await self._proved(account_id, lesson.email_id))
+                        await self._teach(school, taught, learnt, lesson.learnt)
                     ops += await self._note(account_id, letter, lesson)
                 ops.append(_ended(lesson, learnt))
             if any(lesson.kind is LessonKind.JUNK for lesson in lessons):
@@ -149,10 +158,16 @@ class Trainer:
         # As it came: what we put in front of it would tell one recipient's copy from another's.
         return Letter.of(raw[len(stored.prefix) :])
 
-    async def _teach(self, school: dict[int, Model], letter: Letter, learnt: str, before: str) -> None:
+    async def _proved(self, account_id: int, email_id: int) -> bool | None:
+        """Whether it was its author's, by the verdict that came with it; None: it came by another way."""
+        (record,) = await self._store.verdict(account_id, [email_id])
+        return None if record is None else author_was_proved(record)
+
+    async def _teach(self, school: dict[int, Model], taught: _Taught, learnt: str, before: str) -> None:
         """To the account's filter and to that of the house."""
+        letter = taught.letter
         raw = letter.content.beginning()
-        tokens = await asyncio.to_thread(read_tokens, raw, letter.headers, letter.authors)
+        tokens = await asyncio.to_thread(read_tokens, raw, letter.headers, letter.authors, taught.proved)
         for model in school.values():
             if before:
                 model.unlearn(tokens.names, junk=before == "junk")
@@ -199,7 +214,8 @@ class Trainer:
                 continue
             letter = await self._read(account_id, email_id)
             if letter is not None:
-                await self._teach(school, letter, "good", "")
+                example = _Taught(letter, await self._proved(account_id, email_id))
+                await self._teach(school, example, "good", "")
                 ops.append(EndLesson(account_id=account_id, email_id=email_id, kind=None, learnt="good"))
         return ops
 

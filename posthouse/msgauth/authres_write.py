@@ -24,6 +24,8 @@ _VALUE: Final = 320
 def write_authres(host: str, found: Authentication) -> bytes:
     """The field with its CRLF."""
     items = [*_dkim_items(found.dkim), _spf_item(found.spf)]
+    if found.helo is not None:
+        items.append(_spf_item(found.helo))
     if found.arc.result is not Result.NONE:
         # RFC 8617 §6
         items.append(

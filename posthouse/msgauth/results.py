@@ -126,6 +126,8 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
 
     spf: Spf
     """Of the reverse-path, or of HELO where that is empty."""
+    helo: Spf | None = None
+    """Of HELO beside the reverse-path, where a record is published for it. It is told; nothing is decided by it."""
     dkim: tuple[Dkim, ...] = ()
     arc: Arc = Arc(result=Result.NONE)
     dmarc: tuple[Dmarc, ...] = ()
@@ -155,6 +157,7 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
     def in_words(self) -> str:
         """One line for the timeline."""
         parts = [f"spf={self.spf.result} {self.spf.domain}".strip()]
+        parts += [f"helo={self.helo.result} {self.helo.domain}"] if self.helo is not None else []
         parts += [f"dkim={one.result} {one.domain}".strip() for one in self.dkim] or ["dkim=none"]
         if self.arc.result is not Result.NONE:
             parts.append(f"arc={self.arc.result}")

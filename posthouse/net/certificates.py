@@ -69,6 +69,15 @@ def ensure_pair(
     return True
 
 
+def names_of(leaf: x509.Certificate) -> tuple[str, ...]:
+    """The host names a certificate is for."""
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(extension.value.get_values_for_type(x509.DNSName))
+
+
 def _still_good(path: Path, hostnames: Sequence[str], now: datetime) -> bool:
     try:
         leaf = x509.load_pem_x509_certificate(path.read_bytes())

@@ -1,7 +1,7 @@
-"""The certificate our TLS listeners show: whose names, by whom, until when.
+"""The certificate our TLS listeners show: whose names, by whom, until when, and how it is renewed.
 
-Renewing it is the part of the administrator's own tool; SIGHUP takes a new one. The key is read only by
-the TLS library.
+One of three pairs: that which the administrator gave, that of an authority (`operations.acme`), else one that we sign
+ourselves. The key is read only by the TLS library.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from posthouse.config import ConfigError
 from posthouse.errors import NotFound
-from posthouse.net.certificates import ensure_pair
+from posthouse.net.certificates import ensure_pair, names_of
 from posthouse.net.tls import server_context
+from posthouse.operations.acme.renewal import Plan, Renewal, Standing
 
 log: Final = logging.getLogger(__name__)
 
@@ -36,13 +37,15 @@ class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
     """The host names it is for (RFC 9525 §6.3: subjectAltName alone)."""
     issuer: str
     own: bool
-    """Whether the administrator gave it; else it is self-signed, made by us."""
+    """Whether it is the administrator's or an authority's; else it is self-signed, made by us."""
     not_before: int
     not_after: int
     days_left: int
     fingerprint: str
     """SHA-256 of the certificate, hexadecimal."""
     serial: str
+    acme: Standing | None
+    """How it stands with the authority that is to give one; None: the administrator renews it, or nobody."""
 
 
 def load_pair(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -68,14 +71,32 @@ def pair_to_show(certificate: Path, key: Path, names: tuple[str, ...]) -> ssl.SS
 class Certificates:
     """Commands on certificates."""
 
-    def __init__(self, path: Path, *, own: bool, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, own: bool, renewal: Renewal, now: Callable[[], float] = time.time) -> None:
+        """`own`: it is not signed by itself."""
         self._path = path
         self._own = own
+        self._renewal = renewal
         self._now = now
+
+    def commands(self) -> dict[str, Callable[..., Awaitable[object]]]:
+        """By their names."""
+        return {
+            "certificate.show": self.certificate_show,
+            "certificate.plan": self.certificate_plan,
+            "certificate.renew": self.certificate_renew,
+        }
 
     async def certificate_show(self) -> CertificateRow:
         """The certificate that is served after the next SIGHUP, if it is not already. NotFound: there is none yet."""
         return await asyncio.to_thread(self._read)
+
+    async def certificate_plan(self) -> Plan:
+        """What would be ordered now. Conflict: no authority is configured."""
+        return await self._renewal.plan()
+
+    async def certificate_renew(self, *, new_key: bool = False) -> None:
+        """Order one now. Conflict: it cannot be done here; Temporary: it failed."""
+        await self._renewal.renew(new_key=new_key)
 
     def _read(self) -> CertificateRow:
         try:
@@ -93,13 +114,5 @@ class Certificates:
             days_left=int((after - self._now()) // 86400),
             fingerprint=hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest(),
             serial=f"{leaf.serial_number:x}",
+            acme=self._renewal.standing(),
         )
-
-
-def names_of(leaf: x509.Certificate) -> tuple[str, ...]:
-    """The host names a certificate is for."""
-    try:
-        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(extension.value.get_values_for_type(x509.DNSName))

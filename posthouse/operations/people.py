@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_address, normalize_login
+from posthouse.accounts.addresses import is_returning, normalize_address, normalize_login
 from posthouse.accounts.model import DOORS
 from posthouse.accounts.passwords import (
     SCRAM,
@@ -162,6 +162,8 @@ class People:
         """An address that can be given to somebody: NotFound: not a domain of ours; ValueError: none to write to."""
         address = normalize_address(text)
         await self._domains.local(address)
+        if is_returning(address):
+            raise ValueError("an address that begins so is for mail that comes back (SRS)")
         if len(address.rpartition("@")[0].encode()) > limits.LOCAL_PART:
             raise ValueError(
                 f"before the @ there are more than {limits.LOCAL_PART} octets: no mail would come"

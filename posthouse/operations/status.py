@@ -19,8 +19,9 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
+from posthouse.net.certificates import names_of
+from posthouse.operations.acme.renewal import Standing
 from posthouse.operations.backup import Backups
-from posthouse.operations.certificates import names_of
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.findings import Finding, Level, fine, look, wrong
 from posthouse.operations.host_check import check_hosts
@@ -41,6 +42,8 @@ class HouseFacts(msgspec.Struct, frozen=True, kw_only=True):
     own_certificate: bool
     """Whether the administrator gave one (else it is self-signed, made by us)."""
     connections: int
+    standing: Callable[[], Standing | None] = lambda: None
+    """How it stands with the authority that is to give a certificate."""
 
 
 class HouseStatus:
@@ -146,7 +149,9 @@ class HouseStatus:
     def _check_certificate(self) -> Finding:
         from cryptography import x509  # only here, and slow to import
 
-        path = self._facts.certificate
+        path, standing = self._facts.certificate, self._facts.standing()
+        if standing is not None and standing.fault:
+            return self._renewal_failed(standing)
         if not path.exists():
             return look("certificate", "none yet", "one is made at the first start")
         leaf = x509.load_pem_x509_certificate(path.read_bytes())
@@ -159,16 +164,29 @@ class HouseStatus:
             return wrong("certificate", text, "is the clock right?")
         if days < 0:
             return wrong("certificate", f"{path} ended {-days} days ago", "renew it, then send SIGHUP")
+        if standing is not None and not self._facts.own_certificate:
+            return look(
+                "certificate", f"none yet of {standing.directory}", "it is ordered once the server runs"
+            )
         for name in self._names_shown():
             if not _covers(names, name):
                 text = f"{path} is for {', '.join(names)}, not {name}"
                 return wrong("certificate", text, f"get one for {name}")
+        if standing is not None:
+            return _renewed_by(standing, names, days)
         if days < limits.CERTIFICATE_LOOK_DAYS:
             return look("certificate", f"{path} ends in {days} days", "renew it, then send SIGHUP")
         if not self._facts.own_certificate:
             text = "self-signed: mail programs will ask their users"
-            return look("certificate", text, "set tls.certificate and tls.key")
+            return look("certificate", text, "set tls.acme, or tls.certificate and tls.key")
         return fine("certificate", f"{', '.join(names)}, {days} days left")
+
+    def _renewal_failed(self, standing: Standing) -> Finding:
+        """Orders fail: wrong as soon as the certificate in use does not bridge the time any more."""
+        text = f"could not be had of {standing.directory}: {standing.fault}"
+        fix = "mend it, then: posthouse certificate renew"
+        late = not self._facts.own_certificate or standing.renew_at < self._now() - limits.ACME_LATE
+        return (wrong if late else look)("certificate", text, fix)
 
     def _names_shown(self) -> list[str]:
         """By which others come to the doors open here: servers by our own, people's programs by the house's."""
@@ -240,6 +258,16 @@ def _digest(path: Path) -> bytes:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
         return b""
+
+
+def _renewed_by(standing: Standing, names: tuple[str, ...], days: int) -> Finding:
+    at = time.strftime("%Y-%m-%d", time.localtime(standing.renew_at))
+    left_out = [one for one in standing.left_out if one.name not in names]
+    text = f"{', '.join(names)}, {days} days left, renewed about {at}"
+    if not left_out:
+        return fine("certificate", text)
+    text = f"{text}; left out: " + "; ".join(f"{one.name} {one.why}" for one in left_out)
+    return fine("certificate", text)
 
 
 def _covers(names: tuple[str, ...], hostname: str) -> bool:

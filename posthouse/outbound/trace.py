@@ -36,6 +36,10 @@ Deliver = Callable[[str, bytes], Awaitable[Reply]]
 """Delivers a probe to an address of ours; what its server would have replied."""
 
 
+FindOrigin = Callable[[str], Awaitable[str | Reply]]
+"""The sender whom a rewritten address of ours stands for, or why it stands for nobody."""
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the trace."""
 
@@ -53,11 +57,13 @@ class Tracer:
         directory: Directory,
         courier: Courier,
         deliver: Deliver,
+        origin: FindOrigin,
         *,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[float], str],
     ) -> None:
         """`deliver` is the house's own door, for probes to addresses of ours."""
+        self._origin = origin
         self._directory = directory
         self._courier = courier
         self._deliver = deliver
@@ -69,6 +75,14 @@ class Tracer:
         address = normalize_address(address)
         destination = await self._directory.destination(address)
         yield _who(destination)
+        if destination.kind is DestinationKind.RETURNING:
+            found = await self._origin(destination.address)
+            if isinstance(found, Reply):
+                yield _end(f"{address}: {found}", ok=False)
+                return
+            address = found
+            destination = await self._directory.destination(address)
+            yield _who(destination)
         if destination.kind is DestinationKind.ALIAS and not send:
             async for step in self._alias(address):
                 yield step
@@ -83,7 +97,7 @@ class Tracer:
             backup = destination.kind is DestinationKind.BACKUP
             async for step in self._outward(address, backup=backup, send=send):
                 yield step
-        elif destination.kind is DestinationKind.UNKNOWN:
+        elif destination.kind in (DestinationKind.UNKNOWN, DestinationKind.RETURNING):
             yield _end(f"{address} is unknown: 550 5.1.1", ok=False)
         elif send:
             reply = await self._deliver(address, self._probe(address))
@@ -272,6 +286,7 @@ _KINDS: Final = {
     DestinationKind.BACKUP: "{address} is in a domain that we are backup for: it is handed on to a better host",
     DestinationKind.REMOTE: "{address} is not ours: its mail hosts are looked up",
     DestinationKind.REPORTS: "{address} takes reports about mail, which are read here (posthouse reports)",
+    DestinationKind.RETURNING: "{address} is for what comes back to mail that was sent on (SRS)",
     DestinationKind.UNKNOWN: "{address} is in a domain of ours, but nobody has this address",
 }
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_address
+from posthouse.accounts.addresses import is_returning, normalize_address
 from posthouse.errors import PosthouseError, Temporary
 from posthouse.message.address import ascii_domain
 from posthouse.outbound.attempt import Courier
@@ -64,7 +64,8 @@ class RecipientVerifier:
         key = _key(address)
         domain = await self._domain(key.rpartition("@")[2])
         remembered = await self._remembered(key)
-        if domain is not None and domain.recipients == "list":
+        # What comes back to mail that the primary sent on stands in no list: only the primary can know it.
+        if domain is not None and domain.recipients == "list" and not is_returning(key):
             listed = remembered is not None and remembered[0]
             return Known.VALID if listed else Known.INVALID
         if remembered is not None and self._clock() - remembered[1] < self._cache:

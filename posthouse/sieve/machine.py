@@ -256,11 +256,13 @@ class Machine:
 
 
 def _joined(actions: list[Action], action: Action) -> bool:
-    """Whether what is wanted is wanted already (RFC 5228 §2.10.3); the last flags win (RFC 5232 §3)."""
+    """Whether what is wanted is wanted already (RFC 5228 §2.10.3)."""
     for position, other in enumerate(actions):
         if _same(other, action):
             if isinstance(other, Keep | FileInto) and isinstance(action, Keep | FileInto):
-                actions[position] = msgspec.structs.replace(other, flags=action.flags)
+                # RFC 5232 §3: the last flags win, also over those of another name for the same place: it goes last.
+                del actions[position]
+                actions.append(msgspec.structs.replace(other, flags=action.flags))
             return True
     return False
 
@@ -272,7 +274,15 @@ def _same(one: Action, other: Action) -> bool:
         return _place(one) == _place(other)
     if isinstance(one, Keep):
         return True
+    if isinstance(one, Redirect) and isinstance(other, Redirect):
+        return _path(one.address) == _path(other.address)
     return one == msgspec.structs.replace(other, line=one.line)
+
+
+def _path(address: str) -> str:
+    """RFC 5321 §2.4: a domain is the same in any case of its letters, a local part need not be."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain.lower()}"
 
 
 def _place(action: FileInto) -> tuple[str, str, str]:

@@ -6,6 +6,8 @@ A part of the web tier is a class with `routes()`; its row stands in `build`. Wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,7 +21,6 @@ from posthouse.jmap.context import Services
 from posthouse.jmap.dispatch import Dispatcher
 from posthouse.jmap.methods import METHODS, TOLD_TYPES
 from posthouse.web.bearer_login import BearerToken, SessionCookie
-from posthouse.web.client_setup import ClientSetupPages
 from posthouse.web.entrance.routes import Entrance
 from posthouse.web.event_source import EventSourcePages
 from posthouse.web.headers import Headers
@@ -49,9 +50,9 @@ def build(
     pages: Pages,
     images: ImageProxy,
     security: Security,
-    setup: ClientSetupPages,
+    well_known: Sequence[BaseRoute],
 ) -> Application:
-    """The application. `pages` is loaded already."""
+    """The application. `pages` is loaded already; `well_known`: what is answered to anybody, beside."""
     directory, public_url = services.directory, settings.public_url
     authenticators: list[Authenticator] = [
         SessionCookie(security.bearers, public_url),
@@ -63,7 +64,7 @@ def build(
     routes: list[BaseRoute] = [
         *JmapPages(services, dispatcher, gate, settings.public_url).routes(),
         *Entrance(directory, security, plaintext=settings.plaintext, public_url=public_url).routes(),
-        *setup.routes(),
+        *well_known,
         *BlobPages(services, gate).routes(),
         *EventSourcePages(services, gate, TOLD_TYPES).routes(),
         *WebSocketPages(services, dispatcher, gate, public_url, TOLD_TYPES).routes(),

@@ -6,13 +6,16 @@ import imaplib
 import os
 import signal
 import smtplib
+import ssl
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from posthouse.limits import SMTP_MEMORY_MESSAGE
+from posthouse.net.certificates import make_pair
 from tests.app.conftest import TRUSTING, Served
 
 pytestmark = pytest.mark.slow
@@ -55,6 +58,34 @@ def subjects(house: Served) -> list[str]:
         client.select("INBOX", readonly=True)
         _, data = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
     return [one[1].decode().split(":", 1)[1].strip() for one in data if isinstance(one, tuple)]
+
+
+def shown_by_a_worker(house: Served) -> bytes:
+    """The certificate that port 25 shows."""
+    with smtplib.SMTP("127.0.0.1", house.port("smtp"), timeout=20) as client:
+        client.starttls(context=TRUSTING)
+        found: bytes = client.sock.getpeercert(binary_form=True)  # type: ignore[union-attr,assignment]
+    return found
+
+
+def test_a_renewed_certificate_reaches_the_workers(tmp_path: Path) -> None:
+    """The configuration names the same files as before: nothing in it has changed."""
+    house = Served(tmp_path / "house", extra="workers = 2")
+    names = '[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n'
+    house.configure(extra="workers = 2", more=names)
+    for time_of in (datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)):
+        pair = make_pair("mx.north.test", time_of)
+        (house.folder / "cert.pem").write_bytes(pair.certificate)
+        (house.folder / "key.pem").write_bytes(pair.key)
+        if house.process is None:
+            house.start()
+        else:
+            house.send_signal(signal.SIGHUP)
+    try:
+        wanted = ssl.PEM_cert_to_DER_cert(pair.certificate.decode())
+        await_that(lambda: {shown_by_a_worker(house) for _ in range(8)} == {wanted}, house)
+    finally:
+        house.stop()
 
 
 def test_mail_by_every_door(house: Served) -> None:

@@ -17,6 +17,7 @@ from rich.cells import cell_len
 
 from posthouse import limits
 from posthouse.cli import COMMANDS, main
+from posthouse.config import load
 from posthouse.net.certificates import make_pair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,7 +250,8 @@ def test_the_described_file_is_a_configuration(shell: Shell) -> None:
     text = shell("config", "describe")
     assert parse(text, shell.file, {}).hostname == "mx.example.org"
     every = [line.removeprefix("# ") for line in text.splitlines() if " = " in line or line.startswith("[")]
-    whole = "\n".join(line for line in every if not line.endswith('= ""') and "." not in line.split(" = ")[0])
+    keys = [line for line in every if not line.endswith('= ""')]
+    whole = "\n".join(line for line in keys if line.startswith("[") or "." not in line.split(" = ")[0])
     assert parse(whole, shell.file, {}).workers == 1
 
 
@@ -275,6 +277,19 @@ def test_quickstart_makes_a_house(shell: Shell, tmp_path: Path) -> None:
     again = shell(*words)
     assert "kept the account you@example.test" in again
     shell("quickstart", "nobody", "--yes", code=2)
+
+
+def test_quickstart_names_an_authority_when_told(shell: Shell, tmp_path: Path) -> None:
+    directory = "https://ca.example.test/directory"
+    words = ("quickstart", "you@example.test", "--yes", "--dir")
+    for more, found in (((), ""), (("--acme", directory), directory)):
+        place = tmp_path / f"new{bool(more)}"
+        shell(*words, str(place), *more)
+        config = load(place / "posthouse.toml", {})
+        assert config.tls.acme.directory == found
+        assert 'acme = {directory = "https://' in (place / "posthouse.toml").read_text(), "shown at least"
+    assert config.tls.acme.contact == "postmaster@example.test"
+    shell(*words, str(tmp_path / "no"), "--acme", "http://ca.example.test/", code=2)
 
 
 def test_quickstart_takes_names_in_every_spelling(shell: Shell, tmp_path: Path) -> None:

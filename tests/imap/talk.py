@@ -70,6 +70,7 @@ class Talk:
             store=store,
             directory=Unlimited(),  # type: ignore[arg-type]  # nobody logs in here
             hostname="mx.north.test",
+            names=lambda: ("mx.north.test",),
             message_size=2**20,
             now=lambda: now,
             capabilities=(),

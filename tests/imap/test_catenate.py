@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import random
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.store.interface import PutAccount
+from tests.house import TestHouse
 from tests.imap.conftest import MESSAGE_SIZE, Client, Post
 from tests.imap.shared import ALICE, BOB, THERE, shared_club
 
@@ -260,3 +262,20 @@ async def test_into_a_mailbox_that_another_shares(people: Any) -> None:
     await people.house.fill(BOB, 1)
     await bob.ok(f'APPEND "{THERE}/Club" CATENATE (URL "/INBOX/;UID=1" TEXT {{3+}}\r\nend)')
     assert await alice.ok("STATUS Club (MESSAGES)") == ["* STATUS Club (MESSAGES 4)"]
+
+
+async def test_a_url_may_call_the_house_by_every_name_of_its(tmp_path: Path) -> None:
+    house = await TestHouse.open(tmp_path, public_name="Mail.Example.test")
+    await house.fill("alice@example.test", 1)
+
+    def talk() -> list[str]:
+        with imaplib.IMAP4("127.0.0.1", house.port("imap")) as client:
+            client.login("alice@example.test", "wonderland")
+            url = 'APPEND INBOX CATENATE (URL "imap://%s/INBOX/;UID=1")'
+            hosts = ("mail.example.test", "mx.example.test", "other.example.test")
+            return [client.xatom(url % host)[0] for host in hosts]
+
+    try:
+        assert await asyncio.to_thread(talk) == ["OK", "OK", "NO"]
+    finally:
+        await house.close()

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from posthouse.imap.fetch_args import Partial, Text
 from posthouse.imap.url import BadUrl, MessageUrl, Server, parse_message_url
 
-HERE = Server("mx.north.test", "alice@north.test", "Work/Old & new")
-NOWHERE = Server("mx.north.test", "alice@north.test", "")
+NAMES = frozenset({"mx.north.test", "mail.north.test"})
+HERE = Server(NAMES, "alice@north.test", "Work/Old & new")
+NOWHERE = Server(NAMES, "alice@north.test", "")
 
 
 def read(text: str, server: Server = HERE) -> MessageUrl:
@@ -32,6 +33,7 @@ def read(text: str, server: Server = HERE) -> MessageUrl:
         ("imap://mx.north.test/INBOX/;UID=3", "INBOX", None, 3),
         ("IMAP://alice%40north.test;AUTH=*@MX.North.Test:143/INBOX;UIDVALIDITY=9/;UID=3", "INBOX", 9, 3),
         ("//mx.north.test/INBOX/;UID=3", "INBOX", None, 3),
+        ("imap://Mail.North.test./INBOX/;UID=3", "INBOX", None, 3),
     ],
 )
 def test_messages(text: str, mailbox: str, validity: int | None, uid: int) -> None:

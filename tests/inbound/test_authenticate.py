@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from functools import partial
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from posthouse.config import MsgAuth
-from posthouse.inbound import questions
+from posthouse.inbound import authenticate, questions
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.mail import Via
 from posthouse.inbound.policy import Peer, Transaction
@@ -154,6 +155,66 @@ async def test_quarantine_is_junk(house, author):
 async def test_p_none_changes_nothing(house):
     reply, told, folder = await take(house, letter("x@lenient.test"))
     assert (reply[:3], told["dmarc"], folder) == ("250", "fail", "INBOX")
+
+
+@pytest.mark.parametrize(
+    ("helo", "record", "told"),
+    [
+        ("mx.elsewhere.test", '"v=spf1 ip4:192.0.2.1 -all"', "pass"),
+        ("mx.elsewhere.test", '"v=spf1 -all"', "fail"),
+        ("MX.Elsewhere.test.", '"v=spf1 a:%{h} -all"', "fail"),
+        ("mx.elsewhere.test", '"v=spf1 broken:"', "permerror"),
+        ("mx.elsewhere.test", '"nothing of the kind"', ""),
+        ("elsewhere.test", '"v=spf1 ip4:192.0.2.1 -all"', ""),  # the reverse-path says it
+        ("localhost", '"v=spf1 -all"', ""),
+        ("[192.0.2.1]", '"v=spf1 -all"', ""),
+        ("192.0.2.1", '"v=spf1 -all"', ""),
+        ("gone.test", "FAIL", ""),
+    ],
+)
+async def test_the_name_that_a_host_gives_itself_is_asked_about_too(house, helo, record, told):
+    """RFC 7208 §2.3; what is found is told, and changes nothing."""
+    resolver = with_resolver(house, FakeResolver(ZONE))
+    resolver.add("gone.test. FAIL" if record == "FAIL" else f"mx.elsewhere.test. TXT {record}")
+    raw = letter("Eve <eve@elsewhere.test>")
+    mail = house.mail("alice", raw=raw, helo=helo)
+    assert str((await house.pipeline.accept(mail))[0]).startswith("250")
+    [message] = await house.inbox("alice")
+    [field] = Headers.scan(message).all("authentication-results")
+    spf = [(one.result, dict(one.properties)) for one in parse_authres(field).results if one.method == "spf"]
+    assert spf[0] == ("pass", {"smtp.mailfrom": "elsewhere.test"})
+    assert spf[1:] == ([(told, {"smtp.helo": "mx.elsewhere.test"})] if told else [])
+    assert {name for kind, name in resolver.asked if kind == "TXT"} & {"localhost", "192.0.2.1"} == set()
+    [checked] = [
+        one.detail for one in await house.real_store.events(trace_id=mail.trace_id) if one.kind == "checked"
+    ]
+    assert checked.startswith(
+        f"spf=pass elsewhere.test, {f'helo={told} mx.elsewhere.test, ' if told else ''}dkim="
+    )
+
+
+async def test_a_name_that_a_host_gives_itself_proves_no_author(house):
+    """DMARC asks SPF of the reverse-path, or of HELO where that is empty, and of nothing beside it."""
+    resolver = with_resolver(house, FakeResolver(ZONE))
+    resolver.add('mx.strict.test. TXT "v=spf1 ip4:192.0.2.1 -all"\n')
+    raw = letter("info@strict.test")
+    reply, _, _ = await take(house, raw, helo="mx.strict.test", reverse_path="x@lax.test")
+    assert reply.startswith("550 5.7.1 strict.test asks by DMARC to refuse this")
+
+
+async def test_what_a_host_gives_as_its_name_is_not_waited_for(house, monkeypatch):
+    monkeypatch.setattr(authenticate, "HELO_TIMEOUT", 0.05)
+
+    class Slow(FakeResolver):
+        async def txt(self, name):
+            if name == "slow.test":
+                await asyncio.sleep(30)
+            return await super().txt(name)
+
+    with_resolver(house, Slow(ZONE))
+    async with asyncio.timeout(5):
+        reply, told, _ = await take(house, letter("eve@elsewhere.test"), helo="slow.test")
+    assert (reply[:3], told["spf"]) == ("250", "pass")
 
 
 async def test_what_we_found_stands_above_our_received(house):

@@ -18,7 +18,7 @@ from posthouse.inbound.authenticate import Authenticate
 from posthouse.inbound.mail import Via
 from posthouse.inbound.report_sender import ReportSender
 from posthouse.inbound.tally import DAY, Tallies
-from posthouse.limits import FAILURES_AN_HOUR, REPORT_WAIT
+from posthouse.limits import FAILURES_AN_HOUR, REPORT_SETTLED, REPORT_WAIT
 from posthouse.message.headers import Headers
 from posthouse.msgauth.aggregate import AggregateReport
 from posthouse.msgauth.report_reader import FailureReport, read_report
@@ -66,6 +66,11 @@ class Office:
             hostname="mx.example.test",
             now=lambda: self.now,
         )
+
+    async def send(self) -> int:
+        """Send the reports of today, tomorrow."""
+        self.now += DAY
+        return await self.sender.reports_send()
 
     async def post(self, url: str, packed: bytes) -> bool:
         """Somebody's host for TLS reports."""
@@ -160,17 +165,28 @@ async def test_only_who_agreed_is_written_to(house):
 async def test_two_reports_of_one_day_are_told_apart(house):
     """RFC 9990 §3.5.1, §3.5.4: whoever gets a second report of the same id throws it away."""
     office = Office(house)
-    for _ in range(2):
+    office.resolver.add('_smtp._tls.asks.test. TXT "v=TLSRPTv1; rua=https://a.test/"')
+    for _ in range(2):  # the second time as of a node whose store was away
+        office.now = NOW
         await office.take(letter("x@told.test"))
-        assert await office.sender.reports_send() == 1
+        office.tallies.note_session("asks.test", TlsSeen())
+        assert await office.send() == 2
     subjects = [Headers.scan(message).first("subject") for _, message in await office.queued()]
     assert len(set(subjects)) == 2
-    assert len(await house.real_store.reports()) == 2
+    assert len({document["report-id"] for _, document in office.posted}) == 2
+    assert len(await house.real_store.reports()) == 4
 
 
-async def test_by_command_today_is_sent_too(house):
+async def test_a_day_is_told_of_when_it_is_over_for_all(house):
+    """RFC 8460 §4.1; by command too, or the night's report would tell of a part of that time again."""
     office = Office(house)
     await office.take(letter("x@told.test"))
+    midnight = int(NOW) // DAY * DAY + DAY
+    for now in (NOW, midnight - 1, midnight + 1, midnight + REPORT_SETTLED - 1):
+        office.now = now
+        await office.sender.round()
+        assert await office.sender.reports_send() == 0
+    office.now = midnight + REPORT_SETTLED
     assert await office.sender.reports_send() == 1
     assert [to for to, _ in await office.queued()] == ["dmarc@told.test"]
 
@@ -178,7 +194,7 @@ async def test_by_command_today_is_sent_too(house):
 async def test_note_only_says_so_in_the_report(house):
     office = Office(house, verify="report")
     assert (await office.take(letter("info@bank.test"))).startswith("250")
-    await office.sender.reports_send()
+    await office.send()
     report = read_report((await office.queued())[0][1])
     assert isinstance(report, AggregateReport)
     [row] = report.rows
@@ -189,7 +205,7 @@ async def test_what_a_list_brought_is_reported_as_spared(house):
     """RFC 9990 §3.1.1.9: an applied policy that is not the published one has its reason."""
     office = Office(house)
     assert (await office.take(letter("info@bank.test", "List-Id: <a.b>"))).startswith("250")
-    await office.sender.reports_send()
+    await office.send()
     report = read_report((await office.queued())[0][1])
     assert isinstance(report, AggregateReport)
     [row] = report.rows
@@ -199,7 +215,7 @@ async def test_what_a_list_brought_is_reported_as_spared(house):
 async def test_nothing_is_counted_when_switched_off(house):
     office = Office(house, reports=False)
     await office.take(letter("x@told.test"))
-    assert await office.sender.reports_send() == 0
+    assert await office.send() == 0
 
 
 async def test_single_failures_are_told_when_configured(house):
@@ -327,7 +343,7 @@ async def test_an_internationalized_sender_is_told_as_it_was_asked(house):
     """RFC 9990 §3.1.1.10: the domain that SPF was asked of."""
     office = Office(house)
     await office.take(letter("x@told.test"), reverse_path="x@b\u00fccher.test")
-    await office.sender.reports_send()
+    await office.send()
     report = read_report((await office.queued())[0][1])
     assert isinstance(report, AggregateReport)
     assert report.rows[0].envelope_from == "xn--bcher-kva.test"
@@ -337,7 +353,7 @@ async def test_who_takes_reports_may_name_another_address_of_its_own(house):
     """RFC 9990 §4 step 9."""
     office = Office(house, failure_reports=True)
     await office.take(letter("x@moved.test"))
-    await office.sender.reports_send()
+    await office.send()
     assert sorted(to for to, _ in await office.queued()) == ["f@takes.test", "new@takes.test"]
 
 
@@ -345,7 +361,7 @@ async def test_who_names_somebody_else_s_address_gets_no_reports(house):
     """RFC 9990 §4: at neither address, or reports could be thrown at somebody."""
     office = Office(house, failure_reports=True)
     await office.take(letter("x@thrown.test"))
-    await office.sender.reports_send()
+    await office.send()
     assert [to for to, _ in await office.queued()] == ["f@takes.test"]
 
 
@@ -440,11 +456,11 @@ async def test_sessions_of_a_day_become_a_tls_report(house):
 async def test_a_tls_report_waits_for_the_dns_and_is_not_made_unasked(house):
     office = Office(house, tls_reports=False)
     office.tallies.note_session("away.test", TlsSeen())
-    assert await office.sender.reports_send() == 0
+    assert await office.send() == 0
     office.settings = MsgAuth()
     office.resolver.add("_smtp._tls.away.test. FAIL")
     office.tallies.note_session("away.test", TlsSeen())
-    assert await office.sender.reports_send() == 0
+    assert await office.send() == 0
     assert [one.policy_domain for one in await house.real_store.dmarc_tallies(2**40)] == ["tls!away.test"]
     office.now += REPORT_WAIT
     await office.sender.round()

@@ -18,8 +18,8 @@ import pytest
 from posthouse.config import Dns, Inbound, Junk, Outbound
 from posthouse.message.headers import Headers, unfold
 from posthouse.msgauth.authres import parse_authres
-from posthouse.store.interface import AddAccount, PutDomain
-from posthouse.store.model import Domain, DomainKind
+from posthouse.store.interface import AddAccount, PutAlias, PutDomain
+from posthouse.store.model import Alias, Domain, DomainKind
 from tests.fakes.name_server import FakeNameServer, answer
 from tests.house import CHEAP, TestHouse
 
@@ -201,3 +201,26 @@ async def test_a_stranger_that_is_not_the_backup_is_not_believed(pair: Pair) -> 
     """The same words over the primary's own door, from another address."""
     reply = await pair.say(pair.primary, "x@strict.test", letter("info@strict.test", FORGED))
     assert reply.startswith("550"), reply
+
+
+@pytest.mark.parametrize("recipients", ["ask", "list"])
+async def test_what_comes_back_through_the_backup_finds_the_sender(pair: Pair, recipients: str) -> None:
+    there, here = pair.primary.app.store, pair.backup.app.store
+    alias = Alias(address="friend@shop.test", targets=("pal@nowhere.test",))
+    await there.apply(PutAlias(alias=alias, new=True))
+    domain = Domain(name="shop.test", kind=DomainKind.BACKUP, recipients=recipients, created_at=0)
+    await here.apply(PutDomain(domain=domain))
+    await pair.say(pair.primary, "jo@honest.test", letter("jo@honest.test"), "friend@shop.test")
+    [made] = [
+        e.detail.split()[-1] for e in await there.events(address="jo@honest.test") if e.kind == "rewritten"
+    ]
+    assert made.endswith("=honest.test=jo@shop.test")
+    assert (await pair.say(pair.backup, "", letter("x@pal.test"), made))[:3] == "250"
+    await pair.handed_on()
+    # Our own notice (the friend's host is nowhere), and the one that came by the backup.
+    async with asyncio.timeout(20):
+        while len(back := [e.detail for e in await there.events(address=made) if e.kind == "returned"]) < 2:
+            await asyncio.sleep(0.05)
+    assert back == ["goes back to jo@honest.test"] * 2
+    forged = made.replace("jo@", "you@")
+    assert (await pair.say(pair.backup, "", letter("x@pal.test"), forged))[:9] == "550 5.1.1"

@@ -129,9 +129,11 @@ async def test_taking_it_out_of_junk_by_jmap_takes_it_back_though_it_stays_elsew
     await by_jmap(house, "inbox", lambda boxes: {f"mailboxIds/{boxes['junk']}": True})
     model = await house.junk.models.of(house.alice.account_id)
     assert model is not None
+    assert model is not None
     assert (model.junk, model.good) == (1, 0)
     await by_jmap(house, "junk", lambda boxes: {f"mailboxIds/{boxes['junk']}": None})
     model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
     assert model is not None
     assert (model.junk, model.good) == (0, 1)
     assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).forged == 0
@@ -169,6 +171,35 @@ async def test_forged_mail_in_junk_says_nothing_of_whoever_has_the_address(house
     assert (history.junk, history.forged) == (0, 0)
 
 
+async def test_the_words_of_forged_mail_are_not_the_owners(house: JunkHouse) -> None:
+    """Its address counts for more of the kind alone, and of mail that came by another way not at all."""
+    await house.comes(letter(EVE, "Best offer", OFFER))
+    inbox = await house.store.mailbox(house.alice.account_id, "INBOX")
+    assert inbox is not None
+    raw = Content.of(letter("Zoe <zoe@elsewhere.test>", "Another offer", OFFER + " Really."))
+    await house.store.apply(
+        AddEmail(account_id=house.alice.account_id, mailbox_id=inbox.mailbox_id, content=raw, received_at=1)
+    )
+    await house.by_imap(move("INBOX", "Junk"))  # type: ignore[arg-type]
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert model.junk == 2
+
+    def known(*names: str) -> list[str]:
+        return [name for name in names if name in model._tokens]
+
+    addresses = ("eve@elsewhere.test", "@elsewhere.test", "zoe@elsewhere.test")
+    assert known(*("f:" + address for address in addresses)) == []
+    assert known(*("f:unproved:" + address for address in addresses)) == [
+        "f:unproved:eve@elsewhere.test",
+        "f:unproved:@elsewhere.test",
+    ]
+    await house.by_imap(move("Junk", "INBOX"))  # type: ignore[arg-type]
+    model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
+    assert model.junk == 0 and model._tokens["f:unproved:eve@elsewhere.test"] % 2**16 == 1
+
+
 @pytest.mark.parametrize(
     ("record", "proved"),
     [
@@ -198,6 +229,7 @@ async def test_moving_back_takes_it_back(house: JunkHouse) -> None:
     assert (await house.verdict())["decision"] == "accept"
     assert await house.total("Junk") == 0
     model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
     assert model is not None
     assert (model.junk, model.good) == (0, 1)
 
@@ -297,6 +329,7 @@ async def test_examples_are_kept_also_when_the_junk_itself_was_known(house: Junk
     house.junk.models.forget(house.alice.account_id)
     model = await house.junk.models.of(house.alice.account_id)
     assert model is not None
+    assert model is not None
     assert (model.junk, model.good) == (1, 1)
 
 
@@ -336,6 +369,7 @@ async def test_a_keyword_that_is_only_kept_says_nothing_again(house: JunkHouse, 
 
     await house.by_imap(read)
     model = await house.junk.models.of(house.alice.account_id)
+    assert model is not None
     assert model is not None
     assert (model.junk, model.good) == (0, 1 if alone else 2)
     assert (await house.junk.history.of(house.alice.account_id, "eve@elsewhere.test")).junk == 0

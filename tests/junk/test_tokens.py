@@ -175,3 +175,18 @@ def test_a_word_in_other_letters_is_the_same_word(word: str) -> None:
 def test_the_subject_is_the_one_that_is_shown() -> None:
     names = tokens_in(b"Subject: harmless\r\nSubject: watches\r\n\r\nx\r\n").names
     assert ("s:watches" in names, "s:harmless" in names) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("proved", "found"),
+    [
+        (True, {"f:boss@bank.test", "f:@bank.test"}),
+        (False, {"f:unproved:boss@bank.test", "f:unproved:@bank.test"}),
+        (None, set()),
+    ],
+)
+def test_an_author_that_is_not_proved_is_another_one(proved: bool | None, found: set[str]) -> None:
+    letter = Letter.of(b"From: The Boss <Boss@Bank.test>\r\nSubject: x\r\n\r\ntext\r\n")
+    names = read_tokens(letter.content.head, letter.headers, letter.authors, proved).names
+    assert {name for name in names if "bank.test" in name} == found
+    assert {"f:the", "f:boss"} <= set(names)

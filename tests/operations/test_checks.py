@@ -19,6 +19,8 @@ from posthouse.house import House
 from posthouse.msgauth.dkim_sign import key_record, load_private_key, make_private_key, private_pem
 from posthouse.msgauth.mta_sts import PolicyUnread, StsPolicy
 from posthouse.net.certificates import ensure_pair, make_pair
+from posthouse.operations.acme.names import LeftOut
+from posthouse.operations.acme.renewal import Standing
 from posthouse.operations.dkim_keys import DkimKeys
 from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
@@ -383,6 +385,7 @@ class Fixture:
         self.backups = house.backups
         self.objects: str | None = None
         self.public_name = ""
+        self.standing: Standing | None = None
 
     async def probe_objects(self) -> str | None:
         return self.objects
@@ -393,6 +396,7 @@ class Fixture:
             data=self.house.config.data,
             certificate=self.certificate,
             own_certificate=own,
+            standing=lambda: self.standing,
             connections=connections,
         )
         return HouseStatus(
@@ -444,6 +448,37 @@ async def test_certificate(fixture: Fixture, hostname: str, age_days: int, own: 
     made = datetime.fromtimestamp(fixture.now - age_days * 86400, UTC)
     fixture.certificate.write_bytes(make_pair(hostname, made).certificate)
     assert (await fixture.levels(own=own))["certificate"].level is level
+
+
+@pytest.mark.parametrize(
+    ("fault", "overdue_days", "own", "level"),
+    [
+        ("", -30, True, Level.FINE),
+        ("", 0, False, Level.LOOK),
+        ("away", -30, True, Level.LOOK),
+        ("away", 2.9, True, Level.LOOK),
+        ("away", 3.1, True, Level.WRONG),
+        ("away", -30, False, Level.WRONG),
+    ],
+)
+async def test_how_it_stands_with_the_authority(
+    fixture: Fixture, fault: str, overdue_days: float, own: bool, level: Level
+) -> None:
+    """Wrong as soon as what is in use does not bridge the time any more."""
+    now = datetime.fromtimestamp(fixture.now, UTC)
+    fixture.certificate.write_bytes(make_pair("mx.north.test", now).certificate)
+    fixture.standing = Standing(
+        directory="https://ca.test/directory",
+        renew_at=int(fixture.now - overdue_days * 86400) if own else 0,
+        try_at=0,
+        fault=fault,
+        fault_at=0,
+        left_out=(LeftOut("mta-sts.north.test", "has no address"),),
+    )
+    found = (await fixture.levels(own=own))["certificate"]
+    assert found.level is level
+    assert fault in found.text
+    assert not found.text.startswith("mx.north.test") or "mta-sts.north.test has no address" in found.text
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,12 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         async def deliver(address: str, probe: bytes) -> Reply:
             raise AssertionError("nothing is for us")
 
-        tracer = Tracer(office.directory, courier, deliver, clock=office.clock, new_id=lambda _: "id1")
+        async def origin(address: str) -> str:
+            raise AssertionError("nothing was sent on")
+
+        tracer = Tracer(
+            *(office.directory, courier, deliver, origin), clock=office.clock, new_id=lambda _: "id1"
+        )
         yield Scene(world, names, far, courier, tracer)
         await courier.close()
         await office.close()

@@ -74,7 +74,10 @@ async def tracer(office: Office, names: NameServer, far: FakeMailServer) -> Asyn
         assert b"Subject: Probe of the mail route\r\n" in probe
         return Reply(250, "2.0.0", f"Delivered to {address}")
 
-    yield Tracer(office.directory, courier, deliver, clock=office.clock, new_id=lambda _: "id1")
+    async def origin(address: str) -> str | Reply:
+        return "who@far.test" if address.startswith("srs0=good") else Reply(550, "5.1.1", "not ours")
+
+    yield Tracer(office.directory, courier, deliver, origin, clock=office.clock, new_id=lambda _: "id1")
     await courier.close()
 
 
@@ -231,3 +234,14 @@ async def test_a_host_that_says_nothing_is_not_waited_for(
     async with asyncio.timeout(3):
         found = await steps(tracer, "b@far.test")
     assert "it took too long" in " ".join(step.text for step in found)
+
+
+async def test_what_was_sent_on_is_followed_back_to_its_sender(tracer: Tracer) -> None:
+    found = await steps(tracer, "SRS0=good@us.test")
+    assert texts(found, "who") == [
+        "srs0=good@us.test is for what comes back to mail that was sent on (SRS)",
+        "who@far.test is not ours: its mail hosts are looked up",
+    ]
+    assert "C: RCPT TO:<who@far.test>" in texts(found, "talk")
+    bad = await steps(tracer, "SRS0=bad@us.test")
+    assert not bad[-1].ok and bad[-1].text == "srs0=bad@us.test: 550 5.1.1 not ours"

@@ -181,3 +181,15 @@ async def test_a_list_needs_no_question(
     assert await verifier.verify("yes@theirs.test") is Known.VALID
     assert await verifier.verify("other@theirs.test") is Known.INVALID
     assert far.connections == 0
+
+
+async def test_what_comes_back_to_the_primarys_forwards_is_in_no_list(
+    office: Office, far: FakeMailServer, verifier: RecipientVerifier
+) -> None:
+    listed = Domain(name="theirs.test", kind=DomainKind.BACKUP, recipients="list")
+    await office.store.apply(PutDomain(domain=listed))
+    far.say("RCPT TO:<SRS0=FORGED", "550 5.1.1 not ours")
+    assert await verifier.verify("SRS0=good=AA=far.test=jo@theirs.test") is Known.VALID
+    assert await verifier.verify("SRS0=forged=AA=far.test=jo@theirs.test") is Known.INVALID
+    await far.stop()
+    assert await verifier.verify("SRS0=other=AA=far.test=jo@theirs.test") is Known.UNKNOWN

@@ -81,7 +81,25 @@ def test_the_implicit_keep_is_taken_unless_an_action_cancels_it() -> None:
 def test_what_is_wanted_twice_is_done_once() -> None:
     """RFC 5228 §2.10.3."""
     script = 'require "fileinto"; fileinto "a"; keep; keep; fileinto "a"; fileinto "Inbox"; fileinto "INBOX";'
-    assert [getattr(action, "mailbox", "keep") for action in actions(script)] == ["a", "keep", "Inbox"]
+    assert [getattr(action, "mailbox", "keep") for action in actions(script)] == ["keep", "a", "Inbox"]
+
+
+def test_a_redirect_to_the_same_domain_in_other_letters_is_the_same() -> None:
+    """RFC 5228 §2.10.3: one copy; a local part may mean somebody else in another case (RFC 5321 §2.4)."""
+    found = actions('redirect "a@b.example"; redirect "a@B.Example"; redirect "A@b.example";')
+    assert [action.address for action in found if isinstance(action, Redirect)] == [
+        "a@b.example",
+        "A@b.example",
+    ]
+
+
+def test_of_a_place_that_is_filed_into_again_the_last_comes_last() -> None:
+    """RFC 5232 §3: the last flags win, whichever of its two names the inbox was given in between."""
+    script = (
+        'require ["fileinto", "imap4flags"]; keep :flags "a"; fileinto :flags "b" "INBOX"; keep :flags "c";'
+    )
+    found = actions(script)
+    assert [sorted(a.flags) for a in found if isinstance(a, Keep | FileInto)] == [["b"], ["c"]]
 
 
 def test_stop_ends_it() -> None:

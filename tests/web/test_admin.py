@@ -163,6 +163,7 @@ async def test_the_brake_is_released(house: TestHouse, admin: Owner) -> None:
 
 async def test_certificate_and_backups(house: TestHouse, admin: Owner, tmp_path: Path) -> None:
     shown = await result(admin, "AdminCertificate/get")
+    assert shown["acme"] is None
     assert (shown["own"], shown["names"]) == (False, ["mx.example.test", "localhost"])
     assert shown["notBefore"] < time.time() < shown["notAfter"]
     assert await result(admin, "AdminBackup/list") == []

@@ -20,6 +20,8 @@ from posthouse.imap.commands import (
     expunge,
     fetch,
     idle,
+    jmap_access,
+    language,
     list,
     login,
     mailboxes,
@@ -39,6 +41,7 @@ from posthouse.imap.commands.row import Command
 
 ROWS: Final[tuple[Command[Any], ...]] = (
     *any_state.ROWS,
+    *language.ROWS,
     *login.ROWS,
     *compress.ROWS,
     *unauthenticate.ROWS,
@@ -52,6 +55,7 @@ ROWS: Final[tuple[Command[Any], ...]] = (
     *replace.ROWS,
     *select.ROWS,
     *idle.ROWS,
+    *jmap_access.ROWS,
     *notify.ROWS,
     *fetch.ROWS,
     *store.ROWS,

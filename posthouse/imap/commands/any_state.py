@@ -26,7 +26,7 @@ async def run_noop(session: Session, args: None) -> None:
 async def run_logout(session: Session, args: None) -> None:
     """Say goodbye; the server closes after the tagged OK."""
     # RFC 9051 §6.1.3: BYE comes before the tagged OK.
-    session.send(b"* BYE Logging out\r\n")
+    session.send(b"* BYE %b\r\n" % session.words("Logging out"))
     session.close_view()
     session.state = State.LOGOUT
 

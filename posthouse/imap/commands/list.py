@@ -13,11 +13,12 @@ from typing import Final
 import msgspec
 
 from posthouse import limits
-from posthouse.imap import acl, encode
+from posthouse.imap import acl, encode, mailbox_name
 from posthouse.imap.commands.metadata import listed_metadata, parse_entries
 from posthouse.imap.commands.row import AUTHENTICATED, Command, no_arguments
 from posthouse.imap.commands.status import status_items, status_line
 from posthouse.imap.grammar import Reader
+from posthouse.imap.languages import OTHER_USERS
 from posthouse.imap.list_pattern import Matcher, matcher
 from posthouse.imap.mailbox_name import OTHERS, above
 from posthouse.imap.mailboxes_seen import Seen, all_seen, shared
@@ -297,7 +298,14 @@ async def run_lsub(session: Session, args: ListArgs) -> None:
 
 async def run_namespace(session: Session, args: None) -> None:
     """The personal namespace, at the root, and that of others where somebody shares something (RFC 9051 §6.3.10)."""
-    others = b'(("%b" "/"))' % OTHERS.encode("ascii") if await shared(session) else b"NIL"
+    others = b"NIL"
+    if await shared(session):
+        shown = b""
+        if session.language in OTHER_USERS:
+            # RFC 5255 §3.4: in modified UTF-7, whatever else is UTF-8
+            translated = mailbox_name.encode(OTHER_USERS[session.language], utf8=False)
+            shown = b' "TRANSLATION" (%b)' % encode.string(translated)
+        others = b'(("%b" "/"%b))' % (OTHERS.encode("ascii"), shown)
     session.send(b'* NAMESPACE (("" "/")) %b NIL\r\n' % others)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.model import Login, LoginDelayed, LoginFailed
+from posthouse.accounts.other_doors import opens
 from posthouse.accounts.sasl_login import Cancelled, MechanismUnknown, ResponseMalformed, authenticate_sasl
 from posthouse.imap.capabilities import capabilities, connection_facts
 from posthouse.imap.commands.row import (
@@ -110,7 +111,7 @@ async def run_authenticate(session: Session, args: AuthenticateArgs) -> Completi
         raise Bad(error.public) from None
     except (LoginFailed, LoginDelayed) as error:
         raise _refused(session, error) from None
-    return _logged_in(session, login)
+    return await _logged_in(session, login)
 
 
 # --- LOGIN -------------------------------------------------------------------------------------------------
@@ -140,11 +141,14 @@ async def run_login(session: Session, args: LoginArgs) -> Completion:
         raise _refused(session, LoginFailed("wrong name or password")) from None
     except (LoginFailed, LoginDelayed) as error:
         raise _refused(session, error) from None
-    return _logged_in(session, login)
+    return await _logged_in(session, login)
 
 
-def _logged_in(session: Session, login: Login) -> Completion:
+async def _logged_in(session: Session, login: Login) -> Completion:
+    services = session.services
+    opens_jmap = bool(services.jmap_url) and await opens(services.directory, login, "jmap")
     session.log_in(login)
+    session.jmap = opens_jmap
     session.failed_logins = 0
     connection = session.connection
     connection.set_total_timeout(None)

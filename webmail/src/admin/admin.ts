@@ -123,6 +123,8 @@ export interface Certificate {
   notAfter: number
   daysLeft: number
   fingerprint: string
+  /** How it stands with the authority that gives one by itself (ACME). */
+  acme: { directory: string; renewAt: number; tryAt: number; fault: string; faultAt: number; leftOut: { name: string; why: string }[] } | null
 }
 export interface Backup {
   folder: string
