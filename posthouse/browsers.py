@@ -37,6 +37,8 @@ def jmap_services(
         client_setup=house.client_setup,
         outbox=house.outbox,
         learnt_addresses=house.learnt_addresses,
+        deleted_mail=house.deleted_mail,
+        deleted_kept=config.store.deleted,
         sieve_scripts=house.sieve_scripts,
         email_extras=OWN_EXTRAS,
         resolver=house.resolver,

@@ -113,6 +113,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     blobs: str = "packs:blobs"
     """"packs:FOLDER": large messages, appended to segment files. A cluster keeps them in its database, or with
     "s3://key:secret@bucket/prefix?endpoint=https://…" in an object store (further: region, encryption, kms_key)."""
+    deleted: Seconds = 14 * 86400
+    """Seconds for which mail that was deleted for good can be brought back, by its owner in the webmail or by
+    `posthouse message undelete`; 0: it is gone at once. It takes space, but of no quota; a full disk ends it."""
     timeline: Seconds = 30 * 86400
     """Seconds that the story of a message is kept for `posthouse message log`; 0: for ever."""
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.deleted_mail import DeletedMail
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.accounts.sieve_scripts import SieveScripts
@@ -40,7 +41,7 @@ from posthouse.inbound.vacation import VacationResponder
 from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
-from posthouse.operations.administration import Administration, Method
+from posthouse.operations.administration import Administration, Method, Stream
 from posthouse.operations.backup import Backups
 from posthouse.operations.certificates import Certificates
 from posthouse.operations.client_setup import ClientSetup
@@ -57,6 +58,7 @@ from posthouse.operations.returning import Returning
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
+from posthouse.operations.undeleting import Undeleting
 from posthouse.operations.upkeep import Duty
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.misplanned import wake_misplanned
@@ -100,6 +102,7 @@ class House:
         self.learnt_addresses = LearntAddresses(store, clock)
         self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
+        self.deleted_mail = DeletedMail(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -154,6 +157,7 @@ class House:
         self.config = config
         self.directory.default_domain = config.auth.default_domain.lower()
         self.directory.default_quota = config.limits.account_quota
+        self.storage.configure(config)
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
@@ -251,6 +255,7 @@ class House:
             extra={
                 "sendmail": sendmail.sendmail,
                 **Returning(self.store, self.clock).commands(),
+                **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
                     *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),
                     new_id=new_trace_id,
@@ -263,22 +268,20 @@ class House:
             },
         )
 
-    def _trust_commands(self) -> dict[str, Method]:
+    def _trust_commands(self) -> dict[str, Method | Stream]:
         """Commands on reports, keys, certificates, junk."""
-        reports, rejects, freezing = Reports(self.store), Rejects(self.store), Freezing(self.store)
+        reports = Reports(self.store)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
         return {
             **certificates.commands(),
-            "store.freeze": freezing.store_freeze,
-            "store.thaw": freezing.store_thaw,
+            **Freezing(self.store).commands(),
+            **Rejects(self.store).commands(),
             "reports.list": reports.reports_list,
             "reports.show": reports.reports_show,
             "reports.send": self.reports.reports_send,
             "domain.dkim": self.dkim_keys.domain_dkim,
             "domain.rotate": self.dkim_keys.dkim_rotate,
             "domain.forget-key": self.dkim_keys.dkim_remove,
-            "rejects.list": rejects.rejects_list,
-            "rejects.rescue": rejects.rejects_rescue,
             "spam.train": self.junk.desk.train,
             "spam.explain": self.junk.desk.explain,
             "account.held": self.junk.account_held,
@@ -291,14 +294,14 @@ class House:
         `jobs`: also what one node does for all.
         """
         counts = Duty(name="dmarc counts", run=self._care_for_counts, every=limits.TALLY_FLUSH)
-        waking = Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1)
         if not jobs:
             return (counts,)
         shared = (
-            Duty(name="dkim keys", run=self._care_for_keys),
+            Duty(name="dkim keys", run=lambda: self.dkim_keys.round()),  # noqa: PLW0108 - a reload makes it anew
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
-            waking,
+            Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),
+            Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1),
             Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )
         return (counts, *map(self._by_one_node, shared))
@@ -320,9 +323,6 @@ class House:
         settings = self.config.msgauth
         if settings.reports or settings.failure_reports or settings.tls_reports:
             await self.reports.round()
-
-    async def _care_for_keys(self) -> None:
-        await self.dkim_keys.round()  # of the configuration in force: a reload makes it anew
 
     def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
         facts = HouseFacts(

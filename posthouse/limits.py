@@ -155,6 +155,9 @@ ACME_ANSWER: Final = 30.0
 ACME_SIZE: Final = 1 * MB
 """Octets of one answer of the authority: a chain of certificates is some 10 KB."""
 
+ACME_STEP: Final = 600.0
+"""Seconds for one step of an order, all requests and waits of it together: longer than a slow authority needs."""
+
 ACME_PROOF: Final = 180.0
 """Seconds that the authority may take to look at all names; the same again to make the certificate."""
 
@@ -1669,6 +1672,12 @@ SOCKET_PATH: Final = 100
 
 IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
+
+DELETED_LISTED: Final = 1000
+"""Deleted messages listed, or brought back, at once: each costs one read of a header, a second in all."""
+
+DELETED_HEADER: Final = 16 * 1024
+"""Octets read of a deleted message to tell From and Subject: longer headers are cut."""
 
 REJECTS_LISTED: Final = 1000
 """Refused messages listed at once: each costs one read of a header, a second in all."""

@@ -38,7 +38,7 @@ class Paths(msgspec.Struct, frozen=True):
         if config.tls.certificate is not None and config.tls.key is not None:
             return Pair(certificate=config.tls.certificate, key=config.tls.key, own=True)
         pair = self.acme.pair
-        if config.tls.acme.directory and self.acme.leaf() is not None:
+        if config.tls.acme.directory and self.acme.usable():
             return Pair(certificate=pair, key=pair, own=True)
         certificate, key = self.self_made
         return Pair(certificate=certificate, key=key, own=False)

@@ -13,17 +13,23 @@ if TYPE_CHECKING:
     from posthouse.places import Paths
 
 
+def plain(name: str) -> str:
+    """A name as certificates have it."""
+    return name.lower().rstrip(".")
+
+
 def make_renewal(house: House, paths: Paths) -> Renewal:
     """It goes on over reloads, so what it works with is asked for each time."""
 
     async def wanted() -> Wanted:
         household, settings = house.household, house.config.tls.acme
-        served = house.listening or household.ports()
+        listen = house.config.listen
+        served = house.listening or {name for name in listen.__struct_fields__ if getattr(listen, name)}
         # Below a domain we answer over HTTPS only.
         domains = await house.store.domains() if "https" in served else ()
         return Wanted(
             hostname=household.hostname,
-            others=tuple(filter(None, (household.public_name, *settings.names))),
+            others=tuple(filter(None, (household.public_name, *map(plain, settings.names)))),
             domains=tuple(each.name for each in domains if each.kind is DomainKind.LOCAL),
             unprovable="" if "http" in served else "listen.http is not served: the authority looks there",
         )

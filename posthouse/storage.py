@@ -11,8 +11,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,6 +26,7 @@ from posthouse.store.derive import derive
 from posthouse.store.host_facts import HostFacts
 from posthouse.store.interface import Store
 from posthouse.store.keeper import Keeper
+from posthouse.store.memory.store import LiveStore
 from posthouse.store.remote.server import StoreServer
 from posthouse.store.sqlite.lock import StoreLock
 from posthouse.store.sqlite.searching import text_search
@@ -72,6 +74,8 @@ class Storage(msgspec.Struct, kw_only=True):
     """Makes backups and verifies; None: another process of this machine does."""
     workers: StoreServer | None = None
     """Serves the store to worker processes of this machine; None: there are none."""
+    configure: Callable[[Config], None] = lambda _config: None
+    """Told each configuration; a store that another process has open is told by that one."""
     leave: Callable[[], None] = lambda: None
     """Called after the store was closed."""
 
@@ -97,14 +101,23 @@ async def open_storage(
         config.data / config.store.blobs.removeprefix("packs:"),
         derive=derive,
         search=text_search(config.data / "search.db") if serving else None,
-        default_quota=config.limits.account_quota,
         now=now,
     )
     secret = _own_secret(config.data)
     workers = StoreServer(store, secret) if serving and config.workers > 1 else None
     return Storage(
-        store=store, secret=secret, locks=LocalLocks(), gossip=workers, workers=workers, keeper=store
+        store=store,
+        secret=secret,
+        locks=LocalLocks(),
+        gossip=workers,
+        workers=workers,
+        keeper=store,
+        configure=partial(_configure, store),
     )
+
+
+def _configure(store: LiveStore[Any], config: Config) -> None:
+    store.configure(default_quota=config.limits.account_quota, keep_deleted=config.store.deleted > 0)
 
 
 def _own_secret(data: Path) -> bytes:
@@ -144,9 +157,7 @@ async def _open_cluster(
             lock.release()
 
     try:
-        store = await PostgresStore.open(
-            place, derive=derive, default_quota=config.limits.account_quota, now=now
-        )
+        store = await PostgresStore.open(place, derive=derive, now=now)
     except ValueError as fault:
         leave()
         raise ConfigError(f"store: {fault}") from fault
@@ -162,6 +173,7 @@ async def _open_cluster(
         probe_objects=store.probe_objects,
         may_do=store.maildrop_locks().take_duty,
         hosts=store.hosts,
+        configure=partial(_configure, store),
         leave=leave,
         keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping", store.mend),
     )

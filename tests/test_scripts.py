@@ -12,6 +12,7 @@ import pytest
 from tests.house import PASSWORDS, TestHouse
 from tests.run_script import Client, Player, Script, parse
 
+pytestmark = pytest.mark.long
 SCRIPTS = sorted((Path(__file__).parent / "scripts").rglob("*.txt"))
 
 

@@ -245,6 +245,18 @@ def read_size(_: click.Context, __: click.Parameter, value: str | None) -> int |
         raise click.BadParameter(str(fault)) from fault
 
 
+def read_duration(_: click.Context, __: click.Parameter, value: str | None) -> float:
+    """An option's duration, as "3d", in seconds; 0: not given."""
+    from posthouse.units import duration
+
+    if value is None:
+        return 0.0
+    try:
+        return duration(value)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault)) from fault
+
+
 def yes(value: bool) -> str:
     """`yes`, or nothing."""
     return "yes" if value else ""

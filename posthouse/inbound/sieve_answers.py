@@ -21,8 +21,11 @@ from posthouse.sieve.questions import (
 from posthouse.sieve.tables import Script
 from posthouse.store import metadata
 from posthouse.store.judgement import Memo, PutMemo
+from posthouse.store.model import Account
 
 _SEEN: Final = "SieveSeen"
+_ADMIN: Final = "/shared/admin"
+"""RFC 5464 §6.2.2: how the administrator is reached."""
 
 
 class TooManyQuestions(Exception):
@@ -33,12 +36,13 @@ class Answers:
     """The answers to one run."""
 
     def __init__(
-        self, means: Means, scripts: SieveScripts[Script], mailboxes: Mailboxes, account_id: int
+        self, means: Means, scripts: SieveScripts[Script], mailboxes: Mailboxes, account: Account
     ) -> None:
         self._means = means
         self._scripts = scripts
         self._mailboxes = mailboxes
-        self._account_id = account_id
+        self._account_id = account.account_id
+        self._domain = account.address.rpartition("@")[2]
         self._left = SIEVE_QUESTIONS
 
     async def to(self, question: Question) -> object:
@@ -74,7 +78,10 @@ class Answers:
         )
 
     async def _annotation(self, question: Metadata) -> str | None:
+        """As GETMETADATA tells its owner (RFC 5490 §3.3, §4.1)."""
         number = metadata.ACCOUNT_WIDE
+        if not question.mailbox and question.name.lower() == _ADMIN:
+            return f"mailto:postmaster@{self._domain}"
         if question.mailbox:
             mailbox = await self._mailboxes.named(question.mailbox)
             if mailbox is None:

@@ -77,7 +77,7 @@ class Sieving:
         if passage.place is not Place.INBOX and not await self.sees_junk(number):
             return None
         mailboxes = Mailboxes(self._means.store, number)
-        answers = Answers(self._means, self._scripts, mailboxes, number)
+        answers = Answers(self._means, self._scripts, mailboxes, passage.box.account)
         whole = False
         outcome: Outcome | None = None
         script: Script | None = None

@@ -128,8 +128,11 @@ KNOWN: Final = frozenset(
 """What `using` may name."""
 
 
-def ours(*, admin: bool) -> dict[str, dict[str, Any]]:
-    """Our own capabilities that an account has (docs/jmap-extensions.md), and contacts (RFC 9610 §1.5.1)."""
+def ours(*, admin: bool, deleted_kept: float) -> dict[str, dict[str, Any]]:
+    """Our own capabilities that an account has (docs/jmap-extensions.md), and contacts (RFC 9610 §1.5.1).
+
+    `deleted_kept`: seconds for which deleted mail can be brought back.
+    """
     contacts = {"maxAddressBooksPerCard": limits.ADDRESS_BOOKS, "mayCreateAddressBook": True}
-    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: {}}
+    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: {"deletedKept": int(deleted_kept)}}
     return own | {ADMIN: {}} if admin else own

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.deleted_mail import DeletedMail
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.security import Security
 from posthouse.accounts.shared_mailboxes import granted
@@ -69,6 +70,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     message_size: int
     outbox: Outbox
     learnt_addresses: LearntAddresses
+    deleted_mail: DeletedMail
     sieve_scripts: SieveScripts[Any]
     resolver: Resolver
     unsubscribe: Callable[[str], Awaitable[int | None]]
@@ -77,6 +79,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The public key of Web Push (RFC 9749)."""
     push_wanted: Callable[[int], None] = lambda account_id: None
     """Told which account's push subscriptions have changed."""
+    deleted_kept: float = 0.0
+    """Seconds for which deleted mail can be brought back."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 

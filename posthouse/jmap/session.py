@@ -65,7 +65,9 @@ async def session_object(services: Services, account: Account, base: str) -> Ses
 
 def own_account(services: Services, account: Account) -> AccountObject:
     """One's own account."""
-    own = capabilities.of_account(services.message_size) | capabilities.ours(admin=account.admin)
+    own = capabilities.of_account(services.message_size) | capabilities.ours(
+        admin=account.admin, deleted_kept=services.deleted_kept
+    )
     principals = {
         capabilities.PRINCIPALS: {"currentUserPrincipalId": ids.encode(ids.PRINCIPAL, account.account_id)}
     }

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,11 +20,13 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from posthouse import limits
 from posthouse.config import ConfigError
 from posthouse.errors import NotFound
 from posthouse.net.certificates import ensure_pair, names_of
 from posthouse.net.tls import server_context
 from posthouse.operations.acme.renewal import Plan, Renewal, Standing
+from posthouse.operations.administration import Method, Stream
 
 log: Final = logging.getLogger(__name__)
 
@@ -68,6 +70,12 @@ def pair_to_show(certificate: Path, key: Path, names: tuple[str, ...]) -> ssl.SS
     return load_pair(certificate, key)
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """A sign that something long goes on."""
+
+    done: bool
+
+
 class Certificates:
     """Commands on certificates."""
 
@@ -78,7 +86,7 @@ class Certificates:
         self._renewal = renewal
         self._now = now
 
-    def commands(self) -> dict[str, Callable[..., Awaitable[object]]]:
+    def commands(self) -> dict[str, Method | Stream]:
         """By their names."""
         return {
             "certificate.show": self.certificate_show,
@@ -94,9 +102,16 @@ class Certificates:
         """What would be ordered now. Conflict: no authority is configured."""
         return await self._renewal.plan()
 
-    async def certificate_renew(self, *, new_key: bool = False) -> None:
-        """Order one now. Conflict: it cannot be done here; Temporary: it failed."""
-        await self._renewal.renew(new_key=new_key)
+    async def certificate_renew(self, *, new_key: bool = False) -> AsyncIterator[Progress]:
+        """Order one now, and say from time to time that it goes on. Conflict: it cannot be done here; Temporary."""
+        renewing = asyncio.ensure_future(self._renewal.renew(new_key=new_key))
+        try:
+            while not renewing.done():
+                await asyncio.wait({renewing}, timeout=limits.CONTROL_IDLE / 4)
+                yield Progress(done=renewing.done())
+            await renewing
+        finally:
+            renewing.cancel()  # whoever asked is gone; an order under way is gone on with
 
     def _read(self) -> CertificateRow:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posthouse.operations.administration import Method
 from posthouse.store.interface import Store
 from posthouse.store.sqlite.store import SqliteStore
 
@@ -11,6 +12,10 @@ class Freezing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def commands(self) -> dict[str, Method]:
+        """By their names."""
+        return {"store.freeze": self.store_freeze, "store.thaw": self.store_thaw}
 
     async def store_freeze(self) -> bool:
         """Refuse all changes; False: this store is moved another way."""

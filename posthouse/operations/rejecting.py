@@ -14,6 +14,7 @@ from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
 from posthouse.errors import NotFound
 from posthouse.message.headers import Headers
+from posthouse.operations.administration import Method
 from posthouse.ranges import Ranges
 from posthouse.store.interface import MoveEmails, Store
 from posthouse.store.judgement import REJECTS
@@ -45,6 +46,10 @@ class Rejects:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def commands(self) -> dict[str, Method]:
+        """By their names."""
+        return {"rejects.list": self.rejects_list, "rejects.rescue": self.rejects_rescue}
 
     async def rejects_list(self, *, address: str = "", limit: int = 200) -> list[RejectRow]:
         """What was refused and kept, for one account or all, the newest first. NotFound; ValueError."""

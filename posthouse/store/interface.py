@@ -17,6 +17,7 @@ from posthouse.ranges import Ranges
 from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, Passage, States, Upload
 from posthouse.store.account_operations import AddUpload, PruneUploads, PutItem, RemoveItem, RemoveUpload
 from posthouse.store.credentials import CredentialStore
+from posthouse.store.deleted import DeletedMail
 from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import (
@@ -140,7 +141,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(TrustStore, Judgements, CredentialStore, Protocol):
+class Store(TrustStore, Judgements, CredentialStore, DeletedMail, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing

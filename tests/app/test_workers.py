@@ -154,6 +154,23 @@ def test_what_is_moved_to_junk_is_known_to_every_worker_at_once(house: Served) -
         await_that(judged, house)
 
 
+def test_what_a_worker_sends_on_comes_back_by_every_other(house: Served) -> None:
+    house.fine("alias", "add", "away@north.test", "pal@[127.0.0.9]")
+    made = set()
+    for sender in ("jo@far.test", f"{'x' * 60}@far.test") * 2:
+        with smtplib.SMTP("127.0.0.1", house.port("smtp"), timeout=20) as client:
+            client.sendmail(sender, ["away@north.test"], TEXT.format("on", "on", "its way"))
+        log = house.json("message", "log", sender)
+        made |= {line["detail"].split()[-1] for line in log[0]["events"] if line["kind"] == "rewritten"}
+    assert len(made) == 2
+    for address in (*made, *made, *made):
+        with smtplib.SMTP("127.0.0.1", house.port("smtp")) as client:
+            client.ehlo("far.test")
+            client.mail("")
+            assert client.rcpt(address)[0] == 250
+            assert client.rcpt(address.replace("=", "=a", 1))[0] == 550
+
+
 def test_new_limits_reach_the_workers(house: Served) -> None:
     house.configure(extra="workers = 2", more='[limits]\nmessage_size = "1MB"\n')
     before = house.log.count("app reloaded")

@@ -65,9 +65,10 @@ class PostgresEngine:
 
     def __init__(self, url: str, folder: Path, **place: Any) -> None:
         self.place = Place(url=url, folder=folder, check_clock=False, **place)
+        self.settings: dict[str, Any] = {}
 
     async def open(self) -> PostgresStore:
-        self.store = await PostgresStore.open(self.place, derive=derive, now=lambda: NOW)
+        self.store = await PostgresStore.open(self.place, derive=derive, now=lambda: NOW, **self.settings)
         return self.store
 
     async def reopen(self) -> PostgresStore:

@@ -92,7 +92,7 @@ class Database:
         who = unprivileged()
         if who:
             os.chown(self.folder, who["user"], who["group"])
-        self._run(
+        self._run_unprivileged(
             "initdb",
             "-D",
             str(self.data),
@@ -154,13 +154,13 @@ class Database:
         who = unprivileged()
         if who:
             os.chown(self.folder, who["user"], who["group"])
-        self._run("pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast",
-                  "-h", primary.host, "-p", str(primary.port), "-U", "posthouse")  # fmt: skip
+        self._run_unprivileged("pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast",
+                               "-h", primary.host, "-p", str(primary.port), "-U", "posthouse")  # fmt: skip
         self.start()
 
     def promote(self) -> None:
         """The primary is gone: take writes. It waits for no standby of its own."""
-        self._run("pg_ctl", "promote", "-D", str(self.data), "-w")
+        self._run_unprivileged("pg_ctl", "promote", "-D", str(self.data), "-w")
         self.sql("ALTER SYSTEM RESET synchronous_standby_names")
         self.sql("SELECT pg_reload_conf()")
 
@@ -203,14 +203,18 @@ class Database:
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def _run_unprivileged(self, program: str, *arguments: str) -> str:
+        return self._run(program, *arguments, **unprivileged())
+
+    def _run(self, program: str, *arguments: str, **who: Any) -> str:
+        """By default as we are: to become another user costs a copy of this process's tables of memory."""
         done = subprocess.run(
             [str(self.programs / program), *arguments],
             capture_output=True,
             text=True,
             check=False,
             cwd="/",
-            **unprivileged(),
+            **who,
         )
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr[-2000:]}")

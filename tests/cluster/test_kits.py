@@ -13,6 +13,7 @@ from tests.kits.changes import (
     UploadKit,
 )
 from tests.kits.credentials import CredentialKit
+from tests.kits.deleted import DeletedKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.metadata import MetadataKit
@@ -55,6 +56,10 @@ class TestQueue(QueueKit):
 
 
 class TestJudgements(JudgementKit):
+    pass
+
+
+class TestDeleted(DeletedKit):
     pass
 
 

@@ -54,7 +54,8 @@ HOUSEKEEPING = {
 }
 JOBS = (
     r"SELECT account_id, email_id FROM (new_email|garbage_email) ORDER BY account_id",
-    r"SELECT account_id, mailbox_id, modseq FROM doomed_mailbox",
+    r"SELECT \* FROM doomed_mailbox",
+    r"SELECT DISTINCT account_id FROM deleted_email WHERE deleted_at",
     r"SELECT DISTINCT object FROM blob WHERE object",
     r"SELECT account_id, blob_id FROM pack WHERE living",
 )

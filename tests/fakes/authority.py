@@ -89,7 +89,7 @@ class FakeAuthority:
         path = handler.path
         self.asked.append((path, payload))
         answer = self.answers.get(path)
-        status, fields, value = answer(payload) if answer is not None else self._usual(path, payload)
+        status, fields, value = answer(payload) if answer is not None else self.usual(path, payload)
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         handler.send_response(status)
         kind = "application/problem+json" if status >= 400 else "application/json"
@@ -103,7 +103,8 @@ class FakeAuthority:
         except OSError:
             pass  # it has heard enough
 
-    def _usual(self, path: str, payload: Any) -> Reply:
+    def usual(self, path: str, payload: Any) -> Reply:
+        """What it says when the test says nothing."""
         order = {
             "status": "ready",
             "finalize": f"{self.url}/finalize",

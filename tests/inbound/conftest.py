@@ -1,4 +1,4 @@
-"""The small house as a fixture."""
+"""The small house and the office as fixtures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest_asyncio
 
+from posthouse.config import Junk, MsgAuth
+from tests.house import TestHouse
+from tests.inbound.office import Office
 from tests.inbound.small_house import SmallHouse
 
 
@@ -16,3 +19,11 @@ async def house(tmp_path: Path) -> AsyncIterator[SmallHouse]:
     made = await SmallHouse.open(tmp_path)
     yield made
     await made.close()
+
+
+@pytest_asyncio.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    """Without DNS: who sends is not asked."""
+    house = await TestHouse.open(tmp_path, msgauth=MsgAuth(verify="off"), junk=Junk(filter="off"))
+    yield Office(house)
+    await house.close()

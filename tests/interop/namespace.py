@@ -125,11 +125,12 @@ def reachable(folder: Path) -> None:
 def free_port() -> int:
     """A port that nobody listens on now, and that the system gives to no connection while a server is restarted.
 
-    Never the same one twice; of two workers each has its own half.
+    Never the same one twice; of several workers each has its own share.
     """
-    first = PORTS[0] + os.environ.get("PYTEST_XDIST_WORKER", "").endswith("1")
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = random.randrange(first, PORTS[1], 2)
+        port = random.randrange(PORTS[0] + worker, PORTS[1], workers)
         if port in _given:
             continue
         with socket.socket() as probe, contextlib.suppress(OSError):

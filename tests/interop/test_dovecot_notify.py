@@ -6,10 +6,12 @@ What they say of counts, names, subscriptions and the selected mailbox is compar
 
 from __future__ import annotations
 
+import copy
 import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,7 +19,7 @@ from tests.interop.dovecot import PASSWORD, USER, Dovecot
 from tests.interop.local import ACCOUNTS, LocalHouse
 
 pytestmark = [pytest.mark.slow]
-ALICE = next(iter(ACCOUNTS))
+ALICE, BOB = ACCOUNTS
 NEWS = "Subject: news\r\n\r\n!\r\n"
 QUIET = 1.5
 """Seconds without a line after which nothing more is expected: Dovecot gathers changes for half a second."""
@@ -105,7 +107,7 @@ class Believer:
         used = {name: counts for name, counts in self.counts.items() if counts.get("UIDNEXT", 1) > 1}
         ours = {name: counts for name, counts in used.items() if name.startswith("x")}
         names = {name: subscribed for name, subscribed in self.names.items() if name.startswith("x")}
-        return ours, names, self.messages
+        return copy.deepcopy((ours, names, self.messages))
 
     def close(self) -> None:
         self._socket.close()
@@ -147,9 +149,10 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("selected", ["selected", "selected-delayed"])
-def test_both_tell_the_same(pairs: list[tuple[Believer, Believer]], selected: str) -> None:
-    for told, other in pairs:
+def walk(port: int, user: str, password: str, selected: str) -> list[object]:
+    """What is believed after each step at one server."""
+    told, other = Believer(port, user, password, notes=True), Believer(port, user, password, notes=False)
+    try:
         for name in ("xa", "xb"):
             assert other.ask(f"CREATE {name}").startswith("OK")
         assert told.ask("SELECT INBOX").startswith("OK")
@@ -158,15 +161,34 @@ def test_both_tell_the_same(pairs: list[tuple[Believer, Believer]], selected: st
         assert told.ask(wish).startswith("OK")
         told.listen()  # Dovecot tells some once more
         told.names.clear()
-    for step in STEPS:
-        for told, other in pairs:
+        states = []
+        for step in STEPS:
             assert other.ask(step).startswith("OK"), step
             if step is not RENAME:  # of which Dovecot hears with the next change only
                 told.listen()
             if selected == "selected-delayed":
                 assert told.ask("NOOP").startswith("OK")
-        theirs, ours = (told.state() for told, _ in pairs)
-        assert ours == theirs or step is RENAME, step
+            states.append(told.state())
+        return states
+    finally:
+        told.close()
+        other.close()
+
+
+def test_both_tell_the_same(dovecot: Dovecot, house: LocalHouse) -> None:
+    """With both wishes at once, each on an account of its own: the steps are mostly waiting for silence."""
+    wishes = {"selected": (USER, ALICE), "selected-delayed": ("ben", BOB)}
+    with ThreadPoolExecutor(2 * len(wishes)) as threads:
+        walks = {
+            wish: (
+                threads.submit(walk, dovecot.port, there, PASSWORD, wish),
+                threads.submit(walk, house.ports["imap"], here, ACCOUNTS[here], wish),
+            )
+            for wish, (there, here) in wishes.items()
+        }
+    for wish, (there, here) in walks.items():
+        for step, theirs, ours in zip(STEPS, there.result(), here.result(), strict=True):
+            assert ours == theirs or step is RENAME, (wish, step)
 
 
 REFUSED = (

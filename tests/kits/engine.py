@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from posthouse.ranges import Ranges
 from posthouse.store.interface import AddAccount, Added, AddEmail, PutDomain, SetFlags, Store
@@ -15,6 +15,8 @@ class EngineUnderTest(Protocol):
     """One store that a test may close and open again. `store` is the open one."""
 
     store: Store
+    settings: dict[str, Any]
+    """For `open`, beside the place."""
 
     async def reopen(self) -> Store:
         """Close (cleanly) and open again."""

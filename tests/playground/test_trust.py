@@ -11,6 +11,8 @@ from email.message import Message
 
 import pytest
 
+from posthouse.inbound.tally import DAY
+from posthouse.limits import REPORT_SETTLED
 from posthouse.msgauth.authres import AuthResults, parse_authres
 from posthouse.playground import Playground
 from tests.playground.conftest import inbox, submit
@@ -112,6 +114,7 @@ async def test_a_forgery_is_suspected_as_its_domain_asks_and_reported(net: Playg
     assert results(email.message_from_string(suspected))["dmarc"] == "fail"
     await asyncio.to_thread(submit, net, ALICE, CAROL)
     await arrived(net, 1)
+    await net.advance(DAY + REPORT_SETTLED)
     await net.host("mx.south.test").command("reports", "send")
 
     async def reported() -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "posthouse").rglob("*.py"))
 LINES = 400
@@ -31,20 +33,26 @@ def test_no_drawer_for_odds_and_ends() -> None:
     assert [relative(path) for path in MODULES if path.stem in drawers] == []
 
 
-def test_every_module_says_what_it_is() -> None:
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Every module as syntax, read once for all tests."""
+    return {path: ast.parse(path.read_text()) for path in MODULES}
+
+
+def test_every_module_says_what_it_is(trees: dict[Path, ast.Module]) -> None:
     silent = [
         relative(path)
-        for path in MODULES
-        if (text := path.read_text()).strip() and not ast.get_docstring(ast.parse(text))
+        for path, tree in trees.items()
+        if path.read_text().strip() and not ast.get_docstring(tree)
     ]
     assert silent == []
 
 
-def test_functions_are_short() -> None:
+def test_functions_are_short(trees: dict[Path, ast.Module]) -> None:
     long = [
         f"{relative(path)}:{node.lineno}: {node.name} has {lines} lines"
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
         if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES
     ]

@@ -21,6 +21,7 @@ from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.model import FLAGGED
 from posthouse.store.sqlite import SqliteStore, snapshots
 from posthouse.store.sqlite.segments import digest_of, frames
+from tests.machine import slowness
 from tests.store.conftest import derive
 from tests.store.killed import ADDRESS, body
 
@@ -68,7 +69,7 @@ def run_and_kill(folder: Path, seed: int, seconds: float) -> list[bytes]:
     out = process.stdout
     reader = threading.Thread(target=lambda: lines.extend(out))
     reader.start()
-    time.sleep(seconds)  # the random instant
+    time.sleep(seconds * slowness())  # the random instant; a busy machine has as much done until then
     process.send_signal(signal.SIGKILL)
     process.wait()
     reader.join()

@@ -167,7 +167,9 @@ class Authority:
         for each in asked:
             while each.body.status == messages.STATUS_PENDING:
                 if time.monotonic() > deadline:
-                    raise AcmeFault(f"the authority did not look at {each.body.identifier.value} in time")
+                    raise AcmeFault(
+                        f"the authority did not look at {each.body.identifier.value} in time", gone=True
+                    )
                 self._pause()
                 each = self._authorization(each.uri)
             if each.body.status != messages.STATUS_VALID:
@@ -227,7 +229,7 @@ class Authority:
         except requests.RequestException as fault:
             raise AcmeFault(f"the authority cannot be reached: {_reason(fault)}") from fault
         except errors.TimeoutError as fault:
-            raise AcmeFault("the authority did not make the certificate in time") from fault
+            raise AcmeFault("the authority did not make the certificate in time", gone=True) from fault
         except (errors.Error, JoseError, KeyError, ValueError, OSError) as fault:
             raise AcmeFault(
                 f"the authority's answer cannot be used: {type(fault).__name__}: {fault}"

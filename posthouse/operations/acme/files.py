@@ -80,6 +80,17 @@ class AcmeFiles:
         except (OSError, ValueError):
             return None
 
+    def usable(self) -> bool:
+        """Whether there is a pair that TLS can use."""
+        if not self.pair.exists():
+            return False
+        try:
+            server_context(self.pair, self.pair)
+        except (OSError, ValueError) as fault:
+            log.error("acme pair=%s cannot be used: %s", self.pair, fault)
+            return False
+        return True
+
     def key(self, before: Path) -> bytes:
         """The key to go on with (PEM): of the pair in use, else that of `before`, else a new one.
 

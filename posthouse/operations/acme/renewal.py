@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from cryptography import x509
 
+from posthouse import limits
 from posthouse.config import Acme
 from posthouse.errors import Conflict, PosthouseError
 from posthouse.net.certificates import names_of
@@ -92,8 +93,8 @@ class Renewal:
         async with self._lock:
             try:
                 await self._look(by_hand=False, new_key=False)
-            except PosthouseError as fault:
-                log.warning("acme directory=%s fault=%s", self.settings.directory, fault.public)
+            except PosthouseError:
+                pass  # it is kept and logged
 
     async def renew(self, *, new_key: bool = False) -> None:
         """Order now, whatever is due: names that rested too. Conflict: it cannot be done here; AcmeFault."""
@@ -160,7 +161,8 @@ class Renewal:
     async def _look(self, *, by_hand: bool, new_key: bool) -> None:
         directory = self.settings.directory
         state, held, leaf = await asyncio.to_thread(self._kept, directory)
-        if not by_hand and self._now() < state.try_at:
+        # A time further off than any pause comes from a clock that was wrong.
+        if not by_hand and 0 < state.try_at - self._now() <= limits.ACME_TOLD_MOST:
             return
         chosen = await self._choose(state, held, by_hand=by_hand)
         run = Run(self._around(), state, leaf)
@@ -172,6 +174,7 @@ class Renewal:
                 await run.ask_when(leaf)
             due = "by hand" if by_hand else self._why_due(run.state, held, chosen)
             if not due and not run.state.order:
+                await run.fine()
                 return
             await run.order(chosen, due, new_key=new_key)
         except PosthouseError as fault:

@@ -85,11 +85,17 @@ class Run:
         """Remember a failure, and when to try again."""
         told = getattr(fault, "retry_after", 0.0)
         now, text = self._now(), fault.public[: limits.ACME_FAULT]
+        if text != self.state.fault:
+            log.warning("acme directory=%s fault=%s", self._directory, text)
         if isinstance(fault, Conflict):  # the authority was not asked: look again at the next round
             await self.keep(fault=text, fault_at=now)
             return
         failures = self.state.failures + 1
         await self.keep(failures=failures, fault=text, fault_at=now, try_at=now + pause(failures, told=told))
+
+    async def fine(self) -> None:
+        """Nothing is due: whatever failed before is over."""
+        await self.keep(failures=0, fault="", fault_at=0, try_at=0)
 
     async def ask_when(self, leaf: x509.Certificate) -> None:
         """Ask for the suggested time of renewal when it is time to ask (RFC 9773 §4.2)."""

@@ -10,11 +10,17 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from posthouse import limits
+from posthouse.operations.acme.faults import AcmeFault
+
 T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Let something that blocks for long run beside us. Its thread keeps nobody from ending."""
+    """Let something that blocks for long run beside us, ACME_STEP seconds at most (AcmeFault).
+
+    Its thread keeps nobody from ending.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -38,4 +44,8 @@ async def in_thread(work: Callable[[], T]) -> T:
             pass  # the loop has ended, and nobody waits
 
     threading.Thread(target=run, name="acme", daemon=True).start()
-    return await done
+    try:
+        async with asyncio.timeout(limits.ACME_STEP):
+            return await done
+    except TimeoutError:
+        raise AcmeFault("the authority kept us waiting") from None

@@ -104,6 +104,10 @@ class EmailsSwept(Change):
     email_ids: list[int]
 
 
+class RemainsCame(Change):
+    """There is something for the sweeper."""
+
+
 class PeopleChanged(Change):
     """Domains, accounts, aliases or what logs people in changed."""
 

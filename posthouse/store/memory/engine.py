@@ -59,6 +59,10 @@ class Engine(Protocol[Rdr]):
         """Hand operations to the writer as one commit; the results, once durable."""
         ...
 
+    def configure(self, *, default_quota: int, keep_deleted: bool) -> None:
+        """As `LiveStore.configure`."""
+        ...
+
     def keep(self, computed: list[NewDerived], /) -> None:
         """Write derived values that a reader had to compute, some time."""
         ...

@@ -160,6 +160,8 @@ class Live:
             told.queue = True
         elif isinstance(change, changes.LessonsCame):
             told.lessons = True
+        elif isinstance(change, changes.RemainsCame):
+            told.went = True
 
     def _keep(self, change: changes.ContentKept) -> None:
         self.places.put((change.account_id, change.email_id), change.stored)

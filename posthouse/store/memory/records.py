@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from posthouse.store.account_model import EmailChange, Item, ItemChange, MailboxGone, Passage, Upload
+from posthouse.store.deleted import DeletedEmail
 from posthouse.store.memory.engine import Rdr
 from posthouse.store.memory.readers import Readers
 from posthouse.store.model import Suppression
-from posthouse.store.sql import account_reads, shared, suppressions, transfers, trust
+from posthouse.store.sql import account_reads, deleted, shared, suppressions, transfers, trust
 from posthouse.store.sql.database import Database
 from posthouse.store.trust import DkimKey, DmarcTally, Mute, Report
 
@@ -76,6 +77,20 @@ class Records(Generic[Rdr]):
         if addresses is None:
             return await self._of_rows(suppressions.read_all, limit)
         return await self._of_rows(suppressions.read_some, addresses)
+
+    # --- deleted mail --------------------------------------------------------------------------------------
+
+    async def deleted(self, account_id: int, limit: int, since: int = 0) -> list[DeletedEmail]:
+        """What can be brought back, of what was deleted at or after a time; the latest first."""
+        return await self._of_rows(deleted.latest, account_id, limit, since)
+
+    async def deleted_emails(self, account_id: int, email_ids: Sequence[int]) -> list[DeletedEmail]:
+        """Those of these emails that can be brought back."""
+        return await self._of_rows(deleted.these, account_id, email_ids)
+
+    async def accounts_with_deleted(self, before: int) -> list[int]:
+        """Accounts that have emails which were deleted before a time."""
+        return await self._of_rows(deleted.accounts, before)
 
     # --- trust ---------------------------------------------------------------------------------------------
 

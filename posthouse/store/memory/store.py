@@ -61,6 +61,10 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
         """Wait until upkeep that is due is done: sweeping, deriving, packing (tests, and before a backup)."""
         await self._parts.settle()
 
+    def configure(self, *, default_quota: int, keep_deleted: bool) -> None:
+        """From the next commit on: the quota of accounts without their own; whether deleted mail is kept for a time."""
+        self._parts.configure(default_quota=default_quota, keep_deleted=keep_deleted)
+
     # --- writing -----------------------------------------------------------------------------------------
 
     async def apply(self, op: Op[R]) -> R:

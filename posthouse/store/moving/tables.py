@@ -24,7 +24,7 @@ MADE: Final = frozenset({"mailbox", "account_state", "blob", "blob_share"})
 """Tables that each side writes in its own way."""
 LEFT: Final = {
     "sqlite": frozenset({"note", "schema_version", "sequence", "segment", "queue_destination"}),
-    "both": frozenset({"mailbox_snapshot", "garbage_email", "moving", "flag_log"}),
+    "both": frozenset({"mailbox_snapshot", "garbage_email", "deleted_email", "moving", "flag_log"}),
     "postgres": frozenset(
         {
             "new_email",

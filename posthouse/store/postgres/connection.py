@@ -58,6 +58,8 @@ _SERVER_LIMITS: Final = (
     f"; SET LOCAL idle_in_transaction_session_timeout = {int(limits.DATABASE_TIMEOUT * 1000)}"
     f"; SET LOCAL lock_timeout = {int(limits.DATABASE_TIMEOUT * 700)}"
 )
+DELETED_SINCE: Final = 17
+"""The schema from which on deleted mail can be brought back."""
 UNAVAILABLE: Final = "The mail store is not available at the moment."
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
 
@@ -84,6 +86,8 @@ class Server:
         """Whether one statement may write to several tables; engines that distribute tables cannot always do it."""
         self.logs_flags = False
         """Whether large flag changes may be logged: all nodes alive read the log, and no older one can start."""
+        self.schema = 0
+        """The schema that the database had when it was last looked at."""
         self.refuse_until = 0.0
         self._lock = threading.Lock()
 
@@ -142,6 +146,11 @@ class Connection:
     def logs_flags(self) -> bool:
         """Whether large flag changes may be logged (`Server.logs_flags`)."""
         return self._server.logs_flags
+
+    @property
+    def remembers_deleted(self) -> bool:
+        """Whether the schema has a place for mail that can be brought back."""
+        return self._server.schema >= DELETED_SINCE
 
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /

@@ -122,7 +122,7 @@ class Engine:
     def _prepare(self) -> None:
         db = Connection(self.server)
         try:
-            migrate(db)
+            self.server.schema = migrate(db)
             db.fetch(
                 "INSERT INTO commit_mark VALUES ($1, 0, $3), ($2, 0, $3)",
                 self.name,
@@ -211,6 +211,10 @@ class Engine:
 
     # --- commits -----------------------------------------------------------------------------------------
 
+    def configure(self, *, default_quota: int, keep_deleted: bool) -> None:
+        """As `LiveStore.configure`."""
+        self._settings.default_quota, self._settings.keep_deleted = default_quota, keep_deleted
+
     def submit(self, work: tuple[Work, ...]) -> asyncio.Future[list[Any]]:
         """Hand operations to the writer as one commit; the results, once durable.
 
@@ -295,6 +299,7 @@ class Engine:
             log.warning("a node is alive that does not read logged flag changes: they are settled")
             self._settler.wake()
         self.server.logs_flags = may_log
+        self.server.schema = present
         if any(step > present and lowest >= needed for step, needed in WAITS.items()):
             self._begin(asyncio.to_thread(self._migrate))
 

@@ -40,22 +40,23 @@ def steps() -> dict[int, str]:
     }
 
 
-def migrate(db: Connection, known: dict[int, str] | None = None) -> None:
-    """Apply what is missing and need not wait. StoreUnavailable for a database that is too new, or goes away.
+def migrate(db: Connection, known: dict[int, str] | None = None) -> int:
+    """Apply what is missing and need not wait; the schema then.
 
-    A step that looks through a large table takes its time, and so do the nodes that wait for whoever takes it.
+    StoreUnavailable for a database that is too new, or goes away. A step that looks through a large table takes its
+    time, and so do the nodes that wait for whoever takes it.
     """
     known = steps() if known is None else known
     db.patience = limits.MIGRATION_TIMEOUT
     try:
-        _bring_on(db, known)
+        return _bring_on(db, known)
     except TransactionLost as fault:
         raise StoreUnavailable("The schema cannot be brought on: the database broke off.") from fault
     finally:
         db.patience = None
 
 
-def _bring_on(db: Connection, known: dict[int, str]) -> None:
+def _bring_on(db: Connection, known: dict[int, str]) -> int:
     newest = max(known)
     db.begin()
     try:
@@ -74,7 +75,9 @@ def _bring_on(db: Connection, known: dict[int, str]) -> None:
             log.info("schema %d", number)
             db.script(known[number])
             db.rows("INSERT INTO schema_version VALUES (?, now())", (number,))
+            present = number
     except BaseException:
         db.rollback()
         raise
     db.commit()
+    return int(present)

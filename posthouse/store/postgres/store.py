@@ -36,10 +36,12 @@ class PostgresStore(LiveStore[Reader]):
         *,
         derive: Derive,
         default_quota: int = 0,
+        keep_deleted: bool = False,
         now: Callable[[], float] = time.time,
     ) -> Self:
         """Open a cluster's store, or make it in an empty database. As `SqliteStore.open`; StoreUnavailable."""
-        return cls(await Engine.open(place, derive, Settings(default_quota=default_quota, now=now)))
+        settings = Settings(default_quota=default_quota, keep_deleted=keep_deleted, now=now)
+        return cls(await Engine.open(place, derive, settings))
 
     async def secret(self, name: str) -> bytes:
         """32 octets of chance that all nodes share, made by the first one that asks."""

@@ -14,11 +14,11 @@ from posthouse.store.memory.engine import NewDerived
 from posthouse.store.postgres import threads
 from posthouse.store.postgres.term_sweep import note_removed, sweep_terms
 from posthouse.store.postgres.transaction import Transaction
-from posthouse.store.sql import remains
+from posthouse.store.sql import deleted, remains
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
 
-_DOOMED: Final = "SELECT account_id, mailbox_id, modseq FROM doomed_mailbox LIMIT 1 FOR UPDATE SKIP LOCKED"
+_DOOMED: Final = "SELECT * FROM doomed_mailbox LIMIT 1 FOR UPDATE SKIP LOCKED"
 _GARBAGE: Final = (
     "SELECT account_id, email_id FROM garbage_email ORDER BY account_id, email_id LIMIT $1"
     " FOR UPDATE SKIP LOCKED"
@@ -37,7 +37,8 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     rows = tx.fetch(_DOOMED)
     if not rows:
         return False
-    account_id, mailbox_id, modseq = rows[0]
+    account_id, mailbox_id, modseq, *name = rows[0]  # a schema that waits has no name yet
+    name = "".join(name)
     key = (account_id, mailbox_id)
     if mailbox_id == remains.ACCOUNT:
         if not remains.sweep(tx, account_id):
@@ -51,8 +52,11 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     if modseq:
         tx.lock([account_id])
         note_emails(tx, account_id, modseq, gone_emails(tx, account_id, some, bindings))
+    if name:
+        deleted.keep_deleted(tx, name, some, bindings)
     gone = tx.execute(f"DELETE FROM placement WHERE {some} RETURNING email_id", bindings)
-    tx.discard_emails(account_id, [row[0] for row in gone])
+    if not name:
+        tx.discard_emails(account_id, [row[0] for row in gone])
     if len(gone) < limits.PIECE_ROWS:
         for table in ("mailbox_change", "mailbox_snapshot", "flag_log", "doomed_mailbox"):
             tx.execute(f"DELETE FROM {table} WHERE account_id = ? AND mailbox_id = ?", key)

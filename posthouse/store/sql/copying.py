@@ -17,8 +17,8 @@ from posthouse.store.interface import (
     PlaceEmails,
 )
 from posthouse.store.judgement import LessonKind, lesson_of_move
-from posthouse.store.model import RECEIVED_MAX
 from posthouse.store.sql import shared, twins
+from posthouse.store.sql.arrivals import publish_arrivals
 from posthouse.store.sql.judgement import note_lessons, pass_on_lessons
 from posthouse.store.sql.messages import refuse_full, refuse_over_quota
 from posthouse.store.sql.pieces import Pieces
@@ -225,14 +225,9 @@ def _arrive(
     )
     target.uid_next = first + len(uids)
     count(account, target, len(uids), size, unseen, deleted)
+    email_ids = publish_arrivals(tx, account, target, first, modseq)
     if moving and target.mailbox_id in account.shared:
-        (email_ids,) = tx.integers(
-            ("email_id",),
-            "FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ?",
-            (account.account_id, target.mailbox_id, first),
-        )
         shared.note(tx, account, target, email_ids, came=True)
-    _publish_arrivals(tx, account, target, first, modseq)
     return uids
 
 
@@ -284,28 +279,3 @@ def _copy_emails(tx: Transaction, account: AccountState, selection: Selection, m
     )
     tx.emails_copied(account.account_id, base, messages)
     return base
-
-
-_RECEIVED = (
-    f"CASE WHEN received_at < 0 THEN 0 WHEN received_at > {RECEIVED_MAX} THEN {RECEIVED_MAX}"
-    " ELSE received_at END"
-)
-_ARRIVED = ("uid", "flags", "email_id", "size", _RECEIVED)
-
-
-def _publish_arrivals(
-    tx: Transaction, account: AccountState, target: MailboxState, first: int, modseq: int
-) -> None:
-    rows = tx.new_rows(account.account_id, target, modseq)
-    uids, flags, email_ids, sizes, received = tx.integers(
-        _ARRIVED,
-        "FROM (SELECT * FROM placement WHERE account_id = ? AND mailbox_id = ? AND uid >= ? ORDER BY uid)"
-        " AS arrived",
-        (account.account_id, target.mailbox_id, first),
-    )
-    rows.uids.extend(uids)
-    rows.flags.extend(flags)
-    rows.modseqs.extend([modseq] * len(uids))
-    rows.email_ids.extend(email_ids)
-    rows.sizes.extend(sizes)
-    rows.received.extend(received)

@@ -14,6 +14,11 @@ from typing import Any, Protocol
 class Database(Protocol):
     """What reading functions need of a connection: statements in the shared SQL, their rows typed once."""
 
+    @property
+    def remembers_deleted(self) -> bool:
+        """Whether the schema has a place for mail that can be brought back."""
+        ...
+
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /
     ) -> list[tuple[Any, ...]]:

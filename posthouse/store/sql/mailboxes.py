@@ -24,7 +24,7 @@ from posthouse.store.model import (
     Mailbox,
     Role,
 )
-from posthouse.store.sql import gone, metadata, shared
+from posthouse.store.sql import deleted, gone, metadata, shared
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.placements import Selection, leave
 from posthouse.store.sql.state import AccountState, MailboxState
@@ -151,7 +151,8 @@ def _delete_pieces(tx: Transaction, op: DeleteMailbox) -> Iterator[None]:
     account.gone.append(mailbox.mailbox_id)
     account.octets -= mailbox.size
     account.messages -= mailbox.total
-    doom(tx, account.account_id, mailbox.mailbox_id, account.modseq)
+    kept = deleted.kept_from(tx, mailbox)
+    doom(tx, account.account_id, mailbox.mailbox_id, account.modseq, mailbox.name if kept else "")
     shared.forget_mailbox(tx, account, mailbox.mailbox_id)
     metadata.forget_mailbox(tx, account, mailbox.mailbox_id)
 
@@ -174,14 +175,20 @@ def _leave_twins(tx: Transaction, account: AccountState, mailbox: MailboxState) 
     return True
 
 
-def doom(tx: Transaction, account_id: int, mailbox_id: int, modseq: int = 0) -> None:
+def doom(tx: Transaction, account_id: int, mailbox_id: int, modseq: int = 0, name: str = "") -> None:
     """Take a mailbox out of the tables that name it and leave its messages to the sweeper.
 
-    `modseq`: of the deletion, for the history of its emails; 0: nobody will ask.
+    `modseq`: of the deletion, for the history of its emails; 0: nobody will ask. `name`: under which they can be
+    brought back; empty: they cannot.
     """
     key = (account_id, mailbox_id)
     tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
-    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (*key, modseq))
+    columns, kept = (", name", (name,)) if name else ("", ())
+    tx.execute(
+        f"INSERT INTO doomed_mailbox (account_id, mailbox_id, modseq{columns})"
+        f" VALUES (?, ?, ?{', ?' * len(kept)}) ON CONFLICT DO NOTHING",
+        (*key, modseq, *kept),
+    )
     tx.publish(changes.MailboxGone(account_id, mailbox_id))
 
 

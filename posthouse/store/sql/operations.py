@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from posthouse.store import care, judgement
 from posthouse.store import credentials as proofs
+from posthouse.store import deleted as deleted_mail
 from posthouse.store import interface as ops
 from posthouse.store import metadata as mailbox_metadata
 from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     copying,
     credentials,
+    deleted,
     expunging,
     items,
     mailboxes,
@@ -59,6 +61,8 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.PlaceEmails: copying.place,
     ops.SetFlags: placements.set_flags,
     ops.Expunge: expunging.expunge,
+    deleted_mail.RestoreEmails: deleted.restore,
+    deleted_mail.ForgetDeleted: deleted.forget,
     ops.PutDomain: people.put_domain,
     ops.RemoveDomain: people.remove_domain,
     ops.AddAccount: people.add_account,

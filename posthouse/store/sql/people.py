@@ -182,7 +182,10 @@ def remove_account(tx: Transaction, op: RemoveAccount) -> None:
     key = (op.account_id,)
     for mailbox_id in account.mailboxes:
         mailboxes.doom(tx, op.account_id, mailbox_id)
-    tx.execute("INSERT INTO doomed_mailbox VALUES (?, ?, 0) ON CONFLICT DO NOTHING", (*key, remains.ACCOUNT))
+    tx.execute(
+        "INSERT INTO doomed_mailbox (account_id, mailbox_id, modseq) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
+        (*key, remains.ACCOUNT),
+    )
     # What others look at, whoever's it is: it must not come due, and nobody sees any more what was shared.
     tx.execute(
         "DELETE FROM item WHERE account_id = ? AND (due_at IS NOT NULL OR kind = ?)", (*key, grants.KIND)

@@ -22,6 +22,7 @@ from posthouse.store.judgement import lesson_of_flags
 from posthouse.store.memory import changes
 from posthouse.store.model import DELETED, SEEN
 from posthouse.store.sql import shared, twins
+from posthouse.store.sql.deleted import keep_deleted, kept_from
 from posthouse.store.sql.gone import GoneEmail, note_emails
 from posthouse.store.sql.judgement import note_lessons
 from posthouse.store.sql.messages import flag_bits
@@ -314,7 +315,10 @@ def twins_among(
 def leave(
     tx: Transaction, account: AccountState, mailbox: MailboxState, selection: Selection, *, keep_emails: bool
 ) -> list[int]:
-    """Take messages out of a mailbox; their UIDs, ascending. Unless kept, their emails are left to the sweeper."""
+    """Take messages out of a mailbox; their UIDs, ascending.
+
+    Unless they are kept, their emails can be brought back for a time (`deleted.py`) or are left to the sweeper.
+    """
     uids, size, unseen, deleted = counted(tx, selection)
     if not uids:
         return []
@@ -327,7 +331,13 @@ def leave(
         leaving = gone_emails(tx, account.account_id, selection.where, selection.bindings)
         kept = set(staying)
         lost = [each for each in leaving if each[0] not in kept]
-        if lost:
+        if lost and kept_from(tx, mailbox):
+            going = selection
+            if staying:
+                condition, some = tx.among("email_id", [each[0] for each in lost])
+                going = narrowed(selection, condition, some)
+            keep_deleted(tx, mailbox.name, going.where, going.bindings)
+        elif lost:
             tx.discard_emails(account.account_id, [each[0] for each in lost])
     watched = _emails(tx, selection) if mailbox.mailbox_id in account.shared else []
     tx.execute(f"DELETE FROM placement WHERE {selection.where}", selection.bindings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from posthouse import limits
-from posthouse.store.sql import uploads
+from posthouse.store.sql import deleted, uploads
 from posthouse.store.sql.transaction import Transaction
 
 ACCOUNT: Final = 0
@@ -26,7 +26,7 @@ _WIDE: Final = {
     "passage": "modseq, mailbox_id, came",
 }
 """Tables with what tells rows of one account apart."""
-SWEPT: Final = (*_NARROW, *_WIDE, "upload")
+SWEPT: Final = (*_NARROW, *_WIDE, "deleted_email", "upload")
 """The tables."""
 
 
@@ -41,4 +41,6 @@ def sweep(tx: Transaction, account_id: int) -> bool:
             )
             if gone:
                 return True
+    if tx.remembers_deleted and deleted.discard_some(tx, account_id, limits.SWEEP_BATCH):
+        return True
     return uploads.remove_some(tx, account_id, limits.SWEEP_BATCH)

@@ -33,10 +33,12 @@ class Interest(msgspec.Struct):
     accounts: set[int] = msgspec.field(default_factory=set)
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the writer is told at the start."""
+class Settings(msgspec.Struct, kw_only=True):
+    """What the writer is told; read in its thread, set in others."""
 
     default_quota: int = 0
+    keep_deleted: bool = False
+    """Whether mail that is deleted can be brought back for a time."""
     now: Callable[[], float] = time.time
 
 
@@ -107,6 +109,11 @@ class Transaction(ABC):
         """Accounts touched before the latest savepoint."""
         self._once: set[type[changes.Change]] = set()
         self._appended: dict[tuple[int, int], changes.Appended] = {}
+
+    @property
+    def remembers_deleted(self) -> bool:
+        """Whether the schema has a place for mail that can be brought back."""
+        return self._database.remembers_deleted
 
     # --- the course of a transaction -----------------------------------------------------------------
 

@@ -37,6 +37,8 @@ decode_lengths = msgspec.json.Decoder(list[int | None]).decode
 class Connection(apsw.Connection):
     """A connection whose rows are typed once, here."""
 
+    remembers_deleted: Final = True
+
     def rows(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
         return self.execute(statement, bindings).fetchall()

@@ -8,6 +8,7 @@ committed: SQLite's log alone decides what is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -144,11 +145,16 @@ class Engine:
         self.live.mail_went = self._want_sweep
         self.live.mail_came = self._deriver.wake
         self.live.flags_logged = self._settler.wake
+        self._space.given_up = self._disk_is_full
         self._want_sweep()
         for loop in (self._sweep_loop(), self._deriver.run(), self._settler.run(), self._compactor.run()):
             self._loops.append(asyncio.create_task(loop))
 
     # --- commits -----------------------------------------------------------------------------------------
+
+    def configure(self, *, default_quota: int, keep_deleted: bool) -> None:
+        """As `LiveStore.configure`."""
+        self._settings.default_quota, self._settings.keep_deleted = default_quota, keep_deleted
 
     def submit(self, work: tuple[Work, ...], *, background: bool = False) -> asyncio.Future[list[Any]]:
         """Hand operations to the writer as one commit; the results, once durable.
@@ -210,6 +216,11 @@ class Engine:
             self._compactor.wake()
             if not self._sweep_wanted.is_set():
                 self._swept.set()
+
+    def _disk_is_full(self) -> None:
+        """In whatever thread: what was deleted may give room."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._want_sweep)
 
     def _want_sweep(self) -> None:
         self._swept.clear()

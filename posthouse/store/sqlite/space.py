@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,8 @@ class SpaceReserve:
         self.intact = self._exists() or (self._enough() and self._make())
         self.awaited = False
         """The log must be copied before it may take more: set by the `Checkpointer`."""
+        self.given_up: Callable[[], None] = lambda: None
+        """Called when the reserve was given up, in whatever thread."""
 
     def release(self) -> bool:
         """Give the reserve up; False when there was none."""
@@ -48,7 +51,8 @@ class SpaceReserve:
             self.intact = False
             self._path.unlink(missing_ok=True)
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            return True
+        self.given_up()
+        return True
 
     def allows_more(self) -> bool:
         """Whether something new may come; space that was given up is held back again, tried every RETRY_SECONDS."""

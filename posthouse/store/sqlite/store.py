@@ -41,15 +41,17 @@ class SqliteStore(LiveStore[Reader]):
         derive: Derive,
         search: Callable[[Callable[[], Reader], Foreground], TextSearch] | None = None,
         default_quota: int = 0,
+        keep_deleted: bool = False,
         now: Callable[[], float] = time.time,
     ) -> Self:
         """Open or make a store: `path` is the database file, `blobs` the folder of segment files.
 
         `derive` computes what is kept about a message; `search` makes the full-text index
         (`searching.text_search`; without it `search_text` refuses); `default_quota` (octets, 0: none) holds for
-        accounts without their own. StoreUnavailable: in use by another process, of a newer program, disk fault.
+        accounts without their own; `keep_deleted`: whether mail that is deleted can be brought back for a time.
+        StoreUnavailable: in use by another process, of a newer program, disk fault.
         """
-        settings = Settings(default_quota=default_quota, now=now)
+        settings = Settings(default_quota=default_quota, keep_deleted=keep_deleted, now=now)
         store = cls(await Engine.open(path, blobs, derive, settings))
         if search is not None:
             store._search = store._live.search = search(store._engine.open_reader, store._engine.foreground)

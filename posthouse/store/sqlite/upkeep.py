@@ -18,7 +18,7 @@ import apsw
 from posthouse import limits
 from posthouse.store.memory.changes import EmailsSwept
 from posthouse.store.memory.engine import NewDerived
-from posthouse.store.sql import remains, threads
+from posthouse.store.sql import deleted, remains, threads
 from posthouse.store.sql.gone import note_emails
 from posthouse.store.sql.placements import gone_emails
 from posthouse.store.sqlite.connection import BUSY_MS, PAGE_SIZE, Connection, connect, members
@@ -33,8 +33,9 @@ log = logging.getLogger("posthouse.store")
 
 PATIENCE_MS: Final = 50
 """How long the writer waits for readers of old pages: meanwhile nobody's commit goes on."""
-BUSY_SECONDS: Final = (0.001, 1.0)
-"""After readers were in the writer's way, before it tries again: doubled each time, for a backup reads for minutes."""
+BUSY_SECONDS: Final = 1.0
+"""After readers were in the writer's way, before it tries again, or after a quarter of WAL_OCTETS more: a backup reads
+for minutes."""
 PATIENCE: Final = 4
 """Times WAL_OCTETS_FORCED at which the writer copies the log whether the thread has caught up or not."""
 
@@ -70,8 +71,8 @@ class Checkpointer:
         self._copied = (0, 0)
         """The log that the thread has copied from, and octets of it."""
         self._caught_up = False
-        self._busy_until = 0.0
-        self._wait = BUSY_SECONDS[0]
+        self._busy = (0, 0.0)
+        """Not tried again below this size and before this time."""
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
 
     def start(self) -> None:
@@ -96,7 +97,8 @@ class Checkpointer:
         late = size >= limits.WAL_OCTETS_FORCED * (1 if self._caught_up else PATIENCE)
         late = late or (not tx.may_grow and size >= limits.WAL_OCTETS // 4)
         tight = uncopied >= limits.SPACE_RESERVE // 2 and not self._space.has_room_for(uncopied)
-        if (late or tight) and time.monotonic() >= self._busy_until:
+        busy = size < self._busy[0] and time.monotonic() < self._busy[1]
+        if (late or tight) and not busy:
             tight = self._begin_anew(tx) is not Anew.DONE and tight
         elif uncopied >= limits.WAL_OCTETS:
             self._wake.set()
@@ -112,10 +114,9 @@ class Checkpointer:
         if done is Anew.DONE:
             self._log += 1
             self._size = tx.wal_octets = 0
-            self._wait = BUSY_SECONDS[0]
+            self._busy = (0, 0.0)
         elif done is Anew.BUSY:
-            self._busy_until = time.monotonic() + self._wait
-            self._wait = min(self._wait * 2, BUSY_SECONDS[1])
+            self._busy = (self._size + limits.WAL_OCTETS // 4, time.monotonic() + BUSY_SECONDS)
         return done
 
     def wake(self) -> None:
@@ -165,15 +166,23 @@ def begin_log_anew(tx: Transaction, patience_ms: int = PATIENCE_MS) -> Anew:
 
 def sweep(tx: Transaction) -> bool:
     """Remove a batch of remains; whether there is more."""
-    return _sweep_mailbox(tx) or _sweep_emails(tx)
+    return _sweep_mailbox(tx) or _make_room(tx) or _sweep_emails(tx)
+
+
+def _make_room(tx: Transaction) -> bool:
+    """On a full disk what could still be brought back is the first to go."""
+    if tx.may_grow:
+        return False
+    found = tx.query("SELECT account_id FROM deleted_email LIMIT 1")
+    return bool(found) and deleted.discard_some(tx, found[0][0], _rows_at_once(tx)) > 0
 
 
 def _sweep_mailbox(tx: Transaction) -> bool:
     """Turn a piece of a deleted mailbox's messages into remains of emails."""
-    rows = tx.query("SELECT account_id, mailbox_id, modseq FROM doomed_mailbox LIMIT 1")
+    rows = tx.query("SELECT account_id, mailbox_id, modseq, name FROM doomed_mailbox LIMIT 1")
     if not rows:
         return False
-    key, modseq = rows[0][:2], rows[0][2]
+    key, (modseq, name) = rows[0][:2], rows[0][2:]
     if key[1] == remains.ACCOUNT:
         if not remains.sweep(tx, key[0]):
             tx.execute("DELETE FROM doomed_mailbox WHERE account_id = ? AND mailbox_id = ?", key)
@@ -185,8 +194,12 @@ def _sweep_mailbox(tx: Transaction) -> bool:
     bindings = (*key, *key, limits.PIECE_ROWS)
     if modseq:
         note_emails(tx, key[0], modseq, gone_emails(tx, key[0], some, bindings))
-    # Emails of a removed account may be in several of its mailboxes.
-    tx.execute(f"INSERT OR IGNORE INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings)
+    if name and tx.may_grow:
+        deleted.keep_deleted(tx, name, some, bindings)
+    else:  # emails of a removed account may be in several of its mailboxes
+        tx.execute(
+            f"INSERT OR IGNORE INTO garbage_email SELECT email_id FROM placement WHERE {some}", bindings
+        )
     tx.execute(f"DELETE FROM placement WHERE {some}", bindings)
     if tx.row_count() < limits.PIECE_ROWS:
         for table in ("mailbox_change", "mailbox_snapshot", "doomed_mailbox"):

@@ -65,6 +65,7 @@ def _expunge_bodiless(tx: Transaction) -> None:
 _NOWHERE: Final = (
     "email_id NOT IN (SELECT email_id FROM placement)"
     " AND email_id NOT IN (SELECT email_id FROM garbage_email)"
+    " AND (account_id, email_id) NOT IN (SELECT account_id, email_id FROM deleted_email)"
 )
 _OWNED: Final = (
     "WITH owned AS (SELECT blob_id, count(*) AS owners FROM (SELECT blob_id FROM email"

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { signedIn, visit } from '../browser.mjs'
 import { ALICE, asks, done, enter, isApi, jmap, refuse, toast } from '../hands.mjs'
-import { PATIENCE } from '../looking.mjs'
+import { PATIENCE, row } from '../looking.mjs'
 
 const PASSWORD = 'posthouse'
 const dialog = (page) => page.locator('dialog[open]')
@@ -37,6 +37,15 @@ async function make(page, cards) {
   const common = { '@type': 'Card', version: '1.0', addressBookIds: { [books.list[0].id]: true } }
   const [{ created }] = await jmap(page, ['ContactCard/set', { create: Object.fromEntries(Object.entries(cards).map(([name, card]) => [name, { ...common, ...card }])) }])
   return Object.fromEntries(Object.entries(created).map(([name, { id }]) => [name, id]))
+}
+/** Another program puts a message into the folder with a role, and deletes it for good; its id. */
+async function lose(page, role, subject) {
+  const [{ ids }] = await jmap(page, ['Mailbox/query', { filter: { role } }])
+  const text = { textBody: [{ partId: 'text', type: 'text/plain' }], bodyValues: { text: { value: 'Hello.' } } }
+  const [made] = await jmap(page, ['Email/set', { create: { lost: { mailboxIds: { [ids[0]]: true }, from: [{ name: 'Dora', email: 'dora@road.test' }], subject, ...text } } }])
+  const { id } = made.created.lost
+  await jmap(page, ['Email/set', { destroy: [id] }])
+  return id
 }
 /** An input method at work: this key is its own. */
 const composing = (locator, key) => locator.evaluate((element, name) => element.dispatchEvent(new KeyboardEvent('keydown', { key: name, isComposing: true, bubbles: true, cancelable: true })), key)
@@ -155,6 +164,37 @@ export const checks = {
     const [{ list }] = await jmap(page, ['VacationResponse/get', { ids: null }])
     assert.equal(list[0].textBody, 'At the sea.')
     assert.equal(list[0].htmlBody, null, 'nothing is sent beside what is written here')
+    await done(page)
+  },
+  async deleted_mail_is_brought_back(world) {
+    const page = await enter(world)
+    const whole = async (id) => (await jmap(page, ['Email/get', { ids: [id], properties: ['mailboxIds'] }]))[0].list.length === 1
+    const lost = [await lose(page, 'archive', 'The deed'), await lose(page, 'trash', 'The receipt'), await lose(page, 'archive', 'The secret')]
+    await visit(page, '/mail/trash')
+    await press(page, 'Deleted mail')
+    const section = page.locator('#deleted')
+    await section.locator('li', { hasText: 'The receipt' }).getByText(/from Trash/).waitFor()
+    await refuse(page, 'DeletedEmail/restore')
+    await section.getByRole('button', { name: 'Bring back: The deed' }).click()
+    await toast(page, 'went wrong').waitFor()
+    assert.equal(await whole(lost[0]), false)
+    for (const [name, id] of [['The deed', lost[0]], ['The receipt', lost[1]]]) {
+      await section.getByRole('button', { name: `Bring back: ${name}` }).click()
+      await section.locator('li', { hasText: name }).waitFor({ state: 'detached' })
+      assert.ok(await whole(id), name)
+    }
+    await section.getByRole('button', { name: 'Delete for good: The secret' }).click()
+    await dialog(page).getByRole('button', { name: 'Delete for good' }).click()
+    await section.getByText('Nothing was deleted lately.').waitFor()
+    assert.deepEqual((await jmap(page, ['DeletedEmail/restore', { ids: [lost[2]] }]))[0].notFound, [lost[2]])
+    // Who is asked whether it shall go is told the way back, where there is one.
+    await visit(page, '/mail/inbox')
+    await row(page, 'The receipt').getByRole('checkbox').click()
+    await page.keyboard.press('#')
+    await visit(page, '/mail/trash')
+    await row(page, 'The receipt').getByRole('checkbox').click()
+    await page.keyboard.press('#')
+    await dialog(page).getByText('For 14 days it can be had back').waitFor()
     await done(page)
   },
   async two_presses_make_one_password(world) {

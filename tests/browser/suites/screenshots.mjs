@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { signedIn, signIn } from '../browser.mjs'
+import { jmap } from '../hands.mjs'
 
 const WIDTHS = (process.env.WIDTHS ?? '360,1024,1920').split(',').map((width) => [Number(width), { 360: 740, 1024: 768 }[width] ?? 1080])
 const LANGUAGES = (process.env.LANGUAGES ?? 'en,zh-CN').split(',')
@@ -150,6 +151,15 @@ const PAGES = {
       },
     ]),
   ),
+  async 'settings-deleted'(page, base) {
+    await page.goto(`${base}/mail/trash`)
+    await page.locator('.list').waitFor()
+    const [{ ids }] = await jmap(page, ['Email/query', { filter: { subject: 'e' }, limit: 3 }])
+    await jmap(page, ['Email/set', { destroy: ids }])
+    await page.goto(`${base}/settings/deleted`)
+    await page.locator('#deleted li').first().waitFor()
+    await page.locator('#deleted').evaluate((section) => section.scrollIntoView())
+  },
   async filters(page, base) {
     await fillFilters(page)
     await page.goto(`${base}/settings/filters`)

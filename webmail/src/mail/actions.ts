@@ -11,6 +11,7 @@ import { at } from '../store/patch'
 import { labelName, membersIn } from './conversation'
 import { across } from './across'
 import { allowedIn } from './allowed'
+import { wayBack } from './deleted'
 import { keywordOf } from './labels'
 import { folderName, type Place } from './place'
 import { saidOfJunk } from './sorting'
@@ -97,7 +98,7 @@ export async function remove(target: Target): Promise<void> {
   const isThere = mailbox?.role === 'trash' || (emails.length > 0 && emails.every(({ mailboxIds }) => trash !== undefined && mailboxIds[trash])) // also as a search finds it
   if (trash !== undefined && !isThere) return toRole(target, 'trash', 'done.deleted')
   const ids = emails.map((email) => email.id)
-  if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }), confirm: t('mail.delete-forever'), danger: true }))) return
+  if (!(await ask({ title: t('mail.delete-forever'), text: t('mail.delete-forever-ask', { n: ids.length }) + ' ' + wayBack(store, mailbox?.role ?? null), confirm: t('mail.delete-forever'), danger: true }))) return
   if (!(await destroy(ids, mailbox?.id ?? trash, store))) return
   target.list.withdraw(target.ids)
   notify(t('done.destroyed', { n: ids.length }))

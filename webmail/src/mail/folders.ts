@@ -14,6 +14,7 @@ import { go, route } from '../router.svelte'
 import { mail, type MailStore } from '../store/mail.svelte'
 import { at } from '../store/patch'
 import { destroy } from './actions'
+import { wayBack } from './deleted'
 import { folderBase, folderName } from './place'
 import { share } from '../share/sharing.svelte'
 
@@ -81,7 +82,7 @@ async function deleteFolder(mailbox: Mailbox, store: MailStore): Promise<void> {
 
 async function emptyFolder(mailbox: Mailbox): Promise<void> {
   const name = folderName(mailbox)
-  if (!(await ask({ title: t('folder.empty', { name }), text: t('folder.empty-ask', { name }), confirm: t('folder.empty', { name }), danger: true }))) return
+  if (!(await ask({ title: t('folder.empty', { name }), text: t('folder.empty-ask', { name }) + ' ' + wayBack(mail, mailbox.role), confirm: t('folder.empty', { name }), danger: true }))) return
   await mail.outbox.settled(mail.online) // what was just taken out of it is no longer in it
   const ids = await idsIn(mail, mailbox.id)
   if (!ids || !(await destroy(ids, mailbox.id))) return
