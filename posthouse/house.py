@@ -33,6 +33,7 @@ from posthouse.inbound.policy import Policy
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.sendmail import Sendmail
 from posthouse.inbound.sent_on import SentOn
+from posthouse.inbound.sieve_desk import ScriptDesk
 from posthouse.inbound.sieving import let_scripts_act
 from posthouse.inbound.sign import Signer
 from posthouse.inbound.snooze import Waker
@@ -270,14 +271,13 @@ class House:
 
     def _trust_commands(self) -> dict[str, Method | Stream]:
         """Commands on reports, keys, certificates, junk."""
-        reports = Reports(self.store)
         certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
         return {
             **certificates.commands(),
+            **ScriptDesk(self.store, self.directory, self.sieve_scripts, self.clock).commands(),
             **Freezing(self.store).commands(),
             **Rejects(self.store).commands(),
-            "reports.list": reports.reports_list,
-            "reports.show": reports.reports_show,
+            **Reports(self.store).commands(),
             "reports.send": self.reports.reports_send,
             "domain.dkim": self.dkim_keys.domain_dkim,
             "domain.rotate": self.dkim_keys.dkim_rotate,

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "domain": "Domains whose mail we take.",
     "account": "People with mailboxes.",
     "alias": "Addresses that stand for others.",
+    "sieve": "The filter scripts of accounts.",
     "queue": "Mail that waits to leave.",
     "mx": "The mail hosts of a domain, in delivery order.",
     "trace": "Explain the whole route to an address.",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Final
 
 from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.inbound.sieve_mailboxes import USES, Mailboxes
-from posthouse.inbound.sieve_means import Means
 from posthouse.limits import SIEVE_QUESTIONS, SIEVE_REMEMBERED
 from posthouse.sieve.questions import (
     Included,
@@ -20,6 +20,7 @@ from posthouse.sieve.questions import (
 )
 from posthouse.sieve.tables import Script
 from posthouse.store import metadata
+from posthouse.store.interface import Store
 from posthouse.store.judgement import Memo, PutMemo
 from posthouse.store.model import Account
 
@@ -36,9 +37,15 @@ class Answers:
     """The answers to one run."""
 
     def __init__(
-        self, means: Means, scripts: SieveScripts[Script], mailboxes: Mailboxes, account: Account
+        self,
+        store: Store,
+        scripts: SieveScripts[Script],
+        mailboxes: Mailboxes,
+        account: Account,
+        now: Callable[[], float],
     ) -> None:
-        self._means = means
+        self._store = store
+        self._now = now
         self._scripts = scripts
         self._mailboxes = mailboxes
         self._account_id = account.account_id
@@ -61,7 +68,7 @@ class Answers:
                 return await self._annotation(question)
             case Seen(unique_id=unique_id):
                 keys = [_key(unique_id)]
-                return bool(await self._means.store.memos(self._account_id, _SEEN, keys))
+                return bool(await self._store.memos(self._account_id, _SEEN, keys))
             case Included(name=name, personal=personal):
                 # RFC 6609 §3.2: the house has no scripts for all
                 return await self._scripts.included(self._account_id, name) if personal else None
@@ -87,13 +94,13 @@ class Answers:
             if mailbox is None:
                 return None
             number = mailbox.mailbox_id
-        items = await self._means.store.items(self._account_id, metadata.KIND, [number])
+        items = await self._store.items(self._account_id, metadata.KIND, [number])
         entry = metadata.decode(items[0].data).get(question.name.lower()) if items else None
         return None if entry is None or entry.value is None else entry.value.decode("utf-8", "replace")
 
     def remembering(self, remember: tuple[tuple[bytes, int], ...]) -> list[PutMemo]:
         """What remembers ids that are no duplicates, for so many seconds (RFC 7352 §3)."""
-        now = self._means.now()
+        now = self._now()
         return [
             PutMemo(
                 memo=Memo(

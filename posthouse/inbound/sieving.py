@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,7 @@ from posthouse.inbound.sieve_facts import facts_of
 from posthouse.inbound.sieve_mailboxes import Mailboxes
 from posthouse.inbound.sieve_means import Means
 from posthouse.inbound.sieve_refusal import refusal_told
+from posthouse.inbound.sieve_step import Step
 from posthouse.limits import SIEVE_INLINE, SIEVE_SECONDS, SIEVE_SLOW, SIEVE_SLOW_KEPT
 from posthouse.sieve.actions import Keep, Outcome
 from posthouse.sieve.facts import Facts
@@ -77,7 +78,7 @@ class Sieving:
         if passage.place is not Place.INBOX and not await self.sees_junk(number):
             return None
         mailboxes = Mailboxes(self._means.store, number)
-        answers = Answers(self._means, self._scripts, mailboxes, passage.box.account)
+        answers = Answers(self._means.store, self._scripts, mailboxes, passage.box.account, self._means.now)
         whole = False
         outcome: Outcome | None = None
         script: Script | None = None
@@ -115,7 +116,7 @@ class Sieving:
         answer: object = None
         fault: SieveError | None = None
         while True:
-            step = _Step(running, answer, fault)
+            step = Step(running, answer, fault)
             asked = (
                 await asyncio.to_thread(step)
                 if large or account_id in self._slow
@@ -129,7 +130,7 @@ class Sieving:
             except SieveError as wrong:  # of an included script: the one that includes it fails with it
                 fault = wrong
 
-    def _timed(self, step: _Step, account_id: int) -> Question | Outcome:
+    def _timed(self, step: Step, account_id: int) -> Question | Outcome:
         begun = time.perf_counter()
         asked = step()
         if time.perf_counter() - begun > SIEVE_SLOW:
@@ -151,26 +152,6 @@ class Sieving:
             return await Doing(self._means, passage, facts, mailboxes).carry_out(failed)
         remember = answers.remembering(outcome.remember)
         return msgspec.structs.replace(done, ops=(*done.ops, *remember)) if remember else done
-
-
-class _Step:
-    """One step of a run: to its next question, or to its end."""
-
-    def __init__(
-        self, running: Generator[Question, object, Outcome], answer: object, fault: SieveError | None
-    ) -> None:
-        self._running = running
-        self._answer = answer
-        self._fault = fault
-
-    def __call__(self) -> Question | Outcome:
-        try:
-            if self._fault is not None:
-                return self._running.throw(self._fault)
-            return self._running.send(self._answer)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
 
 
 def _failed(fault: str) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from posthouse.errors import NotFound
+from posthouse.operations.administration import Method
 from posthouse.store.interface import Store
 from posthouse.store.trust import Report
 
@@ -39,6 +40,10 @@ class Reports:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def commands(self) -> dict[str, Method]:
+        """By their names."""
+        return {"reports.list": self.reports_list, "reports.show": self.reports_show}
 
     async def reports_list(self, *, domain: str = "", limit: int = 100) -> list[ReportRow]:
         """Reports (about a domain), the newest first."""
