@@ -105,6 +105,7 @@ def test_it_is_renewed_in_time_with_the_same_key_and_shown_at_once(pebble: Pebbl
     pebble.start(life=3600)
     house.start()
     house.await_log(INSTALLED)
+    house.await_log("app reloaded")
     first = house.leaf()
     house.stop()
     house.configure_clock(ahead=2000)
