@@ -748,6 +748,12 @@ IMAP_FUZZY_QUESTIONS: Final = 500
 IMAP_SORT_KEYS: Final = 16
 """Criteria of one SORT: there are nine keys, and a second one of the same kind changes nothing."""
 
+IMAP_CONTEXTS: Final = 16
+"""Searches of one session whose results are kept up to date (RFC 5267 §4.3.1): each is asked again at every change."""
+
+IMAP_CONTEXT_SORTED: Final = 5_000
+"""Messages of a sorted result that is kept up to date: it is sorted anew when one comes to it, 20 ms of work."""
+
 IMAP_LANGUAGES: Final = 50
 """Language ranges of one LANGUAGE: browsers' lists have under ten."""
 

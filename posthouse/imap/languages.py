@@ -92,6 +92,9 @@ CHINESE: Final[Mapping[str, str]] = {
     "Too many words in a fuzzy search": "模糊搜索的词过多",
     "These are too many mailboxes for one search": "一次搜索的邮箱过多",
     "Only what is found in the selected mailbox can be saved": "只能保存当前邮箱的搜索结果",
+    "Only the result of the selected mailbox is kept up to date": "只有当前邮箱的搜索结果可以持续更新",
+    "The tag is that of a search whose result is kept up to date": "此标签已用于持续更新的搜索",
+    "No result is kept up to date under such a tag": "此标签没有持续更新的搜索结果",
     # rights, quotas, annotations, notices
     "The rights do not allow to change these flags": "没有更改这些标记的权限",
     "The owner has every right, always": "所有者始终拥有全部权限",

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from posthouse.imap.fetch_args import Item
 from posthouse.imap.partial_range import PartialRange
 from posthouse.imap.sequence import SequenceSet
 
@@ -140,6 +141,14 @@ class Return(enum.Enum):
     RELEVANCY = b"RELEVANCY"
 
 
+class Update(msgspec.Struct, frozen=True):
+    """modifier-update (RFC 5267 §5, RFC 5465 §7)."""
+
+    items: tuple[Item, ...] = ()
+    """What is to be told of new messages in the result."""
+    sets_seen: bool = False
+
+
 class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     """What a SEARCH or UID SEARCH asks for."""
 
@@ -149,6 +158,8 @@ class SearchArgs(msgspec.Struct, frozen=True, kw_only=True):
     """None: no RETURN was given."""
     relevancy: bool = False
     """The result is told or sorted by how relevant it is (RFC 6203)."""
+    update: Update | None = None
+    """Changes of the result are to be told (RFC 5267 §4.3)."""
     partial: PartialRange | None = None
     """Which part PARTIAL asks for (RFC 9394 §3.1)."""
     modseq: bool

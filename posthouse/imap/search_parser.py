@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posthouse import limits
+from posthouse.imap.fetch_args import parse_items
 from posthouse.imap.grammar import Reader
 from posthouse.imap.partial_range import PartialRange, parse_partial_range
 from posthouse.imap.search_key_parser import KeyParser
@@ -15,6 +16,7 @@ from posthouse.imap.search_keys import (
     SortKey,
     ThreadArgs,
     Threading,
+    Update,
 )
 from posthouse.message.charsets import codec_for
 
@@ -56,6 +58,7 @@ class _Parser(KeyParser):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader)
         self.partial: PartialRange | None = None
+        self.update: Update | None = None
         self.relevancy = False
         """RELEVANCY stands among the criteria."""
 
@@ -64,17 +67,30 @@ class _Parser(KeyParser):
         reader = self.reader
         if not reader.accept(b" RETURN "):
             return None
-        options = reader.parenthesized(self._return_option, empty=True)
+        named = reader.parenthesized(self._return_option, empty=True)
+        options = [option for option in named if option is not None]
         if self.partial is not None and (options.count(Return.PARTIAL) > 1 or Return.ALL in options):
             # RFC 9394 §3.1: one PARTIAL, one ALL, or neither
             raise reader.fail("PARTIAL stands alone, without ALL")
         # RFC 9051 §6.4.4: no option, or an empty list, means ALL.
-        return frozenset(options) or frozenset({Return.ALL})
+        return frozenset(options) if named else frozenset({Return.ALL})
 
-    def _return_option(self) -> Return:
+    def _return_option(self) -> Return | None:
+        """One option; None: one that does not say what is to be told now."""
         reader = self.reader
+        word = reader.keyword()
+        if word == b"CONTEXT":
+            return None  # RFC 5267 §4.2: a hint, which may be ignored
+        if word == b"UPDATE":
+            # RFC 5465 §7: with what is to be fetched of new messages
+            items = {}
+            if reader.peek(b" ("):
+                reader.sp()
+                items = parse_items(reader)
+            self.update = Update(tuple(items), any(items.values()))
+            return None
         try:
-            option = Return(reader.keyword())
+            option = Return(word)
         except ValueError:
             # RFC 9051 §6.4.4: options of extensions that we do not have are answered BAD.
             raise reader.fail("Unknown result option") from None
@@ -118,6 +134,7 @@ class _Parser(KeyParser):
             uid=uid,
             returns=returns,
             partial=self.partial,
+            update=self.update,
             relevancy=self.relevancy or (returns is not None and Return.RELEVANCY in returns),
             modseq=self.modseq,
             numbers=self.numbers,

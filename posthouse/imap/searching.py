@@ -75,11 +75,31 @@ class Snapshot:
 class Search:
     """One search under way."""
 
-    __slots__ = ("_keywords", "_now", "_session", "_view", "account_id", "args", "scores", "snapshot")
+    __slots__ = (
+        "_keywords",
+        "_now",
+        "_session",
+        "_view",
+        "account_id",
+        "args",
+        "modseq",
+        "scores",
+        "snapshot",
+    )
 
-    def __init__(self, session: Session, view: View, args: SearchArgs, keywords: tuple[str, ...]) -> None:
-        known = view.known
-        rows = view.rows_at(known, 0, len(known)) if known else Rows((), [])
+    def __init__(
+        self,
+        session: Session,
+        view: View,
+        args: SearchArgs,
+        keywords: tuple[str, ...],
+        among: Ranges | None = None,
+    ) -> None:
+        """`among`: the UIDs in question, of those that the client knows; None: all of these."""
+        asked = view.known if among is None else among
+        rows = view.rows_at(asked, 0, len(asked)) if asked else Rows((), [])
+        self.modseq = view.index.highest_modseq
+        """The mod-sequence up to which everything that happened is in the snapshot."""
         self.snapshot = Snapshot(rows, view)
         self.args = args
         self._session = session
@@ -161,14 +181,15 @@ class Search:
                     return [place for place in places if received[place] <= then]
                 return [place for place in places if received[place] >= then]
             case Messages(messages=messages, uid=uid):
-                wanted = self._wanted(messages, uid)
+                wanted = self.wanted(messages, uid)
                 if wanted == self._view.known:
                     return places
                 uids = snapshot.uids
                 return [place for place in places if uids[place] in wanted]
         raise AssertionError(f"no rule for {key!r}")
 
-    def _wanted(self, messages: SequenceSet, uid: bool) -> Ranges:
+    def wanted(self, messages: SequenceSet, uid: bool) -> Ranges:
+        """The UIDs that a message set means now."""
         view = self._view
         if uid or messages.saved:
             return view.select(messages, uid=uid)

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 import msgspec
 
 from posthouse.ranges import EMPTY, Ranges
+
+if TYPE_CHECKING:
+    from posthouse.imap.session import Session
+    from posthouse.imap.view import View
+
+
+class StandingResults(Protocol):
+    """Results of searches of which every change is told (`commands.contexts`)."""
+
+    def behind(self, view: View) -> bool:
+        """Whether a change in the mailbox may have changed some result."""
+
+    def leave(self, session: Session, view: View, gone: Ranges) -> None:
+        """Messages are about to be told as expunged: tell first which results lose them."""
+
+    async def tell(self, session: Session, view: View) -> None:
+        """Send what the results have won and lost."""
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from posthouse.imap import acl
 from posthouse.imap.refusal import Bad, No
 from posthouse.imap.rows import FlagTexts, Rows, batches, flag_lines, flags_response, rows_of
 from posthouse.imap.sequence import SequenceSet
-from posthouse.imap.told import Gap, Heeds, Told
+from posthouse.imap.told import Gap, Heeds, StandingResults, Told
 from posthouse.ranges import EMPTY, Ranges
 from posthouse.store.interface import Store
 from posthouse.store.mailbox_index import MailboxIndex
@@ -40,6 +40,7 @@ class View:
         "_keywords_told",
         "_own",
         "_texts",
+        "contexts",
         "heeds",
         "held",
         "hold_expunges",
@@ -67,6 +68,8 @@ class View:
         """Gone from the mailbox, but the client was not told yet; part of `known`."""
         self.saved = EMPTY
         """UIDs of `$` (RFC 9051 §6.4.4.1); what vanished since is dropped when it is used."""
+        self.contexts: StandingResults | None = None
+        """Searches whose results are kept up to date; None, as for most: there are none."""
         self.heeds: Heeds | None = None
         """What NOTIFY says of it; None: everything is told."""
         self.hold_expunges = False
@@ -253,7 +256,9 @@ class View:
     def _lags(self, expunges: bool) -> bool:
         if self.index.removed:
             return bool(self.known if expunges else self.known - self.held)
-        return self.modseq != self.index.highest_modseq or (expunges and bool(self.held))
+        if self.modseq != self.index.highest_modseq or (expunges and bool(self.held)):
+            return True
+        return self.contexts is not None and self.contexts.behind(self)
 
     async def tell(self, session: Session, expunges: bool) -> None:
         """Send what the client does not know yet: EXPUNGE or VANISHED (if it may), EXISTS, FETCH with flags."""
@@ -272,6 +277,9 @@ class View:
                 self._hold(vanished, since)
             self._send_exists(session)
             await self._send_flags(session, texts, gap.flagged - vanished)
+            if self.contexts is not None:
+                # RFC 5267 §4.3.3: numbers of new messages come after EXISTS; RFC 5465 §5.1: and flags before this.
+                await self.contexts.tell(session, self)
         self._own = ()  # nothing that it could keep from being told is left
         if session.qresync and self._floor is not None:
             # RFC 7162 §3.2: while an expunge is held back, HIGHESTMODSEQ must stay below its mod-sequence.
@@ -332,6 +340,8 @@ class View:
         floor, self._floor = self._floor, None
         if not vanished:
             return
+        if self.contexts is not None:
+            self.contexts.leave(session, self, vanished)
         before, self.known = self.known, self.known - vanished
         if session.qresync:
             # RFC 7162 §3.2.10: VANISHED instead of EXPUNGE once QRESYNC is enabled.

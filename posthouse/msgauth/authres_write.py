@@ -115,15 +115,14 @@ def _folded(start: str, items: list[str]) -> bytes:
     lines = [start + ";"]
     for number, item in enumerate(items):
         text = item + ("" if number == len(items) - 1 else ";")
-        if len(text) + len("\t") <= _LINE:
-            lines.append("\t" + text)
-            continue
-        while len(text) + len("\t") > _LINE:
+        lead = "\t"
+        while len(text) + len(lead) > _LINE:
             at = text.rfind(" ", 1, _LINE)  # no word begins behind the end of a line
             at = at if at > 0 else text.find(" ", _LINE)
             if at < 0:
                 break
-            lines.append("\t" + text[:at])
-            text = text[at + 1 :]
-        lines.append("\t" + text)
+            lines.append(lead + text[:at])
+            # RFC 5322 §2.2.3: unfolding leaves the blank, which may be one of a quoted string, as it was.
+            lead, text = " ", text[at + 1 :]
+        lines.append(lead + text)
     return "\r\n".join(lines).encode("ascii", "replace") + b"\r\n"

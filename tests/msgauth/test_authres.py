@@ -6,7 +6,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posthouse.message.headers import unfold
@@ -21,6 +21,9 @@ RESULTS = st.sampled_from(list(Result))
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(RESULTS, WORDS, WORDS, st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
+@example(
+    Result.PASS, "0" * 17, "0" * 16 + " ", "aaa.example"
+)  # a line ends at the blank of a quoted local part
 def test_what_is_written_reads_the_same(result: Result, reason: str, identity: str, domain: str) -> None:
     found = Authentication(
         spf=Spf(
@@ -33,7 +36,7 @@ def test_what_is_written_reads_the_same(result: Result, reason: str, identity: s
     )
     raw = write_authres("mx.here.example", found)
     assert raw.endswith(b"\r\n")
-    assert all(line.startswith(b"\t") for line in raw.split(b"\r\n")[1:-1])
+    assert all(line.startswith((b"\t", b" ")) for line in raw.split(b"\r\n")[1:-1])
     read = parse_authres(unfold(raw.partition(b":")[2]))
     assert read.host == "mx.here.example"
     methods = {one.method: one for one in read.results}

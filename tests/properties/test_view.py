@@ -40,7 +40,7 @@ FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Work")
 class Between:
     """A store whose reads are interrupted: before one is answered, another session does something."""
 
-    READS = frozenset({"keywords", "emails", "messages", "stored", "vanished_since"})
+    READS = frozenset({"keywords", "emails", "messages", "search_text", "stored", "vanished_since"})
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -296,9 +296,13 @@ class Sessions(RuleBasedStateMachine):
         self.run(self.open_store(log_length))
         for _ in range(count):
             self.run(self.deliver_one())
-        self.clients = [Client(self.store_of(i), self.account_id, kind) for i, kind in enumerate(kinds)]
+        self.clients = [self.client(self.store_of(i), kind) for i, kind in enumerate(kinds)]
         for client in self.clients:
             self.run(self.opened(client))
+
+    def client(self, store: Between, kind: str) -> Client:
+        """One of that kind."""
+        return Client(store, self.account_id, kind)
 
     async def opened(self, client: Client) -> None:
         await client.select()

@@ -33,6 +33,7 @@ BY_MODULE = {
     "imap.search_keys": 5,
     "imap.search_parser": 5,
     "imap.searching": 5,
+    "imap.sorting": 5,
     "imap.fuzzy": 5,
     "imap.catenate": 5,
     "imap.fetch_plan": 5,

@@ -16,6 +16,7 @@ import msgspec
 from posthouse import limits
 from posthouse.errors import NotFound
 from posthouse.imap import encode
+from posthouse.imap.commands.contexts import begin_context
 from posthouse.imap.commands.row import AUTHENTICATED, Bad, Command, No
 from posthouse.imap.commands.search import (
     Found,
@@ -104,6 +105,8 @@ async def run_esearch(session: Session, args: EsearchArgs) -> None:
     returns = args.search.returns or frozenset()
     if Return.SAVE in returns and scopes != {None}:
         raise Bad("Only what is found in the selected mailbox can be saved")  # RFC 7377 §2.2
+    if args.search.update is not None and scopes != {None}:
+        raise Bad("Only the result of the selected mailbox is kept up to date")  # RFC 7377 §2.2
     mailboxes = await _meant(session, args.sources)
     if len(mailboxes) > limits.IMAP_SEARCH_MAILBOXES:
         # RFC 7377 §2.4: refused before anything is searched
@@ -156,17 +159,18 @@ async def _search_closed(session: Session, seen: Seen, args: SearchArgs) -> None
 
 async def _search(session: Session, view: View, args: SearchArgs) -> None:
     search, places = await look(session, args, view)
+    name = encode.mailbox(view.mailbox_name, utf8=session.utf8)
+    correlators = b"MAILBOX %b UIDVALIDITY %d" % (name, view.index.uid_validity)
     if view is session.view:
+        begin_context(session, search, places, correlators=correlators)
         save(session, search, places, args)
     if not places or args.returns == frozenset({Return.SAVE}):
         return  # RFC 7377 §2.1: no response, whatever the result options are
     modseq = highest_modseq(search, shown(places, args))
-    name = encode.mailbox(view.mailbox_name, utf8=session.utf8)
-    head = b"* ESEARCH (TAG %b MAILBOX %b UIDVALIDITY %d) UID"
     found = Found(numbers_of(search, places), modseq, scores_of(search, places))
     items = result_items(args, found, ascending)
-    correlators = head % (encode.string(session.tag), name, view.index.uid_validity)
-    session.send(b" ".join((correlators, *items)) + b"\r\n")
+    head = b"* ESEARCH (TAG %b %b) UID" % (encode.string(session.tag), correlators)
+    session.send(b" ".join((head, *items)) + b"\r\n")
 
 
 ESEARCH: Final = Command(

@@ -1,4 +1,7 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162 §3.1.5, 9394 PARTIAL)."""
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4; RFC 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162 §3.1.5, 9394 PARTIAL).
+
+UPDATE and CONTEXT (RFC 5267) are for `contexts`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 import msgspec
 
 from posthouse.imap import encode
+from posthouse.imap.commands.contexts import begin_context, refuse_tag_reuse
 from posthouse.imap.commands.row import SELECTED, Bad, Command, Completion, No
 from posthouse.imap.search_filters import without_filters
 from posthouse.imap.search_keys import Return, SearchArgs
@@ -34,6 +38,7 @@ async def run_search(session: Session, args: SearchArgs) -> Completion | None:
     search, places = await look(session, args)
     modseq = highest_modseq(search, shown(places, args))
     found = numbers_of(search, places)
+    begin_context(session, search, places)
     save(session, search, places, args)
     if args.returns is not None or session.rev2:
         send_esearch(session, args, Found(found, modseq, scores_of(search, places)), ascending)
@@ -54,6 +59,8 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     """
     view = view or session.view
     assert view is not None
+    if args.update is not None:
+        refuse_tag_reuse(session)
     args = await without_filters(session, args)
     if args.relevancy and not args.fuzzy:
         raise Bad("There is no relevancy without FUZZY")  # RFC 6203 §4, §6
@@ -67,7 +74,9 @@ async def look(session: Session, args: SearchArgs, view: View | None = None) -> 
     if args.numbers:
         # RFC 7162 §3.2.10.2: no expunge is told while message numbers are being searched, with UID SEARCH neither.
         view.hold_expunges = True
+    modseq = view.index.highest_modseq
     search = Search(session, view, args, (await view.texts()).keywords)
+    search.modseq = modseq  # a keyword may have come into use since they were read
     try:
         places = await search.find()
     except Exception:
@@ -187,7 +196,15 @@ SEARCH: Final = Command(
     run=run_search,
     uid=True,
     expunges=False,
-    capabilities=(b"ESEARCH", b"SEARCHRES", b"WITHIN", b"PARTIAL", b"FILTERS", b"SEARCH=FUZZY"),
+    capabilities=(
+        b"ESEARCH",
+        b"SEARCHRES",
+        b"WITHIN",
+        b"PARTIAL",
+        b"FILTERS",
+        b"SEARCH=FUZZY",
+        b"CONTEXT=SEARCH",
+    ),
     rfc="RFC 9051 §6.4.4",
 )
 ROWS: Final = (SEARCH,)
