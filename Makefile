@@ -26,7 +26,7 @@ pages: .venv/.runtime
 test: .venv/.development pages
 	@scripts/install-peers.sh
 	@$(BIN)/python scripts/build-webmail.py --modules
-	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not bench" $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not bench" $(PYTEST)
 
 check: .venv/.development
 	$(BIN)/ruff format --check posthouse tests bench

@@ -280,7 +280,7 @@ def leaves(tree: dict[str, Any] | None) -> list[dict[str, Any]]:
             raise MethodError("invalidArguments", "a filter is an object")
         if "operator" in node:
             conditions = node.get("conditions")
-            if node["operator"] not in {"AND", "OR", "NOT"} or not isinstance(conditions, list):
+            if node["operator"] not in ("AND", "OR", "NOT") or not isinstance(conditions, list):
                 raise MethodError("invalidArguments", "a filter operator is AND, OR or NOT with conditions")
             if set(node) - {"operator", "conditions"}:
                 raise MethodError("invalidArguments", "a filter operator has conditions and nothing else")

@@ -45,7 +45,9 @@ def test_a_stranger_delivers_and_both_protocols_read(served: Served) -> None:
     # RFC 5321 §4.4, RFC 9228 §3, RFC 8601 §4.1: in this order; what else we add stands behind the trace.
     ours = [b"Return-Path", b"Delivered-To", b"Authentication-Results", b"Received", b"X-Posthouse-Verdict"]
     names = [
-        line.partition(b":")[0] for line in raw.split(b"\r\n\r\n")[0].split(b"\r\n") if line[:1] != b"\t"
+        line.partition(b":")[0]
+        for line in raw.split(b"\r\n\r\n")[0].split(b"\r\n")
+        if line[:1] not in {b" ", b"\t"}
     ]
     assert names[: len(ours)] == ours
     assert raw.startswith(b"Return-Path: <carol@far.test>\r\nDelivered-To: alice@north.test\r\n")

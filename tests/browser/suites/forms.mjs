@@ -195,6 +195,8 @@ export const checks = {
     await row(page, 'The receipt').getByRole('checkbox').click()
     await page.keyboard.press('#')
     await dialog(page).getByText('For 14 days it can be had back').waitFor()
+    await jmap(page, ['Email/set', { destroy: lost.slice(0, 2) }])
+    await jmap(page, ['DeletedEmail/destroy', { ids: lost }])
     await done(page)
   },
   async two_presses_make_one_password(world) {

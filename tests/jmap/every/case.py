@@ -84,9 +84,9 @@ def usual(method: str, base: dict[str, Any], fields: frozenset[str]) -> list[Cas
     if "sort" in fields:
         cases.append(Case(method, "unsupportedSort", base | {"sort": [{"property": "nonsense"}]}))
         cases.append(Case(method, "unsupportedFilter", base | {"filter": {"nonsense": "x"}}))
-        cases.append(
-            Case(method, "invalidArguments", base | {"filter": {"operator": "XOR", "conditions": []}})
-        )
+        for operator in ("XOR", {}):
+            filtered = {"filter": {"operator": operator, "conditions": []}}
+            cases.append(Case(method, "invalidArguments", base | filtered))
     if method in SORTED:
         wrong = [{"property": SORTED[method], "collation": "i;nonsense"}]
         cases.append(Case(method, "unsupportedSort", base | {"sort": wrong}))
