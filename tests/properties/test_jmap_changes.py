@@ -33,6 +33,8 @@ class Believer:
         self.client = client
         self.dice = dice
         self.held: dict[str, dict[str, Any]] = {}
+        self.missed: dict[str, set[str]] = {kind: set() for kind in TYPES}
+        """Told to be there, and out of sight when it was fetched: should it be back, it is as updated as any other."""
         self.states: dict[str, str] = {}
         self.lists: list[dict[str, Any]] = []
 
@@ -79,10 +81,14 @@ class Believer:
             assert most is None or sum(len(answer[k]) for k in ("created", "updated", "destroyed")) <= most
             named = answer.get("updatedProperties")
             await self._fetch(kind, answer["created"], None)
-            assert set(answer["updated"]) <= self.held[kind].keys(), "updated, but never created"
-            await self._fetch(kind, answer["updated"], named)
+            back = self.missed[kind] & set(answer["updated"])
+            updated = set(answer["updated"]) - back
+            assert updated <= self.held[kind].keys(), "updated, but never created"
+            await self._fetch(kind, sorted(back), None)
+            await self._fetch(kind, sorted(updated), named)
             for gone in answer["destroyed"]:
                 self.held[kind].pop(gone, None)
+                self.missed[kind].discard(gone)
             self.states[kind] = answer["newState"]
             if not answer["hasMoreChanges"]:
                 return
@@ -94,8 +100,10 @@ class Believer:
         answer = await self.client.call(f"{kind}/get", ids=names, **wanted)
         for one in answer["list"]:
             self.held[kind][one["id"]] = self.held[kind].get(one["id"], {}) | one
+            self.missed[kind].discard(one["id"])
         for gone in answer["notFound"]:
             self.held[kind].pop(gone, None)
+            self.missed[kind].add(gone)
 
     async def _query_changes(self, held: dict[str, Any]) -> None:
         ((name, answer, _),) = await self.client.calls(
