@@ -1674,7 +1674,7 @@ IMPORT_BATCH: Final = 200
 """Accounts of an import prepared at once: enough to fill a commit."""
 
 DELETED_LISTED: Final = 1000
-"""Deleted messages listed, or brought back, at once: each costs one read of a header, a second in all."""
+"""Deleted messages listed at once: each costs one read of a header, a second in all."""
 
 DELETED_HEADER: Final = 16 * 1024
 """Octets read of a deleted message to tell From and Subject: longer headers are cut."""

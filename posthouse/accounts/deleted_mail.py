@@ -73,7 +73,7 @@ class DeletedMail:
         `into`: the mailbox; empty: each into the one it was in, or the inbox where that is gone or is the Trash.
         NotFound when there is no such mailbox; OverQuota.
         """
-        there = await self._store.deleted_emails(account_id, ids[: limits.DELETED_LISTED])
+        there = await self._store.deleted_emails(account_id, ids)
         mailboxes = {each.name: each for each in await self._store.mailboxes(account_id)}
         if into and into.upper() != _INBOX and into not in mailboxes:
             raise NotFound(f"no mailbox {into}")
@@ -91,10 +91,7 @@ class DeletedMail:
 
     async def forget(self, account_id: int, ids: Sequence[int]) -> list[int]:
         """Remove deleted messages for good; those that were there."""
-        there = [
-            each.email_id
-            for each in await self._store.deleted_emails(account_id, ids[: limits.DELETED_LISTED])
-        ]
+        there = [each.email_id for each in await self._store.deleted_emails(account_id, ids)]
         if there:
             await self._store.apply(ForgetDeleted(account_id=account_id, email_ids=tuple(there)))
         return there

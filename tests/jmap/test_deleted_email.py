@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from posthouse import limits
 from posthouse.operations.undeleting import Undeleting
 from tests.jmap.conftest import NOW, Client, letter
 
@@ -122,3 +123,16 @@ async def test_after_its_time_it_is_tidied_away(alice: Client) -> None:
     assert [each["id"] for each in await deleted(alice)] == [name]
     assert await house.deleted_mail.tidy(-10.0) == 1
     assert await deleted(alice) == []
+
+
+async def test_so_many_are_listed_and_so_much_of_a_header_is_read(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [await alice.add(letter(f"Letter {number}")) for number in range(3)]
+    await alice.call("Email/set", destroy=names)
+    monkeypatch.setattr(limits, "DELETED_LISTED", 2)
+    assert len(await deleted(alice, limit=10)) == 2
+    monkeypatch.setattr(limits, "DELETED_LISTED", 3)
+    monkeypatch.setattr(limits, "DELETED_HEADER", len("From: Bob <bob@elsewhere.test>\r\n"))
+    rows = await deleted(alice, limit=10)
+    assert {(each["from"], each["subject"]) for each in rows} == {("Bob <bob@elsewhere.test>", "")}
