@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 
-from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.named import named_account
 from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.errors import NotFound
 from posthouse.inbound.sieve_trial import Envelope, Trial, Trials
 from posthouse.sieve.tables import Script
 from posthouse.store.interface import Store
-from posthouse.store.model import Account
 
 
 class ScriptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +58,12 @@ class ScriptDesk:
 
     async def sieve_list(self, *, address: str) -> list[ScriptRow]:
         """All scripts of an account."""
-        shelf = await self._scripts.shelf((await self._account(address)).account_id)
+        shelf = await self._scripts.shelf((await named_account(self._directory, address)).account_id)
         return [ScriptRow(name=e.name, active=e.active, octets=len(e.raw)) for e in shelf.scripts]
 
     async def sieve_show(self, *, address: str, name: str = "") -> ScriptText:
         """One script; without a name the active one. NotFound."""
-        shelf = await self._scripts.shelf((await self._account(address)).account_id)
+        shelf = await self._scripts.shelf((await named_account(self._directory, address)).account_id)
         found = shelf.named(name) if name else shelf.active
         if found is None:
             raise NotFound("No script is active.")
@@ -74,7 +73,7 @@ class ScriptDesk:
         self, *, address: str, name: str, activate: bool = False, body: bytes = b""
     ) -> ScriptText:
         """Keep a script that was checked, in place of one of that name. SieveError, NameUnfit, OverQuota."""
-        account = await self._account(address)
+        account = await named_account(self._directory, address)
         await self._scripts.put(account.account_id, name, body)
         if activate:
             await self._scripts.activate(account.account_id, name)
@@ -82,15 +81,15 @@ class ScriptDesk:
 
     async def sieve_activate(self, *, address: str, name: str) -> None:
         """Let a script act on what comes. NotFound."""
-        await self._scripts.activate((await self._account(address)).account_id, name)
+        await self._scripts.activate((await named_account(self._directory, address)).account_id, name)
 
     async def sieve_deactivate(self, *, address: str) -> None:
         """Let none act."""
-        await self._scripts.deactivate((await self._account(address)).account_id)
+        await self._scripts.deactivate((await named_account(self._directory, address)).account_id)
 
     async def sieve_remove(self, *, address: str, name: str) -> None:
         """Remove a script that is not active. NotFound, ScriptActive."""
-        await self._scripts.delete((await self._account(address)).account_id, name)
+        await self._scripts.delete((await named_account(self._directory, address)).account_id, name)
 
     async def sieve_test(
         self,
@@ -103,7 +102,7 @@ class ScriptDesk:
         body: bytes = b"",
     ) -> Trial:
         """What a script (without one: the active one) would do with the message in `body`. SieveError, NotFound."""
-        account = await self._account(address)
+        account = await named_account(self._directory, address)
         if script:
             compiled = await self._scripts.check(script.encode())
         else:
@@ -113,10 +112,3 @@ class ScriptDesk:
             compiled = active
         envelope = Envelope(sender=sender, recipient=recipient, spam_percent=spam)
         return await self._trials.tried(compiled, account, body, envelope)
-
-    async def _account(self, address: str) -> Account:
-        wanted = normalize_address(address)
-        account = await self._directory.account(wanted)
-        if account is None:
-            raise NotFound(f"no account {wanted}")
-        return account

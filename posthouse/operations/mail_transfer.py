@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_login
+from posthouse.accounts.named import named_account
 from posthouse.errors import Damaged, NotFound
 from posthouse.operations.transfer.model import NUMBER_MAX
 from posthouse.operations.transfer.naming import usable_keyword, usable_name
@@ -210,11 +210,7 @@ class MailTransfer:
                 yield Piece(base64=base64.b64encode(chunk).decode())
 
     async def _account(self, address: str) -> Account:
-        wanted = normalize_login(address, self._default_domain)
-        account = await self._store.account(wanted)
-        if account is None:
-            raise NotFound(f"no account {wanted}")
-        return account
+        return await named_account(self._store, address, self._default_domain)
 
 
 def _folder(mailbox: Mailbox) -> Folder:

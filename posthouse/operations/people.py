@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.addresses import is_returning, normalize_address, normalize_login
+from posthouse.accounts.addresses import is_returning, normalize_address
 from posthouse.accounts.model import DOORS
+from posthouse.accounts.named import named_account
 from posthouse.accounts.passwords import (
     SCRAM,
     check_password,
@@ -27,7 +28,7 @@ from posthouse.accounts.passwords import (
     is_kept_form,
     make_scram,
 )
-from posthouse.errors import NotFound, PosthouseError, Temporary
+from posthouse.errors import PosthouseError, Temporary
 from posthouse.operations.domains import Domains, checked_quota
 from posthouse.operations.listing import AccountLine, read_accounts
 from posthouse.store.interface import (
@@ -295,11 +296,7 @@ class People:
         await self._store.apply(RemoveAppPassword(account_id=account.account_id, app_password_id=id))
 
     async def _account(self, address: str) -> Account:
-        wanted = normalize_login(address, self._default_domain)
-        account = await self._store.account(wanted)
-        if account is None:
-            raise NotFound(f"no account {wanted}")
-        return account
+        return await named_account(self._store, address, self._default_domain)
 
     async def _change(self, address: str, **changes: object) -> Account:
         """Change an account as it is now: what another command has changed meanwhile stays. NotFound."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_address
+from posthouse.accounts.named import named_account
 from posthouse.errors import NotFound
 from posthouse.message.headers import Headers
 from posthouse.operations.administration import Method
@@ -56,7 +56,7 @@ class Rejects:
         if limit < 1:
             raise ValueError("a limit is at least 1")
         most = min(limit, limits.REJECTS_LISTED)
-        accounts = [await self._account(address)] if address else await self._store.accounts()
+        accounts = [await named_account(self._store, address)] if address else await self._store.accounts()
         found: list[tuple[int, Account, int]] = []
         for account in accounts:
             index = await self._index(account.account_id)
@@ -70,7 +70,7 @@ class Rejects:
 
     async def rejects_rescue(self, *, address: str, ids: tuple[int, ...]) -> int:
         """Move messages to their account's inbox, as good ones; how many. NotFound when one is not there (any more)."""
-        account = await self._account(address)
+        account = await named_account(self._store, address)
         index = await self._index(account.account_id)
         places = dict(zip(index.email_ids, index.uids, strict=True)) if index is not None else {}
         missing = [number for number in ids if number not in places]
@@ -89,13 +89,6 @@ class Rejects:
             )
         )
         return len(moved.source)
-
-    async def _account(self, address: str) -> Account:
-        wanted = normalize_address(address)
-        account = await self._store.account(wanted)
-        if account is None:
-            raise NotFound(f"no account {wanted}")
-        return account
 
     async def _index(self, account_id: int) -> MailboxIndex | None:
         mailbox = await self._store.mailbox(account_id, REJECTS)

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 
 from posthouse import limits
-from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.deleted_mail import DeletedMail, DeletedRow
+from posthouse.accounts.named import named_account
 from posthouse.errors import NotFound
 from posthouse.operations.administration import Method
 from posthouse.store.interface import Store
-from posthouse.store.model import Account
 
 
 class Undeleting:
@@ -32,7 +31,7 @@ class Undeleting:
         """What an account can have back, the latest first; of the last `since` seconds (0: all). NotFound."""
         if limit < 1:
             raise ValueError("a limit is at least 1")
-        account = await self._account(address)
+        account = await named_account(self._store, address)
         return await self._mail.listed(account.account_id, limit, self._moment(since))
 
     async def message_undelete(
@@ -44,7 +43,7 @@ class Undeleting:
         """
         if bool(ids) == bool(since):
             raise ValueError("give ids, or since when")
-        account = await self._account(address)
+        account = await named_account(self._store, address)
         if ids:
             there = {each.email_id for each in await self._store.deleted_emails(account.account_id, ids)}
             if missing := [number for number in ids if number not in there]:
@@ -64,10 +63,3 @@ class Undeleting:
 
     def _moment(self, since: float) -> int:
         return int(self._now() - since) if since else 0
-
-    async def _account(self, address: str) -> Account:
-        wanted = normalize_address(address)
-        account = await self._store.account(wanted)
-        if account is None:
-            raise NotFound(f"no account {wanted}")
-        return account
