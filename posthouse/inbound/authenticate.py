@@ -193,9 +193,8 @@ class Authenticate:
         try:
             async with asyncio.timeout(HELO_TIMEOUT):
                 answer = await self._resolver.txt(name)
-                if not any(
-                    map(is_spf, answer.records)
-                ):  # so it is with most names, and costs next to nothing
+                # Most names have no record, and then it costs next to nothing.
+                if not any(map(is_spf, answer.records)):
                     return None
                 beside = msgspec.structs.replace(question, reverse_path="", helo=name)
                 found = await check_spf(beside, self._ask())

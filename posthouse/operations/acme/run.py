@@ -207,10 +207,8 @@ class Run:
         log.info("acme installed names=%s until=%s", ",".join(names), leaf.not_valid_after_utc.isoformat())
         try:
             await self._around.installed()
-        except (
-            PosthouseError,
-            OSError,
-        ) as fault:  # it is in place all the same, and the next reload takes it
+        except (PosthouseError, OSError) as fault:
+            # It is in place all the same, and the next reload takes it.
             log.error("acme the new certificate is not shown yet: %s", fault)
 
 

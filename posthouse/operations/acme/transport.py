@@ -72,9 +72,8 @@ class Network(client.ClientNetwork):
             try:
                 return self._post_once(*args, **kwargs)
             except messages.Error as fault:
-                if (
-                    fault.code != "badNonce"
-                ):  # RFC 8555 §6.5: try again with the nonce that came with the refusal
+                # RFC 8555 §6.5: try again with the nonce that came with the refusal.
+                if fault.code != "badNonce":
                     raise
                 self._nonces.clear()
         return self._post_once(*args, **kwargs)
