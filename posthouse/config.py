@@ -25,6 +25,7 @@ from posthouse.config_reader import ConfigReader, Octets, Seconds
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Times = Annotated[int, msgspec.Meta(ge=0)]
+Days = Annotated[int, msgspec.Meta(ge=0, le=limits.RETENTION_DAYS)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -116,6 +117,11 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     deleted: Seconds = 14 * 86400
     """Seconds for which mail that was deleted for good can be brought back, by its owner in the webmail or by
     `posthouse message undelete`; 0: it is gone at once. It takes space, but of no quota; a full disk ends it."""
+    trash_days: Days = 0
+    """Days after which mail is deleted from the Trash of everybody who has said nothing else of it, counted from when
+    it came there; 0: it stays. Flagged messages stay."""
+    junk_days: Days = 0
+    """The same for Junk, whose mail cannot be brought back."""
     timeline: Seconds = 30 * 86400
     """Seconds that the story of a message is kept for `posthouse message log`; 0: for ever."""
 

@@ -55,6 +55,7 @@ from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.rejecting import Rejects
 from posthouse.operations.reports import Reports
+from posthouse.operations.retaining import Retaining
 from posthouse.operations.returning import Returning
 from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
@@ -104,6 +105,7 @@ class House:
         self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
         self.deleted_mail = DeletedMail(store, clock)
+        self.retaining = Retaining(store, lambda: self.config.store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -256,6 +258,7 @@ class House:
             extra={
                 "sendmail": sendmail.sendmail,
                 **Returning(self.store, self.clock).commands(),
+                **self.retaining.commands(),
                 **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
                     *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),
@@ -271,9 +274,8 @@ class House:
 
     def _trust_commands(self) -> dict[str, Method | Stream]:
         """Commands on reports, keys, certificates, junk."""
-        certificates = Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock)
         return {
-            **certificates.commands(),
+            **Certificates(self.pair.certificate, self.pair.own, self.renewal, self.clock).commands(),
             **ScriptDesk(self.store, self.directory, self.sieve_scripts, self.clock).commands(),
             **Freezing(self.store).commands(),
             **Rejects(self.store).commands(),
@@ -289,10 +291,7 @@ class House:
         }
 
     def duties(self, *, jobs: bool = True) -> tuple[Duty, ...]:
-        """What is to be done from time to time while serving, by the configuration then in force.
-
-        `jobs`: also what one node does for all.
-        """
+        """What is done from time to time, by the configuration in force; `jobs`: also what one node does for all."""
         counts = Duty(name="dmarc counts", run=self._care_for_counts, every=limits.TALLY_FLUSH)
         if not jobs:
             return (counts,)
@@ -301,6 +300,7 @@ class House:
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
             Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),
+            Duty(name="old mail", run=self.retaining.round),
             Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1),
             Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )

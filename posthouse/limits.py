@@ -1220,6 +1220,12 @@ BATCH_OCTETS: Final = 32 * MB
 PIECE_ROWS: Final = 5_000
 """Rows of a long change after which waiting commits go first: 2-5 ms."""
 
+RETENTION_DAYS: Final = 36_500
+"""Days after which mail may leave a mailbox by itself, at most: a century, beyond which a date means nothing."""
+
+RETENTION_LOOKED_AT: Final = 500
+"""Mailboxes looked at with one read for mail whose time has come: each costs a row, or all of its young mail."""
+
 FLAGS_LOGGED: Final = 500
 """Messages of one flag change from which it is logged as a rule, instead of rewriting the row of each."""
 

@@ -162,6 +162,34 @@ def quota_(session: Session, address: str, size: int | None) -> None:
     session.table([row], {key: COLUMNS[key] for key in ("address", "octets", "messages", "quota")})
 
 
+@account.command("retention")
+@click.argument("address")
+@click.argument("mailbox", default="")
+@click.option(
+    "--days", type=click.IntRange(0), help="Delete mail so many days after it came there; 0: never."
+)
+@click.option("--default", "by_default", is_flag=True, help="As the configuration has it, again.")
+@take_session
+def retention(session: Session, address: str, mailbox: str, days: int | None, by_default: bool) -> None:
+    """Show or set after how many days mail is deleted from a mailbox of ADDRESS; flagged messages stay.
+
+    A message's days begin when it comes into the mailbox. It can be brought back like other deleted mail
+    (`message undelete`).
+    """
+    if days is not None and by_default:
+        raise click.UsageError("say either --days or --default")
+    if not mailbox and (days is not None or by_default):
+        raise click.UsageError("say for which MAILBOX")
+    rows = session.one(
+        "account.retention", address=address, mailbox=mailbox, days=days, by_default=by_default
+    )
+    session.table(rows, {"mailbox": plain, "days": _days, "chosen": yes})
+
+
+def _days(days: int) -> str:
+    return str(days) if days else "for good"
+
+
 @account.command("remove")
 @click.argument("address")
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")

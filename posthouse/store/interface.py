@@ -71,6 +71,7 @@ from posthouse.store.operations import (
     TouchAppPassword,
     WakeDestination,
 )
+from posthouse.store.retention import RetainedMail
 from posthouse.store.trust import TrustStore
 
 __all__ = [
@@ -141,7 +142,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(TrustStore, Judgements, CredentialStore, DeletedMail, Protocol):
+class Store(TrustStore, Judgements, CredentialStore, DeletedMail, RetainedMail, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing

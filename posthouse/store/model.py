@@ -69,9 +69,11 @@ class Mailbox(Frozen, frozen=True, kw_only=True):
     subscribed: bool
     created_modseq: int = 0
     changed_modseq: int = 0
-    """Of the latest change of name, role, order or subscription."""
+    """Of the latest change of name, role, order, retention or subscription."""
     sort_order: int = 0
     """Where it stands among its siblings in a client's list (RFC 8621 §2)."""
+    kept_days: int | None = None
+    """What its owner has said of it (`store.retention`)."""
 
 
 class Usage(Frozen, frozen=True, kw_only=True):

@@ -68,7 +68,9 @@ class PostgresEngine:
         self.settings: dict[str, Any] = {}
 
     async def open(self) -> PostgresStore:
-        self.store = await PostgresStore.open(self.place, derive=derive, now=lambda: NOW, **self.settings)
+        self.store = await PostgresStore.open(
+            self.place, derive=derive, **{"now": lambda: NOW, **self.settings}
+        )
         return self.store
 
     async def reopen(self) -> PostgresStore:

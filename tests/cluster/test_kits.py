@@ -21,6 +21,7 @@ from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
 from tests.kits.queue import QueueKit
 from tests.kits.replacing import ReplaceKit
+from tests.kits.retention import RetentionKit, clock
 from tests.kits.saved_dates import SavedDateKit
 from tests.kits.sieve_scripts import SieveScriptKit
 from tests.kits.sieving import FilingKit, SendingKit, post
@@ -28,7 +29,7 @@ from tests.kits.suppressions import SuppressionKit
 from tests.kits.transfers import TransferKit
 from tests.kits.trust import TrustKit
 
-__all__ = ["post"]
+__all__ = ["clock", "post"]
 
 
 class TestMailboxes(MailboxKit):
@@ -64,6 +65,10 @@ class TestDeleted(DeletedKit):
 
 
 class TestReplacing(ReplaceKit):
+    pass
+
+
+class TestRetention(RetentionKit):
     pass
 
 

@@ -11,7 +11,8 @@ from posthouse.store.deleted import DeletedEmail
 from posthouse.store.memory.engine import Rdr
 from posthouse.store.memory.readers import Readers
 from posthouse.store.model import Suppression
-from posthouse.store.sql import account_reads, deleted, shared, suppressions, transfers, trust
+from posthouse.store.retention import Aging, Defaults
+from posthouse.store.sql import account_reads, deleted, retention, shared, suppressions, transfers, trust
 from posthouse.store.sql.database import Database
 from posthouse.store.trust import DkimKey, DmarcTally, Mute, Report
 
@@ -91,6 +92,10 @@ class Records(Generic[Rdr]):
     async def accounts_with_deleted(self, before: int) -> list[int]:
         """Accounts that have emails which were deleted before a time."""
         return await self._of_rows(deleted.accounts, before)
+
+    async def aging(self, now: int, defaults: Defaults, after: tuple[int, int] = (0, 0)) -> Sequence[Aging]:
+        """Mailboxes of all accounts that mail leaves by itself."""
+        return await self._of_rows(retention.aging, now, defaults, after)
 
     # --- trust ---------------------------------------------------------------------------------------------
 

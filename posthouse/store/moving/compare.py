@@ -34,7 +34,7 @@ def totals(db: Database, account_id: int, placement: str = "placement") -> Total
     mailboxes = sorted(
         (each.mailbox_id, each.name, each.role, each.uid_validity, each.uid_next, each.highest_modseq,
          each.total, each.unseen, each.deleted, each.size, each.created_modseq, each.changed_modseq,
-         each.sort_order)
+         each.sort_order, each.kept_days)
         for each in load_mailboxes(db, account_id)
     )  # fmt: skip
     (placements,) = db.rows(

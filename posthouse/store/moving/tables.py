@@ -17,7 +17,7 @@ from posthouse.store.sql.state import AccountState
 OF_MAIL: Final = (
     *("subscription", "keyword", "placement", "mailbox_change", "doomed_mailbox", "email", "derived"),
     *("twin", "email_gone", "mailbox_gone", "history", "email_thread", "thread_key", "email_origin"),
-    *("item", "item_gone", "item_state", "upload", "transferred", "passage"),
+    *("item", "item_gone", "item_state", "upload", "transferred", "passage", "retention"),
 )
 """Tables of an account's mail, copied account by account."""
 MADE: Final = frozenset({"mailbox", "account_state", "blob", "blob_share"})

@@ -60,6 +60,8 @@ _SERVER_LIMITS: Final = (
 )
 DELETED_SINCE: Final = 17
 """The schema from which on deleted mail can be brought back."""
+RETENTION_SINCE: Final = 18
+"""The schema from which on mail leaves mailboxes by itself."""
 UNAVAILABLE: Final = "The mail store is not available at the moment."
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
 
@@ -151,6 +153,11 @@ class Connection:
     def remembers_deleted(self) -> bool:
         """Whether the schema has a place for mail that can be brought back."""
         return self._server.schema >= DELETED_SINCE
+
+    @property
+    def has_retention(self) -> bool:
+        """Whether the schema has a place for what owners say of their mailboxes (`store.retention`)."""
+        return self._server.schema >= RETENTION_SINCE
 
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /

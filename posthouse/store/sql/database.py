@@ -19,6 +19,11 @@ class Database(Protocol):
         """Whether the schema has a place for mail that can be brought back."""
         ...
 
+    @property
+    def has_retention(self) -> bool:
+        """Whether the schema has a place for what owners say of their mailboxes (`store.retention`)."""
+        ...
+
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /
     ) -> list[tuple[Any, ...]]:

@@ -24,7 +24,8 @@ from posthouse.store.model import (
     Mailbox,
     Role,
 )
-from posthouse.store.sql import deleted, gone, metadata, shared
+from posthouse.store.retention import KEPT_ROLES
+from posthouse.store.sql import deleted, gone, metadata, retention, shared
 from posthouse.store.sql.pieces import Pieces
 from posthouse.store.sql.placements import Selection, leave
 from posthouse.store.sql.state import AccountState, MailboxState
@@ -183,6 +184,7 @@ def doom(tx: Transaction, account_id: int, mailbox_id: int, modseq: int = 0, nam
     """
     key = (account_id, mailbox_id)
     tx.execute("DELETE FROM mailbox WHERE account_id = ? AND mailbox_id = ?", key)
+    retention.forget(tx, account_id, mailbox_id)
     columns, kept = (", name", (name,)) if name else ("", ())
     tx.execute(
         f"INSERT INTO doomed_mailbox (account_id, mailbox_id, modseq{columns})"
@@ -201,6 +203,9 @@ def set_role(tx: Transaction, op: SetRole) -> None:
         raise Conflict("INBOX keeps its role.")
     _refuse_taken_role(account, op.role)
     mailbox.role = op.role
+    if op.role in KEPT_ROLES:
+        mailbox.kept_days = None
+        retention.forget(tx, op.account_id, op.mailbox_id)
     _bump_properties(tx, account, mailbox)
 
 

@@ -10,6 +10,7 @@ from posthouse.store import credentials as proofs
 from posthouse.store import deleted as deleted_mail
 from posthouse.store import interface as ops
 from posthouse.store import metadata as mailbox_metadata
+from posthouse.store import retention as old_mail
 from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
     copying,
@@ -23,6 +24,7 @@ from posthouse.store.sql import (
     people,
     placements,
     queue,
+    retention,
     suppressions,
     timeline,
     transfers,
@@ -63,6 +65,8 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.Expunge: expunging.expunge,
     deleted_mail.RestoreEmails: deleted.restore,
     deleted_mail.ForgetDeleted: deleted.forget,
+    old_mail.SetRetention: retention.put,
+    old_mail.RemoveOld: retention.remove_old,
     ops.PutDomain: people.put_domain,
     ops.RemoveDomain: people.remove_domain,
     ops.AddAccount: people.add_account,

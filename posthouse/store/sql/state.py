@@ -20,7 +20,7 @@ from posthouse.store.sql.database import Database
 _MAILBOXES: Final = """
 SELECT m.mailbox_id, m.name, m.role, m.uid_validity, m.uid_next, m.highest_modseq,
        m.total, m.unseen, m.deleted, m.size,
-       m.created_modseq, m.changed_modseq, m.sort_order,
+       m.created_modseq, m.changed_modseq, m.sort_order, {kept},
        count(p.uid), count(p.uid) FILTER (WHERE p.flags & 1 = 0), count(p.uid) FILTER (WHERE p.flags & 8 != 0),
        CAST(coalesce(sum(p.size), 0) AS BIGINT), coalesce(max(p.uid), 0), coalesce(max(p.modseq), 0)
   FROM mailbox m
@@ -29,6 +29,11 @@ SELECT m.mailbox_id, m.name, m.role, m.uid_validity, m.uid_next, m.highest_modse
  WHERE m.account_id = ?
  GROUP BY m.account_id, m.mailbox_id
 """
+_KEPT: Final = (
+    "(SELECT r.days FROM retention r WHERE r.account_id = m.account_id AND r.mailbox_id = m.mailbox_id)"
+)
+_WITH_RETENTION: Final = _MAILBOXES.format(kept=_KEPT)
+_WITHOUT_RETENTION: Final = _MAILBOXES.format(kept="CAST(NULL AS BIGINT)")
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class MailboxState:
     created_modseq: int = 0
     changed_modseq: int = 0
     sort_order: int = 0
+    kept_days: int | None = None
     row_due: bool = False
     unsaved: int = 0
     told: int = 0
@@ -114,6 +120,7 @@ class AccountState:
             created_modseq=mailbox.created_modseq,
             changed_modseq=mailbox.changed_modseq,
             sort_order=mailbox.sort_order,
+            kept_days=mailbox.kept_days,
         )
 
 
@@ -166,12 +173,13 @@ def load_account(db: Database, account_id: int) -> AccountState | None:
 
 def load_mailboxes(db: Database, account_id: int) -> list[MailboxState]:
     """An account's mailboxes with their counts as of now."""
-    return [_mailbox(row) for row in db.rows(_MAILBOXES, (account_id,))]
+    statement = _WITH_RETENTION if db.has_retention else _WITHOUT_RETENTION
+    return [_mailbox(row) for row in db.rows(statement, (account_id,))]
 
 
 def _mailbox(row: tuple[Any, ...]) -> MailboxState:
     (mailbox_id, name, role, uid_validity, uid_next, modseq, total, unseen, deleted, size,
-     created_modseq, changed_modseq, sort_order, later, later_unseen, later_deleted, later_size,
+     created_modseq, changed_modseq, sort_order, kept_days, later, later_unseen, later_deleted, later_size,
      last_uid, last_modseq) = row  # fmt: skip
     return MailboxState(
         mailbox_id=mailbox_id,
@@ -187,6 +195,7 @@ def _mailbox(row: tuple[Any, ...]) -> MailboxState:
         created_modseq=created_modseq,
         changed_modseq=changed_modseq,
         sort_order=sort_order,
+        kept_days=kept_days,
         unsaved=later,
         told=max(modseq, last_modseq),
     )

@@ -115,6 +115,11 @@ class Transaction(ABC):
         """Whether the schema has a place for mail that can be brought back."""
         return self._database.remembers_deleted
 
+    @property
+    def has_retention(self) -> bool:
+        """Whether the schema has a place for what owners say of their mailboxes."""
+        return self._database.has_retention
+
     # --- the course of a transaction -----------------------------------------------------------------
 
     @abstractmethod

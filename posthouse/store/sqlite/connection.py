@@ -38,6 +38,7 @@ class Connection(apsw.Connection):
     """A connection whose rows are typed once, here."""
 
     remembers_deleted: Final = True
+    has_retention: Final = True
 
     def rows(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; its rows (few)."""
