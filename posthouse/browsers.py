@@ -9,6 +9,7 @@ from posthouse.house import House
 from posthouse.jmap.context import Caches, Services
 from posthouse.jmap.own_methods import OWN_EXTRAS
 from posthouse.operations.administration import Administration
+from posthouse.operations.retaining import defaults_of
 from posthouse.web.acme import AcmePages
 from posthouse.web.asgi import Settings, build
 from posthouse.web.client_setup import ClientSetupPages, Facts
@@ -39,6 +40,7 @@ def jmap_services(
         learnt_addresses=house.learnt_addresses,
         deleted_mail=house.deleted_mail,
         deleted_kept=config.store.deleted,
+        retention=defaults_of(config.store),
         sieve_scripts=house.sieve_scripts,
         email_extras=OWN_EXTRAS,
         resolver=house.resolver,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from posthouse import limits
 from posthouse.sieve.language import CAPABILITIES
+from posthouse.store.retention import Defaults
 
 CORE: Final = "urn:ietf:params:jmap:core"
 MAIL: Final = "urn:ietf:params:jmap:mail"
@@ -120,7 +121,7 @@ def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-REVISION: Final = 6
+REVISION: Final = 7
 """Grows when what is offered changes, so that clients fetch the Session object again."""
 KNOWN: Final = frozenset(
     {CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, SIEVE, WEBSOCKET, WEBPUSH, PRINCIPALS}
@@ -128,11 +129,17 @@ KNOWN: Final = frozenset(
 """What `using` may name."""
 
 
-def ours(*, admin: bool, deleted_kept: float) -> dict[str, dict[str, Any]]:
+def ours(*, admin: bool, deleted_kept: float, retention: Defaults) -> dict[str, dict[str, Any]]:
     """Our own capabilities that an account has (docs/jmap-extensions.md), and contacts (RFC 9610 §1.5.1).
 
-    `deleted_kept`: seconds for which deleted mail can be brought back.
+    `deleted_kept`: seconds for which deleted mail can be brought back; `retention`: after how many days mail leaves
+    mailboxes of which their owner has said nothing.
     """
     contacts = {"maxAddressBooksPerCard": limits.ADDRESS_BOOKS, "mayCreateAddressBook": True}
-    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: {"deletedKept": int(deleted_kept)}}
+    account = {
+        "deletedKept": int(deleted_kept),
+        "retentionDefaults": {"trash": retention.trash, "junk": retention.junk},
+        "maxRetentionDays": limits.RETENTION_DAYS,
+    }
+    own: dict[str, dict[str, Any]] = {CONTACTS: contacts, OWN: account}
     return own | {ADMIN: {}} if admin else own

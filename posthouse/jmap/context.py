@@ -34,6 +34,7 @@ from posthouse.store.account_model import Item
 from posthouse.store.grants import Grant
 from posthouse.store.interface import Store
 from posthouse.store.model import Account
+from posthouse.store.retention import Defaults
 
 T = TypeVar("T")
 NOBODY: Final = Via()
@@ -81,6 +82,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Told which account's push subscriptions have changed."""
     deleted_kept: float = 0.0
     """Seconds for which deleted mail can be brought back."""
+    retention: Defaults = Defaults()
+    """After how many days mail leaves mailboxes of which their owner has said nothing."""
     email_extras: EmailExtras = EmailExtras()
     now: Callable[[], float] = time.time
 

@@ -9,7 +9,7 @@ import msgspec
 from posthouse.accounts.mailbox_rights import MailboxRights
 from posthouse.accounts.sharing import MAILBOXES
 from posthouse.jmap import ids, sharing
-from posthouse.jmap.capabilities import PRINCIPALS
+from posthouse.jmap.capabilities import OWN, PRINCIPALS
 from posthouse.jmap.context import Context, Opened
 from posthouse.jmap.email_changes import visible_changes
 from posthouse.jmap.errors import MethodError
@@ -43,9 +43,13 @@ class Mailbox(msgspec.Struct, kw_only=True, rename="camel"):
     is_subscribed: bool
     share_with: dict[str, dict[str, bool]] | None = None
     """RFC 9670 §4; only for clients that use its capability."""
+    retention_days: int | None = None
+    """Our own (docs/jmap-extensions.md), only for clients that use that capability."""
 
 
 PROPERTIES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Mailbox))
+_NEEDED: Final = {"shareWith": PRINCIPALS, "retentionDays": OWN}
+"""Properties with the capability that a client must use to know of them."""
 COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
 NO_MAIL: Final = Counts(total_emails=0, unread_emails=0, total_threads=0, unread_threads=0)
 _STANDARD_ORDER: Final = {
@@ -87,7 +91,7 @@ def shown_name(mailbox: Stored, parent: Stored | None) -> str:
 
 def properties_of(context: Context) -> frozenset[str]:
     """The properties that the client knows of."""
-    return PROPERTIES if PRINCIPALS in context.using else PROPERTIES - {"shareWith"}
+    return PROPERTIES - {name for name, needed in _NEEDED.items() if needed not in context.using}
 
 
 async def get(context: Context, arguments: GetArguments) -> GetAnswer:
@@ -145,6 +149,7 @@ async def mailbox_object(
         my_rights=context.mail(account_id).rights(box),
         is_subscribed=box.subscribed,
         share_with=shared,
+        retention_days=box.kept_days,
     )
 
 

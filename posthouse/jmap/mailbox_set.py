@@ -30,6 +30,7 @@ from posthouse.store.interface import (
 )
 from posthouse.store.model import SEPARATOR, Role
 from posthouse.store.model import Mailbox as Stored
+from posthouse.store.retention import KEPT_ROLES, SetRetention
 
 Object = dict[str, Any]
 
@@ -49,6 +50,7 @@ class Settable(msgspec.Struct, kw_only=True, rename="camel"):
     sort_order: ids.UnsignedInt = 0
     is_subscribed: bool = True
     share_with: dict[str, Any] | None = None
+    retention_days: ids.UnsignedInt | None = None
 
 
 SETTABLE: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Settable))
@@ -118,8 +120,10 @@ class _Setter:
         op = CreateMailbox(account_id=self._account_id, name=path, role=role, subscribed=wanted.is_subscribed)
         box = await self._applied(op, "name")
         assert isinstance(box, Stored)
+        key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
+        if wanted.retention_days is not None:
+            await self._applied(SetRetention(**key, days=wanted.retention_days), "retentionDays")
         if "sortOrder" in given:
-            key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
             await self._applied(ArrangeMailbox(**key, sort_order=wanted.sort_order + 1))
         if shares:
             await self._shared(box, shares)
@@ -154,6 +158,10 @@ class _Setter:
             raise invalid(str(fault), *(names or ["name"])) from fault
         if wanted.sort_order >= 2**31:
             raise invalid("it must be below 2^31", "sortOrder")
+        if wanted.retention_days and _role(wanted.role) in KEPT_ROLES:
+            raise invalid("a mailbox of this role keeps its mail", "retentionDays")
+        if wanted.retention_days is not None and wanted.retention_days > limits.RETENTION_DAYS:
+            raise invalid(f"it is {limits.RETENTION_DAYS} at most", "retentionDays")
         return wanted
 
     async def _path(self, name: str, parent_id: str | None) -> str:
@@ -243,6 +251,9 @@ class _Setter:
             raise invalid("this property is not yours to set", *foreign)
         wanted = self._settable({k: v for k, v in new.items() if k in SETTABLE})
         ops = await self._operations(box, by_name, wanted)
+        if "retentionDays" in names and wanted.retention_days != box.kept_days:
+            key = {"account_id": self._account_id, "mailbox_id": box.mailbox_id}
+            ops.append(SetRetention(**key, days=wanted.retention_days))
         if "shareWith" in names and new.get("shareWith") != old["shareWith"]:
             shares = await sharing.wanted_shares(self._context, MAILBOXES, wanted.share_with)
             thing = mailbox_thing(box)

@@ -66,7 +66,7 @@ async def session_object(services: Services, account: Account, base: str) -> Ses
 def own_account(services: Services, account: Account) -> AccountObject:
     """One's own account."""
     own = capabilities.of_account(services.message_size) | capabilities.ours(
-        admin=account.admin, deleted_kept=services.deleted_kept
+        admin=account.admin, deleted_kept=services.deleted_kept, retention=services.retention
     )
     principals = {
         capabilities.PRINCIPALS: {"currentUserPrincipalId": ids.encode(ids.PRINCIPAL, account.account_id)}

@@ -1,8 +1,8 @@
 """Mailbox/set in an account that is somebody else's: what the rights to each mailbox allow (RFC 8621 §2).
 
 Everybody may say whether they want to see a mailbox. Names, parents, children and deletion need their rights. Roles,
-order and with whom a mailbox is shared are its owner's. A mailbox made below a shared one is shared as that is, so
-that whoever made it sees it.
+order, for how long mail is kept and with whom a mailbox is shared are its owner's. A mailbox made below a shared one is
+shared as that is, so that whoever made it sees it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from posthouse.store.interface import CreateMailbox, DeleteMailbox, Op, RenameMa
 from posthouse.store.model import SEPARATOR, Mailbox
 
 Object = dict[str, Any]
-_OWNERS: tuple[str, ...] = ("role", "sortOrder", "shareWith")
+_OWNERS: tuple[str, ...] = ("role", "sortOrder", "shareWith", "retentionDays")
 
 
 class SharedMailboxes:
@@ -169,7 +169,7 @@ class SharedMailboxes:
         new = apply_patch(old, patch)
         changed = {key for key in new.keys() | old.keys() if new.get(key) != old.get(key)}
         if changed & set(_OWNERS):
-            raise Rejected("forbidden", "role, order and sharing are the owner's")
+            raise Rejected("forbidden", "role, order, sharing and retention are the owner's")
         if foreign := sorted(changed - {"name", "parentId", "isSubscribed"}):
             raise invalid("this property is not yours to set", *foreign)
         ops: list[Op[Any]] = []

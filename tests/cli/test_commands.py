@@ -412,3 +412,27 @@ def test_a_command_waits_for_a_server_that_is_starting(shell: Shell, tmp_path: P
     holder.communicate(b"\n")
     output, _ = command.communicate(timeout=20)
     assert b"north.test" in output
+
+
+def test_for_how_long_a_mailbox_keeps_its_mail(shell: Shell) -> None:
+    shell("domain", "add", "north.test")
+    shell("account", "add", "alice@north.test", "--password", "wonderland")
+    with shell.file.open("a") as file:
+        file.write("[store]\ntrash_days = 30\n")
+    command = ("account", "retention", "alice@north.test")
+
+    def rows(*words: str) -> dict[str, tuple[int, bool]]:
+        return {row["mailbox"]: (row["days"], row["chosen"]) for row in shell.json(*command, *words)}  # type: ignore[attr-defined]
+
+    assert rows() == {
+        **dict.fromkeys(("INBOX", "Archive", "Drafts", "Junk", "Sent"), (0, False)),
+        "Trash": (30, False),
+    }
+    assert rows("Archive", "--days", "7") == {"Archive": (7, True)}
+    assert rows("Trash", "--days", "0") == {"Trash": (0, True)}
+    assert "for good" in shell(*command, "Trash")
+    assert rows("Trash", "--default") == {"Trash": (30, False)}
+    shell(*command, "INBOX", "--days", "7", code=1)
+    shell(*command, "Nowhere", code=1)
+    shell(*command, "--days", "7", code=2)
+    shell(*command, "Trash", "--days", "7", "--default", code=2)

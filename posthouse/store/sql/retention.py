@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from posthouse import limits
-from posthouse.errors import Conflict
+from posthouse.errors import Conflict, StoreUnavailable
 from posthouse.store.model import FLAGGED
 from posthouse.store.retention import (
     DAY,
@@ -34,7 +34,7 @@ def put(tx: Transaction, op: SetRetention) -> None:
     if op.days == mailbox.kept_days:
         return
     if not tx.has_retention:
-        raise Conflict("This waits until all nodes have been upgraded.")
+        raise StoreUnavailable("This waits until all nodes have been upgraded.")
     forget(tx, op.account_id, op.mailbox_id)
     if op.days is not None:
         tx.execute("INSERT INTO retention VALUES (?, ?, ?)", (op.account_id, op.mailbox_id, op.days))
