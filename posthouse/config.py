@@ -173,6 +173,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rewrite_senders: bool = True
     """What aliases and Sieve scripts send on to other hosts leaves with a reverse-path of ours (SRS), so that SPF holds
     there too; bounces come back by us. Off: with that of its sender."""
+    masked_domain: str = ""
+    """The domain, one of ours, in which people's masked addresses are made; empty: in that of their account."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
