@@ -63,8 +63,9 @@ def _auth(offer: Offer) -> str | None:
 
 
 def _limits(offer: Offer) -> str:
-    # RFC 9422 §4.1, §4.2: transactions of a connection and recipients of a transaction.
-    return f"MAILMAX={SMTP_TRANSACTIONS} RCPTMAX={offer.recipients}"
+    # RFC 9422 §4.1, §4.2: transactions of a connection and recipients of a transaction; how many domains they are in
+    # (§4.3) is all the same here, so that is not told. A value has at most six digits.
+    return f"MAILMAX={SMTP_TRANSACTIONS} RCPTMAX={min(offer.recipients, 999_999)}"
 
 
 def _help(offer: Offer) -> str | None:

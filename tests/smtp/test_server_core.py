@@ -175,6 +175,12 @@ def test_ehlo_lists_what_is_there():
     ]
 
 
+def test_a_limit_is_told_in_six_digits():
+    """RFC 9422 §4.2."""
+    core = core_of(recipients=5_000_000)
+    assert "LIMITS MAILMAX=10000 RCPTMAX=999999" in say(core, "EHLO me").text.split("\n")
+
+
 def test_parameters_need_ehlo():
     assert code(say(core_of(), "HELO me", "MAIL FROM:<a@b.example> SIZE=1")) == 555
 
