@@ -7,6 +7,7 @@ failure that RFC 6152 §3, RFC 3030 §3 and RFC 6531 §3.6 name as the alternati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -77,12 +78,15 @@ class ServerOffer(msgspec.Struct, frozen=True):
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
 
     def limit(self, name: str, otherwise: int) -> int:
-        """A number from LIMITS (RFC 9422 §3), such as RCPTMAX."""
+        """A number from LIMITS (RFC 9422 §3), such as RCPTMAX; one that is not written as §4 has it is passed over."""
         for word in self.extensions.get("LIMITS", "").upper().split():
             key, _, value = word.partition("=")
-            if key == name and value.isascii() and value.isdigit() and int(value[:9]) > 0:
-                return int(value[:9])
+            if key == name and _LIMIT.fullmatch(value):
+                return int(value)
         return otherwise
+
+
+_LIMIT: Final = re.compile(r"[1-9][0-9]{0,5}")
 
 
 def refusal(envelope: Envelope, offer: ServerOffer) -> Reply | None:

@@ -42,6 +42,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate is there, and TLS is not yet on."""
     mechanisms: tuple[str, ...]
     """SASL mechanisms for this session now; empty: no AUTH, or logged in already."""
+    xclient: tuple[str, ...] = ()
+    """What this peer may tell of clients (`smtp.xclient`); empty: nothing."""
 
 
 def _always(_: Offer) -> str:
@@ -63,8 +65,13 @@ def _auth(offer: Offer) -> str | None:
 
 
 def _limits(offer: Offer) -> str:
-    # RFC 9422 §4.1, §4.2: transactions of a connection and recipients of a transaction.
-    return f"MAILMAX={SMTP_TRANSACTIONS} RCPTMAX={offer.recipients}"
+    # RFC 9422 §4.1, §4.2: transactions of a connection and recipients of a transaction; how many domains they are in
+    # (§4.3) is all the same here, so that is not told. A value has at most six digits.
+    return f"MAILMAX={SMTP_TRANSACTIONS} RCPTMAX={min(offer.recipients, 999_999)}"
+
+
+def _xclient(offer: Offer) -> str | None:
+    return " ".join(offer.xclient) or None
 
 
 def _help(offer: Offer) -> str | None:
@@ -85,6 +92,7 @@ EXTENSIONS: Final[tuple[tuple[str, Callable[[Offer], str | None]], ...]] = (
     ("STARTTLS", _starttls),  # RFC 3207
     ("AUTH", _auth),  # RFC 4954
     ("LIMITS", _limits),  # RFC 9422
+    ("XCLIENT", _xclient),  # Postfix's XCLIENT_README
     ("HELP", _help),  # RFC 5321 §4.1.1.8
 )
 

@@ -79,6 +79,7 @@ WRONG_STATE = [
     ("HELP", 214, 214, 214, 214, 214),
     ("STARTTLS", 503, "StartTls", 503, 503, 503),
     ("AUTH PLAIN", 503, 502, 503, 503, 503),
+    ("XCLIENT ADDR=192.0.2.1", 550, 550, 503, 503, 503),
     ("QUIT", 221, 221, 221, 221, 221),
     ("LHLO me", 500, 500, 500, 500, 500),
     ("XYZZY", 500, 500, 500, 500, 500),
@@ -173,6 +174,12 @@ def test_ehlo_lists_what_is_there():
         "LIMITS MAILMAX=10000 RCPTMAX=10",
         "HELP",
     ]
+
+
+def test_a_limit_is_told_in_six_digits():
+    """RFC 9422 §4.2."""
+    core = core_of(recipients=5_000_000)
+    assert "LIMITS MAILMAX=10000 RCPTMAX=999999" in say(core, "EHLO me").text.split("\n")
 
 
 def test_parameters_need_ehlo():
