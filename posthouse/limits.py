@@ -323,6 +323,9 @@ SMTP_REPLY_LINES: Final = 100
 SMTP_TRANSACTIONS: Final = 10_000
 """MAIL commands on one connection, told as LIMITS MAILMAX (RFC 9422 §4.1): a bound for loops."""
 
+DELIVERBY_LEAST: Final = 60
+"""Seconds that a sender must leave us to deliver a message or return it (RFC 2852 §2): an attempt or two."""
+
 SMTP_ERRORS: Final = 50
 """4xx and 5xx replies on one connection since its last accepted message, surplus recipients apart, then 421: a mailing
 list has some dead recipients, a dictionary attack has nothing else."""

@@ -129,4 +129,6 @@ def _queued(
         envid=mail.envid,
         smtputf8=mail.smtputf8 or wide,
         body=mail.body,
+        deliver_by=mail.deliver_by,
+        by_mode=mail.by_mode,
     )

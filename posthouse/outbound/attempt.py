@@ -375,6 +375,7 @@ def _delivery(
         target=str(session.target),
         tls=session.tls,
         answers_for_success="DSN" in session.core.offer,
+        takes_by="DELIVERBY" in session.core.offer,
         may_be_there=result.ambiguous,
     )
 

@@ -35,6 +35,7 @@ def mail_of(envelope: events.Envelope, content: Content, arrival: Arrival) -> Ma
         tls=tls is not None,
         login=peer.login is not None,
     )
+    seconds, _, by_mode = parameters.by.partition(";")
     return Mail(
         trace_id=arrival.trace_id,
         reverse_path=envelope.reverse_path,
@@ -48,6 +49,8 @@ def mail_of(envelope: events.Envelope, content: Content, arrival: Arrival) -> Ma
         body=parameters.body,
         ret=parameters.ret,
         envid=parameters.envid,
+        deliver_by=arrival.at + int(seconds) if by_mode else 0.0,
+        by_mode=by_mode,
         via=peer.via,
         protocol=word,
         tls=f"{tls.version} {tls.cipher}" if tls is not None else "",
