@@ -1201,7 +1201,7 @@ SIEVE_HEADER_EDITS: Final = 64
 """Fields that one run adds or removes; each time the message is put together anew."""
 
 SIEVE_LOOPS: Final = 4
-"""Loops over the parts of a message in one another, those of included scripts too; two must be allowed (RFC 5703 §3)."""
+"""Loops over the parts of a message in one another, in included scripts too; two must be allowed (RFC 5703 §3)."""
 
 SIEVE_REGEX: Final = 1_000
 """Characters of one regular expression."""

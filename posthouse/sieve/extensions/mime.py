@@ -1,4 +1,4 @@
-"""`:mime` and `:anychild` of `header`, `address` and `exists` (RFC 5703 §4): fields of MIME parts, and what they hold."""
+"""`:mime` and `:anychild` of `header`, `address` and `exists` (RFC 5703 §4): fields of parts, and what they hold."""
 
 from __future__ import annotations
 
