@@ -39,6 +39,7 @@ def jmap_services(
         outbox=house.outbox,
         learnt_addresses=house.learnt_addresses,
         deleted_mail=house.deleted_mail,
+        masked_addresses=house.masked_addresses,
         deleted_kept=config.store.deleted,
         retention=defaults_of(config.store),
         sieve_scripts=house.sieve_scripts,

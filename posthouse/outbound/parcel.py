@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import time
+from collections.abc import Callable
 from io import IncrementalNewlineDecoder
 
 import msgspec
@@ -11,9 +13,11 @@ from posthouse import limits
 from posthouse.message.address import ascii_domain
 from posthouse.message.headers import Headers
 from posthouse.outbound.dsn import LONG_LINE
+from posthouse.outbound.schedule import time_left
 from posthouse.outbound.session import ContentReader
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient, ServerOffer
 from posthouse.smtp.replies import Reply
+from posthouse.smtp.rrvs import insists
 from posthouse.store.model import QueuedMessage, QueuedRecipient
 
 
@@ -40,6 +44,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tls: str = ""
     answers_for_success: bool = False
     """The server offers DSN: it will send the notice of success if one was asked for (RFC 3461 §5.2.1)."""
+    takes_by: bool = False
+    """The server offers DELIVERBY: it looks at the time that the sender has set (RFC 2852 §4.1)."""
     here: bool = False
     """No other host had to do with it: the domain's mailboxes are on this server."""
     may_be_there: bool = False
@@ -57,6 +63,7 @@ class Parcel:
         content: ContentReader,
         *,
         backup: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`destination`: A-labels or an address literal; `backup`: we are a backup MX for it."""
         self.message = message
@@ -64,6 +71,7 @@ class Parcel:
         self.recipients = recipients
         self.content = content
         self.backup = backup
+        self._clock = clock
         self._look: _Look | None = None
 
     async def envelope(self, recipients: list[QueuedRecipient], offer: ServerOffer) -> Envelope:
@@ -85,7 +93,7 @@ class Parcel:
         return Envelope(
             reverse_path=reverse_path,
             recipients=tuple(
-                EnvelopeRecipient(address, recipient.notify, recipient.orcpt)
+                EnvelopeRecipient(address, recipient.notify, recipient.orcpt, recipient.rrvs)
                 for address, recipient in zip(addresses, recipients, strict=True)
             ),
             size=message.stored.size,
@@ -93,6 +101,7 @@ class Parcel:
             smtputf8=smtputf8,
             ret=message.ret,
             envid=message.envid,
+            by=time_left(message, self._clock()),
         )
 
     async def tls_is_optional(self) -> bool:
@@ -146,6 +155,23 @@ class _Look:
         """Whether it is lines that any transport takes (RFC 2045 §2.8): not too long, ended by CRLF alone, no NUL."""
         self._newlines.decode("", final=True)  # a CR at the very end stands alone
         return self._short and self._newlines.newlines in (None, "\r\n")
+
+
+def divide(
+    todo: list[QueuedRecipient], offer: ServerOffer, most: int
+) -> tuple[list[QueuedRecipient], list[QueuedRecipient]]:
+    """Who goes together in the next transaction, `most` of them, and who comes after."""
+    wide, insisting = "SMTPUTF8" not in offer, "RRVS" not in offer
+    more = {
+        one.recipient_id
+        for one in todo
+        if (wide and not ascii_domain(one.address).isascii()) or (insisting and insists(one.rrvs))
+    }
+    if more:
+        # RFC 6531 §3.6: what such a server cannot be told must not keep the mail from the others.
+        todo = sorted(todo, key=lambda one: one.recipient_id in more)
+        most = min(most, len(todo) - len(more) or most)
+    return todo[:most], todo[most:]
 
 
 def shortened(reply: Reply) -> str:

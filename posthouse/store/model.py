@@ -187,6 +187,8 @@ class NewRecipient(Frozen, frozen=True, kw_only=True):
     """RFC 3461 NOTIFY as sent ("NEVER", "SUCCESS,FAILURE", …); empty: not given."""
     orcpt: str = ""
     """RFC 3461 ORCPT as sent, xtext-encoded."""
+    rrvs: str = ""
+    """RFC 7293 RRVS as sent, in upper case; empty: not given."""
     next_attempt_at: float = 0.0
     held: bool = False
 
@@ -207,6 +209,10 @@ class NewQueued(Frozen, frozen=True, kw_only=True):
     smtputf8: bool = False
     body: str = "7BIT"
     """RFC 6152, 3030: "7BIT", "8BITMIME" or "BINARYMIME"."""
+    deliver_by: float = 0.0
+    """RFC 2852: until when (POSIX seconds) it is to be delivered, where `by_mode` says so."""
+    by_mode: str = ""
+    """RFC 2852 §4: "R" (then it comes back) or "N" (then the sender is told), with "T" behind it (each relay tells)."""
 
 
 class QueuedRecipient(Frozen, frozen=True, kw_only=True):
@@ -228,6 +234,7 @@ class QueuedRecipient(Frozen, frozen=True, kw_only=True):
     last_tls: str
     last_attempt: bool = False
     """An administrator asked for it to fail: if the next attempt does not deliver it, it is given up."""
+    rrvs: str = ""
 
 
 class QueuedMessage(Frozen, frozen=True, kw_only=True):
@@ -244,6 +251,8 @@ class QueuedMessage(Frozen, frozen=True, kw_only=True):
     smtputf8: bool
     body: str
     recipients: tuple[QueuedRecipient, ...]
+    deliver_by: float = 0.0
+    by_mode: str = ""
 
 
 class Lease(Frozen, frozen=True, kw_only=True):

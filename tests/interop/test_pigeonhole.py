@@ -1,8 +1,8 @@
 """Our Sieve and Pigeonhole's, over the same scripts and messages: both do the same, or it is said below why not.
 
 `sieve_cases/` has corners by hand, a line each: `tests.txt` tests, `scripts.txt` whole scripts that are run or refused
-(`~` is the end of a line), `bare.txt` the same with no `require` but their own. `sieve_scripts.py` makes scripts by
-chance.
+(`~` is the end of a line), `bare.txt` the same with no `require` but their own, `parts.txt` what looks into the parts
+of `parted.txt`. `sieve_scripts.py` makes scripts by chance.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CASES: Final = Path(__file__).parent / "sieve_cases"
 LETTER: Final = (CASES / "letter.txt").read_bytes().replace(b"\n", b"\r\n")
 REQUIRE: Final = """require ["body", "comparator-i;ascii-numeric", "copy", "date", "duplicate", "editheader",
 "encoded-character", "enotify", "envelope", "environment", "fileinto", "imap4flags", "include", "index", "mailbox",
-"reject", "relational", "special-use", "subaddress", "vacation", "vacation-seconds", "variables"];
+"regex", "reject", "relational", "special-use", "subaddress", "vacation", "vacation-seconds", "variables"];
 """
 TOGETHER: Final = 15
 """How many tests one process looks at."""
@@ -72,6 +72,35 @@ def test_scripts_do_the_same_or_are_refused_by_both(pigeonhole: Pigeonhole, name
         if not theirs.same(mine):
             different.append((case, theirs, mine))
     assert different == []
+
+
+PARTED: Final = (CASES / "parted.txt").read_bytes().replace(b"\n", b"\r\n")
+PARTS: Final = REQUIRE.replace("[", '["foreverypart", "mime", ', 1)
+
+
+@pytest.mark.parametrize("start", range(0, len(cases("parts.txt")), TOGETHER))
+def test_both_find_the_same_in_the_parts(pigeonhole: Pigeonhole, start: int) -> None:
+    different = []
+    for case in cases("parts.txt")[start : start + TOGETHER]:
+        theirs, mine = pigeonhole.does(PARTS + case, PARTED), ours(PARTS + case, PARTED)
+        if not theirs.same(mine):
+            different.append((case, theirs, mine))
+    assert different == []
+
+
+def test_a_loop_in_a_loop_is_for_what_is_within(pigeonhole: Pigeonhole) -> None:
+    # RFC 5703 §3; theirs takes its own binary for corrupt, and keeps the message.
+    script = f'{PARTS} foreverypart {{ set "r" "${{r}}("; foreverypart {{ set "r" "${{r}}."; }} set "r" "${{r}})"; }}'
+    script += 'vacation "${r}";'
+    assert ours(script, PARTED).actions[-1] == "vacation 604800 - -: (......)()(.)()()(.)()"
+    assert pigeonhole.does(script, PARTED).same(FAILED)
+
+
+def test_an_address_in_any_field_of_a_part(pigeonhole: Pigeonhole) -> None:
+    # RFC 5703 §4.2 lets an address be looked for in any field with `:mime`; theirs knows fields of RFC 5228 alone.
+    script = f'{PARTS} if address :mime :anychild "content-from" "tim@example.com" {{ fileinto "T"; }}'
+    assert ours(script, PARTED).actions == ("file T",)
+    assert pigeonhole.does(script, PARTED).refused
 
 
 OTHERWISE: Final = [
@@ -170,6 +199,17 @@ OWN_WAYS: Final = [
     # RFC 5232 §3: two arguments at most; RFC 5293 §5: one name.
     ('setflag "a" "b" "c";', REFUSED, KEPT),
     ('deleteheader ["a"];', REFUSED, KEPT),
+    # IEEE 1003.1 §9.4: what it leaves undefined (back references, two repetitions, `\\w`) is refused.
+    ('if string :regex "aa" "(a)\\\\1" { fileinto "y"; }', REFUSED, filed("y")),
+    ('if string :regex "aa" "a+?" { fileinto "y"; }', REFUSED, filed("y")),
+    ('if string :regex "aa" "\\\\w" { fileinto "y"; }', REFUSED, filed("y")),
+    # IEEE 1003.1 §9.1: the first group is as long as it can be, and what took no part stands for nothing.
+    ('if string :regex "abcd" "(a|ab)(bc|c)?(d*)" { fileinto "${1}"; }', filed("ab"), filed("a")),
+    ('if string :regex "ab" "((a)|b)*" { fileinto "y${2}"; }', filed("y"), filed("ya")),
+    # A character is one of Unicode; theirs is an octet.
+    ('if string :regex "é" "^.$" { fileinto "y"; }', filed("y"), KEPT),
+    # draft-ietf-sieve-regex: theirs has no `:quoteregex`.
+    ('set :quoteregex "a" "b.c"; fileinto "${a}";', filed("b\\.c"), REFUSED),
     # A test without what it tests is no test, and a pattern may end in a backslash: theirs dies of both.
     ("if hasflag {}", REFUSED, Done(died=True)),
     ('if string :comparator "i;octet" :matches "a${1}" "*\\\\" { discard; }', KEPT, Done(died=True)),

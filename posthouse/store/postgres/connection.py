@@ -60,7 +60,7 @@ _SERVER_LIMITS: Final = (
 )
 DELETED_SINCE: Final = 17
 """The schema from which on deleted mail can be brought back."""
-RETENTION_SINCE: Final = 18
+RETENTION_SINCE: Final = 21
 """The schema from which on mail leaves mailboxes by itself."""
 UNAVAILABLE: Final = "The mail store is not available at the moment."
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")

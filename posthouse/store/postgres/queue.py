@@ -26,7 +26,7 @@ PAGE: Final = 8
 """Due recipients looked at for each lease wanted."""
 _MESSAGE: Final = (
     "queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at,"
-    " ret, envid, smtputf8, body, blob_account"
+    " ret, envid, smtputf8, body, deliver_by, by_mode, blob_account"
 )
 _OLDEST: Final = """
 SELECT queue_id, destination, due_at FROM queued_recipient
@@ -61,9 +61,10 @@ RETURNING r.queue_id, r.destination, r.token
 """
 _ADD_RECIPIENTS: Final = (
     "INSERT INTO queued_recipient SELECT $1, i, address, destination, state, notify, orcpt, 0, next_at, 0, 0,"
-    " '', '', '', 0, 0, '', CASE state WHEN 'held' THEN NULL ELSE next_at END"
+    " '', '', '', 0, 0, '', CASE state WHEN 'held' THEN NULL ELSE next_at END, rrvs"
     " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
-    " $8::double precision[]) AS new (i, address, destination, state, notify, orcpt, next_at)"
+    " $8::double precision[], $9::text[])"
+    " AS new (i, address, destination, state, notify, orcpt, next_at, rrvs)"
 )
 
 
@@ -82,14 +83,14 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
         tx.blobs.own(owner, blob_id)
     queue_id = tx.take_numbers("queue")
     tx.execute(
-        f"INSERT INTO queued ({_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO queued ({_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (queue_id, message.trace_id, message.reverse_path, message.account_id, blob_id, prefix,
          len(op.prefix) + content.size, message.created_at, message.ret, message.envid, message.smtputf8,
-         message.body, owner),
+         message.body, message.deliver_by, message.by_mode, owner),
     )  # fmt: skip
     recipients = [
         (i, each.address, destination_of(each.address), "held" if each.held else "waiting", each.notify,
-         each.orcpt, each.next_attempt_at + tx.clock_ahead)
+         each.orcpt, each.next_attempt_at + tx.clock_ahead, each.rrvs)
         for i, each in enumerate(message.recipients, 1)
     ]  # fmt: skip
     tx.fetch(_ADD_RECIPIENTS, queue_id, *map(list, zip(*recipients, strict=True)))
@@ -215,7 +216,7 @@ def _messages(
 
 def _message(row: Any, recipients: Iterable[QueuedRecipient]) -> QueuedMessage:
     (queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at, ret, envid, smtputf8,
-     body, owner) = row  # fmt: skip
+     body, deliver_by, by_mode, owner) = row  # fmt: skip
     return QueuedMessage(
         queue_id=queue_id,
         trace_id=trace_id,
@@ -228,6 +229,8 @@ def _message(row: Any, recipients: Iterable[QueuedRecipient]) -> QueuedMessage:
         smtputf8=bool(smtputf8),
         body=body,
         recipients=tuple(recipients),
+        deliver_by=deliver_by,
+        by_mode=by_mode,
     )
 
 
