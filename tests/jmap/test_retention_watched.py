@@ -20,17 +20,18 @@ async def test_it_is_told_as_an_expunge(tmp_path: Path) -> None:
         news = await store.apply(CreateMailbox(account_id=account_id, name="News"))
         await store.apply(SetRetention(account_id=account_id, mailbox_id=news.mailbox_id, days=1))
         await house.fill(ALICE, 3, mailbox="News")
-        plain, quick = [imaplib.IMAP4("127.0.0.1", house.port("imap")) for _ in range(2)]
 
-        def begin() -> None:
+        def begin() -> tuple[imaplib.IMAP4, imaplib.IMAP4]:
+            plain, quick = (imaplib.IMAP4("127.0.0.1", house.port("imap")) for _ in range(2))
             for each in (plain, quick):
                 each.login(ALICE, PASSWORDS[ALICE])
-            quick._simple_command("ENABLE", "QRESYNC")
+            quick.xatom("ENABLE", "QRESYNC")
             for each in (plain, quick):
                 each.select("News")
             plain.store("2", "+FLAGS.SILENT", "(\\Flagged)")
+            return plain, quick
 
-        await asyncio.to_thread(begin)
+        plain, quick = await asyncio.to_thread(begin)
         before = (await store.mailbox(account_id, "News") or news).highest_modseq
         house.app.house.clock.advance(DAY + 1)
         assert await house.app.house.retaining.round() == 2
@@ -38,7 +39,7 @@ async def test_it_is_told_as_an_expunge(tmp_path: Path) -> None:
         def end() -> None:
             plain.noop()
             quick.noop()
-            assert sorted(plain.response("EXPUNGE")[1]) in ([b"1", b"2"], [b"1", b"3"])
+            assert plain.response("EXPUNGE")[1] == [b"3", b"1"]  # from behind, so that no number shifts
             assert quick.response("VANISHED")[1] == [b"1,3"]
             assert plain.search(None, "ALL")[1] == [b"1"]
             for each in (plain, quick):
