@@ -26,6 +26,7 @@ from posthouse.errors import Permanent, PosthouseError
 from posthouse.sasl.model import ScramKeys
 from posthouse.store.credentials import Credential, live
 from posthouse.store.interface import Store, TouchAppPassword
+from posthouse.store.masked_model import Takes
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
 
 log: Final = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ class Directory:
         return await self._postmaster(unknown) if local == POSTMASTER else unknown
 
     async def _exactly(self, plain: str, given: str, domain: Domain, tag: str) -> Destination | None:
-        """An account or an alias of exactly this address."""
+        """An account, an alias or a masked address of exactly this spelling."""
         account = await self.account(plain)
         if account is not None:
             kind = DestinationKind.MAILBOX
@@ -156,7 +157,15 @@ class Directory:
         if alias is not None:
             kind = DestinationKind.ALIAS
             return Destination(kind=kind, address=given, domain=domain, tag=tag, targets=alias.targets)
-        return None
+        masked = await self._store.masked_address(plain)
+        if masked is None:
+            return None
+        owner = await self._store.account_by_id(masked.account_id)
+        if owner is None or masked.takes is Takes.NOWHERE:
+            # Once given it is nobody's: no catch-all gets what its owner does not want any more.
+            return Destination(kind=DestinationKind.UNKNOWN, address=given, domain=domain)
+        kind = DestinationKind.MAILBOX
+        return Destination(kind=kind, address=given, domain=domain, account=owner, tag=tag, masked=masked)
 
     async def _catch_all(self, domain: Domain, unknown: Destination) -> Destination:
         """Mail for nobody in particular goes to the domain's collector, which may be anywhere."""
@@ -200,7 +209,7 @@ class Directory:
             below: list[Destination] = []
             for destination in level:
                 if destination.kind is not DestinationKind.ALIAS:
-                    final.setdefault(_identity(destination), destination)
+                    final.setdefault(destination.identity, destination)
                     continue
                 for target in destination.targets:
                     if target not in seen:
@@ -388,13 +397,3 @@ class Directory:
         except PosthouseError as fault:
             log.warning("that an app password was used could not be noted: %s", fault)
             self._touched.pop(app_password_id, None)  # the next use is noted
-
-
-def _identity(destination: Destination) -> str:
-    """What makes two destinations the same: the account (whatever the tag), else the address.
-
-    RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same.
-    """
-    if destination.account is not None:
-        return f"{destination.account.account_id}+{destination.tag}"
-    return destination.address

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from posthouse.errors import PosthouseError, Temporary
+from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.model import Account, Domain
 
 
@@ -43,6 +44,16 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """What stood behind `+` in the local part."""
     targets: tuple[str, ...] = ()
     """ALIAS: the addresses it stands for, one level (not yet followed)."""
+    masked: MaskedAddress | None = None
+    """MAILBOX: it is this one of the account's masked addresses."""
+
+    @property
+    def identity(self) -> str:
+        """What makes two destinations the same: the account (whatever the tag), else the address.
+
+        RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same.
+        """
+        return self.address if self.account is None else f"{self.account.account_id}+{self.tag}"
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):

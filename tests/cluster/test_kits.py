@@ -16,6 +16,7 @@ from tests.kits.credentials import CredentialKit
 from tests.kits.deleted import DeletedKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
+from tests.kits.masked import MaskedKit
 from tests.kits.metadata import MetadataKit
 from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
@@ -60,6 +61,10 @@ class TestJudgements(JudgementKit):
 
 
 class TestDeleted(DeletedKit):
+    pass
+
+
+class TestMasked(MaskedKit):
     pass
 
 

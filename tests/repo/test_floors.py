@@ -39,6 +39,8 @@ BY_MODULE = {
     "imap.fetch_plan": 5,
     "imap.fetch_large": 5,
     "imap.server": 6,
+    "smtp.arrival": 6,
+    "smtp.fronted": 6,
     "smtp.server": 6,
     "smtp.reception": 6,
     "smtp.login_refusals": 6,

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 from posthouse import limits
 from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
+from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
 from posthouse.store.memory.readers import Readers
@@ -19,7 +20,7 @@ from posthouse.store.model import (
     AppPassword,
     Domain,
 )
-from posthouse.store.sql import credentials, people
+from posthouse.store.sql import credentials, masked, people
 from posthouse.store.sql.database import Database
 
 T = TypeVar("T")
@@ -77,6 +78,10 @@ class PeopleCache(Generic[Rdr]):
     async def alias(self, address: str) -> Alias | None:
         """One alias by address."""
         return await self._look_up(("alias", address), lambda reader: people.read_alias(reader.db, address))
+
+    async def masked_address(self, address: str) -> MaskedAddress | None:
+        """One masked address, also one that was removed."""
+        return await self._look_up(("masked", address), lambda reader: masked.read(reader.db, address))
 
     async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
         """An account's app passwords; not kept: `last_used_at` changes without notice."""

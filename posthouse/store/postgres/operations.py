@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
+from posthouse.store import masked
 from posthouse.store.postgres import queue, timeline
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.operations import SHARED
@@ -21,6 +22,9 @@ _DIRECTORY: Final = (
     ops.RemoveAccount,
     ops.PutAlias,
     ops.RemoveAlias,
+    masked.AddMasked,
+    masked.PutMasked,
+    masked.RemoveMasked,
     ops.AddAppPassword,
     ops.RemoveAppPassword,
 )
