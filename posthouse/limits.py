@@ -1200,6 +1200,18 @@ SIEVE_FIELD: Final = 4_000
 SIEVE_HEADER_EDITS: Final = 64
 """Fields that one run adds or removes; each time the message is put together anew."""
 
+SIEVE_REGEX: Final = 1_000
+"""Characters of one regular expression."""
+
+SIEVE_REGEX_NESTING: Final = 32
+"""Parentheses in parentheses in a regular expression."""
+
+SIEVE_REGEX_REPEATS: Final = 255
+"""How often a regular expression may say that something is repeated (IEEE 1003.1, `RE_DUP_MAX`)."""
+
+SIEVE_REGEX_STATES: Final = 1_000
+"""States of the automaton of one regular expression: one or two for each character, and for each that it repeats."""
+
 # --- store (store) -------------------------------------------------------------------------------
 
 EMAILS_PER_READ: Final = 5_000

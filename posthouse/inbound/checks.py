@@ -25,6 +25,7 @@ from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.msgauth.aggregate import Reason
 from posthouse.msgauth.results import Authentication
 from posthouse.smtp.replies import Reply
+from posthouse.smtp.rrvs import CHANGED, FIELD, of_field
 from posthouse.store.model import Content
 
 
@@ -124,6 +125,26 @@ async def header_form(examination: Examination) -> Reply | None:
         # RFC 3030 §3 lets BINARYMIME have it in bodies: in a header it could begin another From.
         return Reply(550, "5.6.0", "The message header has a CR that stands alone")
     return None
+
+
+class RecipientSince:
+    """The field Require-Recipient-Valid-Since (RFC 7293 §5.2): a mailbox that it names is not somebody else's by now.
+
+    It refuses the message for all, since it is meant for whoever had that mailbox; such mail has one recipient.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def __call__(self, examination: Examination) -> Reply | None:
+        named = [of_field(value) for value in examination.headers.all(FIELD)]
+        if not named:
+            return None
+        recipients = {recipient.address.casefold() for recipient in examination.mail.recipients}
+        for address, since in filter(None, named):
+            if address.casefold() in recipients and await self._policy.has_changed_hands(address, since):
+                return CHANGED
+        return None
 
 
 _NOT_NOW: Final = Reply(451, "4.4.3", "From names an address of this domain and cannot be verified now")

@@ -35,6 +35,8 @@ class MailRecipient(msgspec.Struct, frozen=True):
     """RFC 3461 NOTIFY; empty: not given."""
     orcpt: str = ""
     """RFC 3461 ORCPT, xtext."""
+    rrvs: str = ""
+    """RFC 7293 RRVS."""
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):

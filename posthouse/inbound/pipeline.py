@@ -24,6 +24,7 @@ from posthouse.inbound.checks import (
     Check,
     Examination,
     LocalForgery,
+    RecipientSince,
     Refused,
     examine,
     header_form,
@@ -54,12 +55,12 @@ Checks = Mapping[Via, tuple[Check, ...]]
 
 def standard_checks(policy: Policy, directory: Directory, *strangers: Check) -> Checks:
     """The checks of each door, in order. `strangers`: those of port 25, before `LocalForgery` (SPF, DKIM, DMARC)."""
-    forgery, own_author = LocalForgery(policy), OwnAuthor(directory)
+    forgery, own_author, since = LocalForgery(policy), OwnAuthor(directory), RecipientSince(policy)
     return {
-        Via.MX: (hop_count, header_form, *strangers, forgery),
-        Via.SUBMISSION: (hop_count, header_form, null_sender, own_author),
-        Via.LMTP: (hop_count, header_form),
-        Via.LOCAL: (hop_count, header_form, null_sender, own_author),
+        Via.MX: (hop_count, header_form, since, *strangers, forgery),
+        Via.SUBMISSION: (hop_count, header_form, since, null_sender, own_author),
+        Via.LMTP: (hop_count, header_form, since),
+        Via.LOCAL: (hop_count, header_form, since, null_sender, own_author),
     }
 
 

@@ -131,7 +131,10 @@ class Plan:
         if target.position in self.expanded and "SUCCESS" in notify:
             # RFC 3461 §5.2.7.3 (c): behind an alias of several, SUCCESS is answered here, by "expanded".
             notify = ",".join(word for word in notify.split(",") if word != "SUCCESS") or "NEVER"
-        return NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt)
+        # RFC 7293: the sender knows of the address that it named, not of those that it stands for.
+        same = target.position not in self.forwarders and target.position not in self.returned
+        rrvs = recipient.rrvs if same else ""
+        return NewRecipient(address=target.address, notify=notify, orcpt=recipient.orcpt, rrvs=rrvs)
 
     @property
     def is_served(self) -> bool:

@@ -21,6 +21,7 @@ from posthouse.ip_addresses import read_ip
 from posthouse.limits import BACKUP_UNVERIFIED
 from posthouse.message.address import normalize_domain
 from posthouse.smtp.replies import Reply
+from posthouse.smtp.rrvs import CHANGED, valid_since
 from posthouse.store.model import Account, DomainKind
 
 ProveSender = Callable[[str, str], Awaitable[bool | None]]
@@ -154,15 +155,24 @@ class Policy:
 
     # --- RCPT -----------------------------------------------------------------------------------------
 
-    async def rcpt(self, peer: Peer, transaction: Transaction, address: str) -> Reply:
-        """May this recipient be added?"""
+    async def rcpt(self, peer: Peer, transaction: Transaction, address: str, rrvs: str = "") -> Reply:
+        """May this recipient be added? `rrvs`: who must have had the address since when (RFC 7293)."""
         guard = self._guard if peer.via is Via.MX and not self.is_trusted(peer.address) else None
         if guard is not None and await guard.springs(peer.address, address):
             return _UNKNOWN
         reply = await self._recipient(peer, transaction, address)
+        if rrvs and reply.accepted and await self.has_changed_hands(address, valid_since(rrvs)):
+            reply = CHANGED
         if guard is not None and not reply.accepted:
             await guard.refused(peer.address)
         return reply
+
+    async def has_changed_hands(self, address: str, since: float) -> bool:
+        """Whether a mailbox here is somebody else's than then (RFC 7293 §5.1), as far as its account's age tells."""
+        if address.rpartition("@")[0].lower() in ("", "postmaster"):
+            return False  # the office is meant, whoever holds it
+        account = (await self._directory.destination(address)).account
+        return account is not None and account.created_at > since
 
     async def _recipient(self, peer: Peer, transaction: Transaction, address: str) -> Reply:
         destination = await self._directory.destination(address)

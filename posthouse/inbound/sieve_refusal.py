@@ -26,14 +26,17 @@ async def refusal_told(passage: Passage, reason: str, means: Means) -> list[Op[A
     if "FAILURE" not in (passage.recipient.notify or "FAILURE"):
         return []  # RFC 3461 §4.1: the sender does not want to hear it
     trace_id = new_trace_id(now)
-    local, _, domain = account.address.rpartition("@")
+    # Who wrote to a masked address is not told whose it is.
+    masked = (await means.directory.destination(passage.box.address)).masked
+    name, address = ("", masked.address) if masked is not None else (account.display_name, account.address)
+    local, _, domain = address.rpartition("@")
     text = mail.content.beginning()
     headers = Headers.scan(text)
     asked = [each.decode("ascii", "replace") for each in message_ids(headers.first("message-id"))]
     subject = " ".join(decode_value(headers.first("subject") or b"").split())
     fields = [
         ("Date", format_date(int(now))),
-        ("From", format_mailbox(account.display_name, local, domain)),
+        ("From", format_mailbox(name, local, domain)),
         ("To", f"<{ascii_domain(mail.reverse_path)}>"),
         ("Subject", f"Refused: {subject}"[:200]),
         ("Message-ID", f"<{trace_id}@{means.hostname}>"),

@@ -19,11 +19,10 @@ import msgspec
 from posthouse import limits
 from posthouse.config import Outbound
 from posthouse.errors import Temporary
-from posthouse.message.address import ascii_domain
 from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.outbound.content import Unreadable
 from posthouse.outbound.mx import Host, Route, RouteKind, route_to_host, select_hosts
-from posthouse.outbound.parcel import Delivery, Disposition, Parcel
+from posthouse.outbound.parcel import Delivery, Disposition, Parcel, divide
 from posthouse.outbound.pool import SessionPool
 from posthouse.outbound.relay import Relay, parse_relay
 from posthouse.outbound.session import Heard, Session, SessionFailed, Target
@@ -244,7 +243,7 @@ class _Walk:
         """
         self._session, answered = session, False
         while todo:
-            batch, todo = _divide(todo, session)
+            batch, todo = divide(todo, session.core.offer, session.core.recipients_most)
             envelope = await self._parcel.envelope(batch, session.core.offer)
             results = await session.send(envelope, self._parcel.content)
             broken = all(result.reply.code == 421 for result in results)
@@ -378,19 +377,6 @@ def _delivery(
         takes_by="DELIVERBY" in session.core.offer,
         may_be_there=result.ambiguous,
     )
-
-
-def _divide(
-    todo: list[QueuedRecipient], session: Session
-) -> tuple[list[QueuedRecipient], list[QueuedRecipient]]:
-    """Who goes together in the next transaction, and who comes after."""
-    most = session.core.recipients_most
-    if "SMTPUTF8" not in session.core.offer:
-        # RFC 6531 §3.6: what such a server cannot be told must not keep the mail from the others.
-        todo = sorted(todo, key=lambda one: not ascii_domain(one.address).isascii())
-        plain = sum(ascii_domain(one.address).isascii() for one in todo)
-        most = min(most, plain) if plain else most
-    return todo[:most], todo[most:]
 
 
 def _by_family(sources: Iterable[str]) -> dict[int, str]:

@@ -17,6 +17,7 @@ from posthouse.outbound.schedule import time_left
 from posthouse.outbound.session import ContentReader
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient, ServerOffer
 from posthouse.smtp.replies import Reply
+from posthouse.smtp.rrvs import insists
 from posthouse.store.model import QueuedMessage, QueuedRecipient
 
 
@@ -92,7 +93,7 @@ class Parcel:
         return Envelope(
             reverse_path=reverse_path,
             recipients=tuple(
-                EnvelopeRecipient(address, recipient.notify, recipient.orcpt)
+                EnvelopeRecipient(address, recipient.notify, recipient.orcpt, recipient.rrvs)
                 for address, recipient in zip(addresses, recipients, strict=True)
             ),
             size=message.stored.size,
@@ -154,6 +155,23 @@ class _Look:
         """Whether it is lines that any transport takes (RFC 2045 §2.8): not too long, ended by CRLF alone, no NUL."""
         self._newlines.decode("", final=True)  # a CR at the very end stands alone
         return self._short and self._newlines.newlines in (None, "\r\n")
+
+
+def divide(
+    todo: list[QueuedRecipient], offer: ServerOffer, most: int
+) -> tuple[list[QueuedRecipient], list[QueuedRecipient]]:
+    """Who goes together in the next transaction, `most` of them, and who comes after."""
+    wide, insisting = "SMTPUTF8" not in offer, "RRVS" not in offer
+    more = {
+        one.recipient_id
+        for one in todo
+        if (wide and not ascii_domain(one.address).isascii()) or (insisting and insists(one.rrvs))
+    }
+    if more:
+        # RFC 6531 §3.6: what such a server cannot be told must not keep the mail from the others.
+        todo = sorted(todo, key=lambda one: one.recipient_id in more)
+        most = min(most, len(todo) - len(more) or most)
+    return todo[:most], todo[most:]
 
 
 def shortened(reply: Reply) -> str:

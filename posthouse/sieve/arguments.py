@@ -53,7 +53,8 @@ class Arguments:
         types, comparators = self._language.match_types, self._language.comparators
         match_type = self._match_type or types["is"]
         comparator = self._comparator or comparators["i;ascii-casemap"]
-        if match_type.substring and not comparator.substring:  # RFC 5228 §2.7.3
+        fits = not match_type.comparators or comparator.name in match_type.comparators
+        if not fits or (match_type.substring and not comparator.substring):  # RFC 5228 §2.7.3
             self._fault(f'comparator "{comparator.name}" cannot be used with :{match_type.name}')
         if match_type.check_key is not None:
             keys = self.values.get("keys", ())

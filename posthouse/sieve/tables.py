@@ -153,6 +153,8 @@ class MatchType(msgspec.Struct, frozen=True, kw_only=True):
     """It asks only how many values there are."""
     substring: bool = False
     """It needs a comparator that knows substrings."""
+    comparators: frozenset[str] = frozenset()
+    """Those that it goes with; empty: any."""
     check_key: Callable[[str], str] | None = None
     """What is wrong with a constant key; empty: nothing."""
 

@@ -58,4 +58,5 @@ def mail_of(envelope: events.Envelope, content: Content, arrival: Arrival) -> Ma
 
 
 def _recipient(event: events.RcptTo) -> MailRecipient:
-    return MailRecipient(event.address, event.parameters.notify, event.parameters.orcpt)
+    given = event.parameters
+    return MailRecipient(event.address, given.notify, given.orcpt, given.rrvs)

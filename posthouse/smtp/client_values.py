@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from posthouse.errors import LocalProtocolError
+from posthouse.smtp import rrvs
 from posthouse.smtp.replies import Reply
 
 
@@ -24,6 +25,7 @@ class EnvelopeRecipient(msgspec.Struct, frozen=True):
     address: str
     notify: str = ""
     orcpt: str = ""
+    rrvs: str = ""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +112,8 @@ def refusal(envelope: Envelope, offer: ServerOffer) -> Reply | None:
         return Reply(554, "5.3.3", "The server does not know DELIVERBY, which the sender asked for")
     if ";R" in envelope.by and int(envelope.by.partition(";")[0]) < max(offer.deliver_by_least, 1):
         return Reply(550, "5.4.7", "The server cannot deliver it in the time that its sender set")
+    if "RRVS" not in offer and any(rrvs.insists(one.rrvs) for one in envelope.recipients):
+        return rrvs.NOT_ASKED_THERE
     needs = _NEEDED_FOR_BODY[envelope.body]
     if any(keyword not in offer for keyword in needs):
         return Reply(554, "5.6.3", f"The server does not take {envelope.body} content")
@@ -154,6 +158,8 @@ def mail_command(envelope: Envelope, offer: ServerOffer) -> bytes:
 def rcpt_command(recipient: EnvelopeRecipient, offer: ServerOffer) -> bytes:
     """RCPT with the parameters that the server knows, CRLF-ended."""
     words = [f"RCPT TO:<{recipient.address}>"]
+    if recipient.rrvs and "RRVS" in offer:
+        words.append(f"RRVS={recipient.rrvs}")
     if "DSN" in offer:
         words += [f"NOTIFY={recipient.notify}"] if recipient.notify else []
         # RFC 6533 §3: a UTF-8 ORCPT may go unescaped only to a server with SMTPUTF8.

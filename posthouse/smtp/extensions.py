@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from posthouse.limits import DELIVERBY_LEAST, SMTP_TRANSACTIONS
+from posthouse.smtp import rrvs
 from posthouse.smtp.grammar import decode_xtext, is_xtext, parse_mailbox
 from posthouse.smtp.replies import CommandError
 
@@ -95,6 +96,7 @@ EXTENSIONS: Final[tuple[tuple[str, Callable[[Offer], str | None]], ...]] = (
     ("BINARYMIME", _always),  # RFC 3030
     ("DSN", _always),  # RFC 3461
     ("DELIVERBY", _deliver_by),  # RFC 2852
+    ("RRVS", _always),  # RFC 7293
     ("STARTTLS", _starttls),  # RFC 3207
     ("AUTH", _auth),  # RFC 4954
     ("LIMITS", _limits),  # RFC 9422
@@ -138,6 +140,7 @@ class RcptParameters(msgspec.Struct, frozen=True, kw_only=True):
 
     notify: str = ""
     orcpt: str = ""
+    rrvs: str = ""
 
 
 def _needed(keyword: str, value: str | None) -> str:
@@ -234,6 +237,15 @@ def _parse_orcpt(keyword: str, value: str | None) -> str:
     return text
 
 
+def _parse_rrvs(keyword: str, value: str | None) -> str:
+    try:
+        return rrvs.normal(_needed(keyword, value))
+    except ValueError:
+        raise CommandError(
+            501, "5.5.4", "RRVS is a date of RFC 3339, with ;C or ;R behind it or nothing"
+        ) from None
+
+
 class Parameter(msgspec.Struct, frozen=True):
     """A parameter of MAIL or RCPT."""
 
@@ -259,6 +271,7 @@ RCPT_PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
     {
         "NOTIFY": Parameter("DSN", "notify", _parse_notify),
         "ORCPT": Parameter("DSN", "orcpt", _parse_orcpt),
+        "RRVS": Parameter("RRVS", "rrvs", _parse_rrvs),  # RFC 7293 §3.1
     }
 )
 

@@ -217,7 +217,8 @@ class Session:
 
     async def _judge_recipient(self, event: events.RcptTo) -> Reply:
         try:
-            reply = await self._services.policy.rcpt(self._peer, self._transaction, event.address)
+            asked = (self._peer, self._transaction, event.address, event.parameters.rrvs)
+            reply = await self._services.policy.rcpt(*asked)
         except Exception as fault:
             reply = reply_to_fault(fault, self._trace_id)
         if not reply.accepted:
@@ -380,9 +381,7 @@ class Session:
             log.info("login refused peer=%s mechanism=%s: %s", self._peer.address, event.mechanism, reply)
             return reply
         self._connection.set_total_timeout(None)
-        self._login = login
-        self._stay.begin(login)
-        self._peer = Peer(via=self._via, address=self._peer.address, login=login)
+        self._begin_anew(login)
         who = (self._peer.address, login.account.address, login.mechanism)
         log.info("login peer=%s account=%s mechanism=%s", *who)
         return Reply(235, "2.7.0", "Logged in")

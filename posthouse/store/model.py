@@ -185,6 +185,8 @@ class NewRecipient(Frozen, frozen=True, kw_only=True):
     """RFC 3461 NOTIFY as sent ("NEVER", "SUCCESS,FAILURE", …); empty: not given."""
     orcpt: str = ""
     """RFC 3461 ORCPT as sent, xtext-encoded."""
+    rrvs: str = ""
+    """RFC 7293 RRVS as sent, in upper case; empty: not given."""
     next_attempt_at: float = 0.0
     held: bool = False
 
@@ -230,6 +232,7 @@ class QueuedRecipient(Frozen, frozen=True, kw_only=True):
     last_tls: str
     last_attempt: bool = False
     """An administrator asked for it to fail: if the next attempt does not deliver it, it is given up."""
+    rrvs: str = ""
 
 
 class QueuedMessage(Frozen, frozen=True, kw_only=True):

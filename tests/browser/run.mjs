@@ -2,12 +2,15 @@
 // line of JSON:
 // {"passed": name, "seconds": n} or {"failed": name, "why": text}. A line {"ask": [what, …]} is a question to the test that
 // started this, which watches the same mailboxes by other protocols; its answer is the next line of our input.
-// CHECKS names the only checks to run, by commas.
+// CHECKS names the only checks to run, by commas. DEBUG_FILE is where Playwright notes what it does: of a check that stands still its end is told.
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { launch } from './browser.mjs'
 
 /** Milliseconds for one check: what waits for something that never comes is told, and the others go on. */
 const LONGEST = 120_000
+/** Lines of Playwright's notes that are told then. */
+const LAST = 12
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
@@ -24,9 +27,10 @@ const stage = JSON.parse(process.env.STAGE)
 const { browser, close } = await launch(stage)
 const only = process.env.CHECKS?.split(',')
 let failed = 0
+const lastDone = () => readFileSync(process.env.DEBUG_FILE, 'utf8').trimEnd().split('\n').slice(-LAST).join('\n')
 async function inTime(check) {
   let timer
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`stood still for ${LONGEST} ms`)), LONGEST)))
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`stood still for ${LONGEST} ms\n${lastDone()}`)), LONGEST)))
   await Promise.race([check, late]).finally(() => clearTimeout(timer))
 }
 async function runSuite(name) {

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +35,14 @@ async def run_suite(
     name: str, stage: msgspec.Struct | dict[str, Any], answers: Answers | None = None
 ) -> None:
     """Run `suites/NAME.mjs`; fails with every failed check."""
-    environment = os.environ | {"STAGE": json.dumps(msgspec.to_builtins(stage))}
+    with tempfile.NamedTemporaryFile(prefix="posthouse-browser-") as done:
+        noting = {"DEBUG": "pw:api", "DEBUG_FILE": done.name}
+        await _run_suite(
+            name, os.environ | noting | {"STAGE": json.dumps(msgspec.to_builtins(stage))}, answers or {}
+        )
+
+
+async def _run_suite(name: str, environment: dict[str, str], answers: Answers) -> None:
     folder = os.environ.get("BROWSER_SHOTS", "")
     process = await asyncio.create_subprocess_exec(
         "node",
@@ -53,7 +61,7 @@ async def run_suite(
             said = _parsed(line)
             if "ask" in said:
                 what, *values = said["ask"]
-                answer = await _answer((answers or {})[what], values)
+                answer = await _answer(answers[what], values)
                 process.stdin.write(json.dumps(answer).encode() + b"\n")
                 await process.stdin.drain()
             elif "failed" in said:

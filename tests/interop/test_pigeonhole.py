@@ -26,7 +26,7 @@ CASES: Final = Path(__file__).parent / "sieve_cases"
 LETTER: Final = (CASES / "letter.txt").read_bytes().replace(b"\n", b"\r\n")
 REQUIRE: Final = """require ["body", "comparator-i;ascii-numeric", "copy", "date", "duplicate", "editheader",
 "encoded-character", "enotify", "envelope", "environment", "fileinto", "imap4flags", "include", "index", "mailbox",
-"reject", "relational", "special-use", "subaddress", "vacation", "vacation-seconds", "variables"];
+"regex", "reject", "relational", "special-use", "subaddress", "vacation", "vacation-seconds", "variables"];
 """
 TOGETHER: Final = 15
 """How many tests one process looks at."""
@@ -170,6 +170,17 @@ OWN_WAYS: Final = [
     # RFC 5232 §3: two arguments at most; RFC 5293 §5: one name.
     ('setflag "a" "b" "c";', REFUSED, KEPT),
     ('deleteheader ["a"];', REFUSED, KEPT),
+    # IEEE 1003.1 §9.4: what it leaves undefined (back references, two repetitions, `\\w`) is refused.
+    ('if string :regex "aa" "(a)\\\\1" { fileinto "y"; }', REFUSED, filed("y")),
+    ('if string :regex "aa" "a+?" { fileinto "y"; }', REFUSED, filed("y")),
+    ('if string :regex "aa" "\\\\w" { fileinto "y"; }', REFUSED, filed("y")),
+    # IEEE 1003.1 §9.1: the first group is as long as it can be, and what took no part stands for nothing.
+    ('if string :regex "abcd" "(a|ab)(bc|c)?(d*)" { fileinto "${1}"; }', filed("ab"), filed("a")),
+    ('if string :regex "ab" "((a)|b)*" { fileinto "y${2}"; }', filed("y"), filed("ya")),
+    # A character is one of Unicode; theirs is an octet.
+    ('if string :regex "é" "^.$" { fileinto "y"; }', filed("y"), KEPT),
+    # draft-ietf-sieve-regex: theirs has no `:quoteregex`.
+    ('set :quoteregex "a" "b.c"; fileinto "${a}";', filed("b\\.c"), REFUSED),
     # A test without what it tests is no test, and a pattern may end in a backslash: theirs dies of both.
     ("if hasflag {}", REFUSED, Done(died=True)),
     ('if string :comparator "i;octet" :matches "a${1}" "*\\\\" { discard; }', KEPT, Done(died=True)),

@@ -62,13 +62,14 @@ class QueueKit:
     async def test_a_time_that_the_sender_set_is_kept(self, engine: EngineUnderTest) -> None:
         """RFC 2852."""
         store = engine.store
-        recipients = (NewRecipient(address="a@one.test"),)
+        recipients = (NewRecipient(address="a@one.test", rrvs="2026-01-01T00:00:00Z;R"),)
         for by in ({"deliver_by": 1_793_613_600.5, "by_mode": "RT"}, {}):
             message = NewQueued(trace_id="t", reverse_path="", recipients=recipients, created_at=1.0, **by)  # type: ignore[arg-type]
             await store.apply(Enqueue(message=message, content=Content.of(b"x"), prefix=b""))
         first, second = await store.queue()
         assert (first.deliver_by, first.by_mode) == (1_793_613_600.5, "RT")
         assert (second.deliver_by, second.by_mode) == (0.0, "")
+        assert first.recipients[0].rrvs == "2026-01-01T00:00:00Z;R"  # RFC 7293
         assert sorted(each.message.by_mode for each in await lease(store)) == ["", "RT"]
 
     async def test_leases_are_by_message_and_destination_oldest_first(self, engine: EngineUnderTest) -> None:

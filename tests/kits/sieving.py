@@ -41,6 +41,7 @@ from posthouse.store.interface import CreateMailbox, Op, PutAccount
 from posthouse.store.judgement import Memo, PutMemo
 from posthouse.store.model import Content, Role
 from tests.kits.engine import NOW, Desk, EngineUnderTest, furnish
+from tests.kits.masked import WORDS, given
 
 RAW = (
     b"From: eve@far.test\r\nTo: ann@example.test\r\nSubject: hello\r\nMessage-ID: <1@far.test>\r\n"
@@ -396,6 +397,17 @@ class SendingKit:
         assert (told.reverse_path, told.recipients[0].address) == ("", "eve@far.test")
         assert b"Disposition: automatic-action/MDN-sent-automatically; deleted\r\n" in whole
         assert b"\r\nNot you.\r\n" in whole and b"Is anybody there?" not in whole
+
+    async def test_who_wrote_to_a_masked_address_is_not_told_whose_it_is(self, post: Post) -> None:
+        await given(post.ann)
+        await post.wants(Reject(reason="Not you."))
+        result = await post.deliver(WORDS, "bob@example.test")
+        assert [reply.code for reply in result.replies] == [250, 250]
+        (told,) = await post.ann.store.queue()
+        whole = await post.ann.store.whole(told.stored)
+        assert f"From: {WORDS}\r\n".encode() in whole
+        assert f"Final-Recipient: rfc822; {WORDS}\r\n".encode() in whole
+        assert b"ann@example.test" not in whole.partition(b"\r\n\r\n")[0]
 
     async def test_a_header_in_utf8_is_returned_as_such(self, post: Post) -> None:
         """RFC 6533 §4.3: text/rfc822-headers is ASCII."""

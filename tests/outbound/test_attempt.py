@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from posthouse import limits
@@ -15,7 +16,7 @@ from posthouse.msgauth.tls_report_writer import TlsSeen
 from posthouse.net.certificates import make_pair
 from posthouse.net.tls import server_context
 from posthouse.outbound.attempt import Report
-from posthouse.outbound.parcel import Disposition
+from posthouse.outbound.parcel import Disposition, Parcel
 from posthouse.smtp import client_core
 from posthouse.smtp.client_states import State, Verb
 from tests.fakes.mail_server import CLOSE, KEEP_AND_CLOSE, FakeMailServer
@@ -237,6 +238,28 @@ async def test_a_server_may_take_mail_for_few_domains_in_a_session(
             await courier.deliver(parcel(address))
     assert len(mx1.messages) == 5
     assert mx1.connections == connections
+
+
+async def test_who_must_have_had_the_address_is_told_on(make_courier: MakeCourier) -> None:
+    """RFC 7293: to servers that look; to others only what may go without, and it is kept from nobody else."""
+
+    def mixed() -> Parcel:
+        made = parcel("a@far.test", "b@far.test", "c@far.test")
+        values = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z;C", "")
+        made.recipients = tuple(
+            msgspec.structs.replace(one, rrvs=value)
+            for one, value in zip(made.recipients, values, strict=True)
+        )
+        return made
+
+    async with FakeMailServer(extensions=["PIPELINING", "SMTPUTF8", "RRVS"]) as mx1:
+        await make_courier(ALONE, mx1.port).deliver(mixed())
+    assert "RCPT TO:<a@far.test> RRVS=2026-01-01T00:00:00Z" in mx1.commands
+    assert "RCPT TO:<b@far.test> RRVS=2026-01-01T00:00:00Z;C" in mx1.commands
+    async with FakeMailServer(extensions=["PIPELINING", "SMTPUTF8"]) as mx1:
+        report = await make_courier(ALONE, mx1.port).deliver(mixed())
+    assert [got.recipients for got in mx1.messages] == [["b@far.test", "c@far.test"]]
+    assert "a@far.test failed 554" in told(report)
 
 
 async def test_a_server_that_breaks_off_is_not_asked_for_everybody(make_courier: MakeCourier) -> None:

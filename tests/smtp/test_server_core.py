@@ -170,6 +170,7 @@ def test_ehlo_lists_what_is_there():
         "BINARYMIME",
         "DSN",
         "DELIVERBY 60",
+        "RRVS",
         "STARTTLS",
         "AUTH PLAIN SCRAM-SHA-256",
         "LIMITS MAILMAX=10000 RCPTMAX=10",

@@ -61,9 +61,10 @@ RETURNING r.queue_id, r.destination, r.token
 """
 _ADD_RECIPIENTS: Final = (
     "INSERT INTO queued_recipient SELECT $1, i, address, destination, state, notify, orcpt, 0, next_at, 0, 0,"
-    " '', '', '', 0, 0, '', CASE state WHEN 'held' THEN NULL ELSE next_at END"
+    " '', '', '', 0, 0, '', CASE state WHEN 'held' THEN NULL ELSE next_at END, rrvs"
     " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
-    " $8::double precision[]) AS new (i, address, destination, state, notify, orcpt, next_at)"
+    " $8::double precision[], $9::text[])"
+    " AS new (i, address, destination, state, notify, orcpt, next_at, rrvs)"
 )
 
 
@@ -89,7 +90,7 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
     )  # fmt: skip
     recipients = [
         (i, each.address, destination_of(each.address), "held" if each.held else "waiting", each.notify,
-         each.orcpt, each.next_attempt_at + tx.clock_ahead)
+         each.orcpt, each.next_attempt_at + tx.clock_ahead, each.rrvs)
         for i, each in enumerate(message.recipients, 1)
     ]  # fmt: skip
     tx.fetch(_ADD_RECIPIENTS, queue_id, *map(list, zip(*recipients, strict=True)))

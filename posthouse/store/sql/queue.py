@@ -17,7 +17,7 @@ from posthouse.store.sql.transaction import Transaction
 _FINAL: Final = {RecipientState.DELIVERED, RecipientState.FAILED, RecipientState.DROPPED}
 RECIPIENT: Final = (
     "recipient_id, address, destination, state, notify, orcpt, attempts, next_attempt_at, delay_noticed,"
-    " last_at, last_reply, last_host, last_tls, last_attempt"
+    " last_at, last_reply, last_host, last_tls, last_attempt, rrvs"
 )
 """The columns that `recipient_of` reads."""
 
@@ -130,7 +130,7 @@ def wake_destination(tx: Transaction, op: WakeDestination) -> int:
 def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:
     """A recipient of a row of RECIPIENT."""
     (recipient_id, address, destination, state, notify, orcpt, attempts, next_attempt_at, delay_noticed,
-     last_at, last_reply, last_host, last_tls, last_attempt) = row  # fmt: skip
+     last_at, last_reply, last_host, last_tls, last_attempt, rrvs) = row  # fmt: skip
     return QueuedRecipient(
         recipient_id=recipient_id,
         address=address,
@@ -146,4 +146,5 @@ def recipient_of(row: tuple[Any, ...]) -> QueuedRecipient:
         last_host=last_host,
         last_tls=last_tls,
         last_attempt=bool(last_attempt),
+        rrvs=rrvs,
     )

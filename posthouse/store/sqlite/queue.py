@@ -71,9 +71,9 @@ def _insert_recipient(tx: Transaction, queue_id: int, recipient_id: int, recipie
     state = RecipientState.HELD if recipient.held else RecipientState.WAITING
     tx.execute(
         f"INSERT INTO queued_recipient (queue_id, {RECIPIENT}, token, due_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, '', '', '', 0, 0, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, '', '', '', 0, ?, 0, ?)",
         (queue_id, recipient_id, recipient.address, destination_of(recipient.address), state.value,
-         recipient.notify, recipient.orcpt, recipient.next_attempt_at,
+         recipient.notify, recipient.orcpt, recipient.next_attempt_at, recipient.rrvs,
          None if recipient.held else recipient.next_attempt_at),
     )  # fmt: skip
 

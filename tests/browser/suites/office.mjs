@@ -178,6 +178,9 @@ export const checks = {
     await gone(page.locator('#sessions').getByRole('button', { name: /^Sign out:/ }))
     for (const other of others) {
       assert.equal((await other.request.get(`${world.stage.north}/.well-known/jmap`)).status(), 401)
+      // Its page asks who one is, and says so. (Chromium may never end the closing of a page that is being left.)
+      await other.waitForURL(/[/]login/)
+      await other.waitForLoadState('networkidle')
       await other.context().close()
     }
   },

@@ -170,10 +170,10 @@ export const checks = {
   async what_was_missed_offline_is_there_afterwards(world) {
     const { alice, bob, ask } = world
     const told = bob.getByText('has changed what you may do in “Plans”')
-    await told.locator('..').getByRole('button', { name: 'Close' }).click()
-    await told.waitFor({ state: 'detached' })
     await bob.context().setOffline(true)
     await bob.locator('.offline').waitFor()
+    await told.locator('..').getByRole('button', { name: 'Close' }).click() // the server hears of it when one is back
+    await told.waitFor({ state: 'detached' })
     await ask('put', 'The lantern')
     await openSharing(alice)
     await level(alice).selectOption('read')

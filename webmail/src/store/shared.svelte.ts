@@ -10,6 +10,10 @@ export const shared = new SvelteMap<Id, MailStore>()
 const state = $state<{ told: ShareNotification[]; ready: boolean }>({ told: [], ready: false })
 let looking: Promise<void> | undefined
 let again = false
+/** What was put away here, and the server may not know it yet: one may be offline. */
+const putAway = new Set<Id>()
+/** The rights in each folder of which the news was put away: a notice that took the place of it begins before them. */
+const known = new Map<string, ShareNotification['newRights']>()
 
 /** What others have lately changed, until it is put away: of each folder what has become of it since. */
 export function notices(): ShareNotification[] {
@@ -19,9 +23,10 @@ export function notices(): ShareNotification[] {
 function summary(): ShareNotification[] {
   const found = new Map<string, ShareNotification>()
   for (const notice of state.told) {
-    const first = found.get(subject(notice)) ?? notice
-    found.delete(subject(notice))
-    found.set(subject(notice), { ...notice, oldRights: first.oldRights })
+    const folder = subject(notice)
+    const first = found.get(folder) ?? { oldRights: known.has(folder) ? (known.get(folder) ?? null) : notice.oldRights }
+    found.delete(folder)
+    found.set(folder, { ...notice, oldRights: first.oldRights })
   }
   return [...found.values()].reverse()
 }
@@ -74,9 +79,13 @@ function look(): Promise<void> {
 async function lookOnce(): Promise<void> {
   if (!mail.online || !mail.client.has(PRINCIPALS)) return
   const batch = mail.client.batch()
+  const gone = [...putAway]
+  if (gone.length) batch.set('ShareNotification', { destroy: gone })
   const told = batch.get<ShareNotification>('ShareNotification', { ids: null })
   await batch.send()
-  state.told = told.result.list.filter((notice) => notice.objectType === 'Mailbox').sort((one, other) => one.created.localeCompare(other.created))
+  state.told = told.result.list.filter(({ id, objectType }) => objectType === 'Mailbox' && !putAway.has(id)).sort((one, other) => one.created.localeCompare(other.created))
+  for (const id of gone) putAway.delete(id)
+  for (const folder of known.keys()) if (!state.told.some((notice) => subject(notice) === folder)) known.delete(folder)
   await wantAll(summary())
   const { accounts } = await mail.client.connect()
   for (const id of shared.keys()) if (!accounts[id]) shared.delete(id)
@@ -107,11 +116,10 @@ async function wantAll(told: ShareNotification[]): Promise<void> {
   }
 }
 
-/** Put away what was told of a notice's folder; it is gone on every device. */
-export async function dismiss(notice: ShareNotification): Promise<void> {
-  const ids = state.told.filter((each) => subject(each) === subject(notice)).map(({ id }) => id)
-  state.told = state.told.filter(({ id }) => !ids.includes(id))
-  const batch = mail.client.batch()
-  batch.set('ShareNotification', { destroy: ids })
-  await batch.send().catch((fault: unknown) => mail.meet(fault))
+/** Put away what was told of a notice's folder; it is gone on every device, as soon as one is online. */
+export function dismiss(notice: ShareNotification): void {
+  for (const each of state.told) if (subject(each) === subject(notice)) putAway.add(each.id)
+  known.set(subject(notice), notice.newRights)
+  state.told = state.told.filter(({ id }) => !putAway.has(id))
+  void look()
 }
