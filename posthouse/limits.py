@@ -1200,6 +1200,9 @@ SIEVE_FIELD: Final = 4_000
 SIEVE_HEADER_EDITS: Final = 64
 """Fields that one run adds or removes; each time the message is put together anew."""
 
+SIEVE_LOOPS: Final = 4
+"""Loops over the parts of a message in one another, in included scripts too; two must be allowed (RFC 5703 §3)."""
+
 SIEVE_REGEX: Final = 1_000
 """Characters of one regular expression."""
 

@@ -55,7 +55,7 @@ def _address(call: Call, machine: Machine) -> Step:
     part = call.address_part or ALL
     found: list[str] = []
     for name in machine.texts(call, "headers"):
-        if name.lower() in ADDRESS_FIELDS:
+        if name.lower() in ADDRESS_FIELDS or call.has("mime"):  # RFC 5703 §4.2: any field
             for raw in machine.fields(call, name):
                 machine.charge(10 * len(raw))
                 found += parts_of(mailboxes_in(raw), part)
@@ -64,7 +64,7 @@ def _address(call: Call, machine: Machine) -> Step:
 
 def _check_address(call: Call, checker: Checker) -> None:
     for name in call.constants("headers"):
-        if name.lower() not in ADDRESS_FIELDS:
+        if name.lower() not in ADDRESS_FIELDS and not call.has("mime"):
             checker.fault(
                 call.line, f'"{name}" is not a field that holds addresses; test "header" can look at it'
             )

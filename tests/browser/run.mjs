@@ -33,6 +33,8 @@ async function inTime(check) {
   const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`stood still for ${LONGEST} ms\n${lastDone()}`)), LONGEST)))
   await Promise.race([check, late]).finally(() => clearTimeout(timer))
 }
+/** Where each person's page is: a click may have led elsewhere than was meant. */
+const whatIsShown = (world) => Object.entries(world).filter(([, page]) => page?.mainFrame).map(([who, page]) => `${who} is at ${page.url()}`)
 async function runSuite(name) {
   const { checks } = await import(`./suites/${name}.mjs`)
   const world = { browser, stage, ask, folder }
@@ -45,7 +47,8 @@ async function runSuite(name) {
     } catch (error) {
       failed++
       if (world.page && folder) await world.page.screenshot({ path: `${folder}/${name}-${failed}.png` }).catch(() => {})
-      console.log(JSON.stringify({ failed: title, why: String(error?.stack ?? error).slice(0, 1500) }))
+      const why = [...String(error?.stack ?? error).slice(0, 1500).split('\n'), ...whatIsShown(world)]
+      console.log(JSON.stringify({ failed: title, why: why.join('\n') }))
     }
   }
 }

@@ -1,8 +1,8 @@
 """Our Sieve and Pigeonhole's, over the same scripts and messages: both do the same, or it is said below why not.
 
 `sieve_cases/` has corners by hand, a line each: `tests.txt` tests, `scripts.txt` whole scripts that are run or refused
-(`~` is the end of a line), `bare.txt` the same with no `require` but their own. `sieve_scripts.py` makes scripts by
-chance.
+(`~` is the end of a line), `bare.txt` the same with no `require` but their own, `parts.txt` what looks into the parts
+of `parted.txt`. `sieve_scripts.py` makes scripts by chance.
 """
 
 from __future__ import annotations
@@ -72,6 +72,35 @@ def test_scripts_do_the_same_or_are_refused_by_both(pigeonhole: Pigeonhole, name
         if not theirs.same(mine):
             different.append((case, theirs, mine))
     assert different == []
+
+
+PARTED: Final = (CASES / "parted.txt").read_bytes().replace(b"\n", b"\r\n")
+PARTS: Final = REQUIRE.replace("[", '["foreverypart", "mime", ', 1)
+
+
+@pytest.mark.parametrize("start", range(0, len(cases("parts.txt")), TOGETHER))
+def test_both_find_the_same_in_the_parts(pigeonhole: Pigeonhole, start: int) -> None:
+    different = []
+    for case in cases("parts.txt")[start : start + TOGETHER]:
+        theirs, mine = pigeonhole.does(PARTS + case, PARTED), ours(PARTS + case, PARTED)
+        if not theirs.same(mine):
+            different.append((case, theirs, mine))
+    assert different == []
+
+
+def test_a_loop_in_a_loop_is_for_what_is_within(pigeonhole: Pigeonhole) -> None:
+    # RFC 5703 §3; theirs takes its own binary for corrupt, and keeps the message.
+    script = f'{PARTS} foreverypart {{ set "r" "${{r}}("; foreverypart {{ set "r" "${{r}}."; }} set "r" "${{r}})"; }}'
+    script += 'vacation "${r}";'
+    assert ours(script, PARTED).actions[-1] == "vacation 604800 - -: (......)()(.)()()(.)()"
+    assert pigeonhole.does(script, PARTED).same(FAILED)
+
+
+def test_an_address_in_any_field_of_a_part(pigeonhole: Pigeonhole) -> None:
+    # RFC 5703 §4.2 lets an address be looked for in any field with `:mime`; theirs knows fields of RFC 5228 alone.
+    script = f'{PARTS} if address :mime :anychild "content-from" "tim@example.com" {{ fileinto "T"; }}'
+    assert ours(script, PARTED).actions == ("file T",)
+    assert pigeonhole.does(script, PARTED).refused
 
 
 OTHERWISE: Final = [
