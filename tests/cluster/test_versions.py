@@ -134,8 +134,8 @@ async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the
     def sql(statement: str) -> str:
         return server.sql(statement, name)
 
-    def schema() -> str:
-        return sql("SELECT max(version) FROM schema_version")
+    def waiting() -> set[int]:
+        return migrate.steps().keys() - set(map(int, sql("SELECT version FROM schema_version").split()))
 
     await asyncio.to_thread(upgrade, address, old)
     sql(BEFORE)
@@ -146,10 +146,11 @@ async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the
         inbox = await desk.box()
         await desk.add(inbox, *map(str, range(9)))
         await desk.flag(inbox, "1:9", "\\Seen")
-        assert schema() == str(FLAGS_LOGGED_SINCE - 1)
+        assert waiting() == {FLAGS_LOGGED_SINCE}  # that one alone: what is behind it is used already
+        await enqueue(desk.store, "cliff@one.test", due=1.0)
         assert sql("SELECT count(*) FROM flag_log") == "0"
         sql("DELETE FROM node WHERE node = 'old-1'")
-        await until(lambda: schema() == str(max(migrate.steps())))
+        await until(lambda: not waiting())
         await until(lambda: engine.store._engine.server.logs_flags)
         await desk.flag(inbox, "1:9", "\\Flagged")
         assert sql("SELECT count(*) FROM flag_log") == "1"

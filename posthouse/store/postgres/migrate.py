@@ -3,13 +3,14 @@
 Nodes start at the same time: one of them takes a lock and does it, the others wait. Each step only adds, so that nodes
 of the version before go on working while they are replaced one by one; a database of a newer program is refused when
 it is more than one step ahead. A step that older nodes must not live to see waits until they are gone (`WAITS`): a
-node then begins with the schema before it, and takes the step some time after the last of them has ended.
+node then begins without it, with those behind it, and takes the step some time after the last of them has ended.
 """
 
 from __future__ import annotations
 
 import logging
 from importlib import resources
+from itertools import count
 from typing import Final
 
 from posthouse import limits
@@ -41,7 +42,7 @@ def steps() -> dict[int, str]:
 
 
 def migrate(db: Connection, known: dict[int, str] | None = None) -> int:
-    """Apply what is missing and need not wait; the schema then.
+    """Apply what is missing and need not wait; the last step then before which none waits.
 
     StoreUnavailable for a database that is too new, or goes away. A step that looks through a large table takes its
     time, and so do the nodes that wait for whoever takes it.
@@ -62,22 +63,22 @@ def _bring_on(db: Connection, known: dict[int, str]) -> int:
     try:
         db.fetch(_LOCK)
         db.script(TABLE)
-        ((present,),) = db.rows("SELECT coalesce(max(version), 0) FROM schema_version")
-        if present > newest + 1:
+        applied = {number for (number,) in db.rows("SELECT version FROM schema_version")}
+        if (present := max(applied, default=0)) > newest + 1:
             raise StoreUnavailable(
                 f"The database has schema {present}, but this program knows {newest} at most."
             )
-        for number in range(present + 1, newest + 1):
+        for number in sorted(known.keys() - applied):
             if number in WAITS and (older := db.fetch(_OLDER, WAITS[number], limits.NODE_SILENCE)):
                 names = ", ".join(sorted({row[0] for row in older}))
                 log.info("schema %d waits until older nodes have ended: %s", number, names)
-                break
+                continue
             log.info("schema %d", number)
             db.script(known[number])
             db.rows("INSERT INTO schema_version VALUES (?, now())", (number,))
-            present = number
+            applied.add(number)
     except BaseException:
         db.rollback()
         raise
     db.commit()
-    return int(present)
+    return next(number for number in count() if number + 1 not in applied)

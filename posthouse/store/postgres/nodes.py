@@ -37,7 +37,12 @@ _FORGET: Final = (
     "DELETE FROM commit_mark m WHERE at < $1 AND NOT EXISTS"
     " (SELECT 1 FROM node WHERE node.node = rtrim(m.node, '+'))"
 )
-_AGREED: Final = "SELECT (SELECT max(version) FROM schema_version), coalesce(min(schema), 0) FROM node"
+_AGREED: Final = """
+SELECT (SELECT min(version) FROM schema_version step
+        WHERE NOT EXISTS (SELECT 1 FROM schema_version WHERE version = step.version + 1)),
+       coalesce(min(schema), 0) FROM node
+"""
+"""The last step before which none waits (`migrate.WAITS`), and the lowest schema that a node knows."""
 _ORPHANED: Final = (
     "SELECT DISTINCT holder FROM queued_recipient WHERE holder <> ''"
     " AND NOT EXISTS (SELECT 1 FROM node WHERE node = holder)"
