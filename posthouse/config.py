@@ -219,6 +219,21 @@ class Junk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     and `inbound.trusted` are not counted."""
 
 
+class Milter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A filter that speaks the milter protocol; every message is shown to it before it is taken (docs/milter.md)."""
+
+    socket: str
+    """"inet:HOST:PORT" or "unix:/PATH": where it listens."""
+    name: str = ""
+    """What it is called in the timeline and in verdicts; empty: by its socket."""
+    roles: tuple[Literal["mx", "submission", "lmtp"], ...] = ("mx", "submission")
+    """By which doors the mail comes that it sees: "mx", "submission" (also the webmail's and `sendmail`'s), "lmtp"."""
+    when_away: Literal["defer", "accept"] = "defer"
+    """While it cannot be asked, or cannot be understood: "defer" mail with 451, or "accept" it without the filter."""
+    timeout: Seconds = limits.MILTER_REPLY
+    """Seconds for one answer."""
+
+
 class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What our accounts may send to others, and when somebody else seems to use an account."""
 
@@ -320,6 +335,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     inbound: Inbound = msgspec.field(default_factory=Inbound)
     msgauth: MsgAuth = msgspec.field(default_factory=MsgAuth)
     junk: Junk = msgspec.field(default_factory=Junk)
+    milter: tuple[Milter, ...] = ()
+    """Filters of your own, each a table `[[milter]]`; they are asked in this order."""
     sending: Sending = msgspec.field(default_factory=Sending)
     web: Web = msgspec.field(default_factory=Web)
     limits: Limits = msgspec.field(default_factory=Limits)

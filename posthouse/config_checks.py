@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from posthouse.limits import MILTERS, MILTERS_TOTAL
 from posthouse.name_servers import NameServer
 
 if TYPE_CHECKING:
-    from posthouse.config import Config, Store, Tls
+    from posthouse.config import Config, Milter, Store, Tls
 
 CLUSTER_URLS: Final = ("postgresql://", "postgres://")
 """Beginnings of the address of a cluster's database."""
@@ -73,6 +74,24 @@ def _tls_problems(tls: Tls, cluster: bool) -> Iterator[tuple[str, str]]:
         yield "tls.acme", "tls.acme: eab_kid and eab_hmac go together"
 
 
+def _milter_problems(milters: tuple[Milter, ...]) -> Iterator[tuple[str, str]]:
+    if len(milters) > MILTERS:
+        yield "milter", f"milter: at most {MILTERS} filters"
+    for one in milters:
+        kind, _, place = one.socket.partition(":")
+        if not (kind == "inet" and _is_listener(place) and place[0] not in ":u") and not (
+            kind == "unix" and place.startswith("/")
+        ):
+            problem = f'"{one.socket}" is not "inet:HOST:PORT" or "unix:/PATH"'
+            yield "milter.socket", f"milter.socket: {problem}"
+        if not one.roles:
+            yield "milter.roles", f"milter.roles: {one.socket} would never be asked"
+        if not 0 < one.timeout <= MILTERS_TOTAL:
+            yield "milter.timeout", f"milter.timeout: more than 0 and at most {MILTERS_TOTAL:g} seconds"
+        if not one.name.isprintable():
+            yield "milter.name", "milter.name: it has a character that cannot be shown"
+
+
 def problems(config: Config) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for values of the right type that still cannot be."""
     if not _HOST.fullmatch(config.hostname):
@@ -106,6 +125,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "junk.clamav", 'junk.clamav: write "unix:PATH" or "host:port"'
     if 0 < config.junk.refuse_at < config.junk.junk_at:
         yield "junk.refuse_at", "junk.refuse_at: below junk.junk_at nothing would ever be junk"
+    yield from _milter_problems(config.milter)
     public = config.web.url
     if public and (not _is_address(public, ("http", "https")) or "?" in public or "#" in public):
         yield "web.url", 'web.url: write "https://mail.example.org"'

@@ -27,6 +27,7 @@ from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.learnt_addresses import LearntAddresses
 from posthouse.inbound.mail import Mail, new_trace_id
+from posthouse.inbound.milters import Milters
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.outbox import Outbox
 from posthouse.inbound.pipeline import Pipeline, standard_checks
@@ -190,11 +191,9 @@ class House:
             deliverer=self.deliverer,
             refusals=self.refusals,
             checks=standard_checks(
-                self.policy,
-                self.directory,
+                *(self.policy, self.directory),
                 Authenticate(
-                    self.resolver,
-                    config.msgauth,
+                    *(self.resolver, config.msgauth),
                     hostname=config.hostname,
                     authserv=household.name,
                     tell=self.tallies.note,
@@ -203,6 +202,7 @@ class House:
             ),
             judge=None if config.junk.filter == "off" else judging,
             outgoing=self.learnt_addresses.beside(outgoing(self.junk)),
+            milters=Milters(config.milter, self.store, config.hostname, config.limits.message_size),
         )
         self.reports = make_report_sender(
             config, self.resolver, self.tallies, self.deliverer, self.store, self.clock

@@ -130,6 +130,7 @@ def letter_of(examination: Examination) -> Letter:
         authors=examination.authors,
         authentication=examination.authentication,
         suspected=tuple(examination.junk),
+        filtered=tuple(examination.filtered),
         trace_id=mail.trace_id,
         reverse_path=mail.reverse_path,
         recipients=tuple(one.address for one in mail.recipients),

@@ -2261,6 +2261,33 @@ CLAMAV_CHUNK: Final = 64 * KB
 CLAMAV_ANSWER: Final = 4 * KB
 """Octets of the virus scanner's answer that are read."""
 
+MILTERS: Final = 8
+"""Filters that a configuration may name: each adds its time to every message."""
+
+MILTER_CONNECT: Final = 10.0
+"""Seconds in which a filter must take a connection."""
+
+MILTER_REPLY: Final = 30.0
+"""Seconds for one answer of a filter, or until it says that it is still at work (Postfix's default)."""
+
+MILTERS_TOTAL: Final = 300.0
+"""Seconds for all filters of a message together: the sender waits, for at least 10 minutes (RFC 5321 §4.5.3.2.6)."""
+
+MILTER_AT_ONCE: Final = 50
+"""Connections to one filter at once; who comes later waits: filters often have a thread for each."""
+
+MILTER_PACKET: Final = 128 * KB
+"""Octets of one packet of a filter: pieces of a body have at most 65,535, a header field seldom some KB."""
+
+MILTER_CHUNK: Final = 65_535
+"""Octets of a body that a filter is shown at once: libmilter takes no more."""
+
+MILTER_CHANGES: Final = 1_000
+"""Changes that one filter may make to a message, the pieces of a new body not counted."""
+
+MILTER_WORDS: Final = 500
+"""Characters of what a filter did, in the timeline and the verdict."""
+
 RSPAMD_TIMEOUT: Final = 10.0
 """Seconds for one step of a question to rspamd."""
 

@@ -48,6 +48,8 @@ def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
         value = getattr(struct, key)
         if isinstance(value, msgspec.Struct):
             found += _flat(value, f"{path}{key}.")
+        elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct):
+            found.append((path + key, msgspec.to_builtins(value)))
         elif isinstance(value, str) and "://" in value:
             found.append((path + key, _without_password(value)))
         else:

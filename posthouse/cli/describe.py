@@ -9,7 +9,7 @@ import ast
 import inspect
 import textwrap
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -48,6 +48,13 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     text: str
     keys: tuple[Key, ...]
+    many: bool = False
+    """It may stand several times: `[[name]]`."""
+
+    @property
+    def head(self) -> str:
+        """How it begins in the file."""
+        return f"[[{self.name}]]" if self.many else f"[{self.name}]"
 
 
 def keys() -> list[Table]:
@@ -55,17 +62,20 @@ def keys() -> list[Table]:
     texts = _texts()
     found: list[Table] = []
 
-    def walk(kind: type[msgspec.Struct], name: str) -> None:
+    def walk(kind: type[msgspec.Struct], name: str, many: bool = False) -> None:
         own: list[Key] = []
-        below: list[tuple[type[msgspec.Struct], str]] = []
+        below: list[tuple[type[msgspec.Struct], str, bool]] = []
         for field in msgspec.structs.fields(kind):
-            if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-                below.append((field.type, f"{name}.{field.encode_name}".lstrip(".")))
+            path = f"{name}.{field.encode_name}".lstrip(".")
+            if _is_table(field.type):
+                below.append((field.type, path, False))
                 continue
+            if get_origin(field.type) is tuple and _is_table(get_args(field.type)[0]):
+                below.append((get_args(field.type)[0], path, True))
             default = "" if field.required else _toml(field.default)
             text = texts.get((kind.__name__, field.name), "")
             own.append(Key(table=name, name=field.encode_name, default=default, text=text))
-        found.append(Table(name=name, text=_joined(inspect.getdoc(kind) or ""), keys=tuple(own)))
+        found.append(Table(name=name, text=_joined(inspect.getdoc(kind) or ""), keys=tuple(own), many=many))
         for deeper in below:
             walk(*deeper)
 
@@ -78,11 +88,11 @@ def as_file() -> str:
     out: list[str] = []
     for table in keys():
         if table.name:
-            out += ["", f"[{table.name}]", *_remark(table.text)]
+            out += ["", f"# {table.head}" if table.many else table.head, *_remark(table.text)]
         for key in table.keys:
             out += [
                 *_remark(key.text),
-                f"# {key.name} = {key.default}" if key.default else f'{key.name} = "mx.example.org"',
+                f"# {key.name} = {key.default}" if key.default else _required(table, key),
             ]
     return "\n".join(out) + "\n"
 
@@ -91,7 +101,7 @@ def as_page() -> str:
     """The page docs/config.md."""
     out = [HEAD]
     for table in keys():
-        out.append(f"## `[{table.name}]`\n\n{table.text}\n" if table.name else "## At the top of the file\n")
+        out.append(f"## `{table.head}`\n\n{table.text}\n" if table.name else "## At the top of the file\n")
         out += ["| key | default | meaning |", "|---|---|---|"]
         for key in table.keys:
             path = f"{table.name}.{key.name}" if table.name else key.name
@@ -99,6 +109,15 @@ def as_page() -> str:
             out.append(f"| `{path}` | {default} | {key.text.replace('|', chr(92) + '|')} |")
         out.append("")
     return "\n".join(out)
+
+
+def _required(table: Table, key: Key) -> str:
+    """A key that has no default: of tables that need not be there it stays a remark."""
+    return f'# {key.name} = "…"' if table.many else f'{key.name} = "mx.example.org"'
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _texts() -> dict[tuple[str, str], str]:

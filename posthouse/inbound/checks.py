@@ -26,14 +26,17 @@ from posthouse.msgauth.aggregate import Reason
 from posthouse.msgauth.results import Authentication
 from posthouse.smtp.replies import Reply
 from posthouse.smtp.rrvs import CHANGED, FIELD, of_field
+from posthouse.store.model import Content
 
 
 class Refused(PosthouseError):
     """The message is not taken; `reply` says why."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, *, by: str = "") -> None:
+        """`by`: who refuses it, where the reply alone does not tell an administrator."""
         super().__init__(str(reply))
         self.reply = reply
+        self.by = by
 
 
 class Examination(msgspec.Struct, kw_only=True):
@@ -61,6 +64,8 @@ class Examination(msgspec.Struct, kw_only=True):
     """Why it is not refused though its domain asks for that (`inbound.indirect`)."""
     story: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     """(kind, address, detail) of lines for the timeline, should the message be taken."""
+    filtered: list[str] = msgspec.field(default_factory=list)
+    """What filters did with it, in words (`inbound.milters`)."""
 
 
 class Check(Protocol):
@@ -95,6 +100,12 @@ async def hop_count(examination: Examination) -> Reply | None:
     if len(examination.headers.all("received")) > HOPS:
         return Reply(554, "5.4.6", "Too many hops: this message is going round in circles")
     return None
+
+
+def is_headless(content: Content, headers: Headers) -> bool:
+    """Whether the text begins without header and empty line, and would become part of the header we add."""
+    head = content.head
+    return head[:1] in (b" ", b"\t") or not (len(headers) or head.startswith((b"\r\n", b"\n")))
 
 
 _ONCE: Final = ("from", "sender")

@@ -79,7 +79,7 @@ class Deliverer:
         told: set[tuple[int, str]] = set()
         leave: Leave | None = None
         for attempt in range(DELIVERY_RETRIES):
-            plan = await self._plan(mail)
+            plan = await self._plan(mail, handling)
             report = await self._read_report(mail, plan)
             await look_for_room(mail, plan, len(prefix), self.directory)
             if not plan.boxes and not plan.remote and report is None:
@@ -114,9 +114,9 @@ class Deliverer:
             return result
         raise Temporary("a mailbox is filling up, try again later")
 
-    async def _plan(self, mail: Mail) -> Plan:
+    async def _plan(self, mail: Mail, handling: Handling) -> Plan:
         find_origin = self.sent_on.returning if self.sent_on is not None else None
-        return await make_plan(mail, self.directory, find_origin)
+        return await make_plan(mail, self.directory, find_origin, handling.failures)
 
     async def _rulings(self, plan: Plan, handling: Handling) -> dict[int, Ruling]:
         boxes = [box.account for box in (*plan.boxes.values(), *plan.full.values())]
@@ -180,7 +180,7 @@ class Deliverer:
 
         For notices, which must be written together with what they tell of. The commit may meet OverQuota.
         """
-        plan = await self._plan(mail)
+        plan = await self._plan(mail, handling)
         report = await self._read_report(mail, plan)
         await look_for_room(mail, plan, len(prefix), self.directory)
         if not plan.boxes and not plan.remote and report is None:

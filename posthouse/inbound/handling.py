@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from posthouse.inbound.bounceable import Standing
 from posthouse.inbound.rulings import LeaveFor, RuleFor
+from posthouse.smtp.replies import Reply
 from posthouse.store.model import Event
 
 
@@ -26,6 +28,8 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     """Who rules where each account's copy goes; None: nobody does."""
     leave: LeaveFor | None = None
     """Who must let it go out."""
+    failures: Mapping[int, Reply] = {}
+    """Recipients, by position, to whom it is not delivered, and why."""
     closed: bool = False
     """Nobody waits for a reply: what is refused is told by a message."""
     filtered: bool = True

@@ -6,7 +6,8 @@ ways gets one copy. A recipient is served when any of its final addresses is.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ _TOO_MANY: Final = Reply(550, "5.4.6", "This address stands for too many others"
 FindOrigin = Callable[[Mail, str], Awaitable[str | Reply]]
 """Whom a message to the rewritten sender of another goes back to, or why it does not (`sent_on`)."""
 
+NO_FAILURES: Final[Mapping[int, Reply]] = MappingProxyType({})
 _NOWHERE: Final = Reply(550, "5.1.1", "This address leads nowhere")
 
 
@@ -228,10 +230,21 @@ class Plan:
         return Notice(kind=kind, recipient=recipient, address=address, reply=reply)
 
 
-async def make_plan(mail: Mail, directory: Directory, find_origin: FindOrigin | None = None) -> Plan:
-    """Ask the directory about every recipient. Raises Permanent when the aliases lead to too many addresses."""
+async def make_plan(
+    mail: Mail,
+    directory: Directory,
+    find_origin: FindOrigin | None = None,
+    failures: Mapping[int, Reply] = NO_FAILURES,
+) -> Plan:
+    """Ask the directory about every recipient. Raises Permanent when the aliases lead to too many addresses.
+
+    `failures`: recipients, by position, that get nothing, and why.
+    """
     plan = Plan(mail)
     for position, recipient in enumerate(mail.recipients):
+        if position in failures:
+            plan.fail(position, failures[position])
+            continue
         address = recipient.address
         destination = await directory.destination(address)
         if destination.kind is DestinationKind.RETURNING and find_origin is not None:

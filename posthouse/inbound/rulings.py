@@ -73,6 +73,16 @@ Outgoing = Callable[[Mail], LeaveFor | None]
 """Who watches what our accounts send; None: nobody need be asked about this one."""
 
 
+def held_back(leave: LeaveFor | None, why: str) -> LeaveFor:
+    """What goes elsewhere waits for an administrator, whatever else is said about it."""
+
+    async def hold(everybody: Sequence[str], elsewhere: Sequence[str]) -> Leave:
+        found = await leave(everybody, elsewhere) if leave is not None else Leave()
+        return msgspec.structs.replace(found, held=found.held or why)
+
+    return hold
+
+
 def common_reply(rulings: Sequence[Ruling]) -> Reply | None:
     """The reply to a message that nobody takes: the temporary one first; None: somebody takes it."""
     replies = [one.reply for one in rulings if one.reply is not None]

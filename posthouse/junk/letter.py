@@ -20,6 +20,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """None: nobody asked who sent it."""
     suspected: tuple[str, ...] = ()
     """Why others say that it is junk (a domain's DMARC policy)."""
+    filtered: tuple[str, ...] = ()
+    """What an administrator's own filters did with it."""
     trace_id: str = ""
     reverse_path: str = ""
     recipients: tuple[str, ...] = ()

@@ -180,6 +180,7 @@ def _origin(letter: Letter) -> list[Evidence]:
     """What SPF, DKIM, DMARC and the peer's name say."""
     found = letter.authentication
     checks = [Evidence(check="policy", weight=5.0, evidence=why) for why in letter.suspected[:1]]
+    checks += [Evidence(check="milter", evidence=words) for words in letter.filtered]
     if HELO_ODD in letter.helo:
         # Printers and laptops do so with their own server; a host that sends to others has a name (RFC 5321 §4.1.1.1).
         words = f"the peer calls itself {letter.helo}, which names no host"

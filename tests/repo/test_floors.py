@@ -78,6 +78,7 @@ BY_FOLDER = {
     "sasl": 1,
     "sieve": 1,
     "msgauth": 1,
+    "milter": 1,
     "store": 2,
     "accounts": 3,
     "inbound": 4,
