@@ -55,6 +55,7 @@ export const trust = {
   'trust.check.hidden-text': 'some of its text is hidden',
   'trust.check.rspamd': 'what rspamd thinks',
   'trust.check.clamav': 'what the virus scanner found',
+  'trust.check.milter': 'what a filter of the house did',
   'trust.check.look-alike': 'its domain looks like another',
   'trust.check.address-in-name': 'the name shows another address',
   'trust.check.reply-to-elsewhere': 'answers would go elsewhere',

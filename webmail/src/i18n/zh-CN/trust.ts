@@ -55,6 +55,7 @@ export const trust = {
   'trust.check.hidden-text': '含有隐藏文字',
   'trust.check.rspamd': 'rspamd 的判断',
   'trust.check.clamav': '病毒扫描结果',
+  'trust.check.milter': '本站过滤器的处理',
   'trust.check.look-alike': '域名与他人相似',
   'trust.check.address-in-name': '姓名中写的是另一个地址',
   'trust.check.reply-to-elsewhere': '回复会发往别处',
