@@ -191,9 +191,11 @@ class House:
             deliverer=self.deliverer,
             refusals=self.refusals,
             checks=standard_checks(
-                *(self.policy, self.directory),
+                self.policy,
+                self.directory,
                 Authenticate(
-                    *(self.resolver, config.msgauth),
+                    self.resolver,
+                    config.msgauth,
                     hostname=config.hostname,
                     authserv=household.name,
                     tell=self.tallies.note,
