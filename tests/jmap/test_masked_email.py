@@ -113,6 +113,28 @@ async def test_a_pending_one_without_mail_goes_after_a_day(house: TestHouse, ali
     assert (await stranger_writes(house, "late", unused["email"])).startswith("550 5.1.1")
 
 
+async def test_many_pending_ones_go_batch_by_batch(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MASKED_BATCH", 2)
+    for _ in range(5):
+        await made(alice)
+    later = time.time() + limits.MASKED_PENDING + 60
+    assert await MaskedAddresses(house.app.store, lambda: later).tidy() == 5
+    assert await all_of(alice) == []
+
+
+async def test_only_so_much_is_noted_of_it(alice: Client) -> None:
+    long = "n" * limits.MASKED_SIZE
+    answer = await alice.call("MaskedEmail/set", create={"m": {"description": long}})
+    assert answer["notCreated"]["m"]["type"] == "tooLarge"
+    one = await made(alice, state="enabled", description="n" * (limits.MASKED_SIZE // 2))
+    answer = await alice.call("MaskedEmail/set", update={one["id"]: {"description": long}})
+    assert answer["notUpdated"][one["id"]]["type"] == "tooLarge"
+    (seen,) = await all_of(alice)
+    assert seen["description"] == "n" * (limits.MASKED_SIZE // 2)
+
+
 async def test_mail_to_it_makes_nobody_look_people_up_anew(house: TestHouse, alice: Client) -> None:
     one = await made(alice)
     heard: list[int] = []
