@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ from posthouse.errors import NotFound, Temporary
 from posthouse.operations.control_client import ControlClient
 from posthouse.playground.gate import Gate
 from posthouse.playground.gate_talk import Target
+from posthouse.playground.ports import HeldPorts
 
 PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "http", "https")
 PUBLISHED = {
@@ -86,19 +85,11 @@ BEHIND = "behind"
 """The port on which a host with a gate takes SMTP; others connect to the gate's."""
 
 
-def free_ports() -> dict[str, int]:
-    """A free port for each protocol, the same on every loopback address.
-
-    Of those that the system gives to no connection, so that they are still free when a host starts again.
-    """
-    ports: dict[str, int] = {}
-    for port in random.sample(range(*limits.PLAYGROUND_PORTS), limits.PLAYGROUND_PORT_PROBES):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("0.0.0.0", port))  # free on every address at once
-            ports[(*PROTOCOLS, BEHIND)[len(ports)]] = port
-        if len(ports) == len(PROTOCOLS) + 1:
-            return ports
-    raise Temporary("too few free ports on this machine")
+def held_ports() -> tuple[dict[str, int], HeldPorts]:
+    """A port for each protocol and one to be `BEHIND` a gate, and what holds them. Temporary."""
+    names = (*PROTOCOLS, BEHIND)
+    held = HeldPorts(len(names))
+    return dict(zip(names, held.ports, strict=True)), held
 
 
 class Host:

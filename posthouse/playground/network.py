@@ -30,8 +30,9 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import NotFound
-from posthouse.playground.host import PUBLISHED, Host, HostSpec, free_ports
+from posthouse.playground.host import PUBLISHED, Host, HostSpec, held_ports
 from posthouse.playground.name_server import NameServer
+from posthouse.playground.ports import HeldPorts
 from posthouse.playground.scenarios import SCENARIOS
 from posthouse.playground.zones import Level, Zones
 
@@ -58,7 +59,11 @@ class Playground:
         """
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.gettempdir()) / f"posthouse-playground-{secrets.token_hex(8)}"
-        self.ports = dict(PUBLISHED) if published else free_ports()
+        self._held: HeldPorts | None = None
+        if published:
+            self.ports = dict(PUBLISHED)
+        else:
+            self.ports, self._held = held_ports()
         self.zones = Zones()
         self.hosts: dict[str, Host] = {}
         self.heard: list[Callable[[NetworkEvent], None]] = []
@@ -153,6 +158,8 @@ class Playground:
         """Stop everything; a temporary folder is removed."""
         await asyncio.gather(*(host.stop() for host in self.hosts.values()))
         await self.name_server.stop()
+        if self._held is not None:
+            self._held.release()
         if self._temporary:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 

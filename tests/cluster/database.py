@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from posthouse.playground.ports import HeldPorts
+
 NETWORK = "10.213.0.0/16"
 """Where the hosts of `tests.cluster.network` are: a server trusts them."""
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 1024**3
 """Octets that must be free there."""
+_held: list[HeldPorts] = []
 NEWEST_FIRST = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
@@ -32,23 +32,12 @@ def programs() -> Path | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now, all different, and that the system gives to nobody's outgoing connection.
+    """Ports that nobody has, and that nobody takes until this process ends.
 
     Servers are killed and started again on the same port here; meanwhile it must stay free.
     """
-    found: list[int] = []
-    probes: list[socket.socket] = []
-    try:
-        while len(found) < count:
-            port = random.randrange(11_000, 32_000)
-            probes.append(probe := socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind(("0.0.0.0", port))
-                found.append(port)
-        return found
-    finally:
-        for probe in probes:
-            probe.close()
+    _held.append(held := HeldPorts(count))
+    return held.ports
 
 
 def unprivileged() -> dict[str, Any]:
