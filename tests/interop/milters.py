@@ -1,5 +1,5 @@
-"""Filters that others wrote, as Debian has them, on loopback ports of their own: opendkim, opendmarc, clamav-milter, and
-rspamd's proxy worker. No name server can be asked: keys stand in files.
+"""Filters that others wrote, as Debian has them, on loopback ports of their own: opendkim, opendmarc, clamav-milter,
+and rspamd's proxy worker. No name server can be asked: keys stand in files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KeyFile {folder}/key.pem
 RequireSafeKeys no
 TestPublicKeys {folder}/keys
 InternalHosts 192.0.2.1
-AuthservID filter.test
+AuthservID {authserv}
 AlwaysAddARHeader yes
 On-BadSignature reject
 Canonicalization simple/simple
@@ -29,9 +29,11 @@ UMask 000
 """
 OPENDMARC = """\
 Socket inet:{port}@127.0.0.1
-AuthservID filter.test
-TrustedAuthservIDs filter.test
+AuthservID {authserv}
+TrustedAuthservIDs {authserv}
 IgnoreHosts {folder}/nobody
+HistoryFile {folder}/history
+RecordAllMessages true
 Background false
 Syslog false
 """
@@ -53,6 +55,9 @@ upstream "local" {{ default = yes; self_scan = yes; }}
 
 class Milter(Daemon):
     """A filter; it can stand still, and is always ended as a fault would: libmilter takes 5 seconds to stop."""
+
+    authserv = "filter.test"
+    """The name in which it writes Authentication-Results."""
 
     def stop(self) -> None:
         if self._process is not None:
@@ -86,7 +91,7 @@ class OpenDkim(Milter):
         (self.folder / "key.pem").write_text(self._key)
         (self.folder / "keys").write_text("".join(f"{name} {text}\n" for name, text in self._records.items()))
         config = self.folder / "opendkim.conf"
-        config.write_text(OPENDKIM.format(port=self.port, folder=self.folder))
+        config.write_text(OPENDKIM.format(port=self.port, folder=self.folder, authserv=self.authserv))
         return [str(self.peers / "usr/sbin/opendkim"), "-f", "-x", str(config)]
 
 
@@ -96,7 +101,7 @@ class OpenDmarc(Milter):
     def prepare(self) -> list[str]:
         (self.folder / "nobody").write_text("192.0.2.1\n")
         config = self.folder / "opendmarc.conf"
-        config.write_text(OPENDMARC.format(port=self.port, folder=self.folder))
+        config.write_text(OPENDMARC.format(port=self.port, folder=self.folder, authserv=self.authserv))
         return [str(self.peers / "usr/sbin/opendmarc"), "-f", "-c", str(config)]
 
 

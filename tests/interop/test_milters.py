@@ -208,13 +208,24 @@ def test_opendkim_falls_silent_and_dies_with_a_message_in_hand(opendkim: OpenDki
 # --- several, and others -------------------------------------------------------------------------------
 
 
-def test_opendmarc_reads_what_opendkim_found(opendkim: OpenDkim, serve: Serve, tmp_path: Path) -> None:
-    with running(OpenDmarc(here("usr/sbin/opendmarc"), tmp_path / "opendmarc")) as opendmarc:
+@pytest.mark.parametrize("authserv", ["filter.test", "localhost"])
+def test_opendmarc_reads_what_opendkim_found(
+    opendkim: OpenDkim, serve: Serve, tmp_path: Path, authserv: str
+) -> None:
+    opendmarc = OpenDmarc(here("usr/sbin/opendmarc"), tmp_path / "opendmarc")
+    opendkim.authserv = opendmarc.authserv = authserv
+    opendkim.stop()
+    opendkim.start()
+    with running(opendmarc):
         house = serve(opendkim, opendmarc)
-        forged = b"Authentication-Results: filter.test; dkim=pass header.d=bank.test\r\n"
-        assert comes(house, forged + signed(letter("both")))[0].startswith("250")
+        forged = f"Authentication-Results: {authserv}; dkim=pass header.d=bank.test header.s=x\r\n"
+        assert comes(house, forged.encode() + signed(letter("both")))[0].startswith("250")
         (raw,) = arrived(house)
-    assert b"dkim=pass" in raw and b"dmarc=" in raw
+    theirs = raw[raw.index(b"\nReceived:") :].replace(b"\r\n\t", b" ")
+    assert f"Authentication-Results: {authserv}; dkim=pass".encode() in theirs
+    assert f"Authentication-Results: {authserv}; dmarc=".encode() in theirs
+    read = [line for line in (tmp_path / "opendmarc/history").read_text().splitlines() if line[:5] == "dkim "]
+    assert read == ["dkim elsewhere.test there 0"], "0 is pass; what a stranger forged is not among it"
 
 
 def test_clamav_milter_refuses_and_marks(clamd: Daemon, serve: Serve, tmp_path: Path) -> None:
