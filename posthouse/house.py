@@ -304,9 +304,15 @@ class House:
             Duty(name="dkim keys", run=lambda: self.dkim_keys.round()),  # noqa: PLW0108 - a reload makes it anew
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
-            Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),
-            Duty(name="old mail", run=self.retaining.round),
-            Duty(name="masked addresses", run=self.masked_addresses.tidy, every=limits.MASKED_LOOK),
+            Duty(
+                name="deleted mail",
+                run=lambda: self.deleted_mail.tidy(self.config.store.deleted),
+                by_age=True,
+            ),
+            Duty(name="old mail", run=self.retaining.round, by_age=True),
+            Duty(
+                name="masked addresses", run=self.masked_addresses.tidy, every=limits.MASKED_LOOK, by_age=True
+            ),
             Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1),
             Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )

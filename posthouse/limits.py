@@ -1748,6 +1748,15 @@ UPKEEP_FIRST: Final = 60.0
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
 
+CLOCK_LEAP: Final = 300.0
+"""Seconds that the clock may be set by at once before it is a leap: what is old is so by days."""
+
+CLOCK_WATCHED: Final = 1800.0
+"""Seconds after the start before anything is removed for its age: a machine may set its clock after it has started."""
+
+CLOCK_STEADY: Final = 6 * 3600.0
+"""Seconds after a leap of the clock in which nothing is removed for its age: time for the next look, or for somebody."""
+
 STATUS_CHECK: Final = 15.0
 """Seconds for one check of `status`: above one DNS question with all its tries."""
 
