@@ -1755,7 +1755,7 @@ CLOCK_WATCHED: Final = 1800.0
 """Seconds after the start before anything is removed for its age: a machine may set its clock after it has started."""
 
 CLOCK_STEADY: Final = 6 * 3600.0
-"""Seconds after a leap of the clock in which nothing is removed for its age: time for the next look, or for somebody."""
+"""Seconds after a leap of the clock in which nothing is removed for its age: time for somebody to see it."""
 
 STATUS_CHECK: Final = 15.0
 """Seconds for one check of `status`: above one DNS question with all its tries."""
