@@ -38,6 +38,11 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """It removes for good what is old by the clock."""
 
 
+def by_age(name: str, run: Callable[[], Awaitable[object]], every: float = limits.UPKEEP_INTERVAL) -> Duty:
+    """A duty that removes for good what is old by the clock."""
+    return Duty(name=name, run=run, every=every, by_age=True)
+
+
 class Upkeep:
     """`start`, then `stop`. `timeline_kept` gives the seconds that events are kept; 0: for ever."""
 
