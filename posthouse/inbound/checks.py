@@ -81,6 +81,8 @@ class Examination(msgspec.Struct, kw_only=True):
     """Why it belongs in the Junk folder; empty: it does not."""
     spared: Reason | None = None
     """Why it is not refused though its domain asks for that (`inbound.indirect`)."""
+    changed_hands: set[str] = msgspec.field(default_factory=set)
+    """Recipients, case folded, that are not whom the message is meant for."""
     story: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     """(kind, address, detail) of lines for the timeline, should the message be taken."""
     filtered: list[str] = msgspec.field(default_factory=list)
@@ -149,7 +151,7 @@ async def header_form(examination: Examination) -> Reply | None:
 class RecipientSince:
     """The field Require-Recipient-Valid-Since (RFC 7293 §5.2): a mailbox that it names is not somebody else's by now.
 
-    It refuses the message for all, since it is meant for whoever had that mailbox; such mail has one recipient.
+    It refuses the message when it is for nobody else; else that recipient alone gets none (`changed_hands`).
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -160,10 +162,11 @@ class RecipientSince:
         if not named:
             return None
         recipients = {recipient.address.casefold() for recipient in examination.mail.recipients}
+        changed = examination.changed_hands
         for address, since in filter(None, named):
             if address.casefold() in recipients and await self._policy.has_changed_hands(address, since):
-                return CHANGED
-        return None
+                changed.add(address.casefold())
+        return CHANGED if changed == recipients else None
 
 
 _NOT_NOW: Final = Reply(451, "4.4.3", "From names an address of this domain and cannot be verified now")
