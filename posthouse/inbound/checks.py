@@ -8,6 +8,7 @@ stand before `local_forgery` and can thereby let through what a mailing list sen
 
 from __future__ import annotations
 
+import enum
 import re
 from itertools import chain
 from typing import Final, Protocol
@@ -39,6 +40,24 @@ class Refused(PosthouseError):
         self.by = by
 
 
+class Cause(enum.StrEnum):
+    """Whose suspicion it is, as verdicts name it."""
+
+    POLICY = "policy"
+    """The author's domain asks for it by DMARC."""
+    OWN_DOMAIN = "own-domain"
+    """The author is said to be one of our people, and nothing proves it."""
+    QUARANTINE = "quarantine"
+    """A filter of the administrator's keeps it apart."""
+
+
+class Suspicion(msgspec.Struct, frozen=True):
+    """Why a message belongs in the Junk folder, whatever else is found."""
+
+    cause: Cause
+    words: str
+
+
 class Examination(msgspec.Struct, kw_only=True):
     """A message under examination, and what was found so far."""
 
@@ -58,7 +77,7 @@ class Examination(msgspec.Struct, kw_only=True):
     """What SPF, DKIM, ARC and DMARC found; None: they were not asked (`inbound.authenticate`)."""
     fields: list[bytes] = msgspec.field(default_factory=list)
     """Header fields to add, CRLF-ended."""
-    junk: list[str] = msgspec.field(default_factory=list)
+    junk: list[Suspicion] = msgspec.field(default_factory=list)
     """Why it belongs in the Junk folder; empty: it does not."""
     spared: Reason | None = None
     """Why it is not refused though its domain asks for that (`inbound.indirect`)."""
@@ -165,7 +184,8 @@ class LocalForgery:
                 found = examination.authentication
                 if examination.trusted:
                     if found is not None and found is not NOTHING_FOUND:
-                        examination.junk.append("From names an address of this domain and is not proved")
+                        words = "From names an address of this domain and is not proved"
+                        examination.junk.append(Suspicion(Cause.OWN_DOMAIN, words))
                     return None  # what is our host's own, or was taken from our people there
                 if found is not None and found.temporary:
                     return _NOT_NOW  # it may well be proved once the DNS answers
