@@ -2295,7 +2295,7 @@ MILTER_PACKET: Final = 128 * KB
 """Octets of one packet of a filter: pieces of a body have at most 65,535, a header field seldom some KB."""
 
 MILTER_CHUNK: Final = 65_535
-"""Octets of a body that a filter is shown at once: libmilter takes no more."""
+"""Octets of a body, or of a header field, that a filter is shown at once: libmilter takes no more."""
 
 MILTER_CHANGES: Final = 1_000
 """Changes that one filter may make to a message, the pieces of a new body not counted."""

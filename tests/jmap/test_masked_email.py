@@ -109,11 +109,37 @@ async def test_who_made_it_is_named_as_its_owner_calls_it(alice: Client) -> None
 async def test_a_pending_one_without_mail_goes_after_a_day(house: TestHouse, alice: Client) -> None:
     unused, used, kept = await made(alice), await made(alice), await made(alice, state="enabled")
     assert await stranger_writes(house, "welcome", used["email"]) == "250"
+    wishes = {name: {"email": each["email"]} for name, each in (("u", used), ("n", unused))}
+    await alice.call("Identity/set", create=wishes)
     store = house.app.store
     assert await MaskedAddresses(store, lambda: time.time() + limits.MASKED_PENDING - 60).tidy() == 0
     assert await MaskedAddresses(store, lambda: time.time() + limits.MASKED_PENDING + 60).tidy() == 1
     assert {each["id"] for each in await all_of(alice)} == {used["id"], kept["id"]}
     assert (await stranger_writes(house, "late", unused["email"])).startswith("550 5.1.1")
+    writes_as = {each["email"] for each in (await alice.call("Identity/get"))["list"]}
+    assert writes_as & {used["email"], unused["email"]} == {used["email"]}
+
+
+async def test_its_identity_may_go_while_it_is_removed(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await made(alice, state="enabled")
+    answer = await alice.call("Identity/set", create={"i": {"email": one["email"]}})
+    store, read = house.app.store, house.app.store.items
+
+    async def late(account_id: int, kind: str, *more: Any) -> Any:
+        found = await read(account_id, kind, *more)
+        if kind == "Identity":  # another client is quicker
+            monkeypatch.undo()
+            await alice.call("Identity/set", destroy=[answer["created"]["i"]["id"]])
+        return found
+
+    monkeypatch.setattr(store, "items", late)
+    number = int(one["id"][1:])
+    await MaskedAddresses(store).remove(alice.number, number)
+    assert await all_of(alice) == []
+    with pytest.raises(NotFound):
+        await MaskedAddresses(store).remove(alice.number, number)
 
 
 async def test_many_pending_ones_go_batch_by_batch(
