@@ -1144,7 +1144,7 @@ SIEVE_WORK: Final = 20_000_000
 """Characters that one run looks at when it compares, for each key anew: 100 words in 200 KB of text; 15-50 ms."""
 
 SIEVE_BRIEF_WORK: Final = 1_000_000
-"""Characters that one run looks at on the event loop: 1-5 ms. A script that needs more is begun anew in a thread."""
+"""Characters that one run looks at on the event loop: 1-15 ms. A script that needs more is begun anew in a thread."""
 
 SIEVE_BRIEF_STEPS: Final = 1_000
 """Commands and tests that one run executes on the event loop: 1-2 ms. A script with more is begun anew in a thread."""
