@@ -2297,6 +2297,9 @@ MILTER_PACKET: Final = 128 * KB
 MILTER_CHUNK: Final = 65_535
 """Octets of a body, or of a header field, that a filter is shown at once: libmilter takes no more."""
 
+MILTER_TURN: Final = 50
+"""Packets to or from a filter before other work has its turn: thousands that nobody waited for held up all else."""
+
 MILTER_CHANGES: Final = 1_000
 """Changes that one filter may make to a message, the pieces of a new body not counted."""
 
