@@ -30,20 +30,21 @@ from posthouse.outbound.backup import BackupWatch
 from posthouse.outbound.content import beginning_of, content_of
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.homecoming import Carry, bring_home
-from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, too_late, without_notices
+from posthouse.outbound.in_flight import InFlight
+from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, put_off, too_late, without_notices
 from posthouse.outbound.parcel import Parcel
+from posthouse.outbound.patience import in_force
 from posthouse.outbound.schedule import Away, Destinations, is_too_late, term_of
 from posthouse.outbound.suppression import bar
 from posthouse.store.interface import (
     LeaseDue,
     Op,
     RecordEvents,
-    RecordOutcomes,
     ReleaseLease,
     Store,
     WakeDestination,
 )
-from posthouse.store.model import DomainKind, Event, Lease, Outcome, QueuedMessage, RecipientState
+from posthouse.store.model import DomainKind, Event, Lease, QueuedMessage, RecipientState
 
 log: Final = logging.getLogger(__name__)
 
@@ -70,13 +71,14 @@ class QueueRunner:
         self._carry = carry
         self._clock = clock
         self._new_id = new_id or (lambda now: f"{int(now * 1000):011x}{secrets.token_hex(4)}")
-        self._settings = courier.settings
+        self._in_force = in_force(lambda: self._courier.settings)
         self.failed: Callable[[QueuedMessage, int], None] = lambda message, recipients: None
         """Hears how many recipients of a message failed for good; must be quick."""
         self._destinations = Destinations(courier.settings, courier.random)
         self.backups = BackupWatch(store, courier, self.flush)
         """Looks after the domains that we are backup MX for."""
         self._running: dict[asyncio.Task[None], str] = {}
+        self._in_flight = InFlight()
         self._attempts: set[asyncio.Task[Report]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -108,7 +110,7 @@ class QueueRunner:
 
     def refit(self, courier: Courier) -> None:
         """Use another courier from now on (a reload); attempts under way end with the one they have."""
-        before, self._courier, self._settings = self._courier, courier, courier.settings
+        before, self._courier = self._courier, courier
         self.backups.refit(courier)
         self._destinations.refit(courier.settings)
         closing = asyncio.get_running_loop().create_task(before.close())
@@ -156,7 +158,7 @@ class QueueRunner:
 
     async def _take(self) -> float | None:
         """Lease and start what is due; seconds until there may be more (None: until something changes)."""
-        room = min(self._settings.concurrency - len(self._running), limits.OUTBOUND_LEASES_AT_ONCE)
+        room = min(self._courier.settings.concurrency - len(self._running), limits.OUTBOUND_LEASES_AT_ONCE)
         if room <= 0:
             return None
         now = self._clock()
@@ -164,14 +166,14 @@ class QueueRunner:
         if due is None or due > now:
             return None if due is None else due - now
         leases = await self._lease(now, room)
-        for lease in leases:
-            task = asyncio.create_task(self._serve(lease), name=f"deliver {lease.message.trace_id}")
+        for lease in filter(None, map(self._in_flight.begin, leases)):
+            task = asyncio.create_task(self._attend_to(lease), name=f"deliver {lease.message.trace_id}")
             self._running[task] = lease.destination
             task.add_done_callback(self._finished)
         return 0.0 if leases else limits.OUTBOUND_POLL
 
     async def _lease(self, now: float, room: int) -> list[Lease]:
-        most = self._settings.per_destination
+        most = self._courier.settings.per_destination
         # Taken in portions, so that the sum stays within the limit without a look at every destination.
         portion = max(1, most // 2)
         busy = Counter(self._running.values())
@@ -192,6 +194,13 @@ class QueueRunner:
         self.kick()
 
     # --- one lease ----------------------------------------------------------------------------------------
+
+    async def _attend_to(self, lease: Lease) -> None:
+        try:
+            await self._serve(lease)
+        finally:
+            for newer in self._in_flight.end(lease):
+                await self._give_back(newer)
 
     async def _serve(self, lease: Lease) -> None:
         try:
@@ -244,9 +253,8 @@ class QueueRunner:
 
     def _is_owed_word(self, lease: Lease) -> bool:
         """Whether the time has come to tell the sender of a delay, or to give up."""
-        now, message = self._clock(), lease.message
-        term = term_of(self._settings, message)
-        return now >= term.ends_at or any(term.is_told(one, now) for one in message.recipients)
+        now, term = self._clock(), term_of(self._in_force(), lease.message)
+        return now >= term.ends_at or any(term.is_told(one, now) for one in lease.message.recipients)
 
     async def _attempt(self, lease: Lease, key: str, *, backup: bool) -> Report:
         message, destination = lease.message, lease.destination
@@ -289,28 +297,15 @@ class QueueRunner:
 
     async def _put_off(self, lease: Lease, away: Away) -> None:
         """The destination is away: wait until somebody may look again."""
-        now, term = self._clock(), term_of(self._settings, lease.message)
+        now, term = self._clock(), term_of(self._in_force(), lease.message)
         until = max(away.until, now + 1)
-        outcomes = tuple(
-            Outcome(
-                recipient_id=one.recipient_id,
-                state=RecipientState.WAITING,
-                at=one.last_at,
-                next_attempt_at=term.at_most(until + self._courier.random.uniform(0, 5), one, now),
-                reply=one.last_reply,
-                host=one.last_host,
-                tls=one.last_tls,
-                tried=False,
-            )
-            for one in lease.message.recipients
-        )
-        await self._commit(lease, Outcomes(outcomes=outcomes, events=(), told=()))
+        await self._commit(lease, put_off(lease.message, term, until, now, self._courier.random))
 
     # --- recording ------------------------------------------------------------------------------------------
 
     async def _record(self, lease: Lease, report: Report, also: Sequence[Op[Any]] = ()) -> None:
         now = self._clock()
-        found = outcomes_of(lease.message, report, self._settings, now, self._courier.random)
+        found = outcomes_of(lease.message, report, self._in_force(), now, self._courier.random)
         for delivery in report.deliveries:
             ATTEMPTS.add(delivery.disposition.value)
             log.info(
@@ -355,14 +350,14 @@ class QueueRunner:
                 log.exception("fault in a notice id=%s", lease.message.trace_id)
                 found = without_notices(lease.message, found, self._clock(), limits.OUTBOUND_AWAY_MOST)
                 continue
-            if self._clock() >= lease.until or (self._stopping and pause > 1.0):
+            if self._clock() >= self._in_flight.until(lease) or (self._stopping and pause > 1.0):
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, limits.OUTBOUND_RECORD_PAUSE)
 
     async def _operations(self, lease: Lease, found: Outcomes) -> list[Op[Any]]:
         operations: list[Op[Any]] = [
-            RecordOutcomes(queue_id=lease.message.queue_id, token=lease.token, outcomes=found.outcomes),
+            *self._in_flight.record(lease, found.outcomes),
             *found.learnt,
         ]
         events = list(found.events)

@@ -9,8 +9,8 @@ import pytest
 
 from posthouse.house import House
 from posthouse.limits import CLOCK_LEAP, CLOCK_STEADY, CLOCK_WATCHED
-from posthouse.operations.steady_clock import SteadyClock, counted
 from posthouse.operations.upkeep import Duty, Upkeep
+from posthouse.steady_clock import SteadyClock, counted
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
 
@@ -92,6 +92,29 @@ async def test_what_goes_by_age_waits_and_nothing_else(house: House) -> None:
     assert "remove" not in done
     clocks.pass_by(CLOCK_STEADY)
     await until(lambda: "remove" in done)
+    await upkeep.stop()
+
+
+async def test_it_waits_too_where_the_others_go_by_another_clock(house: House) -> None:
+    clocks, removed, looked, off = Clocks(), asyncio.Event(), asyncio.Event(), True
+    clocks.pass_by(CLOCK_WATCHED)
+
+    async def remove() -> None:
+        removed.set()
+
+    async def look() -> None:
+        looked.set()
+
+    duties = [
+        Duty(name="remove", run=remove, every=0.001, first=0, by_age=True),
+        Duty(name="look", run=look, every=0.001, first=0.01),
+    ]
+    upkeep = Upkeep(house.store, lambda: 0.0, clocks.wall, duties, clocks.steady, clock_is_off=lambda: off)
+    upkeep.start()
+    await looked.wait()
+    assert not removed.is_set()
+    off = False
+    await removed.wait()
     await upkeep.stop()
 
 
