@@ -6,12 +6,13 @@ from typing import Final
 
 from posthouse.sieve.tables import Comparator
 
-_UPPER: Final = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
-
 
 def ascii_casemap(text: str) -> str:
     """RFC 4790 §9.2: letters of ASCII as capitals; all else is as it is."""
-    return text.upper() if text.isascii() else text.translate(_UPPER)
+    if text.isascii():
+        return text.upper()
+    # Of octets just these letters have capitals; octets of others are none of theirs in UTF-8.
+    return text.encode("utf-8", "surrogatepass").upper().decode("utf-8", "surrogatepass")
 
 
 def _octet(text: str) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ON: Final = frozenset({"body"})
 _GROUP: Final = "transform"
+_HTML: Final = 10
+"""What seeing a character of HTML as text costs, counted in characters looked at."""
 _PART: Final = 3_000
 """What looking into a part costs, counted in characters looked at."""
 
@@ -51,7 +53,7 @@ def _values(call: Call, machine: Machine) -> Iterator[str]:
         machine.charge(_PART)
         if not call.has("content"):
             if part.type == "text":
-                yield _visible(machine, part, left)
+                yield machine.of(_Visible).text(machine, part, left)
                 left -= part.size
         elif any(_is_of(part, wanted) for wanted in types):
             for text in _content(machine, part, left):
@@ -59,9 +61,25 @@ def _values(call: Call, machine: Machine) -> Iterator[str]:
                 left -= len(text)
 
 
-def _visible(machine: Machine, part: Part, limit: int) -> str:
-    text = text_within(machine, part, limit)
-    return html_text(text) if part.subtype == "html" else text
+class _Visible:
+    """What can be seen of parts, found once in a run."""
+
+    def __init__(self) -> None:
+        self._content = b""
+        self._seen: dict[tuple[int, int], str] = {}
+
+    def text(self, machine: Machine, part: Part, limit: int) -> str:
+        """Of one part, of its first octets at most."""
+        if part.subtype != "html":
+            return text_within(machine, part, limit)
+        if self._content is not machine.content:
+            self._content, self._seen = machine.content, {}
+        key = (part.header_start, limit)
+        if key not in self._seen:
+            text = text_within(machine, part, limit)
+            machine.charge(_HTML * len(text))
+            self._seen[key] = html_text(text)
+        return self._seen[key]
 
 
 def _is_of(part: Part, wanted: str) -> bool:
