@@ -24,6 +24,7 @@ from posthouse.store.interface import (
     RecordEvents,
     Store,
 )
+from posthouse.store.mailing_lists import AddMembers, MailingList, PutList
 from posthouse.store.model import Alias, Event
 from posthouse.store.moving import move, tables
 from posthouse.store.moving.cluster import ClusterSource, ClusterTarget
@@ -59,6 +60,9 @@ async def furnished(engine: SqliteEngine) -> list[Desk]:
         await desk.store.apply(PutItem(account_id=desk.id, kind="Identity", data=b"{}"))
         await desk.store.apply(AddAppPassword(account_id=desk.id, name="p", password="h", created_at=NOW))
     await engine.store.apply(PutAlias(alias=Alias(address="all@example.test", targets=("u1@example.test",))))
+    team = MailingList(address="team@example.test", title="The team", owners=("u1@example.test",))
+    await engine.store.apply(PutList(mailing_list=team, new=True))
+    await engine.store.apply(AddMembers(address=team.address, members=("u1@example.test",), at=5, most=9))
     await enqueue(engine.store, "a@one.test", "b@two.test", due=1.0)
     assert len(await lease(engine.store, limit=1)) == 1
     line = Event(trace_id="t", at=1.0, kind="received", address="a@x.test", detail="-")
@@ -72,6 +76,7 @@ async def everything(store: Store) -> dict[str, Any]:
     found: dict[str, Any] = {
         "domains": await store.domains(),
         "aliases": await store.aliases(),
+        "lists": await store.mailing_lists(),
         "accounts": await store.accounts(),
         "events": await store.events(),
         "queue": [

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
+from posthouse.store import mailing_lists as list_ops
 from posthouse.store.postgres import queue, timeline
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.operations import SHARED
@@ -21,6 +22,10 @@ _DIRECTORY: Final = (
     ops.RemoveAccount,
     ops.PutAlias,
     ops.RemoveAlias,
+    list_ops.PutList,
+    list_ops.RemoveList,
+    list_ops.AddMembers,
+    list_ops.RemoveMembers,
     ops.AddAppPassword,
     ops.RemoveAppPassword,
 )
