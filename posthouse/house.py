@@ -25,6 +25,8 @@ from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.learnt_addresses import LearntAddresses
+from posthouse.inbound.list_copies import Means
+from posthouse.inbound.lists import MailingLists
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.notices import Notice
 from posthouse.inbound.outbox import Outbox
@@ -56,7 +58,6 @@ from posthouse.operations.queueing import Queue
 from posthouse.operations.rejecting import Rejects
 from posthouse.operations.reports import Reports
 from posthouse.operations.returning import Returning
-from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.operations.undeleting import Undeleting
@@ -68,14 +69,15 @@ from posthouse.outbound.ourselves import Ourselves
 from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
-from posthouse.places import Paths, file_name, household_of
+from posthouse.own_status import status_of
+from posthouse.places import Paths, file_name, household_of, web_url
 from posthouse.renewing import make_renewal
 from posthouse.sending import make_courier, make_report_sender
 from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, open_storage
 from posthouse.store.interface import Op
-from posthouse.store.model import Account, DomainKind
+from posthouse.store.model import Account
 from posthouse.store.sqlite.store import SqliteStore
 
 
@@ -108,6 +110,7 @@ class House:
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
         self.sent_on = SentOn(store, directory, storage.secret, clock)
+        self.lists = MailingLists(store, directory, storage.secret, clock)
         self.renewal = make_renewal(self, Paths(config.data))
         self.furnish(config)
 
@@ -169,12 +172,21 @@ class House:
             guard=self.junk.guard,
             prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
             returns=self.sent_on,
+            lists=self.lists,
         )
         examiner = Examiner(self.resolver, config.msgauth, config.hostname)
         self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
         judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
-        sign = self.signer.sign if config.msgauth.sign else None
+        sign, sign_copies = (
+            (self.signer.sign, self.signer.sign_copies) if config.msgauth.sign else (None, None)
+        )
         self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
+        self.lists.copies.furnish(
+            Means(
+                operations=self.deliverer.operations, sign=sign_copies, resolver=resolver, url=web_url(config)
+            )
+        )
+        self.deliverer.lists = self.lists
         self.sent_on.rewrites = config.inbound.rewrite_senders
         self.deliverer.sent_on, self.deliverer.told_of = self.sent_on, self.vacation.delivered
         let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
@@ -235,7 +247,7 @@ class House:
             message_size=config.limits.message_size,
             now=self.clock,
         )
-        self.status = self._status(config, records)
+        self.status = status_of(self, config, records)
         return Administration(
             domains=domains,
             people=People(
@@ -262,7 +274,7 @@ class House:
                     new_id=new_trace_id,
                     clock=self.clock,
                 ).trace,
-                "mx": MxTable(self.courier.route, self._is_backup).mx,
+                "mx": MxTable(self.courier.route, self.directory.is_backup).mx,
                 **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
@@ -324,26 +336,6 @@ class House:
         if settings.reports or settings.failure_reports or settings.tls_reports:
             await self.reports.round()
 
-    def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
-        facts = HouseFacts(
-            household=self.household,
-            data=config.data,
-            certificate=self.pair.certificate,
-            own_certificate=self.pair.own,
-            standing=self.renewal.standing,
-            connections=config.limits.connections,
-        )
-        return HouseStatus(
-            self.store,
-            records,
-            facts,
-            self.backups,
-            listening=lambda: self.listening,
-            probe_objects=self.storage.probe_objects,
-            started_at=self.started_at,
-            now=self.clock,
-        )
-
     def _backups(self, config: Config) -> Backups:
         return Backups(
             self.storage.keeper,
@@ -354,10 +346,6 @@ class House:
             now=self.clock,
             expected=isinstance(self.store, SqliteStore),
         )
-
-    async def _is_backup(self, name: str) -> bool:
-        domain = await self.directory.domain(name)
-        return domain is not None and domain.kind is DomainKind.BACKUP
 
     async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
         await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store, self.clock)

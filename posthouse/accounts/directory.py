@@ -227,6 +227,11 @@ class Directory:
                 self._domains = domains
         return domains.get(name)
 
+    async def is_backup(self, name: str) -> bool:
+        """Whether we are a backup MX for a domain."""
+        domain = await self.domain(name)
+        return domain is not None and domain.kind is DomainKind.BACKUP
+
     async def account(self, address: str) -> Account | None:
         """An account by its normalized address."""
         try:

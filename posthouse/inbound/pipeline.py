@@ -33,6 +33,7 @@ from posthouse.inbound.handling import Handling
 from posthouse.inbound.leave_out import spans_to_leave_out, without_spans
 from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.policy import Policy
+from posthouse.inbound.proved_authors import proved_authors
 from posthouse.inbound.received import received_field
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.rulings import Judge, Outgoing
@@ -128,6 +129,7 @@ class Pipeline:
             reverse_path=standing_of(examination) if strange else Standing.PROVED,
             end=b"\r\n" if _headless(examination) else b"",
             rule=self._judge(examination) if judged and self._judge is not None else None,
+            authors=proved_authors(examination, ours=not strange),
             leave=self._outgoing(mail) if mail.login is not None and self._outgoing is not None else None,
         )
         result = await self._deliverer.deliver(mail, b"".join(fields), handling)
