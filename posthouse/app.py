@@ -25,7 +25,7 @@ import msgspec
 from posthouse import limits
 from posthouse.browsers import jmap_services, web_application
 from posthouse.config import Config, ConfigError
-from posthouse.doors import DOORS, HEALTH, JOBS_ROLE, QUEUE_ROLE, ROLES, Door, busy_line
+from posthouse.doors import DOORS, HEALTH, JOBS_ROLE, QUEUE_ROLE, ROLES, XCLIENT_PROTOCOLS, Door, busy_line
 from posthouse.errors import PosthouseError
 from posthouse.house import House
 from posthouse.jmap.methods import TOLD_TYPES
@@ -227,6 +227,7 @@ class App:
             if not addresses:
                 return
         proxies = [ip_network(each, strict=False) for each in self.config.proxies]
+        fronts = [ip_network(each, strict=False) for each in self.config.xclient]
         listener = Listener(
             [self._placed(address) for address in addresses],
             partial(self._serve, door.protocol),
@@ -235,6 +236,7 @@ class App:
             gate=self._gate,
             refusal=busy_line(door.protocol, self.config.hostname),
             proxies=() if door is HEALTH else proxies,
+            fronts=fronts if door.protocol in XCLIENT_PROTOCOLS else (),
             sockets=sockets,
         )
         await listener.start()

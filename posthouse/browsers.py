@@ -38,6 +38,7 @@ def jmap_services(
         outbox=house.outbox,
         learnt_addresses=house.learnt_addresses,
         deleted_mail=house.deleted_mail,
+        masked_addresses=house.masked_addresses,
         deleted_kept=config.store.deleted,
         sieve_scripts=house.sieve_scripts,
         email_extras=OWN_EXTRAS,

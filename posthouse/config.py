@@ -173,6 +173,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rewrite_senders: bool = True
     """What aliases and Sieve scripts send on to other hosts leaves with a reverse-path of ours (SRS), so that SPF holds
     there too; bounces come back by us. Off: with that of its sender."""
+    masked_domain: str = ""
+    """The domain, one of ours, in which people's masked addresses are made; empty: in that of their account."""
     verify_cache: Seconds = 7200
     """Seconds that a backup MX remembers the primary's word on a recipient."""
 
@@ -294,6 +296,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Processes that take mail by SMTP beside the one with the store; 1: a single process does everything."""
     proxies: tuple[str, ...] = ()
     """Networks (CIDR) of load balancers before us: they must say whose connection it is by the PROXY protocol."""
+    xclient: tuple[str, ...] = ()
+    """Networks (CIDR) of filters and relays before us that may tell by XCLIENT, at the ports for SMTP, whose mail they
+    hand on: every check goes by that client, and a login that they name needs no password. Empty: nobody may."""
     drain: Seconds = 0
     """Seconds after SIGTERM (a second one cuts it short) in which all is served and `/ready` says no to newcomers."""
     run_as: str = ""

@@ -116,6 +116,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         ("inbound.trusted", config.inbound.trusted, network),
         ("outbound.source", config.outbound.source, ipaddress.ip_address),
         ("proxies", config.proxies, network),
+        ("xclient", config.xclient, network),
         ("dns.servers", config.dns.servers, NameServer.parse),
     ):
         for value in values:

@@ -43,6 +43,9 @@ JOBS_ROLE: Final = "jobs"
 """Whatever is done behind everybody's back: deriving, indexing, sweeping, forgetting what is old."""
 ROLES: Final = frozenset({door.role for door in DOORS} | {QUEUE_ROLE, JOBS_ROLE})
 
+XCLIENT_PROTOCOLS: Final = ("mx", "submission", "lmtp")
+"""Where hosts in `xclient` may tell whose mail they hand on."""
+
 _BUSY: Final = {
     "imap": IMAP_BUSY,
     "pop3": POP3_BUSY,

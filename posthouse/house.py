@@ -16,6 +16,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.deleted_mail import DeletedMail
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.masked_addresses import MaskedAddresses
 from posthouse.accounts.security import Security
 from posthouse.accounts.sieve_scripts import SieveScripts
 from posthouse.clock import Clock
@@ -45,7 +46,6 @@ from posthouse.judging import Alarm, Examiner, Judging, outgoing
 from posthouse.junk.office import JunkOffice
 from posthouse.notices import carry, notify
 from posthouse.operations.administration import Administration, Method, Stream
-from posthouse.operations.backup import Backups
 from posthouse.operations.certificates import Certificates
 from posthouse.operations.client_setup import ClientSetup
 from posthouse.operations.dkim_keys import DkimKeys
@@ -53,6 +53,7 @@ from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.freezing import Freezing
 from posthouse.operations.mail_transfer import MailTransfer
+from posthouse.operations.masking import Masking
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
 from posthouse.operations.rejecting import Rejects
@@ -70,15 +71,14 @@ from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
 from posthouse.own_status import status_of
-from posthouse.places import Paths, file_name, household_of, web_url
+from posthouse.places import Paths, household_of, web_url
 from posthouse.renewing import make_renewal
 from posthouse.sending import make_courier, make_report_sender
 from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
-from posthouse.storage import Storage, open_storage
+from posthouse.storage import Storage, make_backups, open_storage
 from posthouse.store.interface import Op
 from posthouse.store.model import Account
-from posthouse.store.sqlite.store import SqliteStore
 
 
 class House:
@@ -106,6 +106,7 @@ class House:
         self.sieve_scripts = SieveScripts(store, compile_script)
         self.waker = Waker(store, clock)
         self.deleted_mail = DeletedMail(store, clock)
+        self.masked_addresses = MaskedAddresses(store, clock)
         self.vacation = VacationResponder(
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
@@ -162,6 +163,7 @@ class House:
         self.directory.default_domain = config.auth.default_domain.lower()
         self.directory.default_quota = config.limits.account_quota
         self.storage.configure(config)
+        self.masked_addresses.domain = config.inbound.masked_domain
         verifier = RecipientVerifier(
             self.store, self.courier, cache=config.inbound.verify_cache, clock=self.clock
         )
@@ -240,7 +242,7 @@ class House:
             relay=config.outbound.relay,
             now=self.clock,
         )
-        self.backups = self._backups(config)
+        self.backups = make_backups(self.storage, config, self.clock)
         sendmail = Sendmail(
             self.pipeline,
             domain=config.auth.default_domain or config.hostname,
@@ -268,6 +270,7 @@ class House:
             extra={
                 "sendmail": sendmail.sendmail,
                 **Returning(self.store, self.clock).commands(),
+                **Masking(self.store, self.masked_addresses).commands(),
                 **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
                     *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),
@@ -313,6 +316,7 @@ class House:
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
             Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),
+            Duty(name="masked addresses", run=self.masked_addresses.tidy, every=limits.MASKED_LOOK),
             Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1),
             Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )
@@ -335,17 +339,6 @@ class House:
         settings = self.config.msgauth
         if settings.reports or settings.failure_reports or settings.tls_reports:
             await self.reports.round()
-
-    def _backups(self, config: Config) -> Backups:
-        return Backups(
-            self.storage.keeper,
-            self.store,
-            data=config.data,
-            hostname=config.hostname,
-            own=(file_name(config.store.url), file_name(config.store.blobs), "search.db", "run", "node"),
-            now=self.clock,
-            expected=isinstance(self.store, SqliteStore),
-        )
 
     async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
         await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store, self.clock)

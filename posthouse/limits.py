@@ -323,6 +323,9 @@ SMTP_REPLY_LINES: Final = 100
 SMTP_TRANSACTIONS: Final = 10_000
 """MAIL commands on one connection, told as LIMITS MAILMAX (RFC 9422 §4.1): a bound for loops."""
 
+DELIVERBY_LEAST: Final = 60
+"""Seconds that a sender must leave us to deliver a message or return it (RFC 2852 §2): an attempt or two."""
+
 SMTP_ERRORS: Final = 50
 """4xx and 5xx replies on one connection since its last accepted message, surplus recipients apart, then 421: a mailing
 list has some dead recipients, a dictionary attack has nothing else."""
@@ -1647,6 +1650,30 @@ LOGIN_FORM_TIME: Final = 3600.0
 
 LOGIN_FORM: Final = 16 * 1024
 """Octets of a login form: far above name, password and code together; passkeys' answers take some 3 KB."""
+
+MASKED_ADDRESSES: Final = 500
+"""Masked addresses of an account: one for each site that a person has to do with in years."""
+
+MASKED_HOURLY: Final = 40
+"""Masked addresses that an account is given in an hour: each stays in the directory for ever."""
+
+MASKED_PENDING: Final = 86_400
+"""Seconds after which a pending masked address that got no mail goes (JMAP's extension says 24 hours)."""
+
+MASKED_LOCAL_PART: Final = 64
+"""Octets of a masked address's local part, and of a prefix for it (RFC 5321 §4.5.3.1.1: forms take no more)."""
+
+MASKED_TRIES: Final = 8
+"""Masked addresses made up before one is given up, because all were given already: of 600 million, one is free."""
+
+MASKED_SIZE: Final = 4096
+"""Octets that are noted of a masked address: its site, note and link."""
+
+MASKED_LOOK: Final = 600.0
+"""Seconds between two looks for pending masked addresses whose time is over."""
+
+MASKED_BATCH: Final = 100
+"""Pending masked addresses taken away between two looks at the store."""
 
 # --- care of the house (operations, cli, playground) ---------------------------------------------
 

@@ -69,6 +69,7 @@ async def notify(
             unique=new_trace_id(at),
             ret=mail.ret,
             envid=mail.envid,
+            deliver_by=mail.deliver_by if mail.by_mode else 0.0,
         )
         ops = await carry(compose_dsn(request), hostname, operations)
         if ops:

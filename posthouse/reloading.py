@@ -9,7 +9,7 @@ import msgspec
 from posthouse.config import Config
 
 FIXED: Final = {
-    "": ("hostname", "public_name", "data", "workers", "run_as", "listen", "proxies"),
+    "": ("hostname", "public_name", "data", "workers", "run_as", "listen", "proxies", "xclient"),
     "store": ("url", "blobs"),
     "auth": ("password_hash",),
     "testing": ("clock", "ahead"),

@@ -20,7 +20,8 @@ import msgspec
 from posthouse.config import CLUSTER_URLS, Config, ConfigError
 from posthouse.doors import role_of
 from posthouse.durable import write_private
-from posthouse.places import ports_of
+from posthouse.operations.backup import Backups
+from posthouse.places import file_name, ports_of
 from posthouse.pop3.locks import LocalLocks, MaildropLocks
 from posthouse.store.derive import derive
 from posthouse.store.host_facts import HostFacts
@@ -176,4 +177,17 @@ async def _open_cluster(
         configure=partial(_configure, store),
         leave=leave,
         keeper=ClusterKeeper(config.store.url, place.objects, config.data / "run" / "keeping", store.mend),
+    )
+
+
+def make_backups(storage: Storage, config: Config, now: Callable[[], float]) -> Backups:
+    """What backs it up."""
+    return Backups(
+        storage.keeper,
+        storage.store,
+        data=config.data,
+        hostname=config.hostname,
+        own=(file_name(config.store.url), file_name(config.store.blobs), "search.db", "run", "node"),
+        now=now,
+        expected=isinstance(storage.store, SqliteStore),
     )

@@ -71,7 +71,8 @@ def write_commands() -> None:
         context = click.Context(command, info_name=" ".join(("posthouse", *words)))
         if isinstance(command, click.Group):
             if words:
-                out.append(f"\n## {words[-1]}\n\n{paragraph(command.help)}")
+                title = f"## {words[0]}" if len(words) == 1 else f"### `posthouse {' '.join(words)} …`"
+                out.append(f"\n{title}\n\n{paragraph(command.help)}")
             for name in command.list_commands(context):
                 found = command.get_command(context, name)
                 if found is not None:

@@ -26,6 +26,7 @@ from posthouse.errors import Permanent
 from posthouse.sasl.model import ScramKeys
 from posthouse.store.credentials import Credential, live
 from posthouse.store.interface import Store
+from posthouse.store.masked_model import Takes
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
 
 K = TypeVar("K")
@@ -149,7 +150,7 @@ class Directory:
         return await self._postmaster(unknown) if local == POSTMASTER else unknown
 
     async def _exactly(self, plain: str, given: str, domain: Domain, tag: str) -> Destination | None:
-        """An account or an alias of exactly this address."""
+        """An account, an alias or a masked address of exactly this spelling."""
         account = await self.account(plain)
         if account is not None:
             kind = DestinationKind.MAILBOX
@@ -158,7 +159,15 @@ class Directory:
         if alias is not None:
             kind = DestinationKind.ALIAS
             return Destination(kind=kind, address=given, domain=domain, tag=tag, targets=alias.targets)
-        return None
+        masked = await self._store.masked_address(plain)
+        if masked is None:
+            return None
+        owner = await self._store.account_by_id(masked.account_id)
+        if owner is None or masked.takes is Takes.NOWHERE:
+            # Once given it is nobody's: no catch-all gets what its owner does not want any more.
+            return Destination(kind=DestinationKind.UNKNOWN, address=given, domain=domain)
+        kind = DestinationKind.MAILBOX
+        return Destination(kind=kind, address=given, domain=domain, account=owner, tag=tag, masked=masked)
 
     async def _catch_all(self, domain: Domain, unknown: Destination) -> Destination:
         """Mail for nobody in particular goes to the domain's collector, which may be anywhere."""
@@ -202,7 +211,7 @@ class Directory:
             below: list[Destination] = []
             for destination in level:
                 if destination.kind is not DestinationKind.ALIAS:
-                    final.setdefault(_identity(destination), destination)
+                    final.setdefault(destination.identity, destination)
                     continue
                 for target in destination.targets:
                     if target not in seen:
@@ -381,13 +390,3 @@ class Directory:
     def app_password_used(self, used: AppPassword, peer: str) -> None:
         """Note the use in the background."""
         self._last_used.note(used, peer, self._wall())
-
-
-def _identity(destination: Destination) -> str:
-    """What makes two destinations the same: the account (whatever the tag), else the address.
-
-    RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same.
-    """
-    if destination.account is not None:
-        return f"{destination.account.account_id}+{destination.tag}"
-    return destination.address

@@ -9,6 +9,7 @@ import msgspec
 
 from posthouse.errors import PosthouseError, Temporary
 from posthouse.store.mailing_lists import MailingList
+from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.model import Account, Domain
 
 
@@ -52,6 +53,16 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """LIST and LIST_SERVICE."""
     service: str = ""
     """LIST_SERVICE: which, of `store.mailing_lists.SERVICES`; `tag` has the token."""
+    masked: MaskedAddress | None = None
+    """MAILBOX: it is this one of the account's masked addresses."""
+
+    @property
+    def identity(self) -> str:
+        """What makes two destinations the same: the account (whatever the tag), else the address.
+
+        RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same.
+        """
+        return self.address if self.account is None else f"{self.account.account_id}+{self.tag}"
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):

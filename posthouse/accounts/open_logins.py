@@ -95,6 +95,13 @@ class OpenLogins:
         if not others:
             self._accounts.pop(account_id, None)
 
+    async def stands(self, login: Login, door: str) -> bool:
+        """Whether a login that nobody proved here would be let in, and would be left in."""
+        account_id = login.account.account_id
+        proofs = await self._store.login_proofs([account_id])
+        now = self._wall()
+        return good_until(login, door, proofs.get(account_id), now) > now
+
     # --- when to look --------------------------------------------------------------------------------
 
     def _heard(self) -> None:

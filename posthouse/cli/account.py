@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from posthouse.cli.masked import masked
 from posthouse.cli.session import (
     Noun,
     Session,
@@ -37,6 +38,7 @@ def account() -> None:
     """People with mailboxes."""
 
 
+account.add_command(masked)
 quota_option = click.option("--quota", metavar="SIZE", callback=read_size, help='As "2GB"; 0: the default.')
 
 

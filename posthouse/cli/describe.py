@@ -25,8 +25,8 @@ file. Durations are seconds or text such as `"90s"`, `"1h30m"`, `"5d"`; sizes ar
 `"50MB"`. Any text may be written `{file = "…"}` or `{env = "…"}` to keep a secret out of the file.
 
 `SIGHUP` rereads the file and the certificate. What cannot change while serving is named in the log: `hostname`,
-`public_name`, `data`, `workers`, `proxies`, `run_as`, `[listen]`, where the store is, `auth.password_hash`. Sessions
-that have begun end as they began.
+`public_name`, `data`, `workers`, `proxies`, `xclient`, `run_as`, `[listen]`, where the store is,
+`auth.password_hash`. Sessions that have begun end as they began.
 
 This page is written by `posthouse config describe --markdown` from `posthouse/config.py`.
 """

@@ -61,14 +61,20 @@ def may_answer(headers: Headers, reverse_path: str) -> bool:
 async def addressed(
     headers: Headers, account: Account, directory: Directory, too: Iterable[str] = ()
 ) -> bool:
-    """RFC 5230 §4.5: only what names one of the account's addresses is answered. `too`: others that are its own."""
+    """RFC 5230 §4.5: only what names one of the account's addresses is answered. `too`: others that are its own.
+
+    A masked address does not count: the answer would tell whose it is.
+    """
     own = {each.casefold() for each in too}
     for name in _ADDRESSED:
         for value in headers.all(name):
             for address in claimed_addresses(value):
                 if address[0] == "@":
                     continue
-                if address.casefold() in own or await directory.may_send_as(account, address):
+                if address.casefold() in own:
+                    return True
+                masked = (await directory.destination(address)).masked is not None
+                if not masked and await directory.may_send_as(account, address):
                     return True
     return False
 

@@ -15,6 +15,7 @@ from posthouse.inbound.plan import Box, Plan
 from posthouse.inbound.rulings import Leave, Place, Ruling
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Enqueue
+from posthouse.store.masked import NoteMasked
 from posthouse.store.model import NewQueued, NewRecipient
 from posthouse.store.trust import Report
 
@@ -70,6 +71,24 @@ def is_silent(handling: Handling, rulings: Mapping[int, Ruling]) -> bool:
     return bool(rulings) and all(one.place is not Place.INBOX for one in rulings.values())
 
 
+def with_trash(plan: Plan, rulings: Mapping[int, Ruling]) -> dict[int, Ruling]:
+    """The rulings, but that what comes only through masked addresses that are switched off goes to Trash."""
+    trashed = {
+        number: msgspec.structs.replace(rulings.get(number, NO_RULING), place=Place.TRASH)
+        for number in plan.trashed
+    }
+    return {**rulings, **trashed}
+
+
+def noted(plan: Plan, at: float) -> list[NoteMasked]:
+    """What tells masked addresses that mail came to them."""
+    return [
+        NoteMasked(account_id=each.account_id, item_id=each.item_id, at=int(at))
+        for each in plan.masked.values()
+        if each.account_id in plan.boxes
+    ]
+
+
 def place_of(handling: Handling, ruling: Ruling) -> Place:
     """Where a copy goes."""
     return Place.JUNK if handling.junk and ruling.place is Place.INBOX else ruling.place
@@ -110,4 +129,6 @@ def _queued(
         envid=mail.envid,
         smtputf8=mail.smtputf8 or wide,
         body=mail.body,
+        deliver_by=mail.deliver_by,
+        by_mode=mail.by_mode,
     )

@@ -22,7 +22,9 @@ from posthouse.inbound.decided import (
     DeliverResult,
     enqueued,
     is_silent,
+    noted,
     place_of,
+    with_trash,
 )
 from posthouse.inbound.filtered import Filters
 from posthouse.inbound.folders import Folders
@@ -125,8 +127,8 @@ class Deliverer:
     async def _rulings(self, plan: Plan, handling: Handling) -> dict[int, Ruling]:
         boxes = [box.account for box in (*plan.boxes.values(), *plan.full.values())]
         if handling.rule is None or not (boxes or plan.remote or plan.posts):
-            return {}
-        return await left_to_scripts(self.filters, await handling.rule(boxes))
+            return with_trash(plan, {})
+        return with_trash(plan, await left_to_scripts(self.filters, await handling.rule(boxes)))
 
     async def _refused_by_scripts(self, plan: Plan, decided: Decided) -> DeliverResult:
         """Nobody takes it, and the reply says so. What the scripts want beside that is done."""
@@ -189,7 +191,7 @@ class Deliverer:
         await look_for_room(mail, plan, len(prefix), self.directory)
         if not plan.boxes and not plan.remote and report is None and not plan.is_for_lists:
             return []
-        decided = Decided(report, silent=is_silent(handling, {}))
+        decided = Decided(report, with_trash(plan, {}), silent=is_silent(handling, {}))
         decided = await through_scripts(self.filters, plan, prefix, handling, decided)
         if decided.filtered and not decided.silent:
             await self._tell_refusals(mail, plan, decided)
@@ -262,6 +264,7 @@ class Deliverer:
         ops += leave.ops if leave is not None else ()
         if self.lists is not None and plan.is_for_lists:
             ops += await self.lists.operations(mail, prefix, plan, handling)
+        ops += noted(plan, mail.received_at)
         late = (decided.rulings.get(account_id, NO_RULING) for account_id in plan.later)
         return [*ops, *(op for ruling in (*(each for _, each in ruled), *late) for op in ruling.ops)]
 

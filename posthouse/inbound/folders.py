@@ -1,4 +1,4 @@
-"""Which mailbox of an account stands for a place: its inbox, its Junk, its Rejects."""
+"""Which mailbox of an account stands for a place: its inbox, its Junk, its Rejects, its Trash."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from posthouse.store.judgement import REJECTS
 from posthouse.store.model import Mailbox, Role
 
 INBOX: Final = "INBOX"
+_ROLES: Final = {Place.JUNK: Role.JUNK, Place.TRASH: Role.TRASH}
 
 
 class Folders:
@@ -20,12 +21,12 @@ class Folders:
         self._store = store
 
     async def of(self, account_id: int, place: Place) -> Mailbox:
-        """Where a copy goes; an account that has thrown its Junk folder away gets everything in the inbox."""
+        """Where a copy goes; an account that has thrown such a folder away gets everything in the inbox."""
         if place is Place.REJECTS:
             return await self._rejects(account_id)
-        if place is Place.JUNK:
+        if (role := _ROLES.get(place)) is not None:
             for mailbox in await self._store.mailboxes(account_id):
-                if mailbox.role is Role.JUNK:
+                if mailbox.role is role:
                     return mailbox
         inbox = await self._store.mailbox(account_id, INBOX)
         if inbox is None:

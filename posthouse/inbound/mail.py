@@ -55,6 +55,9 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     body: str = "7BIT"
     ret: str = ""
     envid: str = ""
+    deliver_by: float = 0.0
+    by_mode: str = ""
+    """RFC 2852, as `store.model.NewQueued` keeps it."""
     via: Via = Via.LOCAL
     protocol: str = ""
     """The word behind "with" in the Received field (RFC 3848, RFC 6531 §4.3)."""

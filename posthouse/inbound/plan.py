@@ -20,6 +20,7 @@ from posthouse.limits import MAIL_TARGETS
 from posthouse.smtp.grammar import original_recipient
 from posthouse.smtp.replies import Reply
 from posthouse.store.mailing_lists import MailingList
+from posthouse.store.masked_model import MaskedAddress, Takes
 from posthouse.store.model import Account, NewRecipient
 
 _UNKNOWN: Final = Reply(550, "5.1.1", "No such user here")
@@ -85,6 +86,10 @@ class Plan:
         self.reports: list[Target] = []
         """Those at which a report is read; they are among the targets too."""
         self.targets: list[Target] = []
+        self.masked: dict[str, MaskedAddress] = {}
+        """Masked addresses through which it comes."""
+        self.trashed: set[int] = set()
+        """Accounts that it reaches only through masked addresses that are switched off."""
         self.expanded: set[int] = set()
         """Positions of recipients that stand for several addresses."""
 
@@ -98,6 +103,7 @@ class Plan:
                 target.failure = _DISABLED
                 return
             target.account = account
+            self._note_mask(account, destination.masked)
             if account.account_id not in self.boxes:
                 prefix = _delivery_fields(self.mail, position, target.address)
                 self.boxes[account.account_id] = Box(account, target.address, prefix)
@@ -110,6 +116,14 @@ class Plan:
             (self.posts if destination.kind is DestinationKind.LIST else self.services).append(target)
         else:
             target.failure = _UNKNOWN
+
+    def _note_mask(self, account: Account, masked: MaskedAddress | None) -> None:
+        if masked is not None:
+            self.masked[masked.address] = masked
+        if masked is None or masked.takes is not Takes.TRASH:
+            self.trashed.discard(account.account_id)
+        elif account.account_id not in self.boxes:
+            self.trashed.add(account.account_id)
 
     def redirect(self, target: Target, destination: Destination) -> None:
         """What is no report after all goes to somebody else."""

@@ -24,6 +24,8 @@ class Place(enum.Enum):
     INBOX = "inbox"
     JUNK = "junk"
     REJECTS = "rejects"
+    TRASH = "trash"
+    """Of a masked address that is switched off."""
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,6 +89,8 @@ async def _sent_on(
         recipients=(MailRecipient(address, action.notify or recipient.notify, recipient.orcpt),),
         ret=action.ret or mail.ret,
         smtputf8=mail.smtputf8 or not address.isascii(),
+        deliver_by=_deliver_by(action, mail),
+        by_mode=action.by_mode or mail.by_mode,
         login=None,  # nobody's sending but this account's, which its allowance counts
     )
     if changed is None:
@@ -104,6 +106,13 @@ async def _sent_on(
         ),
         fields,
     )
+
+
+def _deliver_by(action: Redirect, mail: Mail) -> float:
+    """Until when it is to be delivered there (RFC 6009 §4)."""
+    if action.within is not None:
+        return mail.received_at + action.within
+    return mail.deliver_by if action.until is None else action.until
 
 
 def _of_delivery(passage: Passage, head: bytes) -> list[Span]:

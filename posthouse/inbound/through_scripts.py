@@ -19,13 +19,16 @@ from posthouse.limits import SIEVE_DEPTH
 async def through_scripts(
     filters: Filters | None, plan: Plan, prefix: bytes, handling: Handling, decided: Decided
 ) -> Decided:
-    """What the accounts' scripts make of a message; copies that they refuse leave the plan."""
+    """What the accounts' scripts make of a message; copies that they refuse leave the plan.
+
+    What goes to Trash because a masked address is switched off, no script sees.
+    """
     if filters is None or not handling.filtered or handling.depth >= SIEVE_DEPTH:
         return decided
     filtered: dict[int, Filtered] = {}
     passages: dict[int, Passage] = {}
     for number, box in plan.boxes.items():
-        if not await filters.has_script(number):
+        if number in plan.trashed or not await filters.has_script(number):
             continue
         ruling = decided.ruling(box)
         passage = Passage(

@@ -19,6 +19,8 @@ PRINCIPALS: Final = "urn:ietf:params:jmap:principals"
 OWNER: Final = "urn:ietf:params:jmap:principals:owner"
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 SIEVE: Final = "urn:ietf:params:jmap:sieve"
+MASKED: Final = "https://www.fastmail.com/dev/maskedemail"
+"""Masked addresses; another maker's extension, which password managers know (docs/jmap-extensions.md)."""
 WEBPUSH: Final = "urn:ietf:params:jmap:webpush-vapid"
 
 OWN: Final = "urn:posthouse:params:jmap:account"
@@ -105,6 +107,7 @@ def of_account(message_size: int) -> dict[str, dict[str, Any]]:
         QUOTA: {},
         MDN: {},
         SIEVE: sieve(),
+        MASKED: {},
     }
 
 
@@ -120,10 +123,10 @@ def of_server(base: str, vapid: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-REVISION: Final = 6
+REVISION: Final = 7
 """Grows when what is offered changes, so that clients fetch the Session object again."""
 KNOWN: Final = frozenset(
-    {CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, SIEVE, WEBSOCKET, WEBPUSH, PRINCIPALS}
+    {CORE, MAIL, SUBMISSION, VACATION, BLOB, QUOTA, MDN, SIEVE, MASKED, WEBSOCKET, WEBPUSH, PRINCIPALS}
 )
 """What `using` may name."""
 

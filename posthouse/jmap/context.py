@@ -12,6 +12,7 @@ import msgspec
 from posthouse import limits
 from posthouse.accounts.deleted_mail import DeletedMail
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.masked_addresses import MaskedAddresses
 from posthouse.accounts.security import Security
 from posthouse.accounts.shared_mailboxes import granted
 from posthouse.accounts.sieve_scripts import SieveScripts
@@ -71,6 +72,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     learnt_addresses: LearntAddresses
     deleted_mail: DeletedMail
+    masked_addresses: MaskedAddresses
     sieve_scripts: SieveScripts[Any]
     resolver: Resolver
     unsubscribe: Callable[[str], Awaitable[int | None]]

@@ -20,6 +20,7 @@ from posthouse.jmap import (
     mailbox,
     mailbox_query,
     mailbox_set,
+    masked_email,
     mdn,
     mdn_parse,
     principal,
@@ -39,6 +40,7 @@ from posthouse.jmap.capabilities import (
     CONTACTS,
     CORE,
     MAIL,
+    MASKED,
     MDN,
     PRINCIPALS,
     QUOTA,
@@ -144,6 +146,9 @@ METHODS: Final[Mapping[str, Method]] = {
     ),
     "ShareNotification/set": Method(PRINCIPALS, SetArguments, share_notification.set_notifications),
     # docs/jmap-extensions.md
+    "MaskedEmail/get": Method(MASKED, GetArguments, masked_email.TYPE.get),
+    "MaskedEmail/changes": Method(MASKED, ChangesArguments, masked_email.TYPE.changes),
+    "MaskedEmail/set": Method(MASKED, SetArguments, masked_email.set_masked),
     **OWN_METHODS,
 }
 

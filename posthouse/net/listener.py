@@ -13,6 +13,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from posthouse.net.proxy_protocol import receive_header
 log: Final = logging.getLogger(__name__)
 
 Serve = Callable[[Connection], Awaitable[None]]
+Network = IPv4Network | IPv6Network
 
 
 class ConnectionGate:
@@ -81,7 +83,8 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         gate: ConnectionGate,
         refusal: bytes = b"",
-        proxies: Sequence[IPv4Network | IPv6Network] = (),
+        proxies: Sequence[Network] = (),
+        fronts: Sequence[Network] = (),
         unix_mode: int = 0o660,
         sockets: Sequence[socket.socket] = (),
     ) -> None:
@@ -90,7 +93,8 @@ class Listener:
         `sockets`: bound already by the process that started us, in place of `addresses`.
 
         `tls`: handshake from the first octet. `refusal`: the protocol's busy line, sent before closing when
-        the gate is full (not under TLS). `proxies`: peers that must speak the PROXY protocol first.
+        the gate is full (not under TLS). `proxies`: peers that must speak the PROXY protocol first; `fronts`: those
+        that may tell within the protocol whose connection it is (`Connection.regard`).
         """
         self.addresses = tuple(addresses)
         self.name = name
@@ -101,6 +105,7 @@ class Listener:
         self._gate = gate
         self._refusal = refusal
         self._proxies = tuple(proxies)
+        self._fronts = tuple(fronts)
         self._unix_mode = unix_mode
         self._sockets: list[socket.socket] = list(sockets)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -186,25 +191,37 @@ class Listener:
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _take(self, sock: socket.socket, peer: Endpoint) -> None:
-        proxied = bool(self._proxies) and self._is_proxy(peer)
+        proxied = bool(self._proxies) and _is_in(peer, self._proxies)
         if proxied:
             peer = NOWHERE  # counted in the total alone until it has said whom it speaks for
-        if not self._gate.enter(peer):
+        counted = self._counted(peer)
+        if not self._gate.enter(counted):
             self._refuse(sock, peer)
             return
         CONNECTIONS.add(self.name)
         connection = Connection(secrets.token_hex(5), self._lost)
-        connection.peer = peer
+        connection.peer, connection.counted = peer, counted
+        if counted is not peer:
+            connection.regard = partial(self._regard, connection)
         self._connections.add(connection)
         task = asyncio.get_running_loop().create_task(self._run(connection, sock, proxied))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _is_proxy(self, peer: Endpoint) -> bool:
-        if not peer.host:
-            return False
-        address = ip_address(peer.host)
-        return any(address in network for network in self._proxies)
+    def _counted(self, peer: Endpoint) -> Endpoint:
+        """As whom a peer counts: one that speaks for others only in the total."""
+        return NOWHERE if self._fronts and _is_in(peer, self._fronts) else peer
+
+    def _regard(self, connection: Connection, peer: Endpoint) -> bool:
+        """`Connection.regard`."""
+        self._gate.leave(connection.counted)
+        counted = self._counted(peer)
+        fits = self._gate.enter(counted)
+        if fits:
+            connection.counted = counted
+        else:
+            self._gate.enter(connection.counted)
+        return fits
 
     def _refuse(self, sock: socket.socket, peer: Endpoint) -> None:
         TURNED_AWAY.add(self.name)
@@ -249,12 +266,15 @@ class Listener:
         """Take off the PROXY header; False: the real peer is over its limit."""
         header = await receive_header(sock)
         peer = header.peer or endpoint_of(sock.getpeername())
-        self._gate.leave(connection.peer)
-        if not self._gate.enter(peer):
+        counted = self._counted(peer)
+        self._gate.leave(connection.counted)
+        if not self._gate.enter(counted):
             self._connections.discard(connection)
             self._refuse(sock, peer)
             return False
-        connection.peer = peer
+        connection.peer, connection.counted = peer, counted
+        if counted is not peer:
+            connection.regard = partial(self._regard, connection)
         if header.local is not None:
             connection.local = header.local
         return True
@@ -262,7 +282,14 @@ class Listener:
     def _lost(self, connection: Connection) -> None:
         if connection in self._connections:
             self._connections.discard(connection)
-            self._gate.leave(connection.peer)
+            self._gate.leave(connection.counted)
+
+
+def _is_in(peer: Endpoint, networks: Sequence[Network]) -> bool:
+    if not peer.host:
+        return False
+    address = ip_address(peer.host)
+    return any(address in network for network in networks)
 
 
 def bound_text(sock: socket.socket) -> str:

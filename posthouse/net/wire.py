@@ -24,7 +24,7 @@ from posthouse.limits import (
 )
 from posthouse.net.buffer import ReceiveBuffer
 from posthouse.net.deflate_layer import DeflateLayer
-from posthouse.net.endpoint import NOWHERE, endpoint_of
+from posthouse.net.endpoint import NOWHERE, Endpoint, endpoint_of
 from posthouse.net.faults import (
     ConnectionClosed,
     ConnectionFault,
@@ -66,8 +66,10 @@ class Wire(asyncio.Protocol):
         "_wheel",
         "_writable",
         "_write_deadline",
+        "counted",
         "local",
         "peer",
+        "regard",
         "server_end_point",
         "session_id",
         "slot",
@@ -101,7 +103,10 @@ class Wire(asyncio.Protocol):
         self._closing = False
         self.slot = 0
         self.session_id = session_id
-        self.peer = NOWHERE
+        self.peer = self.counted = NOWHERE
+        """Who is talking, and as whom the listener's gate counts it."""
+        self.regard: Callable[[Endpoint], bool] | None = None
+        """Of a host that may tell whose connection it hands on: counts it as that one's. False: it has too many."""
         self.local = NOWHERE
         self.tls: TlsInfo | None = None
         self.server_end_point: bytes | None = None

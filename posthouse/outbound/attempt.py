@@ -220,7 +220,7 @@ class _Walk:
         """In one session, and in others where the server ends each before everybody was asked about."""
         todo = list(self._waiting.values())
         while todo:  # each session takes at least one off
-            session, left = self._courier.pool.take(target), None
+            session, left = self._courier.pool.take(target, self._parcel.destination), None
             if session is not None:
                 left = await self._use(session, todo, reused=True)
             todo = await self._try_anew(target, todo) if left is None else left
@@ -375,6 +375,7 @@ def _delivery(
         target=str(session.target),
         tls=session.tls,
         answers_for_success="DSN" in session.core.offer,
+        takes_by="DELIVERBY" in session.core.offer,
         may_be_there=result.ambiguous,
     )
 

@@ -67,6 +67,8 @@ class DsnRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Makes Message-ID and boundary: never used for another message."""
     ret: str = ""
     envid: str = ""
+    deliver_by: float = 0.0
+    """RFC 2852: until when the sender wanted it delivered; 0: at no time."""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +210,8 @@ def _status_part(request: DsnRequest, utf8_path: bool) -> Body:
         fields.append(("Original-Envelope-Id", decode_xtext(request.envid)))
     fields.append(("Reporting-MTA", f"dns; {request.hostname}"))
     fields.append(("Arrival-Date", format_date(int(request.arrived_at))))
+    if request.deliver_by:
+        fields.append(("Deliver-By-Date", format_date(int(request.deliver_by))))  # RFC 2852 §5
     blocks = [fields, *(_recipient_fields(recipient) for recipient in request.recipients)]
     octets = b"\r\n".join(
         b"".join(format_field(name, value, utf8=True) for name, value in block) for block in blocks

@@ -54,6 +54,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "The message went round in a circle between mail servers.",
             "This must be mended by a postmaster: forward this notice to yours.",
         ),
+        "5.4.7": Words(
+            "The message could not be delivered in the time that was set for it when it was sent.",
+            "If it is still of use, send it again without such a time.",
+        ),
         "5.6": Words(
             "The recipient's mail server is too old for something in the message or its addresses.",
             "Send it as plain text with a plain address, if you can.",

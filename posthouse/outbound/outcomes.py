@@ -15,7 +15,7 @@ from posthouse.config import Outbound
 from posthouse.outbound.attempt import Report
 from posthouse.outbound.dsn import DsnRecipient, wanted
 from posthouse.outbound.parcel import Delivery, Disposition, shortened
-from posthouse.outbound.schedule import expires_at, next_attempt
+from posthouse.outbound.schedule import is_too_late, next_attempt, term_of
 from posthouse.outbound.suppression import learnt
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op
@@ -23,6 +23,8 @@ from posthouse.store.model import Event, Outcome, QueuedMessage, RecipientState
 
 # RFC 3463 §3.5 X.4.7: delivery time expired.
 EXPIRED: Final = "4.4.7"
+TOO_LATE: Final = Reply(550, "5.4.7", "It was not delivered in the time that its sender set")
+"""RFC 2852 §4.1."""
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ def outcomes_of(
         one = _Outcome(message, delivery, settings, now, random)
         outcomes.append(one.outcome)
         events.append(one.event)
-        if one.action and wanted(message.reverse_path, delivery.recipient.notify, one.action):
+        if one.is_told:
             told.append(one.dsn())
     return Outcomes(
         outcomes=tuple(outcomes),
@@ -70,6 +72,14 @@ def not_reached(message: QueuedMessage, reason: str) -> Report:
     reply = Reply(451, "4.4.1", reason)
     deliveries = tuple(
         Delivery(recipient=one, disposition=Disposition.DEFERRED, reply=reply) for one in message.recipients
+    )
+    return Report(deliveries=deliveries, route=None)
+
+
+def too_late(message: QueuedMessage) -> Report:
+    """The sender's time is over: nothing is tried any more."""
+    deliveries = tuple(
+        Delivery(recipient=one, disposition=Disposition.FAILED, reply=TOO_LATE) for one in message.recipients
     )
     return Report(deliveries=deliveries, route=None)
 
@@ -101,7 +111,8 @@ class _Outcome:
         self._next_at = 0.0
         self.action = ""
         """RFC 3464 §2.3.3; empty: nothing to tell."""
-        self._expired = False
+        self._expired = self._traced = False
+        self._term = term_of(settings, message)
         self._state = self._decide(random)
 
     def _decide(self, random: Random) -> RecipientState:
@@ -110,20 +121,30 @@ class _Outcome:
         if delivery.disposition is Disposition.DELIVERED:
             # RFC 3461 §5.2.2 (b): a server without DSN sends no notice of success: say that it was handed on.
             handed_on = "" if delivery.answers_for_success else "relayed"
-            self.action = "delivered" if delivery.here else handed_on
+            mode = "" if delivery.here else message.by_mode
+            # RFC 2852 §4.1: a relay that looks at the time is told of when "T" asks for it, another one with "N".
+            self._traced = "T" in mode if delivery.takes_by else mode.startswith("N")
+            self.action = "delivered" if delivery.here else "relayed" if self._traced else handed_on
             return RecipientState.DELIVERED
         if delivery.disposition is Disposition.FAILED:
             self.action = "failed"
             return RecipientState.FAILED
-        if recipient.last_attempt or self._now >= expires_at(self._settings, message.created_at):
+        if recipient.last_attempt or self._now >= self._term.ends_at:
             self._expired = True
             self.action = "failed"
             return RecipientState.FAILED
-        self._next_at = next_attempt(self._settings, recipient, message.created_at, self._now, random)
-        notice = self._settings.delay_notice
-        if notice and not recipient.delay_noticed and self._now >= message.created_at + notice:
+        self._next_at = next_attempt(self._settings, recipient, self._term, self._now, random)
+        if self._term.is_told(recipient, self._now):
             self.action = "delayed"
         return RecipientState.WAITING
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the sender hears of it."""
+        reverse_path, notify = self._message.reverse_path, self._delivery.recipient.notify
+        if not self.action or not reverse_path:
+            return False
+        return (self._traced and notify.upper() != "NEVER") or wanted(reverse_path, notify, self.action)
 
     @property
     def outcome(self) -> Outcome:
@@ -139,6 +160,11 @@ class _Outcome:
             tls=delivery.tls,
             delay_noticed=self.action == "delayed",
         )
+
+    def _status(self) -> str:
+        if not self._expired:
+            return ""
+        return TOO_LATE.enhanced if is_too_late(self._message, self._now) else EXPIRED
 
     @property
     def event(self) -> Event:
@@ -173,6 +199,6 @@ class _Outcome:
             orcpt=delivery.recipient.orcpt,
             remote_host=delivery.host if delivery.remote else "",
             last_at=self._now,
-            retry_until=expires_at(self._settings, self._message.created_at),
-            status=EXPIRED if self._expired else "",
+            retry_until=self._term.ends_at,
+            status=self._status(),
         )

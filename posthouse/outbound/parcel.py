@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import time
+from collections.abc import Callable
 from io import IncrementalNewlineDecoder
 
 import msgspec
@@ -11,6 +13,7 @@ from posthouse import limits
 from posthouse.message.address import ascii_domain
 from posthouse.message.headers import Headers
 from posthouse.outbound.dsn import LONG_LINE
+from posthouse.outbound.schedule import time_left
 from posthouse.outbound.session import ContentReader
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient, ServerOffer
 from posthouse.smtp.replies import Reply
@@ -40,6 +43,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tls: str = ""
     answers_for_success: bool = False
     """The server offers DSN: it will send the notice of success if one was asked for (RFC 3461 §5.2.1)."""
+    takes_by: bool = False
+    """The server offers DELIVERBY: it looks at the time that the sender has set (RFC 2852 §4.1)."""
     here: bool = False
     """No other host had to do with it: the domain's mailboxes are on this server."""
     may_be_there: bool = False
@@ -57,6 +62,7 @@ class Parcel:
         content: ContentReader,
         *,
         backup: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`destination`: A-labels or an address literal; `backup`: we are a backup MX for it."""
         self.message = message
@@ -64,6 +70,7 @@ class Parcel:
         self.recipients = recipients
         self.content = content
         self.backup = backup
+        self._clock = clock
         self._look: _Look | None = None
 
     async def envelope(self, recipients: list[QueuedRecipient], offer: ServerOffer) -> Envelope:
@@ -93,6 +100,7 @@ class Parcel:
             smtputf8=smtputf8,
             ret=message.ret,
             envid=message.envid,
+            by=time_left(message, self._clock()),
         )
 
     async def tls_is_optional(self) -> bool:

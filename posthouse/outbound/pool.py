@@ -24,10 +24,10 @@ class SessionPool:
     def __len__(self) -> int:
         return len(self._idle)
 
-    def take(self, target: Target) -> Session | None:
-        """A session with this very server, or None. It belongs to the caller now."""
+    def take(self, target: Target, destination: str) -> Session | None:
+        """A session with this very server that may take mail for this domain, or None. It belongs to the caller now."""
         for session in list(self._idle):
-            if session.target != target:
+            if session.target != target or not session.takes(destination):
                 continue
             self._idle.pop(session).cancel()
             if not session.broken and session.age < limits.OUTBOUND_SESSION_AGE:

@@ -30,9 +30,9 @@ from posthouse.outbound.backup import BackupWatch
 from posthouse.outbound.content import beginning_of, content_of
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.homecoming import Carry, bring_home
-from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, without_notices
+from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, too_late, without_notices
 from posthouse.outbound.parcel import Parcel
-from posthouse.outbound.schedule import Away, Destinations, expires_at
+from posthouse.outbound.schedule import Away, Destinations, is_too_late, term_of
 from posthouse.outbound.suppression import bar
 from posthouse.store.interface import (
     LeaseDue,
@@ -219,7 +219,11 @@ class QueueRunner:
 
     async def _bring_home(self, lease: Lease) -> None:
         try:
-            report, operations = await bring_home(lease, self._store, self._carry, self._clock())
+            now = self._clock()
+            if is_too_late(lease.message, now):
+                await self._record(lease, too_late(lease.message))
+                return
+            report, operations = await bring_home(lease, self._store, self._carry, now)
             await self._record(lease, report, operations)
         except Exception:
             log.exception("fault while bringing home id=%s", lease.message.trace_id)
@@ -241,14 +245,13 @@ class QueueRunner:
     def _is_owed_word(self, lease: Lease) -> bool:
         """Whether the time has come to tell the sender of a delay, or to give up."""
         now, message = self._clock(), lease.message
-        if now >= expires_at(self._settings, message.created_at):
-            return True
-        notice = self._settings.delay_notice
-        noticed = all(one.delay_noticed for one in message.recipients)
-        return bool(notice) and not noticed and now >= message.created_at + notice
+        term = term_of(self._settings, message)
+        return now >= term.ends_at or any(term.is_told(one, now) for one in message.recipients)
 
     async def _attempt(self, lease: Lease, key: str, *, backup: bool) -> Report:
         message, destination = lease.message, lease.destination
+        if is_too_late(message, self._clock()):
+            return too_late(message)
         # For a domain that we are backup MX for, its primary decides.
         barred, recipients = (
             ((), message.recipients) if backup else await bar(self._store, message.recipients)
@@ -261,6 +264,7 @@ class QueueRunner:
             recipients,
             lambda: content_of(self._store, message.stored, message.trace_id),
             backup=backup,
+            clock=self._clock,
         )
         attempt = asyncio.create_task(self._courier.deliver(parcel))
         self._attempts.add(attempt)
@@ -285,13 +289,14 @@ class QueueRunner:
 
     async def _put_off(self, lease: Lease, away: Away) -> None:
         """The destination is away: wait until somebody may look again."""
-        until = max(away.until, self._clock() + 1)
+        now, term = self._clock(), term_of(self._settings, lease.message)
+        until = max(away.until, now + 1)
         outcomes = tuple(
             Outcome(
                 recipient_id=one.recipient_id,
                 state=RecipientState.WAITING,
                 at=one.last_at,
-                next_attempt_at=until + self._courier.random.uniform(0, 5),
+                next_attempt_at=term.at_most(until + self._courier.random.uniform(0, 5), one, now),
                 reply=one.last_reply,
                 host=one.last_host,
                 tls=one.last_tls,
@@ -385,6 +390,7 @@ class QueueRunner:
                 unique=self._new_id(now),
                 ret=message.ret,
                 envid=message.envid,
+                deliver_by=message.deliver_by if message.by_mode else 0.0,
             )
         )
 

@@ -7,6 +7,7 @@ from time to time. A message that has never been tried tries at least once.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from random import Random
@@ -15,7 +16,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.config import Outbound
-from posthouse.store.model import QueuedRecipient
+from posthouse.store.model import QueuedMessage, QueuedRecipient
 
 JITTER = 0.1
 """Each interval is up to this part shorter or longer, so that what failed together does not return together."""
@@ -27,24 +28,60 @@ def retry_delay(schedule: Sequence[float], attempts: int, random: Random) -> flo
     return interval * random.uniform(1 - JITTER, 1 + JITTER)
 
 
-def expires_at(settings: Outbound, created_at: float) -> float:
+class Term(msgspec.Struct, frozen=True):
+    """How long a message is tried, and when its sender hears that it is late."""
+
+    ends_at: float
     """When we give up."""
-    return created_at + settings.expire
+    notice_at: float
+    """0: the sender does not hear of a delay."""
+
+    def is_told(self, recipient: QueuedRecipient, now: float) -> bool:
+        """Whether the time has come to tell the sender of a recipient's delay."""
+        return bool(self.notice_at) and not recipient.delay_noticed and now >= self.notice_at
+
+    def at_most(self, at: float, recipient: QueuedRecipient, now: float) -> float:
+        """A time for the next look, but not after the sender is to be told of the delay, or of its end."""
+        at = min(at, max(self.ends_at, now + 1))
+        if not recipient.delay_noticed and self.notice_at > now:
+            at = min(at, self.notice_at)
+        return at
+
+
+def term_of(settings: Outbound, message: QueuedMessage) -> Term:
+    """By the configuration, and by what the sender has set (RFC 2852 §4.1)."""
+    created_at, mode = message.created_at, message.by_mode
+    ends_at = created_at + settings.expire
+    notice_at = created_at + settings.delay_notice if settings.delay_notice else 0.0
+    if mode.startswith("R"):
+        ends_at = min(ends_at, message.deliver_by)
+    elif mode and message.deliver_by > created_at:  # else others have told the sender already
+        notice_at = message.deliver_by
+    return Term(ends_at, notice_at)
+
+
+def is_too_late(message: QueuedMessage, now: float) -> bool:
+    """RFC 2852 §4.1: whether it must come back, because the sender did not want it delivered any more."""
+    return message.by_mode.startswith("R") and now >= message.deliver_by
+
+
+def time_left(message: QueuedMessage, now: float) -> str:
+    """What BY says to the next server: the seconds that are left, and the mode (RFC 2852 §4.1)."""
+    if not message.by_mode:
+        return ""
+    left = max(-_MOST_LEFT, min(_MOST_LEFT, math.floor(message.deliver_by - now)))
+    return f"{left};{message.by_mode}"
+
+
+_MOST_LEFT = 999_999_999
+"""RFC 2852 §4: nine digits."""
 
 
 def next_attempt(
-    settings: Outbound, recipient: QueuedRecipient, created_at: float, now: float, random: Random
+    settings: Outbound, recipient: QueuedRecipient, term: Term, now: float, random: Random
 ) -> float:
-    """When a recipient that was deferred now is due again.
-
-    Never later than the moments at which the sender is to be told of the delay, or of its end.
-    """
-    at = now + retry_delay(settings.retry, recipient.attempts + 1, random)
-    at = min(at, max(expires_at(settings, created_at), now + 1))
-    notice_at = created_at + settings.delay_notice
-    if settings.delay_notice and not recipient.delay_noticed and notice_at > now:
-        at = min(at, notice_at)
-    return at
+    """When a recipient that was deferred now is due again."""
+    return term.at_most(now + retry_delay(settings.retry, recipient.attempts + 1, random), recipient, now)
 
 
 class Away(msgspec.Struct, frozen=True):

@@ -72,6 +72,8 @@ class Session:
         self._heard = heard
         self.tls_problem = ""
         """Why a handshake before this one failed: it is in clear, or with any certificate; empty: none did."""
+        self._domains: set[str] = set()
+        """Of all recipients that it was told of; as many as its transactions at most."""
         self._opened_at = asyncio.get_running_loop().time()
 
     @classmethod
@@ -182,6 +184,11 @@ class Session:
         """Seconds since it was opened."""
         return asyncio.get_running_loop().time() - self._opened_at
 
+    def takes(self, destination: str) -> bool:
+        """Whether mail for a domain may go by it (RFC 9422 §4.3: RCPTDOMAINMAX counts those of a whole session)."""
+        most = self.core.offer.limit("RCPTDOMAINMAX", limits.OUTBOUND_TRANSACTIONS)
+        return destination in self._domains or len(self._domains) < most
+
     @property
     def from_address(self) -> str:
         """Our own address on this connection."""
@@ -192,7 +199,7 @@ class Session:
 
         What `content` raises is raised; the connection is dropped then, so that no half message is taken for a whole.
         """
-        self._say(self.core.begin(envelope))
+        self._begin(envelope)
         try:
             while self.core.want is not Want.DONE:
                 if self.core.want is Want.CONTENT:
@@ -206,10 +213,14 @@ class Session:
 
     async def probe(self, envelope: Envelope) -> list[Result]:
         """The server's word on each recipient, without sending anything."""
-        self._say(self.core.begin(envelope, probe=True))
+        self._begin(envelope, probe=True)
         while self.core.want is not Want.DONE:
             await self._hear()
         return self.core.results
+
+    def _begin(self, envelope: Envelope, *, probe: bool = False) -> None:
+        self._domains.update(domain_of(one.address) for one in envelope.recipients)
+        self._say(self.core.begin(envelope, probe=probe))
 
     async def _send_content(self, content: ContentReader) -> None:
         self._connection.set_write_timeout(self.core.timeout)
@@ -293,6 +304,11 @@ class Session:
                     while self.core.want is Want.REPLY:
                         await self._hear()
         self._connection.close()
+
+
+def domain_of(address: str) -> str:
+    """The domain that an address of an envelope counts for."""
+    return address.rpartition("@")[2].lower()
 
 
 def _why(target: Target, error: OSError) -> str:

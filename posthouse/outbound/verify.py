@@ -22,7 +22,7 @@ from posthouse.errors import PosthouseError, Temporary
 from posthouse.message.address import ascii_domain
 from posthouse.outbound.attempt import Courier
 from posthouse.outbound.mx import Route
-from posthouse.outbound.session import Session, SessionFailed, Target
+from posthouse.outbound.session import Session, SessionFailed, Target, domain_of
 from posthouse.smtp.client_states import Result
 from posthouse.smtp.client_values import Envelope, EnvelopeRecipient
 from posthouse.smtp.replies import Reply
@@ -146,7 +146,7 @@ class RecipientVerifier:
 
     async def _ask_at(self, target: Target, envelope: Envelope) -> Result | None:
         """One server's word; None: it says nothing."""
-        session = self._courier.pool.take(target)
+        session = self._courier.pool.take(target, domain_of(envelope.recipients[0].address))
         if session is not None:
             result = await self._ask_in(session, envelope)
             if not result.local:

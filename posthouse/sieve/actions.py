@@ -58,6 +58,12 @@ class Redirect(Action, frozen=True, kw_only=True):
     """RFC 6009 §3: NOTIFY as RFC 3461 writes it; empty: as it came."""
     ret: str = ""
     """RFC 6009 §3: FULL or HDRS; empty: as it came."""
+    within: float | None = None
+    """RFC 6009 §4: seconds in which it is to be delivered."""
+    until: float | None = None
+    """RFC 6009 §4: or the moment, in POSIX seconds."""
+    by_mode: str = ""
+    """RFC 2852 §4: R or N, and T behind it; empty: as it came."""
 
 
 class Reject(Action, frozen=True, kw_only=True):

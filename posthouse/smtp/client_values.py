@@ -7,6 +7,7 @@ failure that RFC 6152 §3, RFC 3030 §3 and RFC 6531 §3.6 name as the alternati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -39,6 +40,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """The addresses or the header need SMTPUTF8 (RFC 6531 §3.2)."""
     ret: str = ""
     envid: str = ""
+    by: str = ""
+    """What BY says (RFC 2852 §4): "120;RT"; empty: nothing."""
 
 
 class ServerOffer(msgspec.Struct, frozen=True):
@@ -76,13 +79,22 @@ class ServerOffer(msgspec.Struct, frozen=True):
         text = self.extensions.get("SIZE", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
 
+    @property
+    def deliver_by_least(self) -> int:
+        """The least time that it can be given with DELIVERBY (RFC 2852 §2); 0: it does not say."""
+        text = self.extensions.get("DELIVERBY", "").partition(",")[0].strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
     def limit(self, name: str, otherwise: int) -> int:
-        """A number from LIMITS (RFC 9422 §3), such as RCPTMAX."""
+        """A number from LIMITS (RFC 9422 §3), such as RCPTMAX; one that is not written as §4 has it is passed over."""
         for word in self.extensions.get("LIMITS", "").upper().split():
             key, _, value = word.partition("=")
-            if key == name and value.isascii() and value.isdigit() and int(value[:9]) > 0:
-                return int(value[:9])
+            if key == name and _LIMIT.fullmatch(value):
+                return int(value)
         return otherwise
+
+
+_LIMIT: Final = re.compile(r"[1-9][0-9]{0,5}")
 
 
 def refusal(envelope: Envelope, offer: ServerOffer) -> Reply | None:
@@ -93,6 +105,11 @@ def refusal(envelope: Envelope, offer: ServerOffer) -> Reply | None:
     if envelope.smtputf8 and "SMTPUTF8" not in offer:
         # RFC 6531 §3.6 with the codes of §3.5: what needs SMTPUTF8 must not be sent without.
         return _NO_UTF8_ADDRESS if _has_utf8_address(envelope) else _NO_UTF8_HEADER
+    if ";R" in envelope.by and "DELIVERBY" not in offer:
+        # RFC 2852 §4.1: what must come back in time may not go where nobody looks at the time.
+        return Reply(554, "5.3.3", "The server does not know DELIVERBY, which the sender asked for")
+    if ";R" in envelope.by and int(envelope.by.partition(";")[0]) < max(offer.deliver_by_least, 1):
+        return Reply(550, "5.4.7", "The server cannot deliver it in the time that its sender set")
     needs = _NEEDED_FOR_BODY[envelope.body]
     if any(keyword not in offer for keyword in needs):
         return Reply(554, "5.6.3", f"The server does not take {envelope.body} content")
@@ -125,6 +142,8 @@ def mail_command(envelope: Envelope, offer: ServerOffer) -> bytes:
         words.append(f"BODY={envelope.body}")
     if envelope.smtputf8:
         words.append("SMTPUTF8")
+    if envelope.by and "DELIVERBY" in offer:
+        words.append(f"BY={envelope.by}")
     if "DSN" in offer:
         # RFC 3461 §5.2.1: RET and ENVID go on exactly as they came, §5.2.2 (a): or not at all.
         words += [f"RET={envelope.ret}"] if envelope.ret else []

@@ -1,7 +1,7 @@
 """What the server core asks for and tells: values without behaviour.
 
-After MailFrom, RcptTo, StartTls, Login and MessageReceived the core waits for the answer that their docstrings
-name and takes nothing else meanwhile.
+After MailFrom, RcptTo, StartTls, Login, ClientTold and MessageReceived the core waits for the answer that their
+docstrings name and takes nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import msgspec
 
 from posthouse.smtp.extensions import MailParameters, RcptParameters, Role
 from posthouse.smtp.replies import Reply
+from posthouse.smtp.xclient import Told
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,12 @@ class Login(msgspec.Struct, frozen=True):
     initial: bytes | None
 
 
+class ClientTold(msgspec.Struct, frozen=True):
+    """A host that hands on the mail of others tells whose; answer with `restarted`."""
+
+    told: Told
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """A transaction as it was agreed."""
 
@@ -78,4 +85,4 @@ class MessageReceived(msgspec.Struct, frozen=True):
     envelope: Envelope
 
 
-Event = MailFrom | RcptTo | ReceiveData | ReceiveChunk | StartTls | Login | MessageReceived
+Event = MailFrom | RcptTo | ReceiveData | ReceiveChunk | StartTls | Login | ClientTold | MessageReceived

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from posthouse.limits import SMTP_TRANSACTIONS
+from posthouse.limits import DELIVERBY_LEAST, SMTP_TRANSACTIONS
 from posthouse.smtp.grammar import decode_xtext, is_xtext, parse_mailbox
 from posthouse.smtp.replies import CommandError
 
@@ -42,6 +42,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate is there, and TLS is not yet on."""
     mechanisms: tuple[str, ...]
     """SASL mechanisms for this session now; empty: no AUTH, or logged in already."""
+    xclient: tuple[str, ...] = ()
+    """What this peer may tell of clients (`smtp.xclient`); empty: nothing."""
 
 
 def _always(_: Offer) -> str:
@@ -63,8 +65,18 @@ def _auth(offer: Offer) -> str | None:
 
 
 def _limits(offer: Offer) -> str:
-    # RFC 9422 §4.1, §4.2: transactions of a connection and recipients of a transaction.
-    return f"MAILMAX={SMTP_TRANSACTIONS} RCPTMAX={offer.recipients}"
+    # RFC 9422 §4.1, §4.2: transactions of a connection and recipients of a transaction; how many domains they are in
+    # (§4.3) is all the same here, so that is not told. A value has at most six digits.
+    return f"MAILMAX={SMTP_TRANSACTIONS} RCPTMAX={min(offer.recipients, 999_999)}"
+
+
+def _deliver_by(_: Offer) -> str:
+    # RFC 2852 §2: the least time within which we may be asked to deliver a message or return it.
+    return str(DELIVERBY_LEAST)
+
+
+def _xclient(offer: Offer) -> str | None:
+    return " ".join(offer.xclient) or None
 
 
 def _help(offer: Offer) -> str | None:
@@ -82,9 +94,11 @@ EXTENSIONS: Final[tuple[tuple[str, Callable[[Offer], str | None]], ...]] = (
     ("CHUNKING", _always),  # RFC 3030
     ("BINARYMIME", _always),  # RFC 3030
     ("DSN", _always),  # RFC 3461
+    ("DELIVERBY", _deliver_by),  # RFC 2852
     ("STARTTLS", _starttls),  # RFC 3207
     ("AUTH", _auth),  # RFC 4954
     ("LIMITS", _limits),  # RFC 9422
+    ("XCLIENT", _xclient),  # Postfix's XCLIENT_README
     ("HELP", _help),  # RFC 5321 §4.1.1.8
 )
 
@@ -115,6 +129,8 @@ class MailParameters(msgspec.Struct, frozen=True, kw_only=True):
     """As sent, in xtext."""
     auth: str = ""
     """Who the message is from, by word of the peer (RFC 4954 §5); "<>" when it doesn't know."""
+    by: str = ""
+    """Within how many seconds it is to be delivered, and what else (RFC 2852 §4): "120;RT"."""
 
 
 class RcptParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +192,22 @@ def _parse_auth(keyword: str, value: str | None) -> str:
         raise CommandError(501, "5.5.4", "AUTH is <> or an address in xtext") from None
 
 
+_BY: Final = re.compile(r"([-+]?[0-9]{1,9});([RN]T?)", re.IGNORECASE)
+
+
+def _parse_by(keyword: str, value: str | None) -> str:
+    found = _BY.fullmatch(_needed(keyword, value))
+    if found is None:
+        raise CommandError(501, "5.5.4", "BY is seconds, a semicolon, R or N, and T behind it for a trace")
+    seconds, mode = int(found[1]), found[2].upper()
+    if mode[0] == "R" and seconds <= 0:
+        # RFC 2852 §4: what is to come back in time must still have some.
+        raise CommandError(501, "5.5.4", "BY with R needs a time that is not over")
+    if mode[0] == "R" and seconds < DELIVERBY_LEAST:
+        raise CommandError(550, "5.4.7", f"BY with R needs {DELIVERBY_LEAST} seconds here")
+    return f"{seconds};{mode}"
+
+
 _NOTIFY: Final = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 
 
@@ -219,6 +251,7 @@ MAIL_PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
         "RET": Parameter("DSN", "ret", _parse_ret),
         "ENVID": Parameter("DSN", "envid", _parse_envid),
         "AUTH": Parameter("AUTH", "auth", _parse_auth),  # RFC 4954 §5
+        "BY": Parameter("DELIVERBY", "by", _parse_by),  # RFC 2852 §4
     }
 )
 

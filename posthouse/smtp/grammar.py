@@ -54,6 +54,12 @@ def split_command(line: bytes) -> tuple[bytes, bytes]:
     return verb.rstrip().upper(), argument.strip(b" \t")
 
 
+def no_argument(argument: bytes) -> None:
+    """RFC 5321 §4.3.2: 501 for arguments where none are defined. Raises CommandError."""
+    if argument:
+        raise CommandError(501, "5.5.4", "This command takes no argument")
+
+
 def decode(argument: bytes) -> str:
     """Argument octets as text. Raises CommandError on controls and on broken UTF-8."""
     try:

@@ -21,10 +21,9 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Login
 from posthouse.accounts.sasl_login import ConnectionFacts, authenticate_sasl
 from posthouse.errors import LocalProtocolError, StoreUnavailable, Temporary
-from posthouse.inbound.mail import Mail, MailRecipient, Via, new_trace_id
+from posthouse.inbound.mail import Via, new_trace_id
 from posthouse.inbound.pipeline import Pipeline, reply_to_fault
 from posthouse.inbound.policy import Peer, Policy, Transaction
-from posthouse.inbound.received import protocol_word
 from posthouse.inbound.refusals import Refusals
 from posthouse.net.connection import (
     BareLineFeed,
@@ -37,15 +36,18 @@ from posthouse.net.connection import (
     TotalTimeout,
 )
 from posthouse.smtp import events
+from posthouse.smtp.arrival import Arrival, mail_of
 from posthouse.smtp.extensions import Role
+from posthouse.smtp.fronted import NO_LOGIN, TOO_MANY, Fronted, login_of
 from posthouse.smtp.login_refusals import login_refusal
 from posthouse.smtp.reception import MemoryBudget, Reception
 from posthouse.smtp.replies import CommandError, Reply
 from posthouse.smtp.server_core import ServerCore
 from posthouse.smtp.states import State
 from posthouse.smtp.stay import SENT_AWAY, Stay, facts_of
+from posthouse.smtp.xclient import WITH_LOGIN, WITHOUT_LOGIN, Told
 from posthouse.store.interface import Store
-from posthouse.store.model import Content, Event
+from posthouse.store.model import Event
 
 log: Final = logging.getLogger(__name__)
 
@@ -107,6 +109,7 @@ class Session:
         self._transaction = Transaction(reverse_path="")
         self._trace_id = ""
         self._stay = Stay(server.services.directory.open_logins, connection)
+        self._fronted = Fronted(connection)
         self._reception: Reception | None = None
         self._out: list[bytes] = []
 
@@ -139,6 +142,8 @@ class Session:
     async def _converse(self) -> None:
         core, connection = self._core, self._connection
         core.tls = connection.tls is not None
+        if self._fronted.believed:
+            core.xclient = WITH_LOGIN if self._server.settings.login_required else WITHOUT_LOGIN
         self._offer_login()
         self._say(core.greet(talked_first=self._via is not Via.LMTP and connection.buffered > 0))
         while not core.closing:
@@ -193,6 +198,8 @@ class Session:
             await self._start_tls(event)
         elif isinstance(event, events.Login):
             self._say(self._core.login_ended(await self._log_in(event)))
+        elif isinstance(event, events.ClientTold):
+            self._say(self._core.restarted(await self._be_told(event.told), self._login is not None))
 
     # --- MAIL and RCPT --------------------------------------------------------------------------------
 
@@ -295,7 +302,7 @@ class Session:
         try:
             if self._reception is None:
                 raise Temporary("the text is gone, try again")
-            mail = self._mail(envelope, await self._reception.finish())
+            mail = mail_of(envelope, await self._reception.finish(), self._arrival())
         except Exception as fault:
             replies = (reply_to_fault(fault, self._trace_id),) * len(envelope.recipients)
         else:
@@ -305,31 +312,15 @@ class Session:
         accepted = next((reply for reply in replies if reply.accepted), None)
         return (accepted or min(replies, key=lambda reply: reply.code),)
 
-    def _mail(self, envelope: events.Envelope, content: Content) -> Mail:
-        parameters, tls = envelope.parameters, self._connection.tls
-        word = protocol_word(
-            lmtp=self._via is Via.LMTP,
-            extended=self._core.extended,
-            utf8=parameters.smtputf8,
-            tls=tls is not None,
-            login=self._login is not None,
-        )
-        return Mail(
+    def _arrival(self) -> Arrival:
+        core, told = self._core, self._fronted.told
+        return Arrival(
             trace_id=self._trace_id,
-            reverse_path=envelope.reverse_path,
-            recipients=tuple(map(_recipient, envelope.recipients)),
-            content=content,
-            received_at=self._services.clock(),
-            helo=self._core.helo,
-            peer=self._peer.address,
-            login=self._login,
-            smtputf8=parameters.smtputf8,
-            body=parameters.body,
-            ret=parameters.ret,
-            envid=parameters.envid,
-            via=self._via,
-            protocol=word,
-            tls=f"{tls.version} {tls.cipher}" if tls is not None else "",
+            at=self._services.clock(),
+            helo=core.helo,
+            extended=core.extended if not told.protocol else told.protocol == "ESMTP",
+            peer=self._peer,
+            tls=self._connection.tls,
         )
 
     # --- TLS and login --------------------------------------------------------------------------------
@@ -342,10 +333,31 @@ class Session:
         self._flush()
         await self._connection.start_tls(context)
         self._core.tls_started()
-        self._login = None
+        self._fronted.forget()
+        self._begin_anew(None)
+
+    def _begin_anew(self, login: Login | None) -> None:
+        self._login = login
         self._stay.end()
-        self._peer = Peer(via=self._via, address=self._connection.peer.host)
+        if login is not None:
+            self._stay.begin(login)
+        self._peer = Peer(via=self._via, address=self._connection.peer.host, login=login)
         self._offer_login()
+
+    async def _be_told(self, told: Told) -> Reply | None:
+        """Go by another client from now on (`smtp.fronted`); the reply when that is not possible."""
+        told = told.after(self._fronted.told)
+        try:
+            login = await login_of(told, self._services.directory)
+        except Exception as fault:
+            return login_refusal(fault, self._trace_id)
+        if login is None and told.login:
+            return NO_LOGIN
+        if not self._fronted.hear(told):
+            return TOO_MANY
+        self._core.told_helo = self._fronted.told.helo
+        self._begin_anew(login)
+        return None
 
     def _facts(self) -> ConnectionFacts:
         return facts_of(self._connection, self._server.plaintext_policy)
@@ -371,10 +383,8 @@ class Session:
         self._login = login
         self._stay.begin(login)
         self._peer = Peer(via=self._via, address=self._peer.address, login=login)
-        log.info(
-            *("login peer=%s account=%s mechanism=%s", self._peer.address),
-            *(login.account.address, login.mechanism),
-        )
+        who = (self._peer.address, login.account.address, login.mechanism)
+        log.info("login peer=%s account=%s mechanism=%s", *who)
         return Reply(235, "2.7.0", "Logged in")
 
     async def _ask(self, challenge: bytes) -> bytes:
@@ -388,7 +398,3 @@ class Session:
         except BareLineFeed:
             raise CommandError(501, "5.5.2", "Lines end with CR LF") from None
         return self._core.login_response(line)
-
-
-def _recipient(event: events.RcptTo) -> MailRecipient:
-    return MailRecipient(event.address, event.parameters.notify, event.parameters.orcpt)

@@ -14,8 +14,10 @@ from typing import Final
 
 from posthouse.errors import LocalProtocolError
 from posthouse.limits import SMTP_ERRORS, SMTP_IDLE_COMMANDS, SMTP_SURPLUS, SMTP_TRANSACTIONS
-from posthouse.smtp import grammar
+from posthouse.smtp import grammar, states, xclient
+from posthouse.smtp import server_replies as replies
 from posthouse.smtp.events import (
+    ClientTold,
     Envelope,
     Event,
     Login,
@@ -30,17 +32,7 @@ from posthouse.smtp.events import (
 from posthouse.smtp.extensions import EXTENSIONS, Offer, Role, mail_parameters, offered, rcpt_parameters
 from posthouse.smtp.incoming import Incoming, too_large
 from posthouse.smtp.replies import CommandError, Reply
-from posthouse.smtp.states import FOREIGN, LEGAL, NOT_IN, PROGRESS, SHOWS_PASSWORD, WITHIN, State
-
-_LINE_ENDS: Final = Reply(500, "5.5.2", "Lines end with CR LF, and neither stands alone")
-_TOO_LONG: Final = Reply(500, "5.5.2", "Line too long")
-_TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors, closing")
-_TOO_MANY_TRANSACTIONS: Final = Reply(421, "4.7.0", "Too many messages on one connection, connect again")
-_TOO_IDLE: Final = Reply(421, "4.7.0", "Too many commands without mail, closing")
-_RECIPIENTS_FULL: Final = Reply(452, "4.5.3", "Too many recipients, send to the rest in another transaction")
-_HERE: Final = Reply(250, "2.0.0", "Here")
-_NO_EXPANSION: Final = Reply(502, "5.5.1", "Lists are not expanded here")
-_NO_RECIPIENTS: Final = Reply(503, "5.5.1", "No valid recipients")
+from posthouse.smtp.states import LEGAL, NOT_IN, WITHIN, State
 
 
 class ServerCore:
@@ -57,12 +49,15 @@ class ServerCore:
         self.logged_in = False
         self.mechanisms: tuple[str, ...] = ()
         """What AUTH offers now; the server sets it at the start and after TLS."""
+        self.xclient: tuple[str, ...] = ()
+        """What the peer may tell of the clients whose mail it hands on; the server sets it at the start."""
+        self.told_helo: str | None = None
+        """By which name the client greeted the host before us."""
         self.incoming = Incoming(settings.message_size)
         """The message that is coming in."""
-        self.quit = False
-        """The peer said QUIT."""
+        self.quit = False  # until the peer says it
         self._known: frozenset[str] = frozenset()
-        self._pending: MailFrom | RcptTo | StartTls | Login | MessageReceived | None = None
+        self._pending: MailFrom | RcptTo | StartTls | Login | ClientTold | MessageReceived | None = None
         self._sender: MailFrom | None = None
         self._recipients: list[RcptTo] = []
         self._transactions = self._errors = self._idle_commands = self._surplus = 0
@@ -88,46 +83,37 @@ class ServerCore:
         if self._pending is not None or self.state in (State.CONNECTED, State.CLOSED):
             raise LocalProtocolError("a line came while an answer was awaited")
         if b"\r" in line:
-            return self._close(_LINE_ENDS)
+            return self._close(replies.LINE_ENDS)
         if self._errors >= SMTP_ERRORS:
-            return self._close(_TOO_MANY_ERRORS)
+            return self._close(replies.TOO_MANY_ERRORS)
         verb, argument = grammar.split_command(line)
         legal = LEGAL.get(verb)
         try:
-            if verb in FOREIGN:
+            if verb in states.FOREIGN:
                 return self._close(Reply(421, "4.7.0", "This is a mail server"))
             if legal is None or verb in NOT_IN[self.settings.role]:
                 raise CommandError(500, "5.5.2", "Command not known")
-            self._idle_commands += verb not in PROGRESS
+            self._idle_commands += verb not in states.PROGRESS
             if self._idle_commands > SMTP_IDLE_COMMANDS:
-                return self._close(_TOO_IDLE)
+                return self._close(replies.TOO_IDLE)
             if self.state not in legal:
-                raise CommandError(503, "5.5.1", self._out_of_order(verb))
+                raise CommandError(503, "5.5.1", states.out_of_order(self.state, verb, self.settings.role))
             outcome = _HANDLERS[verb](self, verb, argument)
         except CommandError as error:
             outcome = error.reply
         if isinstance(outcome, Reply) and outcome.code >= 400:
-            self._surplus += outcome is _RECIPIENTS_FULL
-            self._errors += outcome is not _RECIPIENTS_FULL or self._surplus > SMTP_SURPLUS
+            self._surplus += outcome is replies.RECIPIENTS_FULL
+            self._errors += outcome is not replies.RECIPIENTS_FULL or self._surplus > SMTP_SURPLUS
         return outcome
 
     def line_too_long(self) -> Reply:
         """The peer sent a line over the limit; it is thrown away."""
         self._errors += 1
-        return self._close(_TOO_MANY_ERRORS) if self._errors > SMTP_ERRORS else _TOO_LONG
+        return self._close(replies.TOO_MANY_ERRORS) if self._errors > SMTP_ERRORS else replies.TOO_LONG
 
     def bare_line_feed(self) -> Reply:
         """A line ended with LF alone: what follows cannot be trusted to be commands."""
-        return self._close(_LINE_ENDS)
-
-    def _out_of_order(self, verb: bytes) -> str:
-        if self.state is State.GREETED:
-            return "Say LHLO first" if self.settings.role is Role.LMTP else "Say EHLO first"
-        if self.state is State.BDAT:
-            return "The last chunk has not come"
-        if verb in (b"RCPT", b"DATA"):
-            return "Say MAIL first"
-        return "Not within a transaction"
+        return self._close(replies.LINE_ENDS)
 
     def _close(self, reply: Reply) -> Reply:
         self.state = State.CLOSED
@@ -135,6 +121,8 @@ class ServerCore:
 
     def _hello(self, verb: bytes, argument: bytes) -> Reply:
         self.helo = grammar.parse_helo(argument)
+        if self.told_helo is not None:
+            self.helo = self.told_helo
         self.reset()  # RFC 5321 §4.1.4: EHLO within a transaction aborts it like RSET.
         self.state = State.READY
         self.extended = verb != b"HELO"
@@ -152,6 +140,7 @@ class ServerCore:
             recipients=self.settings.recipients,
             starttls=self.settings.tls_available and not self.tls,
             mechanisms=() if self.logged_in else self.mechanisms,
+            xclient=self.xclient,
         )
 
     def _mail(self, verb: bytes, argument: bytes) -> Reply | MailFrom:
@@ -169,7 +158,7 @@ class ServerCore:
             return too_large(self.settings.message_size)
         self._transactions += 1
         if self._transactions > SMTP_TRANSACTIONS:
-            return self._close(_TOO_MANY_TRANSACTIONS)  # RFC 9422 §4.1: MAILMAX was told.
+            return self._close(replies.TOO_MANY_TRANSACTIONS)  # RFC 9422 §4.1: MAILMAX was told.
         self._pending = MailFrom(reverse_path=path.address, parameters=parameters)
         return self._pending
 
@@ -180,15 +169,15 @@ class ServerCore:
             raise CommandError(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8")
         if len(self._recipients) >= self.settings.recipients:
             # RFC 5321 §4.5.3.1.10: 452, and what is accepted already stays.
-            return _RECIPIENTS_FULL
+            return replies.RECIPIENTS_FULL
         self._pending = RcptTo(address=path.address, parameters=parameters)
         return self._pending
 
     def _data(self, verb: bytes, argument: bytes) -> Reply | ReceiveData:
-        _no_argument(argument)
+        grammar.no_argument(argument)
         if not self._recipients or self._sender is None:
             # RFC 5321 §3.3, RFC 2033 §4.2: 503 when no RCPT succeeded.
-            return _NO_RECIPIENTS
+            return replies.NO_RECIPIENTS
         if self._sender.parameters.body == "BINARYMIME":
             raise CommandError(503, "5.5.1", "BINARYMIME needs BDAT")  # RFC 3030 §3
         self.incoming = Incoming(self.settings.message_size)
@@ -206,7 +195,7 @@ class ServerCore:
             if self._sender is None:
                 self.incoming.refuse(Reply(503, "5.5.1", "Say MAIL first"))
             elif not self._recipients:
-                self.incoming.refuse(_NO_RECIPIENTS)
+                self.incoming.refuse(replies.NO_RECIPIENTS)
             elif "CHUNKING" not in self._known:
                 self.incoming.refuse(Reply(503, "5.5.1", "Say EHLO first"))
         if not self.incoming.begin_chunk(chunk):
@@ -214,15 +203,15 @@ class ServerCore:
         return ReceiveChunk(chunk.size)
 
     def _rset(self, verb: bytes, argument: bytes) -> Reply:
-        _no_argument(argument)
+        grammar.no_argument(argument)
         self.reset()
         return Reply(250, "2.0.0", "Reset")
 
     def _noop(self, verb: bytes, argument: bytes) -> Reply:
-        return _HERE
+        return replies.HERE
 
     def _quit(self, verb: bytes, argument: bytes) -> Reply:
-        _no_argument(argument)
+        grammar.no_argument(argument)
         self.quit = True
         return self._close(Reply(221, "2.0.0", "Goodbye"))
 
@@ -233,7 +222,7 @@ class ServerCore:
         return Reply(252, "2.5.2", "Send the mail and see")
 
     def _expn(self, verb: bytes, argument: bytes) -> Reply:
-        return _NO_EXPANSION
+        return replies.NO_EXPANSION
 
     def _help(self, verb: bytes, argument: bytes) -> Reply:
         role = self.settings.role
@@ -323,7 +312,7 @@ class ServerCore:
     # --- TLS and login --------------------------------------------------------------------------------
 
     def _starttls(self, verb: bytes, argument: bytes) -> Reply | StartTls:
-        _no_argument(argument)
+        grammar.no_argument(argument)
         if self.tls:
             raise CommandError(503, "5.5.1", "TLS is on already")
         if not self.settings.tls_available:
@@ -333,14 +322,30 @@ class ServerCore:
 
     def tls_started(self) -> None:
         """The handshake is done. RFC 3207 §4.2: everything known from before it is forgotten."""
+        self._begin_anew()
+        self.tls, self.told_helo = True, None
+
+    def _begin_anew(self) -> None:
         self._pending = None
         self.reset()
-        self.tls = True
-        self.logged_in = False
-        self.helo = ""
-        self.extended = False
-        self._known = frozenset()
+        self.logged_in = self.extended = False
+        self.helo, self._known = "", frozenset()
         self.state = State.GREETED
+
+    def _xclient(self, verb: bytes, argument: bytes) -> Reply | ClientTold:
+        if not self.xclient:
+            return replies.NOT_A_FRONT
+        self._pending = ClientTold(xclient.parse(argument, self.xclient))
+        return self._pending
+
+    def restarted(self, reply: Reply | None, logged_in: bool = False) -> Reply:
+        """What was told is believed (None), or why not: then the session is as it was."""
+        self._pending = None
+        if reply is None:
+            self._begin_anew()
+            self.logged_in = logged_in
+            return self.greet()
+        return self._close(reply) if reply.code == 421 else reply
 
     def _auth(self, verb: bytes, argument: bytes) -> Reply | Login:
         if self.logged_in:
@@ -348,7 +353,7 @@ class ServerCore:
         if not self.mechanisms:
             raise CommandError(502, "5.5.1", "Login is not offered here")
         mechanism, initial = grammar.parse_auth(argument)
-        if mechanism not in self.mechanisms and mechanism in SHOWS_PASSWORD and not self.tls:
+        if mechanism not in self.mechanisms and mechanism in states.SHOWS_PASSWORD and not self.tls:
             raise CommandError(538, "5.7.11", "This mechanism needs TLS")
         if mechanism not in self.mechanisms:
             raise CommandError(504, "5.5.4", "Mechanism not known here")
@@ -373,12 +378,6 @@ class ServerCore:
         return reply
 
 
-def _no_argument(argument: bytes) -> None:
-    if argument:
-        # RFC 5321 §4.3.2: 501 for arguments where none are defined.
-        raise CommandError(501, "5.5.4", "This command takes no argument")
-
-
 _HANDLERS: Final[Mapping[bytes, Callable[[ServerCore, bytes, bytes], Reply | Event]]] = MappingProxyType(
     {
         b"EHLO": ServerCore._hello,
@@ -396,5 +395,6 @@ _HANDLERS: Final[Mapping[bytes, Callable[[ServerCore, bytes, bytes], Reply | Eve
         b"HELP": ServerCore._help,
         b"STARTTLS": ServerCore._starttls,
         b"AUTH": ServerCore._auth,
+        b"XCLIENT": ServerCore._xclient,
     }
 )

@@ -50,6 +50,7 @@ LEGAL: Final[Mapping[bytes, frozenset[State]]] = MappingProxyType(
         b"HELP": ANY,
         b"STARTTLS": frozenset({State.READY}),
         b"AUTH": frozenset({State.READY}),
+        b"XCLIENT": frozenset({State.GREETED, State.READY}),
     }
 )
 """The states in which a command may be given."""
@@ -62,6 +63,18 @@ NOT_IN: Final[Mapping[Role, frozenset[bytes]]] = MappingProxyType(
         Role.LMTP: frozenset({b"HELO", b"EHLO", b"HELP"}),
     }
 )
+
+
+def out_of_order(state: State, verb: bytes, role: Role) -> str:
+    """What to do first, or why not now."""
+    if state is State.GREETED:
+        return "Say LHLO first" if role is Role.LMTP else "Say EHLO first"
+    if state is State.BDAT:
+        return "The last chunk has not come"
+    if verb in (b"RCPT", b"DATA"):
+        return "Say MAIL first"
+    return "Not within a transaction"
+
 
 PROGRESS: Final = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT"})
 """Commands that move a transaction on; the others are counted while none does."""

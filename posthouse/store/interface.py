@@ -21,6 +21,7 @@ from posthouse.store.deleted import DeletedMail
 from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.mailing_lists import MailingListStore
+from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.model import (
     Account,
     Alias,
@@ -357,6 +358,10 @@ class Store(TrustStore, Judgements, CredentialStore, DeletedMail, MailingListSto
 
     async def alias(self, address: str) -> Alias | None:
         """One alias by its address in lower case."""
+        ...
+
+    async def masked_address(self, address: str) -> MaskedAddress | None:
+        """One masked address, also one that was removed."""
         ...
 
     async def known_recipient(self, address: str) -> tuple[bool, int] | None:

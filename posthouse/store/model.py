@@ -205,6 +205,10 @@ class NewQueued(Frozen, frozen=True, kw_only=True):
     smtputf8: bool = False
     body: str = "7BIT"
     """RFC 6152, 3030: "7BIT", "8BITMIME" or "BINARYMIME"."""
+    deliver_by: float = 0.0
+    """RFC 2852: until when (POSIX seconds) it is to be delivered, where `by_mode` says so."""
+    by_mode: str = ""
+    """RFC 2852 §4: "R" (then it comes back) or "N" (then the sender is told), with "T" behind it (each relay tells)."""
 
 
 class QueuedRecipient(Frozen, frozen=True, kw_only=True):
@@ -242,6 +246,8 @@ class QueuedMessage(Frozen, frozen=True, kw_only=True):
     smtputf8: bool
     body: str
     recipients: tuple[QueuedRecipient, ...]
+    deliver_by: float = 0.0
+    by_mode: str = ""
 
 
 class Lease(Frozen, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import time
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -20,13 +21,25 @@ class Witness(Watcher):
 
     def answers(self) -> dict[str, Callable[..., Any]]:
         """The questions that suites may ask."""
-        return super().answers() | {name: getattr(self, name) for name in ("append", "count", "until_count")}
+        return super().answers() | {
+            name: getattr(self, name) for name in ("append", "count", "until_count", "write_to")
+        }
 
     def append(self, mailbox: str, flags: str, raw: str) -> None:
         """Put a message into a mailbox of alice, as another client does."""
         client = connect(self._stage, ALICE)
         client.append(f'"{mailbox}"', f"({flags})", None, raw.replace("\n", "\r\n").encode())  # type: ignore[arg-type]
         client.logout()
+
+    def write_to(self, address: str, subject: str) -> int:
+        """A stranger's message to an address that it does not name; the reply code to RCPT or to the text."""
+        letter = f"From: shop@fjord.test\r\nTo: customers@fjord.test\r\nSubject: {subject}\r\n\r\nHello\r\n"
+        with smtplib.SMTP(*self._stage.smtp) as client:
+            try:
+                client.sendmail("shop@fjord.test", [address], letter)
+            except smtplib.SMTPRecipientsRefused as refused:
+                return refused.recipients[address][0]
+        return 250
 
     def count(self, address: str, mailbox: str, subject: str) -> int:
         """How many messages with a subject a mailbox has."""

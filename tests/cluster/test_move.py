@@ -25,6 +25,7 @@ from posthouse.store.interface import (
     Store,
 )
 from posthouse.store.mailing_lists import AddMembers, MailingList, PutList
+from posthouse.store.masked import RemoveMasked
 from posthouse.store.model import Alias, Event
 from posthouse.store.moving import move, tables
 from posthouse.store.moving.cluster import ClusterSource, ClusterTarget
@@ -34,6 +35,7 @@ from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
 from tests.cluster.growing_up import grow_up
 from tests.kits.engine import NOW, Desk, furnish
+from tests.kits.masked import WORDS, given
 from tests.kits.queue import enqueue, lease
 from tests.store.conftest import SqliteEngine
 
@@ -59,6 +61,11 @@ async def furnished(engine: SqliteEngine) -> list[Desk]:
             )  # fmt: skip
         await desk.store.apply(PutItem(account_id=desk.id, kind="Identity", data=b"{}"))
         await desk.store.apply(AddAppPassword(account_id=desk.id, name="p", password="h", created_at=NOW))
+    masked = await given(desks[0])
+    await given(desks[1], "gone.words1@example.test")
+    gone = await engine.store.masked_address("gone.words1@example.test")
+    assert masked.item_id and gone is not None
+    await engine.store.apply(RemoveMasked(account_id=gone.account_id, item_id=gone.item_id))
     await engine.store.apply(PutAlias(alias=Alias(address="all@example.test", targets=("u1@example.test",))))
     team = MailingList(address="team@example.test", title="The team", owners=("u1@example.test",))
     await engine.store.apply(PutList(mailing_list=team, new=True))
@@ -78,6 +85,7 @@ async def everything(store: Store) -> dict[str, Any]:
         "aliases": await store.aliases(),
         "lists": await store.mailing_lists(),
         "accounts": await store.accounts(),
+        "masked": [await store.masked_address(each) for each in (WORDS, "gone.words1@example.test")],
         "events": await store.events(),
         "queue": [
             (

@@ -32,8 +32,18 @@ from tests.cluster.packed import House
 from tests.kits.engine import furnish
 
 REFERENCE = {
-    *("domain", "account", "alias", "mailing_list", "list_member", "known_recipient", "suppression"),
-    *("app_password", "credential"),
+    *(
+        "domain",
+        "account",
+        "alias",
+        "masked_address",
+        "mailing_list",
+        "list_member",
+        "known_recipient",
+        "suppression",
+        "app_password",
+        "credential",
+    ),
     *("dkim_key", "dmarc_tally", "report", "mute", "token", "session", "passkey"),
 }
 """The directory: small tables, copied to every node of a distributing engine."""

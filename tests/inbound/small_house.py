@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -250,9 +251,11 @@ class SmallHouse:
             store=self.store,
             budget=self.budget,
         )
+        fronts = [ip_network(each) for each in more.pop("fronts", ())]
+        gate = more.pop("gate", None) or ConnectionGate(1000, 1000)
         server = SmtpServer(settings, services, tls_context=context, **more)
         listener = Listener(
-            ["127.0.0.1:0"], server.serve, tls=context if tls else None, gate=ConnectionGate(1000, 1000)
+            ["127.0.0.1:0"], server.serve, tls=context if tls else None, gate=gate, fronts=fronts
         )
         await listener.start()
         self.listeners.append(listener)

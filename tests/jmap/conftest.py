@@ -24,6 +24,7 @@ USING = [
     "urn:ietf:params:jmap:contacts",
     "urn:ietf:params:jmap:principals",
     "urn:ietf:params:jmap:sieve",
+    "https://www.fastmail.com/dev/maskedemail",
     "urn:posthouse:params:jmap:account",
 ]
 NOW = 1_793_600_000

@@ -59,6 +59,18 @@ class QueueKit:
         one = await store.queue(after=ids[0], destination="one.test", address="c@one.test")
         assert [each.recipients[0].address for each in one] == ["c@one.test"]
 
+    async def test_a_time_that_the_sender_set_is_kept(self, engine: EngineUnderTest) -> None:
+        """RFC 2852."""
+        store = engine.store
+        recipients = (NewRecipient(address="a@one.test"),)
+        for by in ({"deliver_by": 1_793_613_600.5, "by_mode": "RT"}, {}):
+            message = NewQueued(trace_id="t", reverse_path="", recipients=recipients, created_at=1.0, **by)  # type: ignore[arg-type]
+            await store.apply(Enqueue(message=message, content=Content.of(b"x"), prefix=b""))
+        first, second = await store.queue()
+        assert (first.deliver_by, first.by_mode) == (1_793_613_600.5, "RT")
+        assert (second.deliver_by, second.by_mode) == (0.0, "")
+        assert sorted(each.message.by_mode for each in await lease(store)) == ["", "RT"]
+
     async def test_leases_are_by_message_and_destination_oldest_first(self, engine: EngineUnderTest) -> None:
         store = engine.store
         late = await enqueue(store, "a@two.test", due=5.0)

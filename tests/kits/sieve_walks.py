@@ -236,7 +236,20 @@ async def sent_on_and_reported(office: Office) -> None:
     assert "elsewhere.test=eve@" in sent.message.reverse_path
 
 
+async def sent_on_for_a_time(office: Office) -> None:
+    """RFC 6009 §4: until when it is to be delivered, in the queue's words (RFC 2852 §4)."""
+    await office.filter(
+        'require "redirect-deliverby"; redirect :bytimerelative 600 :bymode "return" "friend@elsewhere.test";'
+    )
+    async with office.queueing() as queued:
+        await office.send()
+    [sent] = queued
+    assert sent.message.by_mode == "R"
+    assert sent.message.deliver_by == sent.message.created_at + 600
+
+
 WALKS: Final[tuple[Walk, ...]] = (
+    sent_on_for_a_time,
     rejected,
     rejected_in_the_protocol,
     flagged,

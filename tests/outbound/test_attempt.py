@@ -225,6 +225,20 @@ async def test_a_server_may_want_a_session_for_every_message(make_courier: MakeC
     assert mx1.connections == 4
 
 
+@pytest.mark.parametrize(("told", "connections"), [("LIMITS RCPTDOMAINMAX=2", 2), ("SIZE", 1)])
+async def test_a_server_may_take_mail_for_few_domains_in_a_session(
+    make_courier: MakeCourier, told: str, connections: int
+) -> None:
+    """RFC 9422 §4.3: all recipients of a session count, so the open one is left for those that it knows."""
+    zone = ZONE + "".join(f"{name}.test. MX 5 mx1.far.test.\n" for name in ("one", "two", "three"))
+    async with FakeMailServer(extensions=["PIPELINING", told]) as mx1:
+        courier = make_courier(zone, mx1.port)
+        for address in ("a@one.test", "b@two.test", "c@ONE.test", "d@three.test", "e@two.test"):
+            await courier.deliver(parcel(address))
+    assert len(mx1.messages) == 5
+    assert mx1.connections == connections
+
+
 async def test_a_server_that_breaks_off_is_not_asked_for_everybody(make_courier: MakeCourier) -> None:
     async with FakeMailServer(extensions=["PIPELINING", "LIMITS RCPTMAX=1"]) as mx1:
         mx1.say("MAIL", "421 not now")

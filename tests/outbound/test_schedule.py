@@ -8,7 +8,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.config import Outbound
-from posthouse.outbound.schedule import JITTER, Destinations, next_attempt, retry_delay
+from posthouse.outbound.schedule import JITTER, Destinations, Term, next_attempt, retry_delay
 from tests.outbound.conftest import recipient
 
 SCHEDULE = (60, 300, 900)
@@ -29,12 +29,12 @@ def test_no_schedule_still_waits() -> None:
 
 def test_the_next_attempt_is_not_later_than_the_delay_notice_and_the_end() -> None:
     one = recipient("b@far.test", attempts=5)
-    random = Random(0)
-    assert next_attempt(SETTINGS, one, 0, 4 * 3600 - 10, random) == 4 * 3600
+    random, term = Random(0), Term(86400, 4 * 3600)
+    assert next_attempt(SETTINGS, one, term, 4 * 3600 - 10, random) == 4 * 3600
     noticed = recipient("b@far.test", attempts=5, delay_noticed=True)
-    assert next_attempt(SETTINGS, noticed, 0, 4 * 3600 - 10, random) > 4 * 3600 + 700
-    assert next_attempt(SETTINGS, noticed, 0, 86400 - 10, random) == 86400
-    assert next_attempt(SETTINGS, noticed, 0, 90000, random) == 90001, "always in the future"
+    assert next_attempt(SETTINGS, noticed, term, 4 * 3600 - 10, random) > 4 * 3600 + 700
+    assert next_attempt(SETTINGS, noticed, term, 86400 - 10, random) == 86400
+    assert next_attempt(SETTINGS, noticed, term, 90000, random) == 90001, "always in the future"
 
 
 def test_a_destination_that_is_away_is_left_alone_longer_each_time() -> None:

@@ -372,7 +372,9 @@ def test_what_is_offered() -> None:
     assert found.limit("X", 3) == 3
     assert "DSN" in found
     assert offer("mx", "SIZE", "LIMITS RCPTMAX=0 MAILMAX=-1").size == 0
-    assert offer("mx", "LIMITS RCPTMAX=0 MAILMAX=-1").limit("RCPTMAX", 9) == 9
+    for value in ("0", "-1", "05", "1000000", "x", ""):  # RFC 9422 §4: one to six digits, the first no zero
+        assert offer("mx", f"LIMITS RCPTMAX={value} MAILMAX=5").limit("RCPTMAX", 9) == 9
+    assert offer("mx", "limits rcptmax=999999").limit("RCPTMAX", 9) == 999_999
 
 
 def rich_with(*drop: str) -> ClientCore:

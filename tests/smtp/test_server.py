@@ -106,6 +106,15 @@ async def test_wrong_passwords_leave_the_session(house):
     assert (await client.say("NOOP")).startswith("250")
 
 
+async def test_a_time_to_deliver_by_is_queued(house):
+    port = await house.listen(Role.SUBMISSION)
+    client = await ready(port, "EHLO me", "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdAB3b25kZXJsYW5k")
+    await client.say("MAIL FROM:<alice@example.test> BY=120;RT", "RCPT TO:<x@faraway.test>", "DATA")
+    assert (await client.send(b"From: alice@example.test\r\n\r\nx\r\n.\r\n")).startswith("250")
+    [queued] = await house.real_store.queue()
+    assert (queued.deliver_by, queued.by_mode) == (queued.created_at + 120, "RT")
+
+
 # --- any chunking gives the same ----------------------------------------------------------------------
 
 SESSION = (

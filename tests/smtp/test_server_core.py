@@ -79,6 +79,7 @@ WRONG_STATE = [
     ("HELP", 214, 214, 214, 214, 214),
     ("STARTTLS", 503, "StartTls", 503, 503, 503),
     ("AUTH PLAIN", 503, 502, 503, 503, 503),
+    ("XCLIENT ADDR=192.0.2.1", 550, 550, 503, 503, 503),
     ("QUIT", 221, 221, 221, 221, 221),
     ("LHLO me", 500, 500, 500, 500, 500),
     ("XYZZY", 500, 500, 500, 500, 500),
@@ -168,11 +169,44 @@ def test_ehlo_lists_what_is_there():
         "CHUNKING",
         "BINARYMIME",
         "DSN",
+        "DELIVERBY 60",
         "STARTTLS",
         "AUTH PLAIN SCRAM-SHA-256",
         "LIMITS MAILMAX=10000 RCPTMAX=10",
         "HELP",
     ]
+
+
+@pytest.mark.parametrize(
+    ("by", "wanted"),
+    [
+        ("60;R", "60;R"),
+        ("+0000120;rt", "120;RT"),
+        ("0;N", "0;N"),
+        ("-999999999;NT", "-999999999;NT"),
+        ("59;R", 550),
+        *(
+            (wrong, 501)
+            for wrong in ("0;R", "-5;RT", "5", "5;", ";R", "5;T", "5;TR", "1234567890;N", "5;N;N", "x;N")
+        ),
+    ],
+)
+def test_a_time_to_deliver_by(by, wanted):
+    """RFC 2852 §4; what is wrong leaves the session as it was."""
+    core = core_of()
+    say(core, "EHLO me")
+    outcome = core.receive_line(f"MAIL FROM:<a@b.example> BY={by}".encode())
+    if isinstance(wanted, int):
+        assert outcome.code == wanted
+        assert code(say(core, "MAIL FROM:<a@b.example>")) == 250
+    else:
+        assert outcome.parameters.by == wanted
+
+
+def test_a_limit_is_told_in_six_digits():
+    """RFC 9422 §4.2."""
+    core = core_of(recipients=5_000_000)
+    assert "LIMITS MAILMAX=10000 RCPTMAX=999999" in say(core, "EHLO me").text.split("\n")
 
 
 def test_parameters_need_ehlo():

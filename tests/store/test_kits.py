@@ -17,6 +17,7 @@ from tests.kits.deleted import DeletedKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
 from tests.kits.mailing_lists import MailingListKit
+from tests.kits.masked import MaskedKit
 from tests.kits.metadata import MetadataKit
 from tests.kits.passages import PassageKit
 from tests.kits.people import PeopleKit, TimelineKit
@@ -61,6 +62,10 @@ class TestJudgements(JudgementKit):
 
 
 class TestDeleted(DeletedKit):
+    pass
+
+
+class TestMasked(MaskedKit):
     pass
 
 

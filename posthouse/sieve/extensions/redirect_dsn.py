@@ -1,7 +1,4 @@
-"""`:notify` and `:ret` of `redirect` (RFC 6009): of what its sender is told, and how much of it comes back.
-
-`redirect-deliverby` is not offered: our queue knows no DELIVERBY.
-"""
+"""`:notify` and `:ret` of `redirect` (RFC 6009): of what its sender is told, and how much of it comes back."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from posthouse import limits
 from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
 from posthouse.store.mailing_lists import MailingList
+from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
 from posthouse.store.memory.readers import Readers
@@ -20,7 +21,7 @@ from posthouse.store.model import (
     AppPassword,
     Domain,
 )
-from posthouse.store.sql import credentials, mailing_lists, people
+from posthouse.store.sql import credentials, mailing_lists, masked, people
 from posthouse.store.sql.database import Database
 
 T = TypeVar("T")
@@ -86,6 +87,10 @@ class PeopleCache(Generic[Rdr]):
     async def mailing_list(self, address: str) -> MailingList | None:
         """One list by address; not kept, as above, and the directory keeps it."""
         return await self._readers.run(lambda reader: mailing_lists.read_one(reader.db, address))
+
+    async def masked_address(self, address: str) -> MaskedAddress | None:
+        """One masked address, also one that was removed."""
+        return await self._look_up(("masked", address), lambda reader: masked.read(reader.db, address))
 
     async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
         """An account's app passwords; not kept: `last_used_at` changes without notice."""

@@ -19,6 +19,7 @@ from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
 from posthouse.store.interface import Op, Staging
 from posthouse.store.mailbox_index import MailboxIndex
 from posthouse.store.mailing_lists import MailingList
+from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.memory.engine import Ahead, Engine, Rdr, Reading
 from posthouse.store.memory.judging import StoredJudgements
 from posthouse.store.memory.records import Records
@@ -318,6 +319,10 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     async def mailing_list(self, address: str) -> MailingList | None:
         """One list by its address in lower case."""
         return await self._live.people.mailing_list(address)
+
+    async def masked_address(self, address: str) -> MaskedAddress | None:
+        """One masked address, also one that was removed."""
+        return await self._live.people.masked_address(address)
 
     async def app_passwords(self, account_id: int) -> tuple[AppPassword, ...]:
         """An account's app passwords."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from posthouse.store import interface as ops
 from posthouse.store import mailing_lists as list_ops
+from posthouse.store import masked
 from posthouse.store.postgres import queue, timeline
 from posthouse.store.postgres.transaction import Transaction
 from posthouse.store.sql.operations import SHARED
@@ -26,6 +27,9 @@ _DIRECTORY: Final = (
     list_ops.RemoveList,
     list_ops.AddMembers,
     list_ops.RemoveMembers,
+    masked.AddMasked,
+    masked.PutMasked,
+    masked.RemoveMasked,
     ops.AddAppPassword,
     ops.RemoveAppPassword,
 )

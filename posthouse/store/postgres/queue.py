@@ -26,7 +26,7 @@ PAGE: Final = 8
 """Due recipients looked at for each lease wanted."""
 _MESSAGE: Final = (
     "queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at,"
-    " ret, envid, smtputf8, body, blob_account"
+    " ret, envid, smtputf8, body, deliver_by, by_mode, blob_account"
 )
 _OLDEST: Final = """
 SELECT queue_id, destination, due_at FROM queued_recipient
@@ -82,10 +82,10 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
         tx.blobs.own(owner, blob_id)
     queue_id = tx.take_numbers("queue")
     tx.execute(
-        f"INSERT INTO queued ({_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO queued ({_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (queue_id, message.trace_id, message.reverse_path, message.account_id, blob_id, prefix,
          len(op.prefix) + content.size, message.created_at, message.ret, message.envid, message.smtputf8,
-         message.body, owner),
+         message.body, message.deliver_by, message.by_mode, owner),
     )  # fmt: skip
     recipients = [
         (i, each.address, destination_of(each.address), "held" if each.held else "waiting", each.notify,
@@ -215,7 +215,7 @@ def _messages(
 
 def _message(row: Any, recipients: Iterable[QueuedRecipient]) -> QueuedMessage:
     (queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at, ret, envid, smtputf8,
-     body, owner) = row  # fmt: skip
+     body, deliver_by, by_mode, owner) = row  # fmt: skip
     return QueuedMessage(
         queue_id=queue_id,
         trace_id=trace_id,
@@ -228,6 +228,8 @@ def _message(row: Any, recipients: Iterable[QueuedRecipient]) -> QueuedMessage:
         smtputf8=bool(smtputf8),
         body=body,
         recipients=tuple(recipients),
+        deliver_by=deliver_by,
+        by_mode=by_mode,
     )
 
 

@@ -10,6 +10,7 @@ from posthouse.store import credentials as proofs
 from posthouse.store import deleted as deleted_mail
 from posthouse.store import interface as ops
 from posthouse.store import mailing_lists as list_ops
+from posthouse.store import masked as masked_ops
 from posthouse.store import metadata as mailbox_metadata
 from posthouse.store import trust as trust_ops
 from posthouse.store.sql import (
@@ -20,6 +21,7 @@ from posthouse.store.sql import (
     items,
     mailboxes,
     mailing_lists,
+    masked,
     messages,
     metadata,
     people,
@@ -77,6 +79,10 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     list_ops.AddMembers: mailing_lists.add_members,
     list_ops.RemoveMembers: mailing_lists.remove_members,
     list_ops.NoteListBounce: mailing_lists.note_bounce,
+    masked_ops.AddMasked: masked.add,
+    masked_ops.PutMasked: masked.put,
+    masked_ops.NoteMasked: masked.note,
+    masked_ops.RemoveMasked: masked.remove,
     ops.AddAppPassword: people.add_app_password,
     ops.RemoveAppPassword: people.remove_app_password,
     ops.TouchAppPassword: people.touch_app_password,

@@ -97,8 +97,8 @@ def remove_domain(tx: Transaction, op: RemoveDomain) -> None:
 def add_account(tx: Transaction, op: AddAccount) -> Account:
     """AddAccount."""
     tx.refuse_growth()
-    _refuse_taken_address(tx, op.address)
-    _need_local_domain(tx, op.address)
+    refuse_taken_address(tx, op.address)
+    need_local_domain(tx, op.address)
     account = Account(
         account_id=tx.take_numbers("account"),
         address=op.address,
@@ -130,17 +130,17 @@ def _write_account(tx: Transaction, account: Account) -> None:
     )
 
 
-def _need_local_domain(tx: Transaction, address: str) -> None:
+def need_local_domain(tx: Transaction, address: str) -> None:
+    """NotFound unless the mailboxes of its domain are here."""
     local = (domain_of(address), DomainKind.LOCAL.value)
     if not tx.query("SELECT 1 FROM domain WHERE name = ? AND kind = ?", local):
         raise NotFound("That domain is not one of ours.")
 
 
-def _refuse_taken_address(tx: Transaction, address: str) -> None:
-    taken = tx.query(
-        "SELECT 1 FROM account WHERE address = ?1 UNION SELECT 1 FROM alias WHERE address = ?1", (address,)
-    )
-    if taken:
+def refuse_taken_address(tx: Transaction, address: str) -> None:
+    """Conflict when somebody has it, or had it as a masked one."""
+    tables = ("account", "alias", "masked_address")
+    if tx.query(" UNION ".join(f"SELECT 1 FROM {each} WHERE address = ?1" for each in tables), (address,)):
         raise Conflict("That address is in use already.")
     mailing_lists.refuse_list_address(tx, address)
 
@@ -201,7 +201,7 @@ def put_alias(tx: Transaction, op: PutAlias) -> None:
     alias = op.alias
     present = tx.query("SELECT 1 FROM alias WHERE address = ?", (alias.address,))
     if op.new or not present:
-        _refuse_taken_address(tx, alias.address)
+        refuse_taken_address(tx, alias.address)
     targets = msgspec.json.encode(alias.targets).decode()
     tx.execute(
         "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT (address) DO UPDATE SET targets = excluded.targets",

@@ -35,7 +35,7 @@ from posthouse.store.sqlite.transaction import Transaction
 
 _MESSAGE: Final = (
     "queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at,"
-    " ret, envid, smtputf8, body"
+    " ret, envid, smtputf8, body, deliver_by, by_mode"
 )
 
 
@@ -56,9 +56,10 @@ def enqueue(tx: Transaction, op: Enqueue) -> int:
         size = len(op.prefix) + op.content.size
     queue_id = tx.take_numbers("queue")
     tx.execute(
-        f"INSERT INTO queued ({_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO queued ({_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (queue_id, message.trace_id, message.reverse_path, message.account_id, blob_id, prefix, size,
-         message.created_at, message.ret, message.envid, message.smtputf8, message.body),
+         message.created_at, message.ret, message.envid, message.smtputf8, message.body,
+         message.deliver_by, message.by_mode),
     )  # fmt: skip
     for recipient_id, recipient in enumerate(message.recipients, 1):
         _insert_recipient(tx, queue_id, recipient_id, recipient)
@@ -176,7 +177,7 @@ def read_messages(
 
 def _message(row: tuple[Any, ...], recipients: tuple[QueuedRecipient, ...]) -> QueuedMessage:
     (queue_id, trace_id, reverse_path, account_id, blob_id, prefix, size, created_at, ret, envid, smtputf8,
-     body) = row  # fmt: skip
+     body, deliver_by, by_mode) = row  # fmt: skip
     return QueuedMessage(
         queue_id=queue_id,
         trace_id=trace_id,
@@ -189,6 +190,8 @@ def _message(row: tuple[Any, ...], recipients: tuple[QueuedRecipient, ...]) -> Q
         smtputf8=bool(smtputf8),
         body=body,
         recipients=recipients,
+        deliver_by=deliver_by,
+        by_mode=by_mode,
     )
 
 

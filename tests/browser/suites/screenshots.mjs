@@ -160,6 +160,16 @@ const PAGES = {
     await page.locator('#deleted li').first().waitFor()
     await page.locator('#deleted').evaluate((section) => section.scrollIntoView())
   },
+  async 'settings-masked'(page, base) {
+    await page.goto(`${base}/settings/masked`)
+    await page.locator('#masked form').waitFor()
+    const [{ list }] = await jmap(page, ['MaskedEmail/get', {}])
+    const wishes = [{ state: 'enabled', forDomain: 'https://lantern-shop.example', description: '灯笼 Lanterns' }, { state: 'disabled', forDomain: 'https://news.example' }, { state: 'deleted', description: 'The raffle' }]
+    if (!list.length) await jmap(page, ['MaskedEmail/set', { create: Object.fromEntries(wishes.map((wish, number) => [`w${number}`, wish])) }])
+    await page.goto(`${base}/settings/masked`)
+    await page.locator('#masked li').first().waitFor()
+    await page.locator('#masked').evaluate((section) => section.scrollIntoView())
+  },
   async filters(page, base) {
     await fillFilters(page)
     await page.goto(`${base}/settings/filters`)

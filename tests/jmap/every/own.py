@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from posthouse.jmap.admin import COMMANDS
+from tests.jmap.every.case import DEMANDED as USUAL
 from tests.jmap.every.case import SUCCESS, Case
 
 _PASSWORD: Final = {"password": "wonderland"}
@@ -27,6 +28,9 @@ DEMANDED: Final = {
     "DeletedEmail/get": _COMMON,
     "DeletedEmail/restore": _COMMON | {"notFound", "requestTooLarge"},
     "DeletedEmail/destroy": _COMMON | {"requestTooLarge"},
+    "MaskedEmail/get": USUAL["get"],
+    "MaskedEmail/changes": USUAL["changes"],
+    "MaskedEmail/set": USUAL["set"] - {"singleton"},
     "Unsubscription/send": _COMMON | {"notFound", "notOneClick", "notProved", "listRefused"},
     "VCard/import": _COMMON | {"blobNotFound", "tooLarge"},
     "VCard/export": _COMMON | {"requestTooLarge"},
@@ -71,6 +75,25 @@ CASES: Final = [
     Case("DeletedEmail/restore", "requestTooLarge", {"ids": [f"M{n}" for n in range(1001)]}),
     Case("DeletedEmail/destroy", SUCCESS, {"ids": ["M999"]}, {"/destroyed": []}),
     Case("DeletedEmail/destroy", "requestTooLarge", {"ids": [f"M{n}" for n in range(1001)]}),
+    Case("MaskedEmail/get", SUCCESS, {"ids": ["K999"]}, {"/notFound": ["K999"]}),
+    Case("MaskedEmail/get", "invalidArguments", {"properties": ["emailPrefix"]}),
+    Case("MaskedEmail/changes", SUCCESS, {"sinceState": "0"}),
+    Case("MaskedEmail/set", SUCCESS, {"create": {"m": {"forDomain": "https://shop.test", "state": "enabled", "emailPrefix": None}}}, {"/created/m/createdBy": "", "/created/m/lastMessageAt": None}, keep={"mask": "/created/m/id"}),
+    Case("MaskedEmail/set", SUCCESS, {"update": {"<mask>": {"state": "disabled", "emailPrefix": "x"}}}, {"/updated/<mask>": None}),
+    Case("MaskedEmail/set", "invalidProperties", {"update": {"<mask>": {"state": "pending"}}}, {"/properties": ["state"]}),
+    Case("MaskedEmail/set", "invalidProperties", {"update": {"<mask>": {"email": "other@example.test"}}}, {"/properties": ["email"]}),
+    Case("MaskedEmail/set", "invalidProperties", {"create": {"m": {"state": "gone"}}}, {"/properties": ["state"]}),
+    Case("MaskedEmail/set", "invalidProperties", {"create": {"m": {"emailPrefix": "Up"}}}, {"/properties": ["emailPrefix"]}),
+    Case("MaskedEmail/set", "invalidProperties", {"create": {"m": {"emailPrefix": "x" * 65}}}, {"/properties": ["emailPrefix"]}),
+    Case("MaskedEmail/set", "invalidProperties", {"create": {"m": {"emailPrefix": 5}}}, {"/properties": ["emailPrefix"]}),
+    Case("MaskedEmail/set", "invalidPatch", {"update": {"<mask>": {"description/x": "y"}}}),
+    Case("MaskedEmail/set", "notFound", {"update": {"K999": {"description": "x"}}}),
+    Case("MaskedEmail/set", "notFound", {"destroy": ["K999"]}),
+    Case("MaskedEmail/set", "tooLarge", {"create": {"m": {"description": "x" * 5000}}}),
+    Case("MaskedEmail/set", "tooLarge", {"update": {"<mask>": {"description": "x" * 5000}}}),
+    Case("MaskedEmail/set", "overQuota", {"create": {"m": {}}}, limits={"MASKED_ADDRESSES": 1}),
+    Case("MaskedEmail/set", "rateLimit", {"create": {"m": {}}}, limits={"MASKED_HOURLY": 1}),
+    Case("MaskedEmail/set", SUCCESS, {"destroy": ["<mask>"]}, {"/destroyed": ["<mask>"]}),
     Case("Unsubscription/send", "notFound", {"emailId": "M999"}),
     Case("Unsubscription/send", "notOneClick", {"emailId": "<mail>"}),
     Case("VCard/import", SUCCESS, {"blobId": "<vcard>"}, {"/skipped": 0, "/notCreated": []}),
@@ -123,6 +146,7 @@ CASES: Final = [
 ]  # fmt: skip
 
 REASONS: Final = {
+    ("MaskedEmail/set", "forbidden"): "needs another configuration: tests/jmap/test_masked_email.py",
     ("SecondFactor/confirm", SUCCESS): "needs the time: tests/web/test_own_account.py",
     (
         "SecondFactor/newRecoveryCodes",

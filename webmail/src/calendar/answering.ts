@@ -1,6 +1,6 @@
 // Answering an invitation: a REPLY to its organizer by mail (RFC 6047), which can be taken back like any sending.
-import { identityFor } from '../compose/composers.svelte'
 import { sendEmail } from '../compose/sending'
+import { writer } from '../compose/writer'
 import { t } from '../i18n/index.svelte'
 import type { Email, EmailBody } from '../jmap/types'
 import { mail } from '../store/mail.svelte'
@@ -22,9 +22,10 @@ export function canAnswer(invite: Invite): boolean {
 
 export async function answerInvite(invite: Invite, email: Email, body: EmailBody | undefined, standing: Standing): Promise<boolean> {
   const organizer = invite.organizer
+  const writes = await writer(email, [...(email.to ?? []), ...(body?.cc ?? [])])
   const me = invited(invite, mail.identities.map((identity) => identity.email))
-  const identity = mail.identities.find((each) => each.email.toLowerCase() === me?.email.toLowerCase()) ?? mail.identities.find((each) => each.id === identityFor([...(email.to ?? []), ...(body?.cc ?? [])]))
-  if (!organizer || !identity) return false
+  const identity = mail.identities.find((each) => each.email.toLowerCase() === me?.email.toLowerCase()) ?? mail.identities.find((each) => each.id === writes)
+  if (!organizer || !identity || writes === undefined) return false
   const from = { name: identity.name || (me?.name ?? ''), email: identity.email }
   const title = invite.title || t('event.title')
   const subject = t(SUBJECTS[standing], { title })

@@ -12,6 +12,7 @@ import { shown } from '../store/shared.svelte'
 import { composers, identityFor, nextKey, openComposer, type Attached } from './composers.svelte'
 import { answerSubject, escapeHtml, forwarded, quoted, textToHtml } from './quote'
 import { withSheet } from './sheet'
+import { writer } from './writer'
 
 const REFERENCES_MOST = 20
 
@@ -21,7 +22,9 @@ export async function answer(email: Email, how: 'reply' | 'reply-all' | 'forward
   const { html, styleSheet } = withSheet(loaded.html, loaded.styleSheet)
   const body = await brought(loaded.body)
   if (!body) return
-  const identityId = identityFor([...(email.to ?? []), ...(body.cc ?? []), ...(email.from ?? [])])
+  const addressed = [...(email.to ?? []), ...(body.cc ?? []), ...(email.from ?? [])]
+  const identityId = await writer(email, addressed)
+  if (identityId === undefined) return
   if (how === 'forward') {
     openComposer({
       identityId, styleSheet, subject: answerSubject(email.subject, t('compose.forward-prefix')), quote: forwarded(email, body, html),

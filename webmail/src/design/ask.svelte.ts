@@ -4,8 +4,8 @@ export interface Question {
   text?: string
   confirm: string
   danger?: boolean
-  /** With a field: its name, first value and least length; the answer is the text. */
-  field?: { label: string; value: string; type?: string; least?: number }
+  /** With a field: its name, first value and least length, or `optional`: it may be empty; the answer is the text. */
+  field?: { label: string; value: string; type?: string; least?: number; optional?: boolean }
 }
 interface Open extends Question {
   answer: (value: string | undefined) => void

@@ -1,7 +1,7 @@
 // Leaving a list: at once where it offers that (RFC 8058; the server asks it), else by a message to it (RFC 2369), else by its page in
 // a tab that does not say where one comes from.
-import { identityFor } from '../compose/composers.svelte'
 import { sendEmail } from '../compose/sending'
+import { writer } from '../compose/writer'
 import { ask } from '../design/ask.svelte'
 import { notify, trouble } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
@@ -44,7 +44,8 @@ async function atOnce(email: Email): Promise<'done' | 'refused' | 'away'> {
 async function byLetter(email: Email, body: EmailBody, address: string): Promise<boolean> {
   const values = fromMailto(address)
   const to = values.get('to') ?? ''
-  const identity = mail.identities.find((each) => each.id === identityFor([...(email.to ?? []), ...(body.cc ?? [])]))
+  const writes = await writer(email, [...(email.to ?? []), ...(body.cc ?? [])])
+  const identity = mail.identities.find((each) => each.id === writes)
   if (!identity) return false
   const message = {
     from: [{ name: identity.name || null, email: identity.email }],

@@ -1,21 +1,11 @@
--- Mailing lists. Nodes of the schema before do not know them: make the first one when all nodes are new.
+-- Masked addresses. A row stays for ever: what was somebody's address once is never given to anybody else. Nodes of the
+-- schema before refuse mail to them, as to nobody's.
 
-CREATE TABLE mailing_list (
+CREATE TABLE masked_address (
   address    text PRIMARY KEY,
-  domain     text NOT NULL,
-  title      text NOT NULL,
-  posting    text NOT NULL,          -- who may post
-  rewriting  text NOT NULL,          -- when From becomes the list's address
-  owners     text NOT NULL,          -- JSON: addresses
+  account_id bigint NOT NULL,
+  item_id    bigint NOT NULL,         -- its item of the kind MaskedEmail; 0: it was removed for good
+  takes      text NOT NULL,           -- where its mail goes: inbox, trash, nowhere
   created_at bigint NOT NULL
 );
-CREATE INDEX mailing_list_by_domain ON mailing_list (domain, address);
-
-CREATE TABLE list_member (
-  list       text NOT NULL,
-  member     text NOT NULL,
-  added_at   bigint NOT NULL,
-  bounces    bigint NOT NULL,       -- copies that came back
-  bounced_at bigint NOT NULL,
-  PRIMARY KEY (list, member)
-);
+CREATE INDEX masked_by_account ON masked_address (account_id, created_at);

@@ -1,21 +1,10 @@
--- Mailing lists.
+-- Masked addresses. A row stays for ever: what was somebody's address once is never given to anybody else.
 
-CREATE TABLE mailing_list (
+CREATE TABLE masked_address (
   address    TEXT PRIMARY KEY,
-  domain     TEXT NOT NULL,
-  title      TEXT NOT NULL,
-  posting    TEXT NOT NULL,          -- who may post
-  rewriting  TEXT NOT NULL,          -- when From becomes the list's address
-  owners     TEXT NOT NULL,          -- JSON: addresses
+  account_id INTEGER NOT NULL,
+  item_id    INTEGER NOT NULL,        -- its item of the kind MaskedEmail; 0: it was removed for good
+  takes      TEXT NOT NULL,           -- where its mail goes: inbox, trash, nowhere
   created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX mailing_list_by_domain ON mailing_list (domain, address);
-
-CREATE TABLE list_member (
-  list       TEXT NOT NULL,
-  member     TEXT NOT NULL,
-  added_at   INTEGER NOT NULL,
-  bounces    INTEGER NOT NULL,       -- copies that came back
-  bounced_at INTEGER NOT NULL,
-  PRIMARY KEY (list, member)
-) WITHOUT ROWID;
+CREATE INDEX masked_by_account ON masked_address (account_id, created_at);
