@@ -69,10 +69,9 @@ def _refuse_taken(tx: Transaction, address: str) -> None:
         if _is_here(tx, one):
             raise Conflict("That address is in use already.")
     for one in addresses_of(address):
-        if tx.query(
-            "SELECT 1 FROM account WHERE address = ?1 UNION SELECT 1 FROM alias WHERE address = ?1", (one,)
-        ):
-            raise Conflict(f"{one} goes with the list and is in use already.")
+        for table in ("account", "alias", "masked_address"):
+            if tx.query(f"SELECT 1 FROM {table} WHERE address = ?", (one,)):
+                raise Conflict(f"{one} goes with the list and is in use already.")
 
 
 def refuse_list_address(tx: Transaction, address: str) -> None:
