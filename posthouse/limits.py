@@ -404,6 +404,28 @@ REFUSALS_PENDING: Final = 1000
 REFUSALS_DELAY: Final = 0.5
 """Seconds after which refusals are written to the timeline, many in one commit."""
 
+LIST_MEMBERS: Final = 1_000
+"""Members of a mailing list: a post is one commit, with some operations for each of them."""
+
+LIST_OWNERS: Final = 20
+"""Owners of a mailing list."""
+
+LIST_TITLE: Final = 100
+"""Characters of a mailing list's title: it stands in List-Id and behind the names of authors."""
+
+LIST_NAME: Final = 34
+"""Octets of the local part of a mailing list: "-unsubscribe+" and a token of 16 stand behind it, and RFC 5321
+§4.5.3.1.1 lets a local part have 64."""
+
+LIST_DEPTH: Final = 3
+"""Mailing lists in a row, each a member of the one before: a company, its sites, their teams."""
+
+LIST_POSTS: Final = 100
+"""Posts to one mailing list in LIST_POSTS_WINDOW; more come later. Two programs that answer each other end here."""
+
+LIST_POSTS_WINDOW: Final = 3600.0
+"""Seconds in which LIST_POSTS are counted, by each process for itself."""
+
 MAIL_TARGETS: Final = 9_000
 """Final addresses of one message after all aliases: each is a timeline line, and one commit takes 10,000."""
 
