@@ -54,6 +54,7 @@ from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.freezing import Freezing
 from posthouse.operations.mail_transfer import MailTransfer
+from posthouse.operations.mailing_lists import MailingListDesk
 from posthouse.operations.masking import Masking
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
@@ -182,19 +183,7 @@ class House:
         examiner = Examiner(self.resolver, config.msgauth, config.hostname)
         self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
         judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
-        sign, sign_copies = (
-            (self.signer.sign, self.signer.sign_copies) if config.msgauth.sign else (None, None)
-        )
-        self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
-        self.lists.copies.furnish(
-            Means(
-                operations=self.deliverer.operations, sign=sign_copies, resolver=resolver, url=web_url(config)
-            )
-        )
-        self.deliverer.lists = self.lists
-        self.sent_on.rewrites = config.inbound.rewrite_senders
-        self.deliverer.sent_on, self.deliverer.told_of = self.sent_on, self.vacation.delivered
-        let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
+        self.deliverer = self._make_deliverer(config)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             our_names=household.names,
@@ -225,6 +214,22 @@ class House:
         self.renewal.settings = config.tls.acme
         self.pair = Paths(config.data).pair(config)
         self.administration = self._administration(config)
+
+    def _make_deliverer(self, config: Config) -> Deliverer:
+        signs = config.msgauth.sign
+        deliverer = Deliverer(self.store, self.directory, self._notify, self.signer.sign if signs else None)
+        means = Means(
+            operations=deliverer.operations,
+            sign=self.signer.sign_copies if signs else None,
+            resolver=self.resolver,
+            url=web_url(config),
+        )
+        self.lists.copies.furnish(means)
+        self.sent_on.rewrites = config.inbound.rewrite_senders
+        deliverer.lists, deliverer.sent_on = self.lists, self.sent_on
+        deliverer.told_of = self.vacation.delivered
+        let_scripts_act(deliverer, self.sieve_scripts, config.hostname, self.clock)
+        return deliverer
 
     def _administration(self, config: Config) -> Administration:
         domains = Domains(self.store, self.clock)
@@ -276,6 +281,7 @@ class House:
                 **Returning(self.store, self.clock).commands(),
                 **self.retaining.commands(),
                 **Masking(self.store, self.masked_addresses).commands(),
+                **MailingListDesk(self.store, domains, self.clock).commands(),
                 **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
                     *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),

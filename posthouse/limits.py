@@ -420,6 +420,20 @@ LIST_NAME: Final = 34
 LIST_DEPTH: Final = 3
 """Mailing lists in a row, each a member of the one before: a company, its sites, their teams."""
 
+LIST_COPIES: Final = 2_000
+"""Copies of one post, those of lists that are members of lists too: each may be several timeline lines, and one commit
+takes EVENTS_PER_COMMIT."""
+
+LIST_BOUNCE_DAYS: Final = 5
+"""Days on which copies came back from a member, after which it is none any more: a mailbox that is full or gone, not a
+host's bad weekend."""
+
+LIST_BOUNCE_DAY: Final = 24 * 3600
+"""Seconds in which what comes back from one member counts once: one fault returns every copy of a busy day."""
+
+LIST_BOUNCE_MEMORY: Final = 14 * LIST_BOUNCE_DAY
+"""Seconds without anything coming back from a member, after which counting begins anew."""
+
 LIST_POSTS: Final = 100
 """Posts to one mailing list in LIST_POSTS_WINDOW; more come later. Two programs that answer each other end here."""
 
@@ -1668,6 +1682,9 @@ SECURITY_TXT_DAYS: Final = 180
 
 LOGIN_FORM_TIME: Final = 3600.0
 """Seconds that an opened login form may be sent: a page left open over lunch says so when it is used."""
+
+LEAVING_FORM: Final = 1024
+"""Octets of what is posted to leave a mailing list: 26, and the frame of multipart/form-data (RFC 8058 §3.2)."""
 
 LOGIN_FORM: Final = 16 * 1024
 """Octets of a login form: far above name, password and code together; passkeys' answers take some 3 KB."""

@@ -1,7 +1,8 @@
 """The addresses of mailing lists: the list's own, and those that go with it.
 
     team@              posts
-    team-owner@        to its owners, as an alias of them (so does team-request@, RFC 2142 §6)
+    team-owner@        to its owners, as an alias of them (so does team-request@, RFC 2142 §6); has it none, to the
+                       domain's postmaster
     team-bounces+…@    what comes back from a member
     team-unsubscribe+…@  a member leaves
 
@@ -49,8 +50,8 @@ class ListAddresses:
         if found is None:
             return None
         if service in _FOR_OWNERS:
-            kind = DestinationKind.ALIAS
-            return Destination(kind=kind, address=given, domain=domain, tag=tag, targets=found.owners)
+            kind, owners = DestinationKind.ALIAS, found.owners or (f"postmaster@{domain.name}",)
+            return Destination(kind=kind, address=given, domain=domain, tag=tag, targets=owners)
         return Destination(
             kind=DestinationKind.LIST_SERVICE,
             address=given,

@@ -94,6 +94,8 @@ class Deliverer:
                 raise Refused(refused)
             put_off(mail, plan, handling.junk, rulings)
             leave = leave or await self._ask_leave(plan, handling)
+            if leave is not None and leave.held and plan.posts and not MailingLists.refuse_held(plan):
+                return DeliverResult(replies=plan.replies(_ACCEPTED))
             decided = Decided(report, rulings, leave, is_silent(handling, rulings))
             if refused is None and attempt < DELIVERY_RETRIES - 1:  # the last time mail goes before scripts
                 decided = await through_scripts(self.filters, plan, prefix, handling, decided)
@@ -151,7 +153,7 @@ class Deliverer:
     async def _ask_leave(self, plan: Plan, handling: Handling) -> Leave | None:
         if handling.leave is None:
             return None
-        elsewhere = [one.address for one in plan.remote.values()]
+        elsewhere = [*(one.address for one in plan.remote.values()), *(one.address for one in plan.posts)]
         leave = await handling.leave([*elsewhere, *(box.address for box in plan.boxes.values())], elsewhere)
         if leave.reply is not None:
             raise Refused(leave.reply)

@@ -30,7 +30,7 @@ from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.story import line
 from posthouse.limits import MESSAGE_HEADER
 from posthouse.message.headers import Headers
-from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
+from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.msgauth.dmarc import asks_for_more
 from posthouse.resolver import Resolver
 from posthouse.store.interface import Enqueue, Op, Store
@@ -155,30 +155,35 @@ class CopyMaker:
         authors = [one for one in authors if one.local and one.domain]
         domains = tuple(dict.fromkeys(normal_domain(one.domain) for one in authors))
         own = split(mailing_list.address)[1]
+        # Only in whose name it is proved to come: a signature of ours must not vouch for what anybody can write.
+        proved = {one.rpartition("@")[2] for one in post.handling.authors}
+        ours = [name for name in domains if name in proved and await self._may_sign(name, own)]
         names, fields = [*OF_LISTS], b""
-        if authors and await self._rewrites(mailing_list, authors):
+        strangers = [name for name in domains if name not in ours]
+        if authors and await self._rewrites(mailing_list, strangers):
             names.append("from")
             fields = rewritten_from(authors, mailing_list, has_reply_to="reply-to" in headers)
-            domains = ()
+            ours = []
         spans = headers.spans(names)
         content = post.mail.content
         if spans:
             content = await without_spans(content, spans, self._store)
-        ours = [name for name in domains if await self._is_ours(name)]
         return _Text(content, fields, tuple(dict.fromkeys((own, *ours))))
 
-    async def _rewrites(self, mailing_list: MailingList, authors: Sequence[Mailbox]) -> bool:
+    async def _rewrites(self, mailing_list: MailingList, strangers: Sequence[str]) -> bool:
+        """Whether From becomes the list's, the domains of authors being these beside those for which we sign."""
         if mailing_list.rewriting is not Rewriting.STRICT:
             return mailing_list.rewriting is Rewriting.ALWAYS
-        for name in dict.fromkeys(normal_domain(one.domain) for one in authors):
-            # Mail of our own people is signed by their own domain, so nobody finds fault with it.
-            if not await self._is_ours(name) and await asks_for_more(name, self.means.resolver):
+        for name in strangers:
+            if await asks_for_more(name, self.means.resolver):
                 return True
         return False
 
-    async def _is_ours(self, name: str) -> bool:
+    async def _may_sign(self, name: str, own: str) -> bool:
+        """Whether copies are proved to be a domain's: by its signature, or by the reverse-path, which is the list's."""
         domain = await self._directory.domain(name)
-        return domain is not None and domain.kind is DomainKind.LOCAL
+        signed = self.means.sign is not None or name == own
+        return signed and domain is not None and domain.kind is DomainKind.LOCAL
 
     async def _deliver(
         self, post: Post, copy: Copy, content: Content, prefix: bytes, tokens: ListTokens
@@ -186,7 +191,7 @@ class CopyMaker:
         mailing_list, final = copy.chain[-1], copy.final
         local, domain = split(mailing_list.address)
         token = tokens.token(Purpose.BOUNCES, mailing_list.address, copy.member)
-        address = final.account.address if final.account is not None else final.address
+        address = final.address
         mail = Mail(
             trace_id=post.mail.trace_id,
             # RFC 5321 §3.9.2: what comes back goes to whoever looks after the list, not to the author.

@@ -26,7 +26,16 @@ from posthouse.inbound.mail import Mail
 from posthouse.inbound.plan import Plan, Target
 from posthouse.inbound.rulings import Place
 from posthouse.inbound.story import line
-from posthouse.limits import LIST_DEPTH, LIST_POSTS, LIST_POSTS_WINDOW, MESSAGE_HEADER
+from posthouse.limits import (
+    LIST_BOUNCE_DAY,
+    LIST_BOUNCE_DAYS,
+    LIST_BOUNCE_MEMORY,
+    LIST_COPIES,
+    LIST_DEPTH,
+    LIST_POSTS,
+    LIST_POSTS_WINDOW,
+    MESSAGE_HEADER,
+)
 from posthouse.message.automatic import is_answer
 from posthouse.message.headers import Headers
 from posthouse.smtp.replies import Reply
@@ -49,6 +58,7 @@ _ANSWER: Final = Reply(550, "5.7.1", "This list takes no notices and no automati
 _JUNK: Final = Reply(550, "5.7.1", "This list does not take what looks like junk")
 _TOO_MANY: Final = Reply(450, "4.7.0", "Too many posts to this list, try again in an hour")
 _NO_TOKEN: Final = Reply(550, "5.1.1", "Not an address that this list has made, or its member has left")
+_HELD: Final = Reply(550, "5.7.1", "This would wait for an administrator, and lists take nothing that does")
 
 Operations = Callable[[Mail, bytes, Handling], Awaitable[list[Op[Any]]]]
 """`Deliverer.operations`."""
@@ -133,7 +143,7 @@ class MailingLists:
         # RFC 3834 §2: notices and automatic answers are for one, not for a list.
         if not mail.reverse_path or is_answer(headers):
             return _ANSWER
-        if not self._may_post(mailing_list, self._identities(mail, handling)):
+        if not self._may_post(mailing_list, await self._identities(mail, handling)):
             return _OWNERS_ONLY if mailing_list.posting is Posting.OWNERS else _MEMBERS_ONLY
         if self._count(mailing_list.address) >= LIST_POSTS:
             return _TOO_MANY
@@ -149,14 +159,15 @@ class MailingLists:
             allowed |= {one.address for one in mailing_list.members}
         return not allowed.isdisjoint(identities)
 
-    def _identities(self, mail: Mail, handling: Handling) -> set[str]:
-        """The addresses that were proved to be the author's, also without their tags."""
+    async def _identities(self, mail: Mail, handling: Handling) -> set[str]:
+        """The addresses that were proved to be the author's, ours also without their tags."""
         found = set(handling.authors)
         if mail.login is not None:
             found.add(mail.login.account.address)
         for address in tuple(found):
             local, _, domain = address.rpartition("@")
-            found.add(f"{split_tag(local)[0]}@{domain}")
+            if await self._directory.domain(domain) is not None:  # elsewhere "+" may mean anything
+                found.add(f"{split_tag(local)[0]}@{domain}")
         return found
 
     async def _is_junk(self, mailing_list: MailingList, handling: Handling) -> bool:
@@ -179,6 +190,13 @@ class MailingLists:
             self._posts[address] = since, count + add
         return count
 
+    @staticmethod
+    def refuse_held(plan: Plan) -> bool:
+        """What waits for an administrator goes to no list meanwhile. Whether somebody else gets it still."""
+        for target in tuple(plan.posts):
+            plan.refuse(target, _HELD)
+        return plan.is_served
+
     def taken(self, plan: Plan) -> None:
         """A message was committed: its posts count."""
         for address in {target.mailing_list.address for target in plan.posts}:
@@ -187,7 +205,10 @@ class MailingLists:
     # --- what it comes to -----------------------------------------------------------------------------
 
     async def operations(self, mail: Mail, prefix: bytes, plan: Plan, handling: Handling) -> list[Op[Any]]:
-        """What carries out the posts and services of a plan. The commit may meet OverQuota."""
+        """What carries out the posts and services of a plan. The commit may meet OverQuota.
+
+        Raises Permanent when one message would come to too many members.
+        """
         ops: list[Op[Any]] = []
         notes: list[Event] = []
         for target in plan.services:
@@ -208,8 +229,28 @@ class MailingLists:
         if not _tells_of_failure(mail):
             notes.append(line(mail, "returned", member, f"to the list {address}: no failure, dropped"))
             return []
-        notes.append(line(mail, "returned", member, f"to the list {address}: it cannot be reached"))
-        return [NoteListBounce(address=address, member=member, at=int(mail.received_at))]
+        return await self._note_bounce(mail, address, member, notes)
+
+    async def _note_bounce(self, mail: Mail, address: str, member: str, notes: list[Event]) -> list[Op[Any]]:
+        """One a day counts, so that a bad hour of a host ends no membership; a long silence is forgiveness."""
+        known = await self._store.mailing_list(address)  # what the directory has of it is older
+        one = next((each for each in known.members if each.address == member), None) if known else None
+        if one is None:
+            return []
+        at = int(mail.received_at)
+        days = one.bounces if at - one.bounced_at < LIST_BOUNCE_MEMORY else 0
+        if not days or at - one.bounced_at >= LIST_BOUNCE_DAY:
+            days += 1
+        elif one.bounces:
+            at = one.bounced_at
+        if days >= LIST_BOUNCE_DAYS:
+            notes.append(
+                line(mail, "left", member, f"the list {address}: its copies came back on {days} days")
+            )
+            return [RemoveMembers(address=address, members=(member,))]
+        detail = f"to the list {address}: it cannot be reached, day {days} of {LIST_BOUNCE_DAYS}"
+        notes.append(line(mail, "returned", member, detail))
+        return [NoteListBounce(address=address, member=member, at=at, bounces=days)]
 
     async def _walk(self, post: Post, chain: tuple[MailingList, ...]) -> None:
         """Every copy of the last list of a chain, and of those that are its members."""
@@ -235,6 +276,8 @@ class MailingLists:
             if who not in post.reached:
                 post.reached.add(who)
                 post.copies.append(Copy(chain=chain, member=member, final=final))
+                if len(post.copies) > LIST_COPIES:
+                    raise Permanent("The lists of this message have too many members in all")
         else:
             post.note("failed", member, f"a member of {chain[-1].address}, but it leads nowhere")
 
@@ -243,7 +286,7 @@ class MailingLists:
         if below.address in post.lists:
             return
         headers = Headers.scan(post.mail.content.beginning()[:MESSAGE_HEADER])
-        identities = self._identities(post.mail, post.handling) | {one.address for one in chain}
+        identities = await self._identities(post.mail, post.handling) | {one.address for one in chain}
         if len(chain) >= LIST_DEPTH:
             post.note("failed", below.address, f"{LIST_DEPTH} lists in a row have led to it")
         elif has_been_here(headers, below):

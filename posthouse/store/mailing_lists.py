@@ -40,9 +40,9 @@ class ListMember(Frozen, frozen=True, kw_only=True):
     address: str
     added_at: int = 0
     bounces: int = 0
-    """How many copies came back."""
+    """On how many days copies came back."""
     bounced_at: int = 0
-    """When the last one did; 0: never."""
+    """When the first one of the last day did; 0: never."""
 
 
 class MailingList(Frozen, frozen=True, kw_only=True):
@@ -90,11 +90,13 @@ class RemoveMembers(Op[int], frozen=True, kw_only=True):
 
 
 class NoteListBounce(Op[None], frozen=True, kw_only=True):
-    """A copy to a member came back. Nothing when the member has left."""
+    """Copies to a member came back, on so many days. Nothing when the member has left."""
 
     address: str
     member: str
     at: int
+    """The day's first."""
+    bounces: int
 
 
 class MailingListStore(Protocol):

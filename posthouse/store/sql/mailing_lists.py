@@ -129,8 +129,8 @@ def remove_members(tx: Transaction, op: RemoveMembers) -> int:
 def note_bounce(tx: Transaction, op: NoteListBounce) -> None:
     """NoteListBounce. Who has what in memory is not told: it decides nothing."""
     tx.execute(
-        "UPDATE list_member SET bounces = bounces + 1, bounced_at = ? WHERE list = ? AND member = ?",
-        (op.at, op.address, op.member),
+        "UPDATE list_member SET bounces = ?, bounced_at = ? WHERE list = ? AND member = ?",
+        (op.bounces, op.at, op.address, op.member),
     )
 
 

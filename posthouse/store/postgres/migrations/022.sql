@@ -15,7 +15,7 @@ CREATE TABLE list_member (
   list       text NOT NULL,
   member     text NOT NULL,
   added_at   bigint NOT NULL,
-  bounces    bigint NOT NULL,       -- copies that came back
+  bounces    bigint NOT NULL,       -- days on which copies came back
   bounced_at bigint NOT NULL,
   PRIMARY KEY (list, member)
 );

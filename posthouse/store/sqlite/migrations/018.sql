@@ -15,7 +15,7 @@ CREATE TABLE list_member (
   list       TEXT NOT NULL,
   member     TEXT NOT NULL,
   added_at   INTEGER NOT NULL,
-  bounces    INTEGER NOT NULL,       -- copies that came back
+  bounces    INTEGER NOT NULL,       -- days on which copies came back
   bounced_at INTEGER NOT NULL,
   PRIMARY KEY (list, member)
 ) WITHOUT ROWID;
