@@ -155,12 +155,14 @@ class CopyMaker:
         authors = [one for one in authors if one.local and one.domain]
         domains = tuple(dict.fromkeys(normal_domain(one.domain) for one in authors))
         own = split(mailing_list.address)[1]
-        # Only in whose name it is proved to come: a signature of ours must not vouch for what anybody can write.
+        ours = [name for name in domains if await self._is_ours(name)]
         proved = {one.rpartition("@")[2] for one in post.handling.authors}
-        ours = [name for name in domains if name in proved and await self._may_sign(name, own)]
+        # Copies come from us: From must not name people of ours where anybody may have written it.
+        forged = not proved.issuperset(ours)
         names, fields = [*OF_LISTS], b""
-        strangers = [name for name in domains if name not in ours]
-        if authors and await self._rewrites(mailing_list, strangers):
+        # By signature, or by the reverse-path, which is the list's, copies are proved to be of these domains.
+        good = {name for name in ours if self.means.sign is not None or name == own}
+        if authors and (forged or await self._rewrites(mailing_list, [n for n in domains if n not in good])):
             names.append("from")
             fields = rewritten_from(authors, mailing_list, has_reply_to="reply-to" in headers)
             ours = []
@@ -171,7 +173,7 @@ class CopyMaker:
         return _Text(content, fields, tuple(dict.fromkeys((own, *ours))))
 
     async def _rewrites(self, mailing_list: MailingList, strangers: Sequence[str]) -> bool:
-        """Whether From becomes the list's, the domains of authors being these beside those for which we sign."""
+        """Whether From becomes the list's; `strangers`: the domains of authors whose copies are not proved."""
         if mailing_list.rewriting is not Rewriting.STRICT:
             return mailing_list.rewriting is Rewriting.ALWAYS
         for name in strangers:
@@ -179,11 +181,9 @@ class CopyMaker:
                 return True
         return False
 
-    async def _may_sign(self, name: str, own: str) -> bool:
-        """Whether copies are proved to be a domain's: by its signature, or by the reverse-path, which is the list's."""
+    async def _is_ours(self, name: str) -> bool:
         domain = await self._directory.domain(name)
-        signed = self.means.sign is not None or name == own
-        return signed and domain is not None and domain.kind is DomainKind.LOCAL
+        return domain is not None and domain.kind is DomainKind.LOCAL
 
     async def _deliver(
         self, post: Post, copy: Copy, content: Content, prefix: bytes, tokens: ListTokens

@@ -22,7 +22,7 @@ from posthouse.inbound.handling import Handling
 from posthouse.inbound.list_copies import Copy, CopyMaker, Post
 from posthouse.inbound.list_fields import has_been_here
 from posthouse.inbound.list_tokens import ListTokens, Purpose
-from posthouse.inbound.mail import Mail
+from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.plan import Plan, Target
 from posthouse.inbound.rulings import Place
 from posthouse.inbound.story import line
@@ -114,7 +114,12 @@ class MailingLists:
             return None
         member = (await self.tokens()).member(Purpose.UNSUBSCRIBE, found, token)
         if member and really:
-            await self._store.apply(RemoveMembers(address=found.address, members=(member,)))
+            detail = f"the list {found.address}, by its link"
+            now = self._now()
+            left = Event(trace_id=new_trace_id(now), at=now, kind="left", address=member, detail=detail)
+            await self._store.commit(
+                RecordEvents(events=(left,)), RemoveMembers(address=found.address, members=(member,))
+            )
         return found if member else None
 
     # --- may it be posted? ----------------------------------------------------------------------------

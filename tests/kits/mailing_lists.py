@@ -45,8 +45,8 @@ class MailingListKit:
         await store.apply(PutList(mailing_list=TEAM, new=True))
         assert await store.apply(adding("bob@else.test", "ann@example.test", "bob@else.test")) == 2
         assert await store.apply(adding("bob@else.test", "cat@else.test")) == 1
-        await store.apply(NoteListBounce(address=TEAM.address, member="bob@else.test", at=9))
-        await store.apply(NoteListBounce(address=TEAM.address, member="nobody@else.test", at=9))
+        await store.apply(NoteListBounce(address=TEAM.address, member="bob@else.test", at=9, bounces=1))
+        await store.apply(NoteListBounce(address=TEAM.address, member="nobody@else.test", at=9, bounces=1))
         assert await store.apply(RemoveMembers(address=TEAM.address, members=("cat@else.test", "x@y.z"))) == 1
         members = (
             ListMember(address="ann@example.test", added_at=7),
@@ -68,6 +68,15 @@ class MailingListKit:
         with pytest.raises(Conflict):
             await store.apply(adding("b@x.test", "c@x.test", most=2))
         assert await store.apply(adding("b@x.test", most=2)) == 0
+
+    async def test_a_list_comes_with_its_members_or_not_at_all(self, engine: EngineUnderTest) -> None:
+        store = (await furnish(engine)).store
+        with pytest.raises(Conflict):
+            await store.commit(PutList(mailing_list=TEAM, new=True), adding("a@x.test", "b@x.test", most=1))
+        assert await store.mailing_list(TEAM.address) is None
+        await store.commit(PutList(mailing_list=TEAM, new=True), adding("a@x.test"))
+        found = await store.mailing_list(TEAM.address)
+        assert found is not None and len(found.members) == 1
 
     async def test_who_joins_at_once_is_in_both(self, engine: EngineUnderTest) -> None:
         store = (await furnish(engine)).store

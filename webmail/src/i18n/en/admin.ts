@@ -177,6 +177,8 @@ export const admin = {
   'admin.kind.reported': 'reported',
   'admin.kind.rewritten': 'rewritten',
   'admin.kind.returned': 'sent back',
+  'admin.kind.posted': 'posted',
+  'admin.kind.left': 'left the list',
   'admin.backup': 'Backup',
   'admin.why.backup': "a number above the primary's: its mail comes to us while that is away",
   'admin.why.mx': 'others deliver its mail to us',

@@ -177,6 +177,8 @@ export const admin = {
   'admin.kind.reported': '报告',
   'admin.kind.rewritten': '改写发件人',
   'admin.kind.returned': '退回',
+  'admin.kind.posted': '已群发',
+  'admin.kind.left': '退出列表',
   'admin.backup': '备份',
   'admin.why.backup': '数值比主 MX 大：主 MX 不在时，邮件先到本站',
   'admin.why.mx': '其他邮局把它的邮件投递到本站',
