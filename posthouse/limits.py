@@ -424,6 +424,9 @@ LIST_COPIES: Final = 2_000
 """Copies of one post, those of lists that are members of lists too: each may be several timeline lines, and one commit
 takes EVENTS_PER_COMMIT."""
 
+LIST_TURN: Final = 8
+"""Copies made in one turn of the loop: some 3 ms, then others have theirs."""
+
 LIST_BOUNCE_DAYS: Final = 5
 """Days on which copies came back from a member, after which it is none any more: a mailbox that is full or gone, not a
 host's bad weekend."""

@@ -6,6 +6,7 @@ room just now its copy waits in the queue; who can never get it is told of in th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from posthouse.inbound.list_tokens import ListTokens, Purpose
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.policy import normal_domain
 from posthouse.inbound.story import line
-from posthouse.limits import MESSAGE_HEADER
+from posthouse.limits import LIST_TURN, MESSAGE_HEADER
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import flat, parse_mailbox_list
 from posthouse.msgauth.dmarc import asks_for_more
@@ -131,16 +132,19 @@ class CopyMaker:
         text = await self._text(post, chain[-1], headers)
         above = b"".join(delivered_to(one) for one in reversed(chain)) + text.fields
         below = post.prefix + post.handling.end
-        prefixes = [
-            above + list_fields(chain, self._leaving(chain[-1], one.member, tokens)) + below for one in copies
-        ]
+        prefixes = []
+        for number, one in enumerate(copies):
+            fields = list_fields(chain, self._leaving(chain[-1], one.member, tokens))
+            prefixes.append(above + fields + below)
+            await others_turn(number)
         if self.means.sign is not None:
             at = int(post.mail.received_at)
             signatures = await self.means.sign(text.content, text.signers, prefixes, at)
             prefixes = [one + prefix for one, prefix in zip(signatures, prefixes, strict=True)]
         ops: list[Op[Any]] = []
-        for copy, prefix in zip(copies, prefixes, strict=True):
+        for number, (copy, prefix) in enumerate(zip(copies, prefixes, strict=True)):
             ops += await self._deliver(post, copy, text.content, prefix, tokens)
+            await others_turn(number)
         post.note("posted", chain[-1].address, f"copies for {len(copies)}")
         return ops
 
@@ -226,6 +230,12 @@ class CopyMaker:
             return False
         room, quota = await self._directory.room(account), await self._directory.quota(account)
         return room is not None and room < size <= quota
+
+
+async def others_turn(number: int) -> None:
+    """A post of a thousand copies must not make everybody wait."""
+    if number % LIST_TURN == LIST_TURN - 1:
+        await asyncio.sleep(0)
 
 
 def _waiting(mail: Mail, prefix: bytes) -> Enqueue:

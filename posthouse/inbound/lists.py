@@ -19,7 +19,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind
 from posthouse.errors import Permanent
 from posthouse.inbound.handling import Handling
-from posthouse.inbound.list_copies import Copy, CopyMaker, Post
+from posthouse.inbound.list_copies import Copy, CopyMaker, Post, others_turn
 from posthouse.inbound.list_fields import has_been_here
 from posthouse.inbound.list_tokens import ListTokens, Purpose
 from posthouse.inbound.mail import Mail, new_trace_id
@@ -261,7 +261,8 @@ class MailingLists:
         """Every copy of the last list of a chain, and of those that are its members."""
         mailing_list = chain[-1]
         post.lists.append(mailing_list.address)
-        for one in mailing_list.members:
+        for number, one in enumerate(mailing_list.members):
+            await others_turn(number)
             try:
                 finals = await self._directory.expand(one.address)
             except Permanent as fault:

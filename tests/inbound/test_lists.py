@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from posthouse import limits
 from posthouse.inbound import lists as posting
+from posthouse.inbound.list_copies import others_turn
 from posthouse.store.interface import PutAccount, PutAlias
 from posthouse.store.mailing_lists import Posting
 from posthouse.store.model import Alias
@@ -101,6 +103,21 @@ async def test_a_post_has_so_many_copies_at_most(office: ListOffice, monkeypatch
     assert await office.counts() == [0, 0, 0], "all get it or none"
     monkeypatch.setattr(posting, "LIST_COPIES", 3)
     assert (await office.post(ALICE))[:3] == "250"
+
+
+async def test_copies_let_others_have_their_turn() -> None:
+    turns: list[int] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(others())
+    for number in range(5 * limits.LIST_TURN):
+        await others_turn(number)
+    task.cancel()
+    assert len(turns) == 5
 
 
 # --- who may post ---------------------------------------------------------------------------------------
