@@ -195,6 +195,7 @@ async def test_a_list_may_be_a_member_of_another(office: ListOffice) -> None:
     await office.join(TEAM, "site@example.test")
     assert (await office.post(ALICE, to="site@example.test"))[:3] == "250"
     assert await office.counts() == [1, 1, 1], "the circle ends, and nobody gets it twice"
+    assert not [one for one in await office.house.app.store.events() if one.kind == "failed"]
     (copy,) = await office.mailbox(BOB)
     assert b"List-Id: The site <site.example.test>\r\n" in copy, "RFC 2919 §7"
     assert b"List-Post: <mailto:site@example.test>\r\n" in copy and WAY in copy
