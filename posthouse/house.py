@@ -65,7 +65,7 @@ from posthouse.operations.returning import Returning
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.operations.undeleting import Undeleting
-from posthouse.operations.upkeep import Duty
+from posthouse.operations.upkeep import Duty, by_age
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.misplanned import wake_misplanned
 from posthouse.outbound.mx_table import MxTable
@@ -322,9 +322,9 @@ class House:
             Duty(name="dkim keys", run=lambda: self.dkim_keys.round()),  # noqa: PLW0108 - a reload makes it anew
             Duty(name="reports", run=self._send_reports),
             Duty(name="junk", run=self.junk.tidy),
-            Duty(name="deleted mail", run=lambda: self.deleted_mail.tidy(self.config.store.deleted)),
-            Duty(name="old mail", run=self.retaining.round),
-            Duty(name="masked addresses", run=self.masked_addresses.tidy, every=limits.MASKED_LOOK),
+            by_age("deleted mail", lambda: self.deleted_mail.tidy(self.config.store.deleted)),
+            by_age("old mail", self.retaining.round),
+            by_age("masked addresses", self.masked_addresses.tidy, every=limits.MASKED_LOOK),
             Duty(name="snoozed mail", run=self.waker.round, every=limits.SNOOZE_LOOK, first=1),
             Duty(name="clock", run=lambda: wake_misplanned(self.store, self.config.outbound, self.clock())),
         )

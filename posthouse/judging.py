@@ -16,7 +16,7 @@ import msgspec
 from posthouse.config import Junk, MsgAuth
 from posthouse.errors import Permanent, Temporary
 from posthouse.inbound.authenticate import Authenticate
-from posthouse.inbound.checks import Examination, Refused, examine
+from posthouse.inbound.checks import Cause, Examination, Refused, examine
 from posthouse.inbound.mail import Mail, Via, new_trace_id, our_mail
 from posthouse.inbound.received import received_field
 from posthouse.inbound.rulings import Leave, LeaveFor, Place, RuleFor, Ruling
@@ -24,8 +24,8 @@ from posthouse.junk.judge import Judge
 from posthouse.junk.judge import Ruling as Judged
 from posthouse.junk.letter import Letter
 from posthouse.junk.office import JunkOffice
-from posthouse.junk.survey import Survey
-from posthouse.junk.verdict import Decision, Verdict
+from posthouse.junk.survey import SUSPECTED, Survey
+from posthouse.junk.verdict import Decision, Evidence, Verdict
 from posthouse.message.compose import compose, format_mailbox, text_body
 from posthouse.message.date import format_date
 from posthouse.resolver import Resolver
@@ -129,7 +129,7 @@ def letter_of(examination: Examination) -> Letter:
         headers=examination.headers,
         authors=examination.authors,
         authentication=examination.authentication,
-        suspected=tuple(examination.junk),
+        suspected=_suspected(examination),
         filtered=tuple(examination.filtered),
         trace_id=mail.trace_id,
         reverse_path=mail.reverse_path,
@@ -137,6 +137,14 @@ def letter_of(examination: Examination) -> Letter:
         peer=peer,
         helo=helo,
         handed_on=examination.trusted,
+    )
+
+
+def _suspected(examination: Examination) -> tuple[Evidence, ...]:
+    """Each cause once."""
+    first = {one.cause: one.words for one in reversed(examination.junk)}
+    return tuple(
+        Evidence(check=cause, weight=SUSPECTED, evidence=first[cause]) for cause in Cause if cause in first
     )
 
 

@@ -1182,6 +1182,12 @@ SIEVE_STEPS: Final = 10_000
 SIEVE_WORK: Final = 20_000_000
 """Characters that one run looks at when it compares, for each key anew: 100 words in 200 KB of text; 15-50 ms."""
 
+SIEVE_BRIEF_WORK: Final = 1_000_000
+"""Characters that one run looks at on the event loop: 1-5 ms. A script that needs more is begun anew in a thread."""
+
+SIEVE_BRIEF_STEPS: Final = 1_000
+"""Commands and tests that one run executes on the event loop: 1-2 ms. A script with more is begun anew in a thread."""
+
 SIEVE_ACTIONS: Final = 32
 """Actions that one message may lead to (RFC 5228 §2.10.4)."""
 
@@ -1789,6 +1795,15 @@ UPKEEP_FIRST: Final = 60.0
 
 UPKEEP_INTERVAL: Final = 3600.0
 """Seconds between two rounds of upkeep: what is old goes in small portions."""
+
+CLOCK_LEAP: Final = 300.0
+"""Seconds that the clock may be set by at once before it is a leap: what is old is so by days."""
+
+CLOCK_WATCHED: Final = 1800.0
+"""Seconds after the start before anything is removed for its age: a machine may set its clock after it has started."""
+
+CLOCK_STEADY: Final = 6 * 3600.0
+"""Seconds after a leap of the clock in which nothing is removed for its age: time for somebody to see it."""
 
 STATUS_CHECK: Final = 15.0
 """Seconds for one check of `status`: above one DNS question with all its tries."""

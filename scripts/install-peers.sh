@@ -2,7 +2,7 @@
 # Install the real mail programs that tests/interop talks to. Debian packages; nothing is started.
 #   scripts/install-peers.sh          install what is missing (needs root or passwordless sudo)
 #   scripts/install-peers.sh --check  only say what is missing, exit 1 if anything is
-#   scripts/install-peers.sh --filters  also the milters that bench/filters.py compares with
+#   scripts/install-peers.sh --filters  also what else bench/filters.py compares with
 #   scripts/install-peers.sh --fonts    also a font that has Chinese, for screenshots
 # Postfix and Exim exclude each other as packages, and filters would serve at once and for the whole machine: all of
 # them are unpacked into .peers/ instead.
@@ -26,9 +26,9 @@ declare -A modules=([Net::SSLeay]=libnet-ssleay-perl [Net::DNS]=libnet-dns-perl)
 declare -A unpacked=(
   [postfix]=usr/lib/postfix/sbin/master [exim4-daemon-light]=usr/sbin/exim4
   [clamav-daemon]=usr/sbin/clamd [rspamd]=usr/bin/rspamd
+  [opendkim]=usr/sbin/opendkim [opendmarc]=usr/sbin/opendmarc [clamav-milter]=usr/sbin/clamav-milter
 )
 if [ "${1:-}" = --filters ]; then
-  unpacked[opendkim]=usr/sbin/opendkim
   unpacked[postfix-policyd-spf-python]=usr/bin/policyd-spf
 elif [ "${1:-}" = --fonts ]; then
   unpacked[fonts-wqy-microhei]=usr/share/fonts/truetype/wqy/wqy-microhei.ttc
@@ -37,7 +37,9 @@ fi
 declare -A beside=(
   [clamav-daemon]="libclamav12 libmspack0"
   [rspamd]="libhyperscan5 libluajit-5.1-2 libluajit-5.1-common"
-  [opendkim]="libopendkim11 libmilter1.0.1 libopendbx1 librbl1 libvbr2 libmemcached11 libhashkit2"
+  [opendkim]="libopendkim11 libmilter1.0.1 libopendbx1 librbl1 libvbr2 libmemcached11 libhashkit2 libunbound8"
+  [opendmarc]="libopendmarc2 libspf2-2 libmilter1.0.1"
+  [clamav-milter]="libclamav12 libmilter1.0.1"
   [postfix-policyd-spf-python]="python3-spf-engine python3-spf python3-dns python3-authres"
 )
 

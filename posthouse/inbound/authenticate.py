@@ -19,7 +19,7 @@ import msgspec
 
 from posthouse.config import MsgAuth
 from posthouse.counts import SENDER_CHECKS
-from posthouse.inbound.checks import Examination
+from posthouse.inbound.checks import Cause, Examination, Suspicion
 from posthouse.inbound.indirect import came_by_others
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.policy import normal_domain
@@ -121,7 +121,7 @@ class Authenticate:
         words = f"by {said.host}: {found.in_words()}"
         examination.story.append(("checked", examination.mail.reverse_path, words))
         if self._settings.verify == "enforce" and found.disposition is not Disposition.NONE:
-            examination.junk.append(f"its domain asks by DMARC to suspect it: {_why(found)}")
+            examination.junk.append(_asked_for(found))
 
     def _decide(self, examination: Examination, found: Authentication) -> Reply | None:
         if self._settings.verify != "enforce":
@@ -129,7 +129,7 @@ class Authenticate:
         if found.disposition is Disposition.REJECT:
             return self._asked_to_refuse(examination, found)
         if found.disposition is Disposition.QUARANTINE:
-            examination.junk.append(f"its domain asks by DMARC to suspect it: {_why(found)}")
+            examination.junk.append(_asked_for(found))
         elif found.temporary and not found.authentic and self._settings.temporary == "defer":
             return _LATER
         return None
@@ -142,7 +142,7 @@ class Authenticate:
                 if examination.spared is None:
                     return Reply(550, "5.7.1", f"{asking.domain} asks by DMARC to refuse this: {_why(found)}")
                 words = f"{asking.domain} asks by DMARC to refuse it, but {examination.spared.comment}"
-                examination.junk.append(f"{words}: {_why(found)}")
+                examination.junk.append(Suspicion(Cause.POLICY, f"{words}: {_why(found)}"))
         return None
 
     def _ask_ahead(self, mail: Mail, domains: Iterable[str], signing: Signing) -> None:
@@ -298,6 +298,10 @@ def _printable(text: str) -> str:
     """What a header that is no text has in it must reach no log, terminal or database as it is, nor at any length."""
     text = "".join(one if one.isprintable() else "?" for one in text)
     return text if len(text) < DOMAIN else text[: DOMAIN - 1] + "?"
+
+
+def _asked_for(found: Authentication) -> Suspicion:
+    return Suspicion(Cause.POLICY, f"its domain asks by DMARC to suspect it: {_why(found)}")
 
 
 def _why(found: Authentication) -> str:

@@ -8,6 +8,7 @@ stand before `local_forgery` and can thereby let through what a mailing list sen
 
 from __future__ import annotations
 
+import enum
 import re
 from itertools import chain
 from typing import Final, Protocol
@@ -39,6 +40,24 @@ class Refused(PosthouseError):
         self.by = by
 
 
+class Cause(enum.StrEnum):
+    """Whose suspicion it is, as verdicts name it."""
+
+    POLICY = "policy"
+    """The author's domain asks for it by DMARC."""
+    OWN_DOMAIN = "own-domain"
+    """The author is said to be one of our people, and nothing proves it."""
+    QUARANTINE = "quarantine"
+    """A filter of the administrator's keeps it apart."""
+
+
+class Suspicion(msgspec.Struct, frozen=True):
+    """Why a message belongs in the Junk folder, whatever else is found."""
+
+    cause: Cause
+    words: str
+
+
 class Examination(msgspec.Struct, kw_only=True):
     """A message under examination, and what was found so far."""
 
@@ -58,10 +77,12 @@ class Examination(msgspec.Struct, kw_only=True):
     """What SPF, DKIM, ARC and DMARC found; None: they were not asked (`inbound.authenticate`)."""
     fields: list[bytes] = msgspec.field(default_factory=list)
     """Header fields to add, CRLF-ended."""
-    junk: list[str] = msgspec.field(default_factory=list)
+    junk: list[Suspicion] = msgspec.field(default_factory=list)
     """Why it belongs in the Junk folder; empty: it does not."""
     spared: Reason | None = None
     """Why it is not refused though its domain asks for that (`inbound.indirect`)."""
+    changed_hands: set[str] = msgspec.field(default_factory=set)
+    """Recipients, case folded, that are not whom the message is meant for."""
     story: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     """(kind, address, detail) of lines for the timeline, should the message be taken."""
     filtered: list[str] = msgspec.field(default_factory=list)
@@ -130,7 +151,7 @@ async def header_form(examination: Examination) -> Reply | None:
 class RecipientSince:
     """The field Require-Recipient-Valid-Since (RFC 7293 §5.2): a mailbox that it names is not somebody else's by now.
 
-    It refuses the message for all, since it is meant for whoever had that mailbox; such mail has one recipient.
+    It refuses the message when it is for nobody else; else that recipient alone gets none (`changed_hands`).
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -141,10 +162,11 @@ class RecipientSince:
         if not named:
             return None
         recipients = {recipient.address.casefold() for recipient in examination.mail.recipients}
+        changed = examination.changed_hands
         for address, since in filter(None, named):
             if address.casefold() in recipients and await self._policy.has_changed_hands(address, since):
-                return CHANGED
-        return None
+                changed.add(address.casefold())
+        return CHANGED if changed == recipients else None
 
 
 _NOT_NOW: Final = Reply(451, "4.4.3", "From names an address of this domain and cannot be verified now")
@@ -162,7 +184,8 @@ class LocalForgery:
                 found = examination.authentication
                 if examination.trusted:
                     if found is not None and found is not NOTHING_FOUND:
-                        examination.junk.append("From names an address of this domain and is not proved")
+                        words = "From names an address of this domain and is not proved"
+                        examination.junk.append(Suspicion(Cause.OWN_DOMAIN, words))
                     return None  # what is our host's own, or was taken from our people there
                 if found is not None and found.temporary:
                     return _NOT_NOW  # it may well be proved once the DNS answers

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.inbound.checks import Examination, Refused, examine, is_headless
+from posthouse.inbound.checks import Cause, Examination, Refused, Suspicion, examine, is_headless
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.milter_talk import Opinion
 from posthouse.inbound.milter_text import MilterText
@@ -96,9 +96,12 @@ class Passage:
 
     def note(self, name: str, words: str) -> None:
         """What a filter did, for the timeline and the verdict."""
+        self.examination.filtered.append(self._tell(name, words))
+
+    def _tell(self, name: str, words: str) -> str:
         words = f"{name}: {_readable(words)}"
-        self.examination.filtered.append(words)
         self.examination.story.append(("milter", self.mail.reverse_path, words))
+        return words
 
     # --- refusals -------------------------------------------------------------------------------------
 
@@ -130,8 +133,11 @@ class Passage:
         self._discarded = name
 
     def _keep_apart(self, name: str, why: str) -> None:
-        self._quarantine = self._quarantine or _readable(f"{name} {why}")
-        self.note(name, why)
+        if self._quarantine:
+            self.note(name, why)
+        else:  # the verdict has a line of its own for it
+            self._quarantine = _readable(f"{name} {why}")
+            self._tell(name, why)
 
     # --- changes --------------------------------------------------------------------------------------
 
@@ -184,7 +190,7 @@ class Passage:
             self._answer_for_all(failed)
         mail, examination = await self._rewritten(store)
         if self._quarantine:
-            examination.junk.append(f"milter {self._quarantine}")
+            examination.junk.append(Suspicion(Cause.QUARANTINE, self._quarantine))
         return Passed(
             examination=examination,
             mail=mail,

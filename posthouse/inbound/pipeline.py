@@ -37,7 +37,6 @@ from posthouse.inbound.leave_out import spans_to_leave_out, without_spans
 from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.milter_passage import Passed
 from posthouse.inbound.milters import Milters
-from posthouse.inbound.plan import NO_FAILURES
 from posthouse.inbound.policy import Policy
 from posthouse.inbound.proved_authors import proved_authors
 from posthouse.inbound.received import received_field
@@ -46,6 +45,7 @@ from posthouse.inbound.rulings import Judge, LeaveFor, Outgoing, held_back
 from posthouse.inbound.story import line
 from posthouse.inbound.submit import OwnAuthor, missing_fields, null_sender
 from posthouse.smtp.replies import Reply
+from posthouse.smtp.rrvs import CHANGED
 from posthouse.store.interface import RecordEvents, Store
 from posthouse.store.model import Event
 
@@ -152,8 +152,14 @@ class Pipeline:
         leave: LeaveFor | None = None
         if mail.login is not None and self._outgoing is not None:
             leave = self._outgoing(mail)
-        if passed is not None and passed.quarantine:
-            leave = held_back(leave, passed.quarantine)
+        failures = {
+            position: CHANGED
+            for position, recipient in enumerate(mail.recipients)
+            if recipient.address.casefold() in examination.changed_hands
+        }
+        if passed is not None:
+            failures |= passed.failures
+            leave = held_back(leave, passed.quarantine) if passed.quarantine else leave
         return Handling(
             notes=tuple(self._event(mail, *told) for told in examination.story),
             junk=bool(examination.junk),
@@ -162,7 +168,7 @@ class Pipeline:
             rule=self._judge(examination) if judged and self._judge is not None else None,
             authors=proved_authors(examination, ours=not strange),
             leave=leave,
-            failures=passed.failures if passed is not None else NO_FAILURES,
+            failures=failures,
         )
 
     async def _discard(self, passed: Passed) -> tuple[Reply, ...]:

@@ -52,6 +52,10 @@ class Answers:
         self._domain = account.address.rpartition("@")[2]
         self._left = SIEVE_QUESTIONS
 
+    def begin(self) -> None:
+        """The run begins anew, and asks again."""
+        self._left = SIEVE_QUESTIONS
+
     async def to(self, question: Question) -> object:
         """The answer to one question. TooManyQuestions; SieveError of a script that is to be included."""
         self._left -= 1

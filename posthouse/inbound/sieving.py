@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +34,7 @@ from posthouse.limits import SIEVE_INLINE, SIEVE_SECONDS, SIEVE_SLOW, SIEVE_SLOW
 from posthouse.sieve.actions import Keep, Outcome
 from posthouse.sieve.facts import Facts
 from posthouse.sieve.faults import SieveError
+from posthouse.sieve.flow import Unfinished
 from posthouse.sieve.questions import Question
 from posthouse.sieve.run import run
 from posthouse.sieve.tables import Script
@@ -110,18 +111,33 @@ class Sieving:
             return _failed("something went wrong here, which the postmaster's log tells of")
 
     async def _driven(self, script: Script, facts: Facts, answers: Answers, account_id: int) -> Outcome:
-        """Run a script, with an answer to each of its questions; in a thread when it takes long."""
-        running = run(script, facts)
+        """Run a script, with an answer to each of its questions; in a thread when it takes long.
+
+        That it does is seen by what it does, before it has kept everybody waiting: a run has no effects but its
+        outcome, so it begins anew there.
+        """
         large = script.reads_text and len(facts.content) > SIEVE_INLINE
+        if not large and account_id not in self._slow:
+            try:
+                return await self._steps(run(script, facts, briefly=True), answers, account_id)
+            except Unfinished:
+                self._note_slow(account_id)
+                answers.begin()
+        return await self._steps(run(script, facts), answers, account_id, aside=True)
+
+    async def _steps(
+        self,
+        running: Generator[Question, object, Outcome],
+        answers: Answers,
+        account_id: int,
+        *,
+        aside: bool = False,
+    ) -> Outcome:
         answer: object = None
         fault: SieveError | None = None
         while True:
             step = Step(running, answer, fault)
-            asked = (
-                await asyncio.to_thread(step)
-                if large or account_id in self._slow
-                else self._timed(step, account_id)
-            )
+            asked = await asyncio.to_thread(step) if aside else self._timed(step, account_id)
             if isinstance(asked, Outcome):
                 return asked
             answer = fault = None
@@ -134,10 +150,13 @@ class Sieving:
         begun = time.perf_counter()
         asked = step()
         if time.perf_counter() - begun > SIEVE_SLOW:
-            if len(self._slow) >= SIEVE_SLOW_KEPT:
-                self._slow.clear()
-            self._slow.add(account_id)
+            self._note_slow(account_id)
         return asked
+
+    def _note_slow(self, account_id: int) -> None:
+        if len(self._slow) >= SIEVE_SLOW_KEPT:
+            self._slow.clear()
+        self._slow.add(account_id)
 
     async def _done(
         self, passage: Passage, facts: Facts, outcome: Outcome, answers: Answers, mailboxes: Mailboxes

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from posthouse.jmap import deleted_email, learnt_address, own_account, security, unsubscribe, vcards
+from posthouse.jmap import (
+    deleted_email,
+    learnt_address,
+    own_account,
+    retention,
+    security,
+    unsubscribe,
+    vcards,
+)
 from posthouse.jmap.admin import METHODS as ADMIN_METHODS
 from posthouse.jmap.capabilities import OWN
 from posthouse.jmap.email_extras import EmailExtras
@@ -38,6 +46,7 @@ OWN_METHODS: Final[Mapping[str, Method]] = {
     "DeletedEmail/get": Method(OWN, deleted_email.GetArguments, deleted_email.get),
     "DeletedEmail/restore": Method(OWN, deleted_email.RestoreArguments, deleted_email.restore),
     "DeletedEmail/destroy": Method(OWN, deleted_email.DestroyArguments, deleted_email.destroy),
+    "Retention/count": Method(OWN, retention.CountArguments, retention.count),
     "Unsubscription/send": Method(OWN, unsubscribe.UnsubscribeArguments, unsubscribe.send),
     "VCard/import": Method(OWN, vcards.ImportArguments, vcards.import_cards),
     "VCard/export": Method(OWN, vcards.ExportArguments, vcards.export_cards),

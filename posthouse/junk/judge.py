@@ -17,14 +17,16 @@ from posthouse.junk.facts import Sender, facts_about
 from posthouse.junk.greylist import Greylist
 from posthouse.junk.history import STRANGER, History
 from posthouse.junk.models import Models
-from posthouse.junk.survey import Survey, Surveyor
-from posthouse.junk.verdict import FAULT, Decision, Evidence, Fact, Thresholds, Verdict, decide
+from posthouse.junk.survey import CLAMAV, Survey, Surveyor
+from posthouse.junk.verdict import FAULT, Decision, Evidence, Fact, Forced, Thresholds, Verdict, decide
 from posthouse.msgauth.results import Result
 from posthouse.store.interface import Op
 from posthouse.store.model import Account
 
 log: Final = logging.getLogger(__name__)
 
+GREYLIST: Final = "greylist"
+"""The check that asks to come again."""
 _BY_WORDS: Final = ((0.995, 5.5), (0.97, 4.0), (0.9, 2.5), (0.75, 1.0))
 """From which score of the statistical filter on how much it weighs; the first is junk by itself."""
 
@@ -76,8 +78,11 @@ class Judge:
             log.warning("junk checks left out id=%s: %s", survey.letter.trace_id, fault)
             checks.append(Evidence(check=FAULT, evidence=f"not all could be asked: {fault.public}"))
         handed_on = survey.letter.handed_on
-        forced = (Decision.JUNK if handed_on else Decision.REJECT) if survey.virus else None
-        verdict = decide(tuple(checks), tuple(facts), self._limits(survey), forced=forced)
+        virus = Forced(Decision.JUNK if handed_on else Decision.REJECT, CLAMAV) if survey.virus else None
+        verdict = decide(tuple(checks), tuple(facts), self._limits(survey), forced=virus)
+        if survey.letter.suspected and verdict.decision is Decision.ACCEPT:
+            suspicion = Forced(Decision.JUNK, survey.letter.suspected[0].check)
+            verdict = decide(verdict.checks, verdict.facts, self._limits(survey), forced=suspicion)
         if self._greylist is not None and not survey.virus and not handed_on:
             verdict, ops = await self._grey(self._greylist, survey, account, sender, verdict)
         if verdict.decision is Decision.ACCEPT and sender is not None:
@@ -155,8 +160,8 @@ class Judge:
         except PosthouseError as fault:
             log.warning("greylist left out id=%s: %s", letter.trace_id, fault)
             return verdict, []
-        checks = (*verdict.checks, Evidence(check="greylist", evidence=asked.words))
-        forced = None if asked.passes else Decision.DEFER
+        checks = (*verdict.checks, Evidence(check=GREYLIST, evidence=asked.words))
+        forced = None if asked.passes else Forced(Decision.DEFER, GREYLIST)
         return decide(checks, verdict.facts, self._thresholds, forced=forced), list(asked.ops)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from posthouse.junk.verdict import Evidence
 from posthouse.message.headers import Headers
 from posthouse.message.mailboxes import Mailbox, flat, parse_mailbox_list
 from posthouse.msgauth.results import Authentication
@@ -18,8 +19,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     authors: tuple[Mailbox, ...]
     authentication: Authentication | None = None
     """None: nobody asked who sent it."""
-    suspected: tuple[str, ...] = ()
-    """Why others say that it is junk (a domain's DMARC policy)."""
+    suspected: tuple[Evidence, ...] = ()
+    """Who else says that it is junk: its domain by DMARC, an administrator's own filter. It is, whatever it weighs."""
     filtered: tuple[str, ...] = ()
     """What an administrator's own filters did with it."""
     trace_id: str = ""

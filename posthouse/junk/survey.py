@@ -24,6 +24,12 @@ from posthouse.msgauth.results import Disposition, Result
 from posthouse.smtp.grammar import HELO_ODD
 from posthouse.store.model import Content
 
+POLICY: Final = "policy"
+"""The check that says that a domain asks to suspect it."""
+CLAMAV: Final = "clamav"
+"""The check that found a virus or none."""
+SUSPECTED: Final = 5.0
+"""What the suspicion of somebody else weighs."""
 _LISTED: Final = {ListKind.ADDRESS: 4.0, ListKind.DOMAIN: 3.5, ListKind.HASH: 4.0}
 _RUNNABLE: Final = frozenset(
     {
@@ -160,11 +166,11 @@ class Surveyor:
         except Permanent as fault:
             if not survey.letter.handed_on:
                 raise
-            survey.checks.append(Evidence(check="clamav", weight=50.0, evidence=fault.public))
+            survey.checks.append(Evidence(check=CLAMAV, weight=50.0, evidence=fault.public))
             return
         survey.virus = scanned.virus
         words = f"found {scanned.virus}" if scanned.virus else "found nothing"
-        survey.checks.append(Evidence(check="clamav", weight=50.0 if scanned.virus else 0.0, evidence=words))
+        survey.checks.append(Evidence(check=CLAMAV, weight=50.0 if scanned.virus else 0.0, evidence=words))
 
 
 _RSPAMD: Final = {
@@ -179,7 +185,7 @@ _RSPAMD: Final = {
 def _origin(letter: Letter) -> list[Evidence]:
     """What SPF, DKIM, DMARC and the peer's name say."""
     found = letter.authentication
-    checks = [Evidence(check="policy", weight=5.0, evidence=why) for why in letter.suspected[:1]]
+    checks = list(letter.suspected)
     checks += [Evidence(check="milter", evidence=words) for words in letter.filtered]
     if HELO_ODD in letter.helo:
         # Printers and laptops do so with their own server; a host that sends to others has a name (RFC 5321 §4.1.1.1).
@@ -189,7 +195,7 @@ def _origin(letter: Letter) -> list[Evidence]:
         return checks
     # RFC 9989 §5.4: p=none must change nothing, or who only wants reports would be worse off than without a record.
     dmarc = next((one for one in found.dmarc if one.disposition is not Disposition.NONE), None)
-    if dmarc is not None and not letter.suspected:
+    if dmarc is not None and not any(one.check == POLICY for one in letter.suspected):
         checks.append(Evidence(check="dmarc", weight=1.5, evidence=f"{dmarc.domain} was not proved"))
     if found.spf.result is Result.FAIL:
         words = f"{found.spf.domain} does not send from there"

@@ -110,6 +110,14 @@ def author_was_proved(record: bytes | None) -> bool:
     )
 
 
+class Forced(msgspec.Struct, frozen=True):
+    """A decision that the sum did not make."""
+
+    decision: Decision
+    by: str
+    """The check that made it."""
+
+
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     """From which sums on something is done."""
 
@@ -122,12 +130,13 @@ def decide(
     facts: tuple[Fact, ...],
     thresholds: Thresholds,
     *,
-    forced: Decision | None = None,
+    forced: Forced | None = None,
 ) -> Verdict:
-    """Add up. `forced`: a check that decides by itself (a virus, a greylist)."""
+    """Add up. `forced`: by a check that decides by itself (a virus, a greylist, somebody else's suspicion)."""
     score = round(sum(one.weight for one in checks), 2)
-    decision = forced
-    if decision is None:
+    if forced is not None:
+        decision = forced.decision
+    else:
         decision = Decision.JUNK if score >= thresholds.junk_at else Decision.ACCEPT
         if thresholds.refuse_at and score >= thresholds.refuse_at:
             decision = Decision.REJECT
@@ -138,16 +147,20 @@ def decide(
         refuse_at=thresholds.refuse_at,
         checks=checks,
         facts=facts,
-        would_change=tuple(_changes(checks, score, decision, thresholds, forced=forced is not None)),
+        would_change=tuple(_changes(checks, score, decision, thresholds, forced)),
     )
 
 
 def _changes(
-    checks: tuple[Evidence, ...], score: float, decision: Decision, thresholds: Thresholds, *, forced: bool
+    checks: tuple[Evidence, ...],
+    score: float,
+    decision: Decision,
+    thresholds: Thresholds,
+    forced: Forced | None,
 ) -> list[str]:
     """What would have led to another decision, in words."""
-    if forced:
-        return [f"without {one.check}" for one in checks if one.evidence][-1:]
+    if forced is not None:
+        return [f"without {forced.by}"]
     if decision is Decision.ACCEPT:
         said = [f"{thresholds.junk_at - score:.1f} more would have made it junk"]
         said += [

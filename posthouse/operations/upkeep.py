@@ -1,6 +1,7 @@
 """What is done from time to time while serving: the timeline forgets what is old, keys are cared for, reports are made.
 
-Each duty runs by itself. A round that fails is logged and tried again at the next; it never stops the house.
+Each duty runs by itself. A round that fails is logged and tried again at the next; it never stops the house. What
+removes things for their age waits while the clock cannot be trusted (`steady_clock.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
+from posthouse.operations.steady_clock import SteadyClock
 from posthouse.store.credentials import PruneCredentials
 from posthouse.store.interface import PruneUploads, Store
 from posthouse.store.operations import PruneEvents
@@ -32,6 +34,13 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between rounds."""
     first: float = limits.UPKEEP_FIRST
     """Seconds before the first one."""
+    by_age: bool = False
+    """It removes for good what is old by the clock."""
+
+
+def by_age(name: str, run: Callable[[], Awaitable[object]], every: float = limits.UPKEEP_INTERVAL) -> Duty:
+    """A duty that removes for good what is old by the clock."""
+    return Duty(name=name, run=run, every=every, by_age=True)
 
 
 class Upkeep:
@@ -43,11 +52,13 @@ class Upkeep:
         timeline_kept: Callable[[], float],
         now: Callable[[], float] = time.time,
         duties: Sequence[Duty] = (),
+        steady: SteadyClock | None = None,
     ) -> None:
         self._store = store
         self._timeline_kept = timeline_kept
         self._now = now
-        self._duties = (Duty(name="timeline", run=self.round, first=0), *duties)
+        self._steady = steady if steady is not None else SteadyClock(now)
+        self._duties = (Duty(name="timeline", run=self.round, first=0, by_age=True), *duties)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -67,7 +78,8 @@ class Upkeep:
         await asyncio.sleep(duty.first)
         while True:
             try:
-                await duty.run()
+                if self._steady.is_steady() or not duty.by_age:
+                    await duty.run()
             except PosthouseError as fault:
                 log.warning("upkeep of %s put off: %s", duty.name, fault.public)
             except Exception:

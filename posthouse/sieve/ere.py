@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from posthouse.limits import SIEVE_REGEX_STATES
+from posthouse.sieve.ere_size import states_of
 from posthouse.sieve.ere_syntax import (
     Alternatives,
     Anchor,
@@ -55,6 +56,12 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         return (1 << (self.last + 1)) - (1 << self.first)
 
 
+def refuse_large(expression: Expression) -> None:
+    """EreError when its automaton would be too large."""
+    if states_of(expression.root) > SIEVE_REGEX_STATES:
+        raise EreError("the regular expression is too large; what it repeats counts as often as it is")
+
+
 class Program:
     """An expression made ready. EreError: it is too large."""
 
@@ -71,13 +78,12 @@ class Program:
         self.anchored: tuple[dict[int, int], dict[int, int]] = ({}, {})
         """Where the text begins, and where it ends, these are not parted either."""
         self._accepting: dict[str, int] = {}
+        refuse_large(expression)
         self.root = self._built(expression.root)
 
     # --- how it is made -----------------------------------------------------------------------------------------
 
     def _state(self) -> int:
-        if len(self.onward) >= SIEVE_REGEX_STATES:
-            raise EreError("the regular expression is too large; what it repeats counts as often as it is")
         self.onward.append(0)
         self.backward.append(0)
         return len(self.onward) - 1

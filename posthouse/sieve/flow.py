@@ -9,3 +9,7 @@ class Stop(Exception):
 
 class Return(Exception):
     """It has said `return` (RFC 6609 §3.3): the script that is running is over."""
+
+
+class Unfinished(Exception):
+    """A run that was to be brief takes longer: nothing came of it, and it may be begun anew."""

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from types import GeneratorType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import msgspec
 
-from posthouse.limits import SIEVE_ACTIONS, SIEVE_REDIRECTS, SIEVE_STEPS, SIEVE_WORK
+from posthouse.limits import (
+    SIEVE_ACTIONS,
+    SIEVE_BRIEF_STEPS,
+    SIEVE_BRIEF_WORK,
+    SIEVE_REDIRECTS,
+    SIEVE_STEPS,
+    SIEVE_WORK,
+)
 from posthouse.message.headers import Headers, decode_value
 from posthouse.sieve.actions import Action, FileInto, Keep, Outcome, Redirect
 from posthouse.sieve.facts import Facts
 from posthouse.sieve.faults import Fault
-from posthouse.sieve.flow import Return
+from posthouse.sieve.flow import Return, Unfinished
 from posthouse.sieve.questions import Question
 from posthouse.sieve.strings import expand
 from posthouse.sieve.tables import Call, Match, Script, Step, Value
@@ -48,7 +55,8 @@ class Frame:
 class Machine:
     """The state of one run."""
 
-    def __init__(self, script: Script, facts: Facts, language: Language) -> None:
+    def __init__(self, script: Script, facts: Facts, language: Language, *, briefly: bool = False) -> None:
+        """`briefly`: what takes longer than that ends with `Unfinished`."""
         extensions = language.extensions
         self.language = language
         self.facts = facts
@@ -68,8 +76,9 @@ class Machine:
         self.namespaces = {name: found for e in extensions for name, found in e.namespaces.items()}
         self._envelope_parts = {name: get for e in extensions for name, get in e.envelope_parts.items()}
         self._guards = [e.guard for e in extensions if e.guard is not None]
-        self._steps = SIEVE_STEPS
-        self._work = SIEVE_WORK
+        self._briefly = briefly
+        self._steps = SIEVE_BRIEF_STEPS if briefly else SIEVE_STEPS
+        self._work = SIEVE_BRIEF_WORK if briefly else SIEVE_WORK
         self._states: dict[type, object] = {}
         self._texts: dict[bytes, str] = {}
         self.line = 0
@@ -222,13 +231,16 @@ class Machine:
         self.line = call.line
         self._steps -= 1
         if self._steps < 0:
-            raise Fault(call.line, f"the script takes more than {SIEVE_STEPS:,} steps")
+            self._spent(f"the script takes more than {SIEVE_STEPS:,} steps")
 
     def charge(self, amount: int) -> None:
         """Count work, in characters looked at."""
         self._work -= amount
         if self._work < 0:
-            raise Fault(self.line, f"the script compares more than {SIEVE_WORK:,} characters")
+            self._spent(f"the script compares more than {SIEVE_WORK:,} characters")
+
+    def _spent(self, told: str) -> NoReturn:
+        raise Unfinished if self._briefly else Fault(self.line, told)
 
     def spend(self, match: Match) -> None:
         """Count what comparing costs: each value for each key, and each of them once more."""

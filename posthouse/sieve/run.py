@@ -19,9 +19,13 @@ from posthouse.sieve.questions import Question
 from posthouse.sieve.tables import Script
 
 
-def run(script: Script, facts: Facts) -> Generator[Question, object, Outcome]:
-    """What the script wants done with the message."""
-    machine = Machine(script, facts, LANGUAGE)
+def run(script: Script, facts: Facts, *, briefly: bool = False) -> Generator[Question, object, Outcome]:
+    """What the script wants done with the message.
+
+    `briefly`: only if that takes a few milliseconds; else `Unfinished`, and who drives it begins anew where it may
+    take longer.
+    """
+    machine = Machine(script, facts, LANGUAGE, briefly=briefly)
     try:
         try:
             yield from machine.block(script.commands)

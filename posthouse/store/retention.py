@@ -86,3 +86,7 @@ class RetainedMail(Protocol):
     async def aging(self, now: int, defaults: Defaults, after: tuple[int, int] = (0, 0)) -> Sequence[Aging]:
         """Such mailboxes of all accounts, by account and mailbox above `after`; at most RETENTION_LOOKED_AT."""
         ...
+
+    async def old_messages(self, account_id: int, mailbox_id: int, before: int) -> int:
+        """How many messages that came into a mailbox before a time would leave it: those that are not flagged."""
+        ...

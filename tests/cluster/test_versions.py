@@ -15,6 +15,7 @@ from posthouse.store.model import FLAGGED
 from posthouse.store.postgres import migrate
 from posthouse.store.postgres.connection import Connection, Server
 from posthouse.store.postgres.engine import FLAGS_LOGGED_SINCE
+from posthouse.store.retention import SetRetention
 from posthouse.store.settler import Settler
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
@@ -140,6 +141,7 @@ async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the
     await asyncio.to_thread(upgrade, address, old)
     sql(BEFORE)
     engine = PostgresEngine(address, tmp_path)
+    engine.settings |= {"keep_deleted": True}
     await engine.open()
     try:
         desk = await furnish(engine)
@@ -148,6 +150,13 @@ async def test_flags_are_not_logged_while_a_node_is_alive_that_does_not_read_the
         await desk.flag(inbox, "1:9", "\\Seen")
         assert waiting() == {FLAGS_LOGGED_SINCE}  # that one alone: what is behind it is used already
         await enqueue(desk.store, "cliff@one.test", due=1.0)
+        made = await desk.store.apply(CreateMailbox(account_id=desk.id, name="News"))
+        await desk.store.apply(SetRetention(account_id=desk.id, mailbox_id=made.mailbox_id, days=30))
+        assert (await desk.box("News")).kept_days == 30
+        await desk.store.apply(
+            Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=Ranges([(9, 9)]), force=True)
+        )
+        assert len(await desk.store.deleted(desk.id, 9)) == 1
         assert sql("SELECT count(*) FROM flag_log") == "0"
         sql("DELETE FROM node WHERE node = 'old-1'")
         await until(lambda: not waiting())

@@ -18,6 +18,7 @@ from posthouse.sieve.actions import Action, FileInto, Keep, Outcome, Redirect
 from posthouse.sieve.facts import Facts
 from posthouse.sieve.questions import MailboxExists, MailboxIdExists, Metadata, Seen, SpecialUseExists
 from posthouse.sieve.tables import Script
+from posthouse.sieve.validate import compile_script
 from posthouse.smtp.replies import Reply
 from posthouse.store.metadata import SetMetadata
 from tests.inbound.small_house import HELLO, SmallHouse
@@ -54,7 +55,7 @@ class Scripted:
         """What the script does before it ends."""
         yield from ()
 
-    def run(self, script: Script, facts: Facts) -> Iterator[Any]:
+    def run(self, script: Script, facts: Facts, *, briefly: bool = False) -> Iterator[Any]:
         self.seen.append(facts)
         self.threads.append(threading.get_ident())
         yield from self.body(facts)
@@ -282,7 +283,7 @@ async def test_scripts_in_turn_end(house: SmallHouse, monkeypatch: pytest.Monkey
     following = dict(zip(chain, [*chain[1:], "alice"], strict=True))
     monkeypatch.setattr("posthouse.inbound.sieve_redirect.SIEVE_DEPTH", 3)
 
-    def run(script: Script, facts: Facts) -> Iterator[Any]:
+    def run(script: Script, facts: Facts, **_: bool) -> Iterator[Any]:
         yield from ()
         return Outcome(
             actions=(Redirect(address=f"{following[facts.address.partition('@')[0]]}@example.test"),)
@@ -338,3 +339,37 @@ async def test_the_headers_are_those_that_are_stored(
     assert office.seen[1].headers.first("x-posthouse-verdict") == b"accept"
     assert office.seen[1].environment["phase"] == "during"
     assert office.seen[1].recipient == "alice@example.test"
+
+
+async def test_what_takes_long_is_begun_anew_in_a_thread_before_it_did(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile expression over a long field keeps nobody else waiting, not even the first time."""
+    ran = []
+    real = sieving.run
+
+    def seen(*given: Any, **how: Any) -> Any:
+        ran.append(how)
+        return real(*given, **how)
+
+    monkeypatch.setattr(sieving, "run", seen)
+    scripts: SieveScripts[Script] = SieveScripts(house.store, compile_script)
+    sieving.let_scripts_act(house.deliverer, scripts, "mx.example.test", time.time)
+    filters = house.deliverer.filters
+    assert isinstance(filters, sieving.Sieving)
+    alice = house.accounts["alice"].account_id
+    script = (
+        b'require ["regex", "fileinto", "mailbox"]; if mailboxexists "Nowhere" { discard; }'
+        b' if not header :regex "subject" "(x+x+)+y" { fileinto :create "Slow"; }'
+    )
+    await scripts.put(alice, "main", script)
+    await scripts.activate(alice, "main")
+    monkeypatch.setattr(sieving, "SIEVE_SLOW", 60.0)
+    await house.deliverer.deliver(house.mail("alice", raw=HELLO), b"Received: here\r\n", Handling())
+    assert (ran, filters._slow) == ([{"briefly": True}], set())
+    ran.clear()
+    hostile = b"Subject: " + b"x" * 60_000 + b"\r\n\r\nHello.\r\n"
+    for _ in range(2):
+        await house.deliverer.deliver(house.mail("alice", raw=hostile), b"Received: here\r\n", Handling())
+    assert (ran, filters._slow) == ([{"briefly": True}, {}, {}], {alice})
+    assert len(await house.inbox("alice", "Slow")) == 3

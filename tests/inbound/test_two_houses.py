@@ -179,6 +179,8 @@ async def test_what_the_primary_refuses_to_strangers_it_takes_from_its_backup(pa
     assert reply.startswith("250"), reply
     await pair.handed_on()
     assert await pair.where() == {"INBOX": 0, "Junk": 1}
+    [said] = (await pair.arrived("Junk")).all("x-posthouse-verdict")
+    assert b"own-domain=+5.0" in said and b"policy" not in said
     assert not await pair.backup.app.store.queue(), "and there is no bounce"
 
 

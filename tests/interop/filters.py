@@ -114,10 +114,14 @@ class Clamd(Daemon):
 class RspamdDaemon(Daemon):
     """rspamd with its own rules, as Debian gives them."""
 
+    def files(self) -> dict[str, str]:
+        """What it is configured with, by the names of its files."""
+        return RSPAMD
+
     def prepare(self) -> list[str]:
         own = self.folder / "own" / "override.d"
         own.mkdir(parents=True, exist_ok=True)
-        for name, text in RSPAMD.items():
+        for name, text in self.files().items():
             (own / f"{name}.inc").write_text(text.format(folder=self.folder, port=self.port))
         (self.folder / "tld").write_text("com\nnet\norg\ntest\n")
         shared, rules = self.peers / "usr/share/rspamd", self.peers / "etc/rspamd"

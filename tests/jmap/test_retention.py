@@ -80,6 +80,35 @@ async def test_others_see_but_do_not_set_it(alice: Client, bob: Client) -> None:
     assert answer["notUpdated"][news]["type"] == "forbidden"
 
 
+async def test_how_many_would_leave_at_once_is_told_before(
+    house: TestHouse, alice: Client, bob: Client
+) -> None:
+    news, inbox = await make(alice, "News"), await alice.mailbox("inbox")
+    for box_name, flags in (("News", ()), ("News", ()), ("News", ("\\Flagged",)), ("INBOX", ())):
+        await alice.add(letter("Old"), mailbox=box_name, flags=flags)
+    house.app.house.clock.advance(5 * DAY)
+    await alice.add(letter("Young"), mailbox="News")
+
+    async def count(name: str, days: int) -> int:
+        return int((await alice.call("Retention/count", mailboxId=name, days=days))["emails"])
+
+    assert [await count(news, days) for days in (0, 4, 5, 6)] == [0, 2, 2, 0]
+    assert await count(inbox, 1) == 0  # keeps everything
+    assert (await box(alice, news))["totalEmails"] == 4
+    for wrong, days, fault in (
+        ("F4711", 1, "notFound"),
+        (news, limits.RETENTION_DAYS + 1, "invalidArguments"),
+        (news, -1, "invalidArguments"),
+    ):
+        arguments = {"accountId": alice.account_id, "mailboxId": wrong, "days": days}
+        answer = await alice.request([["Retention/count", arguments, "0"]], USING)
+        assert answer["methodResponses"][0][1]["type"] == fault
+    await alice.call("Mailbox/set", update={news: {"shareWith": {f"W{bob.number}": {"mayReadItems": True}}}})
+    arguments = {"accountId": alice.account_id, "mailboxId": news, "days": 1}
+    answer = await bob.request([["Retention/count", arguments, "0"]], USING)
+    assert answer["methodResponses"][0][1]["type"] == "accountNotSupportedByMethod"
+
+
 async def test_the_session_tells_what_holds_by_default(house: TestHouse, alice: Client) -> None:
     session = (await alice.http.get("/jmap/session")).json()
     own = session["accounts"][alice.account_id]["accountCapabilities"][OWN]

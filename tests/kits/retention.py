@@ -255,6 +255,19 @@ class RetentionKit:
         monkeypatch.undo()
         assert await store.aging(clock.now, Defaults()) == found((desk, news, False), (desk, old, False))
 
+    async def test_how_many_would_leave(self, engine: EngineUnderTest, clock: Clock) -> None:
+        desk = await furnish(engine)
+        news, old = await made(desk), await made(desk, "Old")
+        await desk.add(old, "a")
+        await desk.add(news, *"abc")
+        await desk.flag(news, "2", "\\Flagged")
+        clock.to(1)
+        await desk.add(news, "d")
+        for days, count in ((-1, 0), (0, 2), (1, 3)):
+            before = int(NOW + days * DAY)
+            assert await desk.store.old_messages(desk.id, news.mailbox_id, before) == count
+        assert await desk.store.old_messages(desk.id, 4711, clock.now) == 0
+
     async def test_what_was_said_goes_with_mailbox_and_account(
         self, engine: EngineUnderTest, clock: Clock
     ) -> None:

@@ -6,7 +6,11 @@ import time
 
 import pytest
 
+from posthouse.limits import SIEVE_LOOPS
 from posthouse.sieve.actions import FileInto
+from posthouse.sieve.questions import Included
+from posthouse.sieve.tables import Script
+from posthouse.sieve.validate import compile_script
 from tests.sieve.running import actions, holds, outcome, refusal
 
 LETTER = b"""\
@@ -172,3 +176,17 @@ def test_what_is_hostile_ends_soon(message: bytes) -> None:
     assert time.perf_counter() - begun < 2.0
     for fault in (ended.fault, again.fault):
         assert fault == "" or "compares more than" in fault or "takes more than" in fault
+
+
+def test_loops_in_one_another_are_counted_over_included_scripts() -> None:
+    """RFC 5703 §3: scripts that loop, each in the loop of the one before."""
+
+    def script(question: object) -> Script:
+        assert isinstance(question, Included)
+        after = int(question.name) + 1
+        loop = f'require ["foreverypart", "include"]; foreverypart {{ include "{after}"; }}'
+        return compile_script(loop.encode() if after <= SIEVE_LOOPS + 1 else b"")
+
+    nested = b"Content-Type: message/rfc822\r\n\r\n" * (SIEVE_LOOPS + 3) + b"\r\nend"
+    ended = outcome('require "include"; include "0";', nested, script)
+    assert ended.fault == f'line 1 of "{SIEVE_LOOPS}": "foreverypart" can be nested {SIEVE_LOOPS} deep'

@@ -13,6 +13,7 @@ from posthouse.limits import SIEVE_REGEX_STATES
 from posthouse.sieve.actions import FileInto
 from posthouse.sieve.ere import Matcher, Program
 from posthouse.sieve.ere_groups import groups
+from posthouse.sieve.ere_size import states_of
 from posthouse.sieve.ere_syntax import EreError, quoted, read_expression
 from tests.sieve.running import actions, holds, outcome, refusal
 
@@ -192,6 +193,20 @@ EXPRESSIONS = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+@settings(deadline=None, max_examples=200)
+@given(EXPRESSIONS)
+def test_how_large_it_is_is_known_before(expression: str) -> None:
+    read = read_expression(expression)
+    assert states_of(read.root) == len(Program(read, fold=False).onward)
+
+
+def test_a_script_full_of_large_expressions_is_soon_checked() -> None:
+    keys = ", ".join(['"(((a{9}){9}){9})"'] * 3_000)
+    begun = time.process_time()
+    assert refusal(f'require "regex"; if header :regex "subject" [{keys}] {{}}') == ""
+    assert time.process_time() - begun < 1.0  # a tenth of that; making the automata takes five seconds
 
 
 @settings(deadline=None, max_examples=400)

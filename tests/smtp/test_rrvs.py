@@ -91,3 +91,37 @@ async def test_it_is_queued_for_the_address_that_was_named(house: SmallHouse) ->
         "x@faraway.test": f"{AFTER};R",
         "friend@elsewhere.test": "",
     }
+
+
+@pytest.mark.parametrize("order", [("alice", "young"), ("young", "alice")])
+async def test_the_field_is_about_one_recipient_the_others_get_it(
+    young: SmallHouse, order: tuple[str, str]
+) -> None:
+    client = await ready(
+        await young.listen(),
+        "EHLO me",
+        "MAIL FROM:<eve@elsewhere.test>",
+        *(f"RCPT TO:<{name}@example.test>" for name in order),
+        "DATA",
+    )
+    text = f"From: eve@elsewhere.test\r\n{FIELD.format('young@example.test', OLD)}\r\nx\r\n.\r\n"
+    assert (await client.send(text.encode())).startswith("250")
+    assert [len(await young.inbox(name)) for name in ("alice", "young")] == [1, 0]
+    ((mail, (notice,)),) = young.notices
+    assert mail.reverse_path == "eve@elsewhere.test"
+    assert (notice.address, notice.reply.enhanced) == ("young@example.test", "5.7.17")
+
+
+async def test_in_lmtp_each_recipient_hears_of_itself(young: SmallHouse) -> None:
+    client = await ready(
+        await young.listen(Role.LMTP),
+        "LHLO me",
+        "MAIL FROM:<eve@elsewhere.test>",
+        "RCPT TO:<young@example.test>",
+        "RCPT TO:<alice@example.test>",
+        "DATA",
+    )
+    text = f"From: eve@elsewhere.test\r\n{FIELD.format('young@example.test', OLD)}\r\nx\r\n.\r\n"
+    assert (await client.send(text.encode())).startswith("550 5.7.17")
+    assert (await client.send(b"")).startswith("250")
+    assert [len(await young.inbox(name)) for name in ("alice", "young")] == [1, 0]

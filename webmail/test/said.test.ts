@@ -41,3 +41,13 @@ test('what happens to a message has a word', () => {
   expect(kinds).toEqual(expect.arrayContaining(['signed', 'received', 'filtered', 'milter', 'posted', 'left']))
   expect(kinds.filter((kind) => !(`admin.kind.${kind}` in en))).toEqual([])
 })
+test('each check of a verdict has words of its own', () => {
+  const files = import.meta.glob<string>(['../../posthouse/junk/{survey,judge,facts,verdict}.py', '../../posthouse/inbound/checks.py'], { eager: true, query: '?raw', import: 'default' })
+  const source = Object.values(files).join('\n')
+  const constants = new Map([...source.matchAll(/^ *([A-Z_]+)(?:: Final)? = "([\w-]+)"$/gm)].map(([, name, value]) => [name, value]))
+  const named = [...source.matchAll(/Evidence\(\s*check=(?:"([\w-]+)"|([A-Z]+))|_heavy\(\s*"([\w-]+)"/g)].map((found) => found[1] ?? found[3] ?? constants.get(found[2]))
+  const causes = [...(/class Cause\b[\s\S]*?\n\n\n/.exec(source)?.[0] ?? '').matchAll(/ = "([\w-]+)"/g)].map(([, cause]) => cause)
+  const checks = new Set([...named, ...causes])
+  expect([...checks]).toEqual(expect.arrayContaining(['policy', 'own-domain', 'quarantine', 'clamav', 'greylist', 'milter', 'look-alike', 'words']))
+  expect([...checks].filter((check) => !(`trust.check.${check}` in en))).toEqual([])
+})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from posthouse.limits import SIEVE_MATCH_VARIABLES
-from posthouse.sieve.ere import Matcher, Program
+from posthouse.sieve.ere import Matcher, Program, refuse_large
 from posthouse.sieve.ere_groups import groups
 from posthouse.sieve.ere_syntax import EreError, quoted, read_expression
 from posthouse.sieve.extensions.variables import modifier
@@ -64,7 +64,7 @@ def _matcher(key: str, fold: bool, line: int, machine: Machine) -> Matcher:
 
 def _check(key: str) -> str:
     try:
-        Program(read_expression(key), fold=False)
+        refuse_large(read_expression(key))
     except EreError as error:
         return _told(key, error)
     return ""

@@ -97,6 +97,10 @@ class Records(Generic[Rdr]):
         """Mailboxes of all accounts that mail leaves by itself."""
         return await self._of_rows(retention.aging, now, defaults, after)
 
+    async def old_messages(self, account_id: int, mailbox_id: int, before: int) -> int:
+        """How many messages that came into a mailbox before a time would leave it."""
+        return await self._of_rows(retention.old_messages, account_id, mailbox_id, before)
+
     # --- trust ---------------------------------------------------------------------------------------------
 
     async def dkim_keys(self, domain: str = "") -> tuple[DkimKey, ...]:

@@ -59,9 +59,9 @@ _SERVER_LIMITS: Final = (
     f"; SET LOCAL lock_timeout = {int(limits.DATABASE_TIMEOUT * 700)}"
 )
 DELETED_SINCE: Final = 17
-"""The schema from which on deleted mail can be brought back."""
+"""The schema step from which on deleted mail can be brought back."""
 RETENTION_SINCE: Final = 21
-"""The schema from which on mail leaves mailboxes by itself."""
+"""The schema step from which on mail leaves mailboxes by itself."""
 UNAVAILABLE: Final = "The mail store is not available at the moment."
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
 
@@ -88,8 +88,8 @@ class Server:
         """Whether one statement may write to several tables; engines that distribute tables cannot always do it."""
         self.logs_flags = False
         """Whether large flag changes may be logged: all nodes alive read the log, and no older one can start."""
-        self.schema = 0
-        """The schema that the database had when it was last looked at."""
+        self.steps: frozenset[int] = frozenset()
+        """The steps of the schema that the database had when it was last looked at: one may wait (`migrate.WAITS`)."""
         self.refuse_until = 0.0
         self._lock = threading.Lock()
 
@@ -152,12 +152,12 @@ class Connection:
     @property
     def remembers_deleted(self) -> bool:
         """Whether the schema has a place for mail that can be brought back."""
-        return self._server.schema >= DELETED_SINCE
+        return DELETED_SINCE in self._server.steps
 
     @property
     def has_retention(self) -> bool:
         """Whether the schema has a place for what owners say of their mailboxes (`store.retention`)."""
-        return self._server.schema >= RETENTION_SINCE
+        return RETENTION_SINCE in self._server.steps
 
     def rows(
         self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = (), /

@@ -122,7 +122,7 @@ class Engine:
     def _prepare(self) -> None:
         db = Connection(self.server)
         try:
-            self.server.schema = migrate(db)
+            self.server.steps = migrate(db)
             db.fetch(
                 "INSERT INTO commit_mark VALUES ($1, 0, $3), ($2, 0, $3)",
                 self.name,
@@ -292,15 +292,15 @@ class Engine:
         log.warning("taking over from %s", ", ".join(nodes))
         self._begin(self.background(lambda tx: queue.release_of(tx, nodes)))
 
-    def _agreed(self, present: int, lowest: int) -> None:
+    def _agreed(self, steps: frozenset[int], lowest: int) -> None:
         """What the nodes know, and the database's schema: a step may have waited, flags may be logged or not."""
-        may_log = present >= FLAGS_LOGGED_SINCE and lowest >= WAITS[FLAGS_LOGGED_SINCE]
+        may_log = FLAGS_LOGGED_SINCE in steps and lowest >= WAITS[FLAGS_LOGGED_SINCE]
         if self.server.logs_flags and not may_log:
             log.warning("a node is alive that does not read logged flag changes: they are settled")
             self._settler.wake()
         self.server.logs_flags = may_log
-        self.server.schema = present
-        if any(step > present and lowest >= needed for step, needed in WAITS.items()):
+        self.server.steps = steps
+        if any(step not in steps and lowest >= needed for step, needed in WAITS.items()):
             self._begin(asyncio.to_thread(self._migrate))
 
     def _migrate(self) -> None:

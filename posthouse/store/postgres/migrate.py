@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from importlib import resources
-from itertools import count
 from typing import Final
 
 from posthouse import limits
@@ -41,8 +40,8 @@ def steps() -> dict[int, str]:
     }
 
 
-def migrate(db: Connection, known: dict[int, str] | None = None) -> int:
-    """Apply what is missing and need not wait; the last step then before which none waits.
+def migrate(db: Connection, known: dict[int, str] | None = None) -> frozenset[int]:
+    """Apply what is missing and need not wait; the steps that the database has then.
 
     StoreUnavailable for a database that is too new, or goes away. A step that looks through a large table takes its
     time, and so do the nodes that wait for whoever takes it.
@@ -57,7 +56,7 @@ def migrate(db: Connection, known: dict[int, str] | None = None) -> int:
         db.patience = None
 
 
-def _bring_on(db: Connection, known: dict[int, str]) -> int:
+def _bring_on(db: Connection, known: dict[int, str]) -> frozenset[int]:
     newest = max(known)
     db.begin()
     try:
@@ -81,4 +80,4 @@ def _bring_on(db: Connection, known: dict[int, str]) -> int:
         db.rollback()
         raise
     db.commit()
-    return next(number for number in count() if number + 1 not in applied)
+    return frozenset(applied)

@@ -38,11 +38,9 @@ _FORGET: Final = (
     " (SELECT 1 FROM node WHERE node.node = rtrim(m.node, '+'))"
 )
 _AGREED: Final = """
-SELECT (SELECT min(version) FROM schema_version step
-        WHERE NOT EXISTS (SELECT 1 FROM schema_version WHERE version = step.version + 1)),
-       coalesce(min(schema), 0) FROM node
+SELECT (SELECT array_agg(version) FROM schema_version), coalesce(min(schema), 0) FROM node
 """
-"""The last step before which none waits (`migrate.WAITS`), and the lowest schema that a node knows."""
+"""The steps that the database has, and the lowest schema that a node knows."""
 _ORPHANED: Final = (
     "SELECT DISTINCT holder FROM queued_recipient WHERE holder <> ''"
     " AND NOT EXISTS (SELECT 1 FROM node WHERE node = holder)"
@@ -74,8 +72,8 @@ class Node:
         """Since when we have given signs of life without a break."""
         self.died: Callable[[list[str]], None] = _nobody
         """Told who has gone without giving its leases back."""
-        self.agreed: Callable[[int, int], None] = _nothing
-        """Told the schema of the database, and the lowest that a node knows."""
+        self.agreed: Callable[[frozenset[int], int], None] = _nothing
+        """Told the steps of the database's schema, and the lowest that a node knows."""
 
     async def beat(self, connection: asyncpg.Connection[Any]) -> None:
         """Give a sign of life when it is time, and bury the dead."""
@@ -90,10 +88,10 @@ class Node:
         if not patient:
             await connection.execute(_DEAD, limits.NODE_SILENCE)
         await connection.execute(_FORGET, int(time.time() - MARK_KEPT))
-        present, lowest = await connection.fetchrow(_AGREED)
-        if present >= HOSTS_SINCE:
+        steps, lowest = await connection.fetchrow(_AGREED)
+        if HOSTS_SINCE in steps:
             await self._look_at_hosts(connection)
-        self.agreed(present, lowest)
+        self.agreed(frozenset(steps), lowest)
         if patient:
             return
         dead = [row[0] for row in await connection.fetch(_ORPHANED) if row[0] != self._row[0]]
@@ -129,5 +127,5 @@ def _nobody(_: list[str]) -> None:
     pass
 
 
-def _nothing(_present: int, _lowest: int) -> None:
+def _nothing(_steps: frozenset[int], _lowest: int) -> None:
     pass

@@ -108,3 +108,12 @@ def aging(db: Database, now: int, defaults: Defaults, after: tuple[int, int]) ->
         Aging(account_id=account_id, mailbox_id=mailbox_id, has_old=old is not None)
         for account_id, mailbox_id, old in rows
     ]
+
+
+def old_messages(db: Database, account_id: int, mailbox_id: int, before: int) -> int:
+    """As `Store.old_messages`. What is logged about flags counts a moment later."""
+    ((count,),) = db.rows(
+        f"SELECT COUNT(*) FROM placement WHERE {_KEY} AND saved_at <= ? AND flags & ? = 0",
+        (account_id, mailbox_id, before, FLAGGED),
+    )
+    return int(count)

@@ -502,4 +502,42 @@ export const checks = {
     assert.equal(await world.ask('until_count', ALICE, 'Archive', 'Under the thumb', 1), 1)
     await done(page)
   },
+  async a_row_stays_under_the_hand(world) {
+    const page = await enter(world)
+    const meant = row(page, 'Letter 062')
+    await meant.hover()
+    const taken = await meant.locator('.open').elementHandle()
+    await taken.focus()
+    const { x, y, width, height } = await meant.boundingBox()
+    const under = () => page.evaluate(([x, y]) => document.elementFromPoint(x, y).closest('.row').textContent, [x + width / 2, y + height / 2])
+    const stays = async () => {
+      assert.match(await under(), /Letter 062/)
+      assert.match(await taken.evaluate((link) => link.ariaLabel), /Letter 062/)
+      assert.ok(await taken.evaluate((link) => link === document.activeElement))
+    }
+    await stays()
+    await world.ask('deliver', 'From above')
+    await page.locator('.arrived', { hasText: /^1/ }).waitFor({ timeout: PATIENCE })
+    await stays()
+    // A conversation from above it goes to the top: one more above, one less.
+    await world.ask('append', 'INBOX', '', `From: writer68@road.test\nTo: ${ALICE}\nSubject: Re: Letter 068\nMessage-ID: <answer68@road.test>\nIn-Reply-To: <letter68@road.test>\nReferences: <letter68@road.test>\n\nAnswered.\n`)
+    await page.locator('.arrived', { hasText: /^2/ }).waitFor({ timeout: PATIENCE })
+    await stays()
+    await page.mouse.click(x + width / 2, y + height / 2)
+    await page.locator('.conversation h1', { hasText: 'Letter 062' }).waitFor()
+    await done(page)
+  },
+  async the_keys_stay_in_the_list_when_their_row_goes(world) {
+    const page = await enter(world)
+    await page.locator('.row .open').nth(2).focus()
+    await page.keyboard.press('j')
+    const focused = () => page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.tagName)
+    const before = await focused()
+    await page.keyboard.press('Enter')
+    await page.locator('.conversation h1').waitFor()
+    await page.keyboard.press('e')
+    await toast(page, 'archived').waitFor()
+    await page.waitForFunction((before) => document.activeElement.matches('.row .open') && document.activeElement.ariaLabel !== before, before)
+    await done(page)
+  },
 }

@@ -75,6 +75,22 @@ const PAGES = {
     await page.getByRole('menuitem', { name: /^(Share…|共享…)$/ }).click()
     await page.locator('dialog select').waitFor()
   },
+  async keep(page, base) {
+    await keepFor(page, 'Projects', 0)
+    await openKeeping(page, base, 'Projects')
+    await page.locator('dialog input[type=radio]').nth(2).check()
+    await page.locator('dialog .what p:nth-child(2):not(:empty)').waitFor()
+  },
+  async 'keep-own'(page, base) {
+    await keepFor(page, 'Projects', 45)
+    await openKeeping(page, base, 'Projects')
+    await page.locator('dialog .what p:nth-child(2):not(:empty)').waitFor()
+  },
+  async 'keep-note'(page, base) {
+    await keepFor(page, 'Trash', 30)
+    await page.goto(`${base}/mail/trash`)
+    await page.locator('.pane-list p button').waitFor()
+  },
   async shared(page, base) {
     await sharedByDora(page, base)
     await page.goto(`${base}/mail/inbox`)
@@ -304,6 +320,20 @@ if false # allof (address :all :is "From" "wang.xiaoming@huadong.test")
 /** Folders stand beside the list, or behind a button. */
 async function openFolders(page) {
   if (page.viewportSize().width < 1180) await page.locator('.burger button, nav button').filter({ visible: true }).first().click()
+}
+
+/** Say for how long a folder keeps its mail. */
+async function keepFor(page, name, retentionDays) {
+  const [{ list }] = await jmap(page, ['Mailbox/get', { ids: null, properties: ['name'] }])
+  await jmap(page, ['Mailbox/set', { update: { [list.find((each) => each.name === name).id]: { retentionDays } } }])
+}
+async function openKeeping(page, base, name) {
+  await page.goto(`${base}/mail/inbox`)
+  await openFolders(page)
+  await page.getByRole('link', { name: new RegExp(`^${name}`) }).first().hover()
+  await page.getByRole('button', { name: new RegExp(name) }).locator('visible=true').last().click()
+  await page.getByRole('menuitem', { name: /^(Keep mail for…|邮件保留时间…)$/ }).click()
+  await page.locator('dialog .what p').first().waitFor()
 }
 
 /** Give somebody rights to a folder, by the same JMAP as the page. */

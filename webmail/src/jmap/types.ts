@@ -36,6 +36,8 @@ export interface Mailbox {
   isSubscribed: boolean
   /** Whom the owner has given rights (RFC 9670 §4); only the owner sees it. */
   shareWith?: Record<Id, Rights> | null
+  /** Days after which mail leaves it by itself (docs/jmap-extensions.md); 0: never, null: as the house does. */
+  retentionDays?: number | null
 }
 /** What somebody may do with a folder (RFC 8621 §2), such as `mayReadItems`. */
 export type Rights = Record<string, boolean>

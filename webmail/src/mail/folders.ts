@@ -1,4 +1,5 @@
 // Making, renaming, emptying and deleting folders.
+import CalendarClock from '@lucide/svelte/icons/calendar-clock'
 import FolderPlus from '@lucide/svelte/icons/folder-plus'
 import MailOpen from '@lucide/svelte/icons/mail-open'
 import Pencil from '@lucide/svelte/icons/pencil'
@@ -10,6 +11,8 @@ import { notify, trouble } from '../design/toasts.svelte'
 import { t } from '../i18n/index.svelte'
 import { PRINCIPALS, Unreachable } from '../jmap/client'
 import type { Email, Id, Mailbox, QueryResponse } from '../jmap/types'
+import { canLimit } from '../keep/days'
+import { askHowLong } from '../keep/keeping.svelte'
 import { go, route } from '../router.svelte'
 import { mail, type MailStore } from '../store/mail.svelte'
 import { at } from '../store/patch'
@@ -29,6 +32,7 @@ export function folderMenu(mailbox: Mailbox, store: MailStore = mail): Item[] {
   if (!mailbox.role && rights['mayCreateChild'] !== false) items.push({ label: t('folder.new-in', { name }), icon: FolderPlus, run: () => void createFolder(mailbox, store) })
   if (!mailbox.role && rights['mayRename'] !== false) items.push({ label: t('act.rename'), icon: Pencil, run: () => void renameFolder(mailbox, store) })
   if (store.isOwn && mail.client.has(PRINCIPALS) && !PRIVATE.includes(mailbox.role ?? '')) items.push({ label: t('share.menu'), icon: UserPlus, run: () => share(mailbox) })
+  if (store.isOwn && canLimit(mailbox)) items.push({ label: t('keep.menu'), icon: CalendarClock, run: () => askHowLong(mailbox) })
   if (mailbox.role === 'trash' || mailbox.role === 'junk') items.push({ label: t('folder.empty', { name }), icon: Trash, danger: true, run: () => void emptyFolder(mailbox) })
   if (!mailbox.role && rights['mayDelete'] !== false) items.push({ label: t('act.delete'), icon: Trash, danger: true, apart: true, run: () => void deleteFolder(mailbox, store) })
   return items

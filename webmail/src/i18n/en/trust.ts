@@ -43,6 +43,8 @@ export const trust = {
   'trust.change.without-all': 'Without these together it would not be junk: {checks}.',
   'trust.change.next': 'Moving it out of junk, or writing to the sender, speaks for the next one.',
   'trust.check.policy': 'its domain asks to suspect it',
+  'trust.check.own-domain': 'it claims to be from here, unproved',
+  'trust.check.quarantine': 'a filter of the house keeps it apart',
   'trust.check.dmarc': 'its domain was not proved',
   'trust.check.spf': 'its domain does not send from there',
   'trust.check.unproved': 'nobody vouches for the author',

@@ -43,6 +43,8 @@ export const trust = {
   'trust.change.without-all': '若没有以下各项，就不会归为垃圾邮件：{checks}。',
   'trust.change.next': '把它移出垃圾邮件，或写信给对方，下一封就会得到信任。',
   'trust.check.policy': '其域名要求存疑处理',
+  'trust.check.own-domain': '自称来自本站，未能证实',
+  'trust.check.quarantine': '被本站过滤器隔离',
   'trust.check.dmarc': '域名未能证实',
   'trust.check.spf': '域名不从该处发信',
   'trust.check.unproved': '无人为作者担保',
