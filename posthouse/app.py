@@ -138,6 +138,7 @@ class App:
                 lambda: self.config.store.timeline if jobs else 0.0,
                 self.house.clock,
                 (*self.house.duties(jobs=jobs), *self._counting(), *self._renewing()),
+                clock_is_off=self.house.storage.clock_is_off,
             )
             self._upkeep.start()
             if self._worker is None:

@@ -1183,7 +1183,7 @@ SIEVE_WORK: Final = 20_000_000
 """Characters that one run looks at when it compares, for each key anew: 100 words in 200 KB of text; 15-50 ms."""
 
 SIEVE_BRIEF_WORK: Final = 1_000_000
-"""Characters that one run looks at on the event loop: 1-5 ms. A script that needs more is begun anew in a thread."""
+"""Characters that one run looks at on the event loop: 1-15 ms. A script that needs more is begun anew in a thread."""
 
 SIEVE_BRIEF_STEPS: Final = 1_000
 """Commands and tests that one run executes on the event loop: 1-2 ms. A script with more is begun anew in a thread."""
@@ -2337,7 +2337,7 @@ MILTER_PACKET: Final = 128 * KB
 """Octets of one packet of a filter: pieces of a body have at most 65,535, a header field seldom some KB."""
 
 MILTER_CHUNK: Final = 65_535
-"""Octets of a body that a filter is shown at once: libmilter takes no more."""
+"""Octets of a body, or of a header field, that a filter is shown at once: libmilter takes no more."""
 
 MILTER_CHANGES: Final = 1_000
 """Changes that one filter may make to a message, the pieces of a new body not counted."""

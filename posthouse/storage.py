@@ -69,6 +69,8 @@ class Storage(msgspec.Struct, kw_only=True):
     """Why the object store cannot be used; empty: it can be; None: there is none."""
     may_do: Callable[[str], Awaitable[bool]] = _always
     """Whether a duty of the house is this node's to do."""
+    clock_is_off: Callable[[], bool] = lambda: False
+    """Whether our clock is far from that of the store that we share with others."""
     hosts: Callable[[], tuple[HostFacts, ...]] = tuple
     """The hosts that serve this store, as far as they have told; empty: this one alone."""
     keeper: Keeper | None = None
@@ -173,6 +175,7 @@ async def _open_cluster(
         healthy=store.healthy,
         probe_objects=store.probe_objects,
         may_do=store.maildrop_locks().take_duty,
+        clock_is_off=store.clock_is_off,
         hosts=store.hosts,
         configure=partial(_configure, store),
         leave=leave,

@@ -35,15 +35,26 @@ def list_(session: Session, destination: str, address: str, limit: int) -> None:
             "state": recipient["state"],
             "tries": recipient["attempts"],
             "next": recipient["next_attempt_at"],
+            "deliver_by": _deliver_by(row),
             "last_reply": recipient["last_reply"],
         }
         for row in rows
         for recipient in row["recipients"]
     ]
     columns = dict.fromkeys(
-        ("id", "since", "size", "from", "to", "state", "tries", "next", "last_reply"), plain
+        ("id", "since", "size", "from", "to", "state", "tries", "next", "deliver_by", "last_reply"), plain
     )
+    if not any(row["by_mode"] for row in rows):  # few senders set a time
+        del columns["deliver_by"]
     session.table(flat, columns | {"since": moment, "size": octets, "next": moment})
+
+
+def _deliver_by(row: dict[str, Any]) -> str:
+    """The time that the sender has set, and what happens then (RFC 2852 §4); empty: none."""
+    if not row["by_mode"]:
+        return ""
+    then = "returned" if row["by_mode"].startswith("R") else "sender told"
+    return f"{moment(row['deliver_by'])} ({then})"
 
 
 @queue.command("show")
@@ -58,6 +69,8 @@ def show(session: Session, id: int) -> None:
 def _detail(row: dict[str, Any]) -> None:
     say(f"{row['id']}  {row['trace_id']}  from <{row['sender']}>  {octets(row['size'])}")
     click.echo(f"queued {moment(row['created_at'])}")
+    if by := _deliver_by(row):
+        click.echo(f"deliver by {by}")
     for recipient in row["recipients"]:
         say(f"  {recipient['address']}: {recipient['state']}, {recipient['attempts']} attempts")
         if recipient["last_at"]:

@@ -129,14 +129,15 @@ def is_headless(content: Content, headers: Headers) -> bool:
     return head[:1] in (b" ", b"\t") or not (len(headers) or head.startswith((b"\r\n", b"\n")))
 
 
-_ONCE: Final = ("from", "sender")
+ONCE: Final = ("from", "sender")
+"""Fields that a message has once at most."""
 _LONE_CR: Final = re.compile(rb"\r(?!\n)")
 
 
 async def header_form(examination: Examination) -> Reply | None:
     """RFC 5322 §3.6: at most one From and one Sender; no NUL and no lone CR, which readers cut lines at."""
     headers = examination.headers
-    for name in _ONCE:
+    for name in ONCE:
         if len(headers.all(name)) > 1:
             # Readers differ in which one they show: a classic disguise.
             return Reply(550, "5.6.0", f"The message has more than one {name.capitalize()} field")

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-from posthouse.inbound.checks import Cause, Examination, Refused, Suspicion, examine, is_headless
+from posthouse.inbound.checks import ONCE, Cause, Examination, Refused, Suspicion, examine, is_headless
 from posthouse.inbound.mail import Mail, MailRecipient, Via
 from posthouse.inbound.milter_talk import Opinion
 from posthouse.inbound.milter_text import MilterText
-from posthouse.limits import MESSAGE_HEADER, MILTER_WORDS, SMTP_RECIPIENTS
+from posthouse.inbound.vouched import NOTHING_FOUND
+from posthouse.limits import HEADER_FIELDS, MESSAGE_HEADER, MILTER_WORDS, SMTP_RECIPIENTS
 from posthouse.message.address import AddressError, parse_address
 from posthouse.message.headers import Headers
 from posthouse.milter.answers import (
@@ -148,8 +149,9 @@ class Passage:
         if len(self._recipients) + _added(opinion.changes) > SMTP_RECIPIENTS + self.came_to:
             raise ValueError("adds more recipients than a message may have")
         done = [_WORDS[type(each)](each) for each in opinion.changes if type(each) in _WORDS]
+        self._change_header(opinion)
         for each in opinion.changes:
-            self._do(each, name, opinion)
+            self._do(each, name)
         if opinion.body is not None:
             self.text.replace_body(opinion.body)
             self._changed, self._wide = True, self._wide or not opinion.body_is_ascii
@@ -164,11 +166,23 @@ class Passage:
         """Recipients of the mail as it came."""
         return len(self.mail.recipients)
 
-    def _do(self, change: Change, name: str, opinion: Opinion) -> None:
-        if isinstance(change, AddHeader | InsertHeader | ChangeHeader):
-            self.text.section.change(change, leading_space=opinion.leading_space)
-            self._changed = True
-        elif isinstance(change, AddRecipient):
+    def _change_header(self, opinion: Opinion) -> None:
+        changes = [one for one in opinion.changes if isinstance(one, AddHeader | InsertHeader | ChangeHeader)]
+        if not changes:
+            return
+        section = self.text.section.copy()
+        for each in changes:
+            section.change(each, leading_space=opinion.leading_space)
+        for name in ONCE:
+            if section.count(name.encode()) > 1:
+                raise ValueError(f"leaves more than one {name.capitalize()} field")  # RFC 5322 §3.6
+        if len(section.encode()) >= MESSAGE_HEADER or section.fields_in_all >= HEADER_FIELDS:
+            raise ValueError("makes the header larger than one may be")
+        self.text.section = section
+        self._changed = True
+
+    def _do(self, change: Change, name: str) -> None:
+        if isinstance(change, AddRecipient):
             if not any(_same(one, change.address) for one in self._recipients if one.failure is None):
                 # The sender did not name it, and hears nothing of it (RFC 3461 §4.1: NEVER).
                 self._recipients.append(_Recipient(MailRecipient(change.address, "NEVER"), None))
@@ -227,6 +241,9 @@ class Passage:
         content = await self.text.content(store)
         mail = msgspec.structs.replace(self.mail, content=content, **envelope)
         fresh = examine(mail, trusted=found.trusted)
+        if fresh.claimed != found.claimed and found.authentication is not None:
+            # What was found out is of the author as it came; nobody was asked about this one.
+            found = msgspec.structs.replace(found, authentication=NOTHING_FOUND, aligned=set(), fields=[])
         return mail, msgspec.structs.replace(
             found, mail=mail, headers=fresh.headers, authors=fresh.authors, claimed=fresh.claimed
         )
@@ -253,8 +270,18 @@ def _added(changes: list[Change]) -> int:
     return sum(isinstance(one, AddRecipient) for one in changes)
 
 
+def plain_reply(reply: Reply) -> Reply:
+    """Its words without what a terminal obeys, and few enough to be kept."""
+    lines = (each if each.isprintable() else _printable(each) for each in reply.text.split("\n"))
+    return msgspec.structs.replace(reply, text="\n".join(lines)[:MILTER_WORDS].rstrip("\n"))
+
+
+def _printable(words: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in words)
+
+
 def _readable(words: str) -> str:
-    text = "".join(each if each.isprintable() else "?" for each in words)
+    text = _printable(words)
     return text if len(text) <= MILTER_WORDS else f"{text[:MILTER_WORDS]}…"
 
 

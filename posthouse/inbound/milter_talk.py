@@ -2,7 +2,7 @@
 
 Nothing is taken over before the filter's last word: who dies in the middle has changed nothing. What it said against a
 recipient before that still stands. Each answer has its time, all of them together too, and "still at work" only renews
-the first.
+the first. Who says anything unasked is not understood: it would pass for the answer to something else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from posthouse.errors import PosthouseError, RemoteProtocolError
 from posthouse.inbound.milter_text import MilterText, NewBody
-from posthouse.limits import MESSAGE_HEADER, MILTER_CHANGES, MILTER_CONNECT
+from posthouse.limits import MESSAGE_HEADER, MILTER_CHANGES, MILTER_CONNECT, MILTER_PACKET
 from posthouse.milter import shown
 from posthouse.milter.answers import Answer, Change, Kind, ReplaceBody, read_answer, read_change
 from posthouse.milter.negotiation import Agreement, agree, offer
@@ -57,6 +57,7 @@ class MilterTalk:
         self._envelope = envelope
         self._text = text
         self._body = body
+        self._heard = bytearray()
         self.opinion = Opinion()
 
     async def run(self) -> None:
@@ -66,14 +67,18 @@ class MilterTalk:
                 self._reader, self._writer = await _connected(self._place)
         except (OSError, TimeoutError) as fault:
             raise MilterAway(f"cannot be reached: {_words(fault)}") from fault
+        end = (
+            self._writer.transport.abort
+        )  # who takes nothing would else be kept, with all that it has not taken
         try:
             await self._converse()
+            end = self._writer.close
         except (OSError, TimeoutError, EOFError) as fault:
             raise MilterAway(_words(fault)) from fault
         except RemoteProtocolError as fault:
             raise MilterAway(f"says what cannot be understood: {fault.public}") from fault
         finally:
-            self._writer.close()
+            end()
 
     async def _converse(self) -> None:
         await self._send(offer())
@@ -82,6 +87,7 @@ class MilterTalk:
         opinion.leading_space = bool(agreed.steps & Steps.LEADING_SPACE)
         final = await self._show(agreed)
         if final is not None:
+            self._nothing_unasked()
             opinion.answer = final
             self._writer.write(packet(Ask.ABORT) + packet(Ask.QUIT))
             return
@@ -91,18 +97,19 @@ class MilterTalk:
 
     async def _show(self, agreed: Agreement) -> Answer | None:
         """Everything up to the last octet; None: the filter has not decided yet."""
-        heard_enough = False
         async with aclosing(self._commands(agreed)) as commands:
             async for said in commands:
-                if agreed.steps & said.unwanted or (heard_enough and said.ask is Ask.BODY):
+                if agreed.steps & said.unwanted:
                     continue
                 await self._send(said.octets)
                 if agreed.steps & said.silent:
                     continue
                 answer = await self._answer()
-                if answer.kind is Kind.SKIP and said.ask is Ask.BODY:
-                    heard_enough = True
-                elif answer.refuses and said.recipient >= 0:
+                if answer.kind is Kind.SKIP:
+                    if said.ask is not Ask.BODY:
+                        raise RemoteProtocolError("it has heard enough of what is no body")
+                    return None  # the body is the last
+                if answer.refuses and said.recipient >= 0:
                     self.opinion.refused[said.recipient] = answer
                     if len(self.opinion.refused) == len(self._envelope.recipients):
                         return answer
@@ -148,19 +155,35 @@ class MilterTalk:
                     raise RemoteProtocolError("it skips what is over")
                 if answer.kind is not Kind.PROGRESS:
                     break
+        self._nothing_unasked()
         if has_body:
             opinion.body, opinion.body_is_ascii = await self._body.finish(), self._body.is_ascii
         return answer
 
+    def _nothing_unasked(self) -> None:
+        if self._heard:
+            raise RemoteProtocolError("it speaks unasked")
+
     async def _send(self, octets: bytes) -> None:
+        self._nothing_unasked()
         self._writer.write(octets)
         async with asyncio.timeout(self._timeout):
             await self._writer.drain()
 
     async def _receive(self) -> Packet:
         async with asyncio.timeout(self._timeout):
-            length = read_length(await self._reader.readexactly(LENGTH))
-            return read_packet(await self._reader.readexactly(length))
+            length = read_length(await self._octets(LENGTH))
+            return read_packet(await self._octets(length))
+
+    async def _octets(self, count: int) -> bytes:
+        while len(self._heard) < count:
+            more = await self._reader.read(MILTER_PACKET)
+            if not more:
+                raise EOFError
+            self._heard += more
+        found = bytes(self._heard[:count])
+        del self._heard[:count]
+        return found
 
 
 async def _connected(place: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

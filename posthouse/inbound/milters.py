@@ -17,7 +17,7 @@ from posthouse.config import Milter
 from posthouse.inbound.checks import Examination, Refused
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.milter_envelope import envelope_of
-from posthouse.inbound.milter_passage import Passage, Passed
+from posthouse.inbound.milter_passage import Passage, Passed, plain_reply
 from posthouse.inbound.milter_talk import MilterAway, MilterTalk, Opinion
 from posthouse.inbound.milter_text import NewBody
 from posthouse.limits import MILTER_AT_ONCE, MILTERS_TOTAL
@@ -115,4 +115,4 @@ def _reply(answer: Answer) -> Reply:
     if not answer.code:
         return ours
     code = 451 if answer.code == 421 else answer.code
-    return Reply(code, answer.enhanced or ours.enhanced, answer.words or ours.text)
+    return plain_reply(Reply(code, answer.enhanced or ours.enhanced, answer.words or ours.text))

@@ -121,8 +121,7 @@ class Pipeline:
             reply = await check(examination)
             if reply is not None:
                 raise Refused(reply)
-        # RFC 8601 §4.1: what we found stands above our Received; readers believe nothing below that.
-        fields = [*examination.fields, received_field(mail, self._hostname, show_client=self._show_clients)]
+        received = received_field(mail, self._hostname, show_client=self._show_clients)
         ours_to_add = []
         if mail.via in (Via.SUBMISSION, Via.LOCAL):
             ours_to_add = missing_fields(examination, self._hostname)
@@ -138,6 +137,8 @@ class Pipeline:
             if passed.discarded:
                 return await self._discard(passed)
             mail, examination = passed.mail, passed.examination
+        # RFC 8601 §4.1: what we found stands above our Received; readers believe nothing below that.
+        fields = [*examination.fields, received]
         if passed is None or not passed.has_fields:
             fields += ours_to_add
         handling = self._handling(mail, examination, ours=ours, passed=passed)

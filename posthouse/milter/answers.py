@@ -117,7 +117,7 @@ _NAME: Final = re.compile(rb"[!-9;-~]{1,255}")
 _REPLY_CODE: Final = b"y"
 _ENDS_HERE: Final = {b"4": Kind.TEMPFAIL, b"f": Kind.TEMPFAIL}
 """It goes away, or wants no more of this peer: no judgement on the message, which comes again."""
-_REPLY: Final = re.compile(r"([45]\d\d)(?:([ -])(?:(\d\.\d{1,3}\.\d{1,3})(?: |$))?(.*))?")
+_REPLY: Final = re.compile(r"([45]\d\d)(?:([ -])(?:(\d\.\d{1,3}\.\d{1,3})(?: |$))?(.*))?", re.ASCII)
 
 
 def read_answer(packet: Packet) -> Answer:
@@ -202,7 +202,10 @@ def _quarantine(data: bytes) -> Change:
 
 
 def _path(data: bytes) -> str:
-    return _words(data)[0].strip().removeprefix("<").removesuffix(">")
+    try:
+        return split(data)[0].decode().strip().removeprefix("<").removesuffix(">")
+    except UnicodeDecodeError:
+        raise RemoteProtocolError("an address that is no text") from None
 
 
 _CHANGES: Final[dict[bytes, tuple[Action, Callable[[bytes], Change]]]] = {

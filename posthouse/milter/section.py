@@ -59,6 +59,19 @@ class Section:
                 value = value.removesuffix(b"\n").removesuffix(b"\r").replace(_CRLF, b"\n")
                 yield name.rstrip(), value if leading_space else value.removeprefix(b" ")
 
+    def copy(self) -> Self:
+        """The same, to be changed alone."""
+        return type(self)(list(self._lines))
+
+    def count(self, name: bytes) -> int:
+        """Fields of that name (lower case)."""
+        return sum(one.name == name for one in self._lines)
+
+    @property
+    def fields_in_all(self) -> int:
+        """How many there are."""
+        return sum(bool(one.name) for one in self._lines)
+
     def put_first(self, fields: bytes) -> None:
         """Fields of ours, on top."""
         headers = Headers.scan(fields + _CRLF)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from posthouse.limits import MILTER_CHUNK
 from posthouse.milter.negotiation import Agreement
 from posthouse.milter.packets import Ask, Steps, packet, text
 
@@ -54,8 +55,9 @@ def before_the_text(envelope: Envelope, agreed: Agreement) -> Iterator[Said]:
 
 
 def field(name: bytes, value: bytes) -> Said:
-    """One header field."""
-    data = name + b"\0" + value.replace(b"\0", b"") + b"\0"
+    """One header field; what is too long for a packet ends early: a filter would break off, and a long field in a
+    message would be a way past it."""
+    data = (name + b"\0" + value.replace(b"\0", b""))[: MILTER_CHUNK - 1] + b"\0"
     return Said(Ask.HEADER, packet(Ask.HEADER, data), Steps.NO_HEADERS, Steps.SILENT_HEADERS)
 
 

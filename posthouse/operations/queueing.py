@@ -44,6 +44,10 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     created_at: float
     recipients: tuple[RecipientRow, ...]
+    deliver_by: float
+    """RFC 2852: the time that the sender has set for it; 0: none."""
+    by_mode: str
+    """RFC 2852 §4: "R" (it comes back then), "N" (the sender hears of it then), with "T" behind it; empty: no time."""
 
 
 class Queue:
@@ -134,6 +138,8 @@ def _row(message: QueuedMessage) -> QueueRow:
         size=message.stored.size,
         created_at=message.created_at,
         recipients=tuple(map(_recipient, message.recipients)),
+        deliver_by=message.deliver_by if message.by_mode else 0.0,
+        by_mode=message.by_mode,
     )
 
 

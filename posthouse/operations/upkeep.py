@@ -53,11 +53,14 @@ class Upkeep:
         now: Callable[[], float] = time.time,
         duties: Sequence[Duty] = (),
         steady: SteadyClock | None = None,
+        clock_is_off: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`clock_is_off`: whether others, who share our store, go by another clock."""
         self._store = store
         self._timeline_kept = timeline_kept
         self._now = now
         self._steady = steady if steady is not None else SteadyClock(now)
+        self._clock_is_off = clock_is_off
         self._duties = (Duty(name="timeline", run=self.round, first=0, by_age=True), *duties)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -78,7 +81,8 @@ class Upkeep:
         await asyncio.sleep(duty.first)
         while True:
             try:
-                if self._steady.is_steady() or not duty.by_age:
+                trusted = self._steady.is_steady() and not self._clock_is_off()
+                if trusted or not duty.by_age:
                     await duty.run()
             except PosthouseError as fault:
                 log.warning("upkeep of %s put off: %s", duty.name, fault.public)

@@ -15,7 +15,7 @@ from posthouse.config import Outbound
 from posthouse.outbound.attempt import Report
 from posthouse.outbound.dsn import DsnRecipient, wanted
 from posthouse.outbound.parcel import Delivery, Disposition, shortened
-from posthouse.outbound.schedule import is_too_late, next_attempt, term_of
+from posthouse.outbound.schedule import Term, is_too_late, next_attempt, term_of
 from posthouse.outbound.suppression import learnt
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op
@@ -82,6 +82,24 @@ def too_late(message: QueuedMessage) -> Report:
         Delivery(recipient=one, disposition=Disposition.FAILED, reply=TOO_LATE) for one in message.recipients
     )
     return Report(deliveries=deliveries, route=None)
+
+
+def put_off(message: QueuedMessage, term: Term, until: float, now: float, random: Random) -> Outcomes:
+    """Nothing was tried: all wait until about a time."""
+    outcomes = tuple(
+        Outcome(
+            recipient_id=one.recipient_id,
+            state=RecipientState.WAITING,
+            at=one.last_at,
+            next_attempt_at=term.at_most(until + random.uniform(0, 5), one, now),
+            reply=one.last_reply,
+            host=one.last_host,
+            tls=one.last_tls,
+            tried=False,
+        )
+        for one in message.recipients
+    )
+    return Outcomes(outcomes=outcomes, events=(), told=())
 
 
 def without_notices(message: QueuedMessage, found: Outcomes, now: float, pause: float) -> Outcomes:

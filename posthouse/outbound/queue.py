@@ -30,7 +30,8 @@ from posthouse.outbound.backup import BackupWatch
 from posthouse.outbound.content import beginning_of, content_of
 from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.homecoming import Carry, bring_home
-from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, too_late, without_notices
+from posthouse.outbound.in_flight import InFlight
+from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, put_off, too_late, without_notices
 from posthouse.outbound.parcel import Parcel
 from posthouse.outbound.patience import in_force
 from posthouse.outbound.schedule import Away, Destinations, is_too_late, term_of
@@ -39,12 +40,11 @@ from posthouse.store.interface import (
     LeaseDue,
     Op,
     RecordEvents,
-    RecordOutcomes,
     ReleaseLease,
     Store,
     WakeDestination,
 )
-from posthouse.store.model import DomainKind, Event, Lease, Outcome, QueuedMessage, RecipientState
+from posthouse.store.model import DomainKind, Event, Lease, QueuedMessage, RecipientState
 
 log: Final = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class QueueRunner:
         self.backups = BackupWatch(store, courier, self.flush)
         """Looks after the domains that we are backup MX for."""
         self._running: dict[asyncio.Task[None], str] = {}
+        self._in_flight = InFlight()
         self._attempts: set[asyncio.Task[Report]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -165,8 +166,8 @@ class QueueRunner:
         if due is None or due > now:
             return None if due is None else due - now
         leases = await self._lease(now, room)
-        for lease in leases:
-            task = asyncio.create_task(self._serve(lease), name=f"deliver {lease.message.trace_id}")
+        for lease in filter(None, map(self._in_flight.begin, leases)):
+            task = asyncio.create_task(self._attend_to(lease), name=f"deliver {lease.message.trace_id}")
             self._running[task] = lease.destination
             task.add_done_callback(self._finished)
         return 0.0 if leases else limits.OUTBOUND_POLL
@@ -193,6 +194,13 @@ class QueueRunner:
         self.kick()
 
     # --- one lease ----------------------------------------------------------------------------------------
+
+    async def _attend_to(self, lease: Lease) -> None:
+        try:
+            await self._serve(lease)
+        finally:
+            for newer in self._in_flight.end(lease):
+                await self._give_back(newer)
 
     async def _serve(self, lease: Lease) -> None:
         try:
@@ -291,20 +299,7 @@ class QueueRunner:
         """The destination is away: wait until somebody may look again."""
         now, term = self._clock(), term_of(self._in_force(), lease.message)
         until = max(away.until, now + 1)
-        outcomes = tuple(
-            Outcome(
-                recipient_id=one.recipient_id,
-                state=RecipientState.WAITING,
-                at=one.last_at,
-                next_attempt_at=term.at_most(until + self._courier.random.uniform(0, 5), one, now),
-                reply=one.last_reply,
-                host=one.last_host,
-                tls=one.last_tls,
-                tried=False,
-            )
-            for one in lease.message.recipients
-        )
-        await self._commit(lease, Outcomes(outcomes=outcomes, events=(), told=()))
+        await self._commit(lease, put_off(lease.message, term, until, now, self._courier.random))
 
     # --- recording ------------------------------------------------------------------------------------------
 
@@ -355,14 +350,14 @@ class QueueRunner:
                 log.exception("fault in a notice id=%s", lease.message.trace_id)
                 found = without_notices(lease.message, found, self._clock(), limits.OUTBOUND_AWAY_MOST)
                 continue
-            if self._clock() >= lease.until or (self._stopping and pause > 1.0):
+            if self._clock() >= self._in_flight.until(lease) or (self._stopping and pause > 1.0):
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, limits.OUTBOUND_RECORD_PAUSE)
 
     async def _operations(self, lease: Lease, found: Outcomes) -> list[Op[Any]]:
         operations: list[Op[Any]] = [
-            RecordOutcomes(queue_id=lease.message.queue_id, token=lease.token, outcomes=found.outcomes),
+            *self._in_flight.record(lease, found.outcomes),
             *found.learnt,
         ]
         events = list(found.events)

@@ -6,6 +6,7 @@ import imaplib
 import poplib
 import smtplib
 import socket
+import time
 
 import pytest
 
@@ -144,10 +145,15 @@ def test_sendmail_reads_to_the_dot_and_tells_of_unknown_people(served: Served) -
 def test_mail_for_elsewhere_waits_in_the_queue_and_can_be_dropped(served: Served) -> None:
     with smtplib.SMTP_SSL("127.0.0.1", served.port("submissions"), context=TRUSTING) as client:
         client.login("alice@north.test", "secret")
-        client.sendmail("alice@north.test", ["dora@far.test"], message("outward", "alice@north.test"))
+        outward, by = message("outward", "alice@north.test"), ["BY=7200;R"]
+        client.sendmail("alice@north.test", ["dora@far.test"], outward, by)
     (queued,) = served.json("queue", "list", "--address", "dora@far.test")  # type: ignore[misc]
     assert queued["sender"] == "alice@north.test"
     number = str(queued["id"])
+    assert (queued["by_mode"], round(queued["deliver_by"] - queued["created_at"])) == ("R", 7200)
+    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(queued["deliver_by"]))
+    for shown in (served.fine("queue", "list"), served.fine("queue", "show", number)):
+        assert f"{until} (returned)" in shown
     served.fine("queue", "hold", number)
     assert served.json("queue", "show", number)["recipients"][0]["state"] == "held"  # type: ignore[index]
     served.fine("queue", "release", number)

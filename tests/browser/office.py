@@ -74,15 +74,15 @@ def _mail(host: Host) -> None:
         stranger.sendmail("dmarc@huadong.test", ["dmarc-reports@north.test"], _aggregate())
         tls = _attached(TLS_REPORT, "application", "tlsrpt+json", "tls.json")
         stranger.sendmail("tls@lisboa.test", ["tls-reports@north.test"], tls)
-    for sender, everybody in (
-        ("alice", ["first"]),
-        ("alice", ["second", "third"]),
-        ("dora", [f"customer{number}" for number in range(9)]),
+    for sender, everybody, options in (
+        ("alice", ["first"], []),
+        ("alice", ["second", "third"], ["BY=7200;R"]),
+        ("dora", [f"customer{number}" for number in range(9)], ["BY=86400;N"]),
     ):
         with smtplib.SMTP(host.address, host.ports["submission"]) as client:
             client.login(f"{sender}@north.test", "posthouse")
             text = f"From: {sender}@north.test\r\nTo: all@{AWAY}\r\nSubject: For you\r\n\r\nHello\r\n"
-            client.sendmail(f"{sender}@north.test", [f"{name}@{AWAY}" for name in everybody], text)
+            client.sendmail(f"{sender}@north.test", [f"{name}@{AWAY}" for name in everybody], text, options)
 
 
 def _aggregate() -> bytes:

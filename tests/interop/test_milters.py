@@ -205,6 +205,15 @@ def test_opendkim_falls_silent_and_dies_with_a_message_in_hand(opendkim: OpenDki
     assert house.subjects(BOB) == ["after"]
 
 
+def test_a_long_field_leads_past_no_filter(opendkim: OpenDkim, serve: Serve) -> None:
+    house = serve(opendkim, when_away="accept")
+    long = b"X-Long: " + b"\r\n ".join([b"x" * 70] * 1_500) + b"\r\n"
+    forged = long + signed(letter("forged")).replace(b"Monday", b"Sunday")
+    assert comes(house, forged)[0].startswith("451 4.7.1 A mail filter here asks"), (
+        "its word, not its absence"
+    )
+
+
 # --- several, and others -------------------------------------------------------------------------------
 
 
@@ -254,8 +263,10 @@ def test_rspamd_marks_and_refuses(serve: Serve, tmp_path: Path) -> None:
     with running(RspamdMilter(here("usr/bin/rspamd"), tmp_path / "rspamd")) as rspamd:
         house = serve(rspamd)
         forged = b"X-Spam: No\r\n" + letter("offer", "Y" + PATTERN)
+        long = b"X-Long: " + b"\r\n ".join([b"x" * 70] * 3_000) + b"\r\n"
+        assert comes(house, long + letter("long"))[0].startswith("250")
         replies = comes(house, letter("hello"), forged, letter("refused", "X" + PATTERN))
     assert [reply[:9] for reply in replies] == ["250 2.0.0", "250 2.0.0", "554 5.7.1"], replies
-    clean, marked = arrived(house)
+    _, clean, marked = arrived(house)
     assert b"X-Spam" not in clean
     assert b"X-Spam: Yes\r\n" in marked and b"X-Spam: No" not in marked

@@ -54,6 +54,8 @@ class Scripted:
         self.negotiation = say("O", struct.pack(">III", version, actions, steps) + macros)
         self.heard: list[tuple[str, bytes]] = []
         self.before_hanging = b""
+        self.by_octets = False
+        """Each octet of an answer goes alone."""
         self.delay = 0.0
         """Seconds before the answer at the end of a body."""
         self.connections = 0
@@ -94,7 +96,7 @@ class Scripted:
 
     async def _answer(self, code: str, writer: asyncio.StreamWriter) -> bool:
         if code == "O":
-            writer.write(self.negotiation)
+            await self._say(self.negotiation, writer)
             return True
         answer = self.answers.get(code, GO_ON)
         if isinstance(answer, list):
@@ -110,9 +112,14 @@ class Scripted:
             writer.write(answer.removesuffix(CLOSE))
             return False
         if code.encode() not in self._silent:
-            writer.write(answer)
-            await writer.drain()
+            await self._say(answer, writer)
         return True
+
+    async def _say(self, octets: bytes, writer: asyncio.StreamWriter) -> None:
+        for each in [octets[at : at + 1] for at in range(len(octets))] if self.by_octets else [octets]:
+            writer.write(each)
+            await writer.drain()
+            await asyncio.sleep(0)
 
     # --- what it was told -----------------------------------------------------------------------------
 

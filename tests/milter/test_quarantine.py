@@ -71,3 +71,15 @@ async def test_what_a_filter_would_refuse_of_a_host_of_ours(tmp_path: Path) -> N
             found = await verdict(house)
     assert weights(found)["quarantine"] == 5.0
     assert any(one["evidence"].startswith("guard would refuse it: 550") for one in found["checks"])
+
+
+async def test_a_script_sends_nothing_on_that_is_kept_apart(tmp_path: Path) -> None:
+    script = Scripted(KEPT_APART)
+    async with script.serving() as place, house_with(tmp_path, Milter(socket=place), junk=Junk()) as house:
+        sieve = 'require ["copy", "vacation"]; redirect :copy "friend@far.test"; vacation "away";'
+        account = house.house.accounts[ALICE].account_id
+        await house.house.app.house.sieve_scripts.put(account, "s", sieve.encode())
+        await house.house.app.house.sieve_scripts.activate(account, "s")
+        assert (await house.comes())[0][0] == 250
+        assert await house.store.queue() == []
+        assert len(await house.messages("Junk")) == 1

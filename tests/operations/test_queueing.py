@@ -78,3 +78,21 @@ async def test_what_is_delivered_meanwhile_keeps_the_others_from_nothing(
     assert (await change(house, "hold"))[-1] == 2 * (MESSAGES - 3)
     monkeypatch.undo()
     assert states(await house.store.queue()) == {RecipientState.HELD}
+
+
+async def test_the_time_that_a_sender_has_set_is_told(house: House) -> None:
+    """RFC 2852 §4: until when, and what happens then."""
+    for mode in ("RT", "N", ""):
+        recipients = (NewRecipient(address="a@far.test"),)
+        message = NewQueued(
+            trace_id=f"by-{mode}",
+            reverse_path="alice@north.test",
+            recipients=recipients,
+            created_at=0.0,
+            deliver_by=1_900_000_000.0,
+            by_mode=mode,
+        )
+        await house.store.apply(Enqueue(message=message, content=Content.of(b"Subject: x\r\n\r\nx\r\n")))
+    rows = await house.administration.command("queue.list").call({}, b"")
+    told = {row["trace_id"]: (row["deliver_by"], row["by_mode"]) for row in rows}
+    assert told == {"by-RT": (1_900_000_000.0, "RT"), "by-N": (1_900_000_000.0, "N"), "by-": (0.0, "")}

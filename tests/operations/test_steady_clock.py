@@ -95,6 +95,29 @@ async def test_what_goes_by_age_waits_and_nothing_else(house: House) -> None:
     await upkeep.stop()
 
 
+async def test_it_waits_too_where_the_others_go_by_another_clock(house: House) -> None:
+    clocks, removed, looked, off = Clocks(), asyncio.Event(), asyncio.Event(), True
+    clocks.pass_by(CLOCK_WATCHED)
+
+    async def remove() -> None:
+        removed.set()
+
+    async def look() -> None:
+        looked.set()
+
+    duties = [
+        Duty(name="remove", run=remove, every=0.001, first=0, by_age=True),
+        Duty(name="look", run=look, every=0.001, first=0.01),
+    ]
+    upkeep = Upkeep(house.store, lambda: 0.0, clocks.wall, duties, clocks.steady, clock_is_off=lambda: off)
+    upkeep.start()
+    await looked.wait()
+    assert not removed.is_set()
+    off = False
+    await removed.wait()
+    await upkeep.stop()
+
+
 async def test_all_that_removes_for_good_goes_by_age(house: House) -> None:
     by_age = {duty.name for duty in house.duties() if duty.by_age}
     assert by_age == {"deleted mail", "old mail", "masked addresses"}

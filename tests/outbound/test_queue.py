@@ -37,6 +37,7 @@ from posthouse.store.model import Alias, Domain, NewRecipient, RecipientState
 from tests.fakes.clock import FakeClock
 from tests.fakes.mail_server import KEEP_AND_CLOSE, FakeMailServer
 from tests.outbound.office import Office
+from tests.waiting import until
 
 ZONE = """
     far.test.      MX 10 mx1.far.test.
@@ -833,3 +834,29 @@ async def test_nothing_is_given_up_while_the_clock_cannot_be_trusted(
         clock.advance(6 * 24 * HOUR)
     await office.settled()
     assert len(await office.inbox()) == 1  # the time is over now: its sender hears of it
+
+
+async def test_what_is_being_sent_is_not_sent_again_when_the_clock_leaps(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    """Its lease is over by that clock, and it is leased anew with another: by which its outcome is recorded."""
+    office = await open_office()
+    far.pause = asyncio.Event()
+    leap = limits.OUTBOUND_LEASE + HOUR
+    later = NewRecipient(address="y@far.test", next_attempt_at=office.clock() + leap)
+    now = NewRecipient(address="x@far.test", next_attempt_at=office.clock())
+    await office.enqueue("x@far.test", recipients=(now, later))
+    assert await office.runner._take() == 0.0
+    await until(lambda: far.count("DATA"))
+    office.clock.now += leap
+    assert await office.runner._take() == 0.0
+    await until(lambda: far.count("DATA") == 2)
+    assert len(office.runner._running) == 2
+    office.clock.now += leap
+    assert await office.runner._take() == 0.0
+    assert len(office.runner._running) == 2
+    far.pause.set()
+    await office.settled()
+    assert [message.recipients for message in far.messages] == [["x@far.test"], ["y@far.test"]]
+    assert await office.store.queue() == []
+    assert office.runner._in_flight._latest == {}

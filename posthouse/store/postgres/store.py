@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from posthouse import limits
 from posthouse.store.host_facts import HostFacts
 from posthouse.store.interface import Staging
 from posthouse.store.memory.engine import Derive
@@ -54,6 +55,10 @@ class PostgresStore(LiveStore[Reader]):
     def healthy(self) -> bool:
         """Whether the database is there."""
         return self._engine.notices.connected.is_set()
+
+    def clock_is_off(self) -> bool:
+        """Whether our clock differed so much from the database's, when we started, that nobody may go by it."""
+        return abs(self._engine.clock_ahead) > limits.CLOCK_LEAP
 
     def hosts(self) -> tuple[HostFacts, ...]:
         """The hosts of the house; none while the schema before the one that remembers them is kept."""

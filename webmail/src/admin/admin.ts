@@ -138,6 +138,10 @@ export interface Queued {
   sender: string
   size: number
   createdAt: number
+  /** When its sender wants it delivered by (RFC 2852); 0: no time was set. */
+  deliverBy: number
+  /** What happens then: "R": it comes back, "N": the sender hears of it. */
+  byMode: string
   recipients: { address: string; destination: string; state: string; lastAt: number; attempts: number; nextAttemptAt: number; lastHost: string; lastReply: string; lastTls: string }[]
 }
 export interface Line {

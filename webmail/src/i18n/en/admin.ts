@@ -35,6 +35,8 @@ export const admin = {
   'admin.new-password': 'New password for {address}',
   'admin.queue-empty': 'Nothing waits. Everything has left.',
   'admin.bounce': 'Notice of this post office',
+  'admin.by-or-back': 'To be delivered by {when}, else it goes back',
+  'admin.by-or-told': 'To be delivered by {when}, else the sender is told',
   'admin.attempts': 'one attempt|{n} attempts',
   'admin.state.waiting': 'Waiting',
   'admin.state.leased': 'On its way',

@@ -35,6 +35,8 @@ export const admin = {
   'admin.new-password': '给 {address} 设置新密码',
   'admin.queue-empty': '没有等待的邮件，全部已发出。',
   'admin.bounce': '本邮局的通知',
+  'admin.by-or-back': '发件人要求在 {when} 前送达，逾期退信',
+  'admin.by-or-told': '发件人要求在 {when} 前送达，逾期通知发件人',
   'admin.attempts': '尝试 {n} 次',
   'admin.state.waiting': '等待中',
   'admin.state.leased': '投递中',
