@@ -22,6 +22,7 @@ from posthouse.config_checks import CLUSTER_URLS as CLUSTER_URLS  # noqa: PLC041
 from posthouse.config_checks import problems
 from posthouse.config_reader import ConfigError as ConfigError  # noqa: PLC0414  # it is part of this module
 from posthouse.config_reader import ConfigReader, Octets, Seconds
+from posthouse.config_tls import Tls
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Times = Annotated[int, msgspec.Meta(ge=0)]
@@ -59,36 +60,6 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The same with TLS, port 443."""
     health: tuple[str, ...] = ()
     """For a load balancer and Prometheus: `GET /health` (alive), `/ready` (send people here), `/metrics`."""
-
-
-class Acme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An authority that gives and renews our certificate by itself (ACME, RFC 8555). To name its directory is to agree
-    to its terms of service. It looks whether names are ours at port 80 of each, so `listen.http` must be reached there.
-    """
-
-    directory: str = ""
-    """"https://…": where the authority's ACME server describes itself. Empty: no ACME."""
-    contact: str = ""
-    """A mail address at which the authority may tell of trouble; empty: none is given."""
-    names: tuple[str, ...] = ()
-    """More names for the certificate, beside `hostname`, `public_name` and those of our domains that lead here."""
-    ca: Path | None = None
-    """PEM file: who is believed to be the authority's server, in place of the system's trust; for one of your own."""
-    eab_kid: str = ""
-    """The key identifier of external account binding (RFC 8555 §7.3.4), from authorities that have customers."""
-    eab_hmac: str = ""
-    """Its key, in base64url as the authority shows it."""
-
-
-class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Our certificate chain and key (PEM). Both empty: a self-signed P-256 pair is made at first start, and shown until
-    there is one of the authority named in `acme`."""
-
-    certificate: Path | None = None
-    """PEM file: our certificate, then its issuers. Relative to this file; reread at SIGHUP."""
-    key: Path | None = None
-    """PEM file: the certificate's private key."""
-    acme: Acme = msgspec.field(default_factory=Acme)
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -9,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from posthouse.limits import MILTERS, MILTERS_TOTAL
+from posthouse.limits import ACME_DNS_WAIT, MILTERS, MILTERS_TOTAL
 from posthouse.name_servers import NameServer
 
 if TYPE_CHECKING:
-    from posthouse.config import Config, Milter, Store, Tls
+    from posthouse.config import Config, Milter, Store
+    from posthouse.config_tls import AcmeDns, Tls
 
 CLUSTER_URLS: Final = ("postgresql://", "postgres://")
 """Beginnings of the address of a cluster's database."""
@@ -72,6 +74,27 @@ def _tls_problems(tls: Tls, cluster: bool) -> Iterator[tuple[str, str]]:
         yield "tls.acme.contact", f'tls.acme.contact: "{contact}" is no mail address'
     if bool(tls.acme.eab_kid) != bool(tls.acme.eab_hmac):
         yield "tls.acme", "tls.acme: eab_kid and eab_hmac go together"
+    yield from _acme_dns_problems(tls.acme.dns)
+
+
+def _acme_dns_problems(given: AcmeDns) -> Iterator[tuple[str, str]]:
+    if given.server and given.command:
+        yield "tls.acme.dns", "tls.acme.dns: either a server or a command"
+    if bool(given.key) != bool(given.secret):
+        yield "tls.acme.dns", "tls.acme.dns: key and secret go together"
+    if given.key and not given.server:
+        yield "tls.acme.dns.key", "tls.acme.dns.key: it signs what a server is told, and none is named"
+    if given.server:
+        try:
+            NameServer.parse(given.server)
+        except ValueError as fault:
+            yield "tls.acme.dns.server", f"tls.acme.dns.server: {fault}"
+    try:
+        base64.b64decode(given.secret, validate=True)
+    except ValueError:
+        yield "tls.acme.dns.secret", "tls.acme.dns.secret: this is no base64"
+    if given.wait > ACME_DNS_WAIT:
+        yield "tls.acme.dns.wait", f"tls.acme.dns.wait: at most {ACME_DNS_WAIT:.0f} seconds"
 
 
 def _milter_problems(milters: tuple[Milter, ...]) -> Iterator[tuple[str, str]]:

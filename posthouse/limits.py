@@ -161,6 +161,18 @@ ACME_STEP: Final = 600.0
 ACME_PROOF: Final = 180.0
 """Seconds that the authority may take to look at all names; the same again to make the certificate."""
 
+ACME_DNS_ANSWER: Final = 10.0
+"""Seconds that the name server of our zones may take for one answer."""
+
+ACME_DNS_ALIASES: Final = 8
+"""Aliases (CNAME) that are followed to where a name's record belongs."""
+
+ACME_DNS_COMMAND: Final = 60.0
+"""Seconds that a program may take to change one record."""
+
+ACME_DNS_WAIT: Final = 300.0
+"""Seconds at most that we may be told to wait until changed records are seen: half of ACME_STEP."""
+
 ACME_POLL: Final = 1.0
 """Seconds between two questions to the authority how far it is."""
 
@@ -2338,6 +2350,9 @@ MILTER_PACKET: Final = 128 * KB
 
 MILTER_CHUNK: Final = 65_535
 """Octets of a body, or of a header field, that a filter is shown at once: libmilter takes no more."""
+
+MILTER_TURN: Final = 50
+"""Packets to or from a filter before other work has its turn: thousands that nobody waited for held up all else."""
 
 MILTER_CHANGES: Final = 1_000
 """Changes that one filter may make to a message, the pieces of a new body not counted."""

@@ -31,7 +31,9 @@ def make_renewal(house: House, paths: Paths) -> Renewal:
             hostname=household.hostname,
             others=tuple(filter(None, (household.public_name, *map(plain, settings.names)))),
             domains=tuple(each.name for each in domains if each.kind is DomainKind.LOCAL),
-            unprovable="" if "http" in served else "listen.http is not served: the authority looks there",
+            unprovable=""
+            if "http" in served or settings.dns.given
+            else "listen.http is not served: the authority looks there, or in the DNS (tls.acme.dns)",
         )
 
     return Renewal(

@@ -14,7 +14,7 @@ declare -A packages=(
   [swaks]=swaks [curl]=curl [fetchmail]=fetchmail [getmail]=getmail6 [msmtp]=msmtp [mpop]=mpop
   [thunderbird]=thunderbird [s-nail]=s-nail [mbsync]=isync [mutt]=mutt [dovecot]=dovecot-core [ip]=iproute2 [openssl]=openssl
   [sieve-test]=dovecot-sieve [haproxy]=haproxy [chromium]=chromium [pgbouncer]=pgbouncer
-  [pebble]=pebble [pebble-challtestsrv]=pebble
+  [pebble]=pebble [pebble-challtestsrv]=pebble [named]=bind9
 )
 # Dovecot's protocols are packages of their own, without a command on the PATH.
 declare -A files=(

@@ -13,6 +13,7 @@ from posthouse.config import Config, ConfigError, find, load, parse
 from posthouse.name_servers import NameServer
 from posthouse.units import duration, size
 
+ACME_DNS = 'hostname = "mx.test"\n[tls.acme]\ndirectory = "https://ca.test/"\n[tls.acme.dns]\n'
 EXAMPLE = """\
 hostname = "mx.north.test"
 data     = "data"
@@ -100,6 +101,13 @@ def test_what_an_administrator_may_raise_is_bounded_until_then() -> None:
         ('hostname = "mx.test"\nlisten = 25', "[listen] is a table"),
         ('hostname = "mx.test"\n[auth]\nplaintext = "perhaps"', "posthouse.toml:3: auth.plaintext"),
         ('hostname = "mx.test"\n[tls]\nkey = "k.pem"', "certificate and key go together"),
+        (f'{ACME_DNS}server = "192.0.2.53"\ncommand = ["x"]', "either a server or a command"),
+        (f'{ACME_DNS}server = "192.0.2.53"\nkey = "k."', "key and secret go together"),
+        (f'{ACME_DNS}command = ["x"]\nkey = "k."\nsecret = "AAAA"', "none is named"),
+        (f'{ACME_DNS}server = "ns.mx.test"', "tls.acme.dns.server: "),
+        (f'{ACME_DNS}server = "192.0.2.53"\nkey = "k."\nsecret = "no!"', "no base64"),
+        (f'{ACME_DNS}command = ["x"]\nwait = "301s"', "at most 300 seconds"),
+        (f'{ACME_DNS}server = "192.0.2.53"\nalgorithm = "hmac-md5"', "Invalid enum value 'hmac-md5'"),
         ('hostname = "mx.test"\n[outbound]\nexpire = "soon"', 'outbound.expire: "soon" is no duration'),
         ('hostname = "mx.test"\n[outbound]\nexpire = -1', "outbound.expire"),
         ('hostname = "mx.test"\n[outbound]\nexpire = inf', "posthouse.toml:3: outbound.expire: inf"),

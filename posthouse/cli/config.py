@@ -40,6 +40,10 @@ def show(session: Session) -> None:
     session.show(values, lambda: click.echo("\n".join(f"{key} = {value}" for key, value in values.items())))
 
 
+_SECRETS = frozenset({"eab_hmac", "secret"})
+"""Keys whose value nobody should read over a shoulder."""
+
+
 def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
     import msgspec
 
@@ -50,6 +54,8 @@ def _flat(struct: Any, path: str = "") -> list[tuple[str, Any]]:
             found += _flat(value, f"{path}{key}.")
         elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct):
             found.append((path + key, msgspec.to_builtins(value)))
+        elif key in _SECRETS and value:
+            found.append((path + key, "…"))
         elif isinstance(value, str) and "://" in value:
             found.append((path + key, _without_password(value)))
         else:

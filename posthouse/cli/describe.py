@@ -13,7 +13,7 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
-from posthouse import config
+from posthouse import config, config_tls
 
 WIDTH: Final = 100
 HEAD: Final = """\
@@ -123,7 +123,9 @@ def _is_table(kind: Any) -> bool:
 def _texts() -> dict[tuple[str, str], str]:
     """(struct, field) → the docstring below the field."""
     found: dict[tuple[str, str], str] = {}
-    for node in ast.parse(inspect.getsource(config)).body:
+    for node in (
+        each for module in (config, config_tls) for each in ast.parse(inspect.getsource(module)).body
+    ):
         if not isinstance(node, ast.ClassDef):
             continue
         for item, after in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):

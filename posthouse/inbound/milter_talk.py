@@ -15,7 +15,7 @@ import msgspec
 
 from posthouse.errors import PosthouseError, RemoteProtocolError
 from posthouse.inbound.milter_text import MilterText, NewBody
-from posthouse.limits import MESSAGE_HEADER, MILTER_CHANGES, MILTER_CONNECT, MILTER_PACKET
+from posthouse.limits import MESSAGE_HEADER, MILTER_CHANGES, MILTER_CONNECT, MILTER_PACKET, MILTER_TURN
 from posthouse.milter import shown
 from posthouse.milter.answers import Answer, Change, Kind, ReplaceBody, read_answer, read_change
 from posthouse.milter.negotiation import Agreement, agree, offer
@@ -58,6 +58,7 @@ class MilterTalk:
         self._text = text
         self._body = body
         self._heard = bytearray()
+        self._packets = 0
         self.opinion = Opinion()
 
     async def run(self) -> None:
@@ -164,13 +165,21 @@ class MilterTalk:
         if self._heard:
             raise RemoteProtocolError("it speaks unasked")
 
+    async def _turn(self) -> None:
+        """What is here already is read, and what there is room for is written, without waiting."""
+        self._packets += 1
+        if self._packets % MILTER_TURN == 0:
+            await asyncio.sleep(0)
+
     async def _send(self, octets: bytes) -> None:
         self._nothing_unasked()
+        await self._turn()
         self._writer.write(octets)
         async with asyncio.timeout(self._timeout):
             await self._writer.drain()
 
     async def _receive(self) -> Packet:
+        await self._turn()
         async with asyncio.timeout(self._timeout):
             length = read_length(await self._octets(LENGTH))
             return read_packet(await self._octets(length))

@@ -274,6 +274,16 @@ def test_no_password_of_any_address_is_shown(shell: Shell) -> None:
         assert "s3://key:…@bucket/mail?endpoint=https://objects.test" in output
 
 
+def test_no_key_is_shown(shell: Shell) -> None:
+    shell.file.write_text(
+        'hostname = "mx.test"\n[tls.acme]\ndirectory = "https://ca.test/"\neab_kid = "kid"\neab_hmac = "aHVzaA"\n'
+        '[tls.acme.dns]\nserver = "192.0.2.53"\nkey = "posthouse."\nsecret = "aHVzaDI="\n'
+    )
+    for output in (shell("config", "show"), shell("config", "show", "--json")):
+        assert "aHVza" not in output
+        assert "posthouse." in output
+
+
 def test_a_relay_that_serve_would_not_take_is_found_before_the_start(shell: Shell) -> None:
     shell.file.write_text('hostname = "mx.test"\n[outbound]\nrelay = "smtp://host:587?tls=maybe"\n')
     assert "?tls=" in shell("config", "check", code=2)

@@ -13,6 +13,7 @@ from posthouse.errors import StoreUnavailable
 from posthouse.ranges import Ranges
 from posthouse.store.interface import CopyEmails, Expunge, PlaceEmails
 from posthouse.store.moving.keeping import ClusterKeeper, restore_into_cluster
+from posthouse.store.retention import SetRetention
 from posthouse.store.sqlite.verify import Flaw
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
@@ -49,6 +50,8 @@ async def some_mail(engine: PostgresEngine) -> Desk:
     await desk.store.apply(
         Expunge(account_id=desk.id, mailbox_id=inbox.mailbox_id, uids=Ranges([(5, 6)]), force=True)
     )
+    trash = (await desk.box("Trash")).mailbox_id
+    await desk.store.apply(SetRetention(account_id=desk.id, mailbox_id=trash, days=30))
     await enqueue(engine.store, "a@one.test", due=1.0)
     await engine.settle()
     return desk

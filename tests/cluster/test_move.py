@@ -31,6 +31,7 @@ from posthouse.store.moving import move, tables
 from posthouse.store.moving.cluster import ClusterSource, ClusterTarget
 from posthouse.store.moving.embedded import EmbeddedSource, EmbeddedTarget
 from posthouse.store.moving.move import Moved, Mover
+from posthouse.store.retention import SetRetention
 from tests.cluster.conftest import PostgresEngine
 from tests.cluster.database import Database
 from tests.cluster.growing_up import grow_up
@@ -59,6 +60,8 @@ async def furnished(engine: SqliteEngine) -> list[Desk]:
                 kind(account_id=desk.id, source_id=inbox.mailbox_id, uids=Ranges([(10, 14)]),
                      target_id=made.mailbox_id)
             )  # fmt: skip
+        kept = SetRetention(account_id=desk.id, mailbox_id=made.mailbox_id, days=30 * number)
+        await desk.store.apply(kept)
         await desk.store.apply(PutItem(account_id=desk.id, kind="Identity", data=b"{}"))
         await desk.store.apply(AddAppPassword(account_id=desk.id, name="p", password="h", created_at=NOW))
     masked = await given(desks[0])

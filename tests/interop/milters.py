@@ -12,7 +12,7 @@ from tests.interop.filters import RSPAMD, Daemon, RspamdDaemon
 
 OPENDKIM = """\
 Mode sv
-Socket inet:{port}@127.0.0.1
+Socket {socket}
 Domain example.test
 Selector here
 KeyFile {folder}/key.pem
@@ -59,6 +59,11 @@ class Milter(Daemon):
     authserv = "filter.test"
     """The name in which it writes Authentication-Results."""
 
+    @property
+    def place(self) -> str:
+        """Where it listens, as Posthouse's configuration writes it."""
+        return f"inet:127.0.0.1:{self.port}"
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
@@ -86,12 +91,22 @@ class OpenDkim(Milter):
         super().__init__(peers, folder)
         self._key = key
         self._records = records
+        self.unix = False
+        """It listens at a Unix socket."""
+
+    @property
+    def place(self) -> str:
+        return f"unix:{self.folder}/socket" if self.unix else super().place
+
+    def answers(self) -> bool:
+        return (self.folder / "socket").exists() if self.unix else super().answers()
 
     def prepare(self) -> list[str]:
         (self.folder / "key.pem").write_text(self._key)
         (self.folder / "keys").write_text("".join(f"{name} {text}\n" for name, text in self._records.items()))
         config = self.folder / "opendkim.conf"
-        config.write_text(OPENDKIM.format(port=self.port, folder=self.folder, authserv=self.authserv))
+        socket = f"local:{self.folder}/socket" if self.unix else f"inet:{self.port}@127.0.0.1"
+        config.write_text(OPENDKIM.format(socket=socket, folder=self.folder, authserv=self.authserv))
         return [str(self.peers / "usr/sbin/opendkim"), "-f", "-x", str(config)]
 
 

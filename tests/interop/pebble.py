@@ -53,7 +53,7 @@ class Pebble:
         self._dns_program = dns_program
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.port, self._management, self._dns_management = free_port(), free_port(), free_port()
+        self.port, self._management, self.dns_management = free_port(), free_port(), free_port()
         self.http, self.https, self.dns = free_port(), free_port(), free_port()
         self.directory = f"https://127.0.0.1:{self.port}/dir"
         self.ca = folder / "ca.pem"
@@ -63,8 +63,13 @@ class Pebble:
         (folder / "cert.pem").write_bytes(pair.certificate)
         (folder / "key.pem").write_bytes(pair.key)
 
-    def start(self, *, life: int = 0, bound: dict[str, str] | None = None, **environment: str) -> None:
-        """Serve; `life`: seconds that certificates are good, `bound`: keys of external accounts."""
+    def start(
+        self, *, life: int = 0, bound: dict[str, str] | None = None, dns_port: int = 0, **environment: str
+    ) -> None:
+        """Serve; `life`: seconds that certificates are good, `bound`: keys of external accounts.
+
+        `dns_port`: of the name server that it asks in place of its own.
+        """
         settings: dict[str, Any] = {
             "listenAddress": f"127.0.0.1:{self.port}",
             "managementListenAddress": f"127.0.0.1:{self._management}",
@@ -80,11 +85,15 @@ class Pebble:
         if life:
             settings["certificateValidityPeriod"] = life
         (self._folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+        if dns_port:
+            self.dns = dns_port
+            self.start_again(**environment)
+            return
         dns = [self._dns_program, "-dns01", f"127.0.0.1:{self.dns}", "-defaultIPv6", ""]
-        dns += ["-management", f"127.0.0.1:{self._dns_management}", "-http01", "", "-https01", ""]
+        dns += ["-management", f"127.0.0.1:{self.dns_management}", "-http01", "", "-https01", ""]
         self._start([*dns, "-tlsalpn01", ""], {})
         self.start_again(**environment)
-        self._await(self._dns_management)
+        self._await(self.dns_management)
 
     def start_again(self, **environment: str) -> None:
         """Serve after `stop`: it has forgotten everything, and has another root."""
@@ -133,7 +142,7 @@ class Pebble:
         self._tell("add-a", {"host": f"{name}.", "addresses": list(addresses)})
 
     def _tell(self, what: str, body: dict[str, Any]) -> None:
-        url = f"http://127.0.0.1:{self._dns_management}/{what}"
+        url = f"http://127.0.0.1:{self.dns_management}/{what}"
         with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:
             assert answer.status == 200
 

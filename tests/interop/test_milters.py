@@ -32,7 +32,7 @@ timeout = 0.05
 FILTER = """\
 [[milter]]
 name = "{name}"
-socket = "inet:127.0.0.1:{port}"
+socket = "{place}"
 roles = ["mx", "submission"]
 when_away = "{when_away}"
 timeout = {timeout}
@@ -85,7 +85,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             file.write(CONFIG)
             for one in filters:
                 name = type(one).__name__.lower()
-                file.write(FILTER.format(name=name, port=one.port, when_away=when_away, timeout=timeout))
+                file.write(FILTER.format(name=name, place=one.place, when_away=when_away, timeout=timeout))
         made.start()
         return made
 
@@ -141,6 +141,12 @@ def arrived(house: LocalHouse, mailbox: str = "INBOX") -> list[bytes]:
         client.logout()
 
 
+def is_signed(raw: bytes) -> bool:
+    """Whether it has opendkim's signature, and that is whole."""
+    assert b"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=example.test" in raw
+    return bool(dkim.verify(raw, dnsfunc=lambda name, **_: RECORDS[name.decode().rstrip(".")].encode()))
+
+
 # --- opendkim ------------------------------------------------------------------------------------------
 
 
@@ -150,9 +156,18 @@ def test_opendkim_signs_what_our_people_send(opendkim: OpenDkim, serve: Serve) -
     raw = folded.encode() + letter("monday", ".a dot\r\n\r\nlines  with  spaces \r\n\r\n\r\n", ALICE)
     submits(house, raw)
     submits(house, letter("large", "a line of text\r\n" * 100_000, ALICE))
-    for message in arrived(house):
-        assert b"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=example.test" in message
-        assert dkim.verify(message, dnsfunc=lambda name, **_: RECORDS[name.decode().rstrip(".")].encode())
+    messages = arrived(house)
+    assert len(messages) == 2 and all(map(is_signed, messages))
+
+
+def test_opendkim_at_a_unix_socket_signs_what_programs_here_send(opendkim: OpenDkim, serve: Serve) -> None:
+    opendkim.stop()
+    opendkim.unix = True
+    opendkim.start()
+    house = serve(opendkim)
+    done = house.command("sendmail", "-f", ALICE, BOB, text=letter("cron", sender=ALICE).decode())
+    assert done.returncode == 0, done.stderr
+    assert is_signed(*arrived(house))
 
 
 def test_opendkim_verifies_and_a_refusal_reaches_the_client(opendkim: OpenDkim, serve: Serve) -> None:
@@ -257,6 +272,19 @@ def test_clamav_milter_quarantines(clamd: Daemon, serve: Serve, tmp_path: Path) 
     assert not arrived(house)
     (raw,) = arrived(house, "Junk")
     assert b"X-Virus-Status: Infected" in raw
+
+
+@pytest.mark.parametrize(("does", "reply"), [("Blackhole", "250 2.0.0"), ("Defer", "451 4.7.1")])
+def test_clamav_milter_swallows_or_defers(
+    clamd: Daemon, serve: Serve, tmp_path: Path, does: str, reply: str
+) -> None:
+    program = here("usr/sbin/clamav-milter")
+    with running(ClamavMilter(program, tmp_path / "filter", clamd.port, does)) as scanner:
+        house = serve(scanner)
+        assert comes(house, letter("virus", EICAR.decode()))[0].startswith(reply)
+    assert not arrived(house) and not arrived(house, "Junk")
+    if does == "Blackhole":
+        assert "by milter clamavmilter" in house.command("message", "log", EVE).stdout
 
 
 def test_rspamd_marks_and_refuses(serve: Serve, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from posthouse.config import Junk, Milter
 from posthouse.inbound import milter_passage
 from tests.milter.conftest import ALICE, BOB, RAW, Filtered, house_with
-from tests.milter.scripted import GO_ON, Scripted, header, say
+from tests.milter.scripted import CLOSE, GO_ON, Scripted, header, say
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +23,15 @@ async def test_octet_by_octet(tmp_path: Path) -> None:
     async with script.serving() as place, house_with(tmp_path, Milter(socket=place)) as house:
         assert (await house.comes())[0][0] == 250
         assert (await house.arrived()).endswith(b"X-Slow: but right\r\n\r\nnew\r\n")
+
+
+async def test_who_closes_with_the_last_word_has_said_it(tmp_path: Path) -> None:
+    script = Scripted({"E": header("h", "X-Seen", "1") + GO_ON + CLOSE})
+    async with script.serving() as place, house_with(tmp_path, Milter(socket=place)) as house:
+        assert (await house.comes())[0][0] == 250
+        assert b"X-Seen: 1" in await house.arrived()
+        script.answers = {"M": say("r") + CLOSE}
+        assert (await house.comes())[0][0] == 550
 
 
 UNASKED = (
@@ -198,6 +208,31 @@ async def test_who_takes_nothing_keeps_no_connection_of_ours(tmp_path: Path) -> 
     for end in ends:
         end.transport.abort()
     server.close()
+
+
+FLOODS = ((say("p") * 50_000, 1), (say("b") * 50_000, 1), (say("b", b"x") * 50_000, 1), (b"", 9_900))
+
+
+@pytest.mark.parametrize(("flood", "fields"), FLOODS)
+async def test_a_flood_of_words_leaves_others_their_turn(tmp_path: Path, flood: bytes, fields: int) -> None:
+    """Words of the filter's, and header fields to one that answers none."""
+    script = Scripted(steps=0x80, silent="L")
+    longest = 0.0
+
+    async def others() -> None:
+        nonlocal longest
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - began)
+
+    async with script.serving() as place, house_with(tmp_path, Milter(socket=place)) as house:
+        await house.comes()
+        script.answers = {"E": flood + GO_ON}
+        turns = asyncio.create_task(others())
+        assert (await house.comes(b"X: y\r\n" * fields + RAW))[0][0] == 250
+        turns.cancel()
+    assert longest < 0.1, "seconds of work in one piece"
 
 
 async def refused(house: Filtered, raw: bytes) -> None:

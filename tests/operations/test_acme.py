@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 
 from posthouse import limits
-from posthouse.config import Acme
+from posthouse.config_tls import Acme
 from posthouse.errors import Conflict
 from posthouse.net.certificates import make_pair, names_of
 from posthouse.operations.acme.authority import Authority, certificate_id, seconds_of

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from posthouse import limits
-from posthouse.config import Inbound, Tls
+from posthouse.config import Inbound
+from posthouse.config_tls import Tls
 from posthouse.msgauth.mta_sts import parse_sts_policy
 from posthouse.operations.client_setup import AUTODISCOVER, OUTLOOK, ClientSetup, read_request
 from posthouse.operations.household import Household

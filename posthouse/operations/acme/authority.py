@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import requests
-from acme import challenges, client, errors, messages
+from acme import client, errors, messages
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,8 +26,8 @@ from josepy.json_util import field
 from josepy.jwk import JWKEC
 
 from posthouse import limits
-from posthouse.config import Acme
-from posthouse.operations.acme.challenges import Challenges
+from posthouse.config_tls import Acme
+from posthouse.operations.acme.challenges import Offered
 from posthouse.operations.acme.faults import AcmeFault
 from posthouse.operations.acme.transport import Network
 
@@ -113,7 +113,7 @@ class Authority:
                 response = self._post(acme.directory["newOrder"], asked.update(replaces=None))
             return str(response.headers["Location"])
 
-    def prove(self, order: str, offered: Challenges) -> None:
+    def prove(self, order: str, offered: Offered) -> None:
         """Let the authority look whether the names are ours, and wait for what it says. AcmeFault with the names."""
         with self._told():
             found = self._order(order)
@@ -121,9 +121,13 @@ class Authority:
                 return
             tokens: list[str] = []
             try:
-                for each in found.authorizations:
-                    if each.body.status == messages.STATUS_PENDING:
-                        self._answer(each, offered, tokens)
+                pending = [one for one in found.authorizations if one.body.status == messages.STATUS_PENDING]
+                answered = [self._offer(each, offered, tokens) for each in pending]
+                if answered and offered.wait:
+                    self._pause(offered.wait)
+                for each in answered:
+                    if each.status == messages.STATUS_PENDING:
+                        self._post(each.uri, each.chall.response(self._key))
                 self._await_proof(found.authorizations)
             finally:
                 for token in tokens:
@@ -145,21 +149,18 @@ class Authority:
         body = messages.Authorization.from_json(self._post(url, None).json())
         return messages.AuthorizationResource(body=body, uri=url)
 
-    def _answer(self, asked: messages.AuthorizationResource, offered: Challenges, tokens: list[str]) -> None:
-        """Offer the answer to one name's challenge, and say so; the token goes to `tokens`. RFC 8555 §7.5.1, §8.3."""
-        for each in asked.body.challenges:
-            if isinstance(each.chall, challenges.HTTP01):
-                tokens.append(each.chall.encode("token"))
-                offered.offer(tokens[-1], each.chall.validation(self._key))
-                if each.status == messages.STATUS_PENDING:
-                    self._post(each.uri, each.chall.response(self._key))
-                return
+    def _offer(
+        self, asked: messages.AuthorizationResource, offered: Offered, tokens: list[str]
+    ) -> messages.ChallengeBody:
+        """Offer the answer to one name's challenge; the token goes to `tokens`. RFC 8555 §7.5.1, §8."""
         name = asked.body.identifier.value
-        raise AcmeFault(
-            f"{name}: the authority offers no http-01",
-            names={name: "the authority offers no http-01"},
-            gone=True,
-        )
+        for each in asked.body.challenges:
+            if each.chall.typ == offered.kind:
+                tokens.append(each.chall.encode("token"))
+                offered.offer(name, tokens[-1], each.chall.validation(self._key))
+                return each
+        why = f"the authority offers no {offered.kind}"
+        raise AcmeFault(f"{name}: {why}", names={name: why}, gone=True)
 
     def _await_proof(self, asked: Sequence[messages.AuthorizationResource]) -> None:
         deadline = time.monotonic() + limits.ACME_PROOF
@@ -170,7 +171,7 @@ class Authority:
                     raise AcmeFault(
                         f"the authority did not look at {each.body.identifier.value} in time", gone=True
                     )
-                self._pause()
+                self._pause(limits.ACME_POLL)
                 each = self._authorization(each.uri)
             if each.body.status != messages.STATUS_VALID:
                 said = [_text(one.error) for one in each.body.challenges if one.error is not None]
@@ -213,8 +214,8 @@ class Authority:
     def _post(self, url: str, body: Any) -> requests.Response:
         return self._net.post(url, body, new_nonce_url=self._open().directory["newNonce"])
 
-    def _pause(self) -> None:
-        if self._ended.wait(limits.ACME_POLL):
+    def _pause(self, seconds: float) -> None:
+        if self._ended.wait(seconds):
             raise AcmeFault("broken off: the server stops")
 
     @contextmanager

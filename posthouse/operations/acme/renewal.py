@@ -17,7 +17,7 @@ import msgspec
 from cryptography import x509
 
 from posthouse import limits
-from posthouse.config import Acme
+from posthouse.config_tls import Acme
 from posthouse.errors import Conflict, PosthouseError
 from posthouse.net.certificates import names_of
 from posthouse.operations.acme.challenges import Challenges

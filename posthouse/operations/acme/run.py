@@ -20,11 +20,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from posthouse import limits
-from posthouse.config import Acme
+from posthouse.config_tls import Acme
 from posthouse.durable import write_private
 from posthouse.errors import Conflict, PosthouseError
 from posthouse.net.certificates import names_of
-from posthouse.operations.acme.challenges import Challenges
+from posthouse.operations.acme.challenges import Challenges, Offered
 from posthouse.operations.acme.faults import AcmeFault
 from posthouse.operations.acme.files import AcmeFiles, Resting, State, fingerprint
 from posthouse.operations.acme.names import Chosen, LeftOut
@@ -176,9 +176,18 @@ class Run:
             await self.keep(order=url, order_names=names, orders=orders)
         url, names = self.state.order, self.state.order_names
         key = await asyncio.to_thread(place.read_bytes)
-        await in_thread(partial(authority.prove, url, self._around.challenges))
+        await in_thread(partial(authority.prove, url, await in_thread(self._offered)))
         chain = await in_thread(partial(authority.finish, url, key, names))
         await self._install(chain, key, names)
+
+    def _offered(self) -> Offered:
+        """Where the authority finds our answers."""
+        dns = self._around.settings.dns
+        if dns.given:
+            from posthouse.operations.acme.dns_challenges import dns_challenges  # takes a while to import
+
+            return dns_challenges(dns)
+        return self._around.challenges
 
     def _key(self, new_key: bool) -> bytes:
         return self._files.new_key() if new_key else self._files.key(self._around.self_made_key)

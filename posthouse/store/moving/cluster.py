@@ -52,7 +52,7 @@ class _Cluster:
         self.server = Server(url)
         self.reader = Reader(self.server, objects, 0.0)
         self.db: Connection = self.reader.db
-        migrate(self.db)
+        self.server.steps = migrate(self.db)
         alive = [row[0] for row in self.db.fetch(_ALIVE, limits.NODE_SILENCE)]
         if alive and self.must_rest:
             raise StoreUnavailable(f"Nodes of the cluster are running ({', '.join(alive)}): stop them first.")
