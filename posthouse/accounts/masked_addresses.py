@@ -16,10 +16,11 @@ import msgspec
 
 from posthouse import limits
 from posthouse.accounts.addresses import normalize_address
+from posthouse.accounts.identities import IDENTITY, writes_as
 from posthouse.accounts.masked_words import WORDS
 from posthouse.errors import Conflict, NotFound, StoreUnavailable, Temporary
 from posthouse.store.account_model import Item
-from posthouse.store.interface import Store
+from posthouse.store.interface import RemoveItem, Store
 from posthouse.store.masked import AddMasked, PutMasked, RemoveMasked
 from posthouse.store.masked_model import KIND, Masked, MaskedState, decode
 from posthouse.store.model import Account
@@ -119,8 +120,31 @@ class MaskedAddresses:
         )
 
     async def remove(self, account_id: int, item_id: int) -> None:
-        """Take one away for good: nobody gets the address again. NotFound."""
-        await self._store.apply(RemoveMasked(account_id=account_id, item_id=item_id))
+        """Take one away for good: nobody gets the address again, nor writes as it. NotFound."""
+        remove = RemoveMasked(account_id=account_id, item_id=item_id)
+        for left in reversed(range(limits.JMAP_RETRIES)):
+            found = await self._store.items(account_id, KIND, [item_id])
+            if not found:
+                raise NotFound("There is no such masked address.")
+            try:
+                await self._take_away(found[0], remove)
+                break
+            except NotFound:  # one of its identities went meanwhile
+                if not left:
+                    raise
+
+    async def _take_away(self, item: Item, remove: RemoveMasked) -> None:
+        """With the identities that write as it: what they sent would be refused."""
+        address = described(item).email
+        identities = await self._store.items(item.account_id, IDENTITY)
+        await self._store.commit(
+            remove,
+            *(
+                RemoveItem(account_id=item.account_id, kind=IDENTITY, item_id=each.item_id)
+                for each in identities
+                if writes_as(each, address)
+            ),
+        )
 
     async def listed(self, account_id: int) -> list[Item]:
         """All of an account."""
@@ -148,7 +172,7 @@ class MaskedAddresses:
     async def _expire(self, item: Item) -> bool:
         remove = RemoveMasked(account_id=item.account_id, item_id=item.item_id, unchanged_since=item.modseq)
         try:
-            await self._store.apply(remove)
+            await self._take_away(item, remove)
         except (Conflict, NotFound):
             return False  # it is wanted after all, or gone already
         return True

@@ -58,11 +58,14 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        """What makes two destinations the same: the account (whatever the tag), else the address.
+        """What makes two destinations the same: the account with the tag, else the address.
 
-        RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same.
+        RFC 5321 §2.4: only its host knows whether a local part of another spelling is the same. A masked address is
+        one of its own: it may be switched off where another that leads to the account is not.
         """
-        return self.address if self.account is None else f"{self.account.account_id}+{self.tag}"
+        if self.account is None or self.masked is not None:
+            return self.address
+        return f"{self.account.account_id}+{self.tag}"
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):

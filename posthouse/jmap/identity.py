@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse import limits
+from posthouse.accounts.identities import IDENTITY
 from posthouse.errors import Conflict
 from posthouse.jmap.context import Context
 from posthouse.jmap.errors import Rejected, invalid
@@ -59,7 +60,7 @@ async def may_write_as(context: Context, email: str) -> None:
 
 
 TYPE: Final = ItemType(
-    "Identity",
+    IDENTITY,
     "I",
     Identity,
     server_set=frozenset({"mayDelete"}),

@@ -27,7 +27,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One way to reach us with a program."""
 
     protocol: str
-    """"imap", "pop3" or "smtp"."""
+    """"imap", "pop3", "smtp" or "managesieve"."""
     host: str
     port: int
     security: str
@@ -41,6 +41,7 @@ _TABLE: Final = (
     ("pop3", "pop3", "starttls"),
     ("submissions", "smtp", "tls"),
     ("submission", "smtp", "starttls"),
+    ("sieve", "managesieve", "starttls"),
 )
 """Listener, protocol, security; the better one first."""
 
@@ -69,7 +70,11 @@ class ClientSetup:
     # --- Thunderbird ---------------------------------------------------------------------------------
 
     def autoconfig(self, domain: str) -> bytes:
-        """config-v1.1.xml; the user name stays a placeholder that the program fills."""
+        """config-v1.1.xml; the user name stays a placeholder that the program fills.
+
+        draft-ietf-mailmaint-autoconfig names the type `managesieve` too; it stands last, and a program that does not
+        know it passes it over.
+        """
         root = ElementTree.Element("clientConfig", version="1.1")
         provider = ElementTree.SubElement(root, "emailProvider", id=domain)
         _text(provider, "domain", domain)

@@ -17,7 +17,7 @@ import msgspec
 
 from posthouse import limits
 from posthouse.errors import PosthouseError
-from posthouse.operations.steady_clock import SteadyClock
+from posthouse.steady_clock import SteadyClock
 from posthouse.store.credentials import PruneCredentials
 from posthouse.store.interface import PruneUploads, Store
 from posthouse.store.operations import PruneEvents

@@ -32,6 +32,7 @@ from posthouse.outbound.dsn import DsnRequest, Notification, compose_dsn
 from posthouse.outbound.homecoming import Carry, bring_home
 from posthouse.outbound.outcomes import Outcomes, not_reached, outcomes_of, too_late, without_notices
 from posthouse.outbound.parcel import Parcel
+from posthouse.outbound.patience import in_force
 from posthouse.outbound.schedule import Away, Destinations, is_too_late, term_of
 from posthouse.outbound.suppression import bar
 from posthouse.store.interface import (
@@ -70,7 +71,7 @@ class QueueRunner:
         self._carry = carry
         self._clock = clock
         self._new_id = new_id or (lambda now: f"{int(now * 1000):011x}{secrets.token_hex(4)}")
-        self._settings = courier.settings
+        self._in_force = in_force(lambda: self._courier.settings)
         self.failed: Callable[[QueuedMessage, int], None] = lambda message, recipients: None
         """Hears how many recipients of a message failed for good; must be quick."""
         self._destinations = Destinations(courier.settings, courier.random)
@@ -108,7 +109,7 @@ class QueueRunner:
 
     def refit(self, courier: Courier) -> None:
         """Use another courier from now on (a reload); attempts under way end with the one they have."""
-        before, self._courier, self._settings = self._courier, courier, courier.settings
+        before, self._courier = self._courier, courier
         self.backups.refit(courier)
         self._destinations.refit(courier.settings)
         closing = asyncio.get_running_loop().create_task(before.close())
@@ -156,7 +157,7 @@ class QueueRunner:
 
     async def _take(self) -> float | None:
         """Lease and start what is due; seconds until there may be more (None: until something changes)."""
-        room = min(self._settings.concurrency - len(self._running), limits.OUTBOUND_LEASES_AT_ONCE)
+        room = min(self._courier.settings.concurrency - len(self._running), limits.OUTBOUND_LEASES_AT_ONCE)
         if room <= 0:
             return None
         now = self._clock()
@@ -171,7 +172,7 @@ class QueueRunner:
         return 0.0 if leases else limits.OUTBOUND_POLL
 
     async def _lease(self, now: float, room: int) -> list[Lease]:
-        most = self._settings.per_destination
+        most = self._courier.settings.per_destination
         # Taken in portions, so that the sum stays within the limit without a look at every destination.
         portion = max(1, most // 2)
         busy = Counter(self._running.values())
@@ -244,9 +245,8 @@ class QueueRunner:
 
     def _is_owed_word(self, lease: Lease) -> bool:
         """Whether the time has come to tell the sender of a delay, or to give up."""
-        now, message = self._clock(), lease.message
-        term = term_of(self._settings, message)
-        return now >= term.ends_at or any(term.is_told(one, now) for one in message.recipients)
+        now, term = self._clock(), term_of(self._in_force(), lease.message)
+        return now >= term.ends_at or any(term.is_told(one, now) for one in lease.message.recipients)
 
     async def _attempt(self, lease: Lease, key: str, *, backup: bool) -> Report:
         message, destination = lease.message, lease.destination
@@ -289,7 +289,7 @@ class QueueRunner:
 
     async def _put_off(self, lease: Lease, away: Away) -> None:
         """The destination is away: wait until somebody may look again."""
-        now, term = self._clock(), term_of(self._settings, lease.message)
+        now, term = self._clock(), term_of(self._in_force(), lease.message)
         until = max(away.until, now + 1)
         outcomes = tuple(
             Outcome(
@@ -310,7 +310,7 @@ class QueueRunner:
 
     async def _record(self, lease: Lease, report: Report, also: Sequence[Op[Any]] = ()) -> None:
         now = self._clock()
-        found = outcomes_of(lease.message, report, self._settings, now, self._courier.random)
+        found = outcomes_of(lease.message, report, self._in_force(), now, self._courier.random)
         for delivery in report.deliveries:
             ATTEMPTS.add(delivery.disposition.value)
             log.info(

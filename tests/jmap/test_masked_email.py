@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,17 +12,19 @@ import pytest
 import pytest_asyncio
 
 from posthouse import limits
+from posthouse.accounts import masked_addresses
 from posthouse.accounts.addresses import normalize_address
 from posthouse.accounts.masked_addresses import MaskedAddresses, made_up
 from posthouse.accounts.masked_words import WORDS
 from posthouse.errors import NotFound
 from posthouse.operations.masking import Masking
-from posthouse.store.interface import PutDomain, RemoveDomain
-from posthouse.store.model import Domain
+from posthouse.store.interface import PutAlias, PutDomain, RemoveDomain
+from posthouse.store.model import Alias, Domain
 from tests.house import TestHouse
 from tests.jmap.conftest import Client
 from tests.kits.masked_walk import URN, stranger_writes, walk
 
+ALICE = "alice@example.test"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -106,11 +109,37 @@ async def test_who_made_it_is_named_as_its_owner_calls_it(alice: Client) -> None
 async def test_a_pending_one_without_mail_goes_after_a_day(house: TestHouse, alice: Client) -> None:
     unused, used, kept = await made(alice), await made(alice), await made(alice, state="enabled")
     assert await stranger_writes(house, "welcome", used["email"]) == "250"
+    wishes = {name: {"email": each["email"]} for name, each in (("u", used), ("n", unused))}
+    await alice.call("Identity/set", create=wishes)
     store = house.app.store
     assert await MaskedAddresses(store, lambda: time.time() + limits.MASKED_PENDING - 60).tidy() == 0
     assert await MaskedAddresses(store, lambda: time.time() + limits.MASKED_PENDING + 60).tidy() == 1
     assert {each["id"] for each in await all_of(alice)} == {used["id"], kept["id"]}
     assert (await stranger_writes(house, "late", unused["email"])).startswith("550 5.1.1")
+    writes_as = {each["email"] for each in (await alice.call("Identity/get"))["list"]}
+    assert writes_as & {used["email"], unused["email"]} == {used["email"]}
+
+
+async def test_its_identity_may_go_while_it_is_removed(
+    house: TestHouse, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await made(alice, state="enabled")
+    answer = await alice.call("Identity/set", create={"i": {"email": one["email"]}})
+    store, read = house.app.store, house.app.store.items
+
+    async def late(account_id: int, kind: str, *more: Any) -> Any:
+        found = await read(account_id, kind, *more)
+        if kind == "Identity":  # another client is quicker
+            monkeypatch.undo()
+            await alice.call("Identity/set", destroy=[answer["created"]["i"]["id"]])
+        return found
+
+    monkeypatch.setattr(store, "items", late)
+    number = int(one["id"][1:])
+    await MaskedAddresses(store).remove(alice.number, number)
+    assert await all_of(alice) == []
+    with pytest.raises(NotFound):
+        await MaskedAddresses(store).remove(alice.number, number)
 
 
 async def test_many_pending_ones_go_batch_by_batch(
@@ -162,6 +191,43 @@ async def test_no_collector_gets_what_its_owner_does_not_want(
         assert (await bob.call("Email/query", filter={"text": "refused removed"}))["ids"] == []
     finally:
         await house.app.store.apply(PutDomain(domain=domain))
+
+
+async def test_what_comes_by_another_way_too_is_not_thrown_away(house: TestHouse, alice: Client) -> None:
+    """An alias leads to an address that is switched off, and to its owner: a copy is for the owner."""
+    off = await made(alice, state="disabled")
+    for number, targets in enumerate([(off["email"], ALICE), (ALICE, off["email"])]):
+        name = f"both{number}@example.test"
+        alias = Alias(address=name, targets=targets)
+        await house.app.store.apply(PutAlias(alias=alias))
+        assert await stranger_writes(house, name, name) == "250"
+        (found,) = (await alice.call("Email/query", filter={"subject": name}))["ids"]
+        assert (await alice.get(found))[0]["mailboxIds"] == {await alice.mailbox("inbox"): True}
+
+
+async def test_another_is_made_up_when_one_was_given_already(
+    alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = (await made(bob, state="enabled"))["email"].partition("@")[0]
+    tried = list[str]()
+
+    def by_chance(lucky: int) -> Callable[[str], str]:
+        def make(prefix: str) -> str:
+            tried.append(given if len(tried) + 1 < lucky else made_up(prefix))
+            return tried[-1]
+
+        return make
+
+    for lucky, works in ((limits.MASKED_TRIES, True), (limits.MASKED_TRIES + 1, False)):
+        tried.clear()
+        monkeypatch.setattr(masked_addresses, "made_up", by_chance(lucky))
+        answer = await alice.call("MaskedEmail/set", create={"m": {}})
+        assert (bool(answer["created"]), len(tried)) == (works, limits.MASKED_TRIES)
+
+
+async def test_unused_ones_are_looked_for_again_and_again(house: TestHouse) -> None:
+    (duty,) = (each for each in house.app.house.duties() if each.name == "masked addresses")
+    assert (duty.every, duty.by_age) == (limits.MASKED_LOOK, True)
 
 
 async def test_nobody_is_told_whose_it_is(house: TestHouse, alice: Client) -> None:

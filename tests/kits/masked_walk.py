@@ -25,7 +25,7 @@ class Person:
     async def ask(self, method: str, account: str = "", **arguments: Any) -> dict[str, Any]:
         """One method; the answer's arguments, also of an error."""
         call = [method, {"accountId": account or self.account} | arguments, "0"]
-        using = [URN, "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
+        using = [URN, *(f"urn:ietf:params:jmap:{name}" for name in ("core", "mail", "submission"))]
         auth = (self.address, self._password)
         base = f"http://127.0.0.1:{self.house.port('http')}"
         async with httpx.AsyncClient(base_url=base, auth=auth, timeout=20) as http:
@@ -47,6 +47,10 @@ class Person:
         """Change one; it must be allowed."""
         answer = await self.ask("MaskedEmail/set", update={name: patch})
         assert name in answer["updated"], answer
+
+    async def identities(self) -> list[str]:
+        """The addresses of its identities."""
+        return [each["email"] for each in (await self.ask("Identity/get"))["list"]]
 
     async def has(self, subject: str) -> list[str]:
         """The roles of the mailboxes in which a message is."""
@@ -105,7 +109,7 @@ async def walk(house: TestHouse) -> None:
     assert await alice.writes_as(address) == 553
     await alice.change(name, state="enabled")
     assert await stranger_writes(house, "fourth", address) == "250"
-    assert (await alice.ask("MaskedEmail/set", destroy=[name]))["destroyed"] == [name]
+    await _its_identities_go(alice, name, address)
     assert (await stranger_writes(house, "fifth", address)).startswith("550 5.1.1")
     assert (await alice.ask("MaskedEmail/get", ids=[name]))["notFound"] == [name]
     assert await alice.has("third") == await alice.has("fifth") == await bob.has("first") == []
@@ -119,3 +123,16 @@ async def _nobody_elses(alice: Person, bob: Person, name: str, address: str) -> 
     assert name in (await bob.ask("MaskedEmail/set", destroy=[name]))["notDestroyed"]
     assert name in (await bob.ask("MaskedEmail/set", update={name: {"state": "deleted"}}))["notUpdated"]
     assert (await alice.state(name))[0] == "enabled"
+
+
+async def _its_identities_go(alice: Person, name: str, address: str) -> None:
+    """It is removed, and nothing is left that would write as it."""
+    other = (await alice.masked(state="enabled"))["email"]
+    for email in (address, address.upper(), other, "*@example.test"):
+        answer = await alice.ask("Identity/set", create={"i": {"email": email, "name": "Lamps"}})
+        assert (answer["created"] or {}).keys() == {"i"} or email.startswith("*"), answer
+    before = (await alice.ask("Identity/get", ids=[]))["state"]
+    known = await alice.identities()
+    assert (await alice.ask("MaskedEmail/set", destroy=[name]))["destroyed"] == [name]
+    assert await alice.identities() == [each for each in known if each.lower() != address]
+    assert len((await alice.ask("Identity/changes", sinceState=before))["destroyed"]) == 2

@@ -9,8 +9,8 @@ import pytest
 
 from posthouse.house import House
 from posthouse.limits import CLOCK_LEAP, CLOCK_STEADY, CLOCK_WATCHED
-from posthouse.operations.steady_clock import SteadyClock, counted
 from posthouse.operations.upkeep import Duty, Upkeep
+from posthouse.steady_clock import SteadyClock, counted
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
 

@@ -20,7 +20,9 @@ from posthouse.outbound.attempt import Courier
 from posthouse.outbound.dsn import Notification
 from posthouse.outbound.misplanned import wake_misplanned
 from posthouse.outbound.ourselves import Ourselves
+from posthouse.outbound.patience import in_force
 from posthouse.smtp.replies import DAMAGED
+from posthouse.steady_clock import SteadyClock
 from posthouse.store.interface import (
     AddAccount,
     ChangeQueued,
@@ -31,7 +33,8 @@ from posthouse.store.interface import (
     RemoveAccount,
     WakeDestination,
 )
-from posthouse.store.model import Alias, Domain, NewRecipient
+from posthouse.store.model import Alias, Domain, NewRecipient, RecipientState
+from tests.fakes.clock import FakeClock
 from tests.fakes.mail_server import KEEP_AND_CLOSE, FakeMailServer
 from tests.outbound.office import Office
 
@@ -804,3 +807,29 @@ async def test_backup_domains_watched_are_bounded(
     office.runner.backups.unreached("one.test")
     office.runner.backups.unreached("two.test")
     assert list(office.runner.backups._watched) == ["one.test"]
+
+
+async def test_nothing_is_given_up_while_the_clock_cannot_be_trusted(
+    open_office: OpenOffice, far: FakeMailServer
+) -> None:
+    """It leaps a year ahead for a minute: what waits is due at once, and what fails then waits on."""
+    office = await open_office(retry=(HOUR,), expire=5 * 24 * HOUR, delay_notice=0)
+    counted = FakeClock(1000.0)
+    steady = SteadyClock(office.clock, counted, watched=0.0)
+    office.runner._in_force = in_force(lambda: office.settings, steady)
+    far.say("RCPT", "451 later")
+    await office.enqueue("x@far.test")
+    await office.settled()
+    leap = 365 * 24 * HOUR
+    office.clock.now += leap
+    await office.settled()
+    (waiting,) = (await office.only()).recipients
+    assert (waiting.state, waiting.attempts) == (RecipientState.WAITING, 2)
+    office.clock.now -= leap
+    await wake_misplanned(office.store, office.settings, office.clock())
+    await office.settled()
+    assert (await office.only()).recipients[0].state is RecipientState.WAITING
+    for clock in (office.clock, counted):
+        clock.advance(6 * 24 * HOUR)
+    await office.settled()
+    assert len(await office.inbox()) == 1  # the time is over now: its sender hears of it

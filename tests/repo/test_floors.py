@@ -63,6 +63,7 @@ BY_FOLDER = {
     "units": 0,
     "durable": 0,
     "clock": 0,
+    "steady_clock": 0,
     "counts": 0,
     "resolver": 0,
     "dns_exchange": 0,

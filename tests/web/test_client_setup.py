@@ -18,7 +18,7 @@ from posthouse.operations.household import Household
 from tests.house import TestHouse
 from tests.web.browser import Browser, Page
 
-PORTS = {"imaps": 993, "imap": 143, "submissions": 465, "submission": 587, "pop3s": 995}
+PORTS = {"imaps": 993, "imap": 143, "submissions": 465, "submission": 587, "pop3s": 995, "sieve": 4190}
 REQUEST = (
     '<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/'
     'autodiscover/outlook/requestschema/2006"><Request><EMailAddress>%s</EMailAddress></Request></Autodiscover>'
@@ -53,7 +53,13 @@ async def test_thunderbird(house: TestHouse, host: str, path: str) -> None:
     assert provider is not None
     assert provider.get("id") == "example.test"
     incoming = provider.findall("incomingServer")
-    assert [server.get("type") for server in incoming] == ["imap", "imap", "pop3", "pop3"]
+    assert [server.get("type") for server in incoming] == [
+        *("imap", "imap", "pop3", "pop3"),
+        "managesieve",
+    ]
+    assert provider[-1] is incoming[-1]  # a program that takes the first it finds is not led astray
+    assert incoming[-1].findtext("socketType") == "STARTTLS"
+    assert incoming[-1].findtext("port") == house.app.config.listen.sieve[0].rpartition(":")[2]
     assert incoming[0].findtext("socketType") == "SSL"
     assert incoming[0].findtext("port") == str(house.app.config.listen.imaps[0].rpartition(":")[2])
     assert provider.findtext("outgoingServer/username") == "%EMAILADDRESS%"
@@ -170,7 +176,10 @@ def test_the_better_service_comes_first() -> None:
         ("pop3", 995, "tls"),
         ("smtp", 465, "tls"),
         ("smtp", 587, "starttls"),
+        ("managesieve", 4190, "starttls"),
     ]
+    without = {name: port for name, port in PORTS.items() if name != "sieve"}
+    assert "managesieve" not in {s.protocol for s in ClientSetup(Household("mx.test", without)).services}
     assert ClientSetup(Household("mx.example.test", {"pop3": 110})).best("imap") is None
     pop = plistlib.loads(
         ClientSetup(Household("mx.example.test", {"pop3": 110, "submission": 587})).mobileconfig(

@@ -146,7 +146,8 @@ async def test_the_second_factor_from_beginning_to_end(house: TestHouse) -> None
 
 async def test_client_setup(house: TestHouse) -> None:
     found = await (await Owner(house).enter()).call("ClientSetup/get")
-    assert [s["protocol"] for s in found["services"]] == ["imap", "imap", "pop3", "pop3", "smtp", "smtp"]
+    protocols = ["imap", "imap", "pop3", "pop3", "smtp", "smtp", "managesieve"]
+    assert [s["protocol"] for s in found["services"]] == protocols
     assert found["profileUrl"].endswith("/apple.mobileconfig?address=alice%40example.test&name=")
     assert found["profileQr"].startswith("<svg")
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { signedIn, visit } from '../browser.mjs'
-import { ALICE, asks, done, enter, isApi, jmap, refuse, toast } from '../hands.mjs'
+import { ALICE, asks, compose, done, enter, isApi, jmap, refuse, toast } from '../hands.mjs'
 import { PATIENCE, row } from '../looking.mjs'
 
 const PASSWORD = 'posthouse'
@@ -242,8 +242,13 @@ export const checks = {
     await dialog(page).getByRole('button', { name: 'Remove for good' }).click()
     await section.getByText('None was made yet.').waitFor()
     assert.equal(await world.ask('write_to', address, 'The last lamp'), 550)
+    // Nobody is offered to write as it any more.
+    await visit(page, '/mail/inbox')
+    await compose(page, { to: 'bob@south.test', subject: 'No lamp', text: 'None' })
+    await page.locator('.window .from select').waitFor({ state: 'detached' })
     const [{ list }] = await jmap(page, ['Identity/get', {}])
-    await jmap(page, ['Identity/set', { destroy: list.filter(({ email }) => email === address).map(({ id }) => id) }])
+    assert.deepEqual(list.filter(({ email }) => email === address), [])
+    await page.locator('.window').getByRole('button', { name: /^(Discard|Delete)/ }).first().click()
     await done(page)
   },
   async two_presses_make_one_password(world) {

@@ -107,7 +107,7 @@ export interface Security {
   doors: string[]
 }
 export interface Service {
-  protocol: 'imap' | 'pop3' | 'smtp'
+  protocol: 'imap' | 'pop3' | 'smtp' | 'managesieve'
   host: string
   port: number
   security: 'tls' | 'starttls'

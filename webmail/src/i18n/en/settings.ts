@@ -34,6 +34,7 @@ export const settings = {
   'settings.service.imap': 'Reading (IMAP)',
   'settings.service.pop3': 'Fetching (POP3)',
   'settings.service.smtp': 'Sending (SMTP)',
+  'settings.service.managesieve': 'Filters (ManageSieve)',
   'settings.host': 'Server',
   'settings.port': 'Port',
   'settings.security': 'Encryption',

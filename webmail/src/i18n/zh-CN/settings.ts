@@ -34,6 +34,7 @@ export const settings = {
   'settings.service.imap': '收信（IMAP）',
   'settings.service.pop3': '取信（POP3）',
   'settings.service.smtp': '发信（SMTP）',
+  'settings.service.managesieve': '过滤规则（ManageSieve）',
   'settings.host': '服务器',
   'settings.port': '端口',
   'settings.security': '加密',
