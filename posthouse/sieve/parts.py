@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from posthouse.limits import SIEVE_BODY
-from posthouse.message.mime import Part, scan
+from posthouse.message.mime import Part, below, scan
 from posthouse.message.text import part_text
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _SCANNING: Final = 10
 """Octets whose parts are found in the time that it takes to compare one character."""
+_READING: Final = 20
+"""What reading an octet of their header sections costs, counted in characters looked at."""
 
 
 class _Seen:
@@ -28,7 +30,9 @@ def root_part(machine: Machine) -> Part:
     seen = machine.of(_Seen)
     if seen.root is None or seen.content is not machine.content:
         machine.charge(len(machine.content) // _SCANNING)
-        seen.content, seen.root = machine.content, scan(machine.content, machine.headers)
+        root = scan(machine.content, machine.headers)
+        seen.content, seen.root = machine.content, root
+        machine.charge(_READING * sum(part.body_start - part.header_start for part in below(root)))
     return seen.root
 
 

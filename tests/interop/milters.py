@@ -140,5 +140,8 @@ class ClamavMilter(Milter):
 class RspamdMilter(RspamdDaemon, Milter):
     """rspamd as a filter: its proxy worker scans by itself."""
 
+    def stop(self) -> None:
+        Daemon.stop(self)  # killed, it would leave its workers behind
+
     def files(self) -> dict[str, str]:
         return RSPAMD | {"worker-normal": "enabled = false;\n", "worker-proxy": PROXY}

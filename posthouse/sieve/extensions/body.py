@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ON: Final = frozenset({"body"})
 _GROUP: Final = "transform"
+_PART: Final = 3_000
+"""What looking into a part costs, counted in characters looked at."""
 
 
 def _body(call: Call, machine: Machine) -> Asking:
@@ -46,6 +48,7 @@ def _values(call: Call, machine: Machine) -> Iterator[str]:
     for part in below(root_part(machine)):
         if left <= 0:
             return
+        machine.charge(_PART)
         if not call.has("content"):
             if part.type == "text":
                 yield _visible(machine, part, left)
