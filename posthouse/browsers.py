@@ -14,6 +14,7 @@ from posthouse.web.acme import AcmePages
 from posthouse.web.asgi import Settings, build
 from posthouse.web.client_setup import ClientSetupPages, Facts
 from posthouse.web.image_proxy import ImageProxy
+from posthouse.web.leaving import LeavingPages
 from posthouse.web.one_click import OneClick
 from posthouse.web.pages import Pages
 from posthouse.web.server import Application
@@ -65,5 +66,9 @@ def web_application(house: House, config: Config, services: Services, pages: Pag
         backups=config.inbound.backups,
     )
     setup = ClientSetupPages(house.client_setup, house.directory, facts)
-    well_known = (*setup.routes(), *AcmePages(house.renewal.challenges).routes())
+    well_known = (
+        *setup.routes(),
+        *AcmePages(house.renewal.challenges).routes(),
+        *LeavingPages(house.lists.leave).routes(),
+    )
     return build(services, settings, pages, images, house.security, well_known)

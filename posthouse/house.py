@@ -26,6 +26,8 @@ from posthouse.errors import PosthouseError
 from posthouse.inbound.authenticate import Authenticate, prove_sender
 from posthouse.inbound.deliver import Deliverer
 from posthouse.inbound.learnt_addresses import LearntAddresses
+from posthouse.inbound.list_copies import Means
+from posthouse.inbound.lists import MailingLists
 from posthouse.inbound.mail import Mail, new_trace_id
 from posthouse.inbound.milters import Milters
 from posthouse.inbound.notices import Notice
@@ -52,6 +54,7 @@ from posthouse.operations.domain_records import DomainRecords
 from posthouse.operations.domains import Domains
 from posthouse.operations.freezing import Freezing
 from posthouse.operations.mail_transfer import MailTransfer
+from posthouse.operations.mailing_lists import MailingListDesk
 from posthouse.operations.masking import Masking
 from posthouse.operations.people import People
 from posthouse.operations.queueing import Queue
@@ -59,7 +62,6 @@ from posthouse.operations.rejecting import Rejects
 from posthouse.operations.reports import Reports
 from posthouse.operations.retaining import Retaining
 from posthouse.operations.returning import Returning
-from posthouse.operations.status import HouseFacts, HouseStatus
 from posthouse.operations.suppressing import Suppressing
 from posthouse.operations.timeline import Timeline
 from posthouse.operations.undeleting import Undeleting
@@ -71,14 +73,15 @@ from posthouse.outbound.ourselves import Ourselves
 from posthouse.outbound.queue import QueueRunner
 from posthouse.outbound.trace import Tracer
 from posthouse.outbound.verify import RecipientVerifier
-from posthouse.places import Paths, household_of
+from posthouse.own_status import status_of
+from posthouse.places import Paths, household_of, web_url
 from posthouse.renewing import make_renewal
 from posthouse.sending import make_courier, make_report_sender
 from posthouse.sieve.validate import compile_script
 from posthouse.smtp.reception import MemoryBudget
 from posthouse.storage import Storage, make_backups, open_storage
 from posthouse.store.interface import Op
-from posthouse.store.model import Account, DomainKind
+from posthouse.store.model import Account
 
 
 class House:
@@ -112,6 +115,7 @@ class House:
             store, directory, lambda: self.deliverer.operations, config.hostname, clock
         )
         self.sent_on = SentOn(store, directory, storage.secret, clock)
+        self.lists = MailingLists(store, directory, storage.secret, clock)
         self.renewal = make_renewal(self, Paths(config.data))
         self.furnish(config)
 
@@ -174,15 +178,12 @@ class House:
             guard=self.junk.guard,
             prove_sender=partial(prove_sender, self.resolver) if config.msgauth.verify != "off" else None,
             returns=self.sent_on,
+            lists=self.lists,
         )
         examiner = Examiner(self.resolver, config.msgauth, config.hostname)
         self.junk.furnish(config.junk, config.sending, self.resolver, examiner)
         judging = Judging(self.junk.judge, config.junk, self.junk.guard.suspicion)
-        sign = self.signer.sign if config.msgauth.sign else None
-        self.deliverer = Deliverer(self.store, self.directory, self._notify, sign)
-        self.sent_on.rewrites = config.inbound.rewrite_senders
-        self.deliverer.sent_on, self.deliverer.told_of = self.sent_on, self.vacation.delivered
-        let_scripts_act(self.deliverer, self.sieve_scripts, config.hostname, self.clock)
+        self.deliverer = self._make_deliverer(config)
         self.pipeline = Pipeline(
             hostname=config.hostname,
             our_names=household.names,
@@ -214,6 +215,22 @@ class House:
         self.pair = Paths(config.data).pair(config)
         self.administration = self._administration(config)
 
+    def _make_deliverer(self, config: Config) -> Deliverer:
+        signs = config.msgauth.sign
+        deliverer = Deliverer(self.store, self.directory, self._notify, self.signer.sign if signs else None)
+        means = Means(
+            operations=deliverer.operations,
+            sign=self.signer.sign_copies if signs else None,
+            resolver=self.resolver,
+            url=web_url(config),
+        )
+        self.lists.copies.furnish(means)
+        self.sent_on.rewrites = config.inbound.rewrite_senders
+        deliverer.lists, deliverer.sent_on = self.lists, self.sent_on
+        deliverer.told_of = self.vacation.delivered
+        let_scripts_act(deliverer, self.sieve_scripts, config.hostname, self.clock)
+        return deliverer
+
     def _administration(self, config: Config) -> Administration:
         domains = Domains(self.store, self.clock)
         self.dkim_keys = DkimKeys(
@@ -241,7 +258,7 @@ class House:
             message_size=config.limits.message_size,
             now=self.clock,
         )
-        self.status = self._status(config, records)
+        self.status = status_of(self, config, records)
         return Administration(
             domains=domains,
             people=People(
@@ -264,13 +281,14 @@ class House:
                 **Returning(self.store, self.clock).commands(),
                 **self.retaining.commands(),
                 **Masking(self.store, self.masked_addresses).commands(),
+                **MailingListDesk(self.store, domains, self.clock).commands(),
                 **Undeleting(self.store, self.deleted_mail, self.clock).commands(),
                 "trace": Tracer(
                     *(self.directory, self.courier, sendmail.probe, self.sent_on.origin),
                     new_id=new_trace_id,
                     clock=self.clock,
                 ).trace,
-                "mx": MxTable(self.courier.route, self._is_backup).mx,
+                "mx": MxTable(self.courier.route, self.directory.is_backup).mx,
                 **self._trust_commands(),
                 # Only a playground's configuration opens this door.
                 **({"clock.advance": self._advance} if config.testing.clock else {}),
@@ -329,30 +347,6 @@ class House:
         settings = self.config.msgauth
         if settings.reports or settings.failure_reports or settings.tls_reports:
             await self.reports.round()
-
-    def _status(self, config: Config, records: DomainRecords) -> HouseStatus:
-        facts = HouseFacts(
-            household=self.household,
-            data=config.data,
-            certificate=self.pair.certificate,
-            own_certificate=self.pair.own,
-            standing=self.renewal.standing,
-            connections=config.limits.connections,
-        )
-        return HouseStatus(
-            self.store,
-            records,
-            facts,
-            self.backups,
-            listening=lambda: self.listening,
-            probe_objects=self.storage.probe_objects,
-            started_at=self.started_at,
-            now=self.clock,
-        )
-
-    async def _is_backup(self, name: str) -> bool:
-        domain = await self.directory.domain(name)
-        return domain is not None and domain.kind is DomainKind.BACKUP
 
     async def _notify(self, mail: Mail, notices: tuple[Notice, ...]) -> None:
         await notify(mail, notices, self.config.hostname, self.deliverer.operations, self.store, self.clock)

@@ -416,6 +416,45 @@ REFUSALS_PENDING: Final = 1000
 REFUSALS_DELAY: Final = 0.5
 """Seconds after which refusals are written to the timeline, many in one commit."""
 
+LIST_MEMBERS: Final = 1_000
+"""Members of a mailing list: a post is one commit, with some operations for each of them."""
+
+LIST_OWNERS: Final = 20
+"""Owners of a mailing list."""
+
+LIST_TITLE: Final = 100
+"""Characters of a mailing list's title: it stands in List-Id and behind the names of authors."""
+
+LIST_NAME: Final = 34
+"""Octets of the local part of a mailing list: "-unsubscribe+" and a token of 16 stand behind it, and RFC 5321
+§4.5.3.1.1 lets a local part have 64."""
+
+LIST_DEPTH: Final = 3
+"""Mailing lists in a row, each a member of the one before: a company, its sites, their teams."""
+
+LIST_COPIES: Final = 2_000
+"""Copies of one post, those of lists that are members of lists too: each may be several timeline lines, and one commit
+takes EVENTS_PER_COMMIT."""
+
+LIST_TURN: Final = 8
+"""Copies made in one turn of the loop: some 3 ms, then others have theirs."""
+
+LIST_BOUNCE_DAYS: Final = 5
+"""Days on which copies came back from a member, after which it is none any more: a mailbox that is full or gone, not a
+host's bad weekend."""
+
+LIST_BOUNCE_DAY: Final = 24 * 3600
+"""Seconds in which what comes back from one member counts once: one fault returns every copy of a busy day."""
+
+LIST_BOUNCE_MEMORY: Final = 14 * LIST_BOUNCE_DAY
+"""Seconds without anything coming back from a member, after which counting begins anew."""
+
+LIST_POSTS: Final = 100
+"""Posts to one mailing list in LIST_POSTS_WINDOW; more come later. Two programs that answer each other end here."""
+
+LIST_POSTS_WINDOW: Final = 3600.0
+"""Seconds in which LIST_POSTS are counted, by each process for itself."""
+
 MAIL_TARGETS: Final = 9_000
 """Final addresses of one message after all aliases: each is a timeline line, and one commit takes 10,000."""
 
@@ -1664,6 +1703,9 @@ SECURITY_TXT_DAYS: Final = 180
 
 LOGIN_FORM_TIME: Final = 3600.0
 """Seconds that an opened login form may be sent: a page left open over lunch says so when it is used."""
+
+LEAVING_FORM: Final = 1024
+"""Octets of what is posted to leave a mailing list: 26, and the frame of multipart/form-data (RFC 8058 §3.2)."""
 
 LOGIN_FORM: Final = 16 * 1024
 """Octets of a login form: far above name, password and code together; passkeys' answers take some 3 KB."""

@@ -68,8 +68,8 @@ def ports_of(config: Config) -> dict[str, int]:
     return ports
 
 
-def jmap_session_url(config: Config) -> str:
-    """Where programs find the JMAP Session object (RFC 8620 §2); empty: that depends on who stands before us."""
+def web_url(config: Config) -> str:
+    """Where our pages are, without a slash at the end; empty: that depends on who stands before us."""
     base = config.web.url.rstrip("/")
     if not base:
         port = ports_of(config).get("https")
@@ -78,7 +78,13 @@ def jmap_session_url(config: Config) -> str:
         base = f"https://{config.public_name or config.hostname}"
         if port not in {443, 0}:  # 0: any that is free, so no programs are told of it
             base += f":{port}"
-    return f"{base}/jmap/session"
+    return base
+
+
+def jmap_session_url(config: Config) -> str:
+    """Where programs find the JMAP Session object (RFC 8620 §2); empty: that depends on who stands before us."""
+    base = web_url(config)
+    return f"{base}/jmap/session" if base else ""
 
 
 def household_of(config: Config, hosts: Callable[[], tuple[HostFacts, ...]]) -> Household:

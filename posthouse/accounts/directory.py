@@ -7,29 +7,27 @@ ALIAS_DEPTH deep and loops are cut (RFC 5321 §3.9.1). `authenticate` and its ki
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from posthouse import limits
 from posthouse.accounts.addresses import is_returning, normalize_address, normalize_login, split_tag
 from posthouse.accounts.bearers import Bearers, by_bearer
 from posthouse.accounts.factors import is_second_factor
+from posthouse.accounts.last_used import LastUsed
+from posthouse.accounts.list_addresses import ListAddresses
 from posthouse.accounts.logins import Clock, Logins
 from posthouse.accounts.model import Destination, DestinationKind, Login, LoginFailed
 from posthouse.accounts.open_logins import OpenLogins
 from posthouse.accounts.throttle import peer_key, stand_in
-from posthouse.errors import Permanent, PosthouseError
+from posthouse.errors import Permanent
 from posthouse.sasl.model import ScramKeys
 from posthouse.store.credentials import Credential, live
-from posthouse.store.interface import Store, TouchAppPassword
+from posthouse.store.interface import Store
 from posthouse.store.masked_model import Takes
 from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
-
-log: Final = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -72,8 +70,8 @@ class Directory:
         self._app_passwords: dict[int, tuple[AppPassword, ...]] = {}
         self._credentials: dict[int, tuple[Credential, ...]] = {}
         self._administrators: tuple[int, ...] | None = None
-        self._touched: dict[int, float] = {}
-        self._background: set[asyncio.Task[None]] = set()
+        self._lists = ListAddresses(store)
+        self._last_used = LastUsed(store)
         self._unwatch = store.watch_people(self.forget)
 
     def forget(self) -> None:
@@ -83,6 +81,7 @@ class Directory:
         for cache in (self._accounts, self._aliases, self._destinations, self._app_passwords):
             cache.clear()
         self._credentials.clear()
+        self._lists.forget()
 
     def close(self) -> None:
         """Stop watching the store; let the password threads go."""
@@ -140,6 +139,9 @@ class Directory:
             found = await self._exactly(candidate, given, domain, detail)
             if found is not None:
                 return found
+        found = await self._lists.find(plain, given, domain)
+        if found is not None:
+            return found
         unknown = Destination(kind=DestinationKind.UNKNOWN, address=given, domain=domain)
         if user in REPORTS:
             return Destination(kind=DestinationKind.REPORTS, address=given, domain=domain)
@@ -233,6 +235,11 @@ class Directory:
             if generation == self._generation:
                 self._domains = domains
         return domains.get(name)
+
+    async def is_backup(self, name: str) -> bool:
+        """Whether we are a backup MX for a domain."""
+        domain = await self.domain(name)
+        return domain is not None and domain.kind is DomainKind.BACKUP
 
     async def account(self, address: str) -> Account | None:
         """An account by its normalized address."""
@@ -381,19 +388,5 @@ class Directory:
         return any(is_second_factor(item) for item in await self.credentials(account))
 
     def app_password_used(self, used: AppPassword, peer: str) -> None:
-        """Note the use in the background, at most once in APP_PASSWORD_TOUCH seconds."""
-        now = self._wall()
-        last = max(used.last_used_at, self._touched.get(used.app_password_id, 0.0))
-        if now - last < limits.APP_PASSWORD_TOUCH:
-            return
-        self._keep(self._touched, used.app_password_id, now, self._generation)
-        task = asyncio.ensure_future(self._touch(used.app_password_id, int(now), peer))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _touch(self, app_password_id: int, at: int, peer: str) -> None:
-        try:
-            await self._store.apply(TouchAppPassword(app_password_id=app_password_id, at=at, peer=peer))
-        except PosthouseError as fault:
-            log.warning("that an app password was used could not be noted: %s", fault)
-            self._touched.pop(app_password_id, None)  # the next use is noted
+        """Note the use in the background."""
+        self._last_used.note(used, peer, self._wall())

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from posthouse.errors import PosthouseError, Temporary
+from posthouse.store.mailing_lists import MailingList
 from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.model import Account, Domain
 
@@ -28,6 +29,10 @@ class DestinationKind(enum.Enum):
     RETURNING = "returning"
     """An address of a domain of ours for what comes back to mail that was sent on; whether it is good is another's
     question (`inbound.sent_on`)."""
+    LIST = "list"
+    """A mailing list."""
+    LIST_SERVICE = "list service"
+    """An address that goes with a list: for what comes back from a member, or for leaving it."""
     UNKNOWN = "unknown"
     """In a domain of ours, but nobody has this address."""
 
@@ -44,6 +49,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """What stood behind `+` in the local part."""
     targets: tuple[str, ...] = ()
     """ALIAS: the addresses it stands for, one level (not yet followed)."""
+    mailing_list: MailingList | None = None
+    """LIST and LIST_SERVICE."""
+    service: str = ""
+    """LIST_SERVICE: which, of `store.mailing_lists.SERVICES`; `tag` has the token."""
     masked: MaskedAddress | None = None
     """MAILBOX: it is this one of the account's masked addresses."""
 

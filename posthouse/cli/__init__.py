@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "domain": "Domains whose mail we take.",
     "account": "People with mailboxes.",
     "alias": "Addresses that stand for others.",
+    "list": "Mailing lists and their members.",
     "sieve": "The filter scripts of accounts.",
     "queue": "Mail that waits to leave.",
     "mx": "The mail hosts of a domain, in delivery order.",
@@ -43,6 +44,7 @@ COMMANDS: Final = {
 """Name → the line in `posthouse --help`. Each lives in the module of its name, but for those of ELSEWHERE."""
 
 ELSEWHERE: Final = {
+    "list": ("mailing_list", "mailing_list"),
     "import": ("transfer", "import_"),
     "export": ("transfer", "export"),
     "verify": ("backup", "verify"),

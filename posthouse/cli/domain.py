@@ -135,7 +135,7 @@ def _lines(row: dict[str, Any]) -> None:
 @click.argument("name")
 @take_session
 def remove(session: Session, name: str) -> None:
-    """Take no more mail for a domain; its aliases go too."""
+    """Take no more mail for a domain; its aliases and mailing lists go too."""
     session.one("domain.remove", name=name)
     session.show({"removed": name}, lambda: click.echo(f"removed {name}"))
 

@@ -29,6 +29,7 @@ from posthouse.inbound.decided import (
 from posthouse.inbound.filtered import Filters
 from posthouse.inbound.folders import Folders
 from posthouse.inbound.handling import CLOSED, PLAIN, Handling
+from posthouse.inbound.lists import MailingLists
 from posthouse.inbound.mail import Mail, Via
 from posthouse.inbound.notices import Notice, wanted
 from posthouse.inbound.plan import Box, Plan, make_plan
@@ -68,6 +69,8 @@ class Deliverer:
         """The accounts' scripts; None: they are not looked at."""
         self.sent_on: SentOn | None = None
         """Rewrites the senders of mail that is sent on; None: it leaves as it came, and nothing comes back to us."""
+        self.lists: MailingLists | None = None
+        """The mailing lists; None: nothing is taken for them."""
         self.told_of: Callable[[Mail, Sequence[int]], None] | None = None
         """Hears after the commit which accounts got a message that is not junk (the vacation responder)."""
 
@@ -82,15 +85,17 @@ class Deliverer:
             plan = await self._plan(mail, handling)
             report = await self._read_report(mail, plan)
             await look_for_room(mail, plan, len(prefix), self.directory)
-            if not plan.boxes and not plan.remote and report is None:
+            if not plan.boxes and not plan.remote and report is None and not plan.is_for_lists:
                 return DeliverResult(replies=plan.replies(_ACCEPTED))
             rulings = await self._rulings(plan, handling)
-            alone = not plan.remote and report is None
+            alone = not plan.remote and report is None and not plan.is_for_lists
             refused = common_reply(list(rulings.values())) if alone else None
             if refused is not None and not await self._kept_refused(refused, rulings):
                 raise Refused(refused)
             put_off(mail, plan, handling.junk, rulings)
             leave = leave or await self._ask_leave(plan, handling)
+            if leave is not None and leave.held and plan.posts and not MailingLists.refuse_held(plan):
+                return DeliverResult(replies=plan.replies(_ACCEPTED))
             decided = Decided(report, rulings, leave, is_silent(handling, rulings))
             if refused is None and attempt < DELIVERY_RETRIES - 1:  # the last time mail goes before scripts
                 decided = await through_scripts(self.filters, plan, prefix, handling, decided)
@@ -116,11 +121,14 @@ class Deliverer:
 
     async def _plan(self, mail: Mail, handling: Handling) -> Plan:
         find_origin = self.sent_on.returning if self.sent_on is not None else None
-        return await make_plan(mail, self.directory, find_origin, handling.failures)
+        plan = await make_plan(mail, self.directory, find_origin, handling.failures)
+        if self.lists is not None:
+            await self.lists.admit(mail, plan, handling)
+        return plan
 
     async def _rulings(self, plan: Plan, handling: Handling) -> dict[int, Ruling]:
         boxes = [box.account for box in (*plan.boxes.values(), *plan.full.values())]
-        if handling.rule is None or not (boxes or plan.remote):
+        if handling.rule is None or not (boxes or plan.remote or plan.posts):
             return with_trash(plan, {})
         return with_trash(plan, await left_to_scripts(self.filters, await handling.rule(boxes)))
 
@@ -145,7 +153,7 @@ class Deliverer:
     async def _ask_leave(self, plan: Plan, handling: Handling) -> Leave | None:
         if handling.leave is None:
             return None
-        elsewhere = [one.address for one in plan.remote.values()]
+        elsewhere = [*(one.address for one in plan.remote.values()), *(one.address for one in plan.posts)]
         leave = await handling.leave([*elsewhere, *(box.address for box in plan.boxes.values())], elsewhere)
         if leave.reply is not None:
             raise Refused(leave.reply)
@@ -183,7 +191,7 @@ class Deliverer:
         plan = await self._plan(mail, handling)
         report = await self._read_report(mail, plan)
         await look_for_room(mail, plan, len(prefix), self.directory)
-        if not plan.boxes and not plan.remote and report is None:
+        if not plan.boxes and not plan.remote and report is None and not plan.is_for_lists:
             return []
         decided = Decided(report, with_trash(plan, {}), silent=is_silent(handling, {}))
         decided = await through_scripts(self.filters, plan, prefix, handling, decided)
@@ -232,7 +240,7 @@ class Deliverer:
             notes += done.notes
         signed = (
             await self._sign(mail, prefix + handling.end)
-            if plan.remote and self._sign is not None
+            if plan.remote and self._sign is not None and not handling.signed
             else UNSIGNED
         )
         if signed.note:
@@ -256,6 +264,8 @@ class Deliverer:
         if report is not None:
             ops.append(AddReport(report=report))
         ops += leave.ops if leave is not None else ()
+        if self.lists is not None and plan.is_for_lists:
+            ops += await self.lists.operations(mail, prefix, plan, handling)
         ops += noted(plan, mail.received_at)
         late = (decided.rulings.get(account_id, NO_RULING) for account_id in plan.later)
         return [*ops, *(op for ruling in (*(each for _, each in ruled), *late) for op in ruling.ops)]
@@ -266,6 +276,8 @@ class Deliverer:
         boxes = plan.boxes
         ops = await self._operations(mail, prefix, plan, handling, decided)
         results = await self.store.commit(*ops)
+        if self.lists is not None:
+            self.lists.taken(plan)
         delivered = tuple(
             Delivered(boxes[op.account_id].address, op.account_id, op.mailbox_id, added.uid)
             for op, added in zip(ops, results, strict=True)

@@ -39,7 +39,11 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
     forwarder: str = ""
     """The address whose script sends it on."""
     again: bool = False
-    """A script sends it on: its arrival is in the timeline already."""
+    """A script or a list sends it on: its arrival is in the timeline already."""
+    authors: frozenset[str] = frozenset()
+    """Addresses of which it was proved that they wrote it, as people are looked up; empty: nobody knows."""
+    signed: bool = False
+    """It is signed already, where that is wanted."""
 
 
 PLAIN: Final = Handling()

@@ -38,6 +38,7 @@ from posthouse.inbound.mail import Mail, Via, new_fault_id
 from posthouse.inbound.milter_passage import Passed
 from posthouse.inbound.milters import Milters
 from posthouse.inbound.policy import Policy
+from posthouse.inbound.proved_authors import proved_authors
 from posthouse.inbound.received import received_field
 from posthouse.inbound.refusals import Refusals
 from posthouse.inbound.rulings import Judge, LeaveFor, Outgoing, held_back
@@ -166,6 +167,7 @@ class Pipeline:
             reverse_path=standing_of(examination) if strange else Standing.PROVED,
             end=b"\r\n" if is_headless(examination.mail.content, examination.headers) else b"",
             rule=self._judge(examination) if judged and self._judge is not None else None,
+            authors=proved_authors(examination, ours=not strange),
             leave=leave,
             failures=failures,
         )

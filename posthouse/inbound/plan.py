@@ -20,6 +20,7 @@ from posthouse.inbound.notices import Notice, NoticeKind
 from posthouse.limits import MAIL_TARGETS
 from posthouse.smtp.grammar import original_recipient
 from posthouse.smtp.replies import Reply
+from posthouse.store.mailing_lists import MailingList
 from posthouse.store.masked_model import MaskedAddress, Takes
 from posthouse.store.model import Account, NewRecipient
 
@@ -42,6 +43,14 @@ class Target(msgspec.Struct, kw_only=True):
     account: Account | None = None
     """None: it is elsewhere, or nowhere."""
     failure: Reply | None = None
+    of_list: Destination | None = None
+    """What it is to a mailing list; None: nothing."""
+
+    @property
+    def mailing_list(self) -> MailingList:
+        """The list that it belongs to."""
+        assert self.of_list is not None and self.of_list.mailing_list is not None
+        return self.of_list.mailing_list
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -72,6 +81,10 @@ class Plan:
         """Accounts that have no room now, by id."""
         self.later: dict[int, NewRecipient] = {}
         """Those of them whose copy waits in the queue."""
+        self.posts: list[Target] = []
+        """The lists that it is posted to; they are among the targets too."""
+        self.services: list[Target] = []
+        """The addresses that go with lists, likewise."""
         self.reports: list[Target] = []
         """Those at which a report is read; they are among the targets too."""
         self.targets: list[Target] = []
@@ -100,6 +113,9 @@ class Plan:
             self._queue(self.mail.recipients[position], target)
         elif destination.kind is DestinationKind.REPORTS:
             self.reports.append(target)
+        elif destination.kind in (DestinationKind.LIST, DestinationKind.LIST_SERVICE):
+            target.of_list = destination
+            (self.posts if destination.kind is DestinationKind.LIST else self.services).append(target)
         else:
             target.failure = _UNKNOWN
 
@@ -115,6 +131,16 @@ class Plan:
         """What is no report after all goes to somebody else."""
         self.targets.remove(target)
         self.add(target.position, destination)
+
+    def refuse(self, target: Target, reply: Reply) -> None:
+        """A list does not take it after all."""
+        target.failure = reply
+        (self.posts if target in self.posts else self.services).remove(target)
+
+    @property
+    def is_for_lists(self) -> bool:
+        """Whether a list takes it, or an address that goes with one."""
+        return bool(self.posts or self.services)
 
     def fail(self, position: int, reply: Reply) -> None:
         """A recipient that has no final address."""
@@ -217,7 +243,9 @@ class Plan:
             if target.failure is not None:
                 continue
             if target.position not in self.expanded:
-                if target.account is not None and target.account.account_id not in self.later:
+                # RFC 3461 §5.2.7.1: at the list it is delivered.
+                here = target.account is not None and target.account.account_id not in self.later
+                if here or target in self.posts:
                     notices.append(self._notice(NoticeKind.DELIVERED, target, accepted))
             elif target.position not in expanded:
                 expanded.add(target.position)

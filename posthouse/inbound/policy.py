@@ -74,6 +74,14 @@ class Returns(Protocol):
         ...
 
 
+class Lists(Protocol):
+    """Who knows the addresses that go with mailing lists (`lists`)."""
+
+    async def refuses(self, destination: Destination) -> Reply | None:
+        """Why such an address takes nothing; None: it does."""
+        ...
+
+
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """Who is talking."""
 
@@ -105,6 +113,7 @@ class Policy:
         guard: Guard | None = None,
         prove_sender: ProveSender | None = None,
         returns: Returns | None = None,
+        lists: Lists | None = None,
     ) -> None:
         """`trusted`: `inbound.trusted`, networks of our own other hosts. Raises ValueError when one is none."""
         self._guard = guard
@@ -113,6 +122,7 @@ class Policy:
         self._verify = verify_recipient
         self._prove_sender = prove_sender
         self._returns = returns
+        self._lists = lists
 
     # --- MAIL -----------------------------------------------------------------------------------------
 
@@ -181,6 +191,8 @@ class Policy:
             return await self._mailbox(destination.account, transaction.size)
         if kind in (DestinationKind.ALIAS, DestinationKind.REPORTS):
             return RECIPIENT_OK
+        if kind in (DestinationKind.LIST, DestinationKind.LIST_SERVICE):
+            return await self._of_list(destination)
         if kind is DestinationKind.RETURNING and self._returns is not None:
             return await self._return(peer, destination.address, self._returns)
         if kind in (DestinationKind.UNKNOWN, DestinationKind.RETURNING):
@@ -190,6 +202,14 @@ class Policy:
         if kind is DestinationKind.BACKUP and peer.via is Via.MX:
             return await self._backup(destination, transaction)
         return _RELAY
+
+    async def _of_list(self, destination: Destination) -> Reply:
+        """Who may post is asked when the author is known."""
+        if self._lists is None:
+            return _UNKNOWN
+        service = destination.kind is DestinationKind.LIST_SERVICE
+        refusal = await self._lists.refuses(destination) if service else None
+        return refusal or RECIPIENT_OK
 
     async def _return(self, peer: Peer, address: str, returns: Returns) -> Reply:
         # From any sender: hosts ask from another than <> whether a sender exists. What it brings is looked at later.

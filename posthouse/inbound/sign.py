@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -98,6 +98,20 @@ class Signer:
         selectors = ", ".join(key.selector for key in keys)
         return Signed(fields=fields, note=f"as {keys[0].domain} ({selectors}), aligned with {authors[0]}")
 
+    async def sign_copies(
+        self, content: Content, domains: Sequence[str], prefixes: Sequence[bytes], now: int
+    ) -> list[bytes]:
+        """The signatures of one text behind each of several prefixes, by the keys of some domains of ours.
+
+        The text is hashed once for all of them.
+        """
+        keys = tuple({id(key): key for name in domains for key in await self._keys_for(name)}.values())
+        if not keys or not prefixes:
+            return [b""] * len(prefixes)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, _sign_copies, content, keys, tuple(prefixes), now
+        )
+
     async def _seal_chain(self, mail: Mail, prefix: bytes) -> Signed:
         """RFC 8617 §5.1: what we found out goes along with mail that is handed on, under our seal."""
         found = Headers.scan(prefix).first(AUTHENTICATION_RESULTS)
@@ -165,6 +179,17 @@ def _sign(work: _Work) -> bytes:
     """In the pool."""
     bodies = hash_blocks(work.content.blocks(STAGE_BLOCK), work.body_at, frozenset({FORM}))
     return b"".join(sign(raw_fields(work.headers), bodies[FORM], work.keys, work.now))
+
+
+def _sign_copies(
+    content: Content, keys: tuple[SigningKey, ...], prefixes: tuple[bytes, ...], now: int
+) -> list[bytes]:
+    """In the pool."""
+    beginning = content.beginning()[:MESSAGE_HEADER]
+    found = [Headers.scan(prefix + beginning) for prefix in prefixes]
+    body_at = found[0].end - len(prefixes[0])
+    bodies = hash_blocks(content.blocks(STAGE_BLOCK), body_at, frozenset({FORM}))
+    return [b"".join(sign(raw_fields(headers), bodies[FORM], keys, now)) for headers in found]
 
 
 def _seal(work: _Work, sealing: Sealing) -> bytes:

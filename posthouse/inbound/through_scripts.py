@@ -49,7 +49,8 @@ async def through_scripts(
             filtered[number], passages[number] = done, passage
     if not filtered:
         return decided
-    alone = not plan.remote and not plan.later and decided.report is None
+    elsewhere = bool(plan.remote or plan.later or plan.is_for_lists)
+    alone = not elsewhere and decided.report is None
     await settle_refusals(plan, passages, filtered, filters.tell_refusal, alone=alone)
     return msgspec.structs.replace(decided, filtered=filtered)
 

@@ -12,5 +12,10 @@ def is_automatic(headers: Headers) -> bool:
     return any(_keyword(value) != "no" for value in headers.all("auto-submitted"))
 
 
+def is_answer(headers: Headers) -> bool:
+    """Whether it says that it answers another message by itself (RFC 3834 §5)."""
+    return any(_keyword(value) == "auto-replied" for value in headers.all("auto-submitted"))
+
+
 def _keyword(value: bytes) -> str:
     return without_comments(decode_unlabelled(value)).partition(";")[0].strip().lower()

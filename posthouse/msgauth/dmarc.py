@@ -111,6 +111,22 @@ async def check_dmarc(domain: str, spf: Spf, dkim: Collection[Dkim], resolver: R
         return DmarcFound(result=Dmarc(result=Result.TEMPERROR, domain=domain, reason=str(fault)))
 
 
+async def asks_for_more(domain: str, resolver: Resolver) -> bool:
+    """Whether a domain (an A-label) asks to suspect or refuse what is not proved to be its own (RFC 9989 §4.7).
+
+    True also where that cannot be asked now.
+    """
+    try:
+        found = await walk(domain, resolver)
+        if found.record is None or not found.record[1].readable:
+            return False
+        name, record = found.record
+        policy = record.policy if name == domain else record.for_subdomain(exists=True)
+    except DnsTemporary:
+        return True
+    return policy is not Disposition.NONE
+
+
 async def _by_itself(domain: str, spf: Spf, dkim: Collection[Dkim], resolver: Resolver) -> DmarcFound | None:
     """RFC 9989 §4.10.2: whose own record is found, and who is proved by its own name, needs nothing from above it.
 

@@ -287,6 +287,8 @@ _KINDS: Final = {
     DestinationKind.REMOTE: "{address} is not ours: its mail hosts are looked up",
     DestinationKind.REPORTS: "{address} takes reports about mail, which are read here (posthouse reports)",
     DestinationKind.RETURNING: "{address} is for what comes back to mail that was sent on (SRS)",
+    DestinationKind.LIST: "{address} is a mailing list here (posthouse list show)",
+    DestinationKind.LIST_SERVICE: "{address} goes with a mailing list here, for one member of it",
     DestinationKind.UNKNOWN: "{address} is in a domain of ours, but nobody has this address",
 }
 

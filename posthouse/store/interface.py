@@ -20,6 +20,7 @@ from posthouse.store.credentials import CredentialStore
 from posthouse.store.deleted import DeletedMail
 from posthouse.store.judgement import Judgements
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.mailing_lists import MailingListStore
 from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.model import (
     Account,
@@ -143,7 +144,7 @@ class Staging(Protocol):
         ...
 
 
-class Store(TrustStore, Judgements, CredentialStore, DeletedMail, RetainedMail, Protocol):
+class Store(TrustStore, Judgements, CredentialStore, DeletedMail, RetainedMail, MailingListStore, Protocol):
     """What every engine offers. All methods run on the event loop and never block it."""
 
     # writing

@@ -139,7 +139,7 @@ async def test_app_password_until_it_is_revoked(
         login = await directory.authenticate("alice", spelling, HOME)
         assert login.app_password_id == made.app_password_id
     assert checks == [], "an app password needs no slow hash"
-    await asyncio.gather(*directory._background)
+    await asyncio.gather(*directory._last_used._background)
     assert (await store.app_passwords(alice.account_id))[0].last_used_at == 1_000_000
     await store.apply(RemoveAppPassword(account_id=alice.account_id, app_password_id=made.app_password_id))
     with pytest.raises(LoginFailed):
@@ -298,14 +298,14 @@ async def test_a_use_that_cannot_be_noted_is_noted_the_next_time(
         patch.setattr(store, "apply", away)
         await directory.authenticate("alice", generated, HOME)
         assert await directory.bearers.token(token, HOME, "jmap") is not None
-        await asyncio.wait([*directory._background, *directory.bearers._background])
+        await asyncio.wait([*directory._last_used._background, *directory.bearers._background])
         await asyncio.sleep(0)
     gc.collect()
     assert unseen == []
     directory._logins._right.clear()  # as it is after some minutes
     await directory.authenticate("alice", generated, HOME)
     assert await directory.bearers.token(token, HOME, "jmap") is not None
-    await asyncio.wait([*directory._background, *directory.bearers._background])
+    await asyncio.wait([*directory._last_used._background, *directory.bearers._background])
     assert (await store.app_passwords(alice.account_id))[0].last_used_at == 1_000_000
     assert (await store.credentials(alice.account_id))[0].last_used_at == 1_000_000
 

@@ -115,6 +115,41 @@ def test_aliases(shell: Shell) -> None:
     assert shell.json("alias", "list", "north.test") == []
 
 
+def test_mailing_lists(shell: Shell, tmp_path: Path) -> None:
+    shell("domain", "add", "north.test")
+    crew = "crew@north.test"
+    made = ("list", "add", crew, "--title", "The crew", "--owner", "ann@north.test", "--member", "x@far.test")
+    assert "The crew" in shell(*made)
+    assert shell(*made, code=1) == "posthouse: That address is in use already.\n"
+    shell("list", "set", crew, code=2)
+    shell("list", "set", crew, "--owner", "ann@north.test", "--no-owners", code=2)
+    shell("list", "set", crew, "--posting", "nobody", code=2)
+    assert "anyone" in shell("list", "set", crew, "--posting", "anyone", "--no-owners")
+    assert shell.json("list", "show", crew) | {"created_at": 0} == {
+        "address": crew,
+        "title": "The crew",
+        "posting": "anyone",
+        "rewriting": "strict",
+        "owners": [],
+        "members": 1,
+        "created_at": 0,
+    }
+    assert "title       The crew\n" in shell("list", "show", crew)
+    people = tmp_path / "people"
+    people.write_text("# those of the north\nbob@north.test\n\n cat@far.test\n")
+    assert shell("list", "join", crew, "dan@far.test", "--from", str(people)) == "3 joined, 4 members\n"
+    shell("list", "join", crew, code=2)
+    assert shell("list", "drop", crew, "--from", "-", text="x@far.test\n") == "1 left, 3 members\n"
+    assert [row["address"] for row in shell.json("list", "members", crew)] == [  # type: ignore[attr-defined]
+        *("bob@north.test", "cat@far.test", "dan@far.test")
+    ]
+    assert crew in shell("list", "list") and shell.json("list", "list", "north.test") != []
+    shell("list", "remove", crew, text="n\n", code=1)
+    assert shell("list", "remove", crew, "--yes") == f"removed {crew}\n"
+    assert shell.json("list", "list") == []
+    assert "no mailing list" in shell("list", "show", crew, code=1)
+
+
 def test_queue(shell: Shell) -> None:
     shell("domain", "add", "north.test")
     shell("sendmail", "-f", "alice@north.test", "bob@far.test", text="Subject: x\n\nhello\n")

@@ -16,6 +16,7 @@ from tests.kits.credentials import CredentialKit
 from tests.kits.deleted import DeletedKit
 from tests.kits.judgement import JudgementKit
 from tests.kits.mail_store import ChangeKit, FlagKit, MailboxKit, MessageKit
+from tests.kits.mailing_lists import MailingListKit
 from tests.kits.masked import MaskedKit
 from tests.kits.metadata import MetadataKit
 from tests.kits.passages import PassageKit
@@ -86,6 +87,10 @@ class TestSuppressions(SuppressionKit):
 
 
 class TestTransfers(TransferKit):
+    pass
+
+
+class TestMailingLists(MailingListKit):
     pass
 
 

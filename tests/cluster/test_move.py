@@ -24,6 +24,7 @@ from posthouse.store.interface import (
     RecordEvents,
     Store,
 )
+from posthouse.store.mailing_lists import AddMembers, MailingList, PutList
 from posthouse.store.masked import RemoveMasked
 from posthouse.store.model import Alias, Event
 from posthouse.store.moving import move, tables
@@ -69,6 +70,9 @@ async def furnished(engine: SqliteEngine) -> list[Desk]:
     assert masked.item_id and gone is not None
     await engine.store.apply(RemoveMasked(account_id=gone.account_id, item_id=gone.item_id))
     await engine.store.apply(PutAlias(alias=Alias(address="all@example.test", targets=("u1@example.test",))))
+    team = MailingList(address="team@example.test", title="The team", owners=("u1@example.test",))
+    await engine.store.apply(PutList(mailing_list=team, new=True))
+    await engine.store.apply(AddMembers(address=team.address, members=("u1@example.test",), at=5, most=9))
     await enqueue(engine.store, "a@one.test", "b@two.test", due=1.0)
     assert len(await lease(engine.store, limit=1)) == 1
     line = Event(trace_id="t", at=1.0, kind="received", address="a@x.test", detail="-")
@@ -82,6 +86,7 @@ async def everything(store: Store) -> dict[str, Any]:
     found: dict[str, Any] = {
         "domains": await store.domains(),
         "aliases": await store.aliases(),
+        "lists": await store.mailing_lists(),
         "accounts": await store.accounts(),
         "masked": [await store.masked_address(each) for each in (WORDS, "gone.words1@example.test")],
         "events": await store.events(),

@@ -37,6 +37,8 @@ REFERENCE = {
         "account",
         "alias",
         "masked_address",
+        "mailing_list",
+        "list_member",
         "known_recipient",
         "suppression",
         "app_password",

@@ -29,12 +29,18 @@ class FakeNameServer:
 
     async def __aenter__(self) -> FakeNameServer:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Tcp(self), "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._udp, _ = await loop.create_datagram_endpoint(
-            lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
-        )
-        return self
+        for _ in range(20):
+            self._server = await loop.create_server(lambda: _Tcp(self), "127.0.0.1", 0)
+            self.port = self._server.sockets[0].getsockname()[1]
+            try:
+                self._udp, _ = await loop.create_datagram_endpoint(
+                    lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
+                )
+            except OSError:  # the port that is free for TCP may be taken for UDP
+                self._server.close()
+            else:
+                return self
+        raise OSError("no port is free for both")
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()

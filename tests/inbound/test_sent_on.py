@@ -18,7 +18,7 @@ from posthouse.inbound.sent_on import SentOn
 from posthouse.store.interface import PutAlias, PutDomain
 from posthouse.store.model import Alias, Domain
 from tests.fakes.mail_server import FakeMailServer, Received
-from tests.house import TestHouse
+from tests.house import PASSWORDS, TestHouse
 
 HELLO = b"From: jo@far.test\r\nSubject: hello\r\n\r\nA text  \r\n.with a dot\r\n"
 REPORT = (
@@ -47,7 +47,7 @@ class Office:
                 if login:
                     client.starttls()
                     client.ehlo("client.example")
-                    client.login(login, "wonderland")
+                    client.login(login, PASSWORDS[login])
                 for verb in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>{options}"):
                     code, text = client.docmd(verb)
                     if code >= 300:

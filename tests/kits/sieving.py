@@ -84,7 +84,7 @@ class Post:
             await self.scripts.activate(desk.id, "main")
         self.wishes[desk.account.address] = Outcome(actions=actions, **more)
 
-    def run(self, script: Any, facts: Any) -> Iterator[Any]:
+    def run(self, script: Any, facts: Any, *, briefly: bool = False) -> Iterator[Any]:
         """In the place of `sieve.run.run`."""
         yield from ()
         return self.wishes[facts.address]

@@ -95,6 +95,7 @@ BY_FOLDER = {
     "browsers": 7,
     "doors": 7,
     "reloading": 7,
+    "own_status": 7,
     "renewing": 7,
     "worker": 7,
     "workers": 7,

@@ -35,10 +35,10 @@ test('every pattern is something the server says', () => {
   expect(unsaid).toEqual([])
 })
 test('what happens to a message has a word', () => {
-  const files = import.meta.glob<string>(['../../posthouse/inbound/{deliver,milter_passage,pipeline,refusing,story,sieve_*}.py', '../../posthouse/outbound/{outcomes,queue}.py'], { eager: true, query: '?raw', import: 'default' })
+  const files = import.meta.glob<string>(['../../posthouse/inbound/{deliver,lists,list_copies,milter_passage,pipeline,refusing,story,sieve_*}.py', '../../posthouse/outbound/{outcomes,queue}.py'], { eager: true, query: '?raw', import: 'default' })
   const source = Object.values(files).join('\n')
-  const kinds = [...source.matchAll(/\b(?:line|_line|_event|_note)\(\s*(?:[\w.]*mail, )?"(\w+)"|kind="(\w+)"|story\.append\(\("(\w+)"/g)].map((found) => found[1] ?? found[2] ?? found[3])
-  expect(kinds).toEqual(expect.arrayContaining(['signed', 'received', 'filtered', 'milter']))
+  const kinds = [...source.matchAll(/\b(?:line|_line|_event|_?note)\(\s*(?:[\w.]*mail, )?"(\w+)"|kind="(\w+)"|story\.append\(\("(\w+)"/g)].map((found) => found[1] ?? found[2] ?? found[3])
+  expect(kinds).toEqual(expect.arrayContaining(['signed', 'received', 'filtered', 'milter', 'posted', 'left']))
   expect(kinds.filter((kind) => !(`admin.kind.${kind}` in en))).toEqual([])
 })
 test('each check of a verdict has words of its own', () => {

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 from posthouse import limits
 from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
+from posthouse.store.mailing_lists import MailingList
 from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.memory.cache import Recent
 from posthouse.store.memory.changes import RecipientKnown
@@ -20,7 +21,7 @@ from posthouse.store.model import (
     AppPassword,
     Domain,
 )
-from posthouse.store.sql import credentials, masked, people
+from posthouse.store.sql import credentials, mailing_lists, masked, people
 from posthouse.store.sql.database import Database
 
 T = TypeVar("T")
@@ -78,6 +79,14 @@ class PeopleCache(Generic[Rdr]):
     async def alias(self, address: str) -> Alias | None:
         """One alias by address."""
         return await self._look_up(("alias", address), lambda reader: people.read_alias(reader.db, address))
+
+    async def mailing_lists(self, domain: str) -> tuple[MailingList, ...]:
+        """All lists (of a domain); not kept: how often copies came back changes without notice."""
+        return await self._readers.run(lambda reader: mailing_lists.read_all(reader.db, domain))
+
+    async def mailing_list(self, address: str) -> MailingList | None:
+        """One list by address; not kept, as above, and the directory keeps it."""
+        return await self._readers.run(lambda reader: mailing_lists.read_one(reader.db, address))
 
     async def masked_address(self, address: str) -> MaskedAddress | None:
         """One masked address, also one that was removed."""

@@ -18,6 +18,7 @@ from posthouse.store.account_model import States
 from posthouse.store.credentials import Credential, CredentialKind, LoginProofs
 from posthouse.store.interface import Op, Staging
 from posthouse.store.mailbox_index import MailboxIndex
+from posthouse.store.mailing_lists import MailingList
 from posthouse.store.masked_model import MaskedAddress
 from posthouse.store.memory.engine import Ahead, Engine, Rdr, Reading
 from posthouse.store.memory.judging import StoredJudgements
@@ -310,6 +311,14 @@ class LiveStore(Records[Rdr], StoredJudgements[Rdr], ABC, Generic[Rdr]):
     async def alias(self, address: str) -> Alias | None:
         """One alias by its address in lower case."""
         return await self._live.people.alias(address)
+
+    async def mailing_lists(self, domain: str = "") -> tuple[MailingList, ...]:
+        """All lists (of a domain), by address."""
+        return await self._live.people.mailing_lists(domain)
+
+    async def mailing_list(self, address: str) -> MailingList | None:
+        """One list by its address in lower case."""
+        return await self._live.people.mailing_list(address)
 
     async def masked_address(self, address: str) -> MaskedAddress | None:
         """One masked address, also one that was removed."""

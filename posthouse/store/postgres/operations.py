@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from posthouse.store import interface as ops
+from posthouse.store import mailing_lists as list_ops
 from posthouse.store import masked
 from posthouse.store.postgres import queue, timeline
 from posthouse.store.postgres.transaction import Transaction
@@ -22,6 +23,10 @@ _DIRECTORY: Final = (
     ops.RemoveAccount,
     ops.PutAlias,
     ops.RemoveAlias,
+    list_ops.PutList,
+    list_ops.RemoveList,
+    list_ops.AddMembers,
+    list_ops.RemoveMembers,
     masked.AddMasked,
     masked.PutMasked,
     masked.RemoveMasked,

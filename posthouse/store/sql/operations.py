@@ -9,6 +9,7 @@ from posthouse.store import care, judgement
 from posthouse.store import credentials as proofs
 from posthouse.store import deleted as deleted_mail
 from posthouse.store import interface as ops
+from posthouse.store import mailing_lists as list_ops
 from posthouse.store import masked as masked_ops
 from posthouse.store import metadata as mailbox_metadata
 from posthouse.store import retention as old_mail
@@ -20,6 +21,7 @@ from posthouse.store.sql import (
     expunging,
     items,
     mailboxes,
+    mailing_lists,
     masked,
     messages,
     metadata,
@@ -76,6 +78,11 @@ SHARED: Final[dict[type[ops.Op[Any]], Callable[[Transaction, Any], Any]]] = {
     ops.RemoveAccount: people.remove_account,
     ops.PutAlias: people.put_alias,
     ops.RemoveAlias: people.remove_alias,
+    list_ops.PutList: mailing_lists.put,
+    list_ops.RemoveList: mailing_lists.remove,
+    list_ops.AddMembers: mailing_lists.add_members,
+    list_ops.RemoveMembers: mailing_lists.remove_members,
+    list_ops.NoteListBounce: mailing_lists.note_bounce,
     masked_ops.AddMasked: masked.add,
     masked_ops.PutMasked: masked.put,
     masked_ops.NoteMasked: masked.note,

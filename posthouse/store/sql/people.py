@@ -24,14 +24,8 @@ from posthouse.store.interface import (
     TouchAppPassword,
 )
 from posthouse.store.memory.changes import AccountGone, PeopleChanged, RecipientKnown
-from posthouse.store.model import (
-    Account,
-    Alias,
-    AppPassword,
-    Domain,
-    DomainKind,
-)
-from posthouse.store.sql import credentials, mailboxes, remains, trust
+from posthouse.store.model import Account, Alias, AppPassword, Domain, DomainKind
+from posthouse.store.sql import credentials, mailboxes, mailing_lists, remains, trust
 from posthouse.store.sql.database import Database
 from posthouse.store.sql.transaction import Transaction
 
@@ -91,6 +85,7 @@ def remove_domain(tx: Transaction, op: RemoveDomain) -> None:
     if tx.query("SELECT 1 FROM account WHERE domain = ? LIMIT 1", (op.name,)):
         raise Conflict("The domain still has accounts.")
     tx.execute("DELETE FROM alias WHERE domain = ?", (op.name,))
+    mailing_lists.forget_domain(tx, op.name)
     trust.forget_domain(tx, op.name)
     tx.execute("DELETE FROM domain WHERE name = ?", (op.name,))
     tx.publish_once(PeopleChanged())
@@ -147,6 +142,7 @@ def refuse_taken_address(tx: Transaction, address: str) -> None:
     tables = ("account", "alias", "masked_address")
     if tx.query(" UNION ".join(f"SELECT 1 FROM {each} WHERE address = ?1" for each in tables), (address,)):
         raise Conflict("That address is in use already.")
+    mailing_lists.refuse_list_address(tx, address)
 
 
 def _domain_quota(tx: Transaction, address: str) -> int:

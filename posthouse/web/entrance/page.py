@@ -104,15 +104,29 @@ def _page(view: View, title: str, body: str) -> str:
     if view.fault:
         fault = f'<p class="fault" id="fault" role="alert">{escape(words[view.fault])}</p>'
     language = urlencode({"lang": words["other-code"], "next": view.onward})
+    return card(
+        words,
+        title,
+        fault + body,
+        switch=f"/login?{language}",
+        head='<script src="/login/passkey.js" defer></script>',
+        onward=view.onward,
+    )
+
+
+def card(
+    words: Mapping[str, str], title: str, inside: str, *, switch: str, head: str = "", onward: str = ""
+) -> str:
+    """A page of one card. `switch`: where it is in the other language."""
     return (
         f'<!doctype html><html lang="{words["lang"]}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex"><meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)} · {escape(words['name'])}</title>"
         '<link rel="icon" href="/login/seal.svg" type="image/svg+xml">'
-        '<link rel="stylesheet" href="/login/style.css"><script src="/login/passkey.js" defer></script></head>'
-        f'<body data-next="{escape(view.onward)}"><main>{SEAL}<h1>{escape(words["name"])}</h1>'
-        f'<section class="card" aria-label="{escape(title)}"><h2>{escape(title)}</h2>{fault}{body}</section>'
-        f'<p class="language"><a href="/login?{escape(language)}" hreflang="{words["other-code"]}"'
+        f'<link rel="stylesheet" href="/login/style.css">{head}</head>'
+        f'<body data-next="{escape(onward)}"><main>{SEAL}<h1>{escape(words["name"])}</h1>'
+        f'<section class="card" aria-label="{escape(title)}"><h2>{escape(title)}</h2>{inside}</section>'
+        f'<p class="language"><a href="{escape(switch)}" hreflang="{words["other-code"]}"'
         f' lang="{words["other-code"]}">{words["other"]}</a></p></main></body></html>'
     )

@@ -6,7 +6,7 @@ import { signedIn, visit } from '../browser.mjs'
 const AXE = readFileSync(new URL('../../../webmail/node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
 const WIDE = { width: 1440, height: 900 }
 const PHONE = { width: 360, height: 740 }
-const ADMIN = ['status', 'log', 'domains', 'accounts', 'aliases', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup']
+const ADMIN = ['status', 'log', 'domains', 'accounts', 'aliases', 'lists', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup']
 const settled = (page) => page.waitForFunction(() => !document.querySelector('.loading') && !document.querySelector('[aria-busy=true]'))
 
 const press = (page, name) => page.getByRole('button', { name }).first().click()

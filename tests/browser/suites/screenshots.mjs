@@ -217,7 +217,7 @@ const PAGES = {
     await page.locator('dialog').waitFor()
   },
   ...Object.fromEntries(
-    ['status', 'log', 'domains', 'accounts', 'aliases', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup'].map((name) => [
+    ['status', 'log', 'domains', 'accounts', 'aliases', 'lists', 'queue', 'held', 'suppressions', 'rejects', 'reports', 'certificate', 'backup'].map((name) => [
       `admin-${name}`,
       async (page, base) => {
         await page.goto(`${base}/admin/${name}`)

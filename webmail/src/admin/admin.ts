@@ -69,6 +69,18 @@ export interface Alias {
   address: string
   targets: string[]
 }
+export interface MailingList {
+  address: string
+  title: string
+  posting: 'members' | 'owners' | 'anyone'
+  rewriting: 'strict' | 'always' | 'never'
+  owners: string[]
+  members: number
+}
+export interface ListMember {
+  address: string
+  bounces: number
+}
 export interface Suppression {
   address: string
   active: boolean
