@@ -89,6 +89,10 @@ DONE_AGAIN = {
         f'require "variables"; set "a" "{"*" * 8_000}";'
         + 'set :quotewildcard :upper "b" "${a}${a}${a}";' * 900,
     ),
+    "fields": (
+        b"X: y\r\n" * 4_000 + b"\r\n",
+        'require "date";' + 'if date :is "x" "year" "1" { stop; }' * 900,
+    ),
     "letters": (
         b"Subject: " + b"=?utf-8?q?=C3=A9=C3=A9?= " * 2_500 + b"\r\n\r\n",
         'if header :matches "subject" "*z?z*" { stop; }' * 1_200,
