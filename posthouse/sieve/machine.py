@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from types import GeneratorType
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -33,6 +33,8 @@ from posthouse.sieve.tables import Call, Match, Script, Step, Value
 if TYPE_CHECKING:
     from posthouse.sieve.language import Language
 
+_FIELD: Final = 100
+"""What unfolding a field costs, counted in characters looked at."""
 T = TypeVar("T")
 
 
@@ -124,6 +126,7 @@ class Machine:
         Tags of the test (`:index`, `:mime`) have chosen among them.
         """
         found = [] if not name or ":" in name else self.headers.all(name)
+        self.charge(_FIELD * len(found))
         for tag in call.tags:
             if tag.select is not None:
                 found = tag.select(call, self, name, found)

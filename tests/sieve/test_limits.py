@@ -64,9 +64,9 @@ HOSTILE = {
 def test_what_is_hostile_ends_soon(name: str) -> None:
     message = b"Subject: " + b"a" * 60_000 + b"\r\n\r\n"
     script = f"if anyof ({HOSTILE[name]}) {{ discard; }}"
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = outcome(script, message)
-    assert time.perf_counter() - begun < 1.0  # some 50 ms here; a busy machine gets time
+    assert time.process_time() - begun < 1.0  # some 50 ms here
     assert found.fault == "" or "compares more than 20,000,000 characters" in found.fault
 
 
@@ -88,6 +88,10 @@ DONE_AGAIN = {
         b"\r\n",
         f'require "variables"; set "a" "{"*" * 8_000}";'
         + 'set :quotewildcard :upper "b" "${a}${a}${a}";' * 900,
+    ),
+    "fields": (
+        b"X: y\r\n" * 4_000 + b"\r\n",
+        'require "date";' + 'if date :is "x" "year" "1" { stop; }' * 900,
     ),
     "letters": (
         b"Subject: " + b"=?utf-8?q?=C3=A9=C3=A9?= " * 2_500 + b"\r\n\r\n",
