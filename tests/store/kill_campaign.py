@@ -58,17 +58,19 @@ class Ledger:
         return {name for name, kinds in self.told.items() if kind in kinds}
 
 
-def run_and_kill(folder: Path, seed: int, seconds: float) -> list[bytes]:
-    """One life of the store; its lines."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.store.killed", str(folder), str(seed)], stdout=subprocess.PIPE
-    )
+def run_and_kill(
+    folder: Path, seed: int, seconds: float, module: str = "tests.store.killed", once: bytes = b""
+) -> list[bytes]:
+    """One life of the store; its lines. The time counts from the beginning, or from a line with `once` in it."""
+    process = subprocess.Popen([sys.executable, "-m", module, str(folder), str(seed)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     lines = [process.stdout.readline()]
     assert b"ready" in lines[0], "the store did not open again"
     out = process.stdout
     reader = threading.Thread(target=lambda: lines.extend(out))
     reader.start()
+    while reader.is_alive() and not any(once in line for line in list(lines)):
+        time.sleep(0.001)
     time.sleep(seconds * slowness())  # the random instant; a busy machine has as much done until then
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -21,7 +21,7 @@ from posthouse.store.sqlite import compaction, emails
 from posthouse.store.sqlite.emails import _read_at, read_blob
 from posthouse.store.sqlite.segments import SegmentFolder, frames
 from tests.kits.engine import Desk, furnish
-from tests.store.conftest import SqliteEngine
+from tests.store.conftest import SqliteEngine, derive
 
 
 @pytest.fixture(autouse=True)
@@ -290,6 +290,42 @@ async def test_a_place_looked_up_before_the_move_is_looked_up_again(
         assert read_blob(reader, 1) == filled.raw[1]
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("what", ["derived", "ahead"])
+async def test_what_is_moved_after_a_snapshot_was_begun_is_read(
+    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Its rows go on pointing at the old segments: these must not go before it ends."""
+    filled = await Filled.make(engine)
+    await filled.remove(Ranges.of(range(1, 19)) - Ranges.of(range(1, 19, 4)))
+    inbox = await filled.desk.box()
+    ids = list((await filled.desk.store.index(filled.desk.id, inbox.mailbox_id)).email_ids)
+    loop, real = asyncio.get_running_loop(), emails.read_blobs
+    compacted: list[int] = []
+
+    def late(*asked: Any) -> Any:
+        if not compacted:
+            compacted.append(asyncio.run_coroutine_threadsafe(filled.compact(), loop).result(30))
+        return real(*asked)
+
+    def read() -> int:
+        reader = engine.store._engine.open_reader()
+        try:
+            if what == "ahead":
+                return len(emails.read_ahead(reader, filled.desk.id, ids, bytes_too=True).blobs)
+            rows = emails.read_emails(reader, filled.desk.id, ids, ["envelope"], derive).rows
+            return sum(row is not None for row in rows)
+        finally:
+            reader.close()
+
+    monkeypatch.setattr(emails, "read_blobs", late)
+    monkeypatch.setattr(
+        emails, "_read_table", lambda *asked: [[None] * len(asked[3])]
+    )  # nothing is derived yet
+    assert await asyncio.to_thread(read) == len(ids)
+    assert compacted[0]
+    filled.check_files()
 
 
 async def test_what_is_pinned_stays_until_the_copy_is_made(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def read_emails(
 ) -> EmailRows:
     """The named columns of each email, in the order asked."""
     computed: list[NewDerived] = []
-    with snapshot(reader.db):
+    with reader.segments.pinned(), snapshot(reader.db):  # pinned first: all that it will see stays
         found: dict[str, Sequence[Any]] = {}
         derived = [name for name in fields if name in OF_DERIVED]
         plain = [name for name in fields if name in OF_EMAIL]
@@ -185,7 +185,7 @@ def read_stored(reader: Reader, account_id: int, email_ids: Sequence[int]) -> di
 
 def read_ahead(reader: Reader, account_id: int, email_ids: Sequence[int], *, bytes_too: bool) -> Ahead:
     """Places of emails, with bytes; of a single one also of those behind it, as far as READ_AHEAD_OCTETS go."""
-    with snapshot(reader.db):
+    with reader.segments.pinned(), snapshot(reader.db):  # pinned first: all that it will see stays
         several = len(email_ids) > 1
         asked = email_ids if several else range(email_ids[0], email_ids[0] + limits.READ_AHEAD)
         stored = read_stored(reader, account_id, asked)

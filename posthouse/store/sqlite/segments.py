@@ -17,6 +17,7 @@ import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -282,6 +283,10 @@ class SegmentReader:
     def __init__(self, folder: SegmentFolder) -> None:
         self._folder = folder
         self._open: OrderedDict[int, int] = OrderedDict()
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Within: no segment is removed, for who reads by rows of a snapshot, which know nothing of compaction."""
+        return self._folder.pinned()
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """Octets of a segment. Raises OSError when it is not there or too short: compacted away, or damaged."""
