@@ -18,11 +18,12 @@ from posthouse.store.mailing_lists import AddMembers, MailingList, PutList, Remo
 from tests.fakes.mail_server import FakeMailServer
 from tests.fakes.name_server import FakeNameServer, answer
 from tests.house import PASSWORDS, TestHouse
-from tests.inbound.test_sent_on import Office
+from tests.inbound.test_sent_on import REPORT, Office
 
 TEAM = "crew@example.test"
 ALICE, BOB, ADMIN = "alice@example.test", "bob@example.test", "admin@example.test"
 POST = b"From: Alice <alice@example.test>\r\nSubject: hello\r\nList-Id: <other.test>\r\n\r\nA text\r\n"
+WAY = b"<mailto:crew-unsubscribe+"
 _HERE = 'TXT "v=spf1 ip4:127.0.0.1 -all"'
 RECORDS = {
     ("strict.test", "TXT"): [_HERE],
@@ -131,6 +132,11 @@ async def list_office(folder: Path, **changes: object) -> AsyncIterator[ListOffi
             yield office
         finally:
             await house.close()
+
+
+def failed() -> bytes:
+    """A notice that a copy cannot be delivered."""
+    return REPORT.replace(b"\r\n\r\nno\r\n", b"\r\n\r\nAction: failed\r\n")
 
 
 def head_of(copy: bytes) -> bytes:

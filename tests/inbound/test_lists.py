@@ -15,11 +15,22 @@ from posthouse.inbound.list_copies import others_turn
 from posthouse.store.interface import PutAccount, PutAlias
 from posthouse.store.mailing_lists import Posting
 from posthouse.store.model import Alias
-from tests.inbound.list_office import ADMIN, ALICE, BOB, POST, TEAM, ListOffice, head_of, list_office, raw
+from tests.inbound.list_office import (
+    ADMIN,
+    ALICE,
+    BOB,
+    POST,
+    TEAM,
+    WAY,
+    ListOffice,
+    failed,
+    head_of,
+    list_office,
+    raw,
+)
 from tests.inbound.test_sent_on import REPORT
 
-FAILED = REPORT.replace(b"\r\n\r\nno\r\n", b"\r\n\r\nAction: failed\r\n")
-WAY = b"<mailto:crew-unsubscribe+"
+FAILED = failed()
 
 
 @pytest.fixture
