@@ -21,6 +21,9 @@ async function isAccessible(page) {
   const faults = await page.evaluate(async () => (await axe.run()).violations.filter((each) => ['serious', 'critical'].includes(each.impact)).map((each) => `${each.id}: ${each.nodes[0].html}`))
   assert.deepEqual(faults, [])
 }
+async function picture(world, page, name) {
+  if (world.folder) await page.screenshot({ path: `${world.folder}/keeping-${name}.png` })
+}
 async function openMenu(page, name) {
   await folder(page, new RegExp(`^${name}`)).hover()
   await page.getByRole('button', { name: `What to do with ${name}` }).click()
@@ -72,8 +75,10 @@ export const checks = {
     await choice(page, '30 days').check()
     await dialog(page).getByText('2 messages have been here for longer').waitFor()
     await isAccessible(page)
+    await picture(world, page, 'would-go')
     await press(page, 'Save')
     await page.getByText('Delete 2 messages from News?').waitFor()
+    await picture(world, page, 'asked')
     await press(page, 'Cancel')
     assert.equal(await said(page, 'News'), null)
     assert.equal(await ask('hour'), 0)

@@ -37,7 +37,7 @@ export const mail = {
   'keep.now': '{n} message has been here for longer and goes within the hour.|{n} messages have been here for longer and go within the hour.',
   'keep.none-now': 'No message has been here for that long yet.',
   'keep.ask': 'Delete {n} message from {name}?|Delete {n} messages from {name}?',
-  'keep.ask-why': 'In the folder for more than {n} day, deleted within the hour. {back}|In the folder for more than {n} days, deleted within the hour. {back}',
+  'keep.ask-why': 'What has been in the folder for more than {n} day is deleted within the hour. {back}|What has been in the folder for more than {n} days is deleted within the hour. {back}',
   'keep.confirm': 'Delete and save',
   'keep.done': 'Mail in {name} is removed after {n} day|Mail in {name} is removed after {n} days',
   'keep.done-never': 'Mail in {name} stays until you delete it',
