@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posthouse.limits import SIEVE_FIELD, SIEVE_HEADER_EDITS
@@ -190,6 +190,7 @@ def test_wrong_uses(command: str, said: str) -> None:
     assert refusal(f'require "editheader"; {command};') == f"line 1: {said}"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_a_field_that_is_added_is_there_and_can_be_removed(message: bytes, last: bool) -> None:
     tag = ":last" if last else ""
