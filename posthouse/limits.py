@@ -1912,6 +1912,12 @@ DATABASE_TIMEOUT: Final = 15.0
 MIGRATION_TIMEOUT: Final = 3600.0
 """Seconds for one statement that brings the database's schema on, and for waiting while another node does it."""
 
+MIGRATION_TRIES: Final = 20
+"""Times that steps are tried which run into those at work (a deadlock), all steps of one start together."""
+
+MIGRATION_PAUSE: Final = 0.5
+"""Seconds before the next try."""
+
 DATABASE_RETRY: Final = 0.5
 """Seconds after a failed attempt to reach the database in which nobody else tries: mail is deferred at once."""
 

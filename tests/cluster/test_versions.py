@@ -114,6 +114,39 @@ async def test_a_step_may_take_long_and_others_wait_for_it(url: str, monkeypatch
         await asyncio.to_thread(upgrade, url, ahead)
 
 
+async def test_a_step_that_runs_into_those_at_work_is_tried_again(
+    server: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL undoes whoever finds the deadlock first: here the step, which waits the longer."""
+    known = migrate.steps()
+    await asyncio.to_thread(upgrade, url, known)
+    newest = max(known)
+    step = "".join(
+        f"ALTER TABLE {name} ADD COLUMN later bigint NOT NULL DEFAULT 7;\n" for name in ("account", "email")
+    )
+
+    def in_its_way() -> None:
+        server.sql(
+            "BEGIN; LOCK TABLE email; SELECT pg_sleep(1); LOCK TABLE account; COMMIT", url.rpartition("/")[2]
+        )
+
+    async def brought_on(number: int) -> None:
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(upgrade, url, {**known, number: step})
+
+    monkeypatch.setattr(limits, "MIGRATION_TRIES", 1)
+    with pytest.raises(StoreUnavailable, match="in its way"):
+        await asyncio.gather(asyncio.to_thread(in_its_way), brought_on(newest + 1))
+    monkeypatch.setattr(limits, "MIGRATION_TRIES", 2)
+    await asyncio.gather(asyncio.to_thread(in_its_way), brought_on(newest + 1))
+    database = url.rpartition("/")[2]
+    assert (
+        server.sql(f"SELECT count(*) FROM schema_version WHERE version = {newest + 1}", database).strip()
+        == "1"
+    )
+    assert server.sql("SELECT account.later, email.later FROM account, email", database).strip() == ""
+
+
 BEFORE = (
     "INSERT INTO node VALUES ('old-1', 'old', '', '0.1.0', extract(epoch FROM clock_timestamp())::float8)"
 )

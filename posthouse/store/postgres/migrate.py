@@ -9,12 +9,13 @@ node then begins without it, with those behind it, and takes the step some time 
 from __future__ import annotations
 
 import logging
+import time
 from importlib import resources
 from typing import Final
 
 from posthouse import limits
 from posthouse.errors import StoreUnavailable
-from posthouse.store.postgres.connection import Connection, TransactionLost
+from posthouse.store.postgres.connection import CONTENDED, Connection, TransactionLost
 
 log = logging.getLogger("posthouse.store")
 
@@ -57,6 +58,26 @@ def migrate(db: Connection, known: dict[int, str] | None = None) -> frozenset[in
 
 
 def _bring_on(db: Connection, known: dict[int, str]) -> frozenset[int]:
+    """Step by step, each in a transaction of its own: whoever uses a table meanwhile waits for one of them."""
+    tries = limits.MIGRATION_TRIES
+    while True:
+        try:
+            applied, stepped = _step(db, known)
+        except CONTENDED as fault:
+            tries -= 1
+            if not tries:
+                raise StoreUnavailable(
+                    "The schema cannot be brought on: others are always in its way."
+                ) from fault
+            log.info("schema: tried once more after %s", type(fault).__name__)
+            time.sleep(limits.MIGRATION_PAUSE)
+        else:
+            if not stepped:
+                return applied
+
+
+def _step(db: Connection, known: dict[int, str]) -> tuple[frozenset[int], bool]:
+    """Apply the next that need not wait; the steps that the database has then, and whether there was one."""
     newest = max(known)
     db.begin()
     try:
@@ -67,11 +88,8 @@ def _bring_on(db: Connection, known: dict[int, str]) -> frozenset[int]:
             raise StoreUnavailable(
                 f"The database has schema {present}, but this program knows {newest} at most."
             )
-        for number in sorted(known.keys() - applied):
-            if number in WAITS and (older := db.fetch(_OLDER, WAITS[number], limits.NODE_SILENCE)):
-                names = ", ".join(sorted({row[0] for row in older}))
-                log.info("schema %d waits until older nodes have ended: %s", number, names)
-                continue
+        number = next((each for each in sorted(known.keys() - applied) if not _waits(db, each)), None)
+        if number is not None:
             log.info("schema %d", number)
             db.script(known[number])
             db.rows("INSERT INTO schema_version VALUES (?, now())", (number,))
@@ -80,4 +98,14 @@ def _bring_on(db: Connection, known: dict[int, str]) -> frozenset[int]:
         db.rollback()
         raise
     db.commit()
-    return frozenset(applied)
+    return frozenset(applied), number is not None
+
+
+def _waits(db: Connection, number: int) -> bool:
+    """Whether nodes are alive that must not live to see a step."""
+    if number not in WAITS:
+        return False
+    older = sorted({row[0] for row in db.fetch(_OLDER, WAITS[number], limits.NODE_SILENCE)})
+    if older:
+        log.info("schema %d waits until older nodes have ended: %s", number, ", ".join(older))
+    return bool(older)
