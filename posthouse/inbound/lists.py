@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from posthouse.accounts.addresses import normalize_address, split_tag
@@ -59,9 +59,6 @@ _JUNK: Final = Reply(550, "5.7.1", "This list does not take what looks like junk
 _TOO_MANY: Final = Reply(450, "4.7.0", "Too many posts to this list, try again in an hour")
 _NO_TOKEN: Final = Reply(550, "5.1.1", "Not an address that this list has made, or its member has left")
 _HELD: Final = Reply(550, "5.7.1", "This would wait for an administrator, and lists take nothing that does")
-
-Operations = Callable[[Mail, bytes, Handling], Awaitable[list[Op[Any]]]]
-"""`Deliverer.operations`."""
 
 
 class MailingLists:

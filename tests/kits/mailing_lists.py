@@ -69,6 +69,17 @@ class MailingListKit:
             await store.apply(adding("b@x.test", "c@x.test", most=2))
         assert await store.apply(adding("b@x.test", most=2)) == 0
 
+    async def test_who_gets_an_address_next_is_no_member(self, engine: EngineUnderTest) -> None:
+        desk = await furnish(engine)
+        added = await desk.store.apply(AddAccount(address="a_b@example.test", password="", created_at=NOW))
+        others = ("a_b@else.test", "axb+tag@example.test", "a_bc@example.test", "a@b+c@example.test")
+        await desk.store.apply(PutList(mailing_list=TEAM, new=True))
+        await desk.store.apply(adding("a_b@example.test", "a_b+team@example.test", *others))
+        await desk.store.apply(RemoveAccount(account_id=added.account_id))
+        found = await desk.store.mailing_list(TEAM.address)
+        assert found is not None
+        assert {one.address for one in found.members} == set(others)
+
     async def test_a_list_comes_with_its_members_or_not_at_all(self, engine: EngineUnderTest) -> None:
         store = (await furnish(engine)).store
         with pytest.raises(Conflict):

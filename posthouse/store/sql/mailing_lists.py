@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -92,6 +93,13 @@ def forget_domain(tx: Transaction, domain: str) -> None:
     """A domain goes with its lists."""
     for (address,) in tx.query("SELECT address FROM mailing_list WHERE domain = ?", (domain,)):
         remove(tx, RemoveList(address=address))
+
+
+def forget_member(tx: Transaction, address: str) -> None:
+    """Whoever gets an address next is no member of the lists of who had it, with a tag or without."""
+    local, _, domain = (re.sub(r"[\\%_]", r"\\\g<0>", part) for part in address.rpartition("@"))
+    tagged = f"{local}+%@{domain}"
+    tx.execute(r"DELETE FROM list_member WHERE member = ? OR member LIKE ? ESCAPE '\'", (address, tagged))
 
 
 def _need(tx: Transaction, address: str) -> None:

@@ -186,6 +186,8 @@ def remove_account(tx: Transaction, op: RemoveAccount) -> None:
     tx.execute(
         "DELETE FROM item WHERE account_id = ? AND (due_at IS NOT NULL OR kind = ?)", (*key, grants.KIND)
     )
+    for (address,) in tx.query("SELECT address FROM account WHERE account_id = ?", key):
+        mailing_lists.forget_member(tx, address)
     for table in _OF_ACCOUNT:
         tx.execute(f"DELETE FROM {table} WHERE account_id = ?", key)
     tx.forget_account(op.account_id)
