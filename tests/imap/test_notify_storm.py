@@ -84,7 +84,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody(post: Post) -> None:
             began = time.perf_counter()
             await ok(other, b"APPEND INBOX {%d+}\r\n%b" % (len(big), big))
             await ok(other, b"APPEND Archive {%d+}\r\n%b" % (len(NEWS), NEWS))
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 2 * slowness()
     waiting = [task for task in asyncio.all_tasks() if "Pusher" in repr(task.get_coro())]
     assert len(waiting) <= 1, "one task waits, however much there is to tell"
     held = sum(
@@ -148,7 +148,7 @@ async def test_ten_thousand_mailboxes(crowded: Post) -> None:
             await ok(other, b"APPEND level7/box777 {%d+}\r\n%b" % (len(NEWS), NEWS))
             line = await told.line()
             assert line.startswith(b"* STATUS level7/box777 (MESSAGES %d UIDNEXT %d " % (number, number + 1))
-            assert time.perf_counter() - began < 1
+            assert time.perf_counter() - began < slowness()
     await ok(other, b"RENAME level8 moved")
     assert await told.line() == b'* LIST (\\HasChildren) "/" moved ("OLDNAME" (level8))\r\n'
     await ok(other, b"DELETE level7/box777")

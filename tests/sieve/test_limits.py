@@ -7,6 +7,7 @@ import time
 import pytest
 
 from posthouse.sieve.actions import Keep
+from tests.machine import slowness
 from tests.sieve.running import outcome, refusal
 
 
@@ -66,7 +67,7 @@ def test_what_is_hostile_ends_soon(name: str) -> None:
     script = f"if anyof ({HOSTILE[name]}) {{ discard; }}"
     begun = time.process_time()
     found = outcome(script, message)
-    assert time.process_time() - begun < 1.0  # some 50 ms here
+    assert time.process_time() - begun < slowness()  # some 50 ms here
     assert found.fault == "" or "compares more than 20,000,000 characters" in found.fault
 
 
@@ -104,4 +105,4 @@ DONE_AGAIN = {
 def test_what_is_done_again_and_again_takes_no_seconds(message: bytes, script: str) -> None:
     begun = time.process_time()
     assert outcome(script, message).actions == (Keep(),)
-    assert time.process_time() - begun < 0.5  # 0.1 to 0.2 here; it was 0.6 to 3 before all of it was counted
+    assert time.process_time() - begun < 0.5 * slowness()  # 0.1 to 0.2 here, 0.6 to 3 where less is counted
