@@ -68,9 +68,8 @@ class MilterTalk:
                 self._reader, self._writer = await _connected(self._place)
         except (OSError, TimeoutError) as fault:
             raise MilterAway(f"cannot be reached: {_words(fault)}") from fault
-        end = (
-            self._writer.transport.abort
-        )  # who takes nothing would else be kept, with all that it has not taken
+        # Who takes nothing would else be kept, with all that it has not taken.
+        end = self._writer.transport.abort
         try:
             await self._converse()
             end = self._writer.close
