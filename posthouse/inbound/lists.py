@@ -8,7 +8,6 @@ the author. A list may be a member of another; each member gets one copy of a me
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.model import Destination, DestinationKind
 from posthouse.errors import Permanent
 from posthouse.inbound.handling import Handling
+from posthouse.inbound.house_keys import house_key
 from posthouse.inbound.list_copies import Copy, CopyMaker, Post, others_turn
 from posthouse.inbound.list_fields import has_been_here
 from posthouse.inbound.list_tokens import ListTokens, Purpose
@@ -40,7 +40,6 @@ from posthouse.message.automatic import is_answer
 from posthouse.message.headers import Headers
 from posthouse.smtp.replies import Reply
 from posthouse.store.interface import Op, RecordEvents, Store
-from posthouse.store.judgement import HOUSE, Memo, PutMemo
 from posthouse.store.mailing_lists import MailingList, NoteListBounce, Posting, RemoveMembers
 from posthouse.store.model import Event
 
@@ -71,7 +70,7 @@ class MailingLists:
         secret: bytes,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`secret`: what all nodes share; the first key follows from it, so that two that begin at once agree."""
+        """`secret`: what all nodes share, for the first key."""
         self._store = store
         self._directory = directory
         self._secret = secret
@@ -81,13 +80,9 @@ class MailingLists:
         self.copies = CopyMaker(store, directory)
 
     async def tokens(self) -> ListTokens:
-        """Made with the key of the house, which is kept in the store so that it comes back from a backup."""
+        """Made with the key of the house."""
         if self._tokens is None:
-            memos = await self._store.memos(HOUSE, KEY, [""])
-            key = memos[0].data if memos else hmac.digest(self._secret, b"mailing lists", "sha256")
-            if not memos:
-                await self._store.apply(PutMemo(memo=Memo(account_id=HOUSE, kind=KEY, key="", data=key)))
-            self._tokens = ListTokens(key)
+            self._tokens = ListTokens(await house_key(self._store, KEY, self._secret, b"mailing lists"))
         return self._tokens
 
     async def member_of(self, destination: Destination) -> str:

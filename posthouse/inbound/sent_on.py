@@ -8,7 +8,6 @@ an alias or a script sends on leaves in the name of the domain that sends it on.
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from posthouse.accounts.directory import Directory
+from posthouse.inbound.house_keys import house_key
 from posthouse.inbound.mail import Mail
 from posthouse.inbound.plan import Plan
 from posthouse.inbound.sender_rewriting import Flaw, SenderRewriting
@@ -66,7 +66,7 @@ class SentOn:
         secret: bytes,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`secret`: what all nodes share; the first key follows from it, so that two that begin at once agree."""
+        """`secret`: what all nodes share, for the first key."""
         self._store = store
         self._directory = directory
         self._secret = secret
@@ -124,10 +124,7 @@ class SentOn:
 
     async def _scheme(self) -> SenderRewriting:
         if self._rewriting is None:
-            memos = await self._store.memos(HOUSE, KEY, [""])
-            key = memos[0].data if memos else hmac.digest(self._secret, b"sender rewriting", "sha256")
-            if not memos:
-                await self._store.apply(PutMemo(memo=Memo(account_id=HOUSE, kind=KEY, key="", data=key)))
+            key = await house_key(self._store, KEY, self._secret, b"sender rewriting")
             self._rewriting = SenderRewriting(key)
         return self._rewriting
 
