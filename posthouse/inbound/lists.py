@@ -9,7 +9,6 @@ the author. A list may be a member of another; each member gets one copy of a me
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -76,7 +75,7 @@ class MailingLists:
         self._secret = secret
         self._now = now
         self._tokens: ListTokens | None = None
-        self._posts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._posts: dict[str, tuple[float, int]] = {}
         self.copies = CopyMaker(store, directory)
 
     async def tokens(self) -> ListTokens:
@@ -142,7 +141,7 @@ class MailingLists:
             return _ANSWER
         if not self._may_post(mailing_list, await self._identities(mail, handling)):
             return _OWNERS_ONLY if mailing_list.posting is Posting.OWNERS else _MEMBERS_ONLY
-        if self._count(mailing_list.address) >= LIST_POSTS:
+        if self._counted(mailing_list.address)[1] >= LIST_POSTS:
             return _TOO_MANY
         if mailing_list.posting is Posting.ANYONE and await self._is_junk(mailing_list, handling):
             return _JUNK
@@ -178,14 +177,11 @@ class MailingLists:
                 return ruling is not None and ruling.place is not Place.INBOX
         return False
 
-    def _count(self, address: str, *, add: int = 0) -> int:
+    def _counted(self, address: str) -> tuple[float, int]:
+        """Since when, and how many posts it has had."""
         now = self._now()
-        since, count = self._posts.pop(address, (now, 0))
-        if not 0 <= now - since < LIST_POSTS_WINDOW:
-            since, count = now, 0
-        if count + add:
-            self._posts[address] = since, count + add
-        return count
+        since, count = self._posts.get(address, (now, 0))
+        return (since, count) if 0 <= now - since < LIST_POSTS_WINDOW else (now, 0)
 
     @staticmethod
     def refuse_held(plan: Plan) -> bool:
@@ -197,7 +193,8 @@ class MailingLists:
     def taken(self, plan: Plan) -> None:
         """A message was committed: its posts count."""
         for address in {target.mailing_list.address for target in plan.posts}:
-            self._count(address, add=1)
+            since, count = self._counted(address)
+            self._posts[address] = since, count + 1
 
     # --- what it comes to -----------------------------------------------------------------------------
 
